@@ -1,0 +1,78 @@
+"""`bench list` and `bench networks`."""
+
+from __future__ import annotations
+
+import click
+
+from bench import registry
+from bench.cli.options import plugin_option
+
+KINDS = ("methods", "datasets", "networks", "metrics", "extractors", "tables")
+
+
+@click.command("list")
+@click.argument("kind", required=False, type=click.Choice(KINDS))
+@plugin_option
+def list_(kind: str | None, plugins: list[str]) -> None:
+    """What there is, one line each: methods, datasets, networks, metrics, extractors or tables; all without KIND."""
+    for each in [kind] if kind else KINDS:
+        if not kind:
+            click.echo(f"{each}:")
+        entries = _entries(each)
+        width = max(len(name) for name, _ in entries)
+        for name, summary in entries:
+            click.echo(f"{'' if kind else '  '}{name:<{width}}  {summary}".rstrip())
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--set", "settings", multiple=True, metavar="OPTION=VALUE", help="e.g. --set condition_dim=512")
+def networks(name: str | None, settings: tuple[str, ...]) -> None:
+    """Parameter counts of all networks, or layer shapes of one; nothing is allocated."""
+    from bench.networks import names
+    from bench.networks.describe import describe
+    from bench.tablefile import parse_setting
+
+    options = dict(parse_setting(text) for text in settings)
+    if name is None:
+        click.echo(f"{'network':<12} {'generator':>14} {'discriminator':>14} {'G MMAC/image':>13} {'D MMAC/image':>13}")
+    for each in [name] if name else names():
+        found = describe(each, **options)
+        if name is None:
+            click.echo(
+                f"{each:<12} {found.generator.parameters:>14,} {found.discriminator.parameters:>14,} "
+                f"{found.generator.macs / 1e6:>13,.1f} {found.discriminator.macs / 1e6:>13,.1f}"
+            )
+            continue
+        for role, half in (("generator", found.generator), ("discriminator", found.discriminator)):
+            click.echo(f"{role} of {each}: {half.parameters:,} parameters, {half.macs / 1e6:,.1f} M multiply-adds an image")
+            for layer in half.layers:
+                shape = "x".join(str(size) for size in layer.shape)
+                click.echo(f"  {layer.name:<44} {shape:<16} {layer.parameters:>12,}")
+
+
+def _entries(kind: str) -> list[tuple[str, str]]:
+    if kind == "methods":
+        return [(entry.name, entry.summary) for entry in registry.methods()]
+    if kind == "datasets":
+        return [(entry.name, entry.summary) for entry in registry.datasets()]
+    if kind == "networks":
+        from bench.networks import summaries
+
+        return sorted(summaries().items())
+    if kind == "extractors":
+        from bench.features import available, summaries as extractor_summaries
+
+        lines = extractor_summaries()
+        return [(name, f"{text}{_lacking(available(name))}") for name, text in sorted(lines.items())]
+    if kind == "metrics":
+        from bench.metrics import summaries as metric_summaries
+
+        return sorted(metric_summaries().items())
+    from bench.spec import load_table, table_names
+
+    return [(name, load_table(name).title) for name in table_names()]
+
+
+def _lacking(reason: str | None) -> str:
+    return f" (not available: {reason})" if reason else ""

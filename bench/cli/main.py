@@ -1,0 +1,84 @@
+"""The `bench` command: one module per group of verbs, imported only when its verb is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from bench import __version__
+from bench.errors import UserError, did_you_mean
+
+VERBS = {
+    "list": ("bench.cli.listing:list_", "What there is: methods, data sets, networks, metrics, extractors, tables."),
+    "plan": ("bench.cli.run:plan", "The runs a table needs, their status and cost; starts nothing."),
+    "run": ("bench.cli.run:run", "Train what a table is missing, here, with live progress."),
+    "report": ("bench.cli.report:report", "Tables with intervals beside the printed numbers, plots, claims."),
+    "compare": ("bench.cli.report:compare", "Where a method stands against recorded baselines."),
+    "recorded": ("bench.cli.report:recorded", "The papers' printed numbers."),
+    "record": ("bench.cli.record:record", "Keep finished runs as a named recorded set."),
+    "check": ("bench.cli.check:check", "Conformance of a method, in seconds."),
+    "data": ("bench.cli.data:data", "Build, list and verify data sets."),
+    "networks": ("bench.cli.listing:networks", "Shapes and parameter counts, without allocating the network."),
+    "doctor": ("bench.cli.doctor:doctor", "What works here, and what to do about the rest."),
+}
+
+
+class LazyGroup(click.Group):
+    """Commands from the table above; a misspelt verb gets a suggestion."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            raise UserError(f"unknown verb '{name}'; {did_you_mean(name, VERBS)}")
+        module, attribute = VERBS[name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in VERBS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """A benchmark and reproduction harness for GANs trained on little data.
+
+    \b
+    bench run table1 --scale smoke      train every cell of DISP's Table 1, in minutes, on a CPU
+    bench report table1 --scale smoke   the table, with intervals and the paper's numbers
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 some runs failed, 2 a user's mistake (one line), 130 interrupted."""
+    try:
+        result: Any = cli.main(args=arguments, prog_name="bench", standalone_mode=False)
+        status = result if isinstance(result, int) else 0
+    except UserError as error:
+        status = _complain(str(error))
+    except click.UsageError as error:
+        status = _complain(f"{error.format_message()} (see bench --help)")
+    except click.ClickException as error:
+        status = _complain(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        print("bench: interrupted", file=sys.stderr)
+        status = 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        status = 0
+    sys.exit(status)
+
+
+def _complain(message: str) -> int:
+    print(f"bench: error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,263 @@
+"""Conformance of a method: does it keep the engine's promises? Seconds on a CPU, on procedural shapes.
+
+The checks drive the real engine (specs, sources, training, checkpoints), so what passes here trains in a table.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+import random
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench import seeds
+from bench.errors import UserError
+from bench.methodspec import build_method, needed_sources, parse_method
+from bench.spec import DataSpec, NetworkSpec, RunSpec, TrainSettings
+from bench.store import Store
+from bench.train.checkpoint import fingerprint
+from bench.train.run import Settings, Training, execute
+
+STEPS, STOP_AT = 6, 3
+NETWORKS = {"sngan-32": {"g_width": 8, "d_width": 8, "z_dim": 16, "sn_generator": True}}
+DATA = DataSpec(name="shapes", resolution=32, shots=16)
+TRAIN = TrainSettings(steps=STEPS, batch=4, d_steps=2, g_lr=1e-3, d_lr=1e-3, log_every=1)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check: `detail` says what was wrong and what would be right."""
+
+    check: str
+    passed: bool
+    detail: str = ""
+
+
+def check_method(expression: str, network: str = "sngan-32") -> list[Finding]:
+    """Every check on one method expression. Raises UserError for an expression that cannot be read.
+
+    A check that the failure of an earlier one makes meaningless is left out.
+    """
+    spec = conformance_spec(expression, network)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = _Bench(spec, Path(folder))
+        findings = [_run("builds", bench.builds)]
+        if findings[0].passed:
+            findings.append(_run("steps", bench.steps))
+        if findings[-1].passed:
+            checks = (bench.global_random_state, bench.repeats, bench.resumes, bench.samples, bench.augments)
+            findings += [_run(check.__name__.replace("_", " "), check) for check in checks]
+        findings.append(_run("pickles", bench.pickles))
+    return findings
+
+
+def conformance_spec(expression: str, network: str = "sngan-32") -> RunSpec:
+    """The tiny run that the checks train; its sources are tiny runs too."""
+    if network not in NETWORKS:
+        raise UserError(f"network '{network}' has no conformance setting; known: {', '.join(NETWORKS)}")
+    nets = NetworkSpec(name=network, options=NETWORKS[network])
+    method = parse_method(expression)
+    sources = {
+        "network": RunSpec(
+            method=parse_method("class-conditional"), network=nets, data=DATA, train=TRAIN, protocol=None, seed=7
+        ),
+        "simclr": RunSpec(method=parse_method("simclr"), network=None, data=DATA, train=TRAIN, protocol=None, seed=7),
+    }
+    chosen = {role: sources[role] for role in needed_sources(method)}
+    trains_network = [part.name for part in method] != ["simclr"]
+    return RunSpec(
+        method=method, network=nets if trains_network else None, data=DATA, train=TRAIN, protocol=None, seed=0,
+        sources=chosen,
+    )  # fmt: skip
+
+
+class _Problem(Exception):
+    """A check's own verdict; any other exception is reported with its type."""
+
+
+def _run(name: str, check: Callable[[], None]) -> Finding:
+    try:
+        check()
+    except _Problem as problem:
+        return Finding(name, False, str(problem))
+    except Exception as error:
+        return Finding(name, False, f"{type(error).__name__}: {error}")
+    return Finding(name, True)
+
+
+class _Bench:
+    """One method on the test bench: a store for an undisturbed run, one for an interrupted run."""
+
+    def __init__(self, spec: RunSpec, root: Path) -> None:
+        self.spec, self.root = spec, root
+        self.settings = Settings(torch.device("cpu"), checkpoint_seconds=math.inf)
+        self.straight: Training | None = None
+        self.touched: list[str] = []
+
+    def builds(self) -> None:
+        store = self._store("first")
+        for source in self.spec.run_sources.values():
+            store.open(source)
+            if execute(source.uid, store, self.settings, lambda: False, lambda *_: None) != "done":
+                raise _Problem(f"its source run failed: {store.folder(source.uid).error()}")
+        self._training("first")
+
+    def steps(self) -> None:
+        before = fingerprint(self._training("first")._weights())
+        with _watching_global_state() as self.touched:
+            self.straight = self._training("first")
+            outcome = self.straight.run(lambda: False, lambda *_: None)
+        if outcome != "done":
+            raise _Problem(f"a loss or gradient is not finite after {self.straight.ctx.step} steps")
+        if fingerprint(self.straight._weights()) == before:
+            raise _Problem(f"nothing has changed after {STEPS} steps")
+
+    def global_random_state(self) -> None:
+        if self.touched:
+            raise _Problem(
+                f"draws from the global random state of {', '.join(self.touched)}: take every random number from "
+                "ctx.stream(purpose), or the run cannot resume exactly"
+            )
+
+    def repeats(self) -> None:
+        again = self._training("again")
+        again.run(lambda: False, lambda *_: None)
+        self._compare(again, "a second run of the same spec", "a random stream that is not from ctx.stream?")
+
+    def resumes(self) -> None:
+        first = self._training("stopped")
+        if first.run(lambda: first.ctx.step >= STOP_AT, lambda *_: None) != "stopped":
+            raise _Problem("the run did not stop at a step boundary")
+        second = self._training("stopped")
+        if second.ctx.step != STOP_AT:
+            raise _Problem(f"the resumed run is at step {second.ctx.step}, was stopped at {STOP_AT}")
+        second.run(lambda: False, lambda *_: None)
+        assert self.straight is not None
+        if lost := _different_attributes(self.straight, second):
+            raise _Problem(
+                f"{', '.join(lost)} differ between a run that was stopped at step {STOP_AT} and one that was not: "
+                "return them from state_dict and put them back in load_state_dict"
+            )
+        self._compare(second, f"a run stopped at step {STOP_AT} and continued", "state that state_dict does not save?")
+
+    def samples(self) -> None:
+        training = self.straight
+        assert training is not None
+        ema = training.ctx.ema
+        if ema is None:
+            return  # a run without a generator has nothing to sample
+        sampler = training.method.sampler(training.ctx)
+        z_NZ = torch.randn(8, int(ema.z_dim), generator=torch.Generator().manual_seed(0))  # type: ignore[arg-type]
+        with torch.no_grad(), _watching_global_state() as touched:
+            first = sampler(ema, z_NZ, seeds.torch_stream(0, "check"))
+            second = sampler(ema, z_NZ, seeds.torch_stream(0, "check"))
+        side = training.spec.data.resolution
+        if tuple(first.shape) != (8, 3, side, side):
+            raise _Problem(f"8 samples have shape {tuple(first.shape)}, must be (8, 3, {side}, {side})")
+        _check_range(first, "samples")
+        if touched or not torch.equal(first, second):
+            raise _Problem("two draws from equal streams differ: the sampler must take all randomness from its stream")
+
+    def augments(self) -> None:
+        training = self.straight
+        assert training is not None
+        if training.ctx.ema is None:
+            return
+        stream = torch.Generator().manual_seed(0)
+        images = (torch.rand(8, 3, 32, 32, generator=stream) * 2 - 1).requires_grad_()
+        augmented = training.method.augment(training.ctx, images)
+        if augmented.shape != images.shape:
+            raise _Problem(f"augment turns shape {tuple(images.shape)} into {tuple(augmented.shape)}")
+        _check_range(augmented.detach(), "augmented images", slack=3.0)
+        augmented.square().sum().backward()
+        if images.grad is None or not torch.isfinite(images.grad).all() or not images.grad.abs().sum() > 0:
+            raise _Problem("augment passes no gradient on: the generator could not learn through it")
+
+    def pickles(self) -> None:
+        pickle.loads(pickle.dumps(build_method(self.spec.method)))
+        if RunSpec.model_validate_json(self.spec.model_dump_json()).uid != self.spec.uid:
+            raise _Problem("its settings do not survive JSON: use numbers, text, lists and booleans")
+
+    # ---- helpers ----------------------------------------------------------------------------------------------
+
+    def _store(self, name: str) -> Store:
+        return Store(self.root / name)
+
+    def _training(self, name: str) -> Training:
+        """A fresh Training in the named store; sources always come from the first store."""
+        folder = self._store(name).open(self.spec)
+        return Training(self.spec, folder, self._store("first"), self.settings)
+
+    def _compare(self, other: Training, what: str, guess: str) -> None:
+        assert self.straight is not None
+        if fingerprint(self.straight._weights()) != fingerprint(other._weights()):
+            raise _Problem(f"{what} ends with other weights: {guess}")
+        logs = [list(training.folder.read_log()) for training in (self.straight, other)]
+        if logs[0] != logs[1]:
+            raise _Problem(f"{what} logs other losses: {guess}")
+
+
+def _check_range(images_NCHW: Tensor, what: str, slack: float = 0.0) -> None:
+    """Images must be finite, inside [-1, 1] (give or take `slack`) and use its negative half."""
+    if not torch.isfinite(images_NCHW).all():
+        raise _Problem(f"{what} are not finite")
+    low, high = images_NCHW.min().item(), images_NCHW.max().item()
+    if low < -1 - slack - 1e-4 or high > 1 + slack + 1e-4:
+        raise _Problem(f"{what} span [{low:.3g}, {high:.3g}], must be in [-1, 1]")
+    if low >= 0:
+        raise _Problem(f"{what} span [{low:.3g}, {high:.3g}] and are never negative: the range is [-1, 1], not [0, 1]")
+
+
+@contextmanager
+def _watching_global_state() -> Iterator[list[str]]:
+    """Collects the names of the global generators that the block has drawn from, and puts them back."""
+    touched: list[str] = []
+    states = torch.random.get_rng_state(), np.random.get_state(), random.getstate()
+    try:
+        yield touched
+    finally:
+        if not torch.equal(states[0], torch.random.get_rng_state()):
+            touched.append("torch")
+        if repr(states[1]) != repr(np.random.get_state()):
+            touched.append("numpy")
+        if states[2] != random.getstate():
+            touched.append("random")
+        torch.random.set_rng_state(states[0])
+        np.random.set_state(states[1])
+        random.setstate(states[2])
+
+
+def _different_attributes(first: Training, second: Training) -> list[str]:
+    """Attributes of the parts that two trainings of one spec should agree on and do not."""
+    lost = []
+    for (name, one), (_, other) in zip(first.method.parts, second.method.parts, strict=True):
+        for key in sorted(vars(one).keys() | vars(other).keys()):
+            if not _same(vars(one).get(key), vars(other).get(key)):
+                lost.append(f"{name}.{key}")
+    return lost
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equality of plain values, tensors and containers; objects of other types are not judged here."""
+    if isinstance(one, torch.Generator) and isinstance(other, torch.Generator):
+        return torch.equal(one.get_state(), other.get_state())
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return np.array_equal(one, other)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other, strict=True))
+    if isinstance(one, int | float | str | bytes | None) or isinstance(other, int | float | str | bytes | None):
+        return type(one) is type(other) and one == other
+    return True

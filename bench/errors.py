@@ -1,0 +1,23 @@
+"""The one exception a user's mistake raises; the command line turns it into one line and exit status 2."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Something the user can put right: the message names the input, what is wrong and what would be right."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A clause that suggests the nearest known name, or lists the known ones when none is near.
+
+    >>> did_you_mean("difaugment", ["diffaugment", "disp"])
+    "did you mean 'diffaugment'?"
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean '{near[0]}'?"
+    return f"known: {', '.join(names) or 'none'}"

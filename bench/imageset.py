@@ -1,0 +1,316 @@
+"""Data sets: built once, whole or absent, checksummed, and read through memory maps.
+
+A built set is a folder <cache>/data/NAME-RESOLUTION (bench.imagefiles). What goes into it is the business of
+a builder, a function (Order) -> Splits that a catalogue entry names.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+import bench
+from bench import imagefiles, paths, registry
+from bench.catalogue import DatasetEntry
+from bench.errors import UserError
+from bench.seeds import numpy_stream
+
+SPLITS = ("train", "test")
+RESOLUTIONS = (8, 1024)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a builder is asked for. `allocate` spares it from holding a large split in memory."""
+
+    name: str
+    entry: DatasetEntry
+    resolution: int
+    source: Path | None  # the user's folder; None for an embedded set
+    scratch: Path  # the temporary folder that becomes the set
+
+    def allocate(self, split: Literal["train", "test"], count: int) -> np.ndarray:
+        """A writable (count, R, R, 3) uint8 array on disk, to be returned as that split."""
+        shape = (count, self.resolution, self.resolution, 3)
+        path = self.scratch / f"{split}.npy"
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+        if hasattr(
+            os, "posix_fallocate"
+        ):  # a full disk is an error here; through the map it would be a SIGBUS
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        return array
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """What a builder returns: images (N, R, R, 3) uint8 RGB, labels (N,) int64 that index `class_names`.
+
+    Both splits are in random order, so that the first n images are a fair sample wherever fewer are wanted.
+    """
+
+    train: np.ndarray
+    test: np.ndarray
+    licence_text: str
+    train_labels: np.ndarray | None = None
+    test_labels: np.ndarray | None = None
+    class_names: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()  # distributions whose version decides the pixels
+    overlap: bool = False  # the reference holds the training images on purpose (it is a whole class)
+    notes: dict[str, Any] = field(default_factory=dict)  # for meta.json: resize recipe, dropped duplicates
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """A built data set at one resolution; its arrays are read-only memory maps."""
+
+    name: str
+    resolution: int
+    train: np.ndarray  # (N, R, R, 3) uint8 RGB
+    test: np.ndarray  # (M, R, R, 3) uint8 RGB
+    train_labels: np.ndarray | None  # (N,) int64, indices into class_names
+    test_labels: np.ndarray | None
+    class_names: tuple[str, ...]
+    sha256: str  # over the arrays' names, types, shapes and bytes
+    licence: str
+    entry: DatasetEntry
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of `verify`. "differs" is said of the catalogue's sum only: a damaged file raises."""
+
+    subject: str
+    verdict: Literal["ok", "differs", "unknown"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Built:
+    """One line of `list_built`; `problem` says why a folder cannot be used."""
+
+    name: str
+    resolution: int
+    path: Path
+    train: int = 0
+    test: int = 0
+    sha256: str = ""
+    bytes: int = 0
+    problem: str = ""
+
+
+def load(name: str, resolution: int) -> ImageSet:
+    """The data set, opened; an embedded one that is absent or of an older recipe is built first.
+
+    Raises UserError for an unknown name, a set that needs the user's files, and a damaged folder. Sums are
+    not recomputed here: that is what `verify` does.
+    """
+    entry, folder = _find(name, resolution)
+    stale = folder.is_dir() and imagefiles.read_meta(folder)["recipe"] != _recipe(entry)
+    if folder.is_dir() and not stale:
+        return _open(name, resolution, entry, folder)
+    if not entry.embedded:
+        state = "was built by another recipe" if stale else "is not built"
+        command = _command(name, resolution, entry) + " --force" * stale
+        raise UserError(f"data set '{name}' at {resolution} px {state}; run `{command}`")
+    return build(name, resolution, force=stale)
+
+
+def build(name: str, resolution: int, source: Path | None = None, force: bool = False) -> ImageSet:
+    """Build a data set and open it; `source` is the user's folder for a set that is not embedded.
+
+    The set appears in one rename. Of two processes that build it at once, the later uses the earlier's.
+    Raises UserError for whatever the builder refuses, and where the cache cannot be written.
+    """
+    entry, folder = _find(name, resolution)
+    if entry.embedded and source is not None:
+        raise UserError(f"data set '{name}' is made from installed packages; leave out --from")
+    if not entry.embedded and source is None:
+        raise UserError(f"data set '{name}' needs your files; run `{_command(name, resolution, entry)}`")
+    if folder.is_dir() and not force:
+        if source is not None:
+            raise UserError(
+                f"data set '{name}' at {resolution} px is built already; add --force to replace it"
+            )
+        return _open(name, resolution, entry, folder)
+    print(f"building data set '{name}' at {resolution} px in {folder}", file=sys.stderr)
+    scratch = imagefiles.scratch_folder(folder)
+    try:
+        splits = _builder(name, entry)(Order(name, entry, resolution, source, scratch))
+        _check(name, resolution, entry, splits)
+        imagefiles.write(
+            scratch, _arrays(splits), splits.licence_text, _meta(name, resolution, entry, splits)
+        )
+        imagefiles.publish(scratch, folder, force)
+    except OSError as error:
+        raise imagefiles.cannot_write(folder, error) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return _open(name, resolution, entry, folder)
+
+
+def verify(name: str, resolution: int) -> list[Finding]:
+    """Recompute the sums of a built set.
+
+    Raises UserError naming the file whose content differs from what meta.json recorded. Whether the set
+    equals the one the project built (the catalogue's known_sha256) is a finding, not an error: other package
+    versions or another processor may round a pixel differently.
+    """
+    entry, folder = _find(name, resolution)
+    if not folder.is_dir():
+        command = _command(name, resolution, entry)
+        raise UserError(f"data set '{name}' at {resolution} px is not built; run `{command}`")
+    meta = imagefiles.read_meta(folder)
+    again = imagefiles.build_again(folder)
+    findings = []
+    for file, record in meta["files"].items():
+        array = imagefiles.read_array(folder, file, record)
+        if imagefiles.content_hash(array) != record["sha256"]:
+            raise UserError(f"{folder / file}: its content is not what was built; {again}")
+        findings.append(Finding(file, "ok", f"{len(array):,} rows, content as built"))
+    if meta["sha256"] != imagefiles.set_hash(meta["files"]):
+        raise UserError(f"{folder / 'meta.json'}: its sum does not fit its files; {again}")
+    return [*findings, _against_catalogue(meta["sha256"], entry.known_sha256.get(resolution), resolution)]
+
+
+def list_built() -> list[Built]:
+    """Every built set in the cache, by name and resolution; a damaged one is listed with its problem."""
+    root = paths.cache_root() / "data"
+    found = []
+    for folder in root.glob("[!.]*") if root.is_dir() else ():
+        name, _, resolution = folder.name.rpartition("-")
+        if not (name and resolution.isdigit() and folder.is_dir()):
+            continue
+        try:
+            meta = imagefiles.read_meta(folder)
+            arrays = {file: imagefiles.read_array(folder, file, one) for file, one in meta["files"].items()}
+            train, test = (len(arrays[f"{split}.npy"]) for split in SPLITS)
+            size = sum(file.stat().st_size for file in folder.iterdir())
+            found.append(Built(name, int(resolution), folder, train, test, meta["sha256"], size))
+        except UserError as error:
+            found.append(Built(name, int(resolution), folder, problem=str(error)))
+    return sorted(found, key=lambda one: (one.name, one.resolution))
+
+
+def few_shot(n_train: int, shots: int, seed: int, labels: np.ndarray | None = None) -> np.ndarray:
+    """The indices of a few-shot draw, sorted, int64; with `labels` (n_train,) balanced over the classes.
+
+    A function of its arguments alone, so that seed i trains every method on the same images; the draws of one
+    seed are nested (25 shots are among the 50). A class too small for its share is used up and the others
+    fill in. Raises UserError unless 1 <= shots <= n_train.
+    """
+    if not 1 <= shots <= n_train:
+        raise UserError(f"cannot draw {shots} shots from {n_train} training images; choose 1 to {n_train}")
+    stream = numpy_stream(seed, "few-shot", n_train)
+    order = stream.permutation(n_train)
+    if labels is not None:
+        classes, class_of, counts = np.unique(labels[order], return_inverse=True, return_counts=True)
+        rank = np.empty(n_train, np.int64)  # how many of its own class come before an image
+        rank[np.argsort(class_of, kind="stable")] = np.arange(n_train) - np.repeat(
+            np.cumsum(counts) - counts, counts
+        )
+        order = order[np.lexsort((stream.permutation(len(classes))[class_of], rank))]
+    return np.sort(order[:shots]).astype(np.int64)
+
+
+def _find(name: str, resolution: int) -> tuple[DatasetEntry, Path]:
+    entry = registry.datasets().load(name)
+    low, high = RESOLUTIONS
+    if not low <= resolution <= high:
+        raise UserError(f"data set '{name}' at {resolution} px: the resolution must be {low} to {high}")
+    return entry, paths.cache_root() / "data" / f"{name}-{resolution}"
+
+
+def _command(name: str, resolution: int, entry: DatasetEntry) -> str:
+    return f"bench data build {name} --resolution {resolution}{'' if entry.embedded else ' --from DIR'}"
+
+
+def _builder(name: str, entry: DatasetEntry) -> Callable[[Order], Splits]:
+    module, _, function = entry.builder.partition(":")
+    try:
+        found: Callable[[Order], Splits] = getattr(importlib.import_module(module), function)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"data set '{name}' needs the module '{error.name}', which is not installed; "
+            "pip install 'lowdata-gan-bench[embedded]'"
+        ) from error
+    except AttributeError as error:
+        raise UserError(f"data set '{name}': its builder '{entry.builder}' does not exist") from error
+    return found
+
+
+def _recipe(entry: DatasetEntry) -> dict[str, Any]:
+    """What a built set depends on; a change of it makes the set stale."""
+    return entry.model_dump(mode="json", include={"builder", "options", "train", "test"})
+
+
+def _check(name: str, resolution: int, entry: DatasetEntry, splits: Splits) -> None:
+    """Refuse what breaks the contract of a set, whoever wrote the builder."""
+    for split in SPLITS:
+        images, labels = getattr(splits, split), getattr(splits, f"{split}_labels")
+        needed = getattr(entry, split)
+        if images.dtype != np.uint8 or images.shape[1:] != (resolution, resolution, 3):
+            raise UserError(f"data set '{name}': {split} is {images.dtype} {images.shape}, not uint8 NHWC")
+        if len(images) < needed:
+            raise UserError(f"data set '{name}': {split} has {len(images)} images, {needed} are needed")
+        if labels is not None and (
+            labels.shape != (len(images),) or labels.min() < 0 or labels.max() >= len(splits.class_names)
+        ):
+            raise UserError(f"data set '{name}': the {split} labels do not fit its images and class names")
+    shared = set(imagefiles.image_digests(splits.train)) & set(imagefiles.image_digests(splits.test))
+    if shared and not splits.overlap:
+        raise UserError(f"data set '{name}': {len(shared)} images stand both in train and in test")
+
+
+def _arrays(splits: Splits) -> dict[str, np.ndarray]:
+    arrays = {f"{split}.npy": getattr(splits, split) for split in SPLITS}
+    labels = {f"{split}_labels.npy": getattr(splits, f"{split}_labels") for split in SPLITS}
+    return arrays | {file: array.astype(np.int64) for file, array in labels.items() if array is not None}
+
+
+def _meta(name: str, resolution: int, entry: DatasetEntry, splits: Splits) -> dict[str, Any]:
+    versions = {package: version(package) for package in ("numpy", "pillow", *splits.packages)}
+    return {
+        "name": name,
+        "resolution": resolution,
+        "recipe": _recipe(entry),
+        "class_names": list(splits.class_names),
+        "licence": entry.licence,
+        "source": entry.source,
+        "packages": versions | {"bench": bench.__version__},
+        "notes": splits.notes,
+    }
+
+
+def _open(name: str, resolution: int, entry: DatasetEntry, folder: Path) -> ImageSet:
+    meta = imagefiles.read_meta(folder)
+    arrays = {file: imagefiles.read_array(folder, file, record) for file, record in meta["files"].items()}
+    return ImageSet(
+        name=name,
+        resolution=resolution,
+        train=arrays["train.npy"],
+        test=arrays["test.npy"],
+        train_labels=arrays.get("train_labels.npy"),
+        test_labels=arrays.get("test_labels.npy"),
+        class_names=tuple(meta["class_names"]),
+        sha256=meta["sha256"],
+        licence=meta["licence"],
+        entry=entry,
+    )
+
+
+def _against_catalogue(found: str, known: str | None, resolution: int) -> Finding:
+    if known is None:
+        return Finding("whole set", "unknown", f"{found}; the catalogue has no sum for {resolution} px")
+    if found == known:
+        return Finding("whole set", "ok", f"{found}, equal to the catalogue's")
+    return Finding("whole set", "differs", f"{found}, the catalogue's is {known}")

@@ -1,0 +1,1 @@
+"""Launching: the local queue and its workers."""

@@ -1,0 +1,167 @@
+"""A method as text and as data: `diffaugment + disp(prior=vgg16)` to parts with all their settings.
+
+Settings are known without importing the method (and so without torch): a file in methods/ is read as a syntax tree,
+its class's keyword-only arguments with literal defaults are the settings, its `version` and `sources` the part's own.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from bench import registry
+from bench.errors import UserError, did_you_mean
+
+
+class Part(BaseModel):
+    """One part of a method with its resolved settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    version: int = 1
+    settings: dict[str, Any] = {}
+
+
+def parse_method(text: str) -> tuple[Part, ...]:
+    """The parts of a method expression, in order, every setting filled in.
+
+    Raises UserError for unknown parts or settings, repeated parts and malformed text.
+    """
+    parts = tuple(_parse_part(piece.strip(), text) for piece in _split(text, "+"))
+    names = [part.name for part in parts]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"method '{text}': the part '{name}' stands twice")
+    return parts
+
+
+def readable(parts: tuple[Part, ...]) -> str:
+    """A short name for people: the parts' names, with a prior where one is set."""
+    return "+".join(
+        f"{part.name}-{part.settings['prior']}" if "prior" in part.settings else part.name for part in parts
+    )
+
+
+def needed_sources(parts: tuple[Part, ...]) -> tuple[str, ...]:
+    """The roles of the trainings or weights that these parts start from, e.g. ("network",) for TransferGAN."""
+    roles = set()
+    for part in parts:
+        for role, when in _signature(registry.methods().entry(part.name).target).sources.items():
+            key, _, value = when.partition("=")
+            if not when or str(part.settings[key]) == value:
+                roles.add(role)
+    return tuple(sorted(roles))
+
+
+def build_method(parts: tuple[Part, ...]) -> Any:
+    """The composition of the parts, imported and constructed. Raises UserError for bad values."""
+    from bench.train.method import Composition
+
+    built = []
+    for part in parts:
+        try:
+            built.append((part.name, registry.methods().load(part.name)(**part.settings)))
+        except (TypeError, ValueError) as error:
+            raise UserError(f"method '{part.name}': {error}") from error
+    return Composition(built)
+
+
+def _parse_part(piece: str, text: str) -> Part:
+    match = re.fullmatch(r"([a-z][a-z0-9-]*)\s*(?:\((.*)\))?", piece, flags=re.DOTALL)
+    if not match:
+        raise UserError(f"method '{text}': cannot read '{piece}'; write parts as name or name(setting=value)")
+    name, arguments = match.group(1), match.group(2) or ""
+    signature = _signature(registry.methods().entry(name).target)
+    settings = dict(signature.settings)
+    for argument in filter(None, (one.strip() for one in _split(arguments, ","))):
+        key, equals, value = (one.strip() for one in argument.partition("="))
+        if not equals:
+            raise UserError(f"method '{text}': '{argument}' of '{name}' must be setting=value")
+        if key not in settings:
+            raise UserError(f"method '{name}' has no setting '{key}'; {did_you_mean(key, settings)}")
+        settings[key] = yaml.safe_load(value)
+    return Part(name=name, version=signature.version, settings=settings)
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """Split at `separator` outside brackets and quotes."""
+    pieces, depth, quote, start = [], 0, "", 0
+    for position, letter in enumerate(text):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "\"'":
+            quote = letter
+        elif letter in "([":
+            depth += 1
+        elif letter in ")]":
+            depth -= 1
+        elif letter == separator and depth == 0:
+            pieces.append(text[start:position])
+            start = position + 1
+    return [*pieces, text[start:]]
+
+
+class _Signature(NamedTuple):
+    """What a method's class declares: its version, its settings with defaults, the sources it starts from."""
+
+    version: int
+    settings: dict[str, Any]
+    sources: dict[str, str]
+
+
+@cache
+def _signature(target: str) -> _Signature:
+    """The declarations of a part, from its source where that is one of our files."""
+    module, _, attribute = target.partition(":")
+    if not module.startswith("bench.methods.") or attribute:
+        return _imported_signature(target)
+    spec = importlib.util.find_spec(module)
+    assert spec is not None and spec.origin is not None
+    tree = ast.parse(Path(spec.origin).read_text())
+    wanted = Path(spec.origin).stem.replace("_", "")
+    parts = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name.lower() == wanted]
+    if len(parts) != 1:
+        raise UserError(f"{module}: the method's class must be named like its file")
+    attributes = _class_attributes(parts[0])
+    return _Signature(attributes.get("version", 1), _defaults(parts[0], module), attributes.get("sources", {}))
+
+
+def _class_attributes(node: ast.ClassDef) -> dict[str, Any]:
+    """The literal `version` and `sources` of a class body."""
+    found = {}
+    for statement in node.body:
+        targets = [statement.target] if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [])
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id in ("version", "sources"):
+                found[target.id] = ast.literal_eval(statement.value)  # type: ignore[attr-defined]
+    return found
+
+
+def _defaults(node: ast.ClassDef, module: str) -> dict[str, Any]:
+    init = next((one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None)
+    if init is None:
+        return {}
+    if len(init.args.args) != 1 or init.args.vararg or init.args.kwarg:
+        raise UserError(f"{module}: settings must be keyword-only arguments of __init__")
+    pairs = zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True)
+    return {argument.arg: ast.literal_eval(default) for argument, default in pairs if default is not None}
+
+
+def _imported_signature(target: str) -> _Signature:
+    name = next(entry.name for entry in registry.methods() if entry.target == target)
+    part = registry.methods().load(name)
+    own = part.__init__ is not object.__init__
+    parameters = [p for p in inspect.signature(part.__init__).parameters.values() if own and p.name != "self"]
+    for parameter in parameters:
+        if parameter.kind is not parameter.KEYWORD_ONLY or parameter.default is parameter.empty:
+            raise UserError(f"method '{name}': settings must be keyword-only arguments with defaults")
+    return _Signature(part.version, {one.name: one.default for one in parameters}, part.sources)

@@ -1,0 +1,54 @@
+"""Metrics on features: pure functions on arrays (N, D), one file per family, and the scorer that runs use.
+
+Lazy: importing this package imports neither scipy nor torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.metrics.classes import inception_score
+    from bench.metrics.copying import DataCopying, data_copying
+    from bench.metrics.frechet import GaussianFit, fit_gaussian, frechet_distance
+    from bench.metrics.kernel import kernel_distance
+    from bench.metrics.neighbours import density_coverage, precision_recall
+    from bench.metrics.scores import Score, Scorer, label
+
+__all__ = [
+    "DataCopying",
+    "GaussianFit",
+    "Score",
+    "Scorer",
+    "data_copying",
+    "density_coverage",
+    "fit_gaussian",
+    "frechet_distance",
+    "inception_score",
+    "kernel_distance",
+    "label",
+    "precision_recall",
+]
+
+# No file bears the name of a function: importing a submodule sets it as an attribute of this package.
+_HOMES = {
+    "DataCopying": "copying",
+    "GaussianFit": "frechet",
+    "Score": "scores",
+    "Scorer": "scores",
+    "data_copying": "copying",
+    "density_coverage": "neighbours",
+    "fit_gaussian": "frechet",
+    "frechet_distance": "frechet",
+    "inception_score": "classes",
+    "kernel_distance": "kernel",
+    "label": "scores",
+    "precision_recall": "neighbours",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bench.metrics' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"bench.metrics.{_HOMES[name]}"), name)

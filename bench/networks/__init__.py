@@ -1,0 +1,77 @@
+"""Networks by name: `build("sngan-128", condition_dim=512)` -> generator, discriminator.
+
+A table entry is "module:function"; the function takes keyword settings with defaults (the overrides a spec
+may write) and returns two recipes, functions without arguments that make the generator and the discriminator.
+Listing imports no network and no torch.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from bench import seeds
+from bench.errors import UserError, did_you_mean
+from bench.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    Recipes = tuple[Callable[[], nn.Module], Callable[[], nn.Module]]
+
+NETWORKS = Registry("network")
+NETWORKS.add("sngan-32", "bench.networks.sngan:sngan_32", "SNGAN residual networks at 32 px")
+NETWORKS.add("sngan-64", "bench.networks.sngan:sngan_64", "SNGAN residual networks at 64 px")
+NETWORKS.add("sngan-128", "bench.networks.sngan:sngan_128", "SNGAN residual networks at 128 px")
+
+
+def names() -> list[str]:
+    """Every network's name, sorted."""
+    return [entry.name for entry in NETWORKS]
+
+
+def summaries() -> dict[str, str]:
+    """Network name -> one line about it."""
+    return {entry.name: entry.summary for entry in NETWORKS}
+
+
+def settings(name: str) -> dict[str, Any]:
+    """The overrides that a network takes, with their defaults. Raises UserError for an unknown name."""
+    return {key: value.default for key, value in inspect.signature(NETWORKS.load(name)).parameters.items()}
+
+
+def build(name: str, *, seed: int | None = None, **overrides: Any) -> tuple[nn.Module, nn.Module]:
+    """The generator and the discriminator of a network, in training mode.
+
+    seed: weights then depend on the seed alone, are drawn on the CPU (equal for every device), and the global
+    random state stays as it was; D has its own stream, so its weights do not depend on G's settings.
+    Without a seed the weights are drawn from the ambient random state on the ambient device.
+    Raises UserError for an unknown name, an unknown override or an impossible value.
+    """
+    known = settings(name)
+    for key in overrides:
+        if key not in known:
+            raise UserError(f"network '{name}' has no setting '{key}'; {did_you_mean(key, known)}")
+    make_generator, make_discriminator = NETWORKS.load(name)(**overrides)
+    if seed is None:
+        return make_generator(), make_discriminator()
+    with _drawn_from(seed, "generator"):
+        generator = make_generator()
+    with _drawn_from(seed, "discriminator"):
+        discriminator = make_discriminator()
+    return generator, discriminator
+
+
+@contextmanager
+def _drawn_from(seed: int, purpose: str) -> Iterator[None]:
+    """Layer constructors draw from torch's global CPU generator: lend it a stream, give it back as it was."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.default_generator.manual_seed(seeds.derive(seed, "network", purpose))
+        yield
+
+
+__all__ = ["NETWORKS", "build", "names", "settings", "summaries"]

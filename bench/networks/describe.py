@@ -1,0 +1,139 @@
+"""What a network is made of: layers, shapes, parameters, multiply-accumulates; no weight is allocated.
+
+Everything runs on torch's meta device, so a paper-scale network costs milliseconds and no memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.parametrize import type_before_parametrizations
+from torch.overrides import TorchFunctionMode
+
+from bench.networks import build
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a table; shape and counts are per image."""
+
+    name: str  # dotted path in the network
+    kind: str  # class name
+    shape: tuple[int, ...] | None  # of the output, without the batch; None: the forward pass does not call it
+    parameters: int  # trainable
+    macs: int  # multiply-accumulates of convolutions and linear maps; all else counts as 0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One network as a table with its totals."""
+
+    layers: tuple[Layer, ...]
+    parameters: int
+    macs: int
+    output: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Description:
+    """A generator and a discriminator, described."""
+
+    name: str
+    generator: Summary
+    discriminator: Summary
+
+
+# Both return their first argument's shape, and on meta there is nothing else to return; yet torch runs them through
+# its compiler's reference code there, which costs seconds (spectral norm's 15 power iterations a layer).
+_SHAPE_OF_FIRST = (Tensor.normal_, functional.normalize)
+
+
+class _ShapesOnly(TorchFunctionMode):
+    """Skips functions that do not change a shape and are slow on the meta device."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return args[0] if func in _SHAPE_OF_FIRST else func(*args, **(kwargs or {}))
+
+
+def describe(name: str, **overrides: Any) -> Description:
+    """Describe `build(name, **overrides)` by one image's forward pass on the meta device.
+
+    Raises UserError as `build` does.
+    """
+    with torch.device("meta"), torch.no_grad(), _ShapesOnly():
+        generator, discriminator = build(name, **overrides)
+        z_dim, condition_dim = cast(int, generator.z_dim), cast(int | None, generator.condition_dim)
+        condition = () if condition_dim is None else (torch.empty(1, condition_dim),)
+        images, g_summary = _summarise(generator.eval(), torch.empty(1, z_dim), *condition)
+        _, d_summary = _summarise(discriminator.eval(), images, *condition)
+    return Description(name, g_summary, d_summary)
+
+
+def _summarise(network: nn.Module, *inputs: Tensor) -> tuple[Any, Summary]:
+    calls: dict[nn.Module, tuple[tuple[int, ...] | None, int]] = {}
+
+    def record(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else None
+        earlier = calls[module][1] if module in calls else 0
+        calls[module] = shape, earlier + _macs(module, args[0], output)
+
+    rows = {name: module for name, module in network.named_modules() if _is_row(name, module)}
+    handles = [module.register_forward_hook(record) for module in rows.values()]
+    output = network(*inputs)
+    for handle in handles:
+        handle.remove()
+    layers = tuple(
+        Layer(
+            name=name,
+            kind=type_before_parametrizations(module).__name__,
+            shape=calls[module][0] if module in calls else None,
+            parameters=_own_parameters(module),
+            macs=calls[module][1] if module in calls else 0,
+        )
+        for name, module in rows.items()
+    )
+    whole = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
+    return output, Summary(layers, whole, sum(layer.macs for layer in layers), shape)
+
+
+def _is_row(name: str, module: nn.Module) -> bool:
+    """A layer has parameters of its own, or no parts; a parametrization belongs to the layer that has it."""
+    if "parametrizations" in name.split("."):
+        return False
+    parts = [child for child, _ in module.named_children() if child != "parametrizations"]
+    return not parts or _own_parameters(module) > 0
+
+
+def _own_parameters(module: nn.Module) -> int:
+    own = list(module.parameters(recurse=False))
+    if "parametrizations" in dict(module.named_children()):
+        own += list(module.get_submodule("parametrizations").parameters())
+    return sum(parameter.numel() for parameter in own if parameter.requires_grad)
+
+
+def _macs(module: nn.Module, given: Any, output: Any) -> int:
+    """Multiply-accumulates of one call on a batch of one."""
+    if isinstance(module, nn.ConvTranspose2d):
+        return (
+            given.numel()
+            * module.out_channels
+            // module.groups
+            * module.kernel_size[0]
+            * module.kernel_size[1]
+        )
+    if isinstance(module, nn.Conv2d):
+        return (
+            output.numel()
+            * module.in_channels
+            // module.groups
+            * module.kernel_size[0]
+            * module.kernel_size[1]
+        )
+    if isinstance(module, nn.Linear):
+        return output.numel() * module.in_features
+    return 0

@@ -1,0 +1,158 @@
+"""Layers that the SNGAN networks are made of: initialised layers, (conditional) batch norm, residual blocks.
+
+Shape suffixes: N batch, C channels, H height, W width, E embedding (the generator's conditional space).
+Every factory takes `wrap`, which is applied to a layer once its weight is initialised: `spectral` or `plain`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm
+
+Wrap = Callable[[nn.Module], nn.Module]
+Upsample = Literal["nearest", "bilinear"]
+MAIN_GAIN = math.sqrt(2)  # 3x3 convolutions of a residual branch; every other layer has gain 1
+
+
+def spectral(layer: nn.Module) -> nn.Module:
+    """Attach spectral normalisation to the layer's weight."""
+    return spectral_norm(layer)
+
+
+def plain(layer: nn.Module) -> nn.Module:
+    """Leave the layer as it is."""
+    return layer
+
+
+def conv(in_channels: int, out_channels: int, kernel: int, gain: float, wrap: Wrap) -> nn.Module:
+    """A size-preserving convolution with bias 0 and Glorot uniform weights (Miyato and Koyama 2018)."""
+    layer = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)
+    nn.init.xavier_uniform_(layer.weight, gain)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return wrap(layer)
+
+
+def linear(in_features: int, out_features: int, wrap: Wrap, *, bias: bool = True) -> nn.Module:
+    """A linear map with Glorot uniform weights, gain 1, and bias 0 if it has one."""
+    layer = nn.Linear(in_features, out_features, bias=bias)
+    nn.init.xavier_uniform_(layer.weight)
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return wrap(layer)
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation with a learned gain and bias, for a network without conditions."""
+
+    def forward(self, x_NCHW: Tensor, embedding_NE: Tensor | None = None) -> Tensor:
+        return super().forward(x_NCHW)
+
+
+class ConditionalBatchNorm(nn.Module):
+    """Batch normalisation whose gain and bias are linear in a condition embedding.
+
+    y = BN(x) * (1 + gain(e)) + bias(e), with bias-free linear maps and a batch norm (eps 1e-5) without a gain
+    and bias of its own: the class-conditional batch norm of Brock et al. 2019, appendix B.
+    """
+
+    def __init__(self, channels: int, embedding_dim: int, wrap: Wrap) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, eps=1e-5, affine=False)
+        self.gain = linear(embedding_dim, channels, wrap, bias=False)
+        self.bias = linear(embedding_dim, channels, wrap, bias=False)
+
+    def forward(self, x_NCHW: Tensor, embedding_NE: Tensor) -> Tensor:
+        gain_NC11 = (1 + self.gain(embedding_NE))[:, :, None, None]
+        return self.norm(x_NCHW).mul(gain_NC11).add(self.bias(embedding_NE)[:, :, None, None])
+
+
+def batch_norm(channels: int, embedding_dim: int | None, wrap: Wrap) -> nn.Module:
+    """A batch norm: conditional on an embedding of that size, or not at all for None."""
+    return (
+        BatchNorm(channels) if embedding_dim is None else ConditionalBatchNorm(channels, embedding_dim, wrap)
+    )
+
+
+class UpBlock(nn.Module):
+    """The generator's residual block, which doubles height and width (Miyato and Koyama 2018, figure 14b).
+
+    main: norm, ReLU, x2, conv 3x3, norm, ReLU, conv 3x3. shortcut: x2, conv 1x1.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, embedding_dim: int | None, upsample: Upsample, wrap: Wrap
+    ) -> None:
+        super().__init__()
+        self.upsample = upsample
+        self.norm1 = batch_norm(in_channels, embedding_dim, wrap)
+        self.conv1 = conv(in_channels, out_channels, 3, MAIN_GAIN, wrap)
+        self.norm2 = batch_norm(out_channels, embedding_dim, wrap)
+        self.conv2 = conv(out_channels, out_channels, 3, MAIN_GAIN, wrap)
+        self.shortcut = conv(in_channels, out_channels, 1, 1.0, wrap)
+
+    def _double(self, x_NCHW: Tensor) -> Tensor:
+        corners = None if self.upsample == "nearest" else False
+        return F.interpolate(x_NCHW, scale_factor=2, mode=self.upsample, align_corners=corners)
+
+    def forward(self, x_NCHW: Tensor, embedding_NE: Tensor | None) -> Tensor:
+        """(N, in, H, W) -> (N, out, 2H, 2W)."""
+        h_NCHW = self._double(F.relu(self.norm1(x_NCHW, embedding_NE)))
+        h_NCHW = self.conv1(h_NCHW)
+        h_NCHW = self.conv2(F.relu(self.norm2(h_NCHW, embedding_NE)))
+        # Interpolation weights sum to one: the 1x1 convolution commutes, and is four times cheaper here.
+        return h_NCHW + self._double(self.shortcut(x_NCHW))
+
+
+class FirstDownBlock(nn.Module):
+    """The discriminator's first block: no activation on the image; halves height and width.
+
+    main: conv 3x3, ReLU, conv 3x3, mean of 2x2. shortcut: mean of 2x2, conv 1x1.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, wrap: Wrap) -> None:
+        super().__init__()
+        self.conv1 = conv(in_channels, out_channels, 3, MAIN_GAIN, wrap)
+        self.conv2 = conv(out_channels, out_channels, 3, MAIN_GAIN, wrap)
+        self.shortcut = conv(in_channels, out_channels, 1, 1.0, wrap)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """(N, in, H, W) -> (N, out, H/2, W/2)."""
+        h_NCHW = self.conv2(F.relu(self.conv1(x_NCHW)))
+        return F.avg_pool2d(h_NCHW, 2) + self.shortcut(F.avg_pool2d(x_NCHW, 2))
+
+
+class DownBlock(nn.Module):
+    """A pre-activation discriminator block that halves height and width; hidden width = input width.
+
+    main: ReLU, conv 3x3, ReLU, conv 3x3, mean of 2x2. shortcut: conv 1x1, mean of 2x2.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, wrap: Wrap) -> None:
+        super().__init__()
+        self.conv1 = conv(in_channels, in_channels, 3, MAIN_GAIN, wrap)
+        self.conv2 = conv(in_channels, out_channels, 3, MAIN_GAIN, wrap)
+        self.shortcut = conv(in_channels, out_channels, 1, 1.0, wrap)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """(N, in, H, W) -> (N, out, H/2, W/2)."""
+        h_NCHW = self.conv2(F.relu(self.conv1(F.relu(x_NCHW))))
+        # The mean of 2x2 commutes with a 1x1 convolution, which is four times cheaper after it.
+        return F.avg_pool2d(h_NCHW, 2) + self.shortcut(F.avg_pool2d(x_NCHW, 2))
+
+
+class FlatBlock(nn.Module):
+    """A pre-activation discriminator block that keeps size and width: x + conv(ReLU(conv(ReLU(x))))."""
+
+    def __init__(self, channels: int, wrap: Wrap) -> None:
+        super().__init__()
+        self.conv1 = conv(channels, channels, 3, MAIN_GAIN, wrap)
+        self.conv2 = conv(channels, channels, 3, MAIN_GAIN, wrap)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """(N, C, H, W) -> the same shape."""
+        return x_NCHW + self.conv2(F.relu(self.conv1(F.relu(x_NCHW))))

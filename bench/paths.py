@@ -1,0 +1,34 @@
+"""Where things are kept: the run store, the cache of built data and features, and users' weights."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def store_root() -> Path:
+    """The folder of run folders: $BENCH_STORE, else results/runs under the current directory."""
+    return Path(os.environ.get("BENCH_STORE") or Path("results") / "runs")
+
+
+def cache_root() -> Path:
+    """Built data sets and extracted features: $BENCH_CACHE, else ~/.cache/bench (or $XDG_CACHE_HOME/bench)."""
+    if named := os.environ.get("BENCH_CACHE"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bench"
+
+
+def weights_root() -> Path:
+    """Weights that the user supplies: $BENCH_WEIGHTS, else <cache>/weights."""
+    if named := os.environ.get("BENCH_WEIGHTS"):
+        return Path(named)
+    return cache_root() / "weights"
+
+
+def recorded_root() -> Path:
+    """The recorded results that ship with the project (results/recorded, also inside a wheel)."""
+    here = Path(__file__).resolve().parent
+    for candidate in (here / "results" / "recorded", here.parent / "results" / "recorded"):
+        if candidate.is_dir():
+            return candidate
+    raise FileNotFoundError("results/recorded is missing from this installation")

@@ -1,0 +1,169 @@
+"""From a table to the runs it needs: which are done, which would start, in which order, and at what cost."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bench.errors import UserError
+from bench.paths import weights_root
+from bench.spec import Column, Row, RunSpec, TableSpec, WeightsFile
+from bench.store import Status, Store
+
+Retry = Literal["failed", "lost", "all"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Where in a table a run is shown: a row (or a reference point), a column, a seed."""
+
+    row: str
+    column: str
+    seed: int
+
+
+@dataclass
+class PlannedRun:
+    """One run of a plan. `cells` is empty for a source run that other runs start from."""
+
+    spec: RunSpec
+    cells: list[Cell] = field(default_factory=list)
+    needs: tuple[str, ...] = ()
+    status: Status = "planned"
+
+    @property
+    def uid(self) -> str:
+        return self.spec.uid
+
+    @property
+    def label(self) -> str:
+        """What the run is, for people."""
+        if self.cells:
+            first = self.cells[0]
+            return f"{first.row} · {first.column} · seed {first.seed}"
+        return f"source · {self.spec.data.name} · seed {self.spec.seed}"
+
+
+@dataclass
+class Plan:
+    """The runs of a table at a scale, sources before their dependants."""
+
+    table: TableSpec
+    scale: str
+    runs: list[PlannedRun]
+
+    def counts(self) -> Counter[str]:
+        """How many runs have which status."""
+        return Counter(run.status for run in self.runs)
+
+    def to_start(self, retry: Retry | None) -> list[PlannedRun]:
+        """The runs that would start now: never done ones, failed and lost ones only when asked for."""
+        wanted: set[Status] = {"planned", "interrupted"}
+        wanted |= {"failed"} if retry in ("failed", "all") else set()
+        wanted |= {"lost"} if retry in ("lost", "all", None) else set()  # a lost run continues from its checkpoint
+        return [run for run in self.runs if run.status in wanted]
+
+    def missing_weights(self) -> dict[str, str]:
+        """Weights that the user has yet to supply: name -> where to put the file."""
+        names = {source.weights for run in self.runs for source in run.spec.sources.values()
+                 if isinstance(source, WeightsFile)}  # fmt: skip
+        files = {name: weights_root() / f"{name}.pt" for name in sorted(names)}
+        return {name: str(path) for name, path in files.items() if not path.is_file()}
+
+
+def make_plan(
+    table: TableSpec,
+    scale: str,
+    store: Store,
+    rows: list[str] | None = None,
+    columns: list[str] | None = None,
+    seeds: Iterable[int] | None = None,
+) -> Plan:
+    """Every run that the chosen cells need, each once, with its status in the store.
+
+    Runs of the table's reference points (floor, memorised) go with their columns. Raises UserError for unknown
+    names. Costs one directory look-up per run.
+    """
+    chosen_columns = table.pick_columns(columns)
+    chosen_seeds = list(range(table.seeds)) if seeds is None else list(seeds)
+    runs: dict[str, PlannedRun] = {}
+    for column in chosen_columns:
+        for point in table.references:
+            for seed in chosen_seeds:
+                spec = table.reference_spec(point, column, seed, scale)
+                _add(runs, spec).cells.append(Cell(point, column.id, seed))
+    for seed in chosen_seeds:  # seed by seed, so that an interrupted table has whole replicates first
+        for row in table.pick_rows(rows):
+            for column in chosen_columns:
+                _add_cell(runs, table, row, column, seed, scale)
+    known = {run.uid for run in store}
+    for uid, run in runs.items():
+        run.status = store.folder(uid).status() if uid in known else "planned"
+    return Plan(table, scale, list(runs.values()))
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`0..2` as [0, 1, 2], `0,3` as [0, 3]. Raises UserError otherwise."""
+    seeds: list[int] = []
+    try:
+        for piece in text.split(","):
+            first, dots, last = piece.partition("..")
+            seeds += range(int(first), int(last if dots else first) + 1)
+    except ValueError as error:
+        raise UserError(f"seeds '{text}': write 0..2 or 0,1,2") from error
+    if not seeds or min(seeds) < 0:
+        raise UserError(f"seeds '{text}': write 0..2 or 0,1,2")
+    return seeds
+
+
+def _add_cell(runs: dict[str, PlannedRun], table: TableSpec, row: Row, column: Column, seed: int, scale: str) -> None:
+    spec = table.run_spec(row, column, seed, scale)
+    for source in spec.run_sources.values():
+        _add(runs, source)
+    _add(runs, spec).cells.append(Cell(row.id, column.id, seed))
+
+
+def _add(runs: dict[str, PlannedRun], spec: RunSpec) -> PlannedRun:
+    needs = tuple(source.uid for source in spec.run_sources.values())
+    return runs.setdefault(spec.uid, PlannedRun(spec, needs=needs))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a plan's unfinished runs will take, from finished runs of the same kind; None where none has finished."""
+
+    seconds: float | None  # of one worker
+    disk_bytes: int | None
+    measured_on: int  # how many finished runs the estimate rests on
+
+
+def estimate_cost(plan: Plan, store: Store, retry: Retry | None = None) -> Cost:
+    """Median seconds and bytes of finished runs, per network and step, times what is left to do."""
+    seconds: dict[str, list[float]] = {}
+    sizes: list[int] = []
+    wanted = {_kind(run.spec) for run in plan.runs}
+    for folder in store:
+        result = folder.result()
+        if result is None or not result.get("seconds"):
+            continue
+        spec = folder.spec()
+        if _kind(spec) in wanted:
+            seconds.setdefault(_kind(spec), []).append(result["seconds"])
+            sizes.append(sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file()))
+    left = [run for run in plan.to_start(retry) if run.spec.kind == "train"]
+    typical = {kind: statistics.median(values) for kind, values in seconds.items()}
+    everything = [value for values in seconds.values() for value in values]
+    if not everything:
+        return Cost(None, None, 0)
+    fallback = statistics.median(everything)
+    total = sum(typical.get(_kind(run.spec), fallback) for run in left)
+    return Cost(total, int(statistics.median(sizes)) * len(left), len(everything))
+
+
+def _kind(spec: RunSpec) -> str:
+    """Runs of one kind take about equally long: same method, network and schedule."""
+    train = spec.train.model_dump_json() if spec.train else ""
+    return f"{[part.name for part in spec.method]}{spec.network}{train}{spec.data.resolution}"

@@ -1,0 +1,37 @@
+"""Reference points: images that no generator made, scored like a generator's, so that a score has a scale."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench import imageset, seeds
+from bench.errors import UserError, did_you_mean
+from bench.spec import RunSpec
+from bench.train.setup import training_images
+
+POINTS = {
+    "floor": "real images of the train pool: what a perfect generator scores at these counts",
+    "memorised": "the run's training images, resampled with repetition (DISP section 5.1, memorization test)",
+    "pixel-mix": "cross-dissolves of two training images: what vicinal mixing of pixels alone scores",
+}
+
+
+def reference_point(spec: RunSpec) -> np.ndarray:
+    """The uint8 images (N, H, W, 3) of a reference point, N = the protocol's generated count."""
+    assert spec.protocol is not None
+    name, count = spec.method[0].name, spec.protocol.generated
+    stream = seeds.numpy_stream(spec.seed, "reference", name)
+    if name == "floor":
+        pool = imageset.load(spec.data.name, spec.data.resolution).train
+        if count > len(pool):
+            raise UserError(f"the floor of '{spec.data.name}' needs {count} train images, the pool has {len(pool)}")
+        return np.asarray(pool[np.sort(stream.choice(len(pool), count, replace=False))])
+    images, _ = training_images(spec.data, spec.seed)
+    first = stream.integers(len(images), size=count)
+    if name == "memorised":
+        return images[first]
+    if name == "pixel-mix":
+        second = stream.integers(len(images), size=count)
+        share = stream.random((count, 1, 1, 1), dtype=np.float32)
+        return (share * images[first] + (1 - share) * images[second]).round().astype(np.uint8)
+    raise UserError(f"unknown reference point '{name}'; {did_you_mean(name, POINTS)}")

@@ -1,0 +1,210 @@
+"""Everything a renderer needs, computed once: blocks of cells, marks, verdicts, claims, caption and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from bench.metrics.scores import label
+from bench.report.caption import caption, notes
+from bench.report.cells import Grid, degrees_of_freedom, make_cells, mark_best, per_seed
+from bench.report.claims import judge
+from bench.report.model import HIGHER_IS_BETTER, Block, Cell, ColumnHead, RowHead, Rule, TableReport
+from bench.report.printed import printed_name, printed_texts
+from bench.report.results import canonical
+from bench.spec import MetricSpec, Scale, TableSpec
+from bench.stats import verdict
+
+OTHER: dict[Rule, Rule] = {"best": "final", "final": "best"}
+
+
+def build_report(spec: TableSpec, scale: Scale, results: pd.DataFrame) -> TableReport:
+    """The report of a table at a scale from its tidy results (`load_results`).
+
+    Blocks come by snapshot rule, the paper's first, then by metric. Printed numbers, verdicts and the best of
+    several seeds stand only under the paper's own rule, so that the two reductions are never mixed.
+    """
+    rows = _rows(spec, results)
+    columns = _columns(spec, scale)
+    printed = printed_texts(spec.name)
+    blocks = []
+    for rule in (spec.snapshot, OTHER[spec.snapshot]):
+        values = per_seed(results, rule)
+        blocks += [
+            _block(spec, scale, metric, rule, values, rows, columns, printed)
+            for metric in _metrics(spec, scale)
+        ]
+    blocks = _with_best_of(spec, blocks)
+    ids = tuple(column.id for column in columns)
+    claims = tuple(judge(claim, _block_of(blocks, claim.metric), ids) for claim in spec.claims)
+    return TableReport(
+        name=spec.name,
+        title=spec.title,
+        paper=spec.paper,
+        scale=scale,
+        rows=rows,
+        columns=columns,
+        blocks=tuple(blocks),
+        claims=claims,
+        caption=caption(spec, scale, columns, results),
+        notes=notes(spec, rows, blocks),
+        results=results,
+    )
+
+
+def _rows(spec: TableSpec, results: pd.DataFrame) -> tuple[RowHead, ...]:
+    """The table's rows; controls and reference points only where they have been run."""
+    seen = set(results["row"])
+    rows = []
+    for row in spec.rows:
+        if row.printed_only is not None:
+            rows.append(RowHead(row.id, row.label, "printed", row.printed_only))
+        elif not row.control or row.id in seen:
+            rows.append(RowHead(row.id, row.label, "control" if row.control else "method"))
+    return (*rows, *(RowHead(point, point, "reference") for point in spec.references if point in seen))
+
+
+def _columns(spec: TableSpec, scale: Scale) -> tuple[ColumnHead, ...]:
+    settings = spec.at(scale).columns
+    heads = []
+    for column in spec.columns:
+        here = settings[column.id]
+        shots = f", {here.data.shots} shots" if here.data.shots else ""
+        dataset = f"{here.data.name}, {here.data.resolution} px{shots}"
+        heads.append(
+            ColumnHead(
+                column.id,
+                column.label,
+                here.data.name,
+                dataset,
+                here.stand_in,
+                here.generated,
+                here.reference,
+            )
+        )
+    return tuple(heads)
+
+
+def _metrics(spec: TableSpec, scale: Scale) -> list[MetricSpec]:
+    """The scale's metrics in the table's order."""
+    every = spec.at(scale).protocol.metrics
+    return [metric for name in spec.metrics for metric in every if metric.name == name]
+
+
+def _block(
+    spec: TableSpec,
+    scale: Scale,
+    metric: MetricSpec,
+    rule: Rule,
+    values: pd.DataFrame,
+    rows: Sequence[RowHead],
+    columns: Sequence[ColumnHead],
+    printed: dict[tuple[str, str, str], str],
+) -> Block:
+    extractor = canonical(metric.extractor)
+    lines = values[(values["metric"] == metric.name) & (values["extractor"] == extractor)]
+    of_kind = {
+        kind: [row.id for row in rows if row.kind == kind] for kind in ("method", "control", "reference")
+    }
+    ids = [column.id for column in columns]
+    trained = [*of_kind["method"], *of_kind["control"]]
+    cells = make_cells(lines[lines["kind"] == "train"], metric.name, trained, ids, spec.seeds)
+    cells, gaps = mark_best(cells, metric.name, of_kind["method"], ids)
+    remarks = _remarks(cells, gaps, columns)
+    cells |= make_cells(lines[lines["kind"] == "reference"], metric.name, of_kind["reference"], ids, 1)
+    ours = rule == spec.snapshot
+    if ours:
+        cells = _with_printed(cells, metric, rows, ids, printed, _comparable_best_of(spec, scale, metric))
+    return Block(
+        metric=metric.name,
+        extractor=extractor,
+        label=label(metric.name, metric.extractor),
+        rule=rule,
+        paper_rule=ours,
+        cells=cells,
+        notes=remarks,
+    )
+
+
+def _remarks(cells: Grid, gaps: dict[str, str], columns: Sequence[ColumnHead]) -> tuple[str, ...]:
+    """How sure a block's intervals and marks are, by column."""
+    freedom = {column.label: degrees_of_freedom(cells, column.id) for column in columns}
+    seen = {column.label: gaps.get(column.id) for column in columns}
+    lines = (
+        ("Degrees of freedom", freedom),
+        ("Gap that would most likely have been seen (80 % power)", seen),
+    )
+    texts = ((name, "; ".join(f"{label} {what}" for label, what in by.items() if what)) for name, by in lines)
+    return tuple(f"{name}: {text}." for name, text in texts if text)
+
+
+def _comparable_best_of(spec: TableSpec, scale: Scale, metric: MetricSpec) -> int | None:
+    """Of how many seeds the printed number is the best, where it may be compared with ours; None where it
+    may not.
+
+    Only the paper's data on the paper's features give comparable values. The best seed is chosen by FD,
+    so the other scores of that seed are those of any seed.
+    """
+    if scale != "paper" or not metric.extractor.startswith("inception"):
+        return None
+    return spec.best_of if metric.name == "fd" else 1
+
+
+def _with_printed(
+    cells: Grid,
+    metric: MetricSpec,
+    rows: Sequence[RowHead],
+    columns: Sequence[str],
+    printed: dict[tuple[str, str, str], str],
+    best_of: int | None,
+) -> Grid:
+    """The cells with the paper's number beside each, and a verdict where the two are comparable."""
+    filled = dict(cells)
+    for row in rows:
+        for column in columns:
+            text = printed.get((row.id, column, printed_name(metric.name)))
+            if text is not None:
+                cell = cells.get((row.id, column), Cell())
+                found = _verdict(cell, metric.name, float(text), best_of) if best_of is not None else None
+                filled[row.id, column] = replace(cell, printed=text, verdict=found)
+    return filled
+
+
+def _verdict(cell: Cell, metric: str, printed: float, best_of: int) -> str | None:
+    if cell.interval is None:
+        return None
+    pooled = (cell.interval.sd, cell.interval.df) if cell.interval.df > 0 else (None, None)
+    better = "higher" if metric in HIGHER_IS_BETTER else "lower"
+    return verdict(cell.values, printed, best_of, *pooled, better=better)  # type: ignore[arg-type]
+
+
+def _with_best_of(spec: TableSpec, blocks: list[Block]) -> list[Block]:
+    """Where the paper reports the best of several seeds: every metric of the seed with the lowest FD."""
+    if spec.best_of == 1:
+        return blocks
+    by_fd = next((block for block in blocks if block.paper_rule and block.metric == "fd"), None)
+    if by_fd is None:
+        return blocks
+    chosen = {key: _best_seed(cell) for key, cell in by_fd.cells.items()}
+    return [
+        replace(block, cells=_of_seed(block.cells, chosen)) if block.paper_rule else block for block in blocks
+    ]
+
+
+def _best_seed(cell: Cell) -> int | None:
+    pairs = [(value, seed) for seed, value in zip(cell.seeds, cell.values) if value == value]
+    return min(pairs)[1] if pairs else None
+
+
+def _of_seed(cells: Grid, chosen: dict[tuple[str, str], int | None]) -> Grid:
+    return {
+        key: replace(cell, best_of=dict(zip(cell.seeds, cell.values)).get(chosen.get(key)))  # type: ignore[arg-type]
+        for key, cell in cells.items()
+    }
+
+
+def _block_of(blocks: Sequence[Block], metric: str) -> Block:
+    """The first block of a metric under the paper's rule."""
+    return next(block for block in blocks if block.metric == metric and block.paper_rule)

@@ -1,0 +1,88 @@
+"""What a table says of itself: what was run, on what, scored how, and how to read a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from bench.report.model import Block, ColumnHead, RowHead
+from bench.spec import Scale, TableSpec
+from bench.stats.intervals import ALIKE
+
+POINTS = {
+    "floor": "floor: real images of the train pool against the test images",
+    "memorised": "memorised: the run's training images, resampled, against the test images",
+    "pixel-mix": "pixel-mix: cross-dissolves of two training images",
+}
+
+
+def caption(
+    spec: TableSpec, scale: Scale, columns: Sequence[ColumnHead], results: pd.DataFrame
+) -> tuple[str, ...]:
+    """The sentences under the table, from the general to the particular."""
+    lines = [f"{spec.title}. Scale {scale}. {_reading(spec)}"]
+    if scale != "paper":
+        lines.append(
+            "The printed numbers are another data set and another extractor: "
+            "they show the paper's order and are not comparable in value."
+        )
+    lines += [_column(column) for column in columns]
+    lines.append(_scoring(spec, scale))
+    points = [POINTS.get(point, point) for point in spec.references if point in set(results["row"])]
+    if points:
+        lines.append(f"Reference points: {'; '.join(points)}.")
+    lines.append(_runs(results))
+    return tuple(lines)
+
+
+def notes(spec: TableSpec, rows: Sequence[RowHead], blocks: Sequence[Block]) -> tuple[str, ...]:
+    """Remarks on rows and on symbols that this table really shows, then the table's own notes."""
+    lines = [f"{row.label}: printed only: {row.why}" for row in rows if row.kind == "printed"]
+    if any(cell.spread for block in blocks for cell in block.cells.values()):
+        lines.append(
+            "† a seed diverged: the median and range instead of an interval, a diverged seed without "
+            "a score counting as the worst possible; such cells are not marked."
+        )
+    return (*lines, *spec.notes)
+
+
+def _reading(spec: TableSpec) -> str:
+    text = (
+        "Cells: mean ± half-width of the Student-t 95 % interval over n training seeds "
+        f"[printed in {spec.name}]; marked: the best of a column and all that the seeds cannot tell "
+        "apart from it (paired over shared seeds, Holm-adjusted p > .05). The sd is pooled over the "
+        f"rows of a column while the largest is below {ALIKE:g} times the smallest."
+    )
+    if spec.best_of > 1:
+        text += f" best: the seed with the lowest FD, as the paper reports the best of {spec.best_of}."
+    return text
+
+
+def _column(column: ColumnHead) -> str:
+    stand_in = f" (stand-in: {column.stand_in})" if column.stand_in else ""
+    counts = f"{column.generated} generated against {column.reference} reference images"
+    return f"{column.label}: {column.dataset}{stand_in}; {counts}."
+
+
+def _scoring(spec: TableSpec, scale: Scale) -> str:
+    protocol = spec.at(scale).protocol
+    extractors = ", ".join(dict.fromkeys(metric.extractor for metric in protocol.metrics))
+    steps = spec.at(scale).train.steps
+    return (
+        f"Protocol {protocol.name} v{protocol.version}; features: {extractors}; "
+        f"snapshots every {protocol.every} of {steps} steps; the paper's rule is the {spec.snapshot} "
+        f"snapshot; {spec.seeds} seeds are planned for a cell."
+    )
+
+
+def _runs(results: pd.DataFrame) -> str:
+    """How many runs, in which state, of which code."""
+    runs = results.drop_duplicates("uid")
+    counts = runs["status"].value_counts()
+    states = ", ".join(f"{counts[status]} {status}" for status in sorted(counts.index))
+    commits = sorted(set(runs["commit"].dropna()))
+    origins = sorted(name for name in set(runs["origin"]) if name.startswith("recorded:"))
+    text = f"Runs: {states or 'none'}"
+    text += f"; some from {', '.join(origins)}" if origins else ""
+    return text + (f"; code {', '.join(commits)}." if commits else ".")

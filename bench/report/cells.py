@@ -1,0 +1,152 @@
+"""From scores to cells: one value a seed by the snapshot rule, then a mean with its interval over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from bench.report.model import HIGHER_IS_BETTER, Cell, Comparison, Rule
+from bench.report.pairs import compare_cells, gap_text
+from bench.stats import Interval, holm, minimum_detectable_ratio, pooled_sd, spread, t_interval
+
+ENDED = ("done", "diverged")
+ALPHA = 0.05
+Grid = dict[tuple[str, str], Cell]
+
+
+def per_seed(results: pd.DataFrame, rule: Rule) -> pd.DataFrame:
+    """One line per kind, row, column, seed, metric and extractor: the score at the run's snapshot under
+    `rule`.
+
+    best: the snapshot with the lowest FD of that seed, for all metrics alike; final: the last one, which
+    a diverged run has not. The value is nan where a run has no such snapshot or has not ended.
+    """
+    keys = ["kind", "row", "column", "seed"]
+    picked = []
+    for _, run in results.groupby(keys, sort=False):
+        step = _snapshot(run, rule) if run["status"].iloc[0] in ENDED else None
+        lines = run[run["step"] == step] if step is not None else run.iloc[:0]
+        every = run.drop_duplicates(["metric", "extractor"])[[*keys, "metric", "extractor", "status"]]
+        picked.append(every.merge(lines[["metric", "extractor", "step", "value"]], how="left"))
+    columns = [*keys, "metric", "extractor", "status", "step", "value"]
+    return pd.concat(picked, ignore_index=True) if picked else pd.DataFrame(columns=columns)
+
+
+def make_cells(
+    values: pd.DataFrame, metric: str, rows: Sequence[str], columns: Sequence[str], seeds: int
+) -> Grid:
+    """A cell per row and column, from `per_seed` lines of one metric and extractor; `seeds` are planned
+    for each.
+
+    Their sd is pooled down each column where the rows spread alike: relative to the mean (on the log
+    scale) for FD, absolute for the rest.
+    """
+    grouped = {(row, column): group for (row, column), group in values.groupby(["row", "column"], sort=False)}
+    cells = {(r, c): _cell(grouped.get((r, c)), metric, seeds) for r in rows for c in columns}
+    for column in columns:
+        down = {key: cell for key, cell in cells.items() if key[1] == column and cell.sound}
+        cells |= _pooled(down, metric)
+    return cells
+
+
+def mark_best(
+    cells: Grid, metric: str, rows: Sequence[str], columns: Sequence[str]
+) -> tuple[Grid, dict[str, str]]:
+    """Mark the best of `rows` in each column, and with it whatever is not separable from it.
+
+    Separable: the comparison over seeds has a Holm-adjusted p of at most .05, the correction running over
+    the rows of the column. Cells with a diverged seed, and columns in which no test is possible, get no
+    mark. Returns the grid and, by column, the gap that the seeds could have shown, in words.
+    """
+    sign = -1.0 if metric in HIGHER_IS_BETTER else 1.0
+    marked, gaps = dict(cells), {}
+    for column in columns:
+        sound = {row: cells[row, column] for row in rows if cells[row, column].sound}
+        if len(sound) < 2:
+            continue
+        best = min(sound, key=lambda row: sign * sound[row].centre)
+        others = [row for row in sound if row != best]
+        compared = [compare_cells(sound[row], sound[best], metric, column) for row in others]
+        tested = [one for one in compared if one is not None and one.df > 0]
+        if not tested:
+            gaps[column] = "none (no test is possible)"
+            continue
+        adjusted = holm([math.nan if one is None else one.p for one in compared])
+        marked[best, column] = replace(sound[best], mark="best")
+        for row, p in zip(others, adjusted):
+            if not p <= ALPHA:
+                marked[row, column] = replace(sound[row], mark="alike")
+        if metric == "fd":
+            gaps[column] = _visible_gap(tested)
+    return marked, gaps
+
+
+def degrees_of_freedom(cells: Mapping[tuple[str, str], Cell], column: str) -> str | None:
+    """How the intervals of a column got their sd, in words; None while it has no interval at all."""
+    down = [cell for (_, name), cell in cells.items() if name == column and cell.interval is not None]
+    pooled = next((cell.interval for cell in down if cell.pooled), None)
+    if pooled is not None:
+        return f"{pooled.df:g}, sd pooled over the rows"
+    if any(cell.interval is not None and cell.interval.n > 1 for cell in down):
+        return "n - 1 a cell, as the rows' spreads differ threefold or more"
+    return None
+
+
+def _snapshot(run: pd.DataFrame, rule: Rule) -> int | None:
+    scored = run[run["step"].notna()]
+    if rule == "final":
+        ended = run["status"].iloc[0] == "done" and not scored.empty
+        return int(scored["step"].max()) if ended else None
+    fd = scored[scored["metric"] == "fd"]
+    fd = fd[(fd["extractor"] == fd["extractor"].iloc[0]) & np.isfinite(fd["value"])] if not fd.empty else fd
+    return int(fd.loc[fd["value"].idxmin(), "step"]) if not fd.empty else None
+
+
+def _cell(lines: pd.DataFrame | None, metric: str, seeds: int) -> Cell:
+    if lines is None or lines.empty:
+        return Cell(statuses=Counter(missing=seeds))
+    statuses = Counter(str(status) for status in lines["status"])
+    if len(lines) < seeds:
+        statuses["missing"] += seeds - len(lines)
+    ended = lines[lines["status"].isin(ENDED)].sort_values("seed")
+    values = tuple(float(value) for value in ended["value"])
+    cell = Cell(tuple(int(seed) for seed in ended["seed"]), values, statuses)
+    if not values:
+        return cell
+    if statuses["diverged"] or not np.isfinite(values).all():
+        worst = 0.0 if metric in HIGHER_IS_BETTER else math.inf
+        ok = sum(status == "done" and math.isfinite(v) for status, v in zip(ended["status"], values))
+        return replace(
+            cell, spread=replace(spread(values, worst), ok=ok)
+        )  # a score before divergence is not ok
+    return replace(cell, interval=t_interval(values))
+
+
+def _pooled(down: Grid, metric: str) -> Grid:
+    """The cells of one column with their pooled intervals; unchanged where the rule forbids pooling."""
+    relative = metric == "fd" and all(value > 0 for cell in down.values() for value in cell.values)
+    groups = [np.log(cell.values) if relative else cell.values for cell in down.values()]
+    found = pooled_sd(groups)
+    if found is None:
+        return down
+    sd, df = found
+    return {
+        key: replace(cell, interval=_interval(cell, sd * (cell.centre if relative else 1.0), df), pooled=True)
+        for key, cell in down.items()
+    }
+
+
+def _interval(cell: Cell, sd: float, df: float) -> Interval:
+    return t_interval(cell.values, sd=sd, df=df)
+
+
+def _visible_gap(tested: Sequence[Comparison]) -> str:
+    """From the root mean square of the comparisons' spreads, at 80 % power and an unadjusted alpha of .05."""
+    sd = float(np.sqrt(np.mean([one.sd**2 for one in tested])))
+    n, df = min(one.n for one in tested), min(one.df for one in tested)
+    return gap_text(minimum_detectable_ratio(sd, n, df=df))

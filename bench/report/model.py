@@ -1,0 +1,157 @@
+"""What a rendered table consists of: plain data, built once (`build.py`), read by every renderer."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pandas as pd
+
+from bench.spec import Scale
+from bench.stats import Interval, Spread
+
+Rule = Literal["best", "final"]
+Kind = Literal["method", "control", "printed", "reference"]
+
+HIGHER_IS_BETTER = frozenset({"precision", "recall", "density", "coverage"})
+RULES: dict[Rule, str] = {"best": "best snapshot of each seed by FD", "final": "final snapshot"}
+
+
+@dataclass(frozen=True)
+class RowHead:
+    """A row's name; `why` is the reason of a row that is printed only."""
+
+    id: str
+    label: str
+    kind: Kind = "method"
+    why: str | None = None
+
+
+@dataclass(frozen=True)
+class ColumnHead:
+    """A column: its data set at this scale by name and in full, what that stands for, the counts of its scores."""
+
+    id: str
+    label: str
+    name: str
+    dataset: str
+    stand_in: str | None
+    generated: int
+    reference: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A reduction over the seeds of one row and column, for one metric and snapshot rule.
+
+    seeds, values: of the runs that ended; nan where a diverged run has no score. statuses: how many of
+    the planned seeds are done, diverged, running, failed, missing. Either `interval` or, with a diverged
+    seed, `spread` is set, or neither while nothing has ended. best_of: the best single seed, where the
+    paper reports the best of several.
+    """
+
+    seeds: tuple[int, ...] = ()
+    values: tuple[float, ...] = ()
+    statuses: Mapping[str, int] = field(default_factory=Counter)
+    interval: Interval | None = None
+    spread: Spread | None = None
+    pooled: bool = False
+    printed: str | None = None
+    verdict: str | None = None
+    mark: Literal["best", "alike", ""] = ""
+    best_of: float | None = None
+
+    @property
+    def total(self) -> int:
+        """The seeds that there should be."""
+        return sum(self.statuses.values())
+
+    @property
+    def centre(self) -> float:
+        """The mean, or the median where a seed diverged; nan while nothing has ended."""
+        if self.interval is not None:
+            return self.interval.mean
+        return self.spread.median if self.spread is not None else math.nan
+
+    @property
+    def sound(self) -> bool:
+        """Whether every value is a number: a cell to compare with others."""
+        return self.interval is not None
+
+
+@dataclass(frozen=True)
+class Block:
+    """One metric under one snapshot rule: a grid of cells, by row id and column id."""
+
+    metric: str
+    extractor: str
+    label: str
+    rule: Rule
+    paper_rule: bool
+    cells: Mapping[tuple[str, str], Cell]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """For example "FD(effnet_lite0@96), lower is better; final snapshot (the paper's rule)"."""
+        direction = "higher" if self.metric in HIGHER_IS_BETTER else "lower"
+        whose = " (the paper's rule)" if self.paper_rule else ""
+        return f"{self.label}, {direction} is better; {RULES[self.rule]}{whose}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two cells in one column: `size` is a ratio of distances or a difference of other scores, with its
+    interval.
+
+    p: two-sided; adjusted: Holm's, over the comparisons it was made with (p itself when alone); sd and
+    df: of the differences over seeds (of logs for a ratio); paired: over shared seeds, else Welch's test.
+    """
+
+    column: str
+    what: Literal["ratio", "difference"]
+    size: float
+    low: float
+    high: float
+    p: float
+    adjusted: float
+    n: int
+    df: float
+    sd: float
+    paired: bool
+
+    @property
+    def null(self) -> float:
+        """The size of no difference."""
+        return 1.0 if self.what == "ratio" else 0.0
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """A sentence of the paper and what our runs say of it."""
+
+    id: str
+    text: str
+    verdict: Literal["supported", "contradicted", "inconclusive"]
+    comparisons: tuple[Comparison, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """A table, ready to be rendered."""
+
+    name: str
+    title: str
+    paper: str
+    scale: Scale
+    rows: tuple[RowHead, ...]
+    columns: tuple[ColumnHead, ...]
+    blocks: tuple[Block, ...]
+    claims: tuple[ClaimResult, ...]
+    caption: tuple[str, ...]
+    notes: tuple[str, ...]
+    results: pd.DataFrame

@@ -1,0 +1,67 @@
+"""A report as CSV: the raw scores, from which everything can be computed again, and the cells."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from bench.report.model import Block, Cell, TableReport
+
+
+def raw(report: TableReport) -> str:
+    """Every score of every seed and snapshot, as `load_results` gave them, after table and scale."""
+    frame = report.results.copy()
+    frame.insert(0, "table", report.name)
+    frame.insert(1, "scale", report.scale)
+    return frame.to_csv(index=False)
+
+
+def cells(report: TableReport) -> str:
+    """One line per cell: the reduction with its interval or spread, the printed number, verdict and mark.
+
+    `values` lists the seeds' own scores as seed:value, so that each line can be checked by itself.
+    """
+    lines = [
+        {
+            "table": report.name,
+            "scale": report.scale,
+            "row": row.id,
+            "column": column.id,
+            **_line(block, cell),
+        }
+        for block in report.blocks
+        for row in report.rows
+        for column in report.columns
+        if (cell := block.cells.get((row.id, column.id))) is not None
+    ]
+    return pd.DataFrame(lines).to_csv(index=False)
+
+
+def _line(block: Block, cell: Cell) -> dict[str, Any]:
+    interval, spread = cell.interval, cell.spread
+    either = interval or spread
+    return {
+        "metric": block.metric,
+        "extractor": block.extractor,
+        "label": block.label,
+        "snapshot": block.rule,
+        "mean": interval.mean if interval else math.nan,
+        "median": spread.median if spread else math.nan,
+        "low": either.low if either else math.nan,
+        "high": either.high if either else math.nan,
+        "half_width": interval.half_width if interval else math.nan,
+        "sd": interval.sd if interval else math.nan,
+        "df": interval.df if interval else math.nan,
+        "pooled": cell.pooled,
+        "n": len(cell.values),
+        "ok": spread.ok if spread else len(cell.values),
+        "planned": cell.total,
+        "statuses": " ".join(f"{name}:{count}" for name, count in sorted(cell.statuses.items())),
+        "printed": cell.printed,
+        "verdict": cell.verdict,
+        "mark": cell.mark,
+        "best_of_seeds": cell.best_of,
+        "values": " ".join(f"{seed}:{value!r}" for seed, value in zip(cell.seeds, cell.values)),
+    }

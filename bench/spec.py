@@ -1,0 +1,371 @@
+"""What a run is and what a table is: plain, validated, hashable data.
+
+A RunSpec says everything that can change a run's result and nothing that cannot (devices, workers, paths and site
+profiles are not in it), so that its hash is the run's identity. A TableSpec is one YAML file; see bench/tables/.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
+
+from bench.errors import UserError, did_you_mean
+from bench.methodspec import Part, needed_sources, parse_method, readable
+
+Scale = Literal["smoke", "mini", "paper"]
+SCALES: tuple[Scale, ...] = ("smoke", "mini", "paper")
+MetricName = Literal["fd", "kid", "precision", "recall", "density", "coverage"]
+
+
+class Frozen(BaseModel):
+    """Immutable data; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkSpec(Frozen):
+    """A named generator/discriminator pair and the options that differ from its defaults."""
+
+    name: str
+    options: dict[str, Any] = {}
+
+
+class DataSpec(Frozen):
+    """A data set at one resolution; `shots` images drawn by seed from its train pool (None: all of it)."""
+
+    name: str
+    resolution: PositiveInt
+    shots: PositiveInt | None = None
+
+
+class TrainSettings(Frozen):
+    """The optimisation, in generator steps."""
+
+    steps: PositiveInt
+    batch: PositiveInt
+    d_steps: PositiveInt = 1  # discriminator updates per generator update
+    g_lr: float = Field(gt=0)
+    d_lr: float = Field(gt=0)
+    beta1: float = Field(default=0.0, ge=0, lt=1)
+    beta2: float = Field(default=0.9, ge=0, lt=1)
+    loss: Literal["hinge", "non-saturating", "wasserstein"] = "hinge"
+    ema_decay: float = Field(default=0.999, ge=0, lt=1)
+    ema_ramp: bool = True  # decay min(ema_decay, (1 + t) / (10 + t)), so that short runs forget their start
+    flip: bool = False  # random horizontal flips of the training images
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"  # bit-equal resume is promised for float32 only
+    compile: bool = False
+    log_every: PositiveInt = 10
+
+
+class MetricSpec(Frozen):
+    """One score: its name, the features it is computed on, and k where it has neighbours."""
+
+    name: MetricName
+    extractor: str
+    k: PositiveInt | None = None
+
+
+class Protocol(Frozen):
+    """How snapshots are scored. Raise `version` when the meaning of a score changes."""
+
+    name: str
+    version: PositiveInt
+    generated: PositiveInt
+    reference: PositiveInt
+    metrics: tuple[MetricSpec, ...]
+    every: PositiveInt  # snapshots at multiples of this many steps, and at the end
+    first: int = 0  # no snapshot before this step
+    batch: PositiveInt = 100  # images generated at once; recorded because it can change the last float digits
+
+    def is_snapshot(self, step: int, last: int) -> bool:
+        """Whether the weights after `step` of `last` steps are scored."""
+        return step == last or (step % self.every == 0 and step >= max(self.first, 1))
+
+
+class WeightsFile(Frozen):
+    """Source weights that the user supplies: <weights root>/<weights>.pt."""
+
+    weights: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+
+
+class RunSpec(Frozen):
+    """One training (or one reference point) with one seed."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["train", "reference"] = "train"
+    method: tuple[Part, ...]
+    network: NetworkSpec | None
+    data: DataSpec
+    train: TrainSettings | None
+    protocol: Protocol | None
+    seed: int = Field(ge=0)
+    sources: dict[str, RunSpec | WeightsFile] = {}
+
+    def canonical(self) -> str:
+        """The JSON whose hash is the identity: sorted keys, absent values left out."""
+        return json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True, separators=(",", ":"))
+
+    @cached_property
+    def uid(self) -> str:
+        """A readable prefix and 12 hex digits of the hash; also the name of the run's folder."""
+        shots = self.data.shots or "all"
+        label = f"{readable(self.method)}_{self.data.name}-{self.data.resolution}-{shots}_s{self.seed}"
+        slug = re.sub(r"[^a-z0-9+._-]+", "-", label.lower())[:80].strip("-")
+        return f"{slug}_{hashlib.sha256(self.canonical().encode()).hexdigest()[:12]}"
+
+    @property
+    def run_sources(self) -> dict[str, RunSpec]:
+        """The sources that are runs themselves."""
+        return {role: source for role, source in self.sources.items() if isinstance(source, RunSpec)}
+
+
+def _method_text(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError("a method is text such as 'diffaugment + disp(prior=vgg16)'")
+    return value
+
+
+class Row(Frozen):
+    """A row: the paper's label and our method, or a printed number only, with the reason."""
+
+    id: str = Field(pattern=r"^[a-z0-9+.-]+$")
+    label: str
+    method: Annotated[str | None, BeforeValidator(_method_text)] = None
+    control: bool = False  # ours, not the paper's; trained only when named
+    printed_only: str | None = None  # why we do not train it
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Row:
+        if (self.method is None) == (self.printed_only is None):
+            raise ValueError("a row has either a method or the reason why it is printed only")
+        return self
+
+
+class Column(Frozen):
+    """A column: one data set of the paper."""
+
+    id: str = Field(pattern=r"^[a-z0-9-]+$")
+    label: str
+
+
+class ColumnData(Frozen):
+    """What a column is at one scale; `stand_in` says what an embedded set stands for."""
+
+    data: DataSpec
+    generated: PositiveInt
+    reference: PositiveInt
+    stand_in: str | None = None
+
+
+class RowOverride(Frozen):
+    """What a row does differently at one scale."""
+
+    method: str | None = None
+    train: dict[str, Any] = {}
+
+
+class SourceRun(Frozen):
+    """A run that other runs start from, trained once and shared."""
+
+    method: str
+    network: NetworkSpec | None = None
+    data: DataSpec
+    train: TrainSettings
+    seed: int = 0
+
+
+class ScaleSpec(Frozen):
+    """One scale of a table."""
+
+    network: NetworkSpec
+    train: TrainSettings
+    protocol: Protocol
+    columns: dict[str, ColumnData]
+    sources: dict[str, SourceRun | WeightsFile] = {}
+    rows: dict[str, RowOverride] = {}
+    cost: tuple[str, ...] = ()  # what is known of time, memory and disk, each with its basis
+
+    @model_validator(mode="before")
+    @classmethod
+    def _counts_are_per_column(cls, value: Any) -> Any:
+        """`generated` and `reference` stand in the columns; the protocol's own are filled in by `run_spec`."""
+        if isinstance(value, dict) and isinstance(value.get("protocol"), dict):
+            value = {**value, "protocol": {"generated": 1, "reference": 1, **value["protocol"]}}
+        return value
+
+
+class Claim(Frozen):
+    """A sentence of the paper as a comparison: `lower` scores below `higher` in `metric`, in these columns."""
+
+    id: str
+    text: str
+    lower: str
+    higher: str
+    metric: MetricName = "fd"
+    columns: tuple[str, ...] = ()
+
+
+class TableSpec(Frozen):
+    """A table of a paper."""
+
+    schema_version: Literal[1] = 1
+    name: str
+    title: str
+    paper: str
+    seeds: PositiveInt = 3
+    snapshot: Literal["best", "final"]  # the paper's rule; a report prints the other beside it
+    best_of: PositiveInt = 1  # how many runs the paper chose its number from
+    metrics: tuple[MetricName, ...]
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    references: tuple[str, ...] = ()  # reference points: see bench.reference
+    scales: dict[Scale, ScaleSpec]
+    claims: tuple[Claim, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> TableSpec:
+        rows, columns = [row.id for row in self.rows], [column.id for column in self.columns]
+        for label, names in (("row", rows), ("column", columns)):
+            if len(set(names)) != len(names):
+                raise ValueError(f"a {label} id stands twice")
+        for scale, spec in self.scales.items():
+            if missing := set(columns) - set(spec.columns):
+                raise ValueError(f"scale {scale} lacks the column '{min(missing)}'")
+            if odd := set(spec.rows) - set(rows):
+                raise ValueError(f"scale {scale} overrides the unknown row '{min(odd)}'")
+        for claim in self.claims:
+            for name in (claim.lower, claim.higher):
+                if name not in (*rows, *self.references):
+                    raise ValueError(f"claim {claim.id} names the unknown row '{name}'; {did_you_mean(name, rows)}")
+        return self
+
+    def at(self, scale: str) -> ScaleSpec:
+        """The settings of one scale; UserError if the table lacks it."""
+        if scale not in self.scales:
+            raise UserError(f"table '{self.name}' has no scale '{scale}'; {did_you_mean(scale, self.scales)}")
+        return self.scales[scale]  # type: ignore[index]
+
+    def pick_rows(self, names: list[str] | None) -> list[Row]:
+        """The named rows; without names the paper's trained rows. `controls` names all control rows."""
+        trained = [row for row in self.rows if row.printed_only is None]
+        if names is None:
+            return [row for row in trained if not row.control]
+        known = {row.id: row for row in self.rows}
+        picked: list[Row] = []
+        for name in names:
+            if name == "controls":
+                picked += [row for row in trained if row.control]
+                continue
+            if name not in known:
+                raise UserError(f"unknown row '{name}' of {self.name}; {did_you_mean(name, known)}")
+            if why := known[name].printed_only:
+                raise UserError(f"row '{name}' of {self.name} is printed only, it is not trained: {why}")
+            picked.append(known[name])
+        return picked
+
+    def pick_columns(self, names: list[str] | None) -> list[Column]:
+        """The named columns; without names all."""
+        known = {column.id: column for column in self.columns}
+        for name in names or ():
+            if name not in known:
+                raise UserError(f"unknown column '{name}' of {self.name}; {did_you_mean(name, known)}")
+        return [known[name] for name in names] if names is not None else list(self.columns)
+
+    def with_methods(self, expressions: tuple[str, ...]) -> TableSpec:
+        """This table with a row per method expression of the user's; the expression is the row's id and label."""
+        taken = {row.id for row in self.rows}
+        added = [
+            Row.model_construct(id=text, label=text, method=text, control=True)
+            for text in expressions
+            if text not in taken and parse_method(text)
+        ]
+        return self.model_copy(update={"rows": (*self.rows, *added)})
+
+    def run_spec(self, row: Row, column: Column, seed: int, scale: str) -> RunSpec:
+        """The run of one cell and seed."""
+        settings, override = self.at(scale), self.at(scale).rows.get(row.id, RowOverride())
+        assert row.method is not None
+        train = TrainSettings.model_validate({**settings.train.model_dump(), **override.train})
+        method = parse_method(override.method or row.method)
+        return RunSpec(
+            method=method,
+            network=settings.network,
+            data=settings.columns[column.id].data,
+            train=train,
+            protocol=self._protocol(column, scale, train.steps),
+            seed=seed,
+            sources={role: self._source(role, row, scale) for role in needed_sources(method)},
+        )
+
+    def reference_spec(self, point: str, column: Column, seed: int, scale: str) -> RunSpec:
+        """The run that scores a reference point (real images, memorised images) instead of a generator."""
+        return RunSpec(
+            kind="reference",
+            method=(Part(name=point),),
+            network=None,
+            data=self.at(scale).columns[column.id].data,
+            train=None,
+            protocol=self._protocol(column, scale, None),
+            seed=seed,
+        )
+
+    def _source(self, role: str, row: Row, scale: str) -> RunSpec | WeightsFile:
+        source = self.at(scale).sources.get(role)
+        if source is None:
+            raise UserError(f"row '{row.id}' starts from a source '{role}', which {self.name} at scale {scale} lacks")
+        if isinstance(source, WeightsFile):
+            return source
+        return RunSpec(
+            method=parse_method(source.method),
+            network=source.network,
+            data=source.data,
+            train=source.train,
+            protocol=None,
+            seed=source.seed,
+        )
+
+    def _protocol(self, column: Column, scale: str, steps: int | None) -> Protocol:
+        settings = self.at(scale)
+        counts = settings.columns[column.id]
+        update: dict[str, Any] = {"generated": counts.generated, "reference": counts.reference}
+        if steps is None:  # a reference point has no steps: its identity must not depend on the snapshot schedule
+            update |= {"every": 1, "first": 0}
+        return settings.protocol.model_copy(update=update)
+
+
+TABLES = Path(__file__).resolve().parent / "tables"
+
+
+def table_names() -> list[str]:
+    """Every table that ships with the project, e.g. "disp/table1"."""
+    return sorted(str(path.relative_to(TABLES).with_suffix("")) for path in TABLES.glob("*/*.yaml"))
+
+
+def resolve_table(name: str) -> str:
+    """The full name of a table: a bare `table1` is `disp/table1`."""
+    known = table_names()
+    full = name if "/" in name else f"disp/{name}"
+    if full not in known:
+        raise UserError(f"unknown table '{name}'; {did_you_mean(full, known)}")
+    return full
+
+
+def load_table(name: str, overrides: dict[str, Any] | None = None) -> TableSpec:
+    """The TableSpec of a name, or of a YAML file of the user's.
+
+    `overrides` ({"train.steps": 50}) replace settings in every scale: the `--set` of the command line.
+    Raises UserError naming file, line and key of a mistake.
+    """
+    from bench.tablefile import read_table
+
+    if name.endswith((".yaml", ".yml")):
+        return read_table(Path(name), Path(name).stem, overrides)
+    full = resolve_table(name)
+    return read_table(TABLES / f"{full}.yaml", full, overrides)

@@ -1,0 +1,156 @@
+"""The interval of one cell: a mean over seeds, with its own spread or one pooled over like rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from bench.errors import UserError
+
+ALIKE = 3.0  # spreads are pooled while the largest sd is below this multiple of the smallest
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A centre and its confidence limits. One value without a given sd has none: they are nan, df is 0."""
+
+    mean: float
+    low: float
+    high: float
+    half_width: float
+    n: int
+    sd: float
+    df: float
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What is said of a cell in which a seed diverged: order statistics, and how many seeds are sound."""
+
+    median: float
+    low: float
+    high: float
+    n: int
+    ok: int
+
+
+def t_interval(
+    values: ArrayLike, confidence: float = 0.95, sd: float | None = None, df: float | None = None
+) -> Interval:
+    """The mean of `values` (N,) with its Student-t confidence interval.
+
+    sd, df: a standard deviation from elsewhere (`pooled_sd`) with its degrees of freedom, given together;
+    df=inf means that sd is known. Without them the values' own (ddof=1) and N - 1 are used; one value
+    then has nan limits. Raises UserError for values that are empty or not finite: a diverged seed calls
+    for `spread`.
+    """
+    x = finite_vector(values)
+    sd, df = spread_of(x, sd, df)
+    half = quantile(confidence, df) * sd / math.sqrt(x.size)
+    mean = float(x.mean())
+    return Interval(mean, mean - half, mean + half, half, x.size, sd, df)
+
+
+def log_interval(
+    values: ArrayLike, confidence: float = 0.95, sd: float | None = None, df: float | None = None
+) -> Interval:
+    """The geometric mean of positive `values` (N,): a t interval of their logs, taken back by exp.
+
+    sd, df: as in `t_interval`, of the logs; the returned sd is of the logs too. The limits are not symmetric:
+    half_width is half their distance.
+    """
+    inner = t_interval(positive_logs(values), confidence, sd, df)
+    low, high = math.exp(inner.low), math.exp(inner.high)
+    return Interval(math.exp(inner.mean), low, high, (high - low) / 2, inner.n, inner.sd, inner.df)
+
+
+def pooled_sd(groups: Iterable[ArrayLike]) -> tuple[float, float] | None:
+    """One standard deviation for several groups of seeds, and its degrees of freedom sum(n - 1).
+
+    None where the groups do not spread alike (largest sd at least 3 times the smallest; a group without any
+    spread is like another only if that has none either) or where no group has two values.
+    """
+    samples = [x for x in map(finite_vector, groups) if x.size > 1]
+    if not samples:
+        return None
+    sds = [float(x.std(ddof=1)) for x in samples]
+    if max(sds) > 0 and max(sds) >= ALIKE * min(sds):
+        return None
+    df = sum(x.size - 1 for x in samples)
+    return math.sqrt(sum((x.size - 1) * sd**2 for x, sd in zip(samples, sds)) / df), float(df)
+
+
+def spread(values: ArrayLike, worst: float = math.inf) -> Spread:
+    """Median, least and greatest of `values` (N,), a diverged seed (nan or infinite) counting as `worst`.
+
+    worst: what a diverged run would have scored at most: inf for a distance, 0 for precision or recall.
+    """
+    x = vector(values)
+    sound = np.isfinite(x)
+    x = np.where(sound, x, worst)
+    return Spread(float(np.median(x)), float(x.min()), float(x.max()), x.size, int(sound.sum()))
+
+
+def vector(values: ArrayLike) -> np.ndarray:
+    """`values` as a non-empty float vector (N,), or UserError."""
+    try:
+        x = np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"values must be numbers, one a seed: {error}") from error
+    if x.ndim != 1 or x.size == 0:
+        raise UserError(
+            f"values must be a non-empty list of numbers, one a seed; the shape given is {x.shape}"
+        )
+    return x
+
+
+def finite_vector(values: ArrayLike) -> np.ndarray:
+    """`vector`, with nan and infinity refused: to drop a diverged seed in silence would flatter the method."""
+    x = vector(values)
+    bad = int((~np.isfinite(x)).sum())
+    if bad:
+        raise UserError(
+            f"{bad} of {x.size} values are nan or infinite; report diverged seeds with bench.stats.spread"
+        )
+    return x
+
+
+def positive_logs(values: ArrayLike) -> np.ndarray:
+    """The logs of positive values, or UserError."""
+    x = finite_vector(values)
+    if (x <= 0).any():
+        raise UserError(f"ratios need values above 0, found {x.min():g}; compare such metrics by differences")
+    return np.log(x)
+
+
+def spread_of(x: np.ndarray, sd: float | None, df: float | None) -> tuple[float, float]:
+    """The sd and df to use for a sample: the given pair, or the sample's own (nan and 0 for one value)."""
+    if (sd is None) != (df is None):
+        raise UserError(
+            "sd and df go together: a given sd needs its degrees of freedom (df=inf if it is known)"
+        )
+    if sd is None or df is None:
+        return (float(x.std(ddof=1)), float(x.size - 1)) if x.size > 1 else (math.nan, 0.0)
+    if not (sd >= 0 and math.isfinite(sd)) or not df >= 1:
+        raise UserError(f"sd must be a number >= 0 and df >= 1, not sd={sd} and df={df}")
+    return float(sd), float(df)
+
+
+def quantile(confidence: float, df: float) -> float:
+    """The two-sided Student-t quantile; nan without degrees of freedom."""
+    if not 0 < confidence < 1:
+        raise UserError(f"confidence must lie between 0 and 1, not {confidence}; for 95 % give 0.95")
+    return float(stats.t.ppf((1 + confidence) / 2, df)) if df > 0 else math.nan
+
+
+def same_length(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> None:
+    """UserError unless two samples can be paired."""
+    if len(a) != len(b):
+        raise UserError(
+            f"paired samples need one value a shared seed, not {len(a)} and {len(b)}; else use welch_ratio"
+        )

@@ -1,0 +1,215 @@
+"""The run store: one folder per run, records that are whole or absent, and one worker per run at a time.
+
+    <store>/<uid>/spec.json         the resolved RunSpec, exactly what was hashed
+                  provenance.json   one entry per start: code, packages, hardware, data
+                  state/            checkpoints (the newest two), final.pt when done, best.pt of scored runs
+                  heartbeat.json    the step and who works on it, renewed every few seconds
+                  train.jsonl       losses and gradient norms
+                  metrics.jsonl     one line per snapshot and metric
+                  samples/          a picture per snapshot
+                  error.txt         the traceback of the last failure
+                  result.json       written last: its presence is what "done" means
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bench import atomic
+from bench.errors import UserError
+from bench.spec import RunSpec
+
+Status = Literal["planned", "running", "interrupted", "lost", "failed", "done", "diverged"]
+HEARTBEAT_SECONDS = 5.0
+STALE_SECONDS = 120.0  # a heartbeat of another host that is older than this counts as lost
+SCHEMA = 1
+
+
+class RunBusyError(Exception):
+    """Another worker holds the run."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run."""
+
+    path: Path
+
+    @property
+    def uid(self) -> str:
+        return self.path.name
+
+    @property
+    def state(self) -> Path:
+        return self.path / "state"
+
+    @property
+    def final_weights(self) -> Path:
+        return self.state / "final.pt"
+
+    def result(self) -> dict[str, Any] | None:
+        """The result record, or None while the run is not done."""
+        return _read_json(self.path / "result.json")
+
+    def heartbeat(self) -> dict[str, Any] | None:
+        """Who last worked on the run, at which step."""
+        return _read_json(self.path / "heartbeat.json")
+
+    def spec(self) -> RunSpec:
+        """The spec as recorded; UserError if the folder has none."""
+        value = _read_json(self.path / "spec.json")
+        if value is None:
+            raise UserError(f"{self.path} is not a run folder: it has no readable spec.json")
+        return RunSpec.model_validate(value)
+
+    def status(self) -> Status:
+        """What the records say; `lost` is a worker that stopped without a word."""
+        if (result := self.result()) is not None:
+            return "diverged" if result["diverged_at"] is not None else "done"
+        beat = self.heartbeat()
+        if beat is not None and beat["state"] == "running":
+            return "running" if _is_alive(beat) else "lost"
+        if (self.path / "error.txt").exists():
+            return "failed"
+        return "interrupted" if beat is not None else "planned"
+
+    def error(self) -> str | None:
+        """The last line of the last failure."""
+        path = self.path / "error.txt"
+        lines = path.read_text().strip().splitlines() if path.exists() else []
+        return lines[-1] if lines else None
+
+    def beat(self, state: Literal["running", "stopped", "done"], step: int, steps: int, rate: float | None) -> None:
+        """Renew the heartbeat. Rate in steps per second."""
+        value = {"state": state, "step": step, "steps": steps, "rate": rate, "time": time.time()}
+        value |= {"host": socket.gethostname(), "pid": os.getpid(), "job": os.environ.get("SLURM_JOB_ID")}
+        atomic.write_json(self.path / "heartbeat.json", value)
+
+    def add_provenance(self, entry: dict[str, Any]) -> None:
+        """Append the record of one start."""
+        path = self.path / "provenance.json"
+        atomic.write_json(path, [*(_read_json(path) or []), entry])
+
+    def append(self, name: Literal["train.jsonl", "metrics.jsonl"], records: list[dict[str, Any]]) -> None:
+        """Append lines; a torn last line (a kill in mid-write) is cut off by `rewind`."""
+        with (self.path / name).open("a") as file:
+            file.write("".join(json.dumps(record) + "\n" for record in records))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def rewind(self, step: int) -> None:
+        """Drop every line after `step`: what follows will be computed again, identically."""
+        for name in ("train.jsonl", "metrics.jsonl"):
+            path = self.path / name
+            if path.exists():
+                kept = [line for line in read_lines(path) if line["step"] <= step]
+                atomic.write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """All scores so far."""
+        return list(read_lines(self.path / "metrics.jsonl"))
+
+    def read_log(self) -> list[dict[str, Any]]:
+        """The losses and gradient norms so far."""
+        return list(read_lines(self.path / "train.jsonl"))
+
+    def finish(self, result: dict[str, Any]) -> None:
+        """Write the result record: from now on the run is done."""
+        atomic.write_json(self.path / "result.json", {"schema": SCHEMA, "uid": self.uid, **result})
+        (self.path / "error.txt").unlink(missing_ok=True)
+
+    @contextmanager
+    def lease(self) -> Iterator[None]:
+        """Hold the run. Raises RunBusyError while another worker has it.
+
+        The lock is the kernel's and dies with its process, so a killed worker leaves nothing to clean up; a fresh
+        heartbeat of another host guards file systems whose locks do not reach across hosts.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / "lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RunBusyError(self.uid) from error
+            beat = self.heartbeat()
+            if beat and beat["state"] == "running" and beat["host"] != socket.gethostname() and _is_alive(beat):
+                raise RunBusyError(self.uid)
+            yield
+
+
+class Store:
+    """A folder of run folders."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, uid: str) -> RunFolder:
+        return RunFolder(self.root / uid)
+
+    def open(self, spec: RunSpec) -> RunFolder:
+        """The folder of a spec, made if need be. Raises UserError if it holds another spec."""
+        folder = self.folder(spec.uid)
+        recorded = folder.path / "spec.json"
+        if recorded.exists():
+            if folder.spec().canonical() != spec.canonical():
+                raise UserError(f"{recorded} is not the spec of this run; move the folder away and start again")
+        else:
+            atomic.write_json(recorded, spec.model_dump(mode="json"))
+        return folder
+
+    def __iter__(self) -> Iterator[RunFolder]:
+        if self.root.is_dir():
+            for path in sorted(self.root.iterdir()):
+                if (path / "spec.json").is_file():
+                    yield RunFolder(path)
+
+    def find(self, prefix: str) -> RunFolder:
+        """The one run whose uid starts or ends with this text; UserError if none or several do."""
+        found = [run for run in self if run.uid.startswith(prefix) or run.uid.endswith(prefix)]
+        if len(found) != 1:
+            several = ", ".join(run.uid for run in found[:3])
+            raise UserError(f"run '{prefix}': {'fits several: ' + several if found else f'not in {self.root}'}")
+        return found[0]
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of a JSON-lines file; stops at a torn line."""
+    if not path.exists():
+        return
+    with path.open() as file:
+        for line in file:
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError:
+                return
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}: is not readable JSON ({error}); move the run folder away and run again") from error
+
+
+def _is_alive(beat: dict[str, Any]) -> bool:
+    """Whether the process behind a heartbeat can still be at work."""
+    if beat["host"] == socket.gethostname():
+        try:
+            os.kill(beat["pid"], 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return time.time() - beat["time"] < 10 * STALE_SECONDS
+    return time.time() - beat["time"] < STALE_SECONDS

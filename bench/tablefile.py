@@ -1,0 +1,89 @@
+"""Reading a table's YAML: `extends:` another table, then `--set` overrides, then validation."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.errors import UserError, did_you_mean
+from bench.methodspec import parse_method
+from bench.spec import TABLES, TableSpec, resolve_table
+from bench.yamlfile import load_yaml, validate
+
+
+def read_table(path: Path, name: str, overrides: dict[str, Any] | None = None) -> TableSpec:
+    """The validated table of a file. Raises UserError naming file, line and key."""
+    value = _merged(path)
+    value["name"] = name
+    for key, setting in (overrides or {}).items():
+        for scale in value.get("scales", {}).values():
+            _override(scale, key, setting)
+    spec = validate(TableSpec, value, path)
+    for row in spec.rows:
+        if row.method is not None:
+            try:
+                parse_method(row.method)
+            except UserError as error:
+                raise UserError(f"{path}: row {row.id}: {error}") from error
+    return spec
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """`train.steps=50` as ("train.steps", 50); the value is read as YAML."""
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise UserError(f"--set '{text}': write key=value, for example --set train.steps=50")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set '{text}': the value is not YAML") from error
+
+
+def _merged(path: Path) -> dict[str, Any]:
+    value = load_yaml(path)
+    if "extends" not in value:
+        return value
+    parent = resolve_table(str(value.pop("extends")))
+    return _deep_merge(_merged(TABLES / f"{parent}.yaml"), value)
+
+
+def _deep_merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    """Mappings merge key by key; anything else, lists included, is replaced; null takes a key away."""
+    merged = copy.deepcopy(base)
+    for key, value in top.items():
+        if value is None:
+            merged.pop(key, None)
+            continue
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _deep_merge(merged[key], value) if both else value
+    return merged
+
+
+_SETTABLE = ("network", "train", "protocol", "columns", "rows", "sources")
+
+
+def _override(scale: dict[str, Any], key: str, setting: Any) -> None:
+    """Set one dotted key in a scale's plain data; misspelt last keys are found by validation afterwards."""
+    head, *rest = key.split(".")
+    if head not in _SETTABLE or not rest:
+        raise UserError(f"--set {key}: must start with one of {', '.join(_SETTABLE)}; {did_you_mean(head, _SETTABLE)}")
+    if head == "train" and rest[0] not in _train_keys():
+        raise UserError(f"--set {key}: unknown setting; {did_you_mean(rest[0], _train_keys())}")
+    place = scale.setdefault(head, {})
+    for part in rest[:-1]:
+        place = place.setdefault(part, {})
+        if not isinstance(place, dict):
+            raise UserError(f"--set {key}: '{part}' is not a group of settings")
+    place[rest[-1]] = setting
+    if head == "train":  # a row's own value would hide what the user has just asked for
+        for row in scale.get("rows", {}).values():
+            row.get("train", {}).pop(rest[0], None)
+
+
+def _train_keys() -> list[str]:
+    from bench.spec import TrainSettings
+
+    return list(TrainSettings.model_fields)

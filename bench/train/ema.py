@@ -1,0 +1,38 @@
+"""The exponential moving average of the generator, from which images are drawn at evaluation."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+
+def make_ema(generator: nn.Module) -> nn.Module:
+    """A copy of the generator in evaluation mode, without gradients."""
+    return copy.deepcopy(generator).eval().requires_grad_(False)
+
+
+def ema_decay(decay: float, step: int, *, ramp: bool) -> float:
+    """The decay of update `step` = 0, 1, ...: min(decay, (1 + step) / (10 + step)) with a ramp, else decay.
+
+    Without the ramp the initial weights still weigh decay^n after n updates, 78 % at 0.999 and n = 250.
+    """
+    return min(decay, (1 + step) / (10 + step)) if ramp else decay
+
+
+@torch.no_grad()
+def update_ema(ema: nn.Module, generator: nn.Module, decay: float, step: int, *, ramp: bool) -> None:
+    """In place: parameters <- d * average + (1 - d) * current with d = `ema_decay(...)`; buffers are copied.
+
+    Copied on purpose: batch norm's statistics are running means already, and averaging them again would make
+    them lag behind; the spectral norm's singular vectors are unit vectors without a fixed sign, whose average
+    is neither unit nor singular; a step counter has no average.
+    decay lies in [0, 1); step counts the updates of this average from 0.
+    """
+    weight = 1 - ema_decay(decay, step, ramp=ramp)
+    # One call for all tensors: in a network of small layers Python would otherwise cost more than the sums.
+    torch._foreach_lerp_(list(ema.parameters()), list(generator.parameters()), weight)
+    buffers = list(ema.buffers())
+    if buffers:
+        torch._foreach_copy_(buffers, list(generator.buffers()))

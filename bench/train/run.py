@@ -1,0 +1,220 @@
+"""One run from its spec to its result record: restore, step, score, save, and stop cleanly at any step."""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from bench import atomic
+from bench.errors import UserError
+from bench.metrics.scores import Score, Scorer
+from bench.provenance import provenance
+from bench.reference import reference_point
+from bench.spec import RunSpec
+from bench.store import RunFolder, Store
+from bench.train import checkpoint
+from bench.train.adversarial import Optimizers, adversarial
+from bench.train.ema import update_ema
+from bench.train.heart import Heart
+from bench.train.sampling import generate, save_sheet
+from bench.train.setup import build_context, reference_images
+
+Outcome = Literal["done", "diverged", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a worker works: nothing here can change a result."""
+
+    device: torch.device
+    checkpoint_seconds: float = 60.0
+
+
+def execute(
+    uid: str, store: Store, settings: Settings, should_stop: Callable[[], bool], on_step: Callable[[int, int], None]
+) -> Outcome:
+    """Bring one run to its end, or to its next step boundary once `should_stop()` says so.
+
+    Raises RunBusyError while another worker has the run. A failure is written to error.txt and returned as
+    "failed"; it is never recorded as a result.
+    """
+    folder = store.folder(uid)
+    with folder.lease():
+        if folder.result() is not None:
+            return "done"
+        try:
+            folder.add_provenance(provenance())
+            spec = folder.spec()
+            if spec.kind == "reference":
+                return _score_reference(spec, folder, settings)
+            return Training(spec, folder, store, settings).run(should_stop, on_step)
+        except UserError as error:
+            atomic.write_text(folder.path / "error.txt", f"{error}\n")
+        except Exception:
+            atomic.write_text(folder.path / "error.txt", traceback.format_exc())
+        folder.beat("stopped", 0, 0, None)
+        return "failed"
+
+
+def make_scorer(spec: RunSpec, device: torch.device) -> Scorer:
+    """The scorer of a run's protocol, with its reference images."""
+    assert spec.protocol is not None
+    images, sha256 = reference_images(spec.data, spec.protocol.reference)
+    return Scorer(spec.protocol.metrics, images, sha256, str(device))
+
+
+def score_lines(step: int, scores: list[Score]) -> list[dict[str, Any]]:
+    """Scores as lines of metrics.jsonl."""
+    return [{"step": step, **vars(score)} for score in scores]
+
+
+def _score_reference(spec: RunSpec, folder: RunFolder, settings: Settings) -> Outcome:
+    images = reference_point(spec)
+    folder.rewind(-1)
+    folder.append("metrics.jsonl", score_lines(0, make_scorer(spec, settings.device).score(images)))
+    save_sheet(folder.path / "samples" / "step-00000000.png", images)
+    folder.finish({"steps": 0, "diverged_at": None, "weights_sha256": None, "seconds": None})
+    folder.beat("done", 0, 0, None)
+    return "done"
+
+
+class Training:
+    """The training of one run."""
+
+    def __init__(self, spec: RunSpec, folder: RunFolder, store: Store, settings: Settings) -> None:
+        assert spec.train is not None
+        self.spec, self.folder, self.settings, self.train = spec, folder, settings, spec.train
+        self.ctx, self.method = build_context(spec, store, settings.device)
+        self.optimizers = Optimizers.build(self.ctx) if not self.method.replaces_loop else None
+        self.scorer = make_scorer(spec, settings.device) if spec.protocol else None
+        self.lines: list[dict[str, Any]] = []
+        self.elapsed = 0.0
+        self.restore()
+
+    # ---- the loop -------------------------------------------------------------------------------------------
+
+    def run(self, should_stop: Callable[[], bool], on_step: Callable[[int, int], None]) -> Outcome:
+        """Train to the end, to divergence, or to the next step boundary after a stop was asked for."""
+        with Heart(self.folder, self.train.steps) as heart:
+            started = saved = time.monotonic()
+            steps = self._steps()
+            while self.ctx.step < self.train.steps:
+                self.ctx.begin_step(self.ctx.step)
+                logs = self._one_step(steps)
+                self.ctx.step += 1
+                if bad := sorted(key for key, value in logs.items() if not math.isfinite(value)):
+                    return self._finish(time.monotonic() - started, diverged=bad)
+                self._after_step(logs)
+                heart.step = self.ctx.step
+                on_step(self.ctx.step, self.train.steps)
+                now = time.monotonic()
+                if self.ctx.step < self.train.steps and (
+                    should_stop() or now - saved >= self.settings.checkpoint_seconds
+                ):
+                    self._save(self.elapsed + now - started)
+                    saved = now
+                    if should_stop():
+                        heart.state = "stopped"
+                        return "stopped"
+            outcome = self._finish(time.monotonic() - started)
+            heart.state = "done"
+            return outcome
+
+    def _steps(self) -> Iterator[dict[str, float]]:
+        if self.method.replaces_loop:
+            return self.method.fit(self.ctx)
+        assert self.optimizers is not None
+        return adversarial(self.ctx, self.method, self.optimizers)
+
+    def _one_step(self, steps: Iterator[dict[str, float]]) -> dict[str, float]:
+        """One training step. bfloat16 is an autocast region, so parameters and their averages stay float32."""
+        with torch.autocast(
+            self.settings.device.type, dtype=torch.bfloat16, enabled=self.train.precision == "bfloat16"
+        ):
+            return next(steps)
+
+    def _after_step(self, logs: dict[str, float]) -> None:
+        step = self.ctx.step
+        if self.ctx.ema is not None and self.ctx.generator is not None:
+            update_ema(self.ctx.ema, self.ctx.generator, self.train.ema_decay, step, ramp=self.train.ema_ramp)
+        if step % self.train.log_every == 0 or step == self.train.steps:
+            self.lines.append({"step": step, **logs})
+        if self.spec.protocol and self.spec.protocol.is_snapshot(step, self.train.steps):
+            self._snapshot()
+
+    # ---- snapshots ------------------------------------------------------------------------------------------
+
+    def _snapshot(self) -> None:
+        """Score the moving average of the generator and keep its picture; keep the weights of the best."""
+        protocol, ema, step = self.spec.protocol, self.ctx.ema, self.ctx.step
+        assert protocol is not None and ema is not None and self.scorer is not None
+        images = generate(self.ctx, ema, self.method.sampler(self.ctx), protocol.generated, protocol.batch)
+        lines = score_lines(step, self.scorer.score(images))
+        best_before = min((line["value"] for line in self.folder.metrics() if line["metric"] == "fd"), default=math.inf)
+        self.folder.append("metrics.jsonl", lines)
+        save_sheet(self.folder.path / "samples" / f"step-{step:08d}.png", images)
+        if min((line["value"] for line in lines if line["metric"] == "fd"), default=math.inf) < best_before:
+            weights = {"step": step, "ema": ema.state_dict(), "method": self.method.state_dict()}
+            checkpoint.write_weights(self.folder.state / "best.pt", weights)
+
+    # ---- state ----------------------------------------------------------------------------------------------
+
+    def restore(self) -> None:
+        """Go back to the newest whole checkpoint, and the records with it."""
+        found = checkpoint.latest(self.folder.state)
+        if found is None:
+            self.folder.rewind(0)
+            return
+        step, state = found
+        for name, network in self._modules().items():
+            network.load_state_dict(state[name])
+        if self.optimizers is not None:
+            self.optimizers.load_state_dict(state["optimizers"])
+        self.method.load_state_dict(state["method"])
+        self.elapsed = state["elapsed"]
+        self.ctx.step = step
+        self.folder.rewind(step)
+
+    def _modules(self) -> dict[str, torch.nn.Module]:
+        pairs = {"generator": self.ctx.generator, "discriminator": self.ctx.discriminator, "ema": self.ctx.ema}
+        return {name: module for name, module in pairs.items() if module is not None}
+
+    def _weights(self) -> dict[str, Any]:
+        state: dict[str, Any] = {name: module.state_dict() for name, module in self._modules().items()}
+        return {**state, "method": self.method.state_dict()}
+
+    def _save(self, elapsed: float) -> None:
+        self._flush()
+        state = {**self._weights(), "step": self.ctx.step, "elapsed": elapsed}
+        if self.optimizers is not None:
+            state["optimizers"] = self.optimizers.state_dict()
+        checkpoint.save(self.folder.state, self.ctx.step, state)
+
+    def _flush(self) -> None:
+        if self.lines:
+            self.folder.append("train.jsonl", self.lines)
+            self.lines = []
+
+    def _finish(self, seconds: float, diverged: list[str] | None = None) -> Outcome:
+        """Write the final weights and, last, the result record. A diverged run says where and in which value."""
+        self._flush()
+        weights = self._weights()
+        checkpoint.write_weights(self.folder.final_weights, {**weights, "step": self.ctx.step})
+        self.folder.finish(
+            {
+                "steps": self.ctx.step,
+                "diverged_at": self.ctx.step if diverged else None,
+                "diverged_in": diverged,
+                "weights_sha256": checkpoint.fingerprint(weights),
+                "seconds": self.elapsed + seconds,
+            }
+        )
+        checkpoint.drop_all(self.folder.state)
+        self.folder.beat("done", self.ctx.step, self.train.steps, None)
+        return "diverged" if diverged else "done"

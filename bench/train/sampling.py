@@ -1,0 +1,54 @@
+"""Images from a trained generator: the same latents at every snapshot and for every method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from bench import seeds
+from bench.train.context import Context
+from bench.train.method import Sampler
+
+
+def to_uint8(images_NCHW: Tensor) -> np.ndarray:
+    """Float images in [-1, 1] to uint8 (N, H, W, 3), rounded to nearest as a saved PNG would be."""
+    scaled = ((images_NCHW.float() + 1) * 127.5).round().clamp(0, 255)
+    return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+@torch.no_grad()
+def generate(ctx: Context, generator: nn.Module, sampler: Sampler, count: int, batch: int) -> np.ndarray:
+    """`count` uint8 images (N, H, W, 3) of the run's evaluation stream.
+
+    Latents and conditions depend on the run's seed and the batch's number alone: curves over snapshots are drawn at
+    fixed latents, and seed i of two methods is scored at the same z.
+    """
+    z_dim = int(generator.z_dim)  # type: ignore[arg-type]
+    images = []
+    for start in range(0, count, batch):
+        size = min(batch, count - start)
+        z_NZ = torch.randn(size, z_dim, generator=seeds.torch_stream(ctx.spec.seed, "evaluation", "latents", start))
+        stream = seeds.torch_stream(ctx.spec.seed, "evaluation", "sampler", start)
+        images.append(to_uint8(sampler(generator, z_NZ.to(ctx.device), stream)))
+    return np.concatenate(images)
+
+
+def contact_sheet(images_NHWC: np.ndarray, columns: int = 10, scale: int = 1) -> Image.Image:
+    """The images in a grid, row by row; `scale` enlarges each pixel."""
+    count, height, width, channels = images_NHWC.shape
+    rows = -(-count // columns)
+    sheet = np.full((rows * columns, height, width, channels), 255, np.uint8)
+    sheet[:count] = images_NHWC
+    grid = sheet.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    picture = Image.fromarray(np.ascontiguousarray(grid.reshape(rows * height, columns * width, channels)))
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+
+
+def save_sheet(path: Path, images_NHWC: np.ndarray) -> None:
+    """Write a contact sheet of up to 50 images."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    contact_sheet(images_NHWC[:50], scale=max(1, 64 // images_NHWC.shape[1])).save(path)

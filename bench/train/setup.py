@@ -1,0 +1,104 @@
+"""From a RunSpec to a Context: its images, its sources, its networks and its method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench import imageset, networks, paths, seeds
+from bench.errors import UserError
+from bench.methodspec import build_method
+from bench.spec import DataSpec, RunSpec, WeightsFile
+from bench.store import Store
+from bench.train.context import Context
+from bench.train.ema import make_ema
+from bench.train.method import Composition
+
+
+def training_images(data: DataSpec, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The run's training images (N, H, W, 3) uint8 and labels: its few-shot draw, or the whole train pool.
+
+    The draw depends on the data set and the seed alone, so run i of every method trains on the same images.
+    """
+    images = imageset.load(data.name, data.resolution)
+    if data.shots is None:
+        return np.asarray(images.train), images.train_labels
+    chosen = imageset.few_shot(len(images.train), data.shots, seeds.derive(seed, "data", data.name))
+    labels = images.train_labels[chosen] if images.train_labels is not None else None
+    return np.ascontiguousarray(images.train[chosen]), labels
+
+
+def reference_images(data: DataSpec, count: int) -> tuple[np.ndarray, str]:
+    """The first `count` test images and a hash that names them. UserError if the test split is smaller."""
+    images = imageset.load(data.name, data.resolution)
+    if count > len(images.test):
+        raise UserError(
+            f"data set '{data.name}' has {len(images.test)} test images, the protocol wants {count} as reference"
+        )
+    return np.asarray(images.test[:count]), f"{images.sha256}-test-{count}"
+
+
+def source_files(spec: RunSpec, store: Store) -> dict[str, Path]:
+    """Where each source's weights are. UserError for a missing file of the user's, saying where it may be put."""
+    files = {}
+    for role, source in spec.sources.items():
+        if isinstance(source, WeightsFile):
+            path = paths.weights_root() / f"{source.weights}.pt"
+            if not path.is_file():
+                raise UserError(
+                    f"source '{role}' needs the weights '{source.weights}': put them at {path}, "
+                    "or set BENCH_WEIGHTS to the folder that holds them"
+                )
+        else:
+            path = store.folder(source.uid).final_weights
+            if not path.is_file():
+                raise UserError(f"source '{role}' ({source.uid}) has not been trained: run its table without --rows first")
+        files[role] = path
+    return files
+
+
+def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Context, Composition]:
+    """The context of a run before its first step, and its composed method.
+
+    Order matters: the method may set network options (a condition's size), the networks are initialised from the
+    seed, then the method prepares (loads a source, freezes blocks), and the moving average starts from the result.
+    """
+    images, labels = training_images(spec.data, spec.seed)
+    ctx = Context(spec, images, labels, device, source_files(spec, store))
+    method = build_method(spec.method)
+    if spec.network is not None:
+        options = _merged_options(spec.network.options, method.networks(ctx))
+        generator, discriminator = networks.build(
+            spec.network.name, seed=seeds.derive(spec.seed, "init"), **options
+        )
+        if generator.resolution != spec.data.resolution:
+            raise UserError(
+                f"network '{spec.network.name}' makes {generator.resolution} px images, "
+                f"data set '{spec.data.name}' is asked for at {spec.data.resolution} px"
+            )
+        ctx.generator, ctx.discriminator = generator.to(device), discriminator.to(device)
+        _set_precision(ctx)
+    method.prepare(ctx)
+    if ctx.generator is not None:
+        ctx.ema = make_ema(ctx.generator)
+    return ctx, method
+
+
+def _merged_options(given: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    for key in given.keys() & wanted.keys():
+        if given[key] != wanted[key]:
+            raise UserError(f"network option {key}={given[key]} contradicts the method, which needs {wanted[key]}")
+    return {**given, **wanted}
+
+
+def _set_precision(ctx: Context) -> None:
+    train = ctx.spec.train
+    assert train is not None
+    torch.backends.cuda.matmul.allow_tf32 = train.precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = train.precision == "tf32"
+    if train.compile:
+        for network in ctx.networks():
+            network.compile()

@@ -1,0 +1,153 @@
+"""Adaptive discriminator augmentation with plain bilinear sampling: ADA-lite (after Karras et al. 2020).
+
+Kept from ADA: the sign statistic, the law and speed of p, the operations of the pipeline "bgc" with their
+order, distributions and independent gates, reflected borders, and the same treatment of real and generated
+images in the updates of D and G. Left out: the wavelet filters around the resampling (one bilinear lookup
+instead) and the groups that bgc has switched off. Reports must therefore call it ADA-lite.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.errors import UserError
+from bench.train import Context, Method
+
+from . import _affine, _colour
+
+
+class AdaLite(Method):
+    """Each operation is applied with probability p, which follows how sure D is of the real images.
+
+    r_t = E[sign(D(real))] over the (augmented) reals of the last `interval` steps; then p moves by sign(r_t -
+    target) * images / (1000 * speed_kimg), `images` being the reals that D saw in them. p starts at 0 and is
+    clamped below only, as in the published code: beyond 1 the gates stay open and p needs time to come back.
+    speed_kimg: thousands of images in which p can go from 0 to 1 (500; 100 when fine-tuning; tables of short
+    runs set less).
+    """
+
+    def __init__(self, *, target: float = 0.6, interval: int = 4, speed_kimg: float = 500.0) -> None:
+        if speed_kimg <= 0 or interval < 1:
+            raise UserError("method 'ada-lite': speed_kimg must be positive and interval at least 1")
+        self.target = target
+        self.interval = interval
+        self.speed_kimg = speed_kimg
+        self.p = 0.0
+        self._sign_sum = 0.0
+        self._logits = 0
+        self._images = 0
+
+    def augment(self, ctx: Context, images_NCHW: Tensor) -> Tensor:
+        if self.p == 0:
+            return images_NCHW
+        stream = ctx.stream("ada-lite")
+        count, _, height, width = images_NCHW.shape
+        moved_NCHW = _affine.warp(images_NCHW, geometry(count, height, width, self.p, stream))
+        return _colour.recolour(moved_NCHW, colours(count, self.p, stream))
+
+    def after_step(self, ctx: Context) -> dict[str, float]:
+        logits = torch.cat(ctx.real_logits)
+        self._sign_sum += float(logits.sign().sum())
+        self._logits += logits.numel()
+        self._images += len(logits)
+        r_t = self._sign_sum / self._logits
+        if (ctx.step + 1) % self.interval == 0:
+            self._move(r_t)
+        return {"p": self.p, "r_t": r_t}
+
+    def _move(self, r_t: float) -> None:
+        direction = (r_t > self.target) - (r_t < self.target)
+        self.p = max(0.0, self.p + direction * self._images / (1000 * self.speed_kimg))
+        self._sign_sum, self._logits, self._images = 0.0, 0, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"p": self.p, "sign_sum": self._sign_sum, "logits": self._logits, "images": self._images}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.p, self._sign_sum = state["p"], state["sign_sum"]
+        self._logits, self._images = state["logits"], state["images"]
+
+
+def geometry(count: int, height: int, width: int, p: float, stream: torch.Generator) -> Tensor:
+    """The eight geometric operations of bgc, in order, as one matrix per image (N, 3, 3), for `_affine.warp`.
+
+    Rotation comes twice, each time with probability 1 - sqrt(1 - p), so that one of both happens with
+    probability p.
+    """
+    draw = _Draws(count, stream)
+    p_rotation = 1 - math.sqrt(max(0.0, 1 - p))
+    one_N = torch.ones(count)
+    (mirror_N,) = draw.gated(p, 1.0, 1 - 2 * draw.choice(2))
+    (quarters_N,) = draw.gated(p, 0.0, draw.choice(4))
+    whole_x_N, whole_y_N = draw.gated(p, 0.0, draw.uniform(0.125), draw.uniform(0.125))
+    (zoom_N,) = draw.gated(p, 1.0, draw.power_of_two(0.2))
+    (before_N,) = draw.gated(p_rotation, 0.0, draw.uniform(math.pi))
+    (stretch_N,) = draw.gated(p, 1.0, draw.power_of_two(0.2))
+    (after_N,) = draw.gated(p_rotation, 0.0, draw.uniform(math.pi))
+    part_x_N, part_y_N = draw.gated(p, 0.0, draw.normal(0.125), draw.normal(0.125))
+    return _composed(
+        _affine.scaling(mirror_N, one_N),
+        _affine.rotation(quarters_N * (math.pi / 2)),
+        _affine.translation((whole_x_N * width).round(), (whole_y_N * height).round()),
+        _affine.scaling(zoom_N, zoom_N),
+        _affine.rotation(before_N),
+        _affine.scaling(stretch_N, 1 / stretch_N),
+        _affine.rotation(after_N),
+        _affine.translation(part_x_N * width, part_y_N * height),
+    )
+
+
+def colours(count: int, p: float, stream: torch.Generator) -> Tensor:
+    """The five colour operations of bgc, in order: one matrix per image (N, 4, 4), for `_colour.recolour`."""
+    draw = _Draws(count, stream)
+    (shift_N,) = draw.gated(p, 0.0, draw.normal(0.2))
+    (contrast_N,) = draw.gated(p, 1.0, draw.power_of_two(0.5))
+    (flip_N,) = draw.gated(p, 0.0, draw.choice(2))
+    (angle_N,) = draw.gated(p, 0.0, draw.uniform(math.pi))
+    (saturation_N,) = draw.gated(p, 1.0, draw.power_of_two(1.0))
+    return _composed(
+        _colour.brightness(shift_N),
+        _colour.contrast(contrast_N),
+        _colour.luma_flip(flip_N),
+        _colour.hue(angle_N),
+        _colour.saturation(saturation_N),
+    )
+
+
+def _composed(first: Tensor, *later: Tensor) -> Tensor:
+    for matrix in later:
+        first = matrix @ first
+    return first
+
+
+class _Draws:
+    """Random parameters (N,) of the operations, and their gates, from one stream."""
+
+    def __init__(self, count: int, stream: torch.Generator) -> None:
+        self.count = count
+        self.stream = stream
+
+    def uniform(self, furthest: float) -> Tensor:
+        """U(-furthest, furthest)."""
+        return (torch.rand(self.count, generator=self.stream) * 2 - 1) * furthest
+
+    def normal(self, deviation: float) -> Tensor:
+        """N(0, deviation^2)."""
+        return torch.randn(self.count, generator=self.stream) * deviation
+
+    def power_of_two(self, deviation: float) -> Tensor:
+        """2 ** N(0, deviation^2)."""
+        return torch.exp2(self.normal(deviation))
+
+    def choice(self, options: int) -> Tensor:
+        """0.0, 1.0, ... options - 1, alike."""
+        return torch.randint(options, (self.count,), generator=self.stream).float()
+
+    def gated(self, p: float, neutral: float, *values_N: Tensor) -> list[Tensor]:
+        """The values where an image's gate is open (probability p, one gate for all), else `neutral`."""
+        open_N = torch.rand(self.count, generator=self.stream) < p
+        return [torch.where(open_N, value_N, neutral) for value_N in values_N]

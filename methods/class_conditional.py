@@ -1,0 +1,50 @@
+"""Class labels as the condition, for source networks (projection discriminator, Miyato and Koyama 2018)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bench.errors import UserError
+from bench.train import Batch, Context, Method
+from bench.train.method import Sampler
+
+
+class ClassConditional(Method):
+    """The condition is the one-hot label of the image; sampling draws evenly from the labels that occur."""
+
+    def networks(self, ctx: Context) -> dict[str, Any]:
+        return {"condition_dim": _classes(_labels(ctx))}
+
+    def condition(self, ctx: Context, batch: Batch) -> Tensor:
+        labels = _labels(ctx)
+        return _one_hot(torch.from_numpy(labels)[batch.index_N.cpu()], _classes(labels)).to(ctx.device)
+
+    def sampler(self, ctx: Context) -> Sampler:
+        labels = _labels(ctx)
+        present = torch.from_numpy(np.unique(labels))
+
+        def sample(generator: nn.Module, z_NZ: Tensor, stream: torch.Generator) -> Tensor:
+            label_N = present[torch.randint(len(present), (len(z_NZ),), generator=stream)]
+            images_NCHW: Tensor = generator(z_NZ, _one_hot(label_N, _classes(labels)).to(z_NZ.device))
+            return images_NCHW
+
+        return sample
+
+
+def _labels(ctx: Context) -> np.ndarray:
+    if ctx.labels_N is None:
+        raise UserError(f"method 'class-conditional': data set '{ctx.spec.data.name}' has no class labels")
+    return ctx.labels_N.astype(np.int64)
+
+
+def _classes(labels_N: np.ndarray) -> int:
+    return int(labels_N.max()) + 1
+
+
+def _one_hot(label_N: Tensor, classes: int) -> Tensor:
+    return functional.one_hot(label_N, classes).float()

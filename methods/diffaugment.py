@@ -1,0 +1,131 @@
+"""DiffAugment: augmentation of all that D sees, with consistency regularisation (Zhao et al. 2020).
+
+Each operation takes its random parameters as arguments, one per image, so that it is a plain function.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bench.errors import UserError, did_you_mean
+from bench.train import Context, DStep, Method
+
+TRANSLATION = 0.125  # largest shift, a share of the side
+CUTOUT = 0.5  # side of the cut square, a share of the side
+
+
+class DiffAugment(Method):
+    """The policy's groups in their given order, always applied, to all images in all updates.
+
+    policy: any of color, translation, cutout, separated by commas.
+    consistency: weight of mean (D(x) - D(T(x)))^2 over the real images (Zhang et al. 2020; 10 in DISP,
+    appendix A). The clean x is compared with the very T(x) that D was trained on in this update (declared; 0
+    leaves it out).
+    """
+
+    def __init__(self, *, policy: str = "color,translation,cutout", consistency: float = 10.0) -> None:
+        self.groups = [name.strip() for name in policy.split(",") if name.strip()]
+        for name in self.groups:
+            if name not in _GROUPS:
+                raise UserError(
+                    f"method 'diffaugment': unknown policy group '{name}'; {did_you_mean(name, _GROUPS)}"
+                )
+        if consistency < 0:
+            raise UserError(f"method 'diffaugment': consistency is {consistency}, must be 0 or more")
+        self.consistency = consistency
+
+    def augment(self, ctx: Context, images_NCHW: Tensor) -> Tensor:
+        stream = ctx.stream("diffaugment")
+        for name in self.groups:
+            images_NCHW = _GROUPS[name](images_NCHW, stream)
+        return images_NCHW
+
+    def d_loss(self, ctx: Context, step: DStep) -> dict[str, Tensor]:
+        if self.consistency == 0:
+            return {}
+        clean_N = step.discriminate(step.batch.images_NCHW, step.condition_NK)
+        return {"consistency": self.consistency * (clean_N - step.real_logits_N).square().mean()}
+
+
+def brightness(x_NCHW: Tensor, shift_N: Tensor) -> Tensor:
+    """x + shift."""
+    return x_NCHW + shift_N[:, None, None, None]
+
+
+def saturation(x_NCHW: Tensor, factor_N: Tensor) -> Tensor:
+    """Distance of each channel from its pixel's mean, times factor."""
+    mean_N1HW = x_NCHW.mean(dim=1, keepdim=True)
+    return (x_NCHW - mean_N1HW) * factor_N[:, None, None, None] + mean_N1HW
+
+
+def contrast(x_NCHW: Tensor, factor_N: Tensor) -> Tensor:
+    """Distance of each value from its image's mean, times factor."""
+    mean_N111 = x_NCHW.mean(dim=(1, 2, 3), keepdim=True)
+    return (x_NCHW - mean_N111) * factor_N[:, None, None, None] + mean_N111
+
+
+def translate(x_NCHW: Tensor, down_N: Tensor, right_N: Tensor) -> Tensor:
+    """The image moved by whole pixels, zeros where it has left."""
+    count, _, height, width = x_NCHW.shape
+    row_NH = torch.arange(height, device=x_NCHW.device) - down_N[:, None]
+    column_NW = torch.arange(width, device=x_NCHW.device) - right_N[:, None]
+    inside_NH = (row_NH >= 0) & (row_NH < height)
+    inside_NW = (column_NW >= 0) & (column_NW < width)
+    image_N = torch.arange(count, device=x_NCHW.device)
+    moved_NHWC = x_NCHW.permute(0, 2, 3, 1)[
+        image_N[:, None, None],
+        row_NH.clamp(0, height - 1)[:, :, None],
+        column_NW.clamp(0, width - 1)[:, None, :],
+    ]
+    inside_NHW = inside_NH[:, :, None] & inside_NW[:, None, :]
+    return moved_NHWC.permute(0, 3, 1, 2) * inside_NHW[:, None].to(x_NCHW.dtype)
+
+
+def cutout(x_NCHW: Tensor, row_N: Tensor, column_N: Tensor) -> Tensor:
+    """A square of half the side, centred at (row, column), set to 0; it may hang over the edge."""
+    _, _, height, width = x_NCHW.shape
+    cut_NH = _covers(row_N, height)
+    cut_NW = _covers(column_N, width)
+    keep_NHW = ~(cut_NH[:, :, None] & cut_NW[:, None, :])
+    return x_NCHW * keep_NHW[:, None].to(x_NCHW.dtype)
+
+
+def cutout_size(side: int) -> int:
+    """Pixels of the cut square along an axis of `side` pixels."""
+    return int(side * CUTOUT + 0.5)
+
+
+def _covers(centre_N: Tensor, side: int) -> Tensor:
+    size = cutout_size(side)
+    start_N1 = centre_N[:, None] - size // 2
+    place_S = torch.arange(side, device=centre_N.device)
+    return (place_S >= start_N1) & (place_S < start_N1 + size)
+
+
+def _color(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
+    draws_3N = torch.rand(3, len(x_NCHW), generator=stream).to(x_NCHW.device)
+    x_NCHW = brightness(x_NCHW, draws_3N[0] - 0.5)
+    x_NCHW = saturation(x_NCHW, draws_3N[1] * 2)
+    return contrast(x_NCHW, draws_3N[2] + 0.5)
+
+
+def _translation(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
+    count, _, height, width = x_NCHW.shape
+    shifts = []
+    for side in (height, width):
+        furthest = int(side * TRANSLATION + 0.5)
+        shifts.append(torch.randint(-furthest, furthest + 1, (count,), generator=stream).to(x_NCHW.device))
+    return translate(x_NCHW, shifts[0], shifts[1])
+
+
+def _cutout(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
+    count, _, height, width = x_NCHW.shape
+    centres = []
+    for side in (height, width):
+        end = side + 1 - cutout_size(side) % 2
+        centres.append(torch.randint(0, end, (count,), generator=stream).to(x_NCHW.device))
+    return cutout(x_NCHW, centres[0], centres[1])
+
+
+_GROUPS = {"color": _color, "translation": _translation, "cutout": _cutout}

@@ -1,0 +1,65 @@
+"""Data instance priors: the condition is a pre-trained network's features of the image (DISP; DIP 2021).
+
+G(z | C(x)) sees C(x) through G_emb and conditional batch norm, D(x, y) = D_emb(y) . D_f(x) + D_l(D_f(x)) (Eq
+2-4); both embeddings are the networks' own `condition_embedding`, so this part only supplies y = C(x). The
+training procedure is Algorithm 1 (bench.train.adversarial), few-shot inference Eq 5.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from bench.train import Batch, Context, Method
+from bench.train.conditions import sampling_named
+from bench.train.method import Sampler
+
+from ._priors import prior_table
+
+
+class Disp(Method):
+    """The condition is the prior of the image, for the real image and for the fake made from it alike.
+
+    prior: an extractor (vgg16, effnet_lite0, ...), simclr, random or shuffled; see `prior_table`.
+    prior_size: pixels at which the extractor sees the images (the paper gives none: declared).
+    scale: size of the centred priors (the paper gives none: declared); see `bench.train.conditions.scaled`.
+    sampling: "mix" (Eq 5) or "pure".
+    """
+
+    sources: ClassVar[dict[str, str]] = {"simclr": "prior=simclr"}
+
+    def __init__(
+        self, *, prior: str = "vgg16", prior_size: int = 64, scale: str | float = "rms", sampling: str = "mix"
+    ) -> None:
+        self.prior = prior
+        self.prior_size = prior_size
+        self.scale = scale
+        self.draw = sampling_named(sampling)
+        self._vectors_MK: Tensor | None = None
+
+    def networks(self, ctx: Context) -> dict[str, Any]:
+        return {"condition_dim": self.vectors(ctx).shape[1]}
+
+    def prepare(self, ctx: Context) -> None:
+        self.vectors(ctx)
+
+    def condition(self, ctx: Context, batch: Batch) -> Tensor:
+        return self.vectors(ctx)[batch.index_N]
+
+    def sampler(self, ctx: Context) -> Sampler:
+        vectors_MK = self.vectors(ctx)
+
+        def sample(generator: nn.Module, z_NZ: Tensor, stream: torch.Generator) -> Tensor:
+            condition_NK = self.draw(vectors_MK.cpu(), len(z_NZ), stream)
+            images_NCHW: Tensor = generator(z_NZ, condition_NK.to(z_NZ.device))
+            return images_NCHW
+
+        return sample
+
+    def vectors(self, ctx: Context) -> Tensor:
+        """The table of priors (M, K) on the run's device; extracted when first asked for."""
+        if self._vectors_MK is None:
+            self._vectors_MK = prior_table(ctx, self.prior, self.prior_size, self.scale)
+        return self._vectors_MK
