@@ -57,7 +57,8 @@ def decode(path: Path, resolution: int) -> np.ndarray:
     side = min(flat.size)
     left, top = (flat.width - side) // 2, (flat.height - side) // 2
     box = (left, top, left + side, top + side)
-    return np.asarray(flat.resize((resolution, resolution), Image.Resampling.LANCZOS, box=box))
+    # not resize(box=...): its filter would reach beyond the square
+    return np.asarray(flat.crop(box).resize((resolution, resolution), Image.Resampling.LANCZOS))
 
 
 def _on_white(image: Image.Image) -> Image.Image:

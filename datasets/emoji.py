@@ -74,7 +74,7 @@ def _family(drawing: Path) -> str:
 def _split(order: Order, families: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Indices of train and test: whole families, in random order, go to test for as long as they fit.
 
-    A family that would be more than a twentieth of the test split stays in train, lest it colour the reference.
+    A family that would be more than a twentieth of the test split stays in train.
     """
     members: dict[str, list[int]] = {}
     for index, family in enumerate(families):
@@ -85,9 +85,9 @@ def _split(order: Order, families: list[str]) -> tuple[np.ndarray, np.ndarray]:
     by_family = list(members.values())
     largest = max(1, order.entry.test // 20)
     for place in stream.permutation(len(by_family)):
-        family = by_family[place]
-        fits = len(family) <= min(largest, order.entry.test - len(test))
-        (test if fits else rest).extend(family)
+        group = by_family[place]
+        fits = len(group) <= min(largest, order.entry.test - len(test))
+        (test if fits else rest).extend(group)
     if len(test) < order.entry.test or len(rest) < order.entry.train:
         raise UserError(
             f"data set '{order.name}': train {order.entry.train} and test {order.entry.test} are wanted, "

@@ -47,7 +47,7 @@ def networks(name: str | None, settings: tuple[str, ...]) -> None:
         for role, half in (("generator", found.generator), ("discriminator", found.discriminator)):
             click.echo(f"{role} of {each}: {half.parameters:,} parameters, {half.macs / 1e6:,.1f} M multiply-adds an image")
             for layer in half.layers:
-                shape = "x".join(str(size) for size in layer.shape)
+                shape = "x".join(str(size) for size in layer.shape or ())
                 click.echo(f"  {layer.name:<44} {shape:<16} {layer.parameters:>12,}")
 
 
@@ -61,14 +61,13 @@ def _entries(kind: str) -> list[tuple[str, str]]:
 
         return sorted(summaries().items())
     if kind == "extractors":
-        from bench.features import available, summaries as extractor_summaries
+        from bench.features import EXTRACTORS, available
 
-        lines = extractor_summaries()
-        return [(name, f"{text}{_lacking(available(name))}") for name, text in sorted(lines.items())]
+        return [(entry.name, f"{entry.summary}{_lacking(available(entry.name))}") for entry in EXTRACTORS]
     if kind == "metrics":
-        from bench.metrics import summaries as metric_summaries
+        from bench.metrics import SUMMARIES
 
-        return sorted(metric_summaries().items())
+        return sorted(SUMMARIES.items())
     from bench.spec import load_table, table_names
 
     return [(name, load_table(name).title) for name in table_names()]

@@ -31,6 +31,17 @@ __all__ = [
     "precision_recall",
 ]
 
+SUMMARIES = {
+    "fd": "Fréchet distance of Gaussian fits; FID on the Inception of FID, FD(<extractor>) on anything else",
+    "kid": "kernel distance: unbiased squared MMD with the cubic kernel, with its standard error",
+    "precision": "share of generated images inside the reference's k-nearest-neighbour balls",
+    "recall": "share of reference images inside the generated images' balls",
+    "density": "mean number of reference balls around a generated image, over k",
+    "coverage": "share of reference balls that hold a generated image",
+    "data_copying": "C_T test: are samples nearer to the training set than a test set is? (Python only)",
+    "inception_score": "exp of the mean KL between p(y|x) and p(y), over splits (Python only)",
+}
+
 # No file bears the name of a function: importing a submodule sets it as an attribute of this package.
 _HOMES = {
     "DataCopying": "copying",

@@ -5,6 +5,7 @@ Everything runs on torch's meta device, so a paper-scale network costs milliseco
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -47,16 +48,21 @@ class Description:
     discriminator: Summary
 
 
-# Both return their first argument's shape, and on meta there is nothing else to return; yet torch runs them through
-# its compiler's reference code there, which costs seconds (spectral norm's 15 power iterations a layer).
-_SHAPE_OF_FIRST = (Tensor.normal_, functional.normalize)
+# Shapes of what spectral norm calls 15 times a layer when it is attached. Torch would run these functions through
+# its compiler's reference code on the meta device, whose import alone costs a second or two.
+_SHAPES: dict[Any, Callable[..., Tensor]] = {
+    Tensor.normal_: lambda x, *_, **__: x,
+    functional.normalize: lambda x, *_, **__: x,
+    torch.mv: lambda matrix, vector: vector.new_empty(matrix.shape[0]),
+    torch.vdot: lambda x, _: x.new_empty(()),
+}
 
 
 class _ShapesOnly(TorchFunctionMode):
-    """Skips functions that do not change a shape and are slow on the meta device."""
+    """Answers the functions of _SHAPES by their shape alone."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return args[0] if func in _SHAPE_OF_FIRST else func(*args, **(kwargs or {}))
+        return _SHAPES.get(func, func)(*args, **(kwargs or {}))
 
 
 def describe(name: str, **overrides: Any) -> Description:

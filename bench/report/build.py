@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -175,9 +175,15 @@ def _with_printed(
 def _verdict(cell: Cell, metric: str, printed: float, best_of: int) -> str | None:
     if cell.interval is None:
         return None
-    pooled = (cell.interval.sd, cell.interval.df) if cell.interval.df > 0 else (None, None)
-    better = "higher" if metric in HIGHER_IS_BETTER else "lower"
-    return verdict(cell.values, printed, best_of, *pooled, better=better)  # type: ignore[arg-type]
+    known = cell.interval.df > 0
+    return verdict(
+        cell.values,
+        printed,
+        best_of,
+        sd=cell.interval.sd if known else None,
+        df=cell.interval.df if known else None,
+        better="higher" if metric in HIGHER_IS_BETTER else "lower",
+    )
 
 
 def _with_best_of(spec: TableSpec, blocks: list[Block]) -> list[Block]:
@@ -198,7 +204,7 @@ def _best_seed(cell: Cell) -> int | None:
     return min(pairs)[1] if pairs else None
 
 
-def _of_seed(cells: Grid, chosen: dict[tuple[str, str], int | None]) -> Grid:
+def _of_seed(cells: Mapping[tuple[str, str], Cell], chosen: dict[tuple[str, str], int | None]) -> Grid:
     return {
         key: replace(cell, best_of=dict(zip(cell.seeds, cell.values)).get(chosen.get(key)))  # type: ignore[arg-type]
         for key, cell in cells.items()

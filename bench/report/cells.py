@@ -101,10 +101,10 @@ def _snapshot(run: pd.DataFrame, rule: Rule) -> int | None:
     scored = run[run["step"].notna()]
     if rule == "final":
         ended = run["status"].iloc[0] == "done" and not scored.empty
-        return int(scored["step"].max()) if ended else None
+        return max(map(int, scored["step"])) if ended else None
     fd = scored[scored["metric"] == "fd"]
     fd = fd[(fd["extractor"] == fd["extractor"].iloc[0]) & np.isfinite(fd["value"])] if not fd.empty else fd
-    return int(fd.loc[fd["value"].idxmin(), "step"]) if not fd.empty else None
+    return int(fd["step"].iloc[int(fd["value"].argmin())]) if not fd.empty else None
 
 
 def _cell(lines: pd.DataFrame | None, metric: str, seeds: int) -> Cell:

@@ -10,18 +10,18 @@ from bench.report.pairs import comparison_text
 
 PACKAGES = "\\usepackage{booktabs}\n\\usepackage{graphicx}\n"
 _ESCAPES = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "±": r"$\pm$", "†": r"$\dagger$", "∞": r"$\infty$", "–": "--",
-    "—": "---", "×": r"$\times$", "→": r"$\rightarrow$", "≤": r"$\leq$", "≥": r"$\geq$", "’": "'", "…": r"\ldots{}",
-    "-": r"{-}", "`": r"\textasciigrave{}", "'": r"\textquotesingle{}", "[": "{[}", "]": "{]}",
-    "\n": " ", "\t": " ",
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
+    "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
+    ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}",
+    "'": r"\textquotesingle{}", "[": "{[}", "]": "{]}", "-": r"{-}", "\n": " ", "\t": " ",
+    "±": r"$\pm$", "†": r"$\dagger$", "∞": r"$\infty$", "×": r"$\times$", "÷": r"$\div$", "→": r"$\rightarrow$",
+    "≤": r"$\leq$", "≥": r"$\geq$", "–": "--", "—": "---", "’": "'", "…": r"\ldots{}",
 }  # fmt: skip
 
 
 def render(report: TableReport) -> str:
-    """The tables, to be \\input; the preamble needs booktabs and graphicx. The caption stands under the last one."""
-    parts = [f"% {_comment(report.name)} at scale {report.scale}; needs booktabs and graphicx"]
+    """The tables, to be \\input, then claims and caption; the preamble needs booktabs and graphicx."""
+    parts = [f"% {' '.join(report.name.split())} at scale {report.scale}; needs booktabs and graphicx"]
     parts += ["\n".join(_table(report, block, number)) for number, block in enumerate(report.blocks)]
     if report.claims:
         parts.append("\n".join(_claims(report)))
@@ -39,22 +39,16 @@ def document(report: TableReport) -> str:
 
 def escape(text: str) -> str:
     """Text that LaTeX sets as it is; a character that pdflatex has no glyph for is set as its code point."""
-    return "".join(
-        _ESCAPES.get(char) or (char if " " <= char <= "ÿ" and _is_set(char) else _code(char)) for char in text
-    )
+    return "".join(_ESCAPES.get(char) or (char if _is_set(char) else _code(char)) for char in text)
 
 
 def _is_set(char: str) -> bool:
-    """Whether the T1 encoding with UTF-8 input sets it: printable ASCII and the accented Latin letters."""
-    return char < "\x7f" or (char >= "À" and char not in "×÷")
+    """Whether the T1 encoding sets it as it is: printable ASCII and the accented letters of Latin-1."""
+    return " " <= char <= "~" or "À" <= char <= "ÿ"
 
 
 def _code(char: str) -> str:
     return f"\\texttt{{U+{ord(char):04X}}}"
-
-
-def _comment(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _table(report: TableReport, block: Block, number: int) -> Iterator[str]:
@@ -90,7 +84,8 @@ def _cell(cell: Shown) -> str:
 def _claims(report: TableReport) -> Iterator[str]:
     yield "\\begin{description}"
     for claim in report.claims:
-        yield f"\\item[{escape(claim.verdict)}] {escape(claim.text)} ({escape(claim.id)}): {escape(claim.reason)}."
+        text = f"{claim.text} ({claim.id}): {claim.reason}."
+        yield f"\\item[{escape(claim.verdict)}] {escape(text)}"
         for one in claim.comparisons:
             yield f"\\\\ {escape(one.column)}: {escape(comparison_text(one))}"
     yield "\\end{description}"

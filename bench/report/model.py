@@ -32,7 +32,7 @@ class RowHead:
 
 @dataclass(frozen=True)
 class ColumnHead:
-    """A column: its data set at this scale by name and in full, what that stands for, the counts of its scores."""
+    """A column: its data set at this scale (name, and in full), what that stands for, and its counts."""
 
     id: str
     label: str

@@ -52,7 +52,7 @@ def fd_curves(report: TableReport) -> Figure:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, SVG or PDF, by the file's suffix, without a date (equal figures, equal files)."""
+    """Write a figure as PNG, SVG or PDF, by the file's suffix; undated, so equal figures give equal files."""
     kind = path.suffix.lstrip(".")
     if kind not in FORMATS:
         raise UserError(f"{path}: a plot must end in .{', .'.join(FORMATS)}")
@@ -74,18 +74,21 @@ def _panel(panel: Axes, scores: pd.DataFrame, styles: dict[str, tuple[str, str]]
             if seed["status"].iloc[0] == "diverged":
                 panel.plot(x[-1:], y[-1:], "x", color=colour, markersize=7)
         _mean(panel, lines, row, colour, style)
-    for row, points in scores[scores["kind"] == "reference"].groupby("row"):
+    for name, points in scores[scores["kind"] == "reference"].groupby("row"):
         level = float(np.exp(np.log(points["value"]).mean()))
         panel.axhline(level, color="0.55", linewidth=0.8)
-        panel.annotate(str(row), (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-                       fontsize=7, color="0.4")  # fmt: skip
+        place = {"xy": (1, level), "xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
+        panel.annotate(str(name), **place, fontsize=7, color="0.4")
     panel.grid(True, which="major", linewidth=0.3, color="0.85")
     panel.spines[["top", "right"]].set_visible(False)
 
 
 def _mean(panel: Axes, lines: pd.DataFrame, row: str, colour: str, style: str) -> None:
     """The mean over the seeds that reached each step, as long as none of them is missing there."""
-    by_step = {int(step): group["value"].to_numpy(float) for step, group in lines.groupby("step")}  # type: ignore[call-overload]
+    by_step = {
+        int(step): lines.loc[lines["step"] == step, "value"].to_numpy(float)
+        for step in lines["step"].unique()
+    }
     most = max(len(values) for values in by_step.values())
     steps = sorted(step for step, values in by_step.items() if len(values) == most)
     intervals = [log_interval(by_step[step]) for step in steps]

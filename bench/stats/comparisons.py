@@ -1,4 +1,4 @@
-"""Two methods side by side: ratios of distances (on the log scale), differences of other scores, Holm, power."""
+"""Two methods side by side: ratios of distances (by their logs), differences of other scores, Holm, power."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def paired_ratio(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Ratio:
 
 
 def welch_ratio(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Ratio:
-    """The ratio a / b of positive scores (N,), (M,) of seeds that are not shared: Welch's t test of the logs."""
+    """The ratio a / b of positive scores (N,), (M,), seeds not shared: Welch's t test of the logs."""
     return _as_ratio(_welch(positive_logs(a), positive_logs(b), confidence))
 
 

@@ -110,7 +110,7 @@ def vector(values: ArrayLike) -> np.ndarray:
 
 
 def finite_vector(values: ArrayLike) -> np.ndarray:
-    """`vector`, with nan and infinity refused: to drop a diverged seed in silence would flatter the method."""
+    """`vector`, with nan and infinity refused: to drop a diverged seed would flatter the method."""
     x = vector(values)
     bad = int((~np.isfinite(x)).sum())
     if bad:

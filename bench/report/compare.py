@@ -1,0 +1,193 @@
+"""Where a method stands against recorded baselines: rank, paired ratios with intervals, and what n could show."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+from tabulate import tabulate
+
+from bench.errors import UserError
+from bench.metrics.scores import label
+from bench.report import markdown
+from bench.report.cells import ALPHA, make_cells, per_seed
+from bench.report.celltext import cell_text
+from bench.report.model import HIGHER_IS_BETTER, Cell, Comparison, Rule
+from bench.report.pairs import adjust, compare_cells, visible_gap
+from bench.spec import Scale, TableSpec
+
+
+@dataclass(frozen=True)
+class Against:
+    """One baseline in one column: its cell, and ours against it (None where no comparison is possible)."""
+
+    row: str
+    cell: Cell
+    comparison: Comparison | None
+
+    def verdict(self, metric: str) -> str:
+        """better, worse or undecided, said of ours, by the Holm-adjusted p."""
+        one = self.comparison
+        if one is None or not one.adjusted <= ALPHA:
+            return "undecided"
+        return "better" if (one.size > one.null) == (metric in HIGHER_IS_BETTER) else "worse"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Our method in one column: its cell, its rank by mean among the sound cells, and every baseline."""
+
+    column: str
+    ours: Cell
+    rank: int | None
+    of: int
+    against: tuple[Against, ...]
+
+
+@dataclass(frozen=True)
+class MethodComparison:
+    """A method against a recorded set, in one metric of a table at a scale."""
+
+    method: str
+    recorded: str
+    table: str
+    scale: Scale
+    metric: str
+    label: str
+    rule: Rule
+    standings: tuple[Standing, ...]
+
+
+def compare(
+    spec: TableSpec,
+    scale: Scale,
+    method: str,
+    ours: pd.DataFrame,
+    recorded: pd.DataFrame,
+    set_name: str = "recorded",
+    metric: str = "fd",
+) -> MethodComparison:
+    """Compare the runs of `method` (the lines of `ours` with that row id) with every row of a recorded set.
+
+    ours, recorded: tidy results (`load_results`, `load_recorded`) of the same table and scale; both are
+    reduced by the table's snapshot rule. Ratios of FD (differences of other metrics) run over shared
+    seeds, else by Welch, with p Holm-adjusted over all baselines and columns. Raises UserError if either
+    side has no such scores.
+    """
+    spec_metric = next((one for one in spec.at(scale).protocol.metrics if one.name == metric), None)
+    if spec_metric is None:
+        raise UserError(f"table '{spec.name}' at scale {scale} does not score '{metric}'")
+    columns = [column.id for column in spec.columns]
+    mine = _scores(ours[ours["row"] == method], spec.snapshot, metric)
+    theirs = _scores(recorded[recorded["kind"] == "train"], spec.snapshot, metric)
+    for name, values in ((f"method '{method}'", mine), (f"recorded set '{set_name}'", theirs)):
+        if values["value"].notna().sum() == 0:
+            raise UserError(f"{name} has no finished '{metric}' scores for {spec.name} at scale {scale}")
+    rows = list(dict.fromkeys(theirs["row"]))
+    our_cells = make_cells(mine, metric, [method], columns, spec.seeds)
+    their_cells = make_cells(theirs, metric, rows, columns, spec.seeds)
+    found = {
+        (row, column): compare_cells(our_cells[method, column], their_cells[row, column], metric, column)
+        for column in columns
+        for row in rows
+    }
+    adjusted = _adjusted(found)
+    standings = tuple(
+        _standing(
+            column,
+            our_cells[method, column],
+            [Against(row, their_cells[row, column], adjusted[row, column]) for row in rows],
+            metric,
+        )
+        for column in columns
+    )
+    name = label(spec_metric.name, spec_metric.extractor)
+    return MethodComparison(method, set_name, spec.name, scale, metric, name, spec.snapshot, standings)
+
+
+def render(comparison: MethodComparison) -> str:
+    """The comparison as plain text, a block per column."""
+    parts = [_title(comparison)]
+    for standing in comparison.standings:
+        heads, body = _table(comparison, standing)
+        body_text = tabulate(body, headers=heads, tablefmt="simple", disable_numparse=True)
+        parts.append(f"{_headline(comparison, standing)}\n{body_text}")
+    return "\n\n".join([*parts, _reading(comparison)]) + "\n"
+
+
+def render_markdown(comparison: MethodComparison) -> str:
+    """The comparison as GitHub Markdown."""
+    parts = [f"## {markdown.escape(_title(comparison))}"]
+    for standing in comparison.standings:
+        heads, body = _table(comparison, standing)
+        lines = markdown.table(heads, [[markdown.escape(cell) for cell in line] for line in body])
+        parts += [markdown.escape(_headline(comparison, standing)), "\n".join(lines)]
+    return "\n\n".join([*parts, markdown.escape(_reading(comparison))]) + "\n"
+
+
+def _scores(frame: pd.DataFrame, rule: Rule, metric: str) -> pd.DataFrame:
+    """One value a seed of the metric's first extractor."""
+    values = per_seed(frame, rule)
+    values = values[values["metric"] == metric]
+    return values[values["extractor"] == values["extractor"].iloc[0]] if not values.empty else values
+
+
+def _adjusted(
+    found: dict[tuple[str, str], Comparison | None],
+) -> dict[tuple[str, str], Comparison | None]:
+    made = {key: one for key, one in found.items() if one is not None}
+    return {**found, **dict(zip(made, adjust(list(made.values()))))}
+
+
+def _standing(column: str, ours: Cell, against: list[Against], metric: str) -> Standing:
+    sign = -1.0 if metric in HIGHER_IS_BETTER else 1.0
+    sound = [one.cell.centre for one in against if one.cell.sound]
+    rank = 1 + sum(sign * value < sign * ours.centre for value in sound) if ours.sound else None
+    ordered = sorted(against, key=lambda one: sign * one.cell.centre if one.cell.sound else math.inf)
+    return Standing(column, ours, rank, len(sound) + 1, tuple(ordered))
+
+
+def _title(comparison: MethodComparison) -> str:
+    where = f"{comparison.table} (scale {comparison.scale})"
+    return f"{comparison.method} against {comparison.recorded}: {comparison.label} in {where}"
+
+
+def _headline(comparison: MethodComparison, standing: Standing) -> str:
+    rank = (
+        f"rank {standing.rank} of {standing.of}"
+        if standing.rank
+        else "no rank: a seed diverged or none has ended"
+    )
+    return f"{standing.column}: {comparison.method} {cell_text(standing.ours)}, {rank}"
+
+
+def _table(comparison: MethodComparison, standing: Standing) -> tuple[list[str], list[list[str]]]:
+    what = "ours / baseline" if comparison.metric == "fd" else "ours - baseline"
+    heads = ["baseline", comparison.label, what, "95 % interval", "p", "n", "ours is"]
+    return heads, [_line(one, comparison.metric) for one in standing.against]
+
+
+def _line(one: Against, metric: str) -> list[str]:
+    pair = one.comparison
+    if pair is None:
+        return [one.row, cell_text(one.cell), "–", "–", "–", "–", "undecided"]
+    verdict = one.verdict(metric)
+    gap = visible_gap(pair) if verdict == "undecided" else None
+    known = pair.df > 0
+    return [
+        one.row,
+        cell_text(one.cell),
+        f"{pair.size:.3f}",
+        f"{pair.low:.3f} to {pair.high:.3f}" if known else "–",
+        ("<0.001" if pair.adjusted < 0.001 else f"{pair.adjusted:.3f}") if known else "–",
+        f"{pair.n} {'paired' if pair.paired else 'Welch'}",
+        verdict if gap is None else f"undecided (could have seen: {gap})",
+    ]
+
+
+def _reading(comparison: MethodComparison) -> str:
+    return (
+        f"{comparison.rule} snapshot of each seed; p Holm-adjusted over all baselines and columns; paired: over shared seeds. "
+        "could have seen: the gap that such a comparison finds four times in five (alpha .05, unadjusted)."
+    )

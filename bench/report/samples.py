@@ -1,0 +1,49 @@
+"""Pictures of a table's samples: one file per row, the columns' sheets side by side, labelled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from bench.plan import make_plan
+from bench.spec import TableSpec
+from bench.store import RunFolder, Store
+
+MARGIN, TITLE = 8, 16  # pixels
+
+
+def write(spec: TableSpec, scale: str, store: Store, folder: Path) -> list[Path]:
+    """<folder>/<row>.png for every row and reference point that has samples: the last snapshot of its first seed."""
+    found: dict[str, dict[str, tuple[str, Path]]] = {}
+    names = [row.id for row in spec.rows if row.printed_only is None]
+    for run in make_plan(spec, scale, store, rows=names).runs:
+        sheet = latest_sheet(store.folder(run.uid))
+        for cell in run.cells:
+            if sheet is not None:
+                label = f"{cell.column} · seed {cell.seed} · step {int(sheet.stem.removeprefix('step-'))}"
+                found.setdefault(cell.row, {}).setdefault(cell.column, (label, sheet))
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for row, sheets in found.items():
+        written.append(folder / f"{row}.png")
+        _side_by_side(list(sheets.values())).save(written[-1])
+    return written
+
+
+def latest_sheet(folder: RunFolder) -> Path | None:
+    """The contact sheet of a run's last snapshot."""
+    sheets = sorted((folder.path / "samples").glob("step-*.png"))
+    return sheets[-1] if sheets else None
+
+
+def _side_by_side(sheets: list[tuple[str, Path]]) -> Image.Image:
+    pictures = [Image.open(path).convert("RGB") for _, path in sheets]
+    width = sum(picture.width + MARGIN for picture in pictures) + MARGIN
+    canvas = Image.new("RGB", (width, max(picture.height for picture in pictures) + TITLE + 2 * MARGIN), "white")
+    left = MARGIN
+    for (label, _), picture in zip(sheets, pictures, strict=True):
+        ImageDraw.Draw(canvas).text((left, MARGIN // 2), label, fill="black")
+        canvas.paste(picture, (left, TITLE + MARGIN))
+        left += picture.width + MARGIN
+    return canvas

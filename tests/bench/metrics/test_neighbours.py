@@ -1,0 +1,88 @@
+"""Precision, recall, density and coverage against prdc, exactly."""
+
+import numpy as np
+import pytest
+from prdc import compute_prdc
+
+from bench.errors import UserError
+from bench.metrics import density_coverage, neighbours, precision_recall
+
+
+def reference(real, fake, k):
+    return compute_prdc(real_features=real, fake_features=fake, nearest_k=k)
+
+
+@pytest.mark.parametrize("k", [1, 3, 5, 10, 40])
+def test_equal_to_prdc_on_real_features(k, narrow, wide):
+    for real, fake in (narrow, wide):
+        expected = reference(real, fake, k)
+        got = precision_recall(real, fake, k_precision=k, k_recall=k)
+        assert got == (expected["precision"], expected["recall"])
+        assert density_coverage(real, fake, k) == pytest.approx(
+            (expected["density"], expected["coverage"]), rel=1e-12
+        )
+    assert 0 < got.recall < 1  # not a trivial case
+
+
+def test_the_two_neighbours_are_two_calls_of_prdc(narrow):
+    real, fake = narrow
+    assert precision_recall(real, fake) == (
+        reference(real, fake, 10)["precision"],
+        reference(real, fake, 40)["recall"],
+    )
+
+
+def test_equal_in_float64_with_copies_and_in_any_block(narrow, monkeypatch):
+    real, fake = narrow
+    memorised = np.concatenate([real[:200], real[:200], fake[:100]])
+    for cast in (np.float32, np.float64):
+        a, b = real.astype(cast), memorised.astype(cast)
+        expected = reference(a, b, 5)
+        for block in (512, 33):
+            monkeypatch.setattr(neighbours, "_BLOCK", block)
+            assert precision_recall(a, b, 5, 5) == (expected["precision"], expected["recall"])
+            assert density_coverage(a, b, 5).coverage == expected["coverage"]
+
+
+def test_known_answers():
+    real = np.array([[0.0], [1.0], [2.0], [3.0]])
+    assert precision_recall(real, real + 100, 1, 1) == (0, 0)
+    assert density_coverage(real, real + 100, 1) == (0, 0)
+    # Balls reach to the nearest neighbour, at 1, and are open: 0.5 lies in two, 3.9 in one, 7 and 9 in none.
+    fake = np.array([[0.5], [3.9], [7.0], [9.0]])
+    assert precision_recall(real, fake, 1, 1).precision == 0.5
+    assert density_coverage(real, fake, 1) == (0.75, 0.75)
+    # The fakes' balls: 0.5 +- 3.4, 3.9 +- 3.1, 7 +- 2, 9 +- 2: all four reals are inside the first.
+    assert precision_recall(real, fake, 1, 1).recall == 1
+    collapsed = np.zeros((4, 1))
+    assert precision_recall(real, collapsed, 1, 1) == (1, 0)  # balls of radius 0 hold nothing
+
+
+def test_order_does_not_matter(narrow):
+    real, fake = narrow
+    assert precision_recall(real, fake) == precision_recall(real[::-1], np.roll(fake, 11, axis=0))
+    assert density_coverage(real, fake) == density_coverage(real[::-1], np.roll(fake, 11, axis=0))
+
+
+@pytest.mark.parametrize(
+    ("ks", "message"), [((20, 5), "k=20 is impossible with 20 real"), ((5, 30), "30 fake"), ((0, 5), "k=0")]
+)
+def test_impossible_neighbours(ks, message):
+    stream = np.random.default_rng(0)
+    with pytest.raises(UserError, match=message):
+        precision_recall(stream.standard_normal((20, 3)), stream.standard_normal((30, 3)), *ks)
+
+
+def test_the_largest_possible_neighbour_works():
+    stream = np.random.default_rng(0)
+    real, fake = stream.standard_normal((20, 3)), stream.standard_normal((30, 3))
+    assert 0 <= precision_recall(real, fake, 19, 29).precision <= 1
+    with pytest.raises(UserError, match="k=20"):
+        density_coverage(real, fake, 20)
+
+
+def test_bad_features():
+    with pytest.raises(UserError, match="columns"):
+        precision_recall(np.zeros((50, 3)), np.zeros((50, 4)))
+    with pytest.raises(UserError, match="NaN"):
+        density_coverage(np.zeros((50, 3)), np.full((50, 3), np.inf))

@@ -1,0 +1,97 @@
+"""Building by name: laziness, seeds, errors."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from bench import networks
+from bench.errors import UserError
+
+TINY = {"g_width": 16, "d_width": 16}
+
+
+def weights(network):
+    return network.state_dict()
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_importing_and_listing_import_no_torch():
+    code = "import sys, bench.networks as n; assert n.names() and n.summaries(); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=_root())
+
+
+def _root():
+    from pathlib import Path
+
+    import bench
+
+    return Path(bench.__file__).parent.parent
+
+
+def test_names_and_summaries_agree():
+    assert {"sngan-32", "sngan-64", "sngan-128"} <= set(networks.names())
+    assert list(networks.summaries()) == networks.names()
+    assert all(networks.summaries().values())
+
+
+def test_settings_are_the_overrides_with_defaults():
+    assert networks.settings("sngan-32") == {
+        "z_dim": 128,
+        "condition_dim": None,
+        "shared_dim": 128,
+        "g_width": 256,
+        "d_width": 128,
+        "sn_generator": False,
+        "upsample": "nearest",
+    }
+
+
+def test_a_seed_decides_the_weights_and_leaves_the_global_state():
+    state = torch.get_rng_state()
+    first = networks.build("sngan-32", seed=3, **TINY)
+    assert torch.equal(torch.get_rng_state(), state)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(99)
+        again = networks.build("sngan-32", seed=3, **TINY)
+    other = networks.build("sngan-32", seed=4, **TINY)
+    for one, two, three in zip(first, again, other, strict=True):
+        assert same(weights(one), weights(two))
+        assert not same(weights(one), weights(three))
+
+
+def test_seeded_weights_pair_across_conditions():
+    """Only the embedding of the condition may differ between methods whose conditions differ in size."""
+    first = networks.build("sngan-32", seed=3, condition_dim=100, sn_generator=True, **TINY)
+    second = networks.build("sngan-32", seed=3, condition_dim=512, sn_generator=True, **TINY)
+    for one, two in zip(map(weights, first), map(weights, second), strict=True):
+        shared = {key for key in one if not key.startswith("condition_embedding")}
+        assert same({key: one[key] for key in shared}, {key: two[key] for key in shared})
+
+
+def test_the_discriminator_does_not_depend_on_the_generators_settings():
+    _, first = networks.build("sngan-32", seed=3, g_width=16, d_width=16)
+    _, second = networks.build("sngan-32", seed=3, g_width=24, d_width=16, z_dim=7)
+    assert same(weights(first), weights(second))
+
+
+def test_the_condition_changes_no_trunk_of_the_discriminator():
+    _, first = networks.build("sngan-32", seed=3, **TINY)
+    _, second = networks.build("sngan-32", seed=3, condition_dim=8, **TINY)
+    assert all(torch.equal(value, weights(second)[key]) for key, value in weights(first).items())
+
+
+def test_an_unknown_name_gets_a_suggestion():
+    with pytest.raises(UserError, match="unknown network 'sngan-23'; did you mean 'sngan-"):
+        networks.build("sngan-23")
+
+
+def test_an_unknown_override_gets_a_suggestion():
+    with pytest.raises(
+        UserError, match="network 'sngan-32' has no setting 'g_widht'; did you mean 'g_width'"
+    ):
+        networks.build("sngan-32", g_widht=16)

@@ -1,0 +1,85 @@
+"""The moving average against its closed form."""
+
+import copy
+
+import pytest
+import torch
+
+from bench.networks import build
+from bench.train.ema import ema_decay, make_ema, update_ema
+
+
+def generator():
+    network, _ = build("sngan-32", seed=0, g_width=16, d_width=16, condition_dim=6, sn_generator=True)
+    return network
+
+
+def perturb(network, stream):
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=stream) * 0.1)
+    network(torch.randn(4, 128, generator=stream), torch.randn(4, 6, generator=stream))  # moves the buffers
+
+
+def test_the_copy_is_its_own_evaluates_and_needs_no_gradient():
+    live = generator()
+    ema = make_ema(live)
+    assert not ema.training and live.training
+    assert not any(parameter.requires_grad for parameter in ema.parameters())
+    assert all(parameter.requires_grad for parameter in live.parameters())
+    before = copy.deepcopy(ema.state_dict())
+    perturb(live, torch.Generator().manual_seed(0))
+    assert all(torch.equal(before[name], value) for name, value in ema.state_dict().items())
+
+
+@pytest.mark.parametrize("ramp", [False, True])
+def test_parameters_follow_the_closed_form_and_buffers_are_copied(ramp):
+    decay, steps = 0.9, 12
+    live = generator().double()
+    ema = make_ema(live)
+    stream = torch.Generator().manual_seed(1)
+    history = [{name: value.detach().clone() for name, value in live.named_parameters()}]
+    torch.set_default_dtype(torch.float64)
+    try:
+        for step in range(steps):
+            perturb(live, stream)
+            history.append({name: value.detach().clone() for name, value in live.named_parameters()})
+            update_ema(ema, live, decay, step, ramp=ramp)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    decays = [min(decay, (1 + t) / (10 + t)) if ramp else decay for t in range(steps)]
+    # weight of theta_k = (1 - d_k) * product of the later decays; of the start = product of all
+    weights = [torch.tensor(decays).prod().item()]
+    weights += [(1 - decays[k]) * torch.tensor(decays[k + 1 :]).prod().item() for k in range(steps)]
+    assert sum(weights) == pytest.approx(1, abs=1e-5)  # the products above are float32
+    for name, value in ema.named_parameters():
+        expected = sum(weight * past[name] for weight, past in zip(weights, history, strict=True))
+        torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-6)
+    buffers = dict(live.named_buffers())
+    assert {name.rsplit(".", 1)[-1] for name in buffers} == {
+        "_u",
+        "_v",
+        "running_mean",
+        "running_var",
+        "num_batches_tracked",
+    }
+    for name, value in ema.named_buffers():
+        assert torch.equal(value, buffers[name]), name
+        assert value.data_ptr() != buffers[name].data_ptr()
+    assert buffers["norm.num_batches_tracked"] == steps
+
+
+def test_ramp():
+    assert ema_decay(0.999, 0, ramp=True) == pytest.approx(0.1)
+    assert ema_decay(0.999, 90, ramp=True) == pytest.approx(0.91)
+    assert ema_decay(0.999, 10**6, ramp=True) == 0.999
+    assert ema_decay(0.999, 0, ramp=False) == 0.999
+
+
+def test_decay_zero_is_the_live_network():
+    live = generator()
+    ema = make_ema(live)
+    perturb(live, torch.Generator().manual_seed(0))
+    update_ema(ema, live, 0.0, 0, ramp=False)
+    for name, value in live.state_dict().items():
+        assert torch.equal(ema.state_dict()[name], value)

@@ -1,0 +1,146 @@
+"""What the condition is in `disp` and `baseline`, and the controls between them."""
+
+from __future__ import annotations
+
+import importlib
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from bench import features
+from bench.errors import UserError
+from bench.methodspec import build_method, parse_method
+from bench.train.context import Batch
+
+priors = importlib.import_module("bench.methods._priors")
+
+
+def _conditions(run):
+    index = torch.arange(len(run.ctx.images_u8_NHWC))
+    return run.method.condition(run.ctx, Batch(torch.zeros(len(index), 3, 32, 32), index))
+
+
+def test_condition_is_the_centred_vgg16_feature_of_the_image(make_run):
+    run = make_run("disp(prior_size=32)")
+    raw = torch.from_numpy(features.load("vgg16@32")(run.ctx.images_u8_NHWC))
+    centred = raw - raw.mean(0)
+    # The extractor is run twice here; convolutions over other batch sizes may differ in the last bits.
+    expected = centred / centred.square().mean().sqrt()
+    torch.testing.assert_close(_conditions(run), expected, atol=1e-4, rtol=1e-4)
+    assert run.ctx.generator.condition_dim == run.ctx.discriminator.condition_dim == 512
+
+
+def test_prior_size_and_extractor_matter(make_run):
+    small, large = (_conditions(make_run(f"disp(prior_size={size})")) for size in (32, 48))
+    assert not torch.allclose(small, large, atol=0.1)
+    assert _conditions(make_run("disp(prior=effnet_lite0, prior_size=32)")).shape == (12, 1280)
+
+
+def test_random_prior_has_shape_and_size_of_the_real_one_but_not_its_content(make_run):
+    real, fake = _conditions(make_run("disp(prior_size=32)")), _conditions(make_run("disp(prior=random, prior_size=32)"))
+    assert fake.shape == real.shape
+    assert fake.square().mean().item() == pytest.approx(real.square().mean().item(), rel=1e-5)
+    # 12 x 512 independent normals: kurtosis 3 with a standard deviation of 0.06, correlation 0 with one of 0.013.
+    assert (fake**4).mean().item() == pytest.approx(3, abs=0.3)
+    assert abs((real * fake).mean().item()) < 0.06
+    assert torch.equal(fake, _conditions(make_run("disp(prior=random, prior_size=32)")))
+    assert not torch.equal(fake, _conditions(make_run("disp(prior=random, prior_size=32)", seed=1)))
+
+
+def test_shuffled_prior_gives_every_image_the_vector_of_another(make_run):
+    real, other = _conditions(make_run("disp(prior_size=32)")), _conditions(make_run("disp(prior=shuffled, prior_size=32)"))
+    owner = [int((real - row).norm(dim=1).argmin()) for row in other]
+    assert all(torch.equal(real[index], row) for index, row in zip(owner, other, strict=True))
+    assert sorted(owner) == list(range(12)) and all(place != index for place, index in enumerate(owner))
+
+
+@pytest.mark.parametrize("count", [2, 3, 50])
+def test_derangements(count):
+    seen = set()
+    for seed in range(20):
+        image = priors.derangement(count, torch.Generator().manual_seed(seed))
+        assert sorted(image.tolist()) == list(range(count)) and (image != torch.arange(count)).all()
+        seen.add(tuple(image.tolist()))
+    assert len(seen) > 1 or count == 2
+    with pytest.raises(UserError, match="at least two"):
+        priors.derangement(1, torch.Generator())
+
+
+@pytest.mark.parametrize(("scale", "norm"), [("unit", 1.0), ("4", 4.0)])
+def test_scale_is_the_mean_norm_of_the_condition(scale, norm, make_run):
+    table = _conditions(make_run(f"disp(prior_size=32, scale={scale})"))
+    assert table.norm(dim=1).mean().item() == pytest.approx(norm, rel=1e-5)
+
+
+def test_simclr_prior_comes_from_the_source(make_run, source):
+    run = make_run("disp(prior=simclr)", sources=source)
+    assert _conditions(run).shape == (12, 16)
+    with pytest.raises(UserError, match="needs a source 'simclr'"):
+        make_run("disp(prior=simclr)")
+    with pytest.raises(UserError, match="hold no encoder"):
+        make_run("disp(prior=simclr)", sources={"simclr": source["network"]})
+
+
+def test_sampled_conditions_are_mixtures_or_rows(make_run):
+    for sampling, mixed in (("pure", False), ("mix", True)):
+        run = make_run(f"disp(prior_size=32, sampling={sampling})")
+        table, seen = _conditions(run), []
+
+        def generator(z, condition, seen=seen):
+            seen.append(condition)
+            return z
+
+        run.method.sampler(run.ctx)(generator, torch.zeros(40, 8), torch.Generator().manual_seed(0))
+        distance = torch.cdist(seen[0], table).min(1).values
+        assert bool((distance < 1e-3).all()) is not mixed
+
+
+def test_unknown_names_are_refused(make_run):
+    with pytest.raises(UserError, match="unknown sampling 'purr'; did you mean 'pure'"):
+        build_method(parse_method("disp(sampling=purr)"))
+    with pytest.raises(UserError, match="unknown extractor 'vgg61'; did you mean 'vgg16'"):
+        make_run("disp(prior=vgg61)")
+
+
+def test_baseline_condition_is_one_hot_with_the_declared_norm(make_run):
+    assert torch.equal(_conditions(make_run("baseline")), torch.eye(12))
+    assert torch.equal(_conditions(make_run("baseline(norm=2.5)")), torch.eye(12) * 2.5)
+    matched = _conditions(make_run("baseline(norm=rms)")).norm(dim=1)
+    assert torch.allclose(matched, torch.full((12,), math.sqrt(512)))
+    prior = _conditions(make_run("disp(prior_size=32)"))
+    assert matched.square().mean().item() == pytest.approx(prior.square().sum(1).mean().item(), rel=1e-4)
+
+
+def test_baseline_learns_an_embedding_of_its_own_for_each_image(make_run):
+    run = make_run("baseline", steps=3, batch=4)
+    before = run.ctx.generator.condition_embedding.weight.detach().clone()
+    run.advance(1)
+    moved = (run.ctx.generator.condition_embedding.weight != before).any(0)
+    assert int(moved.sum()) == 4  # the columns of the four images of the only batch
+
+
+def test_baseline_refuses_other_norms():
+    for norm in ("big", "0", "-1", "true"):
+        with pytest.raises(UserError, match="must be a positive number or rms"):
+            build_method(parse_method(f"baseline(norm={norm})"))
+
+
+def test_classes_are_one_hot_and_sampled_evenly(make_run):
+    labels = np.array([0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2])
+    run = make_run("class-conditional", labels=labels)
+    assert torch.equal(_conditions(run), torch.eye(3)[labels])
+    seen = []
+    run.method.sampler(run.ctx)(
+        lambda z, condition: seen.append(condition) or z, torch.zeros(2000, 8), torch.Generator().manual_seed(0)
+    )
+    share = seen[0].mean(0)
+    assert share[1] == 0 and share[0].item() == pytest.approx(0.5, abs=0.05)  # binomial sd 0.011
+    with pytest.raises(UserError, match="data set 'pictures' has no class labels"):
+        make_run("class-conditional")
+
+
+def test_two_conditions_cannot_be_combined():
+    with pytest.raises(UserError, match="'baseline' and 'disp' both claim the hook 'condition'"):
+        build_method(parse_method("baseline + disp"))
