@@ -16,7 +16,9 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises OSError (for example ENOSPC) after removing the partial temporary file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}.tmp")
+    temporary = path.with_name(
+        f".{path.name}.{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}.tmp"
+    )
     try:
         with temporary.open("wb") as file:
             file.write(data)

@@ -1,6 +1,7 @@
 """Conformance of a method: does it keep the engine's promises? Seconds on a CPU, on procedural shapes.
 
-The checks drive the real engine (specs, sources, training, checkpoints), so what passes here trains in a table.
+The checks drive the real engine (specs, sources, training, checkpoints), so what passes here trains in a
+table.
 """
 
 from __future__ import annotations
@@ -68,9 +69,16 @@ def conformance_spec(expression: str, network: str = "sngan-32") -> RunSpec:
     method = parse_method(expression)
     sources = {
         "network": RunSpec(
-            method=parse_method("class-conditional"), network=nets, data=DATA, train=TRAIN, protocol=None, seed=7
+            method=parse_method("class-conditional"),
+            network=nets,
+            data=DATA,
+            train=TRAIN,
+            protocol=None,
+            seed=7,
         ),
-        "simclr": RunSpec(method=parse_method("simclr"), network=None, data=DATA, train=TRAIN, protocol=None, seed=7),
+        "simclr": RunSpec(
+            method=parse_method("simclr"), network=None, data=DATA, train=TRAIN, protocol=None, seed=7
+        ),
     }
     chosen = {role: sources[role] for role in needed_sources(method)}
     trains_network = [part.name for part in method] != ["simclr"]
@@ -147,7 +155,9 @@ class _Bench:
                 f"{', '.join(lost)} differ between a run that was stopped at step {STOP_AT} and one that was not: "
                 "return them from state_dict and put them back in load_state_dict"
             )
-        self._compare(second, f"a run stopped at step {STOP_AT} and continued", "state that state_dict does not save?")
+        self._compare(
+            second, f"a run stopped at step {STOP_AT} and continued", "state that state_dict does not save?"
+        )
 
     def samples(self) -> None:
         training = self.straight
@@ -165,7 +175,9 @@ class _Bench:
             raise _Problem(f"8 samples have shape {tuple(first.shape)}, must be (8, 3, {side}, {side})")
         _check_range(first, "samples")
         if touched or not torch.equal(first, second):
-            raise _Problem("two draws from equal streams differ: the sampler must take all randomness from its stream")
+            raise _Problem(
+                "two draws from equal streams differ: the sampler must take all randomness from its stream"
+            )
 
     def augments(self) -> None:
         training = self.straight
@@ -187,7 +199,7 @@ class _Bench:
         if RunSpec.model_validate_json(self.spec.model_dump_json()).uid != self.spec.uid:
             raise _Problem("its settings do not survive JSON: use numbers, text, lists and booleans")
 
-    # ---- helpers ----------------------------------------------------------------------------------------------
+    # ---- helpers ---------------------------------------------------------------------------------
 
     def _store(self, name: str) -> Store:
         return Store(self.root / name)
@@ -214,7 +226,9 @@ def _check_range(images_NCHW: Tensor, what: str, slack: float = 0.0) -> None:
     if low < -1 - slack - 1e-4 or high > 1 + slack + 1e-4:
         raise _Problem(f"{what} span [{low:.3g}, {high:.3g}], must be in [-1, 1]")
     if low >= 0:
-        raise _Problem(f"{what} span [{low:.3g}, {high:.3g}] and are never negative: the range is [-1, 1], not [0, 1]")
+        raise _Problem(
+            f"{what} span [{low:.3g}, {high:.3g}] and are never negative: the range is [-1, 1], not [0, 1]"
+        )
 
 
 @contextmanager
@@ -258,6 +272,8 @@ def _same(one: Any, other: Any) -> bool:
         return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other, strict=True))
-    if isinstance(one, int | float | str | bytes | None) or isinstance(other, int | float | str | bytes | None):
+    if isinstance(one, int | float | str | bytes | None) or isinstance(
+        other, int | float | str | bytes | None
+    ):
         return type(one) is type(other) and one == other
     return True

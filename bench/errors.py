@@ -7,7 +7,9 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """Something the user can put right: the message names the input, what is wrong and what would be right."""
+    """Something the user can put right: the message names the input, what is wrong and what would be
+    right.
+    """
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

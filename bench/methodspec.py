@@ -1,7 +1,8 @@
 """A method as text and as data: `diffaugment + disp(prior=vgg16)` to parts with all their settings.
 
-Settings are known without importing the method (and so without torch): a file in methods/ is read as a syntax tree,
-its class's keyword-only arguments with literal defaults are the settings, its `version` and `sources` the part's own.
+Settings are known without importing the method (and so without torch): a file in methods/ is read as a syntax
+tree, its class's keyword-only arguments with literal defaults are the settings, its `version` and `sources`
+the part's own.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ def readable(parts: tuple[Part, ...]) -> str:
 
 
 def needed_sources(parts: tuple[Part, ...]) -> tuple[str, ...]:
-    """The roles of the trainings or weights that these parts start from, e.g. ("network",) for TransferGAN."""
+    """The roles of the trainings or weights that these parts start from, e.g. ("network",) for
+    TransferGAN.
+    """
     roles = set()
     for part in parts:
         for role, when in _signature(registry.methods().entry(part.name).target).sources.items():
@@ -132,14 +135,18 @@ def _signature(target: str) -> _Signature:
     if len(parts) != 1:
         raise UserError(f"{module}: the method's class must be named like its file")
     attributes = _class_attributes(parts[0])
-    return _Signature(attributes.get("version", 1), _defaults(parts[0], module), attributes.get("sources", {}))
+    return _Signature(
+        attributes.get("version", 1), _defaults(parts[0], module), attributes.get("sources", {})
+    )
 
 
 def _class_attributes(node: ast.ClassDef) -> dict[str, Any]:
     """The literal `version` and `sources` of a class body."""
     found = {}
     for statement in node.body:
-        targets = [statement.target] if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [])
+        targets = (
+            [statement.target] if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [])
+        )
         for target in targets:
             if isinstance(target, ast.Name) and target.id in ("version", "sources"):
                 found[target.id] = ast.literal_eval(statement.value)  # type: ignore[attr-defined]
@@ -147,7 +154,9 @@ def _class_attributes(node: ast.ClassDef) -> dict[str, Any]:
 
 
 def _defaults(node: ast.ClassDef, module: str) -> dict[str, Any]:
-    init = next((one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None)
+    init = next(
+        (one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None
+    )
     if init is None:
         return {}
     if len(init.args.args) != 1 or init.args.vararg or init.args.kwarg:

@@ -12,7 +12,9 @@ def store_root() -> Path:
 
 
 def cache_root() -> Path:
-    """Built data sets and extracted features: $BENCH_CACHE, else ~/.cache/bench (or $XDG_CACHE_HOME/bench)."""
+    """Built data sets and extracted features: $BENCH_CACHE, else ~/.cache/bench (or
+    $XDG_CACHE_HOME/bench).
+    """
     if named := os.environ.get("BENCH_CACHE"):
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bench"

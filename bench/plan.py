@@ -61,9 +61,8 @@ class Plan:
 
     def to_start(self, retry: Retry | None) -> list[PlannedRun]:
         """The runs that would start now: never done ones, failed and lost ones only when asked for."""
-        wanted: set[Status] = {"planned", "interrupted"}
+        wanted: set[Status] = {"planned", "interrupted", "lost"}  # a lost run continues from its checkpoint
         wanted |= {"failed"} if retry in ("failed", "all") else set()
-        wanted |= {"lost"} if retry in ("lost", "all", None) else set()  # a lost run continues from its checkpoint
         return [run for run in self.runs if run.status in wanted]
 
     def missing_weights(self) -> dict[str, str]:
@@ -84,8 +83,8 @@ def make_plan(
 ) -> Plan:
     """Every run that the chosen cells need, each once, with its status in the store.
 
-    Runs of the table's reference points (floor, memorised) go with their columns. Raises UserError for unknown
-    names. Costs one directory look-up per run.
+    Runs of the table's reference points (floor, memorised) go with their columns. Raises UserError for
+    unknown names. Costs one directory look-up per run.
     """
     chosen_columns = table.pick_columns(columns)
     chosen_seeds = list(range(table.seeds)) if seeds is None else list(seeds)
@@ -116,10 +115,12 @@ def parse_seeds(text: str) -> list[int]:
         raise UserError(f"seeds '{text}': write 0..2 or 0,1,2") from error
     if not seeds or min(seeds) < 0:
         raise UserError(f"seeds '{text}': write 0..2 or 0,1,2")
-    return seeds
+    return list(dict.fromkeys(seeds))
 
 
-def _add_cell(runs: dict[str, PlannedRun], table: TableSpec, row: Row, column: Column, seed: int, scale: str) -> None:
+def _add_cell(
+    runs: dict[str, PlannedRun], table: TableSpec, row: Row, column: Column, seed: int, scale: str
+) -> None:
     spec = table.run_spec(row, column, seed, scale)
     for source in spec.run_sources.values():
         _add(runs, source)
@@ -133,7 +134,9 @@ def _add(runs: dict[str, PlannedRun], spec: RunSpec) -> PlannedRun:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a plan's unfinished runs will take, from finished runs of the same kind; None where none has finished."""
+    """What a plan's unfinished runs will take, from finished runs of the same kind; None where none has
+    finished.
+    """
 
     seconds: float | None  # of one worker
     disk_bytes: int | None

@@ -55,16 +55,22 @@ def _code() -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The short commit of this checkout, with "+" when files differ from it; the version outside a checkout."""
+    """The short commit of this checkout, with "+" when files differ from it; the version outside a
+    checkout.
+    """
     import bench
 
     code = _code()
-    return f"{code['commit'][:10]}{'+' if code['dirty'] else ''}" if code["commit"] else f"v{bench.__version__}"
+    return (
+        f"{code['commit'][:10]}{'+' if code['dirty'] else ''}" if code["commit"] else f"v{bench.__version__}"
+    )
 
 
 def _git(root: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=20)
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=20
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None
@@ -82,4 +88,6 @@ def _cpu() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    return next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )

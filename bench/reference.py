@@ -24,7 +24,9 @@ def reference_point(spec: RunSpec) -> np.ndarray:
     if name == "floor":
         pool = imageset.load(spec.data.name, spec.data.resolution).train
         if count > len(pool):
-            raise UserError(f"the floor of '{spec.data.name}' needs {count} train images, the pool has {len(pool)}")
+            raise UserError(
+                f"the floor of '{spec.data.name}' needs {count} train images, the pool has {len(pool)}"
+            )
         return np.asarray(pool[np.sort(stream.choice(len(pool), count, replace=False))])
     images, _ = training_images(spec.data, spec.seed)
     first = stream.integers(len(images), size=count)

@@ -1,7 +1,8 @@
 """Names to things, lazily: listing never imports what it lists.
 
-Methods and data sets are found as files (`methods/x.py`, entries of `datasets/catalogue.yaml`), as entry points
-(`bench.methods`, `bench.datasets`) and through `--plugin FILE.py`; networks and extractors are tables in the engine.
+Methods and data sets are found as files (`methods/x.py`, entries of `datasets/catalogue.yaml`), as entry
+points (`bench.methods`, `bench.datasets`) and through `--plugin FILE.py`; networks and extractors are tables
+in the engine.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ class Registry:
     def add(self, name: str, target: str, summary: str) -> None:
         """Register `name`; a second registration under a taken name is refused."""
         if name in self._entries and self._entries[name].target != target:
-            raise UserError(f"{self.kind} '{name}' is registered twice: {self._entries[name].target} and {target}")
+            raise UserError(
+                f"{self.kind} '{name}' is registered twice: {self._entries[name].target} and {target}"
+            )
         self._entries[name] = Entry(name, target, summary)
 
     def __contains__(self, name: str) -> bool:
@@ -65,7 +68,9 @@ class Registry:
             try:
                 module = importlib.import_module(module_name)
             except ImportError as error:
-                raise UserError(f"{self.kind} '{name}' ({module_name}) cannot be imported: {error}") from error
+                raise UserError(
+                    f"{self.kind} '{name}' ({module_name}) cannot be imported: {error}"
+                ) from error
             self._loaded[name] = getattr(module, attribute) if attribute else _only_part(module)
         return self._loaded[name]
 
@@ -85,7 +90,9 @@ def methods() -> Registry:
 
 
 def datasets() -> Registry:
-    """Every known data set: the catalogue of datasets/, entry points, loaded plug-ins. Values: catalogue entries."""
+    """Every known data set: the catalogue of datasets/, entry points, loaded plug-ins. Values: catalogue
+    entries.
+    """
     if not _DATASETS:
         from bench.catalogue import read_catalogue
 
@@ -99,7 +106,8 @@ def datasets() -> Registry:
 
 
 def load_plugin(path: str) -> list[str]:
-    """Import a file of the user's and register each `Method` and `DATASETS` entry it defines; returns the names.
+    """Import a file of the user's and register each `Method` and `DATASETS` entry it defines; returns the
+    names.
 
     The module is importable afterwards under its own name, so that workers find its classes again.
     """
@@ -150,7 +158,9 @@ def _parts(module: Any) -> list[type]:
 def _only_part(module: Any) -> type:
     parts = _parts(module)
     if len(parts) != 1:
-        raise UserError(f"{module.__name__} must define exactly one public Method subclass, found {len(parts)}")
+        raise UserError(
+            f"{module.__name__} must define exactly one public Method subclass, found {len(parts)}"
+        )
     return parts[0]
 
 

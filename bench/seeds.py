@@ -1,8 +1,8 @@
 """Seeds derived by name: every purpose has its own stream, so no draw of one disturbs another.
 
-A stream is a function of (seed, purpose, step) alone. Nothing random is ever pickled: a run that is killed and
-started again derives the very same streams from its step, and seed i means the same latents, subset and order for
-every method, which is what makes comparisons paired.
+A stream is a function of (seed, purpose, step) alone. Nothing random is ever pickled: a run that is killed
+and started again derives the very same streams from its step, and seed i means the same latents, subset and
+order for every method, which is what makes comparisons paired.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def numpy_stream(seed: int, *purpose: str | int) -> np.random.Generator:
 
 
 def torch_stream(seed: int, *purpose: str | int) -> torch.Generator:
-    """A torch CPU generator for this purpose; draw on the CPU and move, so that every device sees equal numbers."""
+    """A torch CPU generator for this purpose; draw on the CPU and move, so that every device sees equal
+    numbers.
+    """
     import torch
 
     return torch.Generator().manual_seed(derive(seed, *purpose))

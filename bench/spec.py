@@ -1,7 +1,8 @@
 """What a run is and what a table is: plain, validated, hashable data.
 
-A RunSpec says everything that can change a run's result and nothing that cannot (devices, workers, paths and site
-profiles are not in it), so that its hash is the run's identity. A TableSpec is one YAML file; see bench/tables/.
+A RunSpec says everything that can change a run's result and nothing that cannot (devices, workers, paths and
+site profiles are not in it), so that its hash is the run's identity. A TableSpec is one YAML file; see
+bench/tables/.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ class TrainSettings(Frozen):
     ema_decay: float = Field(default=0.999, ge=0, lt=1)
     ema_ramp: bool = True  # decay min(ema_decay, (1 + t) / (10 + t)), so that short runs forget their start
     flip: bool = False  # random horizontal flips of the training images
-    precision: Literal["float32", "tf32", "bfloat16"] = "float32"  # bit-equal resume is promised for float32 only
+    precision: Literal["float32", "tf32", "bfloat16"] = (
+        "float32"  # bit-equal resume is promised for float32 only
+    )
     compile: bool = False
     log_every: PositiveInt = 10
 
@@ -109,7 +112,9 @@ class RunSpec(Frozen):
 
     def canonical(self) -> str:
         """The JSON whose hash is the identity: sorted keys, absent values left out."""
-        return json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True, separators=(",", ":"))
+        return json.dumps(
+            self.model_dump(mode="json", exclude_none=True), sort_keys=True, separators=(",", ":")
+        )
 
     @cached_property
     def uid(self) -> str:
@@ -194,14 +199,18 @@ class ScaleSpec(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _counts_are_per_column(cls, value: Any) -> Any:
-        """`generated` and `reference` stand in the columns; the protocol's own are filled in by `run_spec`."""
+        """`generated` and `reference` stand in the columns; the protocol's own are filled in by
+        `run_spec`.
+        """
         if isinstance(value, dict) and isinstance(value.get("protocol"), dict):
             value = {**value, "protocol": {"generated": 1, "reference": 1, **value["protocol"]}}
         return value
 
 
 class Claim(Frozen):
-    """A sentence of the paper as a comparison: `lower` scores below `higher` in `metric`, in these columns."""
+    """A sentence of the paper as a comparison: `lower` scores below `higher` in `metric`, in these
+    columns.
+    """
 
     id: str
     text: str
@@ -243,7 +252,9 @@ class TableSpec(Frozen):
         for claim in self.claims:
             for name in (claim.lower, claim.higher):
                 if name not in (*rows, *self.references):
-                    raise ValueError(f"claim {claim.id} names the unknown row '{name}'; {did_you_mean(name, rows)}")
+                    raise ValueError(
+                        f"claim {claim.id} names the unknown row '{name}'; {did_you_mean(name, rows)}"
+                    )
         return self
 
     def at(self, scale: str) -> ScaleSpec:
@@ -279,7 +290,9 @@ class TableSpec(Frozen):
         return [known[name] for name in names] if names is not None else list(self.columns)
 
     def with_methods(self, expressions: tuple[str, ...]) -> TableSpec:
-        """This table with a row per method expression of the user's; the expression is the row's id and label."""
+        """This table with a row per method expression of the user's; the expression is the row's id and
+        label.
+        """
         taken = {row.id for row in self.rows}
         added = [
             Row.model_construct(id=text, label=text, method=text, control=True)
@@ -319,7 +332,9 @@ class TableSpec(Frozen):
     def _source(self, role: str, row: Row, scale: str) -> RunSpec | WeightsFile:
         source = self.at(scale).sources.get(role)
         if source is None:
-            raise UserError(f"row '{row.id}' starts from a source '{role}', which {self.name} at scale {scale} lacks")
+            raise UserError(
+                f"row '{row.id}' starts from a source '{role}', which {self.name} at scale {scale} lacks"
+            )
         if isinstance(source, WeightsFile):
             return source
         return RunSpec(
@@ -335,7 +350,9 @@ class TableSpec(Frozen):
         settings = self.at(scale)
         counts = settings.columns[column.id]
         update: dict[str, Any] = {"generated": counts.generated, "reference": counts.reference}
-        if steps is None:  # a reference point has no steps: its identity must not depend on the snapshot schedule
+        if (
+            steps is None
+        ):  # a reference point has no steps: its identity must not depend on the snapshot schedule
             update |= {"every": 1, "first": 0}
         return settings.protocol.model_copy(update=update)
 

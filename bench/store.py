@@ -1,14 +1,14 @@
 """The run store: one folder per run, records that are whole or absent, and one worker per run at a time.
 
-    <store>/<uid>/spec.json         the resolved RunSpec, exactly what was hashed
-                  provenance.json   one entry per start: code, packages, hardware, data
-                  state/            checkpoints (the newest two), final.pt when done, best.pt of scored runs
-                  heartbeat.json    the step and who works on it, renewed every few seconds
-                  train.jsonl       losses and gradient norms
-                  metrics.jsonl     one line per snapshot and metric
-                  samples/          a picture per snapshot
-                  error.txt         the traceback of the last failure
-                  result.json       written last: its presence is what "done" means
+<store>/<uid>/spec.json         the resolved RunSpec, exactly what was hashed
+              provenance.json   one entry per start: code, packages, hardware, data
+              state/            checkpoints (the newest two), final.pt when done, best.pt of scored runs
+              heartbeat.json    the step and who works on it, renewed every few seconds
+              train.jsonl       losses and gradient norms
+              metrics.jsonl     one line per snapshot and metric
+              samples/          a picture per snapshot
+              error.txt         the traceback of the last failure
+              result.json       written last: its presence is what "done" means
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic import ValidationError
 
 from bench import atomic
 from bench.errors import UserError
@@ -69,7 +71,13 @@ class RunFolder:
         value = _read_json(self.path / "spec.json")
         if value is None:
             raise UserError(f"{self.path} is not a run folder: it has no readable spec.json")
-        return RunSpec.model_validate(value)
+        try:
+            return RunSpec.model_validate(value)
+        except ValidationError as error:
+            raise UserError(
+                f"{self.path / 'spec.json'} is not a run's spec ({error.errors()[0]['msg']}); "
+                "move the run folder away and run again"
+            ) from error
 
     def status(self) -> Status:
         """What the records say; `lost` is a worker that stopped without a word."""
@@ -88,16 +96,34 @@ class RunFolder:
         lines = path.read_text().strip().splitlines() if path.exists() else []
         return lines[-1] if lines else None
 
-    def beat(self, state: Literal["running", "stopped", "done"], step: int, steps: int, rate: float | None) -> None:
+    def beat(
+        self, state: Literal["running", "stopped", "done"], step: int, steps: int, rate: float | None
+    ) -> None:
         """Renew the heartbeat. Rate in steps per second."""
-        value = {"state": state, "step": step, "steps": steps, "rate": rate, "time": time.time()}
-        value |= {"host": socket.gethostname(), "pid": os.getpid(), "job": os.environ.get("SLURM_JOB_ID")}
+        who = {"host": socket.gethostname(), "pid": os.getpid(), "job": os.environ.get("SLURM_JOB_ID")}
+        value = {**who, "state": state, "step": step, "steps": steps, "rate": rate, "time": time.time()}
         atomic.write_json(self.path / "heartbeat.json", value)
 
     def add_provenance(self, entry: dict[str, Any]) -> None:
         """Append the record of one start."""
         path = self.path / "provenance.json"
         atomic.write_json(path, [*(_read_json(path) or []), entry])
+
+    def begin(self, provenance: dict[str, Any]) -> None:
+        """Record one start: its provenance and a first heartbeat; the last failure and leftovers go.
+
+        Leftovers are half-written temporary files of a killed worker. Call it under the lease only.
+        """
+        for leftover in self.path.rglob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
+        (self.path / "error.txt").unlink(missing_ok=True)
+        self.add_provenance(provenance)
+        self.beat("running", 0, 0, None)
+
+    def fail(self, reason: str) -> None:
+        """Record a failure: its text, whose last line is what people are shown, and a last heartbeat."""
+        atomic.write_text(self.path / "error.txt", reason.rstrip() + "\n")
+        self.beat("stopped", 0, 0, None)
 
     def append(self, name: Literal["train.jsonl", "metrics.jsonl"], records: list[dict[str, Any]]) -> None:
         """Append lines; a torn last line (a kill in mid-write) is cut off by `rewind`."""
@@ -131,8 +157,8 @@ class RunFolder:
     def lease(self) -> Iterator[None]:
         """Hold the run. Raises RunBusyError while another worker has it.
 
-        The lock is the kernel's and dies with its process, so a killed worker leaves nothing to clean up; a fresh
-        heartbeat of another host guards file systems whose locks do not reach across hosts.
+        The lock is the kernel's and dies with its process, so a killed worker leaves nothing to clean up; a
+        fresh heartbeat of another host guards file systems whose locks do not reach across hosts.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / "lock").open("a") as file:
@@ -141,7 +167,12 @@ class RunFolder:
             except BlockingIOError as error:
                 raise RunBusyError(self.uid) from error
             beat = self.heartbeat()
-            if beat and beat["state"] == "running" and beat["host"] != socket.gethostname() and _is_alive(beat):
+            if (
+                beat
+                and beat["state"] == "running"
+                and beat["host"] != socket.gethostname()
+                and _is_alive(beat)
+            ):
                 raise RunBusyError(self.uid)
             yield
 
@@ -161,7 +192,9 @@ class Store:
         recorded = folder.path / "spec.json"
         if recorded.exists():
             if folder.spec().canonical() != spec.canonical():
-                raise UserError(f"{recorded} is not the spec of this run; move the folder away and start again")
+                raise UserError(
+                    f"{recorded} is not the spec of this run; move the folder away and start again"
+                )
         else:
             atomic.write_json(recorded, spec.model_dump(mode="json"))
         return folder
@@ -177,7 +210,9 @@ class Store:
         found = [run for run in self if run.uid.startswith(prefix) or run.uid.endswith(prefix)]
         if len(found) != 1:
             several = ", ".join(run.uid for run in found[:3])
-            raise UserError(f"run '{prefix}': {'fits several: ' + several if found else f'not in {self.root}'}")
+            raise UserError(
+                f"run '{prefix}': {'fits several: ' + several if found else f'not in {self.root}'}"
+            )
         return found[0]
 
 
@@ -199,7 +234,9 @@ def _read_json(path: Path) -> Any:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except json.JSONDecodeError as error:
-        raise UserError(f"{path}: is not readable JSON ({error}); move the run folder away and run again") from error
+        raise UserError(
+            f"{path}: is not readable JSON ({error}); move the run folder away and run again"
+        ) from error
 
 
 def _is_alive(beat: dict[str, Any]) -> bool:

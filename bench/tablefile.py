@@ -69,7 +69,9 @@ def _override(scale: dict[str, Any], key: str, setting: Any) -> None:
     """Set one dotted key in a scale's plain data; misspelt last keys are found by validation afterwards."""
     head, *rest = key.split(".")
     if head not in _SETTABLE or not rest:
-        raise UserError(f"--set {key}: must start with one of {', '.join(_SETTABLE)}; {did_you_mean(head, _SETTABLE)}")
+        raise UserError(
+            f"--set {key}: must start with one of {', '.join(_SETTABLE)}; {did_you_mean(head, _SETTABLE)}"
+        )
     if head == "train" and rest[0] not in _train_keys():
         raise UserError(f"--set {key}: unknown setting; {did_you_mean(rest[0], _train_keys())}")
     place = scale.setdefault(head, {})

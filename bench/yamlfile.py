@@ -22,7 +22,9 @@ class _StrictLoader(_SafeLoader):  # type: ignore[misc]
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' stands twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key '{key}' stands twice", key_node.start_mark
+                )
             seen.add(key)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep)
         return mapping
@@ -43,7 +45,9 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
 
 def validate(model: type[Model], value: Any, path: Path, prefix: tuple[str | int, ...] = ()) -> Model:
-    """`value` (found in `path` below the keys `prefix`) as a `model`; UserError with line and key otherwise."""
+    """`value` (found in `path` below the keys `prefix`) as a `model`; UserError with line and key
+    otherwise.
+    """
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -70,7 +74,9 @@ def _fields_at(model: Any, location: tuple[int | str, ...]) -> list[str]:
 
 
 def _line_of(path: Path, keys: tuple[int | str, ...]) -> tuple[int, tuple[int | str, ...]]:
-    """The line of the innermost of `keys` that the file has, and the keys up to it (a missing key: its parent)."""
+    """The line of the innermost of `keys` that the file has, and the keys up to it (a missing key: its
+    parent).
+    """
     node = yaml.compose(path.read_text(), Loader=_SafeLoader)
     line, found = 1, []
     for key in keys:

@@ -22,9 +22,9 @@ def prior_table(ctx: Context, prior: str, prior_size: int, scale: str | float) -
     """The scaled priors of the run's training images, (M, K) float32 on the run's device.
 
     prior: an extractor's name, read at `prior_size` pixels; "simclr", the encoder of the run's source
-    `simclr`; or a
-    control: "random" (Gaussian vectors of VGG16's width and root mean square), "shuffled" (the VGG16 vectors,
-    each handed to another image). Raises UserError for an unknown extractor or a missing source.
+    `simclr`; or a control: "random" (Gaussian vectors of VGG16's width and root mean square), "shuffled" (the
+    VGG16 vectors, each handed to another image). Raises UserError for an unknown extractor or a missing
+    source.
     """
     if prior == "random":
         table_MK = _random_like(

@@ -39,7 +39,7 @@ class ClassConditional(Method):
 def _labels(ctx: Context) -> np.ndarray:
     if ctx.labels_N is None:
         raise UserError(f"method 'class-conditional': data set '{ctx.spec.data.name}' has no class labels")
-    return ctx.labels_N.astype(np.int64)
+    return ctx.labels_N.astype(np.int64, copy=False)
 
 
 def _classes(labels_N: np.ndarray) -> int:

@@ -34,12 +34,12 @@ class Glann(Method):
 
     prior, prior_size, scale: as in `disp`. fit_share: share of the run's steps that fits G, one batch a step
     (4,000 epochs of two batches in DIP); each step of the rest is one epoch of IMLE over all embeddings (500
-    in DIP).
-    lr, imle_lr: of the two Adam optimisers (0.01 and 0.05 in DIP); the rates of the run's spec are not used.
-    z_dim: noise that T starts from. Declared: the embedding enters by conditional batch norm with z = 0.
+    in DIP). lr, imle_lr: of the two Adam optimisers (0.01 and 0.05 in DIP); the rates of the run's spec are
+    not used. z_dim: noise that T starts from. Declared: the embedding enters by conditional batch norm with z
+    = 0.
     """
 
-    sources: ClassVar[dict[str, str]] = {"network": ""}
+    sources: ClassVar[dict[str, str]] = {"network": "", "simclr": "prior=simclr"}
 
     def __init__(
         self,

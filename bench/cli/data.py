@@ -22,10 +22,16 @@ def list_(plugins: list[str]) -> None:
 
     built: dict[str, list[str]] = {}
     for one in imageset.list_built():
-        note = f"unusable: {one.problem}" if one.problem else f"{one.train} + {one.test} images, {one.bytes / 1e6:.1f} MB"
+        note = (
+            f"unusable: {one.problem}"
+            if one.problem
+            else f"{one.train} + {one.test} images, {one.bytes / 1e6:.1f} MB"
+        )
         built.setdefault(one.name, []).append(f"    {one.resolution} px: {note}")
     for entry in registry.datasets():
-        origin = "from packages" if registry.datasets().load(entry.name).embedded else "needs a folder of images"
+        origin = (
+            "from packages" if registry.datasets().load(entry.name).embedded else "needs a folder of images"
+        )
         click.echo(f"{entry.name}: {entry.summary} ({origin})")
         for line in built.get(entry.name, []):
             click.echo(line)
@@ -33,7 +39,9 @@ def list_(plugins: list[str]) -> None:
 
 @data.command()
 @click.argument("name")
-@click.option("--resolution", type=click.IntRange(8, 1024), default=32, show_default=True, help="Pixels a side.")
+@click.option(
+    "--resolution", type=click.IntRange(8, 1024), default=32, show_default=True, help="Pixels a side."
+)
 @click.option("--from", "source", type=click.Path(path_type=Path), metavar="DIR", help="A folder of images.")
 @click.option("--force", is_flag=True, help="Build again even if it is there.")
 @plugin_option
@@ -42,12 +50,16 @@ def build(name: str, resolution: int, source: Path | None, force: bool, plugins:
     from bench import imageset
 
     made = imageset.build(name, resolution, source, force)
-    click.echo(f"{name} at {resolution} px: {len(made.train)} train + {len(made.test)} test images, sha256 {made.sha256}")
+    click.echo(
+        f"{name} at {resolution} px: {len(made.train)} train + {len(made.test)} test images, sha256 {made.sha256}"
+    )
 
 
 @data.command()
 @click.argument("name")
-@click.option("--resolution", type=click.IntRange(8, 1024), default=32, show_default=True, help="Pixels a side.")
+@click.option(
+    "--resolution", type=click.IntRange(8, 1024), default=32, show_default=True, help="Pixels a side."
+)
 @plugin_option
 def verify(name: str, resolution: int, plugins: list[str]) -> None:
     """Recompute a data set's checksums. Exit status 2 if a file is damaged."""

@@ -38,7 +38,9 @@ def doctor(store: Store) -> int:
     for module, package in EMBEDDED.items():
         found = importlib.util.find_spec(module) is not None
         missing += not found
-        click.echo(f"{'ok     ' if found else 'MISSING'} {package}" + ("" if found else ": run `make install`"))
+        click.echo(
+            f"{'ok     ' if found else 'MISSING'} {package}" + ("" if found else ": run `make install`")
+        )
     for entry in EXTRACTORS:
         reason = available(entry.name)
         needed = entry.name != "inception"  # only the paper scale's FID needs it

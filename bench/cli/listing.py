@@ -14,7 +14,9 @@ KINDS = ("methods", "datasets", "networks", "metrics", "extractors", "tables")
 @click.argument("kind", required=False, type=click.Choice(KINDS))
 @plugin_option
 def list_(kind: str | None, plugins: list[str]) -> None:
-    """What there is, one line each: methods, datasets, networks, metrics, extractors or tables; all without KIND."""
+    """What there is, one line each: methods, datasets, networks, metrics, extractors or tables; all without
+    KIND.
+    """
     for each in [kind] if kind else KINDS:
         if not kind:
             click.echo(f"{each}:")
@@ -35,7 +37,9 @@ def networks(name: str | None, settings: tuple[str, ...]) -> None:
 
     options = dict(parse_setting(text) for text in settings)
     if name is None:
-        click.echo(f"{'network':<12} {'generator':>14} {'discriminator':>14} {'G MMAC/image':>13} {'D MMAC/image':>13}")
+        click.echo(
+            f"{'network':<12} {'generator':>14} {'discriminator':>14} {'G MMAC/image':>13} {'D MMAC/image':>13}"
+        )
     for each in [name] if name else names():
         found = describe(each, **options)
         if name is None:
@@ -45,7 +49,9 @@ def networks(name: str | None, settings: tuple[str, ...]) -> None:
             )
             continue
         for role, half in (("generator", found.generator), ("discriminator", found.discriminator)):
-            click.echo(f"{role} of {each}: {half.parameters:,} parameters, {half.macs / 1e6:,.1f} M multiply-adds an image")
+            click.echo(
+                f"{role} of {each}: {half.parameters:,} parameters, {half.macs / 1e6:,.1f} M multiply-adds an image"
+            )
             for layer in half.layers:
                 shape = "x".join(str(size) for size in layer.shape or ())
                 click.echo(f"  {layer.name:<44} {shape:<16} {layer.parameters:>12,}")

@@ -12,7 +12,10 @@ from bench import __version__
 from bench.errors import UserError, did_you_mean
 
 VERBS = {
-    "list": ("bench.cli.listing:list_", "What there is: methods, data sets, networks, metrics, extractors, tables."),
+    "list": (
+        "bench.cli.listing:list_",
+        "What there is: methods, data sets, networks, metrics, extractors, tables.",
+    ),
     "plan": ("bench.cli.run:plan", "The runs a table needs, their status and cost; starts nothing."),
     "run": ("bench.cli.run:run", "Train what a table is missing, here, with live progress."),
     "report": ("bench.cli.report:report", "Tables with intervals beside the printed numbers, plots, claims."),
@@ -21,7 +24,10 @@ VERBS = {
     "record": ("bench.cli.record:record", "Keep finished runs as a named recorded set."),
     "check": ("bench.cli.check:check", "Conformance of a method, in seconds."),
     "data": ("bench.cli.data:data", "Build, list and verify data sets."),
-    "networks": ("bench.cli.listing:networks", "Shapes and parameter counts, without allocating the network."),
+    "networks": (
+        "bench.cli.listing:networks",
+        "Shapes and parameter counts, without allocating the network.",
+    ),
     "doctor": ("bench.cli.doctor:doctor", "What works here, and what to do about the rest."),
 }
 
@@ -56,7 +62,9 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 some runs failed, 2 a user's mistake (one line), 130 interrupted."""
+    """Run the command line and exit: 0 done, 1 some runs failed, 2 a user's mistake (one line), 130
+    interrupted.
+    """
     try:
         result: Any = cli.main(args=arguments, prog_name="bench", standalone_mode=False)
         status = result if isinstance(result, int) else 0

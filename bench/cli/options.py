@@ -44,10 +44,14 @@ def selection_options(function: Function) -> Function:
     """--rows, --columns, --seeds, --set."""
     for option in reversed(
         [
-            click.option("--rows", callback=_names, metavar="A,B", help="Rows by id; 'controls' for the control rows."),
+            click.option(
+                "--rows", callback=_names, metavar="A,B", help="Rows by id; 'controls' for the control rows."
+            ),
             click.option("--columns", callback=_names, metavar="A,B", help="Columns by id."),
             click.option("--seeds", metavar="0..2", help="Seeds [default: the table's]."),
-            click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="e.g. --set train.steps=50"),
+            click.option(
+                "--set", "settings", multiple=True, metavar="KEY=VALUE", help="e.g. --set train.steps=50"
+            ),
         ]
     ):
         function = option(function)

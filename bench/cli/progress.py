@@ -37,7 +37,9 @@ class Tally:
     @property
     def share(self) -> float:
         """Of all steps, 0 to 1. A run without steps (a reference point) counts as one."""
-        return min(1.0, (self.finished_steps + sum(step for _, step in self.active.values())) / max(1, self.total))
+        return min(
+            1.0, (self.finished_steps + sum(step for _, step in self.active.values())) / max(1, self.total)
+        )
 
     def seconds_left(self) -> float | None:
         """From the rate so far; None until a hundredth is done."""

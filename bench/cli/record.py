@@ -18,7 +18,9 @@ from bench.store import Store
 @scale_option
 @store_option
 def record(table: str, name: str, root: Path | None, scale: str, store: Store) -> None:
-    """Keep the finished runs of TABLE as part of the recorded set NAME: every seed and snapshot, with its commit."""
+    """Keep the finished runs of TABLE as part of the recorded set NAME: every seed and snapshot, with its
+    commit.
+    """
     from bench.report.results import load_results, save_recorded
 
     spec = table_with(table, ())

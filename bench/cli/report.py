@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 FORMATS = ("latex", "markdown", "csv", "html")
 SUFFIXES = {"latex": "tex", "markdown": "md", "html": "html"}
-method_option = click.option("--method", "methods", multiple=True, metavar="EXPR", help="Also show a row of your own.")
-recorded_option = click.option("--recorded", metavar="NAME", help="Fill in from a recorded set what the store lacks.")
+method_option = click.option(
+    "--method", "methods", multiple=True, metavar="EXPR", help="Also show a row of your own."
+)
+recorded_option = click.option(
+    "--recorded", metavar="NAME", help="Fill in from a recorded set what the store lacks."
+)
 
 
 @click.command()
@@ -61,7 +65,14 @@ def report(tables: tuple[str, ...], scale: Any, style: str | None, output: Path 
 @plugin_option
 @store_option
 def compare(
-    method: str, against: str, table: str, scale: Any, metric: str, markdown: bool, store: Store, plugins: list[str]
+    method: str,
+    against: str,
+    table: str,
+    scale: Any,
+    metric: str,
+    markdown: bool,
+    store: Store,
+    plugins: list[str],
 ) -> None:
     """Rank, paired ratios and intervals of METHOD (a row's id, or an expression run with --method) against
     recorded baselines.
@@ -108,7 +119,9 @@ def _tables(names: tuple[str, ...], store: Store, scale: str) -> list[TableSpec]
         return [table_with(name, ()) for name in names]
     found = [load_table(name) for name in table_names()]
     found = [spec for spec in found if scale in spec.scales]
-    have = [spec for spec in found if any(run.status != "planned" for run in make_plan(spec, scale, store).runs)]
+    have = [
+        spec for spec in found if any(run.status != "planned" for run in make_plan(spec, scale, store).runs)
+    ]
     if not have:
         raise UserError(f"no table has runs at scale {scale} in {store.root}; `bench run table1` makes some")
     return have
@@ -132,7 +145,11 @@ def _write(made: TableReport, spec: TableSpec, folder: Path, store: Store) -> li
     written = [folder / f"{stem}.{suffix}" for suffix in SUFFIXES.values()]
     for (style, _), path in zip(SUFFIXES.items(), written, strict=True):
         atomic.write_text(path, _render(made, style))
-    for name, content in (("txt", text.render(made)), ("seeds.csv", csv.raw(made)), ("cells.csv", csv.cells(made))):
+    for name, content in (
+        ("txt", text.render(made)),
+        ("seeds.csv", csv.raw(made)),
+        ("cells.csv", csv.cells(made)),
+    ):
         written.append(folder / f"{stem}.{name}")
         atomic.write_text(written[-1], content)
     if (made.results["status"] != "missing").any() and made.results["value"].notna().any():

@@ -9,10 +9,13 @@ import click
 from bench.cli.options import plugin_option, scale_option, selection_options, store_option, table_with
 from bench.errors import UserError
 from bench.launch.local import Queue, slots
+from bench.launch.once import checkpoint_seconds
 from bench.plan import Plan, estimate_cost, make_plan, parse_seeds
 from bench.store import Store
 
-retry_option = click.option("--retry", type=click.Choice(["failed", "lost", "all"]), help="Also start failed or lost runs.")
+retry_option = click.option(
+    "--retry", type=click.Choice(["failed", "lost", "all"]), help="Also start failed or lost runs."
+)
 
 
 @click.command()
@@ -20,7 +23,13 @@ retry_option = click.option("--retry", type=click.Choice(["failed", "lost", "all
 @scale_option
 @selection_options
 @retry_option
-@click.option("--method", "methods", multiple=True, metavar="EXPR", help="Add a row of your own, e.g. 'mine + diffaugment'.")
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    metavar="EXPR",
+    help="Add a row of your own, e.g. 'mine + diffaugment'.",
+)
 @plugin_option
 @store_option
 def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> None:
@@ -39,8 +48,16 @@ def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> Non
 @scale_option
 @selection_options
 @retry_option
-@click.option("--jobs", type=click.IntRange(1, 256), help="Workers at once [default: one per GPU, or per core].")
-@click.option("--method", "methods", multiple=True, metavar="EXPR", help="Add a row of your own, e.g. 'mine + diffaugment'.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 256), help="Workers at once [default: one per GPU, or per core]."
+)
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    metavar="EXPR",
+    help="Add a row of your own, e.g. 'mine + diffaugment'.",
+)
 @plugin_option
 @store_option
 def run(table: str, scale: str, retry: Any, jobs: int | None, store: Store, **choice: Any) -> int:
@@ -48,6 +65,7 @@ def run(table: str, scale: str, retry: Any, jobs: int | None, store: Store, **ch
     from bench.cli.progress import progress
     from bench.imageset import load
 
+    checkpoint_seconds()  # refuses a bad setting before anything starts
     made = _plan(table, scale, store, choice)
     _refuse_missing_weights(made)
     todo = made.to_start(retry)
@@ -55,9 +73,12 @@ def run(table: str, scale: str, retry: Any, jobs: int | None, store: Store, **ch
     if not todo:
         return _leftovers(made)
     for name, resolution in sorted({(one.spec.data.name, one.spec.data.resolution) for one in todo}):
-        load(name, resolution)  # builds an embedded set once, before workers ask for it; refuses a missing one
+        load(name, resolution)  # builds an embedded set once, before workers ask; refuses a missing one
     with progress(todo) as watcher:
-        outcomes = Queue(store, todo, slots(jobs), watcher, choice["plugins"]).work()
+        queue = Queue(store, todo, slots(jobs), watcher, choice["plugins"])
+        outcomes = queue.work()
+    for note in queue.notes:
+        click.echo(note, err=True)
     return _conclude(made, outcomes, store)
 
 
@@ -93,8 +114,8 @@ def _refuse_missing_weights(made: Plan) -> None:
     if missing:
         name, path = next(iter(missing.items()))
         raise UserError(
-            f"{made.table.name} at scale {made.scale} needs the weights '{name}': put them at {path}, or set BENCH_WEIGHTS; "
-            "--rows picks rows that need none"
+            f"{made.table.name} at scale {made.scale} needs the weights '{name}': put them at {path}, "
+            "or set BENCH_WEIGHTS; --rows picks rows that need none"
         )
 
 
@@ -114,9 +135,10 @@ def _conclude(made: Plan, outcomes: dict[str, str], store: Store) -> int:
     left = [one for one in made.runs if outcomes.get(one.uid) == "stopped" or
             (one.uid not in outcomes and one.status in ("planned", "interrupted", "lost"))]  # fmt: skip
     finished = sum(outcome in ("done", "diverged") for outcome in outcomes.values())
-    click.echo(f"{finished} runs finished" + (f", {len(left)} left: run the same command to continue" if left else ""))
+    click.echo(
+        f"{finished} runs finished"
+        + (f", {len(left)} left: run the same command to continue" if left else "")
+    )
     if left:
         return 130
     return 1 if any(outcome in ("failed", "blocked") for outcome in outcomes.values()) else 0
-
-

@@ -1,4 +1,6 @@
-"""The local queue: runs go to reused worker processes as their sources are done; killed workers are replaced."""
+"""The local queue: runs go to reused worker processes as their sources are done; killed workers are
+replaced.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,11 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.plan import PlannedRun
+from bench.spec import RunSpec
 from bench.store import RunBusyError, Store
 
 DEATHS = 3  # a run whose workers were killed this often is left as failed
+ABANDONED = ("planned", "interrupted", "lost")  # states of a source that nobody works on
 BUSY_SECONDS = 5.0  # how often a run that somebody else works on is looked at again
 
 
@@ -56,6 +60,7 @@ class Queue:
     watcher: Watcher
     plugins: list[str] = field(default_factory=list)
     outcomes: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)  # what workers had to say to the user
 
     def work(self) -> dict[str, str]:
         """Run everything; returns uid -> done, diverged, failed, stopped, blocked (a source failed) or busy.
@@ -65,6 +70,7 @@ class Queue:
         for run in self.runs:
             self.store.open(run.spec)
         self.waiting = list(self.runs)
+        self.mine = {run.uid for run in self.runs}
         self.deaths: Counter[str] = Counter()
         self.postponed: dict[str, float] = {}
         self.stopping = False
@@ -87,7 +93,7 @@ class Queue:
                 signal.signal(number, handler)
         return self.outcomes
 
-    # ---- assigning ------------------------------------------------------------------------------------------
+    # ---- assigning -------------------------------------------------------------------------------
 
     def _assign(self) -> None:
         """Give every idle worker a run that is ready; send workers home when nothing is left for them."""
@@ -104,26 +110,38 @@ class Queue:
     def _next_ready(self) -> PlannedRun | None:
         if self.stopping:
             return None
-        mine = {run.uid for run in self.runs}
+        needed = {uid: spec for run in self.waiting for uid, spec in zip(run.needs, _sources(run), strict=True)}
+        states = {uid: self._state_of(uid) for uid in needed}
+        for uid in [uid for uid, state in states.items() if state in ABANDONED]:
+            self._adopt(PlannedRun(needed[uid]))
         for run in list(self.waiting):
-            sources = [self._state_of(uid, mine) for uid in run.needs]
+            sources = [states.get(uid, "waiting") for uid in run.needs]
             if any(state in ("failed", "diverged", "blocked") for state in sources):
                 self.waiting.remove(run)
                 self._end(run, "blocked")
-            elif all(state == "done" for state in sources) and time.monotonic() >= self.postponed.get(run.uid, 0):
+                continue
+            postponed = time.monotonic() < self.postponed.get(run.uid, 0)
+            if all(state == "done" for state in sources) and not postponed:
                 return run
         return None
 
-    def _state_of(self, uid: str, mine: set[str]) -> str:
+    def _state_of(self, uid: str) -> str:
         if uid in self.outcomes:
             return self.outcomes[uid]
-        return "waiting" if uid in mine else self.store.folder(uid).status()
+        return "waiting" if uid in self.mine else self.store.folder(uid).status()
+
+    def _adopt(self, run: PlannedRun) -> None:
+        """Take over a source that somebody else was to train and has left unfinished."""
+        self.store.open(run.spec)
+        self.runs.append(run)
+        self.mine.add(run.uid)
+        self.waiting.insert(0, run)
 
     def _may_come(self) -> bool:
         """Whether a run can still become ready (its source is in work, or somebody else has it)."""
         return bool(self.waiting)
 
-    # ---- workers --------------------------------------------------------------------------------------------
+    # ---- workers ---------------------------------------------------------------------------------
 
     def _start_worker(self, device: str) -> None:
         read, write = os.pipe()
@@ -156,7 +174,13 @@ class Queue:
         worker.process.stdin.close()
         self._forget(worker)
         worker.process.wait()
-        if not worker.log.stat().st_size:
+        self._close_log(worker)
+
+    def _close_log(self, worker: Worker) -> None:
+        """Pass on what the worker had to say to the user; an empty log goes."""
+        text = worker.log.read_text(errors="replace")
+        self.notes += [line for line in text.splitlines() if line.startswith("bench: ")]
+        if not text:
             worker.log.unlink()
 
     def _forget(self, worker: Worker) -> None:
@@ -185,13 +209,18 @@ class Queue:
         if outcome == "busy":
             self.postponed[run.uid] = time.monotonic() + BUSY_SECONDS
             self.waiting.append(run)
+        elif outcome == "stopped" and not self.stopping:
+            self.waiting.insert(0, run)  # only its worker was told to stop
         else:
             self._end(run, outcome)
 
     def _lost(self, worker: Worker) -> None:
-        """A worker's pipe closed: it ended on a stop, or it was killed. A killed worker's run goes on elsewhere."""
+        """A worker's pipe closed: it ended on a stop, or it was killed. A killed worker's run goes on
+        elsewhere.
+        """
         code = worker.process.wait()
         self._forget(worker)
+        self._close_log(worker)
         run = worker.run
         if run is not None and not self.stopping:
             self.deaths[run.uid] += 1
@@ -216,14 +245,15 @@ class Queue:
             worker.process.send_signal(signal.SIGTERM)
 
 
-def _record_death(store: Store, uid: str, reason: str) -> None:
-    from bench import atomic
+def _sources(run: PlannedRun) -> list[RunSpec]:
+    return list(run.spec.run_sources.values())
 
+
+def _record_death(store: Store, uid: str, reason: str) -> None:
     folder = store.folder(uid)
     try:
         with folder.lease():
-            atomic.write_text(folder.path / "error.txt", reason + "\n")
-            folder.beat("stopped", 0, 0, None)
+            folder.fail(reason)
     except RunBusyError:
         return
 
@@ -232,7 +262,13 @@ def _environment() -> dict[str, str]:
     """The worker's environment: it finds this very package, and numeric libraries start one thread each."""
     package = str(Path(__file__).resolve().parent.parent.parent)
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
-    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return {
+        **os.environ,
+        "PYTHONPATH": path,
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
 
 
 def slots(jobs: int | None) -> list[str]:

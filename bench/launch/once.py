@@ -7,9 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from bench.errors import UserError
 from bench.store import RunBusyError, Store
 
 Outcome = Literal["done", "diverged", "stopped", "failed", "busy"]
+
+
+def checkpoint_seconds() -> float:
+    """How often a run saves: $BENCH_CHECKPOINT_SECONDS, else 60. Raises UserError if that is no number."""
+    text = os.environ.get("BENCH_CHECKPOINT_SECONDS") or "60"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not seconds >= 0:
+        raise UserError(f"BENCH_CHECKPOINT_SECONDS={text} must be a number of seconds, 0 or more")
+    return seconds
 
 
 def run_once(
@@ -27,7 +40,7 @@ def run_once(
 
     from bench.train.run import Settings, execute
 
-    every = float(os.environ.get("BENCH_CHECKPOINT_SECONDS") or 60)
+    every = checkpoint_seconds()
     try:
         return execute(uid, Store(root), Settings(torch.device(device), every), should_stop, on_step)
     except RunBusyError:

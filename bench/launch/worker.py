@@ -1,12 +1,14 @@
 """A worker process: takes run ids on stdin, works them off one by one, reports on an inherited pipe.
 
-One interpreter serves many short runs. Started by bench.launch.local (and usable inside a cluster job): lines on
-stdin are run ids, an empty stdin ends the worker; SIGTERM, SIGINT and SIGUSR2 save at the next step boundary and end it.
+One interpreter serves many short runs. Started by bench.launch.local (and usable inside a cluster job): lines
+on stdin are run ids, an empty stdin ends the worker; SIGTERM, SIGINT and SIGUSR2 save at the next step
+boundary and end it.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -26,7 +28,9 @@ def main() -> None:
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--events", type=int, required=True, help="file descriptor that events are written to")
+    parser.add_argument(
+        "--events", type=int, required=True, help="file descriptor that events are written to"
+    )
     parser.add_argument("--plugin", action="append", default=[])
     arguments = parser.parse_args()
     stop = threading.Event()
@@ -34,7 +38,7 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     # a forked child must not run the handler: the scheduler signals every process of a job's step
     os.register_at_fork(after_in_child=lambda: [signal.signal(one, signal.SIG_IGN) for one in SIGNALS])
-    with os.fdopen(arguments.events, "w", buffering=1) as events:
+    with contextlib.suppress(BrokenPipeError), os.fdopen(arguments.events, "w", buffering=1) as events:
         _work(arguments, stop, lambda **event: _send(events, event))
 
 

@@ -57,7 +57,9 @@ def fit_gaussian(features: np.ndarray, name: str = "given") -> GaussianFit:
     centred = np.subtract(features, mean, dtype=np.float64)
     if count <= width:
         return GaussianFit(mean, centred / np.sqrt(count - 1), None)
-    return GaussianFit(mean, None, centred.T @ centred / (count - 1))
+    covariance = centred.T @ centred
+    covariance /= count - 1
+    return GaussianFit(mean, None, covariance)
 
 
 def gaussian_from_moments(mean: np.ndarray, covariance: np.ndarray) -> GaussianFit:
@@ -100,7 +102,7 @@ def _trace_of_root(a: GaussianFit, b: GaussianFit) -> float:
 
 def _upper_factor(covariance: np.ndarray) -> np.ndarray:
     """U (R, D) with U'U = covariance, of its rank R: Cholesky, pivoted where the matrix is singular."""
-    upper, failed = linalg.lapack.dpotrf(covariance, lower=0, clean=1)
+    upper, failed = linalg.lapack.dpotrf(covariance.T, lower=0, clean=1)
     if not failed:
         return np.asarray(upper)
     upper, pivots, rank, _ = linalg.lapack.dpstrf(covariance, lower=0)

@@ -75,10 +75,10 @@ def balls(features: np.ndarray, k: int, name: str = "real") -> Balls:
     """
     check_features(**{name: features})
     check_neighbour(k, name, features)
-    radii = np.empty(len(features), dtype=_dtype(features, features))
+    radii = np.empty(len(features), dtype=np.float32)
     squares = _Squares(features)
     for start in range(0, len(features), _BLOCK):
-        distances = squares.distances(features[start : start + _BLOCK], radii.dtype)
+        distances = squares.distances(features[start : start + _BLOCK])
         own = np.arange(len(distances))
         distances[own, start + own] = 0  # rounding leaves a little there
         distances.partition(k, axis=1)
@@ -98,19 +98,19 @@ def density(around: Balls, points: np.ndarray) -> float:
 
 def coverage(around: Balls, points: np.ndarray) -> float:
     """The share of balls that hold at least one of the points (M, D)."""
-    squares, dtype = _Squares(around.centres), _dtype(around.centres, points)
+    squares = _Squares(around.centres)
     held = np.zeros(len(around.centres), dtype=bool)
     for start in range(0, len(points), _BLOCK):
-        held |= (squares.distances(points[start : start + _BLOCK], dtype) < around.radii).any(axis=0)
+        held |= (squares.distances(points[start : start + _BLOCK]) < around.radii).any(axis=0)
     return float(held.mean())
 
 
 def _counts(around: Balls, points: np.ndarray) -> np.ndarray:
     """How many balls each point lies in."""
-    squares, dtype = _Squares(around.centres), _dtype(around.centres, points)
+    squares = _Squares(around.centres)
     counts = np.empty(len(points), dtype=np.int64)
     for start in range(0, len(points), _BLOCK):
-        inside = squares.distances(points[start : start + _BLOCK], dtype) < around.radii
+        inside = squares.distances(points[start : start + _BLOCK]) < around.radii
         counts[start : start + _BLOCK] = np.count_nonzero(inside, axis=1)
     return counts
 
@@ -118,24 +118,21 @@ def _counts(around: Balls, points: np.ndarray) -> np.ndarray:
 class _Squares:
     """Euclidean distances to a fixed set.
 
-    Products are in float64, because |x|^2 + |y|^2 - 2 x.y cancels; the result is rounded to the features' own
-    precision first, so that equal distances (copies of training images) compare as equal.
+    Products are in float64, because |x|^2 + |y|^2 - 2 x.y cancels; the result is rounded to float32, as
+    prdc's is, so that equal distances (to copies of training images) compare as equal and the blocks do not
+    matter.
     """
 
     def __init__(self, targets: np.ndarray) -> None:
         self.targets = targets.astype(np.float64, copy=False)
         self.norms = np.einsum("nd,nd->n", self.targets, self.targets)
 
-    def distances(self, points: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """(len(points), len(targets)) of `dtype`."""
+    def distances(self, points: np.ndarray) -> np.ndarray:
+        """(len(points), len(targets)) float32."""
         rows = points.astype(np.float64, copy=False)
         squared = (-2 * rows) @ self.targets.T
         squared += np.einsum("nd,nd->n", rows, rows)[:, None]
         squared += self.norms
-        rounded = squared.astype(dtype, copy=False)
+        rounded = squared.astype(np.float32)
         np.maximum(rounded, 0, out=rounded)
         return np.sqrt(rounded, out=rounded)
-
-
-def _dtype(a: np.ndarray, b: np.ndarray) -> np.dtype:
-    return np.dtype(np.float32 if a.dtype == b.dtype == np.float32 else np.float64)

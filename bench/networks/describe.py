@@ -48,8 +48,8 @@ class Description:
     discriminator: Summary
 
 
-# Shapes of what spectral norm calls 15 times a layer when it is attached. Torch would run these functions through
-# its compiler's reference code on the meta device, whose import alone costs a second or two.
+# Shapes of what spectral norm calls 15 times a layer when it is attached. On the meta device torch would run
+# these functions through its compiler's reference code, which costs seconds.
 _SHAPES: dict[Any, Callable[..., Tensor]] = {
     Tensor.normal_: lambda x, *_, **__: x,
     functional.normalize: lambda x, *_, **__: x,

@@ -7,29 +7,41 @@ Every factory takes `wrap`, which is applied to a layer once its weight is initi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-Wrap = Callable[[nn.Module], nn.Module]
+Layer = TypeVar("Layer", bound=nn.Module)
 Upsample = Literal["nearest", "bilinear"]
 MAIN_GAIN = math.sqrt(2)  # 3x3 convolutions of a residual branch; every other layer has gain 1
 
 
-def spectral(layer: nn.Module) -> nn.Module:
-    """Attach spectral normalisation to the layer's weight."""
-    return spectral_norm(layer)
+class Wrap(Protocol):
+    """What is done to a layer once its weight is initialised."""
+
+    def __call__(self, layer: Layer, /) -> Layer: ...
 
 
-def plain(layer: nn.Module) -> nn.Module:
+def spectral(layer: Layer, /) -> Layer:
+    """Attach spectral normalisation to the layer's weight (Miyato et al. 2018): W / sigma(W).
+
+    sigma comes from one power iteration each time the weight is computed in training mode. Wrap an update in
+    `torch.nn.utils.parametrize.cached()` to compute it once. A weight that is first computed under
+    `torch.no_grad()` stays without gradient for all of that block: the updates of D, whose images G makes
+    without gradient, and of G need a block each.
+    """
+    spectral_norm(layer)
+    return layer
+
+
+def plain(layer: Layer, /) -> Layer:
     """Leave the layer as it is."""
     return layer
 
 
-def conv(in_channels: int, out_channels: int, kernel: int, gain: float, wrap: Wrap) -> nn.Module:
+def conv(in_channels: int, out_channels: int, kernel: int, gain: float, wrap: Wrap) -> nn.Conv2d:
     """A size-preserving convolution with bias 0 and Glorot uniform weights (Miyato and Koyama 2018)."""
     layer = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)
     nn.init.xavier_uniform_(layer.weight, gain)
@@ -37,7 +49,7 @@ def conv(in_channels: int, out_channels: int, kernel: int, gain: float, wrap: Wr
     return wrap(layer)
 
 
-def linear(in_features: int, out_features: int, wrap: Wrap, *, bias: bool = True) -> nn.Module:
+def linear(in_features: int, out_features: int, wrap: Wrap, *, bias: bool = True) -> nn.Linear:
     """A linear map with Glorot uniform weights, gain 1, and bias 0 if it has one."""
     layer = nn.Linear(in_features, out_features, bias=bias)
     nn.init.xavier_uniform_(layer.weight)

@@ -163,20 +163,40 @@ def sngan_32(
     z_dim: int = 128,
     condition_dim: int | None = None,
     shared_dim: int = 128,
-    g_width: int = 256,
-    d_width: int = 128,
+    g_width: int | Sequence[int] = 256,
+    d_width: int | Sequence[int] = 128,
+    d_down: int = 2,
     sn_generator: bool = False,
     upsample: Upsample = "nearest",
 ) -> Recipes:
     """32 px: three up blocks of constant g_width; D has four blocks of constant d_width, the first two down.
 
-    Without conditions G has 4,276,739 and D 1,053,825 parameters.
+    Without conditions G has 4,276,739 and D 1,053,825 parameters. Four widths instead of one taper a network that
+    a CPU trains (most of the arithmetic is at 32 px): those of G's first map and of its blocks, and those of D's
+    blocks. d_down: how many of D's blocks halve the map; 3 ends at 4x4 as the larger networks do, so that the sum
+    over space and with it the logits and the consistency loss have their size.
     """
-    _check(1, g_width=g_width, d_width=d_width)
+    g_widths, d_widths = _four("g_width", g_width), _four("d_width", d_width)
+    if d_down not in (2, 3, 4):
+        raise UserError(f"d_down={d_down!r} must be 2, 3 or 4")
+    if len(set(d_widths[d_down - 1 :])) > 1:
+        raise UserError(
+            f"d_width={list(d_widths)}: blocks after the first {d_down} keep the width of the one before"
+        )
     generator = _generator(
-        [g_width] * 4, z_dim, condition_dim, shared_dim, sn_generator=sn_generator, upsample=upsample
+        g_widths, z_dim, condition_dim, shared_dim, sn_generator=sn_generator, upsample=upsample
     )
-    return generator, partial(Discriminator, [d_width] * 4, down=2, condition_dim=condition_dim)
+    return generator, partial(Discriminator, d_widths, down=d_down, condition_dim=condition_dim)
+
+
+def _four(key: str, width: int | Sequence[int]) -> Sequence[int]:
+    """One width four times, or four widths as they are."""
+    widths = [width] * 4 if isinstance(width, int) else width
+    if not isinstance(widths, Sequence) or len(widths) != 4:
+        raise UserError(f"{key}={width!r} must be one whole number or four")
+    for one in widths:
+        _check(1, **{key: one})
+    return widths
 
 
 def sngan_64(

@@ -113,7 +113,9 @@ def _block(
     cells = make_cells(lines[lines["kind"] == "train"], metric.name, trained, ids, spec.seeds)
     cells, gaps = mark_best(cells, metric.name, of_kind["method"], ids)
     remarks = _remarks(cells, gaps, columns)
-    cells |= make_cells(lines[lines["kind"] == "reference"], metric.name, of_kind["reference"], ids, 1)
+    cells |= make_cells(
+        lines[lines["kind"] == "reference"], metric.name, of_kind["reference"], ids, spec.seeds
+    )
     ours = rule == spec.snapshot
     if ours:
         cells = _with_printed(cells, metric, rows, ids, printed, _comparable_best_of(spec, scale, metric))
@@ -141,8 +143,7 @@ def _remarks(cells: Grid, gaps: dict[str, str], columns: Sequence[ColumnHead]) -
 
 
 def _comparable_best_of(spec: TableSpec, scale: Scale, metric: MetricSpec) -> int | None:
-    """Of how many seeds the printed number is the best, where it may be compared with ours; None where it
-    may not.
+    """Of how many seeds the printed number is the best; None where it is not comparable with ours.
 
     Only the paper's data on the paper's features give comparable values. The best seed is chosen by FD,
     so the other scores of that seed are those of any seed.

@@ -20,8 +20,7 @@ Grid = dict[tuple[str, str], Cell]
 
 
 def per_seed(results: pd.DataFrame, rule: Rule) -> pd.DataFrame:
-    """One line per kind, row, column, seed, metric and extractor: the score at the run's snapshot under
-    `rule`.
+    """One line per run (kind, row, column, seed), metric and extractor: the score that `rule` picks.
 
     best: the snapshot with the lowest FD of that seed, for all metrics alike; final: the last one, which
     a diverged run has not. The value is nan where a run has no such snapshot or has not ended.
@@ -40,8 +39,7 @@ def per_seed(results: pd.DataFrame, rule: Rule) -> pd.DataFrame:
 def make_cells(
     values: pd.DataFrame, metric: str, rows: Sequence[str], columns: Sequence[str], seeds: int
 ) -> Grid:
-    """A cell per row and column, from `per_seed` lines of one metric and extractor; `seeds` are planned
-    for each.
+    """A cell per row and column, from `per_seed` lines of one metric; `seeds` are planned for each.
 
     Their sd is pooled down each column where the rows spread alike: relative to the mean (on the log
     scale) for FD, absolute for the rest.
@@ -93,7 +91,7 @@ def degrees_of_freedom(cells: Mapping[tuple[str, str], Cell], column: str) -> st
     if pooled is not None:
         return f"{pooled.df:g}, sd pooled over the rows"
     if any(cell.interval is not None and cell.interval.n > 1 for cell in down):
-        return "n - 1 a cell, as the rows' spreads differ threefold or more"
+        return "n - 1 a cell, as the rows' spreads differ (Bartlett's test)"
     return None
 
 

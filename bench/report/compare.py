@@ -1,4 +1,4 @@
-"""Where a method stands against recorded baselines: rank, paired ratios with intervals, and what n could show."""
+"""Where a method stands against recorded baselines: rank, ratios with intervals, what n could show."""
 
 from __future__ import annotations
 
@@ -188,6 +188,7 @@ def _line(one: Against, metric: str) -> list[str]:
 
 def _reading(comparison: MethodComparison) -> str:
     return (
-        f"{comparison.rule} snapshot of each seed; p Holm-adjusted over all baselines and columns; paired: over shared seeds. "
-        "could have seen: the gap that such a comparison finds four times in five (alpha .05, unadjusted)."
+        f"{comparison.rule} snapshot of each seed; p Holm-adjusted over all baselines and columns; "
+        "paired: over shared seeds. could have seen: the gap that such a comparison finds four times in "
+        "five (alpha .05, unadjusted)."
     )

@@ -12,9 +12,11 @@ PACKAGES = "\\usepackage{booktabs}\n\\usepackage{graphicx}\n"
 _ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
     "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
-    ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}",
+    ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
+    "`": r"\textasciigrave{}",
     "'": r"\textquotesingle{}", "[": "{[}", "]": "{]}", "-": r"{-}", "\n": " ", "\t": " ",
-    "±": r"$\pm$", "†": r"$\dagger$", "∞": r"$\infty$", "×": r"$\times$", "÷": r"$\div$", "→": r"$\rightarrow$",
+    "±": r"$\pm$", "†": r"$\dagger$", "∞": r"$\infty$", "×": r"$\times$",
+    "÷": r"$\div$", "→": r"$\rightarrow$",
     "≤": r"$\leq$", "≥": r"$\geq$", "–": "--", "—": "---", "’": "'", "…": r"\ldots{}",
 }  # fmt: skip
 

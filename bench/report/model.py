@@ -104,8 +104,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two cells in one column: `size` is a ratio of distances or a difference of other scores, with its
-    interval.
+    """Two cells in one column: `size`, a ratio of distances or a difference of other scores.
 
     p: two-sided; adjusted: Holm's, over the comparisons it was made with (p itself when alone); sd and
     df: of the differences over seeds (of logs for a ratio); paired: over shared seeds, else Welch's test.

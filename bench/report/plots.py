@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from bench.errors import UserError
 from bench.report.model import RowHead, TableReport
@@ -58,11 +60,15 @@ def save(figure: Figure, path: Path) -> None:
         raise UserError(f"{path}: a plot must end in .{', .'.join(FORMATS)}")
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
-    figure.savefig(path, dpi=150, metadata=metadata)
+    with rc_context({"svg.hashsalt": "bench"}):  # else the ids inside an SVG are random
+        figure.savefig(path, dpi=150, metadata=metadata)
 
 
 def _panel(panel: Axes, scores: pd.DataFrame, styles: dict[str, tuple[str, str]]) -> None:
     panel.set_yscale("log")
+    panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    panel.yaxis.set_minor_formatter(NullFormatter())
     for row, (colour, style) in styles.items():
         lines = scores[(scores["row"] == row) & (scores["kind"] == "train")]
         if lines.empty:
@@ -74,11 +80,12 @@ def _panel(panel: Axes, scores: pd.DataFrame, styles: dict[str, tuple[str, str]]
             if seed["status"].iloc[0] == "diverged":
                 panel.plot(x[-1:], y[-1:], "x", color=colour, markersize=7)
         _mean(panel, lines, row, colour, style)
-    for name, points in scores[scores["kind"] == "reference"].groupby("row"):
+    for index, (name, points) in enumerate(scores[scores["kind"] == "reference"].groupby("row")):
         level = float(np.exp(np.log(points["value"]).mean()))
         panel.axhline(level, color="0.55", linewidth=0.8)
-        place = {"xy": (1, level), "xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
-        panel.annotate(str(name), **place, fontsize=7, color="0.4")
+        across, side = ((1.0, "right"), (0.0, "left"), (0.5, "center"))[index % 3]  # close levels, no overlap
+        where = panel.get_yaxis_transform()
+        panel.text(across, level, str(name), transform=where, ha=side, va="bottom", fontsize=7, color="0.3")
     panel.grid(True, which="major", linewidth=0.3, color="0.85")
     panel.spines[["top", "right"]].set_visible(False)
 

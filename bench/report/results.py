@@ -30,12 +30,11 @@ RECORDED_COLUMNS = ("table", "scale", *COLUMNS)
 def load_results(
     table: str | TableSpec, scale: str, store: Store | None = None, recorded: str | None = None
 ) -> pd.DataFrame:
-    """All scores of a table at a scale: a DataFrame with `COLUMNS`, one line per row, column, metric,
-    seed and step.
+    """All scores of a table at a scale, one line per row, column, metric, seed and step: `COLUMNS`.
 
     status: done, diverged, running, interrupted, lost, failed or missing. A run without any score has one
-    line per metric with a nan value, so that nothing that was planned can go unseen; control rows,
-    reference points and seeds beyond the table's own appear once they have a run folder. recorded: a
+    line per metric with a nan value, so that nothing that was planned can go unseen; control rows
+    and seeds beyond the table's own appear once they have a run folder. recorded: a
     recorded set that fills in for runs which the store lacks, matched by the run's identity. Raises
     UserError for unknown names.
     """
@@ -44,14 +43,13 @@ def load_results(
     store = store or Store(store_root())
     kept = _recorded_lines(recorded, spec.name, scale) if recorded else {}
     lines: list[dict[str, Any]] = []
-    for names, run, planned in _runs(
-        spec, scale, _seeds_in(store) | {int(one["seed"]) for k in kept.values() for one in k}
-    ):
+    seeds = _seeds_in(store) | {int(line["seed"]) for run_lines in kept.values() for line in run_lines}
+    for names, run, planned in _runs(spec, scale, seeds):
         folder = store.folder(run.uid)
         if (folder.path / "spec.json").exists():
             lines += [{**names, **line} for line in _folder_lines(folder, run)]
         elif run.uid in kept:
-            lines += kept[run.uid]
+            lines += [{**line, **names} for line in kept[run.uid]]
         elif planned:
             lines += [{**names, **line} for line in _empty_lines(run, "missing")]
     return _frame(lines, COLUMNS)
@@ -83,8 +81,7 @@ def load_recorded(
 
 
 def save_recorded(frame: pd.DataFrame, name: str, table: str, scale: str, root: Path | None = None) -> Path:
-    """Keep the finished runs of `frame` (from `load_results`) as part of the recorded set `name`; returns
-    the file.
+    """Keep the finished runs of `frame` (from `load_results`) in the recorded set `name`; returns the file.
 
     Raises UserError if nothing is finished or the name is not fit for a folder.
     """
@@ -116,7 +113,7 @@ def _runs(spec: TableSpec, scale: str, seeds: set[int]) -> Iterator[tuple[dict[s
         for point in spec.references:
             for seed in every:
                 names = {"row": point, "column": column.id, "seed": seed, "kind": "reference"}
-                yield names, spec.reference_spec(point, column, seed, scale), False
+                yield names, spec.reference_spec(point, column, seed, scale), seed < spec.seeds
 
 
 def _seeds_in(store: Store) -> set[int]:

@@ -14,7 +14,9 @@ MARGIN, TITLE = 8, 16  # pixels
 
 
 def write(spec: TableSpec, scale: str, store: Store, folder: Path) -> list[Path]:
-    """<folder>/<row>.png for every row and reference point that has samples: the last snapshot of its first seed."""
+    """<folder>/<row>.png for every row and reference point that has samples: the last snapshot of its first
+    seed.
+    """
     found: dict[str, dict[str, tuple[str, Path]]] = {}
     names = [row.id for row in spec.rows if row.printed_only is None]
     for run in make_plan(spec, scale, store, rows=names).runs:

@@ -12,12 +12,14 @@ from bench.report.model import Block, RowHead, TableReport
 from bench.report.pairs import comparison_text
 
 MARK = " *"
+CLAIMS = "Ratios and differences are of the row that should score lower to the other; p is Holm-adjusted."
 
 
 def render(report: TableReport, width: int = 120) -> str:
-    """The whole report as plain text, wrapped at `width` characters: blocks of columns stand below each
-    other where they do not fit side by side. Marked cells carry an asterisk."""
-    parts = [f"{report.name}: {report.title} (scale {report.scale})"]
+    """The whole report as plain text, at most `width` characters wide; marked cells carry an asterisk.
+
+    Columns that do not fit side by side stand below each other."""
+    parts = [_wrap(f"{report.name}: {report.title} (scale {report.scale})", width)]
     for block in report.blocks:
         parts.append("\n".join(_block(report, block, width)))
     if report.claims:
@@ -60,7 +62,7 @@ def _chunks(
 
 
 def _claims(report: TableReport, width: int) -> Iterator[str]:
-    yield "Claims (ratios and differences of the first row to the second; p Holm-adjusted within a claim)"
+    yield _wrap(f"Claims. {CLAIMS}", width)
     for claim in report.claims:
         yield _wrap(f"{claim.verdict.upper()}: {claim.text} [{claim.id}]: {claim.reason}", width)
         for one in claim.comparisons:

@@ -44,8 +44,7 @@ class Difference:
 
 
 def paired_ratio(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Ratio:
-    """The ratio a / b of positive scores (N,), a[i] and b[i] being of the same seed: a paired t test of
-    the logs.
+    """The ratio a / b of positive scores (N,), paired by seed: a paired t test of the logs.
 
     Raises UserError for unequal lengths and for values that are not finite and positive.
     """
@@ -68,10 +67,10 @@ def welch_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Di
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjusted p values, in the order given; a nan (no test was possible) stays and is
-    not counted.
+    """Holm's step-down adjusted p values, in the order given.
 
-    Holm (1979): the i-th smallest of m is multiplied by m - i + 1, made monotone and cut at 1.
+    A nan (no test was possible) stays and is not counted. Holm (1979): the i-th smallest of m is
+    multiplied by m - i + 1, made monotone and cut at 1.
     """
     p = np.asarray(p_values, dtype=float)
     if p.ndim != 1 or ((p < 0) | (p > 1)).any():

@@ -12,7 +12,7 @@ from scipy import stats
 
 from bench.errors import UserError
 
-ALIKE = 3.0  # spreads are pooled while the largest sd is below this multiple of the smallest
+ALIKE = 0.05  # spreads are pooled while Bartlett's test of equal variances has a p-value above this
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,25 @@ def log_interval(
 def pooled_sd(groups: Iterable[ArrayLike]) -> tuple[float, float] | None:
     """One standard deviation for several groups of seeds, and its degrees of freedom sum(n - 1).
 
-    None where the groups do not spread alike (largest sd at least 3 times the smallest; a group without any
-    spread is like another only if that has none either) or where no group has two values.
+    None where the groups do not spread alike (Bartlett's test of equal variances rejects at 5 %; a group
+    without any spread is like another only if that has none either) or where no group has two values.
+    Bartlett's test knows how far sample spreads of few seeds scatter by chance; a fixed limit on their ratio
+    hardly ever pools them.
     """
     samples = [x for x in map(finite_vector, groups) if x.size > 1]
     if not samples:
         return None
     sds = [float(x.std(ddof=1)) for x in samples]
-    if max(sds) > 0 and max(sds) >= ALIKE * min(sds):
+    if not _spread_alike(samples, sds):
         return None
     df = sum(x.size - 1 for x in samples)
     return math.sqrt(sum((x.size - 1) * sd**2 for x, sd in zip(samples, sds)) / df), float(df)
+
+
+def _spread_alike(samples: list[np.ndarray], sds: list[float]) -> bool:
+    if len(samples) == 1 or max(sds) == 0:
+        return True
+    return min(sds) > 0 and float(stats.bartlett(*samples).pvalue) > ALIKE
 
 
 def spread(values: ArrayLike, worst: float = math.inf) -> Spread:

@@ -1,4 +1,6 @@
-"""Training: the Method base class that adapters extend, the adversarial step, checkpoints and the run loop."""
+"""Training: the Method base class that adapters extend, the adversarial step, checkpoints and the run
+loop.
+"""
 
 from bench.train.context import Batch, Context, DStep, GStep
 from bench.train.method import Method

@@ -54,8 +54,7 @@ def adversarial(ctx: Context, method: Composition, optimizers: Optimizers) -> It
     The engine calls `ctx.begin_step(step)` before it asks for the next item, at the first step too; the loop
     reads `ctx.step` alone and so starts anywhere. The yielded floats are losses, mean logits, gradient norms
     and whatever the parts add; values of the discriminator are means over its updates in this step. A
-    diverging run raises
-    nothing here: its NaN is in the yielded values.
+    diverging run raises nothing here: its NaN is in the yielded values.
     """
     train = _settings(ctx)
     batches = Batches(ctx.images_u8_NHWC, train.batch, ctx.spec.seed, flip=train.flip, device=ctx.device)
@@ -88,7 +87,8 @@ def _update_discriminator(
     with parametrize.cached():
         with torch.no_grad():
             fake_NCHW = generator(latents(ctx, len(batch.index_N)), condition_NK)
-        real_NCHW, fake_NCHW = method.augment(ctx, batch.images_NCHW), method.augment(ctx, fake_NCHW)
+        real_NCHW = _augmented(ctx, method, batch.images_NCHW)
+        fake_NCHW = _augmented(ctx, method, fake_NCHW)
         both_NK = None if condition_NK is None else torch.cat([condition_NK, condition_NK])
         real_N, fake_N = discriminator(torch.cat([real_NCHW, fake_NCHW]), both_NK).float().chunk(2)
         loss, _ = LOSSES[_settings(ctx).loss]
@@ -119,7 +119,7 @@ def _update_generator(
         with parametrize.cached():
             z_NZ = latents(ctx, count)
             images_NCHW = generator(z_NZ, condition_NK)
-            logits_N = discriminator(method.augment(ctx, images_NCHW), condition_NK).float()
+            logits_N = discriminator(_augmented(ctx, method, images_NCHW), condition_NK).float()
             _, loss = LOSSES[_settings(ctx).loss]
             adversarial_loss = loss(logits_N)
             extra = method.g_loss(ctx, GStep(z_NZ, condition_NK, images_NCHW, logits_N, discriminator))
@@ -129,6 +129,12 @@ def _update_generator(
         "g_grad": norm,
         **{name: value.detach() for name, value in extra.items()},
     }
+
+
+def _augmented(ctx: Context, method: Composition, images_NCHW: Tensor) -> Tensor:
+    """Augmentations work in float32 whatever the networks do: coordinates and colours need the digits."""
+    with torch.autocast(ctx.device.type, enabled=False):
+        return method.augment(ctx, images_NCHW.float())
 
 
 def _descend(optimizer: torch.optim.Optimizer, loss: Tensor, extra: Values) -> Tensor:

@@ -19,7 +19,9 @@ KEEP = 2
 
 
 def save(folder: Path, step: int, state: dict[str, Any]) -> None:
-    """Write step-<step>.pt and drop all but the newest two. OSError (a full disk) leaves the older ones whole."""
+    """Write step-<step>.pt and drop all but the newest two. OSError (a full disk) leaves the older ones
+    whole.
+    """
     write_weights(folder / f"step-{step:08d}.pt", state)
     for old in _newest_first(folder)[KEEP:]:
         old.unlink()
@@ -27,11 +29,13 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> None:
 
 def latest(folder: Path) -> tuple[int, dict[str, Any]] | None:
     """(step, state) of the newest whole checkpoint; says on stderr when a newer one is damaged."""
-    for path in _newest_first(folder):
+    found = _newest_first(folder)
+    for position, path in enumerate(found, start=1):
         try:
             return int(path.stem.removeprefix("step-")), read_weights(path)
         except UserError as error:
-            print(f"bench: {error}; falling back to the checkpoint before it", file=sys.stderr)
+            instead = "the checkpoint before it" if position < len(found) else "the start: no other is left"
+            print(f"bench: {error}; falling back to {instead}", file=sys.stderr)
     return None
 
 
@@ -63,7 +67,9 @@ def read_weights(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise UserError(f"weights file {path} does not exist") from error
     except Exception as error:
-        raise UserError(f"checkpoint {path} is truncated or not a checkpoint: {str(error).splitlines()[0]}") from error
+        raise UserError(
+            f"checkpoint {path} is truncated or not a checkpoint: {str(error).splitlines()[0]}"
+        ) from error
     if not isinstance(state, dict):
         raise UserError(f"checkpoint {path} holds a {type(state).__name__}, not a dict of weights")
     return state

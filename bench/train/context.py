@@ -70,7 +70,9 @@ class Context:
     discriminator: nn.Module | None = None
     ema: nn.Module | None = None
     step: int = 0  # generator updates done so far
-    real_logits: list[Tensor] = field(default_factory=list)  # D's logits of this step's augmented reals, detached
+    real_logits: list[Tensor] = field(
+        default_factory=list
+    )  # D's logits of this step's augmented reals, detached
     _calls: Counter[Any] = field(default_factory=Counter)
 
     def stream(self, *purpose: str | int) -> torch.Generator:
@@ -98,7 +100,9 @@ class Context:
         Raises UserError where the run's spec names no such source.
         """
         if role not in self.sources:
-            raise UserError(f"this run was given no source '{role}'; the method's class must name it in `sources`")
+            raise UserError(
+                f"this run was given no source '{role}'; the method's class must name it in `sources`"
+            )
         from bench.train.checkpoint import read_weights
 
         return read_weights(self.sources[role])

@@ -1,27 +1,31 @@
-"""The heartbeat of a running worker: a thread that renews heartbeat.json while a step or a scoring takes its time."""
+"""The heartbeat of a running worker: a thread that renews heartbeat.json while a step or a scoring takes its
+time.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import Literal
 
 from bench.store import HEARTBEAT_SECONDS, RunFolder
 
 
 class Heart:
-    """Beats from entry to exit; at exit it records `state`, which is "stopped" unless the run says otherwise."""
+    """Beats from entry to exit; at exit it records `state`, which is "stopped" unless the run says
+    otherwise.
+    """
 
-    def __init__(self, folder: RunFolder, steps: int) -> None:
-        self.folder, self.steps = folder, steps
-        self.step = 0
+    def __init__(self, folder: RunFolder, steps: int, step: int = 0) -> None:
+        self.folder, self.steps, self.step = folder, steps, step
         self.state: Literal["stopped", "done"] = "stopped"
         self._first: tuple[float, int] | None = None
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
     def __enter__(self) -> Heart:
-        self.folder.beat("running", self.step, self.steps, None)
+        self._beat_once("running", None)
         self._thread.start()
         return self
 
@@ -29,11 +33,16 @@ class Heart:
         self._end.set()
         self._thread.join()
         if self.folder.result() is None:
-            self.folder.beat(self.state, self.step, self.steps, None)
+            self._beat_once(self.state, None)
 
     def _beat(self) -> None:
         while not self._end.wait(HEARTBEAT_SECONDS):
-            self.folder.beat("running", self.step, self.steps, self._rate())
+            self._beat_once("running", self._rate())
+
+    def _beat_once(self, state: Literal["running", "stopped", "done"], rate: float | None) -> None:
+        """One beat. A full disk is not its business: the run itself fails where it cannot save."""
+        with suppress(OSError):
+            self.folder.beat(state, self.step, self.steps, rate)
 
     def _rate(self) -> float | None:
         """Steps per second since the first beat that saw a step."""

@@ -1,8 +1,9 @@
 """The Method base class: a part of a method is one class that implements some of these hooks.
 
-A row's method is an ordered composition of parts (`diffaugment + disp(prior=vgg16)`): augmentations chain, losses
-add, network settings merge, and the exclusive hooks `condition`, `sampler` and `fit` belong to one part at most.
-Constructor arguments are keyword-only with literal defaults: they are the settings that a table may write.
+A row's method is an ordered composition of parts (`diffaugment + disp(prior=vgg16)`): augmentations chain,
+losses add, network settings merge, and the exclusive hooks `condition`, `sampler` and `fit` belong to one
+part at most. Constructor arguments are keyword-only with literal defaults: they are the settings that a table
+may write.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ class Method:
     """One part of a method. Every hook is optional; the defaults below are plain adversarial training.
 
     version: raise it whenever a change alters results, so that old records are not taken for new ones.
-    sources: roles of the runs or weights it starts from, each with the setting that calls for it ("" for always):
-    {"network": ""} for TransferGAN, {"simclr": "prior=simclr"} for DISP. A table says what fills a role.
+    sources: roles of the runs or weights it starts from, each with the setting that calls for it ("" for
+    always): {"network": ""} for TransferGAN, {"simclr": "prior=simclr"} for DISP. A table says what fills a
+    role.
     """
 
     version: ClassVar[int] = 1
@@ -36,10 +38,11 @@ class Method:
         return {}
 
     def prepare(self, ctx: Context) -> None:
-        """Once, before step 0 and also before a resumed step: load source weights, freeze blocks, compute priors.
+        """Once, before step 0 and also before a resumed step: load source weights, freeze blocks, compute
+        priors.
 
-        Whatever this leaves in the networks is overwritten by a checkpoint on resume; frozen flags are not part
-        of checkpoints and so must be set here.
+        Whatever this leaves in the networks is overwritten by a checkpoint on resume; frozen flags are not
+        part of checkpoints and so must be set here.
         """
 
     def condition(self, ctx: Context, batch: Batch) -> Tensor | None:
@@ -116,7 +119,9 @@ class Composition:
         for name, part in self.parts:
             for key, value in part.networks(ctx).items():
                 if key in merged and merged[key] != value:
-                    raise UserError(f"method '{name}' sets the network's {key} to {value}, another part to {merged[key]}")
+                    raise UserError(
+                        f"method '{name}' sets the network's {key} to {value}, another part to {merged[key]}"
+                    )
                 merged[key] = value
         return merged
 
@@ -134,13 +139,23 @@ class Composition:
         return images_NCHW
 
     def d_loss(self, ctx: Context, step: DStep) -> dict[str, Tensor]:
-        return {f"{name}/{key}": value for name, part in self.parts for key, value in part.d_loss(ctx, step).items()}
+        return {
+            f"{name}/{key}": value
+            for name, part in self.parts
+            for key, value in part.d_loss(ctx, step).items()
+        }
 
     def g_loss(self, ctx: Context, step: GStep) -> dict[str, Tensor]:
-        return {f"{name}/{key}": value for name, part in self.parts for key, value in part.g_loss(ctx, step).items()}
+        return {
+            f"{name}/{key}": value
+            for name, part in self.parts
+            for key, value in part.g_loss(ctx, step).items()
+        }
 
     def after_step(self, ctx: Context) -> dict[str, float]:
-        return {f"{name}/{key}": value for name, part in self.parts for key, value in part.after_step(ctx).items()}
+        return {
+            f"{name}/{key}": value for name, part in self.parts for key, value in part.after_step(ctx).items()
+        }
 
     def sampler(self, ctx: Context) -> Sampler:
         owner = self._owner("sampler")

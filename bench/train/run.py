@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -11,7 +13,6 @@ from typing import Any, Literal
 
 import torch
 
-from bench import atomic
 from bench.errors import UserError
 from bench.metrics.scores import Score, Scorer
 from bench.provenance import provenance
@@ -37,7 +38,11 @@ class Settings:
 
 
 def execute(
-    uid: str, store: Store, settings: Settings, should_stop: Callable[[], bool], on_step: Callable[[int, int], None]
+    uid: str,
+    store: Store,
+    settings: Settings,
+    should_stop: Callable[[], bool],
+    on_step: Callable[[int, int], None],
 ) -> Outcome:
     """Bring one run to its end, or to its next step boundary once `should_stop()` says so.
 
@@ -46,20 +51,38 @@ def execute(
     """
     folder = store.folder(uid)
     with folder.lease():
-        if folder.result() is not None:
-            return "done"
         try:
-            folder.add_provenance(provenance())
+            if (result := folder.result()) is not None:
+                return "diverged" if result["diverged_at"] is not None else "done"
+            folder.begin(provenance())
             spec = folder.spec()
             if spec.kind == "reference":
                 return _score_reference(spec, folder, settings)
             return Training(spec, folder, store, settings).run(should_stop, on_step)
         except UserError as error:
-            atomic.write_text(folder.path / "error.txt", f"{error}\n")
+            _record_failure(folder, str(error))
+        except OSError as error:
+            _record_failure(folder, _full_disk(folder, error) or traceback.format_exc())
         except Exception:
-            atomic.write_text(folder.path / "error.txt", traceback.format_exc())
-        folder.beat("stopped", 0, 0, None)
+            _record_failure(folder, traceback.format_exc())
         return "failed"
+
+
+def _full_disk(folder: RunFolder, error: OSError) -> str | None:
+    """What to do about a full disk, a quota or a file size limit; None for any other error."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return None
+    return (
+        f"{folder.path}: {error.strerror}; its last checkpoint is whole: make room, then run it again with "
+        "--retry failed"
+    )
+
+
+def _record_failure(folder: RunFolder, reason: str) -> None:
+    try:
+        folder.fail(reason)
+    except OSError as error:  # not even these few bytes: the worker's log is what remains
+        print(f"bench: {folder.path}: {error.strerror}: cannot record: {reason}", file=sys.stderr)
 
 
 def make_scorer(spec: RunSpec, device: torch.device) -> Scorer:
@@ -97,11 +120,11 @@ class Training:
         self.elapsed = 0.0
         self.restore()
 
-    # ---- the loop -------------------------------------------------------------------------------------------
+    # ---- the loop --------------------------------------------------------------------------------
 
     def run(self, should_stop: Callable[[], bool], on_step: Callable[[int, int], None]) -> Outcome:
         """Train to the end, to divergence, or to the next step boundary after a stop was asked for."""
-        with Heart(self.folder, self.train.steps) as heart:
+        with Heart(self.folder, self.train.steps, self.ctx.step) as heart:
             started = saved = time.monotonic()
             steps = self._steps()
             while self.ctx.step < self.train.steps:
@@ -133,7 +156,9 @@ class Training:
         return adversarial(self.ctx, self.method, self.optimizers)
 
     def _one_step(self, steps: Iterator[dict[str, float]]) -> dict[str, float]:
-        """One training step. bfloat16 is an autocast region, so parameters and their averages stay float32."""
+        """One training step. bfloat16 is an autocast region, so parameters and their averages stay
+        float32.
+        """
         with torch.autocast(
             self.settings.device.type, dtype=torch.bfloat16, enabled=self.train.precision == "bfloat16"
         ):
@@ -148,7 +173,7 @@ class Training:
         if self.spec.protocol and self.spec.protocol.is_snapshot(step, self.train.steps):
             self._snapshot()
 
-    # ---- snapshots ------------------------------------------------------------------------------------------
+    # ---- snapshots -------------------------------------------------------------------------------
 
     def _snapshot(self) -> None:
         """Score the moving average of the generator and keep its picture; keep the weights of the best."""
@@ -156,14 +181,16 @@ class Training:
         assert protocol is not None and ema is not None and self.scorer is not None
         images = generate(self.ctx, ema, self.method.sampler(self.ctx), protocol.generated, protocol.batch)
         lines = score_lines(step, self.scorer.score(images))
-        best_before = min((line["value"] for line in self.folder.metrics() if line["metric"] == "fd"), default=math.inf)
+        best_before = min(
+            (line["value"] for line in self.folder.metrics() if line["metric"] == "fd"), default=math.inf
+        )
         self.folder.append("metrics.jsonl", lines)
         save_sheet(self.folder.path / "samples" / f"step-{step:08d}.png", images)
         if min((line["value"] for line in lines if line["metric"] == "fd"), default=math.inf) < best_before:
             weights = {"step": step, "ema": ema.state_dict(), "method": self.method.state_dict()}
             checkpoint.write_weights(self.folder.state / "best.pt", weights)
 
-    # ---- state ----------------------------------------------------------------------------------------------
+    # ---- state -----------------------------------------------------------------------------------
 
     def restore(self) -> None:
         """Go back to the newest whole checkpoint, and the records with it."""
@@ -182,7 +209,11 @@ class Training:
         self.folder.rewind(step)
 
     def _modules(self) -> dict[str, torch.nn.Module]:
-        pairs = {"generator": self.ctx.generator, "discriminator": self.ctx.discriminator, "ema": self.ctx.ema}
+        pairs = {
+            "generator": self.ctx.generator,
+            "discriminator": self.ctx.discriminator,
+            "ema": self.ctx.ema,
+        }
         return {name: module for name, module in pairs.items() if module is not None}
 
     def _weights(self) -> dict[str, Any]:
@@ -202,7 +233,9 @@ class Training:
             self.lines = []
 
     def _finish(self, seconds: float, diverged: list[str] | None = None) -> Outcome:
-        """Write the final weights and, last, the result record. A diverged run says where and in which value."""
+        """Write the final weights and, last, the result record. A diverged run says where and in which
+        value.
+        """
         self._flush()
         weights = self._weights()
         checkpoint.write_weights(self.folder.final_weights, {**weights, "step": self.ctx.step})

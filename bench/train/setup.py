@@ -42,7 +42,9 @@ def reference_images(data: DataSpec, count: int) -> tuple[np.ndarray, str]:
 
 
 def source_files(spec: RunSpec, store: Store) -> dict[str, Path]:
-    """Where each source's weights are. UserError for a missing file of the user's, saying where it may be put."""
+    """Where each source's weights are. UserError for a missing file of the user's, saying where it may be
+    put.
+    """
     files = {}
     for role, source in spec.sources.items():
         if isinstance(source, WeightsFile):
@@ -55,7 +57,9 @@ def source_files(spec: RunSpec, store: Store) -> dict[str, Path]:
         else:
             path = store.folder(source.uid).final_weights
             if not path.is_file():
-                raise UserError(f"source '{role}' ({source.uid}) has not been trained: run its table without --rows first")
+                raise UserError(
+                    f"source '{role}' ({source.uid}) has not been trained: run its table without --rows first"
+                )
         files[role] = path
     return files
 
@@ -63,8 +67,9 @@ def source_files(spec: RunSpec, store: Store) -> dict[str, Path]:
 def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Context, Composition]:
     """The context of a run before its first step, and its composed method.
 
-    Order matters: the method may set network options (a condition's size), the networks are initialised from the
-    seed, then the method prepares (loads a source, freezes blocks), and the moving average starts from the result.
+    Order matters: the method may set network options (a condition's size), the networks are initialised from
+    the seed, then the method prepares (loads a source, freezes blocks), and the moving average starts from
+    the result.
     """
     images, labels = training_images(spec.data, spec.seed)
     ctx = Context(spec, images, labels, device, source_files(spec, store))
@@ -79,7 +84,9 @@ def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Co
                 f"network '{spec.network.name}' makes {generator.resolution} px images, "
                 f"data set '{spec.data.name}' is asked for at {spec.data.resolution} px"
             )
-        ctx.generator, ctx.discriminator = generator.to(device), discriminator.to(device)
+        # channels_last makes a CPU step of these networks up to a fifth faster, and suits tensor cores
+        layout = {"device": device, "memory_format": torch.channels_last}
+        ctx.generator, ctx.discriminator = generator.to(**layout), discriminator.to(**layout)
         _set_precision(ctx)
     method.prepare(ctx)
     if ctx.generator is not None:
@@ -90,7 +97,9 @@ def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Co
 def _merged_options(given: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
     for key in given.keys() & wanted.keys():
         if given[key] != wanted[key]:
-            raise UserError(f"network option {key}={given[key]} contradicts the method, which needs {wanted[key]}")
+            raise UserError(
+                f"network option {key}={given[key]} contradicts the method, which needs {wanted[key]}"
+            )
     return {**given, **wanted}
 
 

@@ -74,18 +74,20 @@ def test_pooled_sd_where_the_rule_lets_it():
         times += pooled is not None
         hits.append(t_interval(table[0], sd=pooled[0], df=pooled[1]) if pooled else t_interval(table[0]))
     assert covered(hits, 0) == NEAR
-    assert times > 0.5 * REPETITIONS
+    assert times > 0.9 * REPETITIONS  # Bartlett's test wrongly refuses one table in twenty
 
 
 def test_pooled_sd_by_hand():
-    sd, df = pooled_sd([[1, 3], [10, 12, 14], [5.0]])
+    found = pooled_sd([[1, 3], [10, 12, 14], [5.0]])
     # squares about the means: 2 with 1 degree of freedom, 8 with 2; the single value has none
-    assert (sd, df) == (pytest.approx(math.sqrt(10 / 3)), 3)
+    assert found == (pytest.approx(math.sqrt(10 / 3)), 3)
 
 
 def test_pooled_sd_refuses_unlike_spreads():
-    assert pooled_sd([[0, 1], [0, 3.01]]) is None
-    assert pooled_sd([[0, 1], [0, 2.9]]) is not None
+    alike, unlike = [[0, 1, 2, 3, 4], [0, 2, 4, 6, 8]], [[0, 1, 2, 3, 4], [0, 9, 18, 27, 36]]
+    assert reference.bartlett(*alike).pvalue > 0.05 > reference.bartlett(*unlike).pvalue
+    assert pooled_sd(alike) is not None
+    assert pooled_sd(unlike) is None
     assert pooled_sd([[5, 5], [0, 1]]) is None  # no spread beside some spread
     assert pooled_sd([[5, 5], [7, 7]]) == (0, 2)
     assert pooled_sd([[5], [7]]) is None
@@ -258,7 +260,7 @@ def test_a_diverged_seed_counts_as_the_worst():
         (lambda: paired_ratio([1.0, -2.0], [1.0, 2.0]), "above 0"),
         (lambda: welch_ratio([1.0, math.inf], [1.0, 2.0]), "spread"),
         (lambda: predictive_interval([1.0, 2.0], best_of=0), "best_of"),
-        (lambda: predictive_interval([1.0, 2.0], best_of=1.5), "best_of"),
+        (lambda: predictive_interval([1.0, 2.0], best_of=1.5), "best_of"),  # type: ignore[arg-type]
         (lambda: predictive_interval([1.0, 2.0], confidence=1.0), "confidence"),
         (lambda: verdict([1.0, 2.0], math.nan), "printed"),
         (lambda: holm([1.5]), "between 0 and 1"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -119,19 +119,21 @@ class Run:
         return self
 
 
-@pytest.fixture(autouse=True)
-def _one_thread_and_own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread_and_own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     torch.set_num_threads(1)
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path_factory.getbasetemp() / "bench-cache"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_run() -> Callable[..., Run]:
     """The class `Run`: a fixture, because test modules cannot import each other."""
     return Run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_pictures() -> Callable[..., np.ndarray]:
     """The function `pictures`."""
     return pictures
@@ -140,7 +142,6 @@ def make_pictures() -> Callable[..., np.ndarray]:
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Weights of a class-conditional source network and of a SimCLR encoder, each trained for two steps."""
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("sources")
     labels = np.arange(12) % 3
     network = Run("class-conditional", labels=labels, images=pictures(12, seed=5), seed=5).advance(2)

@@ -16,7 +16,8 @@ def _same(first, second):
 
 def test_transfer_copies_everything_but_what_embeds_the_condition(make_run, source):
     weights = checkpoint.read_weights(source["network"])
-    fresh, run = make_run("disp(prior_size=32)"), make_run("transfergan + disp(prior_size=32)", sources=source)
+    fresh = make_run("disp(prior_size=32)")
+    run = make_run("transfergan + disp(prior_size=32)", sources=source)
     for role, key in (("generator", "ema"), ("discriminator", "discriminator")):
         state, untouched = getattr(run.ctx, role).state_dict(), getattr(fresh.ctx, role).state_dict()
         new = {name for name in state if "condition_embedding" in name}
@@ -31,9 +32,18 @@ def test_transfer_copies_everything_but_what_embeds_the_condition(make_run, sour
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda w: w["ema"].update(extra=torch.zeros(1)), "tensor extra of the generator does not match: this run's"),
-        (lambda w: w["discriminator"].pop("linear.bias"), "tensor linear.bias of the discriminator .* the source lacks"),
-        (lambda w: w["ema"].update({"conv.bias": torch.zeros(4)}), r"conv.bias of the generator has shape \(4,\)"),
+        (
+            lambda w: w["ema"].update(extra=torch.zeros(1)),
+            "tensor extra of the generator .* this run's",
+        ),
+        (
+            lambda w: w["discriminator"].pop("linear.bias"),
+            "tensor linear.bias of the disc.* the source lacks",
+        ),
+        (
+            lambda w: w["ema"].update({"conv.bias": torch.zeros(4)}),
+            r"conv.bias .* has shape \(4,\)",
+        ),
         (lambda w: w.pop("ema"), "the weights file has no 'ema'; it has discriminator"),
     ],
 )
@@ -46,7 +56,7 @@ def test_odd_sources_are_refused_by_name(edit, message, make_run, source, tmp_pa
 
 
 def test_a_missing_source_is_named(make_run):
-    with pytest.raises(UserError, match="needs a source 'network'"):
+    with pytest.raises(UserError, match="given no source 'network'"):
         make_run("transfergan + baseline")
 
 

@@ -11,7 +11,7 @@ from bench.features.perceptual import VGG16Activations, lpips_distance
 from bench.features.trunks import _weights, trunk_layers
 from bench.features.unpickle import load_numpy_pickle
 
-# The layers after which LPIPS compares (Zhang et al. 2018, section 3), as positions in torchvision's features.
+# The layers after which LPIPS compares (Zhang et al. 2018), as positions in torchvision's features.
 TAPS = {"alex": ("alexnet", (1, 4, 7, 9, 11)), "vgg": ("vgg16", (3, 8, 15, 22, 29))}
 
 
@@ -37,7 +37,7 @@ def test_lpips_is_its_definition(net):
             difference = (F.normalize(x, dim=1, eps=1e-10) - F.normalize(y, dim=1, eps=1e-10)) ** 2
             total += (difference * head[:, None, None]).sum(1).mean((1, 2))
     got = lpips_distance(net)(a, b).flatten()
-    # The package's constants are the same ones for [-1, 1]; what remains is float32 rounding over 5 or 13 layers.
+    # The package's constants are the same ones for [-1, 1]; what remains is float32 rounding.
     np.testing.assert_allclose(got.numpy(), total.numpy(), rtol=1e-4)
     assert (got > 0.01).all()
 

@@ -68,7 +68,7 @@ def test_symmetric_order_invariant_and_zero_on_itself(narrow):
     value = frechet_distance(real, fake)
     assert frechet_distance(fake, real) == pytest.approx(value, rel=1e-7)
     assert frechet_distance(real[::-1], np.roll(fake, 7, axis=0)) == pytest.approx(value, rel=1e-9)
-    # The root of an eigenvalue near 0 carries an error near 1e-8; 256 of them, against a distance of order 100.
+    # The root of an eigenvalue near 0 carries an error near 1e-8, and there are 256 of them.
     assert 0 <= frechet_distance(real, real) < 1e-4
 
 

@@ -4,7 +4,6 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-import numpy as np
 import pytest
 
 from bench import features, metrics
@@ -111,13 +110,14 @@ def test_importing_the_package_is_light_and_names_resolve():
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(AttributeError, match="fid"):
-        _ = metrics.fid  # type: ignore[attr-defined]
+        _ = metrics.fid
 
 
 def test_no_torch_for_metrics_on_arrays():
     code = (
         "import sys, numpy as np, bench.metrics as m; x = np.random.default_rng(0).normal(size=(99, 3)); "
-        "m.frechet_distance(x, x), m.kernel_distance(x, x), m.precision_recall(x, x), m.data_copying(x, x, x); "
+        "m.frechet_distance(x, x), m.kernel_distance(x, x); "
+        "m.precision_recall(x, x), m.data_copying(x, x, x); "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

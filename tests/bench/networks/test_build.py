@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+import bench
 from bench import networks
 from bench.errors import UserError
 
@@ -20,17 +22,15 @@ def same(first, second):
     return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
 
 
+ROOT = Path(bench.__file__).parent.parent
+
+
 def test_importing_and_listing_import_no_torch():
-    code = "import sys, bench.networks as n; assert n.names() and n.summaries(); assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=_root())
-
-
-def _root():
-    from pathlib import Path
-
-    import bench
-
-    return Path(bench.__file__).parent.parent
+    code = (
+        "import sys, bench.networks as n; assert n.names() and n.summaries(); "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_names_and_summaries_agree():

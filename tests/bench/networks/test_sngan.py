@@ -1,4 +1,4 @@
-"""The SNGAN pairs: counts, interfaces, the maths of conditions, spectral norm in a training step, freezing."""
+"""The SNGAN pairs: counts, interfaces, the maths of conditions, spectral norm in a step, freezing."""
 
 import copy
 
@@ -78,6 +78,18 @@ def test_interfaces(name, resolution, blocks):
         blocks,
         K,
     )
+
+
+def test_four_widths_taper_the_smallest_pair():
+    generator, discriminator = tiny(g_width=[32, 24, 16, 8], d_width=[8, 16, 16, 16])
+    z, condition = latents()
+    assert [block.conv2.out_channels for block in generator.blocks] == [24, 16, 8]
+    assert generator.linear.out_features == 32 * 4 * 4
+    assert [block.conv2.out_channels for block in discriminator.blocks] == [8, 16, 16, 16]
+    images = generator(z, condition)
+    assert images.shape == (3, 3, 32, 32)
+    assert discriminator(images, condition).shape == (3,)
+    assert discriminator.feature_maps(images).shape == (3, 16, 8, 8)
 
 
 def test_forward_embeds_then_synthesizes():
@@ -209,8 +221,6 @@ def test_deepcopy_and_state_dict_carry_everything():
     copied = copy.deepcopy(generator)
     loaded, _ = build("sngan-32", seed=5, **TINY, condition_dim=K, sn_generator=True)
     loaded.load_state_dict(generator.state_dict())
-    with torch.no_grad():
-        next(copied.parameters()).add_(0)  # a copy of its own, not a view
     for network in (copied, loaded):
         assert torch.equal(network.eval()(z, condition), generator.eval()(z, condition))
     assert next(copied.parameters()).data_ptr() != next(generator.parameters()).data_ptr()
@@ -241,6 +251,9 @@ def test_a_missing_or_superfluous_condition_is_refused(condition_dim, given, mes
     [
         ("sngan-128", {"g_width": 40}, "g_width=40 must be a positive multiple of 16"),
         ("sngan-32", {"d_width": 0}, "d_width=0 must be a positive whole number"),
+        ("sngan-32", {"g_width": [16, 16, 8]}, "must be one whole number or four"),
+        ("sngan-32", {"g_width": [16, 16, 8, -8]}, "g_width=-8 must be a positive whole number"),
+        ("sngan-32", {"d_width": [8, 16, 16, 32]}, "the last three of four must be equal"),
         ("sngan-32", {"z_dim": "128"}, "z_dim='128' must be a positive whole number"),
         ("sngan-32", {"condition_dim": -1}, "condition_dim=-1 must be"),
         ("sngan-32", {"condition_dim": True}, "condition_dim=True must be"),

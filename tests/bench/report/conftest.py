@@ -13,7 +13,7 @@ from bench.spec import TableSpec
 EXTRACTOR = "effnet_lite0@96"
 
 
-def table(extractor=EXTRACTOR, **changes):
+def make_table(extractor=EXTRACTOR, **changes):
     """A small table: a baseline, a better row, a printed-only row, a control, two columns, two scales."""
 
     def scale(steps):
@@ -74,7 +74,7 @@ def table(extractor=EXTRACTOR, **changes):
     return TableSpec.model_validate({**value, **changes})
 
 
-def run(row, column, seed, scores, status="done", kind="train", extractor=EXTRACTOR):
+def make_run(row, column, seed, scores, status="done", kind="train", extractor=EXTRACTOR):
     """The lines of one run; `scores` is {step: {metric: value}}, or empty for a run without any."""
     common = {
         "row": row, "column": column, "seed": seed, "status": status, "kind": kind, "extractor": extractor,
@@ -90,22 +90,21 @@ def run(row, column, seed, scores, status="done", kind="train", extractor=EXTRAC
     ]
 
 
-def frame(*runs):
+def make_frame(*runs):
     """Runs as a tidy frame with the dtypes of `load_results`."""
     made = pd.DataFrame([line for lines in runs for line in lines], columns=list(COLUMNS))
     return made.astype({"value": float, "error": float, "seed": "Int64", "step": "Int64"})
 
 
-def snapshots(final, best=None):
+def make_snapshots(final, best=None):
     """Two snapshots of one run: step 10 with `best`, step 20 with `final`; each (fd, precision, recall)."""
     names = ("fd", "precision", "recall")
     scores = {20: dict(zip(names, final))}
     return {10: dict(zip(names, best)), **scores} if best else scores
 
 
-def simulated(table_seeds=range(3), extractor=EXTRACTOR):
-    """Scratch near 120, DISP near 60, ADA equal to DISP but for noise; the best snapshot lies 10 % below
-    the last.
+def make_simulated(table_seeds=range(3), extractor=EXTRACTOR):
+    """Scratch near 120, DISP and ADA near 60; the best snapshot lies 10 % below the last.
 
     Seeds share a log-normal factor, as paired seeds do.
     """
@@ -118,19 +117,48 @@ def simulated(table_seeds=range(3), extractor=EXTRACTOR):
                 fd = level * shared * math.exp(stream.normal(0, 0.02))
                 p, r = np.clip(stream.normal((0.7, 0.1), 0.02), 0, 1)
                 runs.append(
-                    run(row, column, seed, snapshots((fd / 0.9, p, r), (fd, p, r)), extractor=extractor)
+                    make_run(
+                        row, column, seed, make_snapshots((fd / 0.9, p, r), (fd, p, r)), extractor=extractor
+                    )
                 )
         for point, fd in (("floor", 9.5), ("memorised", 81.2)):
-            scores = {0: {"fd": fd, "precision": 0.9, "recall": 0.8}}
-            runs.append(run(point, column, 0, scores, kind="reference", extractor=extractor))
-    return frame(*runs)
+            for seed in table_seeds:
+                scores = {0: {"fd": fd + 0.1 * seed, "precision": 0.9, "recall": 0.8}}
+                runs.append(make_run(point, column, seed, scores, kind="reference", extractor=extractor))
+    return make_frame(*runs)
+
+
+@pytest.fixture
+def table():
+    """`make_table`, for tests that change the table; likewise the following."""
+    return make_table
+
+
+@pytest.fixture
+def run():
+    return make_run
+
+
+@pytest.fixture
+def frame():
+    return make_frame
+
+
+@pytest.fixture
+def snapshots():
+    return make_snapshots
+
+
+@pytest.fixture
+def simulated():
+    return make_simulated
 
 
 @pytest.fixture
 def spec():
-    return table()
+    return make_table()
 
 
 @pytest.fixture
 def results():
-    return simulated()
+    return make_simulated()

@@ -148,7 +148,7 @@ class Recorder(Method):
     """Extra losses, and what every hook was called with."""
 
     def __init__(self):
-        self.augmented, self.d_terms, self.logits, self.held = [], [], None, []
+        self.augmented, self.d_terms, self.logits, self.held = [], [], [], []
 
     def augment(self, ctx, images_NCHW):
         self.augmented.append(images_NCHW.requires_grad)
@@ -232,3 +232,22 @@ def test_the_global_random_state_is_left_alone():
     before = torch.random.get_rng_state()
     _run(_context(), 2, Conditioned())
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+class Precise(Method):
+    """Notes the type that images and a product of matrices have where images are augmented."""
+
+    def __init__(self):
+        self.types = set()
+
+    def augment(self, ctx, images_NCHW):
+        self.types |= {images_NCHW.dtype, (torch.ones(2, 2) @ torch.ones(2, 2)).dtype}
+        return images_NCHW
+
+
+def test_augmentation_stays_in_float32_under_autocast():
+    ctx, precise = _context(), Precise()
+    with torch.autocast("cpu", torch.bfloat16):
+        logs, _ = _run(ctx, 1, Conditioned(), precise)
+    assert precise.types == {torch.float32}
+    assert all(math.isfinite(value) for value in logs[0].values())

@@ -1,6 +1,7 @@
 """The moving average against its closed form."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -18,7 +19,9 @@ def perturb(network, stream):
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=stream) * 0.1)
-    network(torch.randn(4, 128, generator=stream), torch.randn(4, 6, generator=stream))  # moves the buffers
+    dtype = next(network.parameters()).dtype
+    z, condition = torch.randn(4, 128, generator=stream), torch.randn(4, 6, generator=stream)
+    network(z.to(dtype), condition.to(dtype))  # moves the buffers
 
 
 def test_the_copy_is_its_own_evaluates_and_needs_no_gradient():
@@ -39,22 +42,18 @@ def test_parameters_follow_the_closed_form_and_buffers_are_copied(ramp):
     ema = make_ema(live)
     stream = torch.Generator().manual_seed(1)
     history = [{name: value.detach().clone() for name, value in live.named_parameters()}]
-    torch.set_default_dtype(torch.float64)
-    try:
-        for step in range(steps):
-            perturb(live, stream)
-            history.append({name: value.detach().clone() for name, value in live.named_parameters()})
-            update_ema(ema, live, decay, step, ramp=ramp)
-    finally:
-        torch.set_default_dtype(torch.float32)
+    for step in range(steps):
+        perturb(live, stream)
+        history.append({name: value.detach().clone() for name, value in live.named_parameters()})
+        update_ema(ema, live, decay, step, ramp=ramp)
     decays = [min(decay, (1 + t) / (10 + t)) if ramp else decay for t in range(steps)]
     # weight of theta_k = (1 - d_k) * product of the later decays; of the start = product of all
-    weights = [torch.tensor(decays).prod().item()]
-    weights += [(1 - decays[k]) * torch.tensor(decays[k + 1 :]).prod().item() for k in range(steps)]
-    assert sum(weights) == pytest.approx(1, abs=1e-5)  # the products above are float32
+    weights = [math.prod(decays)]
+    weights += [(1 - decays[k]) * math.prod(decays[k + 1 :]) for k in range(steps)]
+    assert sum(weights) == pytest.approx(1, abs=1e-12)
     for name, value in ema.named_parameters():
         expected = sum(weight * past[name] for weight, past in zip(weights, history, strict=True))
-        torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(value, expected, rtol=1e-10, atol=1e-12)  # float64, 13 terms
     buffers = dict(live.named_buffers())
     assert {name.rsplit(".", 1)[-1] for name in buffers} == {
         "_u",
@@ -63,9 +62,9 @@ def test_parameters_follow_the_closed_form_and_buffers_are_copied(ramp):
         "running_var",
         "num_batches_tracked",
     }
-    for name, value in ema.named_buffers():
-        assert torch.equal(value, buffers[name]), name
-        assert value.data_ptr() != buffers[name].data_ptr()
+    for name, buffer in ema.named_buffers():
+        assert torch.equal(buffer, buffers[name]), name
+        assert buffer.data_ptr() != buffers[name].data_ptr()
     assert buffers["norm.num_batches_tracked"] == steps
 
 

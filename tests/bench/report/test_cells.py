@@ -1,0 +1,189 @@
+"""Reduction to cells, marks, verdicts and claims, on results whose truth is known."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bench.report.build import build_report
+from bench.report.cells import make_cells, per_seed
+from bench.report.celltext import cell_text
+
+
+def block_of(report, metric="fd", rule="best"):
+    return next(block for block in report.blocks if (block.metric, block.rule) == (metric, rule))
+
+
+def test_the_best_snapshot_is_chosen_a_seed_by_fd_and_gives_every_metric(run, frame, snapshots):
+    results = frame(
+        run("scratch", "anime", 0, snapshots((130, 0.9, 0.3), best=(120, 0.5, 0.1))),
+        run("scratch", "anime", 1, snapshots((110, 0.8, 0.2), best=(140, 0.6, 0.4))),
+    )
+    best = per_seed(results, "best").set_index(["metric", "seed"])["value"]
+    assert best["fd"].tolist() == [120, 110]
+    assert best["precision"].tolist() == [0.5, 0.8]  # not the best precision: that of the snapshot
+    final = per_seed(results, "final").set_index(["metric", "seed"])["value"]
+    assert final["fd"].tolist() == [130, 110] and final["recall"].tolist() == [0.3, 0.2]
+
+
+def test_a_cell_is_the_mean_with_its_own_t_interval(run, frame, snapshots):
+    results = frame(
+        *(run("scratch", "anime", s, snapshots((fd, 0.5, 0.1))) for s, fd in enumerate((800, 810, 850)))
+    )
+    values = per_seed(results, "best").query("metric == 'fd'")
+    cell = make_cells(values, "fd", ["scratch"], ["anime"], 3)["scratch", "anime"]
+    assert cell.interval is not None and cell.interval.mean == 820
+    # one row alone pools with itself, relative to its mean: nearly its own t interval, at a spread of 3 %
+    own = stats.t.ppf(0.975, 2) * np.std([800, 810, 850], ddof=1) / math.sqrt(3)
+    assert cell.interval.half_width == pytest.approx(own, rel=0.02)
+
+
+def test_bounded_metrics_pool_their_plain_sd(run, frame, snapshots):
+    results = frame(
+        *(run("scratch", "anime", s, snapshots((100, p, 0.1))) for s, p in enumerate((0.50, 0.52, 0.54))),
+        *(run("ada", "anime", s, snapshots((100, p, 0.1))) for s, p in enumerate((0.70, 0.74, 0.78))),
+    )
+    values = per_seed(results, "best").query("metric == 'precision'")
+    cells = make_cells(values, "precision", ["scratch", "ada"], ["anime"], 3)
+    sd = math.sqrt((2 * 0.02**2 + 2 * 0.04**2) / 4)
+    for row in ("scratch", "ada"):
+        interval = cells[row, "anime"].interval
+        assert interval is not None
+        assert (interval.sd, interval.df, cells[row, "anime"].pooled) == (pytest.approx(sd), 4, True)
+
+
+def test_unlike_spreads_are_not_pooled(table, run, frame, snapshots):
+    results = frame(
+        *(run("scratch", "anime", s, snapshots((fd, 0.5, 0.1))) for s, fd in enumerate((99, 100, 101))),
+        *(run("ada", "anime", s, snapshots((fd, 0.5, 0.1))) for s, fd in enumerate((50, 100, 150))),
+    )
+    block = block_of(build_report(table(), "smoke", results))
+    assert not block.cells["scratch", "anime"].pooled
+    assert block.cells["scratch", "anime"].interval.df == 2
+    assert "n - 1 a cell" in block.notes[0]
+
+
+def test_a_diverged_seed_is_shown_and_counts_as_the_worst(table, run, frame, snapshots):
+    results = frame(
+        run("scratch", "anime", 0, snapshots((800.0, 0.5, 0.1))),
+        run("scratch", "anime", 1, {10: {"fd": 900.0, "precision": 0.4, "recall": 0.0}}, status="diverged"),
+        run("scratch", "anime", 2, snapshots((820.0, 0.6, 0.2))),
+    )
+    report = build_report(table(), "smoke", results)
+    final = block_of(report, rule="final").cells["scratch", "anime"]
+    assert cell_text(final) == "median 820 (800 to ∞), 2/3 ok †"
+    precision = block_of(report, "precision", "final").cells["scratch", "anime"]
+    assert cell_text(precision) == "median 0.5 (0 to 0.6), 2/3 ok †"
+    best = block_of(report).cells["scratch", "anime"]  # it was scored before it diverged
+    assert cell_text(best) == "median 820 (800 to 900), 2/3 ok † [120.38]"
+    assert not best.mark
+    assert any("†" in note for note in report.notes)
+
+
+def test_unfinished_cells_say_so(table, run, frame, snapshots):
+    empty: dict = {}
+    results = frame(
+        run("scratch", "anime", 0, snapshots((100.0, 0.5, 0.1))),
+        run("scratch", "anime", 1, snapshots((50.0, 0.5, 0.1)), status="running"),
+        run("scratch", "anime", 2, empty, status="missing"),
+        run("ada", "anime", 0, empty, status="failed"),
+        run("ada", "anime", 1, empty, status="missing"),
+        run("ada", "anime", 2, empty, status="missing"),
+    )
+    cells = block_of(build_report(table(), "smoke", results), rule="final").cells
+    assert (
+        cell_text(cells["scratch", "anime"]) == "100 (n=1, running 1/3)"
+    )  # the running score is not counted
+    assert cell_text(cells["ada", "anime"]) == "failed 0/3"
+    assert cell_text(cells["scratch", "faces"]) == "missing"
+
+
+def test_marks_hold_the_best_and_what_cannot_be_told_apart(spec, results):
+    cells = block_of(build_report(spec, "smoke", results)).cells
+    for column in ("anime", "faces"):
+        marks = {row: cells[row, column].mark for row in ("scratch", "scratch+disp", "ada")}
+        assert marks["scratch"] == ""
+        assert sorted([marks["scratch+disp"], marks["ada"]]) == ["alike", "best"]
+        assert cells["floor", column].mark == ""  # a reference point does not compete
+
+
+def test_marks_run_upwards_for_precision(table, run, frame, snapshots):
+    results = frame(
+        *(run("scratch", "anime", s, snapshots((100, 0.90 + s / 100, 0.1))) for s in range(5)),
+        *(run("ada", "anime", s, snapshots((100, 0.50 + s / 90, 0.1))) for s in range(5)),
+    )
+    cells = block_of(build_report(table(seeds=5), "smoke", results), "precision").cells
+    assert (cells["scratch", "anime"].mark, cells["ada", "anime"].mark) == ("best", "")
+
+
+def test_one_seed_marks_nothing(table, simulated):
+    report = build_report(table(seeds=1), "smoke", simulated(range(1)))
+    assert not any(cell.mark for block in report.blocks for cell in block.cells.values())
+    assert "no test is possible" in " ".join(block_of(report).notes)
+    assert cell_text(block_of(report).cells["scratch", "anime"]).endswith("(n=1) [120.38]")
+
+
+def test_printed_numbers_stand_under_the_papers_rule_only(spec, results):
+    report = build_report(spec, "smoke", results)
+    assert [block.rule for block in report.blocks] == ["best"] * 3 + ["final"] * 3
+    assert block_of(report).cells["bsa", "faces"].printed == "123.2"
+    assert block_of(report, "recall").cells["scratch", "anime"].printed == "0.00"
+    assert not any(cell.printed for cell in block_of(report, rule="final").cells.values())
+
+
+def test_verdicts_need_the_papers_data_and_features(spec, results, table, run, frame, snapshots):
+    assert not any(
+        c.verdict for block in build_report(spec, "smoke", results).blocks for c in block.cells.values()
+    )
+    extractor = "inception@299"
+    levels = {"scratch": (120.0, 121.0, 120.5), "scratch+disp": (90.0, 90.5, 91.0), "ada": (60.0, 60.2, 60.4)}
+    runs = [
+        run(row, "anime", seed, snapshots((fd, 0.6, 0.1)), extractor=extractor)
+        for row, fds in levels.items()
+        for seed, fd in enumerate(fds)
+    ]
+    block = block_of(build_report(table(extractor), "paper", frame(*runs)))
+    assert block.label == "FID"
+    verdicts = {row: block.cells[row, "anime"].verdict for row in levels}
+    assert verdicts == {"scratch": "consistent", "scratch+disp": "worse", "ada": "better"}
+
+
+def test_best_of_seeds_is_the_seed_with_the_lowest_fd(table, run, frame, snapshots):
+    results = frame(
+        *(run("scratch", "anime", s, snapshots(x)) for s, x in enumerate([(90, 0.9, 0.1), (80, 0.5, 0.2)]))
+    )
+    report = build_report(table(best_of=2, seeds=2), "smoke", results)
+    assert block_of(report).cells["scratch", "anime"].best_of == 80
+    assert block_of(report, "precision").cells["scratch", "anime"].best_of == 0.5
+    assert block_of(report, rule="final").cells["scratch", "anime"].best_of is None
+
+
+def test_claims_get_the_verdict_of_the_truth(spec, results):
+    claims = {claim.id: claim for claim in build_report(spec, "smoke", results).claims}
+    assert {name: claim.verdict for name, claim in claims.items()} == {
+        "helps": "supported",
+        "hurts": "contradicted",
+        "same": "inconclusive",
+    }
+    helps = claims["helps"].comparisons
+    assert [one.column for one in helps] == ["anime", "faces"]
+    assert all(one.low < 0.5 * 1.05 and one.high > 0.5 * 0.95 and one.paired for one in helps)
+    assert all(one.adjusted >= one.p for one in helps)
+
+
+def test_a_claim_without_its_runs_is_inconclusive(spec, table, simulated):
+    half = simulated().query("column == 'anime' or row != 'scratch'")
+    claims = {claim.id: claim for claim in build_report(spec, "smoke", half).claims}
+    assert claims["helps"].verdict == "inconclusive" and "faces" in claims["helps"].reason
+    single = build_report(table(seeds=1), "smoke", simulated(range(1))).claims
+    assert {claim.verdict for claim in single} == {"inconclusive"}
+    assert "at least two" in single[0].reason
+
+
+def test_controls_appear_only_when_run(spec, results, run, frame, snapshots):
+    assert "control" not in [row.id for row in build_report(spec, "smoke", results).rows]
+    more = frame(run("control", "anime", 0, snapshots((1.0, 1.0, 1.0))))
+    report = build_report(spec, "smoke", more)
+    assert next(row for row in report.rows if row.id == "control").kind == "control"
+    assert not block_of(report).cells["control", "anime"].mark

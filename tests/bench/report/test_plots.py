@@ -1,0 +1,65 @@
+"""The FD curves show every seed, their mean and the reference points."""
+
+import matplotlib
+import numpy as np
+import pytest
+
+from bench.errors import UserError
+from bench.report.build import build_report
+from bench.report.plots import fd_curves, save
+
+
+@pytest.fixture
+def report(spec, results):
+    return build_report(spec, "smoke", results)
+
+
+def test_each_column_has_a_panel_with_seeds_means_and_bands(report, results):
+    figure = fd_curves(report)
+    panels = figure.axes
+    assert [panel.get_title() for panel in panels] == ["Anime (openmoji)", "Faces (dicebear)"]
+    for panel in panels:
+        assert panel.get_yscale() == "log"
+        thin = [line for line in panel.lines if line.get_linewidth() < 0.7]
+        thick = [line for line in panel.lines if line.get_linewidth() == 2]
+        assert (len(thin), len(thick), len(panel.collections)) == (9, 3, 3)
+        assert {one.get_text() for one in panel.texts} == {"floor", "memorised"}
+    fd = results.query("row == 'scratch' and column == 'anime' and metric == 'fd' and step == 20")["value"]
+    mean = next(line for line in panels[0].lines if line.get_label() == "scratch")
+    assert np.asarray(mean.get_ydata())[-1] == pytest.approx(np.exp(np.log(fd.to_numpy(float)).mean()))
+
+
+def test_rows_are_told_apart(report):
+    lines = [line for line in fd_curves(report).axes[0].lines if line.get_linewidth() == 2]
+    looks = {(line.get_color(), line.get_linestyle()) for line in lines}
+    assert len(looks) == 3
+    by_row = {line.get_label(): line for line in lines}
+    assert by_row["scratch"].get_color() == by_row["scratch+disp"].get_color()  # one family, one colour
+
+
+def test_a_diverged_seed_ends_in_a_cross(table, frame, run, snapshots):
+    runs = [
+        run("scratch", "anime", 0, snapshots((100, 0.5, 0.1))),
+        run("scratch", "anime", 1, {10: {"fd": 300.0}}, status="diverged"),
+    ]
+    panel = fd_curves(build_report(table(), "smoke", frame(*runs))).axes[0]
+    crosses = [line for line in panel.lines if line.get_marker() == "x"]
+    assert [np.asarray(line.get_ydata())[0] for line in crosses] == [300.0]
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_files_are_reproducible_and_leave_pyplot_alone(report, tmp_path, suffix):
+    before = dict(matplotlib.rcParams)
+    for name in ("a", "b"):
+        save(fd_curves(report), tmp_path / f"{name}.{suffix}")
+    data = (tmp_path / f"a.{suffix}").read_bytes()
+    assert len(data) > 5000 and data == (tmp_path / f"b.{suffix}").read_bytes()
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_mistakes_are_named(report, table, frame, run, tmp_path):
+    with pytest.raises(UserError, match=r"must end in \.png"):
+        save(fd_curves(report), tmp_path / "a.bmp")
+    nothing = frame(run("scratch", "anime", 0, {}, status="missing"))
+    with pytest.raises(UserError, match="scored"):
+        fd_curves(build_report(table(), "smoke", nothing))
