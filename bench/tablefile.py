@@ -7,27 +7,35 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from bench.errors import UserError, did_you_mean
-from bench.methodspec import parse_method
-from bench.spec import TABLES, TableSpec, resolve_table
-from bench.yamlfile import load_yaml, validate
+from bench.spec import TABLES, TableSpec, TrainSettings, resolve_table
+from bench.tablenames import names_problem
+from bench.yamlfile import first_problem, load_yaml, mistake, validate
 
 
 def read_table(path: Path, name: str, overrides: dict[str, Any] | None = None) -> TableSpec:
-    """The validated table of a file. Raises UserError naming file, line and key."""
+    """The validated table of a file. Raises UserError naming file, line and key, or the override."""
     value = _merged(path)
     value["name"] = name
-    for key, setting in (overrides or {}).items():
-        for scale in value.get("scales", {}).values():
-            _override(scale, key, setting)
     spec = validate(TableSpec, value, path)
-    for row in spec.rows:
-        if row.method is not None:
-            try:
-                parse_method(row.method)
-            except UserError as error:
-                raise UserError(f"{path}: row {row.id}: {error}") from error
+    if problem := names_problem(spec):
+        raise mistake(path, *problem)
+    for key, setting in (overrides or {}).items():
+        for scale in value["scales"].values():
+            _override(scale, key, setting)
+        spec = _overridden(value, f"--set {key}={setting}")
+    return spec
+
+
+def _overridden(value: dict[str, Any], override: str) -> TableSpec:
+    try:
+        spec = TableSpec.model_validate(value)
+    except ValidationError as error:
+        raise UserError(f"{override}: {first_problem(TableSpec, error)[1]}") from error
+    if problem := names_problem(spec):
+        raise UserError(f"{override}: {problem[1]}")
     return spec
 
 
@@ -82,10 +90,8 @@ def _override(scale: dict[str, Any], key: str, setting: Any) -> None:
     place[rest[-1]] = setting
     if head == "train":  # a row's own value would hide what the user has just asked for
         for row in scale.get("rows", {}).values():
-            row.get("train", {}).pop(rest[0], None)
+            (row.get("train") or {}).pop(rest[0], None)
 
 
 def _train_keys() -> list[str]:
-    from bench.spec import TrainSettings
-
     return list(TrainSettings.model_fields)

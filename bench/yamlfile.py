@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from bench.errors import UserError, did_you_mean
 
+Keys = tuple[int | str, ...]
 Model = TypeVar("Model", bound=BaseModel)
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _StrictLoader(_SafeLoader):  # type: ignore[misc]
+class _StrictLoader(_SafeLoader):
     """The safe loader, except that a repeated key is an error instead of a silent overwrite."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str | int | float | bool | None):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key must be a word or a number", key_node.start_mark
+                )
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"key '{key}' stands twice", key_node.start_mark
@@ -39,57 +44,77 @@ def load_yaml(path: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UserError(f"{path}:{line}: {error.problem}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}:1: is not YAML text: {str(error).splitlines()[0]}") from error
     if not isinstance(value, dict):
         raise UserError(f"{path}:1: must be a mapping of keys to values")
     return value
 
 
-def validate(model: type[Model], value: Any, path: Path, prefix: tuple[str | int, ...] = ()) -> Model:
-    """`value` (found in `path` below the keys `prefix`) as a `model`; UserError with line and key
-    otherwise.
-    """
+def validate(model: type[Model], value: Any, path: Path, prefix: Keys = ()) -> Model:
+    """`value` (found in `path` below the keys `prefix`) as a `model`; else UserError with line and key."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        first = error.errors()[0]
-        keys = (*prefix, *first["loc"])
-        line, found = _line_of(path, keys)
-        name = ".".join(str(part) for part in found)
-        message = first["msg"]
-        if first["type"] == "extra_forbidden":
-            known = _fields_at(model, first["loc"][:-1])
-            message = f"unknown key; {did_you_mean(str(first['loc'][-1]), known)}"
-        raise UserError(f"{path}:{line}: {name}: {message}") from error
+        keys, message = first_problem(model, error)
+        raise mistake(path, (*prefix, *keys), message) from error
 
 
-def _fields_at(model: Any, location: tuple[int | str, ...]) -> list[str]:
+def first_problem(model: type[BaseModel], error: ValidationError) -> tuple[Keys, str]:
+    """Where the first problem of a failed validation lies, and what would be right."""
+    first = error.errors()[0]
+    # pydantic names the member of a union in capitals; our keys are all lower case
+    keys = tuple(key for key in first["loc"] if not (isinstance(key, str) and key[:1].isupper()))
+    if first["type"] == "extra_forbidden":
+        return keys, f"unknown key; {did_you_mean(str(keys[-1]), _fields_at(model, first['loc'][:-1]))}"
+    return keys, first["msg"].removeprefix("Value error, ")
+
+
+def mistake(path: Path, keys: Keys, message: str) -> UserError:
+    """The error for a mistake at `keys` of a file: `file:line: a.b.c: message`."""
+    line, found = _line_of(path, keys)
+    return UserError(": ".join(filter(None, (f"{path}:{line}", ".".join(map(str, found)), message))))
+
+
+def _fields_at(model: Any, location: Keys) -> list[str]:
     """The keys that the model nested at `location` accepts (as far as annotations tell)."""
     for part in location:
-        field = getattr(model, "model_fields", {}).get(part)
-        if field is not None:
-            model = field.annotation
-        candidates = [model, *getattr(model, "__args__", ())]
-        model = next((one for one in candidates if hasattr(one, "model_fields")), model)
-    return list(getattr(model, "model_fields", {}))
+        model = _descend(model, part)
+    members = (model, *get_args(model))
+    return list(next((one.model_fields for one in members if hasattr(one, "model_fields")), {}))
 
 
-def _line_of(path: Path, keys: tuple[int | str, ...]) -> tuple[int, tuple[int | str, ...]]:
-    """The line of the innermost of `keys` that the file has, and the keys up to it (a missing key: its
-    parent).
+def _descend(annotation: Any, part: int | str) -> Any:
+    """The annotation of what `part` names inside a value with this annotation, or None."""
+    if get_origin(annotation) is Annotated:
+        return _descend(get_args(annotation)[0], part)
+    if hasattr(annotation, "model_fields"):
+        if annotation.__name__ == part:  # pydantic names the member of a union
+            return annotation
+        return annotation.model_fields[part].annotation if part in annotation.model_fields else None
+    arguments = get_args(annotation)
+    if get_origin(annotation) in (dict, tuple, list):
+        return arguments[1] if get_origin(annotation) is dict else arguments[0]
+    inner = (_descend(one, part) for one in arguments)
+    return next((one for one in inner if one is not None), None)
+
+
+def _line_of(path: Path, keys: Keys) -> tuple[int, Keys]:
+    """The line of the innermost of `keys` that the file has, and all the keys.
+
+    A key that is absent, or stands in the table that this file extends, gets the line of what would hold it.
     """
     node = yaml.compose(path.read_text(), Loader=_SafeLoader)
-    line, found = 1, []
+    line = 1
     for key in keys:
         if isinstance(node, yaml.MappingNode):
             pair = next(((k, v) for k, v in node.value if k.value == str(key)), None)
             if pair is None:
-                found.append(key)
                 break
             line, node = pair[0].start_mark.line + 1, pair[1]
         elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
             node = node.value[key]
             line = node.start_mark.line + 1
         else:
-            continue
-        found.append(key)
-    return line, tuple(found)
+            break
+    return line, keys

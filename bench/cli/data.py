@@ -50,9 +50,8 @@ def build(name: str, resolution: int, source: Path | None, force: bool, plugins:
     from bench import imageset
 
     made = imageset.build(name, resolution, source, force)
-    click.echo(
-        f"{name} at {resolution} px: {len(made.train)} train + {len(made.test)} test images, sha256 {made.sha256}"
-    )
+    counts = f"{len(made.train)} train + {len(made.test)} test images"
+    click.echo(f"{name} at {resolution} px: {counts}, sha256 {made.sha256}")
 
 
 @data.command()

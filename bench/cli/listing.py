@@ -37,9 +37,8 @@ def networks(name: str | None, settings: tuple[str, ...]) -> None:
 
     options = dict(parse_setting(text) for text in settings)
     if name is None:
-        click.echo(
-            f"{'network':<12} {'generator':>14} {'discriminator':>14} {'G MMAC/image':>13} {'D MMAC/image':>13}"
-        )
+        sizes = ("generator", "discriminator")
+        click.echo(f"{'network':<12} {sizes[0]:>14} {sizes[1]:>14} {'G MMAC/image':>13} {'D MMAC/image':>13}")
     for each in [name] if name else names():
         found = describe(each, **options)
         if name is None:
@@ -49,9 +48,8 @@ def networks(name: str | None, settings: tuple[str, ...]) -> None:
             )
             continue
         for role, half in (("generator", found.generator), ("discriminator", found.discriminator)):
-            click.echo(
-                f"{role} of {each}: {half.parameters:,} parameters, {half.macs / 1e6:,.1f} M multiply-adds an image"
-            )
+            work = f"{half.macs / 1e6:,.1f} M multiply-adds an image"
+            click.echo(f"{role} of {each}: {half.parameters:,} parameters, {work}")
             for layer in half.layers:
                 shape = "x".join(str(size) for size in layer.shape or ())
                 click.echo(f"  {layer.name:<44} {shape:<16} {layer.parameters:>12,}")

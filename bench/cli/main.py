@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -70,6 +71,9 @@ def main(arguments: list[str] | None = None) -> None:
         status = result if isinstance(result, int) else 0
     except UserError as error:
         status = _complain(str(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        status = 2
     except click.UsageError as error:
         status = _complain(f"{error.format_message()} (see bench --help)")
     except click.ClickException as error:
@@ -78,8 +82,12 @@ def main(arguments: list[str] | None = None) -> None:
         print("bench: interrupted", file=sys.stderr)
         status = 130
     except BrokenPipeError:
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit must not fail too
         status = 0
+    except OSError as error:  # an unwritable store, a full disk: the user's to put right
+        if error.strerror is None:
+            raise
+        status = _complain(f"{error.filename or 'this machine'}: {error.strerror}")
     sys.exit(status)
 
 

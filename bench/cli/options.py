@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from bench.errors import UserError
 from bench.paths import store_root
 from bench.spec import SCALES, TableSpec, load_table
 from bench.store import Store
@@ -66,7 +67,12 @@ def table_with(name: str, settings: tuple[str, ...]) -> TableSpec:
 
 
 def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
-    return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
+    names = None if value is None else [name.strip() for name in value.split(",") if name.strip()]
+    if names == []:
+        raise UserError(
+            f"{param.opts[0]} '{value}' names nothing; write ids with commas between, or leave it out"
+        )
+    return names
 
 
 def _load_plugins(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[str]:

@@ -131,8 +131,12 @@ def _render(made: TableReport, style: str | None) -> str:
     from bench.report import csv, html, latex, markdown, text
 
     renderers = {
-        None: text.render, "latex": latex.render, "markdown": markdown.render, "csv": csv.raw, "html": html.render,
-    }  # fmt: skip
+        None: text.render,
+        "latex": latex.render,
+        "markdown": markdown.render,
+        "csv": csv.raw,
+        "html": html.render,
+    }
     return str(renderers[style](made))
 
 

@@ -110,7 +110,9 @@ class Queue:
     def _next_ready(self) -> PlannedRun | None:
         if self.stopping:
             return None
-        needed = {uid: spec for run in self.waiting for uid, spec in zip(run.needs, _sources(run), strict=True)}
+        needed = {
+            uid: spec for run in self.waiting for uid, spec in zip(run.needs, _sources(run), strict=True)
+        }
         states = {uid: self._state_of(uid) for uid in needed}
         for uid in [uid for uid, state in states.items() if state in ABANDONED]:
             self._adopt(PlannedRun(needed[uid]))
@@ -153,9 +155,14 @@ class Queue:
         command += [word for plugin in self.plugins for word in ("--plugin", plugin)]
         with log.open("w") as output:
             process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, pass_fds=[write], text=True,
+                command,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=[write],
+                text=True,
                 env=_environment(),
-            )  # fmt: skip
+            )
         os.close(write)
         worker = Worker(process, device, read, log)
         self.workers.append(worker)

@@ -102,8 +102,8 @@ class Composition:
             claims = [name for name, part in self.parts if overrides(part, hook)]
             if len(claims) > 1:
                 raise UserError(
-                    f"methods '{claims[0]}' and '{claims[1]}' both claim the hook '{hook}', which only one part may; "
-                    "leave one of them out"
+                    f"methods '{claims[0]}' and '{claims[1]}' both claim the hook '{hook}', which only one "
+                    "part may; leave one of them out"
                 )
 
     def _owner(self, hook: str) -> Method | None:

@@ -36,7 +36,8 @@ def reference_images(data: DataSpec, count: int) -> tuple[np.ndarray, str]:
     images = imageset.load(data.name, data.resolution)
     if count > len(images.test):
         raise UserError(
-            f"data set '{data.name}' has {len(images.test)} test images, the protocol wants {count} as reference"
+            f"data set '{data.name}' has {len(images.test)} test images, the protocol wants {count} "
+            "as reference"
         )
     return np.asarray(images.test[:count]), f"{images.sha256}-test-{count}"
 
@@ -85,8 +86,8 @@ def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Co
                 f"data set '{spec.data.name}' is asked for at {spec.data.resolution} px"
             )
         # channels_last makes a CPU step of these networks up to a fifth faster, and suits tensor cores
-        layout = {"device": device, "memory_format": torch.channels_last}
-        ctx.generator, ctx.discriminator = generator.to(**layout), discriminator.to(**layout)
+        ctx.generator = generator.to(device).to(memory_format=torch.channels_last)
+        ctx.discriminator = discriminator.to(device).to(memory_format=torch.channels_last)
         _set_precision(ctx)
     method.prepare(ctx)
     if ctx.generator is not None:

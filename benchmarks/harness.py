@@ -1,0 +1,100 @@
+"""What the harness adds to a bare training loop of the same step, and how long a smoke run takes to set up."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bench.spec import RunSpec, load_table
+from bench.store import Store
+from bench.train.adversarial import Optimizers, adversarial
+from bench.train.ema import update_ema
+from bench.train.run import Settings, Training
+from bench.train.setup import build_context
+
+ROUNDS, STEPS = 8, 40
+
+SETUP = """
+import sys, time
+start = time.perf_counter()
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from bench.spec import load_table
+from bench.store import Store
+from bench.train.run import Settings, Training
+table = load_table("table1")
+spec = table.run_spec(table.pick_rows(["scratch+disp"])[0], table.pick_columns(["faces"])[0], 0, "smoke")
+store = Store(Path(sys.argv[1]))
+Training(spec, store.open(spec), store, Settings(torch.device("cpu")))
+print(time.perf_counter() - start)
+"""
+
+
+def unscored(scale: str) -> RunSpec:
+    """The DISP run of a scale with ROUNDS * STEPS steps and no snapshots: what is left is the loop."""
+    table = load_table("table1", {"train.steps": ROUNDS * STEPS})
+    spec = table.run_spec(table.pick_rows(["scratch+disp"])[0], table.pick_columns(["faces"])[0], 0, scale)
+    return spec.model_copy(update={"protocol": None})
+
+
+def bare_seconds(spec: RunSpec, store: Store) -> list[float]:
+    """Seconds per step of the same step, data and moving average in a plain loop."""
+    ctx, method = build_context(spec, store, torch.device("cpu"))
+    steps = adversarial(ctx, method, Optimizers.build(ctx))
+    assert spec.train is not None and ctx.ema is not None and ctx.generator is not None
+    times = []
+    for step in range(spec.train.steps):
+        start = time.thread_time()
+        ctx.begin_step(step)
+        next(steps)
+        update_ema(ctx.ema, ctx.generator, spec.train.ema_decay, step + 1, ramp=spec.train.ema_ramp)
+        times.append(time.thread_time() - start)
+    return times
+
+
+def harness_seconds(spec: RunSpec, store: Store) -> list[float]:
+    """Seconds per step of the engine, with its logs, heartbeat and stop flag."""
+    times: list[float] = []
+    folder = store.open(spec)
+    last = time.thread_time()
+
+    def on_step(step: int, steps: int) -> None:
+        nonlocal last
+        times.append(time.thread_time() - last)
+        last = time.thread_time()
+
+    training = Training(spec, folder, store, Settings(torch.device("cpu")))
+    last = time.thread_time()
+    training.run(lambda: False, on_step)
+    return times
+
+
+def main() -> None:
+    """Print both, beside their targets. CPU time of the training thread, as other work shares the machine."""
+    torch.set_num_threads(1)
+    for scale in ("smoke", "mini"):
+        spec, ratios = unscored(scale), []
+        for _ in range(3):
+            with tempfile.TemporaryDirectory() as folder:
+                bare = np.median(bare_seconds(spec, Store(Path(folder))))
+                ratios.append((np.median(harness_seconds(spec, Store(Path(folder)))) / bare - 1, bare))
+        overhead, bare = sorted(ratios)[1]
+        print(f"harness overhead at {scale} ({bare * 1e3:.1f} ms a step): {100 * overhead:+.2f} %   (target 3 %)")
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(2):  # the first builds what is cached: data set, priors
+            done = subprocess.run(
+                [sys.executable, "-c", SETUP, folder], check=True, capture_output=True, text=True, env={**os.environ}
+            )
+    print(f"set-up of a smoke run (imports, data, networks): {float(done.stdout):.2f} s   (target 4 s)")
+
+
+if __name__ == "__main__":
+    main()
