@@ -66,11 +66,16 @@ def initialise(module: nn.Module, stream: torch.Generator) -> None:
 
 
 def trained_extractor(weights: Mapping[str, Any], size: int, device: str = "cpu") -> Extractor:
-    """The extractor `simclr` from the weights of a run of the method `simclr`, at the size it was trained at.
+    """The extractor `simclr` from the weights of a run of the method `simclr`, at the size it was trained at,
+    or from a user's SimCLR ResNet-50 under the key `resnet50`, which has a size of its own.
 
-    Raises UserError where the weights hold no such encoder.
+    Raises UserError where the weights hold neither.
     """
+    from bench.features.resnet50 import resnet50_extractor
     from bench.train.checkpoint import fingerprint
+
+    if "resnet50" in weights:
+        return resnet50_extractor(weights["resnet50"], device)
 
     state = _encoder_state(weights)
     encoder = SimclrEncoder(len(state["stem.weight"]), torch.Generator())
@@ -87,5 +92,6 @@ def _encoder_state(weights: Mapping[str, Any]) -> dict[str, Tensor]:
             state: dict[str, Tensor] = part["encoder"]
             return state
     raise UserError(
-        "source 'simclr': the weights hold no encoder; they must be of a run of the method simclr"
+        "source 'simclr': the weights hold no encoder; they must be of a run of the method simclr, or a dict "
+        "with a ResNet-50's state dict under 'resnet50'"
     )
