@@ -113,3 +113,12 @@ def test_bad_input_is_one_line(real, fake, message):
     with pytest.raises(UserError, match=message) as error:
         metrics.frechet_distance(real, fake)
     assert "\n" not in str(error.value)
+
+
+def test_as_many_rows_as_dimensions_on_one_side():
+    """The factor is then square without being triangular; the other side has a covariance."""
+    stream = np.random.default_rng(3)
+    few, many = stream.normal(size=(24, 24)), stream.normal(0.3, 2, size=(300, 24))
+    wanted = clean_fid(few, many)
+    assert frechet_distance(few, many) == pytest.approx(wanted, rel=1e-6)  # sqrtm of a singular product
+    assert frechet_distance(many, few) == pytest.approx(wanted, rel=1e-6)
