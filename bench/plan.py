@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections import Counter
 from collections.abc import Iterable
@@ -172,5 +173,6 @@ def estimate_cost(plan: Plan, store: Store, retry: Retry | None = None) -> Cost:
 
 def _kind(spec: RunSpec) -> str:
     """Runs of one kind take about equally long: same method, network and schedule."""
-    train = spec.train.model_dump_json() if spec.train else ""
-    return f"{[part.name for part in spec.method]}{spec.network}{train}{spec.data.resolution}"
+    settings = spec.model_dump(mode="json", include={"network", "train"})
+    names = [part.name for part in spec.method]
+    return json.dumps([names, settings, spec.data.resolution], sort_keys=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from bench import methodspec, registry
 from bench.methodspec import needed_sources, parse_method
 from bench.spec import DataSpec, MetricSpec, NetworkSpec, Protocol, RunSpec, TrainSettings
 
@@ -101,6 +102,25 @@ def tiny_spec() -> Callable[..., RunSpec]:
 
 
 @pytest.fixture
+def load_plugin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., list[str]]]:
+    """Write a plug-in file and load it into registries of this test's own; gives the names it defines."""
+    monkeypatch.setattr(registry, "_METHODS", [])
+    monkeypatch.setattr(registry, "_DATASETS", [])
+    methodspec._signature.cache_clear()
+
+    def load(text: str, name: str = "mine.py") -> list[str]:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return registry.load_plugin(str(path))
+
+    yield load
+    methodspec._signature.cache_clear()
+    for module in [one for one in sys.modules if one.startswith("bench_plugin_")]:
+        del sys.modules[module]
+
+
+@pytest.fixture
 def bench_command() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run `bench ARGUMENTS` in a process of its own, in a folder of the caller's."""
 
@@ -176,9 +196,14 @@ import json, os, resource, signal, sys, threading
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-import bench.train.run
+import torch._dynamo  # torch.optim imports it, for seconds
+import bench.features.effnet, bench.provenance, bench.registry, bench.train.run
 from bench.launch.once import run_once
 from bench.launch.worker import SIGNALS
+
+bench.provenance.provenance()
+for entry in bench.registry.methods():
+    bench.registry.methods().load(entry.name)
 
 def child(uid, root, every, limit, pipe):
     os.environ["BENCH_CHECKPOINT_SECONDS"] = str(every)

@@ -37,7 +37,7 @@ def resnet50_extractor(state: Mapping[str, Tensor], device: str = "cpu") -> Extr
 
     Raises UserError naming the first tensor that is missing, superfluous or of another shape.
     """
-    from bench.train.checkpoint import fingerprint
+    from bench.weightfile import fingerprint
 
     network = ResNet50().to_empty(device="cpu")
     trunk = {name: value for name, value in state.items() if not name.startswith("fc.")}

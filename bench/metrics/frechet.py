@@ -96,7 +96,9 @@ def _trace_of_root(a: GaussianFit, b: GaussianFit) -> float:
     # factored: it is the reference, whose factor is kept.
     inner, outer = (a, b) if b.covariance is not None else (b, a)
     # evd: the default driver computes eigenvalues alone four times as slowly
-    eigenvalues = linalg.eigvalsh(_sandwich(inner.factor, outer._covariance), driver="evd", check_finite=False)
+    eigenvalues = linalg.eigvalsh(
+        _sandwich(inner.factor, outer._covariance), driver="evd", check_finite=False
+    )
     return float(np.sqrt(np.clip(eigenvalues, 0, None)).sum())
 
 

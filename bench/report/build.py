@@ -11,7 +11,7 @@ from bench.metrics.scores import label
 from bench.report.caption import caption, notes
 from bench.report.cells import Grid, degrees_of_freedom, make_cells, mark_best, per_seed
 from bench.report.claims import judge
-from bench.report.model import HIGHER_IS_BETTER, Block, Cell, ColumnHead, RowHead, Rule, TableReport
+from bench.report.model import HIGHER_IS_BETTER, Block, Cell, ColumnHead, Kind, RowHead, Rule, TableReport
 from bench.report.printed import printed_name, printed_texts
 from bench.report.results import canonical
 from bench.spec import MetricSpec, Scale, TableSpec
@@ -62,7 +62,8 @@ def _rows(spec: TableSpec, results: pd.DataFrame) -> tuple[RowHead, ...]:
         if row.printed_only is not None:
             rows.append(RowHead(row.id, row.label, "printed", row.printed_only))
         elif not row.control or row.id in seen:
-            rows.append(RowHead(row.id, row.label, "control" if row.control else "method"))
+            kind: Kind = "added" if row.added else "control" if row.control else "method"
+            rows.append(RowHead(row.id, row.label, kind))
     return (*rows, *(RowHead(point, point, "reference") for point in spec.references if point in seen))
 
 
@@ -106,10 +107,11 @@ def _block(
     extractor = canonical(metric.extractor)
     lines = values[(values["metric"] == metric.name) & (values["extractor"] == extractor)]
     of_kind = {
-        kind: [row.id for row in rows if row.kind == kind] for kind in ("method", "control", "reference")
+        kind: [row.id for row in rows if row.kind == kind]
+        for kind in ("method", "control", "added", "reference")
     }
     ids = [column.id for column in columns]
-    trained = [*of_kind["method"], *of_kind["control"]]
+    trained = [*of_kind["method"], *of_kind["control"], *of_kind["added"]]
     cells = make_cells(lines[lines["kind"] == "train"], metric.name, trained, ids, spec.seeds)
     cells, gaps = mark_best(cells, metric.name, of_kind["method"], ids)
     remarks = _remarks(cells, gaps, columns)

@@ -89,5 +89,5 @@ def _plain(value: float) -> str:
     return "∞" if math.isinf(value) else f"{value:.4g}"
 
 
-_KINDS = {"control": "control, ours", "printed": "printed only", "reference": "reference"}
+_KINDS = {"control": "control, ours", "added": "added", "printed": "printed only", "reference": "reference"}
 _UNFINISHED = ("failed", "lost", "interrupted", "running", "missing")  # what needs attention first

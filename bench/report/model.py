@@ -14,7 +14,7 @@ from bench.spec import Scale
 from bench.stats import Interval, Spread
 
 Rule = Literal["best", "final"]
-Kind = Literal["method", "control", "printed", "reference"]
+Kind = Literal["method", "control", "added", "printed", "reference"]
 
 HIGHER_IS_BETTER = frozenset({"precision", "recall", "density", "coverage"})
 RULES: dict[Rule, str] = {"best": "best snapshot of each seed by FD", "final": "final snapshot"}

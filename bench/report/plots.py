@@ -43,7 +43,7 @@ def fd_curves(report: TableReport) -> Figure:
     figure = Figure(figsize=(4.2 * len(report.columns) + 2.4, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(report.columns), squeeze=False)[0]
-    styles = _styles([row for row in report.rows if row.kind in ("method", "control")])
+    styles = _styles([row for row in report.rows if row.kind in ("method", "control", "added")])
     for panel, column in zip(panels, report.columns):
         _panel(panel, scores[scores["column"] == column.id], styles)
         panel.set_title(f"{column.label} ({column.name})" if column.stand_in else column.label, fontsize=10)

@@ -25,7 +25,7 @@ KINDS = {
     "simclr(width=4)": {},
 }
 KILLS = 5
-STEPS = 36
+STEPS = 30
 
 
 def records(folder):
@@ -91,11 +91,19 @@ def test_killed_run_is_bit_equal(method, tiny_spec, run_server, tmp_path):
     assert len(starts) == KILLS + 1
 
 
-def test_two_workers_race_for_one_run(tiny_spec, run_server, tmp_path):
+@pytest.fixture(scope="module")
+def plain(tiny_spec, run_server, tmp_path_factory):
+    """An undisturbed run of the baseline."""
+    root = tmp_path_factory.mktemp("plain")
+    spec = tiny_spec("baseline", steps=STEPS)
+    folder = open_run(spec, root, run_server)
+    assert run_server.run(spec.uid, root, every=1e9) == "done"
+    return folder
+
+
+def test_two_workers_race_for_one_run(plain, run_server, tmp_path):
     """Both are killed and started again at random: one has the run, the other leaves, the end is bit-equal."""
-    spec = tiny_spec("diffaugment + baseline", steps=STEPS)
-    undisturbed = open_run(spec, tmp_path / "undisturbed", run_server)
-    run_server.run(spec.uid, tmp_path / "undisturbed")
+    spec = plain.spec()
     contested = open_run(spec, tmp_path / "contested", run_server)
     moment = random.Random(0)
     outcomes = []
@@ -109,14 +117,12 @@ def test_two_workers_race_for_one_run(tiny_spec, run_server, tmp_path):
             os.kill(moment.choice(racers), signal.SIGKILL)
         outcomes += [run_server.wait(pid) for pid in racers]
     assert {(0, "busy"), (0, "done")} <= set(outcomes) <= {(0, "busy"), (0, "done"), (-signal.SIGKILL, "")}
-    assert records(contested) == records(undisturbed)
+    assert records(contested) == records(plain)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR2])
-def test_signal_stops_at_a_step_boundary(number, tiny_spec, run_server, tmp_path):
-    spec = tiny_spec("baseline", steps=STEPS)
-    undisturbed = open_run(spec, tmp_path / "undisturbed", run_server)
-    run_server.run(spec.uid, tmp_path / "undisturbed")
+def test_signal_stops_at_a_step_boundary(number, plain, run_server, tmp_path):
+    spec = plain.spec()
     folder = open_run(spec, tmp_path / "stopped", run_server)
     pid = run_server.start(spec.uid, tmp_path / "stopped", every=1e9)  # no checkpoint but the one at the stop
     while (folder.heartbeat() or {"steps": 0})["steps"] != STEPS:
@@ -127,5 +133,5 @@ def test_signal_stops_at_a_step_boundary(number, tiny_spec, run_server, tmp_path
     assert 1 <= step == state["step"] < STEPS
     assert folder.status() == "interrupted" and folder.heartbeat()["step"] == step
     assert [line["step"] for line in folder.read_log()] == list(range(1, step + 1))
-    assert run_server.run(spec.uid, tmp_path / "stopped") == "done"
-    assert records(folder) == records(undisturbed)
+    assert run_server.run(spec.uid, tmp_path / "stopped", every=1e9) == "done"
+    assert records(folder) == records(plain)

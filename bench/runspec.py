@@ -1,0 +1,125 @@
+"""What a run is: plain, validated, hashable data.
+
+A RunSpec says everything that can change a run's result and nothing that cannot (devices, workers, paths and
+site profiles are not in it), so that its hash is the run's identity.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+from bench.methodspec import Part, readable
+
+MetricName = Literal["fd", "kid", "precision", "recall", "density", "coverage"]
+
+
+class Frozen(BaseModel):
+    """Immutable data; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkSpec(Frozen):
+    """A named generator/discriminator pair and the options that differ from its defaults."""
+
+    name: str
+    options: dict[str, Any] = {}
+
+
+class DataSpec(Frozen):
+    """A data set at one resolution; `shots` images drawn by seed from its train pool (None: all of it)."""
+
+    name: str
+    resolution: PositiveInt
+    shots: PositiveInt | None = None
+
+
+class TrainSettings(Frozen):
+    """The optimisation, in generator steps."""
+
+    steps: PositiveInt
+    batch: PositiveInt
+    d_steps: PositiveInt = 1  # discriminator updates per generator update
+    g_lr: float = Field(gt=0)
+    d_lr: float = Field(gt=0)
+    beta1: float = Field(default=0.0, ge=0, lt=1)
+    beta2: float = Field(default=0.9, ge=0, lt=1)
+    loss: Literal["hinge", "non-saturating", "wasserstein"] = "hinge"
+    ema_decay: float = Field(default=0.999, ge=0, lt=1)
+    ema_ramp: bool = True  # decay min(ema_decay, (1 + t) / (10 + t)), so that short runs forget their start
+    flip: bool = False  # random horizontal flips of the training images
+    precision: Literal["float32", "tf32", "bfloat16"] = (
+        "float32"  # bit-equal resume is promised for float32 only
+    )
+    compile: bool = False
+    log_every: PositiveInt = 10
+
+
+class MetricSpec(Frozen):
+    """One score: its name, the features it is computed on, and k where it has neighbours."""
+
+    name: MetricName
+    extractor: str
+    k: PositiveInt | None = None
+
+
+class Protocol(Frozen):
+    """How snapshots are scored. Raise `version` when the meaning of a score changes."""
+
+    name: str
+    version: PositiveInt
+    generated: PositiveInt
+    reference: PositiveInt
+    metrics: tuple[MetricSpec, ...]
+    every: PositiveInt  # snapshots at multiples of this many steps, and at the end
+    first: int = 0  # no snapshot before this step
+    batch: PositiveInt = 100  # images generated at once; recorded because it can change the last float digits
+
+    def is_snapshot(self, step: int, last: int) -> bool:
+        """Whether the weights after `step` of `last` steps are scored."""
+        return step == last or (step % self.every == 0 and step >= max(self.first, 1))
+
+
+class WeightsFile(Frozen):
+    """Source weights that the user supplies: <weights root>/<weights>.pt."""
+
+    weights: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+
+
+class RunSpec(Frozen):
+    """One training (or one reference point) with one seed."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["train", "reference"] = "train"
+    method: tuple[Part, ...]
+    network: NetworkSpec | None
+    data: DataSpec
+    train: TrainSettings | None
+    protocol: Protocol | None
+    seed: int = Field(ge=0)
+    sources: dict[str, RunSpec | WeightsFile] = {}
+
+    def canonical(self) -> str:
+        """The JSON whose hash is the identity: sorted keys, absent values left out."""
+        return json.dumps(
+            self.model_dump(mode="json", exclude_none=True), sort_keys=True, separators=(",", ":")
+        )
+
+    @cached_property
+    def uid(self) -> str:
+        """A readable prefix and 12 hex digits of the hash; also the name of the run's folder."""
+        shots = self.data.shots or "all"
+        label = f"{readable(self.method)}_{self.data.name}-{self.data.resolution}-{shots}_s{self.seed}"
+        slug = re.sub(r"[^a-z0-9+._-]+", "-", label.lower())[:80].strip("-")
+        return f"{slug}_{hashlib.sha256(self.canonical().encode()).hexdigest()[:12]}"
+
+    @property
+    def run_sources(self) -> dict[str, RunSpec]:
+        """The sources that are runs themselves."""
+        return {role: source for role, source in self.sources.items() if isinstance(source, RunSpec)}

@@ -1,0 +1,66 @@
+"""Weights files: nested dicts of tensors and numbers, whole or absent, read without executing anything."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench import atomic
+from bench.errors import UserError
+
+
+def write_weights(path: Path, state: dict[str, Any]) -> None:
+    """Write a nested dict of tensors and numbers, atomically."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    atomic.write_bytes(path, buffer.getvalue())
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """A nested dict of tensors and numbers. Raises UserError if the file is damaged or holds anything else.
+
+    Every member's CRC is checked first; unpickling builds tensors and plain containers only (weights_only).
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if (bad := archive.testzip()) is not None:
+                raise UserError(f"checkpoint {path} is damaged: member {bad} fails its checksum")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except UserError:
+        raise
+    except FileNotFoundError as error:
+        raise UserError(f"weights file {path} does not exist") from error
+    except Exception as error:
+        raise UserError(
+            f"checkpoint {path} is truncated or not a checkpoint: {str(error).splitlines()[0]}"
+        ) from error
+    if not isinstance(state, dict):
+        raise UserError(f"checkpoint {path} holds a {type(state).__name__}, not a dict of weights")
+    return state
+
+
+def fingerprint(state: Any) -> str:
+    """sha256 over every tensor's name, shape and bytes: equal fingerprints mean bit-equal weights."""
+    digest = hashlib.sha256()
+    for name, value in sorted(_flat(state)):
+        digest.update(name.encode())
+        if isinstance(value, torch.Tensor):
+            tensor = value.detach().cpu().contiguous()
+            digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+        else:
+            digest.update(repr(value).encode())
+    return digest.hexdigest()
+
+
+def _flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return [pair for key, inner in value.items() for pair in _flat(inner, f"{prefix}.{key}")]
+    if isinstance(value, list | tuple):
+        return [pair for key, inner in enumerate(value) for pair in _flat(inner, f"{prefix}.{key}")]
+    return [(prefix, value)]

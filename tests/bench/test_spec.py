@@ -1,0 +1,160 @@
+"""RunSpecs: identity, and tables: selection, overrides, counts, sources."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from bench.errors import UserError
+from bench.spec import RunSpec, load_table, table_names
+from bench.tablefile import parse_setting
+
+PINNED = json.loads((Path(__file__).parent / "uids.json").read_text())
+
+
+@pytest.mark.parametrize("name", PINNED)
+def test_uid_is_what_it_always_was(name):
+    """A hand-written spec keeps its hash, so that finished runs are found again by every later version.
+
+    If this fails, a change of bench.spec has renamed every run there is: give a new field the default None, or
+    raise `schema_version` and say so.
+    """
+    spec = RunSpec.model_validate(PINNED[name]["spec"])
+    assert spec.uid == PINNED[name]["uid"]
+
+
+def test_order_of_keys_and_spelling_of_defaults_do_not_matter():
+    value = PINNED["train"]["spec"]
+    shuffled = dict(reversed(list(value.items())))
+    explicit = {**value, "schema_version": 1, "kind": "train", "sources": value.get("sources", {})}
+    assert len({RunSpec.model_validate(one).uid for one in (value, shuffled, explicit)}) == 1
+
+
+def test_every_setting_is_part_of_the_identity(tiny_spec):
+    spec = tiny_spec("transfergan + baseline", scored=True)
+    value = spec.model_dump(mode="json")
+
+    def changes(inner, path=()):
+        for key, one in inner.items():
+            if isinstance(one, dict):
+                yield from changes(one, (*path, key))
+            elif isinstance(one, bool):
+                yield (*path, key), not one
+            elif isinstance(one, int | float) and key != "schema_version":
+                yield (*path, key), one + 0.25 if isinstance(one, float) and one < 0.5 else one + 1
+
+    uids = {spec.uid}
+    tried = 0
+    for path, changed in changes(value):
+        copy = json.loads(json.dumps(value))
+        place = copy
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = changed
+        try:
+            uids.add(RunSpec.model_validate(copy).uid)
+        except ValidationError:
+            continue  # not every value may be one more than it is
+        tried += 1
+    assert tried > 25 and len(uids) == tried + 1
+
+
+def test_uid_is_a_folder_name_that_a_person_can_read(tiny_spec):
+    uid = tiny_spec("diffaugment + disp(prior=effnet_lite0)", seed=3).uid
+    assert uid.startswith("diffaugment+disp-effnet_lite0_shapes-32-16_s3_")
+    assert "/" not in uid and uid == uid.lower() and len(uid) < 120
+
+
+@pytest.mark.parametrize("name", table_names())
+@pytest.mark.parametrize("scale", ["smoke", "mini", "paper"])
+def test_every_cell_of_every_table_is_a_run(name, scale):
+    table = load_table(name)
+    if scale not in table.scales:
+        pytest.skip(f"{name} has no scale {scale}")
+    rows = [row for row in table.rows if row.method is not None]
+    for row in rows:
+        for column in table.columns:
+            spec = table.run_spec(row, column, 0, scale)
+            assert RunSpec.model_validate_json(spec.model_dump_json()).uid == spec.uid
+            assert spec.protocol.generated == table.at(scale).columns[column.id].generated
+            assert spec.train.steps >= 1 and spec.protocol.is_snapshot(spec.train.steps, spec.train.steps)
+
+
+def test_bare_name_is_of_disp():
+    assert load_table("table1") == load_table("disp/table1")
+
+
+def test_paper_scale_of_table1_is_the_papers():
+    """DISP, section 5.1 and appendix A: SNGAN at 128 px, batch 25, four discriminator steps, hinge, 30k steps."""
+    scale = load_table("disp/table1").at("paper")
+    assert (scale.network.name, scale.train.batch, scale.train.d_steps) == ("sngan-128", 25, 4)
+    assert (scale.train.loss, scale.train.steps, scale.train.g_lr) == ("hinge", 30_000, 2e-4)
+    assert {name: one.generated for name, one in scale.columns.items()} == {"anime": 10_000, "faces": 7_000}
+    assert all(column.data.shots == 100 for column in scale.columns.values())
+    neighbours = {metric.name: metric.k for metric in scale.protocol.metrics}
+    assert neighbours["precision"] == 10 and neighbours["recall"] == 40
+
+
+def test_snapshots(tiny_spec):
+    protocol = tiny_spec(steps=9, scored=True).protocol.model_copy(update={"every": 4, "first": 5})
+    assert [step for step in range(1, 10) if protocol.is_snapshot(step, 9)] == [8, 9]
+
+
+def test_controls_and_printed_rows_are_picked_by_name_only():
+    table = load_table("table1")
+    assert not any(row.control or row.printed_only for row in table.pick_rows(None))
+    controls = table.pick_rows(["controls"])
+    assert controls and all(row.control for row in controls)
+    assert [row.id for row in table.pick_rows(["scratch", "ada", "scratch"])] == ["scratch", "ada"]
+    with pytest.raises(UserError, match="'bsa' .* is printed only"):
+        table.pick_rows(["bsa"])
+    with pytest.raises(UserError, match="did you mean 'scratch'"):
+        table.pick_rows(["scrath"])
+
+
+def test_override_reaches_every_row_and_changes_every_uid():
+    plain, changed = load_table("table1"), load_table("table1", {"train.steps": 7})
+    column = plain.columns[0]
+    for row in plain.pick_rows(None):
+        before, after = (table.run_spec(row, column, 0, "smoke") for table in (plain, changed))
+        assert after.train.steps == 7 and before.uid != after.uid
+        assert before.method == after.method and before.sources == after.sources
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train.stepz=5", "did you mean 'steps'"),
+        ("trian.steps=5", "did you mean 'train'"),
+        ("train.steps=many", "--set train.steps=many: .*integer"),
+        ("train.steps=0", "greater than 0"),
+        ("train.steps=null", "integer"),
+        ("train.steps.x=1", "not a group"),
+        ("protocol.evry=3", "did you mean 'every'"),
+        ("columns.faces.data.shot=5", "did you mean 'shots'"),
+        ("network.name=sngan-33", "did you mean 'sngan-32'"),
+        ("rows.scratch.method=basline", "did you mean 'baseline'"),
+    ],
+)
+def test_bad_override_is_named(text, message):
+    key, value = parse_setting(text)
+    with pytest.raises(UserError, match=message) as caught:
+        load_table("table1", {key: value})
+    assert text.partition("=")[0] in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["train.steps", "=5", "train.steps=[1"])
+def test_unreadable_override_is_named(text):
+    with pytest.raises(UserError, match="--set"):
+        parse_setting(text)
+
+
+def test_own_method_becomes_a_row():
+    table = load_table("table1").with_methods(("diffaugment + disp(prior=alexnet)",))
+    (row,) = table.pick_rows(["diffaugment + disp(prior=alexnet)"])
+    assert table.run_spec(row, table.columns[0], 0, "smoke").method[1].settings["prior"] == "alexnet"
+    with pytest.raises(UserError, match="did you mean 'diffaugment'"):
+        load_table("table1").with_methods(("difaugment",))

@@ -1,0 +1,179 @@
+"""Run folders: exactly the files promised, records whole or absent, one worker at a time, honest statuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bench import atomic
+from bench.errors import UserError
+from bench.store import STALE_SECONDS, RunBusyError, Store
+
+FINISHED = {"diverged_at": None, "steps": 1}
+
+
+@pytest.fixture
+def folder(tiny_spec, store_root):
+    return Store(store_root).open(tiny_spec())
+
+
+def test_a_finished_run_has_exactly_these_files(tiny_spec, run_server, store_root):
+    spec = tiny_spec(steps=6, scored=True)
+    folder = Store(store_root).open(spec)
+    assert run_server.run(spec.uid, store_root) == "done"
+    files = {str(path.relative_to(folder.path)) for path in folder.path.rglob("*") if path.is_file()}
+    samples = {f"samples/step-{step:08d}.png" for step in (2, 4, 6)}
+    assert files == samples | {
+        "spec.json", "provenance.json", "heartbeat.json", "lock", "train.jsonl", "metrics.jsonl", "result.json",
+        "state/final.pt", "state/best.pt",
+    }  # fmt: skip
+    assert json.loads((folder.path / "spec.json").read_text()) == spec.model_dump(mode="json")
+    result = folder.result()
+    assert result["uid"] == spec.uid and result["steps"] == 6 and len(result["weights_sha256"]) == 64
+    assert [(line["step"], line["metric"]) for line in folder.metrics()] == [(2, "fd"), (4, "fd"), (6, "fd")]
+    assert all(line["n_generated"] == 24 and line["n_reference"] == 24 for line in folder.metrics())
+    (start,) = json.loads((folder.path / "provenance.json").read_text())
+    assert start["packages"]["torch"] and start["host"] == socket.gethostname() and "commit" in start
+    assert folder.heartbeat()["state"] == "done"
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "record.json"
+    atomic.write_json(path, {"a": 1})
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        atomic.write_json(path, {"a": 2})
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_torn_line_is_cut_off_and_rewound(folder):
+    folder.append("train.jsonl", [{"step": step, "loss": float("nan")} for step in (1, 2, 3, 4)])
+    with (folder.path / "train.jsonl").open("a") as file:
+        file.write('{"step": 5, "lo')
+    assert [line["step"] for line in folder.read_log()] == [1, 2, 3, 4]
+    folder.rewind(3)
+    folder.append("train.jsonl", [{"step": 4, "loss": 0.5}])
+    assert [line["step"] for line in folder.read_log()] == [1, 2, 3, 4]
+    assert (folder.path / "train.jsonl").read_text().endswith('{"step": 4, "loss": 0.5}\n')
+
+
+def test_numbers_survive_rewinding_to_the_bit(folder):
+    values = [0.1 + 0.2, 1e-308, 3.4028234663852886e38, -0.0]
+    folder.append("metrics.jsonl", [{"step": 1, "value": value} for value in values])
+    before = (folder.path / "metrics.jsonl").read_bytes()
+    folder.rewind(1)
+    assert (folder.path / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_start_clears_what_a_killed_worker_left(folder):
+    folder.state.mkdir()
+    leftover = folder.state / ".step-00000003.pt.host-1-2.tmp"
+    leftover.write_bytes(b"half a checkpoint")
+    folder.fail("reason")
+    folder.begin({"commit": "a"})
+    assert not leftover.exists() and folder.error() is None and folder.status() == "running"
+    folder.begin({"commit": "b"})
+    starts = json.loads((folder.path / "provenance.json").read_text())
+    assert [one["commit"] for one in starts] == ["a", "b"]
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from bench.store import RunFolder
+with RunFolder(Path(sys.argv[1])).lease():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_lease_keeps_other_processes_out_and_dies_with_its_own(folder):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder.path)], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(RunBusyError), folder.lease():
+        pass
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with folder.lease():
+        with pytest.raises(RunBusyError), folder.lease():
+            pass
+    with folder.lease():
+        pass
+
+
+def beat(folder, **changes):
+    folder.beat("running", 3, 9, 1.5)
+    path = folder.path / "heartbeat.json"
+    atomic.write_json(path, json.loads(path.read_text()) | changes)
+
+
+def test_fresh_heartbeat_of_another_host_keeps_out(folder):
+    beat(folder, host="elsewhere")
+    with pytest.raises(RunBusyError), folder.lease():
+        pass
+    beat(folder, host="elsewhere", time=time.time() - STALE_SECONDS - 1)
+    with folder.lease():
+        pass
+
+
+def test_statuses(folder):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    assert folder.status() == "planned"
+    beat(folder)
+    assert folder.status() == "running"
+    beat(folder, pid=dead.pid)
+    assert folder.status() == "lost"
+    beat(folder, host="elsewhere", pid=1)
+    assert folder.status() == "running"
+    beat(folder, host="elsewhere", time=time.time() - STALE_SECONDS - 1)
+    assert folder.status() == "lost"
+    folder.beat("stopped", 3, 9, None)
+    assert folder.status() == "interrupted"
+    folder.fail("Traceback\n  somewhere\nValueError: why")
+    assert (folder.status(), folder.error()) == ("failed", "ValueError: why")
+    folder.finish({**FINISHED, "diverged_at": 7})
+    assert folder.status() == "diverged"
+    folder.finish(FINISHED)
+    assert (folder.status(), folder.error()) == ("done", None)
+
+
+def test_a_folder_with_another_spec_is_refused(folder, tiny_spec, store_root):
+    other = tiny_spec(seed=5)
+    atomic.write_json(folder.path / "spec.json", other.model_dump(mode="json"))
+    with pytest.raises(UserError, match="is not the spec of this run"):
+        Store(store_root).open(tiny_spec())
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"seed": -1}', '"x"'])
+def test_damaged_spec_is_named(text, folder):
+    (folder.path / "spec.json").write_text(text)
+    with pytest.raises(UserError, match=r"spec\.json.*move the run folder away") as caught:
+        folder.spec()
+    assert "\n" not in str(caught.value)
+
+
+def test_find_by_either_end(tiny_spec, store_root):
+    store = Store(store_root)
+    first, second = store.open(tiny_spec(seed=0)), store.open(tiny_spec(seed=1))
+    assert store.find(first.uid[-12:]).uid == first.uid
+    assert store.find(second.uid) == second
+    with pytest.raises(UserError, match="fits several"):
+        store.find("baseline")
+    with pytest.raises(UserError, match="not in"):
+        store.find("nothing")
+    assert [folder.uid for folder in store] == sorted([first.uid, second.uid])

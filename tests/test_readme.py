@@ -1,0 +1,40 @@
+"""What the README shows is run: its method passes the conformance checks, its verbs and options exist."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from bench import registry
+from bench.cli.main import cli
+from bench.conformance import check_method
+
+README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+COMMANDS = [
+    shlex.split(line.split("#")[0])
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("bench ")
+]
+
+
+def test_the_method_of_forty_lines_passes_its_checks(tmp_path):
+    source = next(
+        block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "# mirror.py" in block
+    )
+    assert len(source.splitlines()) <= 40
+    path = tmp_path / "mirror.py"
+    path.write_text(source)
+    assert registry.load_plugin(str(path)) == ["mirror"]
+    failed = [finding for finding in check_method("mirror + disp(prior=random)") if not finding.passed]
+    assert not failed
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_its_commands_parse(words):
+    command = cli.get_command(click.Context(cli), words[1])
+    assert isinstance(command, click.Command)
+    options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    assert {word for word in words if word.startswith("--")} <= options
