@@ -74,7 +74,7 @@ class RowOverride(Frozen):
     """What a row does differently at one scale."""
 
     method: str | None = None
-    train: dict[str, Any] = {}
+    train: dict[str, Any] = Field(default_factory=dict)
 
 
 class SourceRun(Frozen):
@@ -106,8 +106,8 @@ class ScaleSpec(Frozen):
     train: TrainSettings
     protocol: Protocol
     columns: dict[str, ColumnData]
-    sources: dict[str, Source] = {}
-    rows: dict[str, RowOverride] = {}
+    sources: dict[str, Source] = Field(default_factory=dict)
+    rows: dict[str, RowOverride] = Field(default_factory=dict)
     cost: tuple[str, ...] = ()  # what is known of time, memory and disk, each with its basis
 
     @model_validator(mode="before")

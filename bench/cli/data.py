@@ -42,7 +42,13 @@ def list_(plugins: list[str]) -> None:
 @click.option(
     "--resolution", type=click.IntRange(8, 1024), default=32, show_default=True, help="Pixels a side."
 )
-@click.option("--from", "source", type=click.Path(path_type=Path), metavar="DIR", help="A folder of images.")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="A folder of images.",
+)
 @click.option("--force", is_flag=True, help="Build again even if it is there.")
 @plugin_option
 def build(name: str, resolution: int, source: Path | None, force: bool, plugins: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -72,6 +73,7 @@ def run(table: str, scale: str, retry: Any, jobs: int | None, store: Store, **ch
     _summary(made, store, retry)
     if not todo:
         return _leftovers(made)
+    _refuse_unwritable(store)
     for name, resolution in sorted({(one.spec.data.name, one.spec.data.resolution) for one in todo}):
         load(name, resolution)  # builds an embedded set once, before workers ask; refuses a missing one
     with progress(todo) as watcher:
@@ -116,6 +118,17 @@ def _refuse_missing_weights(made: Plan) -> None:
         raise UserError(
             f"{made.table.name} at scale {made.scale} needs the weights '{name}': put them at {path}, "
             "or set BENCH_WEIGHTS; --rows picks rows that need none"
+        )
+
+
+def _refuse_unwritable(store: Store) -> None:
+    """Before data sets are built for minutes: can runs be kept at all?"""
+    place = store.root.absolute()
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise UserError(
+            f"store {store.root}: {place} is no folder that can be written to; name another by --store"
         )
 
 

@@ -48,7 +48,8 @@ def resnet50_extractor(state: Mapping[str, Tensor], device: str = "cpu") -> Extr
     for name, value in trunk.items():
         if value.shape != wanted[name].shape:
             raise UserError(
-                f"source 'simclr': the tensor {name} has shape {tuple(value.shape)}, must be {tuple(wanted[name].shape)}"
+                f"source 'simclr': the tensor {name} has shape {tuple(value.shape)}, "
+                f"must be {tuple(wanted[name].shape)}"
             )
     network.trunk.load_state_dict(trunk)
     return Extractor(f"simclr-resnet50@{SIZE}", network, SIZE, DIM, fingerprint(trunk), device)

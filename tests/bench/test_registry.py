@@ -62,7 +62,7 @@ def test_every_method_file_is_listed_without_importing_it(bench_command):
     assert not any(name.startswith("-") for name in names)
     assert all(entry.summary for entry in registry.methods())
     done = bench_command("list", "methods")
-    assert done.returncode == 0 and set(line.split()[0] for line in done.stdout.splitlines()) == names
+    assert done.returncode == 0 and {line.split()[0] for line in done.stdout.splitlines()} == names
 
 
 def test_plugin_file_defines_methods_and_data_sets(load_plugin):
@@ -114,7 +114,7 @@ def test_missing_plugin_and_other_files(fresh, tmp_path):
     with pytest.raises(UserError, match="'nowhere.py' is not a file"):
         registry.load_plugin("nowhere.py")
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(UserError, match="must end with .py"):
+    with pytest.raises(UserError, match=r"must end with \.py"):
         registry.load_plugin(str(tmp_path / "notes.txt"))
 
 

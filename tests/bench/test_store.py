@@ -108,9 +108,8 @@ def test_lease_keeps_other_processes_out_and_dies_with_its_own(folder):
         pass
     holder.send_signal(signal.SIGKILL)
     holder.wait()
-    with folder.lease():
-        with pytest.raises(RunBusyError), folder.lease():
-            pass
+    with folder.lease(), pytest.raises(RunBusyError), folder.lease():
+        pass
     with folder.lease():
         pass
 

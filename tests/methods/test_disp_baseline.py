@@ -126,7 +126,7 @@ def test_baseline_learns_an_embedding_of_its_own_for_each_image(make_run):
 
 def test_baseline_refuses_other_norms():
     for norm in ("big", "0", "-1", "true"):
-        with pytest.raises(UserError, match="must be a positive number or rms"):
+        with pytest.raises(UserError, match="method .baseline.: norm"):
             build_method(parse_method(f"baseline(norm={norm})"))
 
 

@@ -46,6 +46,7 @@ def test_settings_are_the_overrides_with_defaults():
         "shared_dim": 128,
         "g_width": 256,
         "d_width": 128,
+        "d_down": 2,
         "sn_generator": False,
         "upsample": "nearest",
     }

@@ -92,6 +92,14 @@ def test_four_widths_taper_the_smallest_pair():
     assert discriminator.feature_maps(images).shape == (3, 16, 8, 8)
 
 
+def test_a_third_down_block_ends_at_four_pixels():
+    generator, discriminator = tiny(g_width=[32, 32, 16, 8], d_width=[8, 16, 32, 32], d_down=3)
+    z, condition = latents()
+    images = generator(z, condition)
+    assert discriminator.feature_maps(images).shape == (3, 32, 4, 4)
+    assert discriminator(images, condition).shape == (3,)
+
+
 def test_forward_embeds_then_synthesizes():
     generator, _ = tiny()
     generator.eval()
@@ -253,7 +261,9 @@ def test_a_missing_or_superfluous_condition_is_refused(condition_dim, given, mes
         ("sngan-32", {"d_width": 0}, "d_width=0 must be a positive whole number"),
         ("sngan-32", {"g_width": [16, 16, 8]}, "must be one whole number or four"),
         ("sngan-32", {"g_width": [16, 16, 8, -8]}, "g_width=-8 must be a positive whole number"),
-        ("sngan-32", {"d_width": [8, 16, 16, 32]}, "the last three of four must be equal"),
+        ("sngan-32", {"d_width": [8, 16, 16, 32]}, "blocks after the first 2 keep the width"),
+        ("sngan-32", {"d_width": [8, 16, 32, 48], "d_down": 3}, "blocks after the first 3 keep the width"),
+        ("sngan-32", {"d_down": 5}, "d_down=5 must be 2, 3 or 4"),
         ("sngan-32", {"z_dim": "128"}, "z_dim='128' must be a positive whole number"),
         ("sngan-32", {"condition_dim": -1}, "condition_dim=-1 must be"),
         ("sngan-32", {"condition_dim": True}, "condition_dim=True must be"),

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from bench.plan import Plan, PlannedRun
+from bench.spec import load_table
 from bench.store import Store
 from bench.train.run import Settings, execute
 
@@ -57,7 +58,7 @@ def test_divergence_is_a_result(plugin, tiny_spec, store_root):
     before = sorted(path.stat().st_mtime_ns for path in folder.path.rglob("*.json*"))
     assert attempt() == "diverged"  # asked again, it answers from the record
     assert sorted(path.stat().st_mtime_ns for path in folder.path.rglob("*.json*")) == before
-    planned = Plan(None, "smoke", [PlannedRun(spec, status=folder.status())])
+    planned = Plan(load_table("table1"), "smoke", [PlannedRun(spec, status=folder.status())])
     assert planned.to_start("all") == []
 
 
@@ -68,7 +69,7 @@ def test_failure_is_not_a_result(plugin, tiny_spec, store_root):
     assert folder.result() is None and folder.status() == "failed"
     assert folder.error() == "RuntimeError: broken on purpose"
     assert "Traceback" in (folder.path / "error.txt").read_text()
-    planned = Plan(None, "smoke", [PlannedRun(spec, status="failed")])
+    planned = Plan(load_table("table1"), "smoke", [PlannedRun(spec, status="failed")])
     assert planned.to_start(None) == [] and len(planned.to_start("failed")) == 1
 
 

@@ -32,7 +32,8 @@ def finish_and_compare(spec, folder, server, tmp_path):
     assert server.run(spec.uid, folder.path.parent) == "done"
     assert folder.status() == "done" and folder.error() is None
     whole = Store(tmp_path / "undisturbed").folder(spec.uid)
-    assert folder.result()["weights_sha256"] == whole.result()["weights_sha256"]
+    results = folder.result(), whole.result()
+    assert results[0] and results[1] and results[0]["weights_sha256"] == results[1]["weights_sha256"]
     assert folder.read_log() == whole.read_log()
 
 

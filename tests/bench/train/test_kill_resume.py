@@ -106,7 +106,7 @@ def test_two_workers_race_for_one_run(plain, run_server, tmp_path):
     spec = plain.spec()
     contested = open_run(spec, tmp_path / "contested", run_server)
     moment = random.Random(0)
-    outcomes = []
+    outcomes: list[tuple[int, str]] = []
     while contested.result() is None and len(outcomes) < 40:
         racers = [run_server.start(spec.uid, tmp_path / "contested") for _ in range(2)]
         before, deadline = newest(contested), time.monotonic() + 60
@@ -129,7 +129,7 @@ def test_signal_stops_at_a_step_boundary(number, plain, run_server, tmp_path):
         time.sleep(0.001)
     os.kill(pid, number)
     assert run_server.wait(pid) == (0, "stopped")
-    step, state = checkpoint.latest(folder.state)
+    step, state = checkpoint.latest(folder.state) or (0, {})
     assert 1 <= step == state["step"] < STEPS
     assert folder.status() == "interrupted" and folder.heartbeat()["step"] == step
     assert [line["step"] for line in folder.read_log()] == list(range(1, step + 1))
