@@ -42,7 +42,7 @@ def scale_option(function: Function) -> Function:
 
 
 def selection_options(function: Function) -> Function:
-    """--rows, --columns, --seeds, --set."""
+    """--rows, --columns, --seeds, --method, --set, --retry: which runs of a table are meant."""
     for option in reversed(
         [
             click.option(
@@ -51,7 +51,19 @@ def selection_options(function: Function) -> Function:
             click.option("--columns", callback=_names, metavar="A,B", help="Columns by id."),
             click.option("--seeds", metavar="0..2", help="Seeds [default: the table's]."),
             click.option(
+                "--method",
+                "methods",
+                multiple=True,
+                metavar="EXPR",
+                help="Add a row of your own, e.g. 'mine + disp'.",
+            ),
+            click.option(
                 "--set", "settings", multiple=True, metavar="KEY=VALUE", help="e.g. --set train.steps=50"
+            ),
+            click.option(
+                "--retry",
+                type=click.Choice(["failed", "lost", "all"]),
+                help="Also start failed or lost runs.",
             ),
         ]
     ):

@@ -14,23 +14,11 @@ from bench.launch.once import checkpoint_seconds
 from bench.plan import Plan, estimate_cost, make_plan, parse_seeds
 from bench.store import Store
 
-retry_option = click.option(
-    "--retry", type=click.Choice(["failed", "lost", "all"]), help="Also start failed or lost runs."
-)
-
 
 @click.command()
 @click.argument("table")
 @scale_option
 @selection_options
-@retry_option
-@click.option(
-    "--method",
-    "methods",
-    multiple=True,
-    metavar="EXPR",
-    help="Add a row of your own, e.g. 'mine + diffaugment'.",
-)
 @plugin_option
 @store_option
 def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> None:
@@ -48,16 +36,8 @@ def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> Non
 @click.argument("table")
 @scale_option
 @selection_options
-@retry_option
 @click.option(
     "--jobs", type=click.IntRange(1, 256), help="Workers at once [default: one per GPU, or per core]."
-)
-@click.option(
-    "--method",
-    "methods",
-    multiple=True,
-    metavar="EXPR",
-    help="Add a row of your own, e.g. 'mine + diffaugment'.",
 )
 @plugin_option
 @store_option
