@@ -87,11 +87,17 @@ def main() -> None:
                 bare = np.median(bare_seconds(spec, Store(Path(folder))))
                 ratios.append((np.median(harness_seconds(spec, Store(Path(folder)))) / bare - 1, bare))
         overhead, bare = sorted(ratios)[1]
-        print(f"harness overhead at {scale} ({bare * 1e3:.1f} ms a step): {100 * overhead:+.2f} %   (target 3 %)")
+        print(
+            f"harness overhead at {scale} ({bare * 1e3:.1f} ms a step): {100 * overhead:+.2f} %   (target 3 %)"
+        )
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(2):  # the first builds what is cached: data set, priors
             done = subprocess.run(
-                [sys.executable, "-c", SETUP, folder], check=True, capture_output=True, text=True, env={**os.environ}
+                [sys.executable, "-c", SETUP, folder],
+                check=True,
+                capture_output=True,
+                text=True,
+                env={**os.environ},
             )
     print(f"set-up of a smoke run (imports, data, networks): {float(done.stdout):.2f} s   (target 4 s)")
 

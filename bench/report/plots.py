@@ -23,7 +23,7 @@ FORMATS = ("png", "svg", "pdf")
 
 
 def fd_curves(report: TableReport) -> Figure:
-    """A figure of the table's first Fréchet distance over steps, one panel per column.
+    """A figure of the table's first Fréchet distance over steps, one panel per column that has scores.
 
     Thin lines are seeds (running ones too), thick lines their geometric mean with a t interval (of the
     logs) where at least two seeds share a step, a cross marks where a diverged seed was last scored, grey
@@ -40,11 +40,12 @@ def fd_curves(report: TableReport) -> Figure:
         raise UserError(
             f"nothing of '{report.name}' is scored at scale {report.scale} yet; `bench run` trains it"
         )
-    figure = Figure(figsize=(4.2 * len(report.columns) + 2.4, 4.0), layout="constrained")
+    columns = [column for column in report.columns if column.id in set(scores["column"])]
+    figure = Figure(figsize=(4.2 * len(columns) + 2.4, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(report.columns), squeeze=False)[0]
+    panels = figure.subplots(1, len(columns), squeeze=False)[0]
     styles = _styles([row for row in report.rows if row.kind in ("method", "control", "added")])
-    for panel, column in zip(panels, report.columns):
+    for panel, column in zip(panels, columns):
         _panel(panel, scores[scores["column"] == column.id], styles)
         panel.set_title(f"{column.label} ({column.name})" if column.stand_in else column.label, fontsize=10)
         panel.set_xlabel("generator steps")

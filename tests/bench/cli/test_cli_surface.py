@@ -22,9 +22,11 @@ def surface():
 
     def lines(name, command):
         yield name
-        for parameter in command.params:
-            kind = "argument" if isinstance(parameter, click.Argument) else "option"
-            yield f"  {kind} {' '.join(sorted(parameter.opts))}"
+        kinds = {True: "argument", False: "option"}  # the order of options is no promise
+        yield from sorted(
+            f"  {kinds[isinstance(one, click.Argument)]} {' '.join(sorted(one.opts))}"
+            for one in command.params
+        )
         for sub in getattr(command, "commands", {}):
             yield from lines(f"{name} {sub}", command.commands[sub])
 

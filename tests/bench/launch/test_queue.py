@@ -62,7 +62,7 @@ def test_killed_worker_is_replaced_and_the_run_continues(tiny_spec, run_server, 
     """Also: a damaged checkpoint is said to the user, though it was found in a worker."""
     monkeypatch.setenv("BENCH_CHECKPOINT_SECONDS", "0")
     store = Store(store_root)
-    spec = tiny_spec(steps=80)
+    spec = tiny_spec(steps=40)
     folder = store.open(spec)
     folder.state.mkdir()
     (folder.state / "step-00000005.pt").write_bytes(b"torn")
@@ -149,8 +149,8 @@ columns: [{id: shapes, label: Shapes}]
 scales:
   smoke:
     network: {name: sngan-32, options: {g_width: 8, d_width: 8, z_dim: 16, sn_generator: true}}
-    train: {steps: 90, batch: 4, g_lr: 1.0e-3, d_lr: 1.0e-3, log_every: 50}
-    protocol: {name: tiny, version: 1, every: 90, metrics: [{name: fd, extractor: effnet_lite0@32}]}
+    train: {steps: 60, batch: 4, g_lr: 1.0e-3, d_lr: 1.0e-3, log_every: 50}
+    protocol: {name: tiny, version: 1, every: 60, metrics: [{name: fd, extractor: effnet_lite0@32}]}
     columns:
       shapes: {data: {name: shapes, resolution: 32, shots: 16}, generated: 24, reference: 24}
 """
@@ -186,7 +186,7 @@ def test_ctrl_c_stops_and_the_same_command_continues(tiny_table, tmp_path, store
     assert statuses == ["interrupted", "planned"]
     stopped = next(run for run in Store(store_root) if run.status() == "interrupted")
     step = stopped.heartbeat()["step"]
-    assert 0 < step < 90
+    assert 0 < step < 60
 
     done = bench_command(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
