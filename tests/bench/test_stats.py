@@ -84,7 +84,8 @@ def test_pooled_sd_by_hand():
 
 
 def test_pooled_sd_refuses_unlike_spreads():
-    alike, unlike = [[0, 1, 2, 3, 4], [0, 2, 4, 6, 8]], [[0, 1, 2, 3, 4], [0, 9, 18, 27, 36]]
+    line = np.arange(5.0)
+    alike, unlike = [line, 2 * line], [line, 9 * line]
     assert reference.bartlett(*alike).pvalue > 0.05 > reference.bartlett(*unlike).pvalue
     assert pooled_sd(alike) is not None
     assert pooled_sd(unlike) is None
