@@ -14,6 +14,8 @@ Keys = tuple[int | str, ...]
 Model = TypeVar("Model", bound=BaseModel)
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+MOST_CHARACTERS, MOST_BRACKETS = 1_000_000, 5_000
+
 
 class _StrictLoader(_SafeLoader):
     """The safe loader, except that a repeated key is an error instead of a silent overwrite."""
@@ -38,7 +40,9 @@ class _StrictLoader(_SafeLoader):
 def load_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises UserError with file and line for a syntax mistake."""
     try:
-        value = yaml.load(path.read_text(), Loader=_StrictLoader)
+        text = path.read_text()
+        _refuse_bombs(path, text)
+        value = yaml.load(text, Loader=_StrictLoader)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     except yaml.MarkedYAMLError as error:
@@ -49,6 +53,17 @@ def load_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"{path}:1: must be a mapping of keys to values")
     return value
+
+
+def _refuse_bombs(path: Path, text: str) -> None:
+    """Deep nesting crashes libyaml, and aliases of aliases grow without bound once they are read out."""
+    if len(text) > MOST_CHARACTERS or text.count("[") + text.count("{") > MOST_BRACKETS:
+        raise UserError(f"{path}:1: is too large for a file of settings (over a megabyte, or 5,000 brackets)")
+    if "&" in text and "*" in text:
+        for event in yaml.parse(text, Loader=_SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise UserError(f"{path}:{line}: *{event.anchor}: write it out, aliases are not read")
 
 
 def validate(model: type[Model], value: Any, path: Path, prefix: Keys = ()) -> Model:

@@ -92,7 +92,7 @@ def _plain(text, tmp_path):
         ("", "1: must be a mapping"),
         ("? [a, b]\n: 1\n", "1: a key must be"),
         ("a: !!python/object/apply:os.getcwd []\n", "1:"),
-        ("a: &x [*x]\nb: *y\n", "2:"),
+        ("a: &x [*x]\nb: *y\n", "1: *x: write it out"),
         (b"\xff\xfe\x00a", "1: is not YAML text"),
         (b"a: \x00\x01", "1:"),
         ("a: 2020-13-45\n", "1: is not YAML text"),
@@ -120,3 +120,17 @@ def test_catalogue_entry(tmp_path):
     path.write_text(yaml.safe_dump({"mine": {**entry, "licens": "x"}}, sort_keys=False))
     with pytest.raises(UserError, match=r":8: mine\.licens: unknown key; did you mean 'licence'\?"):
         validate(DatasetEntry, load_yaml(path)["mine"], path, ("mine",))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rows: " + "[" * 50_000 + "]" * 50_000, "too large for a file of settings"),
+        ("a: &a [1, 2]\nb: [*a, *a]\n", ":2: .a: write it out"),
+    ],
+)
+def test_bombs_are_refused_before_they_are_read(tmp_path, text, message):
+    path = tmp_path / "bomb.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        load_yaml(path)
