@@ -17,6 +17,7 @@ from bench.report.results import canonical
 from bench.spec import MetricSpec, Scale, TableSpec
 from bench.stats import verdict
 
+OTHER_KINDS: tuple[Kind, ...] = ("control", "added", "reference")
 OTHER: dict[Rule, Rule] = {"best": "final", "final": "best"}
 
 
@@ -106,18 +107,19 @@ def _block(
 ) -> Block:
     extractor = canonical(metric.extractor)
     lines = values[(values["metric"] == metric.name) & (values["extractor"] == extractor)]
-    of_kind = {
-        kind: [row.id for row in rows if row.kind == kind]
-        for kind in ("method", "control", "added", "reference")
-    }
     ids = [column.id for column in columns]
-    trained = [*of_kind["method"], *of_kind["control"], *of_kind["added"]]
-    cells = make_cells(lines[lines["kind"] == "train"], metric.name, trained, ids, spec.seeds)
-    cells, gaps = mark_best(cells, metric.name, of_kind["method"], ids)
+
+    def cells_of(kind: Kind) -> Grid:
+        """The sd is pooled within a kind: a control that collapses must not widen the paper's rows."""
+        names = [row.id for row in rows if row.kind == kind]
+        own = lines[lines["kind"] == ("reference" if kind == "reference" else "train")]
+        return make_cells(own, metric.name, names, ids, spec.seeds)
+
+    method_rows = [row.id for row in rows if row.kind == "method"]
+    cells, gaps = mark_best(cells_of("method"), metric.name, method_rows, ids)
     remarks = _remarks(cells, gaps, columns)
-    cells |= make_cells(
-        lines[lines["kind"] == "reference"], metric.name, of_kind["reference"], ids, spec.seeds
-    )
+    for kind in OTHER_KINDS:
+        cells |= cells_of(kind)
     ours = rule == spec.snapshot
     if ours:
         cells = _with_printed(cells, metric, rows, ids, printed, _comparable_best_of(spec, scale, metric))

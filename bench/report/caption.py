@@ -52,7 +52,8 @@ def _reading(spec: TableSpec) -> str:
         "Cells: mean ± half-width of the Student-t 95 % interval over n training seeds "
         f"[printed in {spec.name}]; marked: the best of a column and all that the seeds cannot tell "
         "apart from it (paired over shared seeds, Holm-adjusted p > .05). The sd is pooled over the "
-        f"rows of a column unless Bartlett's test finds them to differ (p < {ALIKE:g})."
+        "rows of a column (the paper's, controls and reference points each among themselves) unless "
+        f"Bartlett's test finds them to differ (p < {ALIKE:g})."
     )
     if spec.best_of > 1:
         text += f" best: the seed with the lowest FD, as the paper reports the best of {spec.best_of}."

@@ -89,7 +89,7 @@ def degrees_of_freedom(cells: Mapping[tuple[str, str], Cell], column: str) -> st
     down = [cell for (_, name), cell in cells.items() if name == column and cell.interval is not None]
     pooled = next((cell.interval for cell in down if cell.pooled), None)
     if pooled is not None:
-        return f"{pooled.df:g}, sd pooled over the rows"
+        return f"{pooled.df:g}, sd pooled over the paper's rows"
     if any(cell.interval is not None and cell.interval.n > 1 for cell in down):
         return "n - 1 a cell, as the rows' spreads differ (Bartlett's test)"
     return None
