@@ -23,7 +23,7 @@ class GaussianFit:
     """Mean (D,) and spread of a feature set, in float64; keep it where a reference meets many snapshots.
 
     Up to D samples the spread is the centred rows over sqrt(N - 1), which are a factor of the covariance
-    already and smaller than it; beyond, it is the covariance (D, D).
+    already and smaller than it; beyond, it is the covariance (D, D), of which only the upper triangle is read.
     """
 
     mean: np.ndarray
@@ -57,9 +57,7 @@ def fit_gaussian(features: np.ndarray, name: str = "given") -> GaussianFit:
     centred = np.subtract(features, mean, dtype=np.float64)
     if count <= width:
         return GaussianFit(mean, centred / np.sqrt(count - 1), None)
-    covariance = centred.T @ centred
-    covariance /= count - 1
-    return GaussianFit(mean, None, covariance)
+    return GaussianFit(mean, None, linalg.blas.dsyrk(1 / (count - 1), centred.T))
 
 
 def gaussian_from_moments(mean: np.ndarray, covariance: np.ndarray) -> GaussianFit:
@@ -95,19 +93,20 @@ def _trace_of_root(a: GaussianFit, b: GaussianFit) -> float:
     # The side with a covariance stays whole; the other one is factored. Of two covariances the first is
     # factored: it is the reference, whose factor is kept.
     inner, outer = (a, b) if b.covariance is not None else (b, a)
+    product = _sandwich(inner.factor, outer._covariance)
     # evd: the default driver computes eigenvalues alone four times as slowly
-    eigenvalues = linalg.eigvalsh(
-        _sandwich(inner.factor, outer._covariance), driver="evd", check_finite=False
-    )
+    eigenvalues = linalg.eigvalsh(product, lower=False, driver="evd", check_finite=False)
     return float(np.sqrt(np.clip(eigenvalues, 0, None)).sum())
 
 
-def _sandwich(factor: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """F S F' (R, R); an upper triangular F, as Cholesky gives it, halves the work."""
-    if factor.shape[0] != factor.shape[1] or np.tril(factor, -1).any():
-        return factor @ covariance @ factor.T
-    half = linalg.blas.dtrmm(1.0, factor, covariance.T)  # S' = S, and its transposed view is in BLAS's order
-    return np.asarray(linalg.blas.dtrmm(1.0, factor, half, side=1, trans_a=1, overwrite_b=1))
+def _sandwich(factor: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """The upper triangle of F S F', (R, R), from that of S; a triangular F, as Cholesky gives it, saves work."""
+    if factor.shape[0] == factor.shape[1] and not np.tril(factor, -1).any():
+        product, failed = linalg.lapack.dsygst(upper, factor, itype=2)
+        assert not failed, "dsygst refused its arguments"
+        return np.asarray(product)
+    whole = np.triu(upper) + np.triu(upper, 1).T
+    return factor @ whole @ factor.T
 
 
 def _upper_factor(covariance: np.ndarray) -> np.ndarray:

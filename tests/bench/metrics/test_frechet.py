@@ -67,8 +67,8 @@ def test_symmetric_order_invariant_and_zero_on_itself(narrow):
     real, fake = narrow
     value = frechet_distance(real, fake)
     assert frechet_distance(fake, real) == pytest.approx(value, rel=1e-7)
-    assert frechet_distance(real[::-1], np.roll(fake, 7, axis=0)) == pytest.approx(value, rel=1e-9)
-    # The root of an eigenvalue near 0 carries an error near 1e-8, and there are 256 of them.
+    # The root of an eigenvalue near 0 carries an error near 1e-8, and there are 256 of them: 3e-6 of about 100.
+    assert frechet_distance(real[::-1], np.roll(fake, 7, axis=0)) == pytest.approx(value, rel=3e-8)
     assert 0 <= frechet_distance(real, real) < 1e-4
 
 
@@ -95,7 +95,8 @@ def test_fits_and_moments_give_the_same(narrow, wide):
         assert frechet_distance(kept, fake) == value == frechet_distance(kept, fake)
     real, fake = narrow
     moments = gaussian_from_moments(real.mean(0, dtype=float), np.cov(real, rowvar=False))
-    assert frechet_distance(moments, fake) == pytest.approx(frechet_distance(real, fake), rel=1e-9)
+    # moments round differently from features: 256 roots of eigenvalues near 0, each good to 1e-8
+    assert frechet_distance(moments, fake) == pytest.approx(frechet_distance(real, fake), rel=3e-8)
 
 
 @pytest.mark.parametrize(
