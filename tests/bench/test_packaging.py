@@ -18,7 +18,6 @@ PARTS = ("bench", "methods", "datasets", "slurm", "results", "pyproject.toml", "
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     """Built from a copy of what a checkout has, with the installed hatchling and no network."""
-    pytest.importorskip("hatchling")
     source = tmp_path_factory.mktemp("source")
     ignore = shutil.ignore_patterns("__pycache__", "runs", "report-*", "*.egg-info")
     for part in PARTS:
