@@ -71,20 +71,23 @@ def compare(
     """Compare the runs of `method` (the lines of `ours` with that row id) with every row of a recorded set.
 
     ours, recorded: tidy results (`load_results`, `load_recorded`) of the same table and scale; both are
-    reduced by the table's snapshot rule. Ratios of FD (differences of other metrics) run over shared
-    seeds, else by Welch, with p Holm-adjusted over all baselines and columns. Raises UserError if either
-    side has no such scores.
+    reduced by the table's snapshot rule; columns in which the method has no score are left out. Ratios of FD
+    (differences of other metrics) run over shared seeds, else by Welch, with p Holm-adjusted over all baselines
+    and columns. Raises UserError if either side has no such scores.
     """
     spec_metric = next((one for one in spec.at(scale).protocol.metrics if one.name == metric), None)
     if spec_metric is None:
         raise UserError(f"table '{spec.name}' at scale {scale} does not score '{metric}'")
-    columns = [column.id for column in spec.columns]
     mine = _scores(ours[ours["row"] == method], spec.snapshot, metric)
     theirs = _scores(recorded[recorded["kind"] == "train"], spec.snapshot, metric)
     for name, values in ((f"method '{method}'", mine), (f"recorded set '{set_name}'", theirs)):
         if values["value"].notna().sum() == 0:
             raise UserError(f"{name} has no finished '{metric}' scores for {spec.name} at scale {scale}")
-    rows = list(dict.fromkeys(theirs["row"]))
+    scored = set(mine.loc[mine["value"].notna(), "column"])
+    columns = [column.id for column in spec.columns if column.id in scored]
+    itself = set(ours.loc[ours["row"] == method, "uid"])  # a recorded copy of our own runs is no baseline
+    copies = set(recorded.loc[recorded["uid"].isin(itself), "row"])
+    rows = [row for row in dict.fromkeys(theirs["row"]) if row not in copies]
     our_cells = make_cells(mine, metric, [method], columns, spec.seeds)
     their_cells = make_cells(theirs, metric, rows, columns, spec.seeds)
     found = {
