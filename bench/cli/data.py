@@ -29,10 +29,9 @@ def list_(plugins: list[str]) -> None:
         )
         built.setdefault(one.name, []).append(f"    {one.resolution} px: {note}")
     for entry in registry.datasets():
-        origin = (
-            "from packages" if registry.datasets().load(entry.name).embedded else "needs a folder of images"
-        )
-        click.echo(f"{entry.name}: {entry.summary} ({origin})")
+        known = registry.datasets().load(entry.name)
+        origin = "from packages" if known.embedded else "needs a folder of images"
+        click.echo(f"{entry.name}: {entry.summary} ({origin}; {known.licence})")
         for line in built.get(entry.name, []):
             click.echo(line)
 
