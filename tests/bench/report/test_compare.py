@@ -91,3 +91,16 @@ def test_mistakes_are_named(spec, results, mine):
         compare(spec, "smoke", "mine", mine(), results.iloc[:0], "cpu")
     with pytest.raises(UserError, match="does not score 'kid'"):
         compare(spec, "smoke", "mine", mine(), results, metric="kid")
+
+
+def test_a_column_without_scores_of_ours_is_left_out(spec, results, mine):
+    ours = mine()
+    found = compare(spec, "smoke", "mine", ours[ours["column"] == "faces"], results, "cpu")
+    assert [standing.column for standing in found.standings] == ["faces"]
+
+
+def test_a_recorded_copy_of_the_same_runs_is_no_baseline(spec, results):
+    found = compare(spec, "smoke", "ada", results, results, "cpu")
+    for standing in found.standings:
+        assert {one.row for one in standing.against} == {"scratch", "scratch+disp"}
+        assert standing.of == 3
