@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import statistics
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,8 +9,8 @@ from typing import Literal
 
 from bench.errors import UserError
 from bench.paths import weights_root
-from bench.spec import Column, Row, RunSpec, TableSpec, WeightsFile
-from bench.store import Status, Store
+from bench.spec import Column, Resources, Row, RunSpec, TableSpec, WeightsFile
+from bench.store import Cause, Status, Store
 
 Retry = Literal["failed", "lost", "all"]
 MOST_SEEDS = 100_000  # a typing error must not plan runs until the memory is full
@@ -35,6 +33,8 @@ class PlannedRun:
     cells: list[Cell] = field(default_factory=list)
     needs: tuple[str, ...] = ()
     status: Status = "planned"
+    cause: Cause | None = None  # of a failed run: its method's fault or the machine's
+    resources: Resources | None = None  # what its table says it takes
 
     @property
     def uid(self) -> str:
@@ -62,10 +62,15 @@ class Plan:
         return Counter(run.status for run in self.runs)
 
     def to_start(self, retry: Retry | None) -> list[PlannedRun]:
-        """The runs that would start now: never done ones, failed ones only when asked for."""
-        wanted: set[Status] = {"planned", "interrupted", "lost"}  # a lost run continues from its checkpoint
+        """The runs that would start now: never done ones, failed ones only when asked for.
+
+        Interrupted and lost runs (stopped without a word) continue from their checkpoints. retry: "lost" also
+        starts runs that failed through their machine (a full disk, a broken GPU), "failed" every failed run.
+        """
+        wanted: set[Status] = {"planned", "interrupted", "lost"}
         wanted |= {"failed"} if retry in ("failed", "all") else set()
-        return [run for run in self.runs if run.status in wanted]
+        by_machine = retry == "lost"
+        return [run for run in self.runs if run.status in wanted or (by_machine and run.cause == "machine")]
 
     def missing_weights(self) -> dict[str, str]:
         """Weights that the user has yet to supply: name -> where to put the file."""
@@ -101,8 +106,11 @@ def make_plan(
             for column in chosen_columns:
                 _add_cell(runs, table, row, column, seed, scale)
     known = {run.uid for run in store}
-    for uid, run in runs.items():
-        run.status = store.folder(uid).status() if uid in known else "planned"
+    for uid in known & runs.keys():
+        runs[uid].status = store.folder(uid).status()
+        runs[uid].cause = store.folder(uid).cause() if runs[uid].status == "failed" else None
+    for run in runs.values():
+        run.resources = table.at(scale).resources
     return Plan(table, scale, list(runs.values()))
 
 
@@ -135,44 +143,3 @@ def _add_cell(
 def _add(runs: dict[str, PlannedRun], spec: RunSpec) -> PlannedRun:
     needs = tuple(source.uid for source in spec.run_sources.values())
     return runs.setdefault(spec.uid, PlannedRun(spec, needs=needs))
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a plan's unfinished runs will take, from finished runs of the same kind; None where none has
-    finished.
-    """
-
-    seconds: float | None  # of one worker
-    disk_bytes: int | None
-    measured_on: int  # how many finished runs the estimate rests on
-
-
-def estimate_cost(plan: Plan, store: Store, retry: Retry | None = None) -> Cost:
-    """Median seconds and bytes of finished runs, per network and step, times what is left to do."""
-    seconds: dict[str, list[float]] = {}
-    sizes: list[int] = []
-    wanted = {_kind(run.spec) for run in plan.runs}
-    for folder in store:
-        result = folder.result()
-        if result is None or not result.get("seconds"):
-            continue
-        spec = folder.spec()
-        if _kind(spec) in wanted:
-            seconds.setdefault(_kind(spec), []).append(result["seconds"])
-            sizes.append(sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file()))
-    left = [run for run in plan.to_start(retry) if run.spec.kind == "train"]
-    typical = {kind: statistics.median(values) for kind, values in seconds.items()}
-    everything = [value for values in seconds.values() for value in values]
-    if not everything:
-        return Cost(None, None, 0)
-    fallback = statistics.median(everything)
-    total = sum(typical.get(_kind(run.spec), fallback) for run in left)
-    return Cost(total, int(statistics.median(sizes)) * len(left), len(everything))
-
-
-def _kind(spec: RunSpec) -> str:
-    """Runs of one kind take about equally long: same method, network and schedule."""
-    settings = spec.model_dump(mode="json", include={"network", "train"})
-    names = [part.name for part in spec.method]
-    return json.dumps([names, settings, spec.data.resolution], sort_keys=True)

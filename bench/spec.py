@@ -23,7 +23,7 @@ from bench.runspec import (
 
 __all__ = [
     "SCALES", "TABLES", "Claim", "Column", "ColumnData", "DataSpec", "Frozen", "MetricName", "MetricSpec",
-    "NetworkSpec", "Part", "Protocol", "Row", "RowOverride", "RunSpec", "Scale", "ScaleSpec", "SourceRun",
+    "NetworkSpec", "Part", "Protocol", "Resources", "Row", "RowOverride", "RunSpec", "Scale", "ScaleSpec", "SourceRun",
     "TableSpec", "TrainSettings", "WeightsFile", "load_table", "resolve_table", "table_names",
 ]  # fmt: skip
 
@@ -99,6 +99,17 @@ Source = Annotated[
 ]
 
 
+class Resources(Frozen):
+    """What one run takes, as far as the table's authors know: for packing short runs and for fitting memory.
+
+    Runs of the same kind that have finished here are believed before this.
+    """
+
+    minutes: float | None = Field(default=None, gt=0)
+    memory_gb: float | None = Field(default=None, gt=0)
+    gpu_memory_gb: float | None = Field(default=None, gt=0)
+
+
 class ScaleSpec(Frozen):
     """One scale of a table."""
 
@@ -108,6 +119,7 @@ class ScaleSpec(Frozen):
     columns: dict[str, ColumnData]
     sources: dict[str, Source] = Field(default_factory=dict)
     rows: dict[str, RowOverride] = Field(default_factory=dict)
+    resources: Resources | None = None
     cost: tuple[str, ...] = ()  # what is known of time, memory and disk, each with its basis
 
     @model_validator(mode="before")

@@ -4,6 +4,7 @@
               provenance.json   one entry per start: code, packages, hardware, data
               state/            checkpoints (the newest two), final.pt when done, best.pt of scored runs
               heartbeat.json    the step and who works on it, renewed every few seconds
+              cancel            its presence asks whoever works on the run to save and leave it
               train.jsonl       losses and gradient norms
               metrics.jsonl     one line per snapshot and metric
               samples/          a picture per snapshot
@@ -31,6 +32,7 @@ from bench.errors import UserError
 from bench.spec import RunSpec
 
 Status = Literal["planned", "running", "interrupted", "lost", "failed", "done", "diverged"]
+Cause = Literal["method", "machine"]  # whose failure it was: the run's own code, or what it ran on
 HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 120.0  # a heartbeat of another host that is older than this counts as lost
 SCHEMA = 1
@@ -96,13 +98,36 @@ class RunFolder:
         lines = path.read_text().strip().splitlines() if path.exists() else []
         return lines[-1] if lines else None
 
+    def cause(self) -> Cause | None:
+        """Whose the last failure was; None while there is none."""
+        if not (self.path / "error.txt").exists():
+            return None
+        return (self.heartbeat() or {}).get("cause", "method")
+
     def beat(
-        self, state: Literal["running", "stopped", "done"], step: int, steps: int, rate: float | None
+        self,
+        state: Literal["running", "stopped", "done"],
+        step: int,
+        steps: int,
+        rate: float | None,
+        **more: Any,
     ) -> None:
-        """Renew the heartbeat. Rate in steps per second."""
-        who = {"host": socket.gethostname(), "pid": os.getpid(), "job": os.environ.get("SLURM_JOB_ID")}
+        """Renew the heartbeat. Rate in steps per second; `more` is kept as it is."""
+        who = {"host": socket.gethostname(), "pid": os.getpid(), "job": slurm_job()}
         value = {**who, "state": state, "step": step, "steps": steps, "rate": rate, "time": time.time()}
-        atomic.write_json(self.path / "heartbeat.json", value)
+        atomic.write_json(self.path / "heartbeat.json", {**value, **more})
+
+    def ask_to_stop(self) -> None:
+        """Ask whoever works on the run, or is about to, to save and leave it (`bench cancel`)."""
+        atomic.write_text(self.path / "cancel", "")
+
+    def asked_to_stop(self) -> bool:
+        """Whether `ask_to_stop` has been called since the run was last handed out."""
+        return (self.path / "cancel").exists()
+
+    def hand_out(self) -> None:
+        """The run is wanted (again): an earlier request to stop it is over."""
+        (self.path / "cancel").unlink(missing_ok=True)
 
     def add_provenance(self, entry: dict[str, Any]) -> None:
         """Append the record of one start."""
@@ -120,10 +145,10 @@ class RunFolder:
         self.add_provenance(provenance)
         self.beat("running", 0, 0, None)
 
-    def fail(self, reason: str) -> None:
+    def fail(self, reason: str, cause: Cause = "method") -> None:
         """Record a failure: its text, whose last line is what people are shown, and a last heartbeat."""
         atomic.write_text(self.path / "error.txt", reason.rstrip() + "\n")
-        self.beat("stopped", 0, 0, None)
+        self.beat("stopped", 0, 0, None, cause=cause)
 
     def append(self, name: Literal["train.jsonl", "metrics.jsonl"], records: list[dict[str, Any]]) -> None:
         """Append lines; a torn last line (a kill in mid-write) is cut off by `rewind`."""
@@ -214,6 +239,12 @@ class Store:
                 f"run '{prefix}': {'fits several: ' + several if found else f'not in {self.root}'}"
             )
         return found[0]
+
+
+def slurm_job() -> str | None:
+    """The cluster job that this process belongs to, as squeue prints it (123_4 in an array); None outside."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -1,22 +1,19 @@
-"""The local queue: runs go to reused worker processes as their sources are done; killed workers are
-replaced.
+"""The queue over one machine's devices: runs go to reused worker processes as their sources are done; killed
+workers are replaced. `bench run` works a table off with it, a cluster job its share of one.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import selectors
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from bench.launch.room import Room
+from bench.launch.workers import Worker
 from bench.plan import PlannedRun
 from bench.spec import RunSpec
 from bench.store import RunBusyError, Store
@@ -24,6 +21,7 @@ from bench.store import RunBusyError, Store
 DEATHS = 3  # a run whose workers were killed this often is left as failed
 ABANDONED = ("planned", "interrupted", "lost")  # states of a source that nobody works on
 BUSY_SECONDS = 5.0  # how often a run that somebody else works on is looked at again
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)  # the last is a cluster's notice
 
 
 class Watcher(Protocol):
@@ -36,22 +34,11 @@ class Watcher(Protocol):
 
 
 @dataclass
-class Worker:
-    """One worker process and the run that it has."""
-
-    process: subprocess.Popen[str]
-    device: str
-    events: int
-    log: Path
-    run: PlannedRun | None = None
-    buffer: bytes = b""
-
-
-@dataclass
 class Queue:
     """Works a list of runs off on this machine.
 
     devices: one worker each ("cpu", "cpu" for two CPU slots; "cuda:0", "cuda:1" for two GPUs).
+    deadline: time.time() at which everything saves and stops, as on a signal; None for never.
     """
 
     store: Store
@@ -59,13 +46,19 @@ class Queue:
     devices: list[str]
     watcher: Watcher
     plugins: list[str] = field(default_factory=list)
+    deadline: float | None = None
+    logs: Path | None = None  # where workers' output goes; default: the store's logs folder
+    room: Room = field(default_factory=Room)
     outcomes: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what workers had to say to the user
+    stopped_by: signal.Signals | str | None = None  # the first signal, or "deadline"
+    progressed: bool = False  # whether any run made a step or ended
 
     def work(self) -> dict[str, str]:
-        """Run everything; returns uid -> done, diverged, failed, stopped, blocked (a source failed) or busy.
+        """Run everything; returns uid -> done, diverged, failed, stopped, blocked (a source failed), cancelled.
 
-        On SIGINT or SIGTERM the workers save and stop, and so does this; what had not started is left out.
+        On a signal of STOPPING or at the deadline the workers save and stop, and so does this; what had not
+        started is left out.
         """
         for run in self.runs:
             self.store.open(run.spec)
@@ -73,15 +66,16 @@ class Queue:
         self.mine = {run.uid for run in self.runs}
         self.deaths: Counter[str] = Counter()
         self.postponed: dict[str, float] = {}
-        self.stopping = False
         self.started = 0
         self.selector = selectors.DefaultSelector()
         self.workers: list[Worker] = []
-        previous = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        previous = {number: signal.signal(number, self._on_signal) for number in STOPPING}
         try:
             for device in self.devices[: len(self.runs)]:
                 self._start_worker(device)
             while self.workers:
+                if self.deadline is not None and time.time() >= self.deadline:
+                    self.stop("deadline")
                 self._assign()
                 for key, _ in self.selector.select(timeout=0.25):
                     self._read(key.data)
@@ -93,19 +87,40 @@ class Queue:
                 signal.signal(number, handler)
         return self.outcomes
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the queue has been told to end early."""
+        return self.stopped_by is not None
+
+    def stop(self, why: signal.Signals | str) -> None:
+        """Let the workers save at their next step boundary and end."""
+        if self.stopped_by is None:
+            self.stopped_by = why
+            for worker in self.workers:
+                worker.process.send_signal(signal.SIGTERM)
+
+    def _on_signal(self, number: int, _: object) -> None:
+        self.stop(signal.Signals(number))
+
     # ---- assigning -------------------------------------------------------------------------------
 
     def _assign(self) -> None:
         """Give every idle worker a run that is ready; send workers home when nothing is left for them."""
         for worker in [one for one in self.workers if one.run is None]:
             run = self._next_ready()
-            if run is not None:
+            if run is not None and self._fits(run, worker):
                 self.waiting.remove(run)
                 worker.run = run
                 self.watcher.started(run)
-                self._tell(worker, run.uid)
-            elif self.stopping or not self._may_come():
-                self._dismiss(worker)
+                worker.tell(run.uid)
+            elif run is None and (self.stopping or not self._may_come()):
+                worker.dismiss()
+                self._close(worker)
+
+    def _fits(self, run: PlannedRun, worker: Worker) -> bool:
+        """Whether there is memory for the run beside those at work (the first of all always starts on a CPU)."""
+        others = [(one.process.pid, one.run) for one in self.workers if one.run is not None]
+        return self.room.fits(run, worker.device, others)
 
     def _next_ready(self) -> PlannedRun | None:
         if self.stopping:
@@ -118,7 +133,7 @@ class Queue:
             self._adopt(PlannedRun(needed[uid]))
         for run in list(self.waiting):
             sources = [states.get(uid, "waiting") for uid in run.needs]
-            if any(state in ("failed", "diverged", "blocked") for state in sources):
+            if any(state in ("failed", "diverged", "blocked", "cancelled") for state in sources):
                 self.waiting.remove(run)
                 self._end(run, "blocked")
                 continue
@@ -146,66 +161,28 @@ class Queue:
     # ---- workers ---------------------------------------------------------------------------------
 
     def _start_worker(self, device: str) -> None:
-        read, write = os.pipe()
         self.started += 1
-        log = self.store.root / "logs" / f"{socket.gethostname()}-{os.getpid()}-worker-{self.started}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "bench.launch.worker", "--store", str(self.store.root.resolve())]
-        command += ["--device", device, "--events", str(write)]
-        command += [word for plugin in self.plugins for word in ("--plugin", plugin)]
-        with log.open("w") as output:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=[write],
-                text=True,
-                env=_environment(),
-            )
-        os.close(write)
-        worker = Worker(process, device, read, log)
+        logs = self.logs or self.store.root / "logs"
+        worker = Worker.start(device, self.store.root, logs, self.started, self.plugins)
         self.workers.append(worker)
-        self.selector.register(read, selectors.EVENT_READ, worker)
+        self.selector.register(worker.events, selectors.EVENT_READ, worker)
 
-    def _tell(self, worker: Worker, text: str) -> None:
-        assert worker.process.stdin is not None
-        try:
-            worker.process.stdin.write(text + "\n")
-            worker.process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it died: the closed event pipe brings us to _lost
-
-    def _dismiss(self, worker: Worker) -> None:
-        assert worker.process.stdin is not None
-        worker.process.stdin.close()
-        self._forget(worker)
-        worker.process.wait()
-        self._close_log(worker)
-
-    def _close_log(self, worker: Worker) -> None:
-        """Pass on what the worker had to say to the user; an empty log goes."""
-        text = worker.log.read_text(errors="replace")
-        self.notes += [line for line in text.splitlines() if line.startswith("bench: ")]
-        if not text:
-            worker.log.unlink()
-
-    def _forget(self, worker: Worker) -> None:
-        if worker in self.workers:
-            self.workers.remove(worker)
-            self.selector.unregister(worker.events)
-            os.close(worker.events)
+    def _close(self, worker: Worker) -> int:
+        self.workers.remove(worker)
+        self.selector.unregister(worker.events)
+        status, notes = worker.close()
+        self.notes += notes
+        return status
 
     def _read(self, worker: Worker) -> None:
-        data = os.read(worker.events, 65536)
-        if not data:
+        events = worker.hear()
+        if events is None:
             self._lost(worker)
             return
-        *lines, worker.buffer = (worker.buffer + data).split(b"\n")
-        for line in lines:
-            event = json.loads(line)
+        for event in events:
             if worker.run is None or event["event"] == "ready":
                 continue
+            self.progressed = True
             if event["event"] == "step":
                 self.watcher.stepped(worker.run, event["step"], event["steps"])
             else:
@@ -225,10 +202,7 @@ class Queue:
         """A worker's pipe closed: it ended on a stop, or it was killed. A killed worker's run goes on
         elsewhere.
         """
-        code = worker.process.wait()
-        self._forget(worker)
-        self._close_log(worker)
-        run = worker.run
+        code, run = self._close(worker), worker.run
         if run is not None and not self.stopping:
             self.deaths[run.uid] += 1
             if self.deaths[run.uid] < DEATHS:
@@ -246,50 +220,16 @@ class Queue:
         self.outcomes[run.uid] = outcome
         self.watcher.ended(run, outcome)
 
-    def _stop(self, *_: object) -> None:
-        self.stopping = True
-        for worker in self.workers:
-            worker.process.send_signal(signal.SIGTERM)
-
 
 def _sources(run: PlannedRun) -> list[RunSpec]:
     return list(run.spec.run_sources.values())
 
 
 def _record_death(store: Store, uid: str, reason: str) -> None:
+    """Nobody can tell a method that takes all memory from a machine that kills: the machine did it, says the record."""
     folder = store.folder(uid)
     try:
         with folder.lease():
-            folder.fail(reason)
+            folder.fail(reason, "machine")
     except RunBusyError:
         return
-
-
-def _environment() -> dict[str, str]:
-    """The worker's environment: it finds this very package, and numeric libraries start one thread each."""
-    package = str(Path(__file__).resolve().parent.parent.parent)
-    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
-    return {
-        **os.environ,
-        "PYTHONPATH": path,
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
-
-
-def slots(jobs: int | None) -> list[str]:
-    """One device per worker: the visible GPUs, else CPU slots (`jobs` of them, default one per core)."""
-    gpus = _gpu_count()
-    if gpus:
-        return [f"cuda:{index}" for index in range(min(gpus, jobs or gpus))]
-    return ["cpu"] * (jobs or len(os.sched_getaffinity(0)))
-
-
-def _gpu_count() -> int:
-    """How many NVIDIA GPUs a worker may use, without importing torch."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
-    driver = Path("/proc/driver/nvidia/gpus")
-    return len(list(driver.iterdir())) if driver.is_dir() else 0

@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from typing import Literal
 
+from bench.memory import peak_bytes
 from bench.store import HEARTBEAT_SECONDS, RunFolder
 
 
@@ -20,6 +21,7 @@ class Heart:
     def __init__(self, folder: RunFolder, steps: int, step: int = 0) -> None:
         self.folder, self.steps, self.step = folder, steps, step
         self.state: Literal["stopped", "done"] = "stopped"
+        self.cancelled = False  # somebody asked for this run to be left (`bench cancel`)
         self._first: tuple[float, int] | None = None
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
@@ -38,11 +40,12 @@ class Heart:
     def _beat(self) -> None:
         while not self._end.wait(HEARTBEAT_SECONDS):
             self._beat_once("running", self._rate())
+            self.cancelled = self.cancelled or self.folder.asked_to_stop()
 
     def _beat_once(self, state: Literal["running", "stopped", "done"], rate: float | None) -> None:
         """One beat. A full disk is not its business: the run itself fails where it cannot save."""
         with suppress(OSError):
-            self.folder.beat(state, self.step, self.steps, rate)
+            self.folder.beat(state, self.step, self.steps, rate, memory=peak_bytes())
 
     def _rate(self) -> float | None:
         """Steps per second since the first beat that saw a step."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import re
 import sys
 import time
 import traceback
@@ -14,11 +15,12 @@ from typing import Any, Literal
 import torch
 
 from bench.errors import UserError
+from bench.memory import peak_bytes, reset_peak
 from bench.metrics.scores import Score, Scorer
 from bench.provenance import provenance
 from bench.reference import reference_point
 from bench.spec import RunSpec
-from bench.store import RunFolder, Store
+from bench.store import Cause, RunFolder, Store
 from bench.train import checkpoint
 from bench.train.adversarial import Optimizers, adversarial
 from bench.train.ema import update_ema
@@ -26,7 +28,13 @@ from bench.train.heart import Heart
 from bench.train.sampling import generate, save_sheet
 from bench.train.setup import build_context, reference_images
 
-Outcome = Literal["done", "diverged", "stopped", "failed"]
+Outcome = Literal["done", "diverged", "stopped", "failed", "cancelled"]
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# What a shared file system or a broken node raises, and what torch says of a GPU that has gone
+MACHINE = (*DISK, errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENOTCONN, errno.EREMOTEIO, errno.ETIMEDOUT)
+BROKEN_GPU = re.compile(
+    r"CUDA error|CUDA driver|NVIDIA driver|No CUDA GPUs|cuda.*not available|CUDNN_STATUS_INTERNAL", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -54,23 +62,34 @@ def execute(
         try:
             if (result := folder.result()) is not None:
                 return "diverged" if result["diverged_at"] is not None else "done"
+            if folder.asked_to_stop():
+                return "cancelled"
+            reset_peak()
             folder.begin(provenance())
             spec = folder.spec()
             if spec.kind == "reference":
                 return _score_reference(spec, folder, settings)
             return Training(spec, folder, store, settings).run(should_stop, on_step)
         except UserError as error:
-            _record_failure(folder, str(error))
+            _record_failure(folder, str(error), "method")
         except OSError as error:
-            _record_failure(folder, _full_disk(folder, error) or traceback.format_exc())
-        except Exception:
-            _record_failure(folder, traceback.format_exc())
+            cause: Cause = "machine" if error.errno in MACHINE else "method"
+            _record_failure(folder, _full_disk(folder, error) or traceback.format_exc(), cause)
+        except Exception as error:
+            _record_failure(folder, traceback.format_exc(), _cause(error))
         return "failed"
+
+
+def _cause(error: Exception) -> Cause:
+    """A GPU that broke is the machine's failure; one that is too small for the run is the run's."""
+    if isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError):
+        return "machine" if BROKEN_GPU.search(str(error)) else "method"
+    return "method"
 
 
 def _full_disk(folder: RunFolder, error: OSError) -> str | None:
     """What to do about a full disk, a quota or a file size limit; None for any other error."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno not in DISK:
         return None
     return (
         f"{folder.path}: {error.strerror}; its last checkpoint is whole: make room, then run it again with "
@@ -78,9 +97,9 @@ def _full_disk(folder: RunFolder, error: OSError) -> str | None:
     )
 
 
-def _record_failure(folder: RunFolder, reason: str) -> None:
+def _record_failure(folder: RunFolder, reason: str, cause: Cause) -> None:
     try:
-        folder.fail(reason)
+        folder.fail(reason, cause)
     except OSError as error:  # not even these few bytes: the worker's log is what remains
         print(f"bench: {folder.path}: {error.strerror}: cannot record: {reason}", file=sys.stderr)
 
@@ -136,15 +155,14 @@ class Training:
                 self._after_step(logs)
                 heart.step = self.ctx.step
                 on_step(self.ctx.step, self.train.steps)
-                now = time.monotonic()
-                if self.ctx.step < self.train.steps and (
-                    should_stop() or now - saved >= self.settings.checkpoint_seconds
-                ):
+                if self.ctx.step == self.train.steps:
+                    break
+                now, stopping = time.monotonic(), should_stop() or heart.cancelled
+                if stopping or now - saved >= self.settings.checkpoint_seconds:
                     self._save(self.elapsed + now - started)
                     saved = now
-                    if should_stop():
-                        heart.state = "stopped"
-                        return "stopped"
+                if stopping:
+                    return "cancelled" if heart.cancelled else "stopped"
             outcome = self._finish(time.monotonic() - started)
             heart.state = "done"
             return outcome
@@ -249,5 +267,5 @@ class Training:
             }
         )
         checkpoint.drop_all(self.folder.state)
-        self.folder.beat("done", self.ctx.step, self.train.steps, None)
+        self.folder.beat("done", self.ctx.step, self.train.steps, None, memory=peak_bytes())
         return "diverged" if diverged else "done"

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENGINE = sorted((ROOT / "bench").rglob("*.py"))
 PROJECT = sorted(
     path
-    for folder in ("bench", "methods", "datasets", "benchmarks")
+    for folder in ("bench", "methods", "datasets", "slurm", "benchmarks")
     for path in (ROOT / folder).rglob("*.py")
 )
 # Lower rooms never import higher ones; rooms on one level may know each other. The rest of bench/ is the hall:

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from bench.errors import UserError
-from bench.plan import MOST_SEEDS, estimate_cost, make_plan, parse_seeds
+from bench.estimate import estimate_cost
+from bench.plan import MOST_SEEDS, make_plan, parse_seeds
 from bench.spec import load_table
 from bench.store import Store
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from bench.launch import local
-from bench.launch.local import Queue, slots
+from bench.launch.local import Queue
+from bench.launch.workers import slots
 from bench.plan import PlannedRun
 from bench.store import Store
 

@@ -1,0 +1,156 @@
+"""`bench status`, `bench logs` and `bench cancel`: runs that are somewhere else."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.cli.options import plugin_option, scale_option, selection_options, store_option
+from bench.cli.planning import plan_of
+from bench.errors import UserError
+from bench.launch.cancel import cancel_runs
+from bench.launch.standing import IN_HAND, Standing, Survey
+from bench.launch.submission import places, submissions
+from bench.store import Store
+
+Labels = dict[str, str]  # uid -> what the run is
+
+
+@click.command()
+@click.argument("table", required=False)
+@scale_option
+@selection_options
+@click.option("--watch", is_flag=True, help="Stay and renew the table until nothing is queued or at work.")
+@click.option(
+    "--every", type=click.FloatRange(0.2, 3600), default=5.0, show_default=True, help="Seconds, for --watch."
+)
+@click.option("--all", "everything", is_flag=True, help="A line for every run, also done and planned ones.")
+@plugin_option
+@store_option
+def status(
+    table: str | None,
+    scale: str,
+    retry: Any,
+    watch: bool,
+    every: float,
+    everything: bool,
+    store: Store,
+    **choice: Any,
+) -> None:
+    """Where every run of TABLE stands; without TABLE every run that was ever submitted from this store."""
+    labels = _labels(table, scale, store, choice)
+
+    def look() -> tuple[list[Standing], str | None]:
+        survey = Survey.of(store, submissions(store), list(labels))
+        return [survey.standing(uid, label) for uid, label in labels.items()], survey.silent
+
+    if watch:
+        _watch(look, every, everything)
+    else:
+        from bench.cli.statusview import lines
+
+        for line in lines(*look(), everything=everything):
+            click.echo(line)
+
+
+def _watch(look: Callable[[], tuple[list[Standing], str | None]], every: float, everything: bool) -> None:
+    """On a terminal one table, redrawn; elsewhere the table again and again."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from bench.cli.statusview import lines, picture
+
+    console = Console()
+    if not (sys.stdout.isatty()):
+        while True:
+            found, silent = look()
+            click.echo("\n".join([*lines(found, silent, everything=everything), ""]))
+            if not _in_hand(found):
+                return
+            time.sleep(every)
+    with Live(console=console, auto_refresh=False, transient=False) as live:
+        while True:
+            found, silent = look()
+            live.update(picture(found, silent, height=console.height, everything=everything), refresh=True)
+            if not _in_hand(found):
+                return
+            time.sleep(every)
+
+
+def _in_hand(found: list[Standing]) -> bool:
+    return any(one.word in IN_HAND for one in found)
+
+
+@click.command()
+@click.argument("run")
+@click.option(
+    "--lines", type=click.IntRange(1, 100_000), default=40, show_default=True, help="How many, from the end."
+)
+@store_option
+def logs(run: str, lines: int, store: Store) -> None:
+    """What the job and the workers of RUN printed, and its last failure. RUN is the beginning or end of a run's id."""
+    folder = store.find(run)
+    place = places(submissions(store)).get(folder.uid)
+    found: list[Path] = []
+    if place is not None and (log := place.log(store)) is not None and log.exists():
+        workers = log.parent / "workers"
+        found = [log, *sorted(workers.glob("*.log"))] if workers.is_dir() else [log]
+    for path in [*found, folder.path / "error.txt"]:
+        if path.exists() and (text := path.read_text(errors="replace").splitlines()):
+            click.echo(f"== {path}")
+            click.echo("\n".join(text[-lines:]))
+    if not found:
+        why = "its job has not started" if place else "it was never submitted"
+        click.echo(f"{folder.uid} has no job log: {why}")
+
+
+@click.command()
+@click.argument("target")
+@scale_option
+@selection_options
+@plugin_option
+@store_option
+def cancel(target: str, scale: str, retry: Any, store: Store, **choice: Any) -> None:
+    """Stop runs that are queued or at work: TARGET is a table (with --rows, --columns, --seeds) or one run's id.
+
+    Runs at work save first. What is cancelled starts again only when it is submitted or run again.
+    """
+    labels = _target(target, scale, store, choice)
+    survey = Survey.of(store, submissions(store), list(labels))
+    if survey.silent is not None:
+        raise UserError(f"the cluster does not answer ({survey.silent}); nothing was cancelled")
+    stopping = [uid for uid, label in labels.items() if survey.standing(uid, label).word in IN_HAND]
+    cancelled = cancel_runs(store, survey, stopping)
+    for job in cancelled:
+        click.echo(f"job {job} cancelled")
+    click.echo(f"{len(stopping)} of {len(labels)} runs were queued or at work and are being stopped")
+
+
+def _target(target: str, scale: str, store: Store, choice: dict[str, Any]) -> Labels:
+    """A run's id where it fits one, else a table."""
+    try:
+        uid = store.find(target).uid
+    except UserError as not_a_run:
+        try:
+            return _labels(target, scale, store, choice)
+        except UserError as not_a_table:
+            raise UserError(f"'{target}' is no run of {store.root}, and: {not_a_table}") from not_a_run
+    return {uid: uid}
+
+
+def _labels(table: str | None, scale: str, store: Store, choice: dict[str, Any]) -> Labels:
+    if table is not None:
+        return {run.uid: run.label for run in plan_of(table, scale, store, choice).runs}
+    labels: Labels = {}
+    for submission in submissions(store):
+        labels |= submission.labels
+    if not labels:
+        raise UserError(
+            f"nothing was ever submitted from {store.root}; name a table, or another store by --store"
+        )
+    return labels

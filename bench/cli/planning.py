@@ -1,0 +1,73 @@
+"""What `plan`, `run` and `submit` do alike: the plan, its summary, and what is refused before anything starts."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from bench.cli.options import table_with
+from bench.errors import UserError
+from bench.estimate import estimate_cost
+from bench.plan import Plan, PlannedRun, make_plan, parse_seeds
+from bench.store import Store
+
+
+def plan_of(table: str, scale: str, store: Store, choice: dict[str, Any]) -> Plan:
+    """The plan of a table with the choices of `selection_options`."""
+    spec = table_with(table, choice["settings"])
+    rows = choice["rows"]
+    if choice["methods"]:
+        spec = spec.with_methods(choice["methods"])
+        rows = [*(rows or []), *choice["methods"]]
+    seeds = parse_seeds(choice["seeds"]) if choice["seeds"] is not None else None
+    return make_plan(spec, scale, store, rows, choice["columns"], seeds)
+
+
+def summarise(made: Plan, store: Store, retry: Any) -> None:
+    """What is there, what would start and what that will cost, in a few lines."""
+    counts = ", ".join(f"{number} {status}" for status, number in sorted(made.counts().items()))
+    cost = estimate_cost(made, store, retry)
+    starting = len(made.to_start(retry))
+    line = f"{made.table.name} at scale {made.scale}: {len(made.runs)} runs ({counts}); {starting} to start"
+    if starting and cost.seconds is not None and cost.disk_bytes is not None:
+        line += f", about {cost.seconds / 60:.1f} worker-minutes and {cost.disk_bytes / 1e6:.0f} MB"
+        line += f" (from {cost.measured_on} finished runs)"
+    elif starting:
+        line += "; no finished run of this kind to estimate the time from"
+    click.echo(line)
+    for hint in made.table.at(made.scale).cost:
+        click.echo(f"cost: {hint}")
+    for name, path in made.missing_weights().items():
+        click.echo(f"missing weights: {name} (put them at {path})")
+
+
+def refuse_missing_weights(made: Plan) -> None:
+    """Before anything starts: are the weights there that the user supplies?"""
+    missing = made.missing_weights()
+    if missing:
+        name, path = next(iter(missing.items()))
+        raise UserError(
+            f"{made.table.name} at scale {made.scale} needs the weights '{name}': put them at {path}, "
+            "or set BENCH_WEIGHTS; --rows picks rows that need none"
+        )
+
+
+def refuse_unwritable(store: Store) -> None:
+    """Before data sets are built for minutes: can runs be kept at all?"""
+    place = store.root.absolute()
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise UserError(
+            f"store {store.root}: {place} is no folder that can be written to; name another by --store"
+        )
+
+
+def build_data(runs: list[PlannedRun]) -> None:
+    """Build embedded data sets once, before many workers ask; refuses a set that is missing."""
+    from bench.imageset import load
+
+    for name, resolution in sorted({(run.spec.data.name, run.spec.data.resolution) for run in runs}):
+        load(name, resolution)

@@ -1,0 +1,128 @@
+"""`bench submit`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from bench.cli.options import plugin_option, scale_option, selection_options, store_option
+from bench.cli.planning import build_data, plan_of, refuse_missing_weights, refuse_unwritable, summarise
+from bench.errors import UserError
+from bench.estimate import Estimates
+from bench.launch.clustercheck import check_against_cluster, max_array_size
+from bench.launch.once import checkpoint_seconds
+from bench.launch.packing import Array
+from bench.launch.profile import Profile, load_profile
+from bench.launch.slurm import Request, arrays_of, script
+from bench.launch.slurm import submit as send
+from bench.launch.squeue import ClusterError
+from bench.launch.standing import IN_HAND, Survey
+from bench.launch.submission import folder_of, new_id, one_at_a_time, submissions
+from bench.plan import PlannedRun
+from bench.store import Store
+
+UNCHECKED_ARRAY = 1001  # SLURM's own default, for a dry run away from any cluster
+
+
+@click.command()
+@click.argument("table")
+@click.option(
+    "--profile",
+    metavar="FILE",
+    help="A site profile, by path or shipped name [default: $BENCH_SLURM_PROFILE].",
+)
+@scale_option
+@selection_options
+@click.option("--dry-run", is_flag=True, help="Print the batch scripts; submit nothing.")
+@plugin_option
+@store_option
+def submit(
+    table: str, profile: str | None, scale: str, retry: Any, dry_run: bool, store: Store, **choice: Any
+) -> None:
+    """Train what TABLE is missing on a SLURM cluster: job arrays, sources first. Returns at once.
+
+    What is done, queued or running is left alone. Submit again after failures, cancelled jobs or lost nodes: every
+    run continues from its last checkpoint.
+    """
+    checkpoint_seconds()  # refuses a bad setting before anything starts
+    settings = load_profile(profile)
+    made = plan_of(table, scale, store, choice)
+    refuse_missing_weights(made)
+    summarise(made, store, retry)
+    wanted = made.to_start(retry)
+    if dry_run:
+        _print_scripts(made.table.name, scale, wanted, settings, profile, choice["plugins"], store)
+        return
+    refuse_unwritable(store)
+    check_against_cluster(settings)
+    build_data(wanted)
+    with one_at_a_time(store):
+        # what somebody else has submitted meanwhile is in the queue by now
+        survey = Survey.of(store, submissions(store), [run.uid for run in made.runs])
+        if survey.silent is not None:
+            raise UserError(f"the cluster does not answer ({survey.silent}); nothing was submitted")
+        in_hand = {run.uid for run in made.runs if survey.standing(run.uid, run.label).word in IN_HAND}
+        if in_hand:
+            click.echo(f"{len(in_hand)} runs are queued or at work already")
+        runs = [run for run in wanted if run.uid not in in_hand]
+        if runs:
+            _send(made.table.name, scale, runs, settings, profile, choice["plugins"], store, survey)
+
+
+def _send(
+    table: str,
+    scale: str,
+    runs: list[PlannedRun],
+    settings: Profile,
+    profile: str | None,
+    plugins: list[str],
+    store: Store,
+    survey: Survey,
+) -> None:
+    request = Request(table, scale, runs, settings, profile or "", tuple(plugins))
+    arrays = arrays_of(request, Estimates.measured(store, runs), max(1, max_array_size()))
+
+    def queued(uid: str) -> str | None:
+        task = survey.task(uid)
+        return task.job.partition("_")[0] if task is not None else None
+
+    sent = send(request, store, arrays, queued)
+    for array, record in zip(arrays, sent.arrays, strict=True):
+        click.echo(f"job {record.number}: {_contents(array)}")
+    click.echo(f"submission {sent.id}; bench status {table} --scale {scale} tells how it goes")
+
+
+def _contents(array: Array) -> str:
+    runs, jobs = len(array.runs), len(array.jobs)
+    plural = "s" if jobs > 1 else ""
+    return f"{runs} runs in {jobs} job{plural}, at most {array.parallel} at once" + (
+        ""
+        if not array.after
+        else f", after {len(array.after)} other array{'s' if len(array.after) > 1 else ''}"
+    )
+
+
+def _print_scripts(
+    table: str,
+    scale: str,
+    runs: list[PlannedRun],
+    settings: Profile,
+    profile: str | None,
+    plugins: list[str],
+    store: Store,
+) -> None:
+    """The scripts as they would be sent; numbers of jobs that do not exist yet are named by array."""
+    try:
+        check_against_cluster(settings)
+        largest = max(1, max_array_size())
+    except ClusterError as error:
+        largest = UNCHECKED_ARRAY
+        click.echo(f"not checked against a cluster: {error}", err=True)
+    request = Request(table, scale, runs, settings, profile or "", tuple(plugins))
+    arrays, submission_id = arrays_of(request, Estimates.measured(store, runs), largest), new_id(table)
+    for position, array in enumerate(arrays):
+        after = [f"<array {number}>" for number in sorted(array.after)]
+        click.echo(f"\n# array {position}: {_contents(array)}")
+        click.echo(script(request, store, submission_id, position, array, after))
+    click.echo(f"# {len(arrays)} calls of sbatch; logs and records go to {folder_of(store, submission_id)}")

@@ -1,0 +1,127 @@
+"""What a cluster job does: works its runs off with the local queue, saves when its time is over, and requeues itself.
+
+The store has the truth about every run, so a job may be started again at any time from the pickle it was submitted
+with: it skips what is done and continues what was interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.launch.local import Queue
+from bench.launch.progress import Plain
+from bench.launch.workers import slots
+from bench.plan import PlannedRun
+from bench.registry import load_plugin
+from bench.store import Store, slurm_job
+
+START = "BENCH_JOB_START"  # set by the batch script: seconds since the epoch when the job began
+LOG_SECONDS = 60.0  # a progress line a minute
+SKIPPED = (
+    "done",
+    "diverged",
+    "failed",
+)  # failures are not tried again unless `--retry` hands the run out anew
+
+
+@dataclass(frozen=True)
+class TableJob:
+    """The runs of one job. Called by submitit on the node; nothing about progress is in here.
+
+    seconds: how long the job may work before it saves (its time limit less the notice); slice_seconds: after how
+    long it gives its place to others, None for as long as it may.
+    """
+
+    uids: tuple[str, ...]
+    store: str
+    device: str
+    workers: int
+    seconds: float
+    slice_seconds: float | None
+    requeue: bool
+    logs: str
+    plugins: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self) -> dict[str, str]:
+        """Work the runs off; returns their outcomes, or does not return because the job was requeued."""
+        begin = float(os.environ.get(START) or time.time())
+        os.environ.update(self.environment)
+        # a forked child must not run submitit's handler, nor ours: the cluster signals every process of a job
+        os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGUSR2, signal.SIG_IGN))
+        for plugin in self.plugins:
+            load_plugin(plugin)
+        store = Store(Path(self.store))
+        runs = [run for run in (_planned(store, uid) for uid in self.uids) if run.status not in SKIPPED]
+        print(f"job {slurm_job()}: {len(runs)} of {len(self.uids)} runs to do", flush=True)
+        if not runs:
+            return {}
+        queue = Queue(
+            store,
+            runs,
+            self._devices(),
+            Plain(runs, LOG_SECONDS),
+            list(self.plugins),
+            deadline=begin + min(self.seconds, self.slice_seconds or self.seconds),
+            logs=Path(self.logs),
+        )
+        outcomes = queue.work()
+        for line in [*queue.notes, *(f"{outcome}: {uid}" for uid, outcome in outcomes.items())]:
+            print(line, flush=True)
+        left = [run for run in runs if outcomes.get(run.uid, "stopped") == "stopped"]
+        if left and queue.stopped_by in (signal.SIGUSR2, "deadline"):
+            self._again(left, queue)
+        return outcomes
+
+    def _devices(self) -> list[str]:
+        """One per worker. A job that was promised GPUs and sees none ends here, so that its node gets the blame."""
+        if self.device == "cpu":
+            return ["cpu"] * self.workers
+        found = slots(None)
+        if not found[0].startswith("cuda"):
+            raise RuntimeError(
+                f"job {slurm_job()} asked for a GPU and sees none (CUDA_VISIBLE_DEVICES="
+                f"{os.environ.get('CUDA_VISIBLE_DEVICES')!r}); ask for one in the profile, or set device: cpu"
+            )
+        return found
+
+    def _again(self, left: list[PlannedRun], queue: Queue) -> None:
+        """Put this very job back into the queue, if that can help and is allowed."""
+        why = queue.stopped_by.name if isinstance(queue.stopped_by, signal.Signals) else "end of its time"
+        if queue.stopped_by == "deadline" and not queue.progressed:
+            print(f"job {slurm_job()}: not one step within its time; give it more (time, slice)", flush=True)
+        elif not self.requeue:
+            print(f"job {slurm_job()}: {why}: {len(left)} runs left; submit again to continue", flush=True)
+        else:
+            print(f"job {slurm_job()}: {why}: {len(left)} runs left, requeueing", flush=True)
+            requeue_this_job()
+
+
+def requeue_this_job() -> None:
+    """Ask SLURM to start this job again and end. Returns only where SLURM refuses.
+
+    The requeue itself sends SIGTERM to everything in the job, the asking client included: it is ignored from here.
+    """
+    for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    done = subprocess.run(["scontrol", "requeue", str(slurm_job())], capture_output=True, text=True)
+    if done.returncode == 0:
+        sys.stdout.flush()
+        os._exit(0)  # no result file of submitit's: the job is not over
+    print(
+        f"the cluster refuses to requeue this job ({done.stderr.strip()}); submit again to continue",
+        flush=True,
+    )
+
+
+def _planned(store: Store, uid: str) -> PlannedRun:
+    folder = store.folder(uid)
+    spec = folder.spec()
+    needs = tuple(source.uid for source in spec.run_sources.values())
+    return PlannedRun(spec, needs=needs, status=folder.status())

@@ -1,0 +1,150 @@
+"""What the cluster says of jobs: one squeue call, and for jobs it has forgotten sacct (if there is one) or their log.
+
+squeue works on every cluster; accounting does not. A state that is not known here is passed on as it is.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+WAITING = {"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
+AT_WORK = {
+    "RUNNING",
+    "CONFIGURING",
+    "COMPLETING",
+    "SUSPENDED",
+    "STOPPED",
+    "SIGNALING",
+    "STAGE_OUT",
+    "RESIZING",
+}
+SECONDS = 60.0  # a controller that takes longer counts as away
+# What slurmstepd writes into a job's log when it ends the job, and the state that it means
+LOG_ENDINGS = (
+    (re.compile(r"DUE TO TIME LIMIT"), "TIMEOUT"),
+    (re.compile(r"DUE TO PREEMPTION"), "PREEMPTED"),
+    (re.compile(r"DUE TO NODE FAILURE"), "NODE_FAIL"),
+    (re.compile(r"oom.kill|Out Of Memory|OUT_OF_MEMORY", re.IGNORECASE), "OUT_OF_MEMORY"),
+    (re.compile(r"(JOB|STEP) \S+ ON \S+ CANCELLED"), "CANCELLED"),
+)
+LOG_TAIL = 20_000  # characters of a log that are searched for its ending
+
+
+class ClusterError(Exception):
+    """The cluster did not answer; the text says what was asked and what came back."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One job, or one element of a job array."""
+
+    job: str  # 123, or 123_4 in an array
+    name: str
+    state: str  # SLURM's word
+    reason: str = ""
+    node: str = ""
+
+    @property
+    def index(self) -> int:
+        """Which element of its array; 0 for a job without one."""
+        return int(self.job.partition("_")[2] or 0)
+
+    @property
+    def waits(self) -> bool:
+        """In the queue, not started (or not started again)."""
+        return self.state in WAITING
+
+    @property
+    def active(self) -> bool:
+        """In the queue or at work: it may still do something. Unknown states count as active."""
+        return self.waits or self.state in AT_WORK or not _is_end(self.state)
+
+
+ENDED = {
+    "COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "OUT_OF_MEMORY", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL",
+    "DEADLINE", "REVOKED",
+}  # fmt: skip
+
+
+def _is_end(state: str) -> bool:
+    return state.split()[0] in ENDED if state else False
+
+
+def run_command(command: list[str]) -> str:
+    """The output of a cluster command. Raises ClusterError where it is missing, slow or unhappy."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+    except FileNotFoundError as error:
+        raise ClusterError(f"{command[0]} is not on this machine") from error
+    except subprocess.TimeoutExpired as error:
+        raise ClusterError(f"{command[0]} did not answer within {SECONDS:.0f} s") from error
+    if done.returncode:
+        last = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()[
+            -1
+        ]
+        raise ClusterError(f"{command[0]}: {last}")
+    return done.stdout
+
+
+def queue(names: Iterable[str]) -> dict[tuple[str, int], Task]:
+    """The tasks of jobs with these names, by (name, index), as one squeue call tells; ended ones while it remembers.
+
+    A task that was requeued is listed once, with its present state. Raises ClusterError.
+    """
+    wanted = sorted(set(names))
+    if not wanted:
+        return {}
+    command = ["squeue", "--noheader", "--array", "--states=all", f"--name={','.join(wanted)}"]
+    found: dict[tuple[str, int], Task] = {}
+    for line in run_command([*command, "--format=%i|%j|%T|%r|%N"]).splitlines():
+        pieces = line.strip().split("|")
+        if len(pieces) == 5 and re.fullmatch(r"\d+(_\d+)?", pieces[0]):
+            task = Task(*pieces)
+            found[task.name, task.index] = task
+    return found
+
+
+def accounting(jobs: Iterable[str]) -> dict[str, Task]:
+    """What sacct says of jobs, by job id (123_4 in an array); empty where the cluster keeps no accounts."""
+    wanted = sorted({job.partition("_")[0] for job in jobs})
+    if not wanted:
+        return {}
+    command = [
+        "sacct",
+        "-n",
+        "-P",
+        "-X",
+        "-j",
+        ",".join(wanted),
+        "-o",
+        "JobID,JobName,State,ExitCode,NodeList",
+    ]
+    try:
+        text = run_command(command)
+    except ClusterError:
+        return {}  # no slurmdbd: the log has to do
+    found = {}
+    for line in text.splitlines():
+        pieces = line.split("|")
+        if len(pieces) == 5 and re.fullmatch(r"\d+(_\d+)?", pieces[0]):
+            state = pieces[2].split()[0] if pieces[2] else ""
+            failure = f"exit status {pieces[3]}" if state == "FAILED" else ""
+            found[pieces[0]] = Task(pieces[0], pieces[1], state, failure, pieces[4])
+    return found
+
+
+def ending_in_log(log: Path) -> str | None:
+    """The state that a job's own log says it ended in; None if it says nothing.
+
+    A requeued job appends to its log, so only what follows the last start is looked at.
+    """
+    try:
+        text = log.read_text(errors="replace")[-LOG_TAIL:]
+    except OSError:
+        return None
+    last = text.rpartition("Starting with JobEnvironment")[2]
+    return next((state for pattern, state in LOG_ENDINGS if pattern.search(last)), None)

@@ -1,0 +1,339 @@
+"""What one_node.py writes down: the settings of a one-machine SLURM cluster and its configuration files.
+
+Key names and meanings: the manual pages slurm.conf(5), gres.conf(5) and slurmdbd.conf(5) of Slurm 22.05. Standard
+library only, so that the folder works without the package around it.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import time
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+CLUSTER = "onenode"
+REFUSED = "Unable to process configuration file"  # what every SLURM program says after the actual reason
+PORTS_BESIDE_NODES = 3  # slurmctld, slurmdbd, mariadbd; then one for each node's slurmd
+
+# slurmd only looks whether the file of a GPU is a character device. With plain files the GPUs are counted too,
+# but then CUDA_VISIBLE_DEVICES is not set in the job.
+_CANDIDATES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx")
+
+# Starting, stopping and finding the cluster again depend on these.
+_OWN_KEYS = {
+    "accountingstoragehost",
+    "accountingstoragepass",
+    "accountingstorageport",
+    "accountingstoragetype",
+    "authinfo",
+    "authtype",
+    "clustername",
+    "credtype",
+    "include",
+    "nodename",
+    "slurmctldhost",
+    "slurmctldlogfile",
+    "slurmctldpidfile",
+    "slurmctldport",
+    "slurmdlogfile",
+    "slurmdpidfile",
+    "slurmdspooldir",
+    "slurmduser",
+    "slurmuser",
+    "statesavelocation",
+}
+
+
+class OneNodeError(Exception):
+    """The cluster cannot be started, reached or stopped; one line that says why and what to do."""
+
+
+class BadOption(OneNodeError):
+    """An option, or a set of them, that cannot be right: exit status 2."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be chosen about a cluster.
+
+    `nodes` slurmd processes, each of which claims `cpus`, `gpus` and `memory_mb` MB, whatever the machine has;
+    `accounting` adds slurmdbd and a private MariaDB, so that sacct works; `overrides` are slurm.conf lines
+    `Key=Value` that replace the line of that key or are added. Raises BadOption.
+    """
+
+    nodes: int = 1
+    cpus: int = 4
+    gpus: int = 2
+    memory_mb: int = 64000
+    accounting: bool = False
+    overrides: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        devices = character_devices()
+        for name, value, low, high in (
+            ("nodes", self.nodes, 1, 32),
+            ("cpus", self.cpus, 1, 1024),
+            ("gpus", self.gpus, 0, len(devices)),
+            ("memory_mb", self.memory_mb, self.cpus, 16_000_000),
+        ):
+            if not low <= value <= high:
+                option = "--" + name.replace("_", "-")
+                raise BadOption(f"{option} is {value}; a number from {low} to {high} is possible here")
+        for line in self.overrides:
+            _split_override(line)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Settings:
+        """The inverse of `to_json`. Raises TypeError or KeyError for another file's content."""
+        known = {field.name: values[field.name] for field in fields(cls)}
+        return cls(**{**known, "overrides": tuple(known["overrides"])})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for json.dumps."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a cluster is: its folder, the first of its TCP ports, the short host name, its user.
+
+    `loopback` tells whether the host name resolves to 127.*; `password` is the private data base's.
+    """
+
+    folder: Path
+    port: int
+    host: str
+    loopback: bool
+    user: str
+    password: str
+
+    @property
+    def dbd_port(self) -> int:
+        """slurmdbd's port."""
+        return self.port + 1
+
+    @property
+    def sql_port(self) -> int:
+        """mariadbd's port."""
+        return self.port + 2
+
+    def node_port(self, index: int) -> int:
+        """The port of the slurmd of node n<index>, counted from 1."""
+        return self.port + PORTS_BESIDE_NODES + index - 1
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """How one daemon is started, and the file in which it writes its process id; `label` is unique."""
+
+    name: str
+    label: str
+    command: tuple[str, ...]
+    pid_file: Path
+
+
+def character_devices() -> list[str]:
+    """Device files of this machine that can stand for a GPU."""
+    return [name for name in _CANDIDATES if Path(name).exists() and stat.S_ISCHR(Path(name).stat().st_mode)]
+
+
+def node_names(settings: Settings) -> list[str]:
+    """n1, n2, ..."""
+    return [f"n{index}" for index in range(1, settings.nodes + 1)]
+
+
+def _split_override(line: str) -> tuple[str, str]:
+    """Key and value of `Key=Value`. Raises BadOption."""
+    if not line.isprintable():
+        raise BadOption(f"--set {line!r} has a line break or control character; one Key=Value each is right")
+    key, equals, value = line.partition("=")
+    key, value = key.strip(), value.strip()
+    if not equals or not value or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", key):
+        raise BadOption(f"--set {line!r} is not Key=Value, as in --set MaxArraySize=11")
+    if "#" in value or value.endswith("\\"):
+        raise BadOption(
+            f"--set {line!r} has a '#' or ends in a backslash; slurm.conf would cut or join the line"
+        )
+    if key.lower() in _OWN_KEYS:
+        raise BadOption(f"--set {key} is not possible: the cluster is started and stopped by it")
+    return key, value
+
+
+def _identity(key: str, value: str) -> tuple[str, str]:
+    """Lines with equal identities exclude each other; each partition has a line of its own."""
+    return key.lower(), value.split()[0].lower() if key.lower() == "partitionname" else ""
+
+
+def _with_overrides(lines: list[tuple[str, str]], overrides: tuple[str, ...]) -> str:
+    kept = {_identity(key, value): f"{key}={value}" for key, value in lines}
+    for override in overrides:
+        key, value = _split_override(override)
+        kept[_identity(key, value)] = f"{key}={value}"
+    return "\n".join(kept.values()) + "\n"
+
+
+def slurm_conf(settings: Settings, site: Site) -> str:
+    """The text of slurm.conf."""
+    nodes = [_node_line(settings, site, index) for index in range(1, settings.nodes + 1)]
+    lines = [*_places(site), *_behaviour(settings), *_accounting(settings, site), *_partitions()]
+    # NodeName lines come before the partitions that say Nodes=ALL, whatever is overridden.
+    return "\n".join(nodes) + "\n" + _with_overrides(lines, settings.overrides)
+
+
+def _node_line(settings: Settings, site: Site, index: int) -> str:
+    gpus = f" Gres=gpu:pretend:{settings.gpus}" if settings.gpus else ""
+    return (
+        f"NodeName=n{index} NodeHostname={site.host} NodeAddr=127.0.0.1 Port={site.node_port(index)}"
+        f" CPUs={settings.cpus} RealMemory={settings.memory_mb}{gpus} State=UNKNOWN"
+    )
+
+
+def _places(site: Site) -> list[tuple[str, str]]:
+    folder = site.folder
+    lines = [
+        ("ClusterName", CLUSTER),
+        ("SlurmctldHost", f"{site.host}(127.0.0.1)"),
+        ("SlurmctldPort", str(site.port)),
+        ("SlurmUser", site.user),
+        ("SlurmdUser", site.user),
+        ("AuthType", "auth/munge"),
+        ("CredType", "cred/munge"),
+        # A requeued job may start again after cred_expire (120 s on a real site). Shorter than KillWait + 3 s,
+        # and after a node failure it starts while its old step is being killed: the node is drained for it.
+        ("AuthInfo", f"socket={folder}/run/munge.sock,cred_expire=8"),
+        ("StateSaveLocation", f"{folder}/state"),
+        ("SlurmdSpoolDir", f"{folder}/spool/%n"),
+        ("SlurmctldPidFile", f"{folder}/run/slurmctld.pid"),
+        ("SlurmdPidFile", f"{folder}/run/slurmd.%n.pid"),
+        ("SlurmctldLogFile", f"{folder}/log/slurmctld.log"),
+        ("SlurmdLogFile", f"{folder}/log/slurmd.%n.log"),
+    ]
+    if site.loopback:  # binds to what the host name resolves to; without a name slurmctld would not start
+        lines.append(("CommunicationParameters", "NoInAddrAny,NoCtldInAddrAny"))
+    return lines
+
+
+def _behaviour(settings: Settings) -> list[tuple[str, str]]:
+    lines = [
+        # No cgroups, no PMI, no mail: a container has none of them.
+        ("ProctrackType", "proctrack/linuxproc"),
+        ("TaskPlugin", "task/none"),
+        ("JobAcctGatherType", "jobacct_gather/none"),
+        ("MpiDefault", "none"),
+        ("MailProg", "/bin/true"),
+        ("SelectType", "select/cons_tres"),
+        ("SelectTypeParameters", "CR_Core_Memory"),
+        ("DefMemPerCPU", str(min(1000, settings.memory_mb // settings.cpus))),
+        ("SlurmdParameters", "config_overrides"),  # the NodeName line counts, not the machine
+        ("SchedulerType", "sched/backfill"),
+        ("SchedulerParameters", "sched_interval=2,sched_min_interval=0,batch_sched_delay=0,bf_interval=2"),
+        ("PriorityType", "priority/basic"),
+        ("PreemptType", "preempt/partition_prio"),
+        ("PreemptMode", "REQUEUE"),
+        # The signal of sbatch --signal then comes before a preemption too, not only before the time limit.
+        ("SlurmctldParameters", "preempt_send_user_signal"),
+        ("JobRequeue", "1"),
+        ("ReturnToService", "2"),
+        ("SlurmctldTimeout", "30"),
+        ("SlurmdTimeout", "30"),
+        ("KillWait", "2"),
+        ("UnkillableStepTimeout", "30"),
+        ("InactiveLimit", "0"),
+        ("OverTimeLimit", "0"),
+        ("EnforcePartLimits", "NO"),
+        ("MinJobAge", "300"),
+        ("MaxArraySize", "1001"),
+        # A cluster made anew gives new job ids: result files that are found by job id are never an older one's.
+        ("FirstJobId", str(int(time.time()) % 50_000_000 + 1000)),
+        ("SlurmctldDebug", "verbose"),
+        ("SlurmdDebug", "verbose"),
+    ]
+    return [*lines, ("GresTypes", "gpu")] if settings.gpus else lines
+
+
+def _accounting(settings: Settings, site: Site) -> list[tuple[str, str]]:
+    if not settings.accounting:
+        return [("AccountingStorageType", "accounting_storage/none")]
+    lines = [
+        ("AccountingStorageType", "accounting_storage/slurmdbd"),
+        ("AccountingStorageHost", "127.0.0.1"),
+        ("AccountingStoragePort", str(site.dbd_port)),
+        ("AccountingStoragePass", f"{site.folder}/run/munge.sock"),
+    ]
+    return [*lines, ("AccountingStorageTRES", "gres/gpu")] if settings.gpus else lines
+
+
+def _partitions() -> list[tuple[str, str]]:
+    """Only `high` preempts: the others have one priority tier, and PreemptMode=OFF protects two of them."""
+    usual = "Nodes=ALL State=UP DefaultTime=10 MaxTime=120"
+    return [
+        ("PartitionName", f"debug Default=YES PriorityTier=1 PreemptMode=OFF {usual}"),
+        ("PartitionName", "short PriorityTier=1 PreemptMode=OFF Nodes=ALL State=UP DefaultTime=1 MaxTime=1"),
+        ("PartitionName", f"low PriorityTier=1 PreemptMode=REQUEUE GraceTime=10 {usual}"),
+        ("PartitionName", f"cancel PriorityTier=1 PreemptMode=CANCEL GraceTime=10 {usual}"),
+        ("PartitionName", f"high PriorityTier=100 PreemptMode=OFF {usual}"),
+    ]
+
+
+def gres_conf(settings: Settings) -> str:
+    """The text of gres.conf: the files that stand for GPUs."""
+    files = ",".join(character_devices()[: settings.gpus])
+    names = node_names(settings) if settings.gpus else []
+    return "".join(f"NodeName={name} Name=gpu Type=pretend File={files}\n" for name in names)
+
+
+def slurmdbd_conf(site: Site) -> str:
+    """The text of slurmdbd.conf. It holds the data base's password: slurmdbd wants it readable by nobody else."""
+    lines = {
+        "AuthType": "auth/munge",
+        "AuthInfo": f"socket={site.folder}/run/munge.sock",
+        "DbdHost": "localhost",
+        "DbdAddr": "127.0.0.1",
+        "DbdPort": site.dbd_port,
+        "SlurmUser": site.user,
+        "PidFile": f"{site.folder}/run/slurmdbd.pid",
+        "LogFile": f"{site.folder}/log/slurmdbd.log",
+        "DebugLevel": "verbose",
+        "StorageType": "accounting_storage/mysql",
+        "StorageHost": "127.0.0.1",
+        "StoragePort": site.sql_port,
+        "StorageUser": "slurm",
+        "StoragePass": site.password,
+        "StorageLoc": "slurm_acct_db",
+    }
+    return "".join(f"{key}={value}\n" for key, value in lines.items())
+
+
+def database_sql(site: Site) -> str:
+    """Statements mariadbd runs at each start, one a line: the data base and its only user."""
+    return (
+        "create database if not exists slurm_acct_db;\n"
+        f"create user if not exists slurm@'127.0.0.1' identified by '{site.password}';\n"
+        "grant all on slurm_acct_db.* to slurm@'127.0.0.1';\n"
+    )
+
+
+def daemons(settings: Settings, site: Site) -> list[Daemon]:
+    """All daemons of a cluster, in the order of their start."""
+    folder = site.folder
+    munged = (
+        "munged --force --origin=127.0.0.1 --num-threads=2"
+        f" --key-file={folder}/munge.key --socket={folder}/run/munge.sock --pid-file={folder}/run/munged.pid"
+        f" --log-file={folder}/log/munged.log --seed-file={folder}/run/munged.seed"
+    )
+    mariadbd = (  # setsid because it does not leave the foreground by itself
+        f"setsid --fork mariadbd --no-defaults --user={site.user} --datadir={folder}/mysql"
+        f" --socket={folder}/run/mysqld.sock --pid-file={folder}/run/mariadbd.pid"
+        f" --init-file={folder}/database.sql --bind-address=127.0.0.1 --port={site.sql_port}"
+        " --skip-name-resolve --innodb-buffer-pool-size=64M --innodb-flush-log-at-trx-commit=0"
+    )
+    lines = {"munged": munged, "mariadbd": mariadbd, "slurmdbd": "slurmdbd", "slurmctld": "slurmctld"}
+    if not settings.accounting:
+        del lines["mariadbd"], lines["slurmdbd"]
+    lines.update({f"slurmd.{node}": f"slurmd -N {node}" for node in node_names(settings)})
+    return [
+        Daemon(label.partition(".")[0], label, tuple(line.split()), folder / "run" / f"{label}.pid")
+        for label, line in lines.items()
+    ]

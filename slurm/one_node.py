@@ -1,0 +1,361 @@
+"""A private, throw-away SLURM cluster on this machine, for tests and for trying `bench submit` on a laptop.
+
+    eval "$(python slurm/one_node.py start --gpus 2)"     # sets SLURM_CONF; sinfo, sbatch, srun now work
+    python slurm/one_node.py status
+    python slurm/one_node.py stop
+
+It needs neither systemd nor root (as another user, it runs that user's jobs only), keeps everything in one folder,
+and several of them live side by side. The programs are Debian's or Ubuntu's packages munge and slurm-wlm, with
+slurmdbd and mariadb-server for --accounting. Two things it cannot show: memory limits (there are no cgroups) and
+CPU binding. Partitions: debug, short (1 minute), low (requeued by high), cancel (cancelled by high), high.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING or __package__:
+    from . import _one_node_conf as conf
+    from . import _one_node_files as files
+    from . import _one_node_system as system
+else:  # run as a script, or loaded by its path
+    sys.path.append(str(Path(__file__).resolve().parent))
+    import _one_node_conf as conf
+    import _one_node_files as files
+    import _one_node_system as system
+
+OneNodeError, BadOption, Settings = conf.OneNodeError, conf.BadOption, conf.Settings
+
+ACTIONS = {"stop": signal.SIGTERM, "kill": signal.SIGKILL, "start": None}
+missing = system.missing
+default_folder = files.default_folder
+
+
+class OneNode:
+    """One cluster in one folder, running or not.
+
+    `folder` defaults to `default_folder()`. The options are the fields of `Settings`; those not given take the
+    default in a new cluster and are left as they are in one that exists. As a context manager it is started and,
+    whatever happens, stopped and removed. Raises BadOption for options or a folder that cannot be right.
+    """
+
+    def __init__(self, folder: str | Path | None = None, **options: Any) -> None:
+        self.folder = files.checked_path(Path(folder or default_folder()))
+        self.slurm_conf = self.folder / "slurm.conf"
+        if "overrides" in options:
+            options["overrides"] = tuple(options["overrides"])
+        self._options = options
+        Settings(**options)
+
+    def __enter__(self) -> OneNode:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def environment(self) -> dict[str, str]:
+        """The one variable by which Slurm's commands find this cluster."""
+        return {"SLURM_CONF": str(self.slurm_conf)}
+
+    def run(self, *command: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
+        """One of Slurm's commands in this cluster; its output is captured, its exit status is the caller's affair.
+
+        Raises OneNodeError when it has not ended after `timeout` seconds; it is then killed.
+        """
+        try:
+            return subprocess.run(
+                command,
+                env=system.environment(self.environment()),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+            )
+        except subprocess.TimeoutExpired:
+            raise OneNodeError(f"{shlex.join(command)} has not ended after {timeout:g} s") from None
+
+    def start(self) -> None:
+        """Starts what is not running and waits until every node takes jobs.
+
+        Raises BadOption when the cluster exists with other options, OneNodeError when a package is missing or a
+        daemon does not start; a cluster that was to be new is then taken down again.
+        """
+        if reason := missing(bool(self._options.get("accounting"))):
+            raise OneNodeError(reason)
+        with ExitStack() as held:
+            held.enter_context(system.locked(self.folder, make=True))
+            new = not (self.folder / files.MARKER).exists()
+            if new:
+                if any(self.folder.iterdir()):
+                    raise BadOption(
+                        f"{self.folder} is not empty and no cluster's folder; name another by --dir"
+                    )
+                # Nobody else may choose ports between our choice and our daemons' listening on them.
+                held.enter_context(system.locked(Path(tempfile.gettempdir())))
+                files.write(self.folder, Settings(**self._options))
+            settings = files.load(self.folder)[0]
+            wanted = replace(settings, **self._options)
+            if wanted != settings:
+                raise BadOption(f"the cluster at {self.folder} has other options ({settings}); stop it first")
+            try:
+                for daemon in self._daemons():
+                    self._launch(daemon)
+                self._wait_idle()
+            except BaseException:
+                if new:
+                    self._take_down()
+                raise
+
+    def stop(self) -> None:
+        """Cancels the jobs, ends every process of the cluster and removes its folder; nothing there is fine.
+
+        Raises BadOption when the folder is not one of this script, OneNodeError when a process cannot be ended.
+        """
+        if not os.path.lexists(self.folder):
+            return
+        with system.locked(self.folder):
+            files.load(self.folder)
+            self._take_down()
+
+    def daemon(self, action: str, name: str, node: str | None = None) -> None:
+        """Does one of `ACTIONS` to one daemon (for slurmd: on every node, or on `node`) and waits for its effect.
+
+        "kill" is SIGKILL. Raises BadOption for unknown words, OneNodeError when there is nothing to stop or kill.
+        """
+        if action not in ACTIONS:
+            raise BadOption(f"unknown action {action!r}; known: {', '.join(ACTIONS)}")
+        with system.locked(self.folder):
+            known = self._daemons()
+            chosen = [
+                one for one in known if one.name == name and node in (None, one.label.partition(".")[2])
+            ]
+            if not chosen:
+                labels = ", ".join(one.label for one in known)
+                raise BadOption(
+                    f"no daemon {name!r}{f' of node {node}' if node else ''} here; known: {labels}"
+                )
+            for one in chosen:
+                sign = ACTIONS[action]
+                if sign is None:
+                    self._launch(one)
+                elif not self._end(one, sign):
+                    raise OneNodeError(f"{one.label} is not running")
+
+    def status(self) -> str:
+        """Daemons with process ids, nodes, queue, as text. Raises BadOption when there is no cluster."""
+        daemons = [f"{one.label}: {self._pid(one) or 'not running'}" for one in self._daemons()]
+        shown = [
+            self.run("sinfo", "-N", "-o", "%N %P %T %c %m %G %E"),
+            self.run("squeue", "-o", "%i %P %j %T %r %M %l %N"),
+        ]
+        return "\n".join([*daemons, *((one.stdout or one.stderr).rstrip() for one in shown)])
+
+    def processes(self) -> dict[int, str]:
+        """Process id -> name of all that belongs to this cluster: daemons, steps, and whatever jobs run."""
+        return system.processes(str(self.slurm_conf))
+
+    # ------------------------------------------------------------------------------------------ daemons
+
+    def _daemons(self) -> list[conf.Daemon]:
+        return conf.daemons(*files.load(self.folder))
+
+    def _pid(self, daemon: conf.Daemon) -> int | None:
+        """The daemon's process id, if the process of that id is this program and of this cluster."""
+        try:
+            pid = int(daemon.pid_file.read_text())
+            program = Path(os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")).name  # noqa: PTH115
+            ours = system.environ(pid).get("SLURM_CONF") == str(self.slurm_conf)
+        except (OSError, ValueError):
+            return None
+        return pid if ours and program.removesuffix("-wlm") == daemon.name else None  # Debian's slurmctld-wlm
+
+    def _launch(self, daemon: conf.Daemon) -> None:
+        if self._pid(daemon):
+            return
+        if daemon.name == "mariadbd" and not (self.folder / "mysql").exists():
+            user = files.load(self.folder)[1].user
+            place = (f"--user={user}", f"--datadir={self.folder}/mysql")
+            self._command(daemon.label, ("mariadb-install-db", "--no-defaults", "--skip-test-db", *place))
+        self._command(daemon.label, daemon.command)
+        if not system.wait(lambda: self._pid(daemon) is not None, 15):
+            raise OneNodeError(f"{daemon.label} did not start: {files.last_words(self.folder, daemon.label)}")
+        if daemon.name == "slurmdbd":
+            self._answers(daemon, "sacctmgr", "-n", "list", "cluster")
+            listed = self.run("sacctmgr", "-n", "list", "cluster", "format=cluster").stdout.split()
+            if conf.CLUSTER not in listed:
+                self.run("sacctmgr", "-i", "add", "cluster", conf.CLUSTER)
+        if daemon.name == "slurmctld":
+            self._answers(daemon, "squeue", "-h")
+
+    def _command(self, label: str, command: Sequence[str]) -> None:
+        """Runs what puts a daemon into the background, with nothing of ours that could keep a caller waiting."""
+        with (self.folder / "log" / f"{label}.out").open("ab") as output:
+            done = subprocess.run(
+                command,
+                env=system.environment(self.environment()),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                timeout=system.PATIENCE,
+            )
+        if done.returncode:
+            reason = files.last_words(self.folder, label)
+            if conf.REFUSED in (self.folder / "log" / f"{label}.out").read_text():
+                raise BadOption(f"--set: SLURM does not take it: {reason}")
+            raise OneNodeError(f"{label} did not start: {reason}")
+
+    def _answers(self, daemon: conf.Daemon, *command: str) -> None:
+        """Waits until the command succeeds, while the daemon lives that it asks."""
+        system.wait(lambda: self.run(*command).returncode == 0 or not self._pid(daemon), system.PATIENCE)
+        if self.run(*command).returncode:
+            raise OneNodeError(
+                f"{daemon.label} does not answer: {files.last_words(self.folder, daemon.label)}"
+            )
+
+    def _wait_idle(self) -> None:
+        end = time.monotonic() + system.PATIENCE
+        names = conf.node_names(files.load(self.folder)[0])
+        usable = {"idle", "mixed", "allocated", "completing"}
+        while time.monotonic() < end:
+            rows = self.run("sinfo", "-h", "-N", "-o", "%N %T").stdout.split()
+            states = dict(zip(rows[::2], rows[1::2], strict=False))
+            if states.keys() == set(names) and set(states.values()) <= usable:
+                return
+            for daemon in self._daemons():
+                if not self._pid(daemon):
+                    raise OneNodeError(
+                        f"{daemon.label} has ended: {files.last_words(self.folder, daemon.label)}"
+                    )
+            for name in names:  # a node that an earlier failure left down or drained
+                if re.match("down|drain", states.get(name, "")):
+                    self.run("scontrol", "update", f"NodeName={name}", "State=RESUME")
+            time.sleep(0.1)
+        raise OneNodeError(
+            f"the nodes are not idle within {system.PATIENCE:.0f} s: {states}; logs: {self.folder}/log"
+        )
+
+    # ------------------------------------------------------------------------------------------ the end
+
+    def _end(self, daemon: conf.Daemon, sign: signal.Signals) -> bool:
+        """Ends a daemon; False if it was not running. One that ignores the signal for 15 s is killed."""
+        pid = self._pid(daemon)
+        if pid is None:
+            return False
+        for one, seconds in ((sign, 15.0), (signal.SIGKILL, 5.0)):
+            system.send(pid, one)
+            if system.wait(lambda: self._pid(daemon) is None, seconds):
+                break
+        else:
+            raise OneNodeError(f"{daemon.label} (process {pid}) does not end")
+        if daemon.name == "slurmctld":  # its helper would hold the port of the next one
+            system.end_processes(str(self.slurm_conf), ["slurmscriptd"])
+        return True
+
+    def _take_down(self) -> None:
+        """Not gently: nothing in the folder is needed again, so what does not end by itself is killed."""
+        daemons = {one.label: one for one in self._daemons()}
+        if self._pid(daemons["slurmctld"]):
+            everything = f"--user={files.load(self.folder)[1].user}"
+            try:
+                self.run("scancel", "--full", "--signal=KILL", everything, timeout=10)
+                self.run("scancel", everything, timeout=10)
+                system.wait(lambda: not self.run("squeue", "-h", "-t", "R,CG,CF,S", timeout=5).stdout, 5)
+            except OneNodeError as error:
+                print(f"one_node: {error}; the jobs are killed", file=sys.stderr)
+        for daemon in reversed(daemons.values()):
+            data_base = daemon.name in (
+                "mariadbd",
+                "slurmdbd",
+            )  # slow to end, and what they keep is thrown away
+            self._end(daemon, signal.SIGKILL if data_base else signal.SIGTERM)
+        system.end_processes(str(self.slurm_conf))
+        shutil.rmtree(self.folder)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"one_node: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="one_node.py", description=(__doc__ or "").partition("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    absent = argparse.SUPPRESS  # what was not said is not passed on: see OneNode
+    start = commands.add_parser(
+        "start", help="start it, wait until it is idle, print the shell line that tells where"
+    )
+    start.add_argument("--nodes", type=int, default=absent, help="slurmd processes (1)")
+    start.add_argument("--cpus", type=int, default=absent, help="CPUs a node claims to have (4)")
+    start.add_argument("--gpus", type=int, default=absent, help="GPUs a node pretends to have (2)")
+    start.add_argument("--memory-mb", type=int, default=absent, help="MB a node claims to have (64000)")
+    start.add_argument(
+        "--accounting", action="store_true", default=absent, help="also a data base, for sacct"
+    )
+    start.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="KEY=VALUE",
+        action="append",
+        default=absent,
+        help="a line of slurm.conf, e.g. MaxArraySize=11; may be repeated",
+    )
+    daemon = commands.add_parser("daemon", help="stop, kill (SIGKILL) or start one daemon, for failure tests")
+    daemon.add_argument("action", choices=list(ACTIONS))
+    daemon.add_argument("name", choices=[name for name in system.DAEMONS if name != "mariadbd"])
+    daemon.add_argument("--node", help="only this node's slurmd")
+    stop = commands.add_parser("stop", help="cancel the jobs, end every process, remove the folder")
+    status = commands.add_parser("status", help="daemons, nodes, queue")
+    for command in (start, stop, status, daemon):
+        command.add_argument(
+            "--dir", type=Path, default=None, help=f"the cluster's folder ({default_folder()})"
+        )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit status: 2 for an option that cannot be right, 1 for what failed."""
+    options = vars(_parser().parse_args(arguments))
+    command, folder = options.pop("command"), options.pop("dir")
+    try:
+        if command == "start":
+            _start(OneNode(folder, **options))
+        elif command == "stop":
+            OneNode(folder).stop()
+        elif command == "status":
+            print(OneNode(folder).status())
+        else:
+            OneNode(folder).daemon(**options)
+    except (OneNodeError, OSError) as error:
+        print(f"one_node: {error}", file=sys.stderr)
+        return 2 if isinstance(error, BadOption) else 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _start(cluster: OneNode) -> None:
+    cluster.start()
+    for key, value in cluster.environment().items():
+        print(f"export {key}={shlex.quote(value)}")
+    print(f"one_node: the cluster at {cluster.folder} is ready", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

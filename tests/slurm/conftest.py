@@ -1,0 +1,345 @@
+"""A private SLURM cluster, and a desk to submit from: a folder with a table, a plug-in and profiles of its own."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.store import Store
+
+one_node = importlib.import_module("bench.slurm.one_node")
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+TABLE = """
+title: slow
+paper: none
+seeds: 8
+snapshot: final
+metrics: [fd]
+rows: [{id: slow, label: Slow, method: slow + baseline}, {id: stuck, label: Stuck, method: stuck + baseline},
+       {id: broken, label: Broken, method: broken + baseline},
+       {id: transfer, label: Transfer, method: transfergan + slow + baseline}]
+columns: [{id: shapes, label: Shapes}]
+scales:
+  smoke:
+    network: {name: sngan-32, options: {g_width: 8, d_width: 8, z_dim: 16, sn_generator: true}}
+    train: {steps: 120, batch: 4, g_lr: 1.0e-3, d_lr: 1.0e-3, log_every: 10}
+    protocol: {name: slow, version: 1, every: 120, metrics: [{name: fd, extractor: effnet_lite0@32}]}
+    columns:
+      shapes: {data: {name: shapes, resolution: 32, shots: 16}, generated: 24, reference: 24}
+    sources:
+      network:
+        method: slow + class-conditional
+        network: {name: sngan-32, options: {g_width: 8, d_width: 8, z_dim: 16, sn_generator: true}}
+        data: {name: shapes, resolution: 32}
+        train: {steps: 20, batch: 4, g_lr: 1.0e-3, d_lr: 1.0e-3}
+    resources: {minutes: 2, memory_gb: 0.8}
+"""
+PLUGIN = '''
+"""Methods that take their time, which changes no result."""
+
+import os
+import time
+from pathlib import Path
+
+from bench.train import Method
+
+
+class Slow(Method):
+    """Waits after every step, as long as $BENCH_TEST_WAIT says."""
+
+    def after_step(self, ctx):
+        time.sleep(float(os.environ.get("BENCH_TEST_WAIT", "0")))
+        return {}
+
+
+class Stuck(Method):
+    """Hangs in step 5, once."""
+
+    def after_step(self, ctx):
+        mark = os.environ.get("BENCH_TEST_MARK")
+        if mark and ctx.step == 5 and not Path(mark).exists():
+            Path(mark).touch()
+            time.sleep(600)
+        return {}
+
+
+class Broken(Method):
+    """Raises."""
+
+    def after_step(self, ctx):
+        raise RuntimeError("broken on purpose")
+'''
+PROFILE = """
+{{partition: {partition}, gres: 'gpu:1', device: cpu, cpus: {cpus}, memory: 1GB, time: {time}, pack: 1, {more}}}
+"""
+
+
+@pytest.fixture
+def cluster_of():
+    """OneNode(folder, ...). On CI the packages are installed, so a test that lacks them fails there."""
+    if absent := one_node.missing():
+        reason = f"SLURM is not installed: {absent}"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    return one_node.OneNode
+
+
+class Desk:
+    """Where somebody sits who uses the cluster."""
+
+    def __init__(self, folder: Path, store: Path, cluster: Any) -> None:
+        self.folder, self.store, self.cluster = folder, Store(store), cluster
+        self.environment = {"BENCH_CHECKPOINT_SECONDS": "1", "BENCH_TEST_WAIT": "0.4"}
+        (folder / "slow.yaml").write_text(TABLE)
+        (folder / "slow.py").write_text(PLUGIN)
+
+    def profile(
+        self, name: str, partition: str = "low", time: str = "30m", cpus: int = 1, more: str = ""
+    ) -> str:
+        """A profile file; more: further keys, "slice: 1m, requeue: false"."""
+        text = PROFILE.format(partition=partition, time=time, cpus=cpus, more=more)
+        (self.folder / f"{name}.yaml").write_text(text)
+        return f"{name}.yaml"
+
+    def bench(self, *words: str, check: bool = True, store: Path | None = None, **env: str):
+        """`bench WORDS` in a process of its own."""
+        done = subprocess.run(
+            [sys.executable, "-m", "bench", *words],
+            cwd=self.folder,
+            env=self.everything(store, **env),
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def everything(self, store: Path | None = None, **env: str) -> dict[str, str]:
+        """The environment of its commands."""
+        own = {"BENCH_STORE": str(store or self.store.root), "PYTHONPATH": str(CHECKOUT)}
+        return {**os.environ, **self.cluster.environment(), **own, **self.environment, **env}
+
+    def submit(self, profile: str, *words: str, check: bool = True, **env: str):
+        command = ["submit", "slow.yaml", "--plugin", "slow.py", "--profile", profile, *words]
+        return self.bench(*command, check=check, store=None, **env)
+
+    def status(self) -> dict[str, str]:
+        """Label -> "word  details", of every run that was submitted."""
+        out = self.bench("status", "--all").stdout
+        found = (
+            re.match(r"(\S+ · \S+ · seed \d+|source \S.*?seed \d+)\s+(.*)", line) for line in out.splitlines()
+        )
+        return {match[1].replace(" · shapes · seed ", "/"): match[2] for match in found if match}
+
+    def until(self, label: str, pattern: str, seconds: float = 60) -> str:
+        """Wait until the run's status fits; returns it."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = self.status().get(label, "")
+            if re.match(pattern, found):
+                return found
+            assert time.monotonic() < deadline, f"{label} is {found!r}, not {pattern!r}: {self.squeue()}"
+            time.sleep(0.3)
+
+    def until_all_ended(self, seconds: float = 120) -> None:
+        """Wait until the queue is empty."""
+        deadline = time.monotonic() + seconds
+        while out := self.squeue():
+            assert time.monotonic() < deadline, out
+            time.sleep(0.3)
+
+    def squeue(self, *words: str) -> str:
+        return self.cluster.run("squeue", "-h", "-r", "-o", "%i %j %T %r", *words).stdout
+
+    def folder_of(self, label: str):
+        """The run folder of a label, as the newest submission that has it knows it."""
+        from bench.launch.submission import submissions
+
+        wanted = label.replace("/", " · shapes · seed ")
+        for submission in reversed(submissions(self.store)):
+            for uid, known in submission.labels.items():
+                if known == wanted:
+                    return self.store.folder(uid)
+        raise KeyError(label)
+
+
+@pytest.fixture
+def desk_at(tmp_path, store_root):
+    """A desk at a cluster."""
+    return lambda cluster: Desk(tmp_path, store_root, cluster)
+
+
+class Disturbances:
+    """One table, and all that can happen to its jobs: the scenario of test_survival*.py, step by step.
+
+    Six CPUs: slow/0..5 in the partition `low`, of which one waits, and stuck/0 in `short` (one minute).
+    """
+
+    def __init__(self, desk: Desk, cluster: Any) -> None:
+        self.desk, self.cluster = desk, cluster
+        self.low = desk.profile("low", more="parallel: 8")
+        self.short = desk.profile(
+            "short", partition="short", time="1m", more="signal_seconds: 5, requeue: false"
+        )
+        self.mark = str(desk.folder / "stuck-once")
+        self.touched: list[str] = []
+
+    def __call__(self) -> None:
+        self.submit_and_submit_again()
+        self.controller_restarts_with_jobs_pending()
+        self.one_is_preempted()
+        self.one_is_cancelled()
+        self.one_job_is_killed()
+        self.one_worker_is_killed()
+        self.node_daemon_is_killed_and_restarted()
+        self.one_times_out()
+        self.submit_once_more()
+        self.everything_is_done_once_and_bit_equal()
+
+    def status(self) -> dict[str, str]:
+        return self.desk.status()
+
+    def pick(self) -> str:
+        """A running run to which nothing has happened yet, some steps on its way."""
+        deadline = time.monotonic() + 60
+        while True:
+            for label, word in self.status().items():
+                if label not in self.touched and re.match(r"running +step [1-9]", word) and "slow" in label:
+                    self.touched.append(label)
+                    return label
+            assert time.monotonic() < deadline, self.status()
+            time.sleep(0.2)
+
+    def submit_and_submit_again(self) -> None:
+        sent = self.desk.submit(self.short, "--rows", "stuck", "--seeds", "0", BENCH_TEST_MARK=self.mark)
+        assert "1 runs in 1 job" in sent.stdout, sent.stdout
+        self.desk.submit(self.low, "--rows", "slow", "--seeds", "0..5")
+        for seed in range(5):
+            self.desk.until(f"slow/{seed}", r"running +step [1-9]")
+        found = self.status()
+        assert re.match(r"queued +job \S+: (waits for a free node|others are before it)", found["slow/5"])
+        again = self.desk.submit(self.low, "--rows", "slow", "--seeds", "0..5")
+        assert "6 runs are queued or at work already" in again.stdout and "\njob " not in again.stdout
+
+    def controller_restarts_with_jobs_pending(self) -> None:
+        self.cluster.daemon("stop", "slurmctld")
+        silent = self.desk.bench("status").stdout
+        assert "the cluster does not answer" in silent and re.search(r"slow · .*running", silent), silent
+        refused = self.desk.submit(self.low, "--rows", "slow", "--seeds", "6", check=False)
+        assert (
+            refused.returncode == 2
+            and "Unable to contact" in refused.stderr
+            and "Traceback" not in refused.stderr
+        )
+        self.cluster.daemon("start", "slurmctld")
+        self.desk.until("slow/5", "queued +job")
+
+    def one_is_preempted(self) -> None:
+        """Somebody with more rights wants a CPU for a moment: a run of `low` saves, makes room and comes back."""
+        done = self.cluster.run("sbatch", "-p", "high", "-t", "5", "--wrap", "sleep 2", "-o", "/dev/null")
+        assert done.returncode == 0, done.stderr
+        deadline = time.monotonic() + 60
+        while not (hit := [label for label, word in self.status().items() if word.startswith("requeued")]):
+            assert time.monotonic() < deadline, self.status()
+            time.sleep(0.2)
+        label, word = hit[0], self.status()[hit[0]]
+        self.touched.append(label)
+        kept = number(r"step (\d+) of", word)
+        assert kept > 0 and label.startswith("slow/"), word
+        self.requeued, self.kept = label, kept
+
+    def one_is_cancelled(self) -> None:
+        label = self.pick()
+        told = self.desk.bench("cancel", self.desk.folder_of(label).uid, "--plugin", "slow.py").stdout
+        assert re.match(r"job \d+_\d+ cancelled\n1 of 1 runs", told), told
+        found = self.desk.until(label, "cancelled")
+        assert re.search(r"continues from a checkpoint up to step [1-9]", found), found
+
+    def one_job_is_killed(self) -> None:
+        """kill -9 of all its processes, the way the kernel does it when memory runs out."""
+        label = self.pick()
+        folder = self.desk.folder_of(label)
+        worker = folder.heartbeat()["pid"]
+        job = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(job, signal.SIGKILL)
+        os.kill(worker, signal.SIGKILL)
+        found = self.desk.until(label, "lost")
+        assert re.search(r"job \S+ ended: (FAILED|UNKNOWN).*up to step [1-9]", found), found
+
+    def one_worker_is_killed(self) -> None:
+        """kill -9 of the process that trains: its job starts another, which goes on."""
+        label = self.pick()
+        folder = self.desk.folder_of(label)
+        before = folder.heartbeat()
+        os.kill(before["pid"], signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while (beat := folder.heartbeat())["pid"] == before["pid"] or beat["step"] <= before["step"]:
+            assert time.monotonic() < deadline and self.status()[label].split()[0] in ("running", "queued")
+            time.sleep(0.2)
+        assert beat["job"] == before["job"]
+
+    def node_daemon_is_killed_and_restarted(self) -> None:
+        """slurmd dies; what runs goes on."""
+        label = self.pick()
+        folder = self.desk.folder_of(label)
+        self.cluster.daemon("kill", "slurmd")
+        step = folder.heartbeat()["step"]
+        self.desk.until(label, f"running +step (?!{step} )|done")
+        self.cluster.daemon("start", "slurmd")
+        found = self.desk.until(self.requeued, r"running +step [1-9]|done", 90)
+        assert found.startswith("done") or number(r"step (\d+)", found) >= self.kept, "it continued"
+
+    def one_times_out(self) -> None:
+        """Its step hangs, so it cannot save at the notice, and SLURM ends it at the limit."""
+        found = self.desk.until("stuck/0", "lost", 150)
+        assert re.search(r"job \S+ ended: TIMEOUT.*up to step [1-9]", found), found
+
+    def submit_once_more(self) -> None:
+        self.desk.until_all_ended()
+        self.results = {path: path.stat().st_mtime_ns for path in self.desk.store.root.glob("*/result.json")}
+        assert 2 <= len(self.results) <= 4, self.status()
+        words = [self.low, "--rows", "slow,stuck", "--seeds", "0..5"]
+        sent = self.desk.submit(*words, BENCH_TEST_MARK=self.mark, BENCH_TEST_WAIT="0")
+        assert re.search(r"job \d+: ", sent.stdout), sent.stdout
+        self.desk.until_all_ended(180)
+
+    def everything_is_done_once_and_bit_equal(self) -> None:
+        assert set(self.status().values()) == {"done"}
+        assert {path: path.stat().st_mtime_ns for path in self.results} == self.results, (
+            "nothing was trained twice"
+        )
+        alone = self.desk.folder / "undisturbed"
+        words = ["--plugin", "slow.py", "--rows", "slow,stuck", "--seeds", "0..5"]
+        self.desk.bench("run", "slow.yaml", *words, store=alone, BENCH_TEST_WAIT="0")
+        runs = list(Store(alone))
+        assert len(runs) == 12
+        for undisturbed in runs:
+            assert essence(self.desk.store.folder(undisturbed.uid)) == essence(undisturbed), undisturbed.uid
+
+
+def number(pattern: str, text: str) -> int:
+    """The number that a pattern finds."""
+    found = re.search(pattern, text)
+    assert found, text
+    return int(found[1])
+
+
+def essence(folder) -> tuple[object, ...]:
+    """All that may not differ: the weights, the scores without their seconds, the losses."""
+    scores = [{key: value for key, value in line.items() if key != "seconds"} for line in folder.metrics()]
+    return folder.result()["weights_sha256"], folder.result()["steps"], scores, folder.read_log()
+
+
+@pytest.fixture
+def disturbed(desk_at):
+    """The scenario at a cluster."""
+    return lambda cluster: Disturbances(desk_at(cluster), cluster)()
