@@ -18,7 +18,6 @@ from bench.launch.local import Queue
 from bench.launch.progress import Plain
 from bench.launch.workers import slots
 from bench.plan import PlannedRun
-from bench.registry import load_plugin
 from bench.store import Store, slurm_job
 
 START = "BENCH_JOB_START"  # set by the batch script: seconds since the epoch when the job began
@@ -55,8 +54,6 @@ class TableJob:
         os.environ.update(self.environment)
         # a forked child must not run submitit's handler, nor ours: the cluster signals every process of a job
         os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGUSR2, signal.SIG_IGN))
-        for plugin in self.plugins:
-            load_plugin(plugin)
         store = Store(Path(self.store))
         runs = [run for run in (_planned(store, uid) for uid in self.uids) if run.status not in SKIPPED]
         print(f"job {slurm_job()}: {len(runs)} of {len(self.uids)} runs to do", flush=True)

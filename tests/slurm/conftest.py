@@ -32,8 +32,8 @@ columns: [{id: shapes, label: Shapes}]
 scales:
   smoke:
     network: {name: sngan-32, options: {g_width: 8, d_width: 8, z_dim: 16, sn_generator: true}}
-    train: {steps: 120, batch: 4, g_lr: 1.0e-3, d_lr: 1.0e-3, log_every: 10}
-    protocol: {name: slow, version: 1, every: 120, metrics: [{name: fd, extractor: effnet_lite0@32}]}
+    train: {steps: 250, batch: 4, g_lr: 1.0e-3, d_lr: 1.0e-3, log_every: 10}
+    protocol: {name: slow, version: 1, every: 250, metrics: [{name: fd, extractor: effnet_lite0@32}]}
     columns:
       shapes: {data: {name: shapes, resolution: 32, shots: 16}, generated: 24, reference: 24}
     sources:
@@ -55,10 +55,11 @@ from bench.train import Method
 
 
 class Slow(Method):
-    """Waits after every step, as long as $BENCH_TEST_WAIT says."""
+    """Waits after every step, as long as $BENCH_TEST_WAIT says and while the file $BENCH_TEST_HOLD exists."""
 
     def after_step(self, ctx):
-        time.sleep(float(os.environ.get("BENCH_TEST_WAIT", "0")))
+        if Path(os.environ.get("BENCH_TEST_HOLD", "/")).exists():
+            time.sleep(float(os.environ.get("BENCH_TEST_WAIT", "0")))
         return {}
 
 
@@ -192,6 +193,9 @@ class Disturbances:
         )
         self.mark = str(desk.folder / "stuck-once")
         self.touched: list[str] = []
+        self.hold = desk.folder / "hold"
+        self.hold.touch()
+        desk.environment |= {"BENCH_TEST_HOLD": str(self.hold), "BENCH_TEST_WAIT": "0.7"}
 
     def __call__(self) -> None:
         self.submit_and_submit_again()
@@ -304,11 +308,12 @@ class Disturbances:
         assert re.search(r"job \S+ ended: TIMEOUT.*up to step [1-9]", found), found
 
     def submit_once_more(self) -> None:
+        self.hold.unlink()
         self.desk.until_all_ended()
         self.results = {path: path.stat().st_mtime_ns for path in self.desk.store.root.glob("*/result.json")}
         assert 2 <= len(self.results) <= 4, self.status()
         words = [self.low, "--rows", "slow,stuck", "--seeds", "0..5"]
-        sent = self.desk.submit(*words, BENCH_TEST_MARK=self.mark, BENCH_TEST_WAIT="0")
+        sent = self.desk.submit(*words, BENCH_TEST_MARK=self.mark)
         assert re.search(r"job \d+: ", sent.stdout), sent.stdout
         self.desk.until_all_ended(180)
 

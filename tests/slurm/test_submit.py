@@ -1,0 +1,245 @@
+"""Submitting to a real cluster whose arrays hold eleven jobs: many jobs, slices, refusals, two people, nesting."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bench.launch.submission import submissions
+from bench.store import Store
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """One for all tests of this file, with accounts switched off and small arrays."""
+    import importlib
+    import os
+
+    one_node = importlib.import_module("bench.slurm.one_node")
+    if absent := one_node.missing():
+        pytest.fail(absent) if os.environ.get("CI") else pytest.skip(absent)
+    folder = tmp_path_factory.mktemp("cluster")
+    with one_node.OneNode(folder, cpus=4, gpus=4, overrides=["MaxArraySize=11"]) as started:
+        yield started
+
+
+@pytest.fixture
+def desk(desk_at, cluster):
+    found = desk_at(cluster)
+    found.environment["BENCH_TEST_WAIT"] = "0"
+    yield found
+    cluster.run("scancel", "--user", "root")
+    found.until_all_ended()
+
+
+SHORT = ["--rows", "slow", "--set", "train.steps=3"]
+
+
+def test_an_array_larger_than_the_cluster_takes_goes_through(desk):
+    """24 jobs in arrays of 11, 11 and 2; their sources first, and none of it is trained by two jobs."""
+    profile = desk.profile("site", more="parallel: 4")
+    words = ["--rows", "transfer", "--seeds", "0..23", "--set", "train.steps=2"]
+    sent = desk.submit(profile, *words).stdout
+    sizes = [int(found) for found in re.findall(r"runs in (\d+) job", sent)]
+    assert sizes == [1, 11, 11, 2], sent
+    assert sent.count(", after 1 other array") == 3
+    record = submissions(desk.store)[-1]
+    assert [len(array.jobs) for array in record.arrays] == sizes and all(
+        array.number for array in record.arrays
+    )
+    desk.until_all_ended(240)
+    assert set(desk.status().values()) == {"done"} and len(desk.status()) == 25
+    for run in desk.store:
+        assert len(json.loads((run.path / "provenance.json").read_text())) == 1
+    assert desk.submit(profile, *words).stdout.count("job ") == 0, "nothing is left to do"
+
+
+def test_time_slices(desk):
+    """A job that gives its place back after its slice continues in the next until its runs are done."""
+    desk.environment["BENCH_TEST_WAIT"] = "0.5"
+    profile = desk.profile("slices", time="20m", more="slice: 1m")
+    patched = (desk.folder / profile).read_text()
+    assert "slice: 1m" in patched
+    sent = desk.submit(profile, "--rows", "slow", "--seeds", "0", "--set", "train.steps=140")
+    assert "1 runs in 1 job" in sent.stdout
+    desk.until("slow/0", r"requeued +step [1-9]\d* of 140 .*wait before it starts again", 110)
+    desk.until("slow/0", "done", 110)
+    folder = desk.folder_of("slow/0")
+    starts = json.loads((folder.path / "provenance.json").read_text())
+    assert len(starts) == 2 and starts[0]["job"] == starts[1]["job"]
+    log = desk.bench("logs", folder.uid).stdout
+    assert "end of its time: 1 runs left, requeueing" in log and f"done: {folder.uid}" in log
+
+
+def test_a_site_that_cancels_instead_of_requeuing(desk, cluster):
+    """The notice comes, the run is saved, and submitting again continues it."""
+    desk.environment["BENCH_TEST_WAIT"] = "0.3"
+    profile = desk.profile("cancels", partition="cancel", cpus=4, more="requeue: false")
+    desk.submit(profile, "--rows", "slow", "--seeds", "0", "--set", "train.steps=60")
+    desk.until("slow/0", r"running +step [5-9]")
+    assert cluster.run("sbatch", "-p", "high", "-o", "/dev/null", "--wrap", "true", "-c", "2").returncode == 0
+    found = desk.until("slow/0", "interrupted|lost|cancelled", 60)
+    assert re.search(r"continues from a checkpoint up to step [1-9]", found), found
+    desk.submit(profile, "--rows", "slow", "--seeds", "0", "--set", "train.steps=60", BENCH_TEST_WAIT="0")
+    desk.until("slow/0", "done", 60)
+
+
+def test_a_methods_failure_is_told_from_the_clusters(desk):
+    profile = desk.profile("site")
+    desk.submit(profile, "--rows", "broken", "--seeds", "0")
+    desk.until("broken/0", r"failed .*\(method\) RuntimeError: broken on purpose")
+    again = desk.submit(profile, "--rows", "broken", "--seeds", "0").stdout
+    assert "1 failed" in again and "0 to start" in again
+    assert (
+        "1 to start" in desk.submit(profile, "--rows", "broken", "--seeds", "0", "--retry", "failed").stdout
+    )
+    desk.until_all_ended()
+    assert "Traceback" in desk.bench("logs", desk.folder_of("broken/0").uid).stdout
+
+
+def test_cancel_by_row_leaves_the_rest(desk):
+    """Two runs share a job: one row is cancelled, the other goes on in the same job."""
+    desk.environment["BENCH_TEST_WAIT"] = "0.2"
+    profile = desk.profile("packed", cpus=2, more="workers: 2")
+    settings = ["--seeds", "0", "--set", "train.steps=60", "--set", "resources.minutes=0.5"]
+    table = desk.folder / "slow.yaml"
+    table.write_text(table.read_text().replace("broken + baseline", "slow + baseline(norm=2.0)"))
+    sent = desk.submit(profile, "--rows", "slow,broken", *settings).stdout
+    assert "2 runs in 1 job" in sent
+    desk.until("broken/0", r"running +step [1-9]")
+    told = desk.bench("cancel", "slow.yaml", "--plugin", "slow.py", "--rows", "broken", *settings).stdout
+    assert told == "1 of 1 runs were queued or at work and are being stopped\n", "no job is cancelled"
+    desk.until("slow/0", "done", 60)
+    assert re.match(r"cancelled.*step [1-9]", desk.status()["broken/0"])
+
+
+@pytest.mark.parametrize(
+    ("profile", "message"),
+    [
+        ("{partitoin: low, time: 10}", "bad.yaml:1: partitoin: unknown key; did you mean 'partition'"),
+        ("{partition: 'low\\n#SBATCH --uid=0', time: 10}", "bad.yaml:1: partition: "),
+        ("{partition: lwo, time: 10}", "did you mean 'low'"),
+        ("{partition: low, time: 10, cpus: 400}", "cpus"),
+        ("{partition: low, time: 10, gres: 'gpu:5'}", "gres"),
+        ("{partition: short, time: 10}", "time"),
+    ],
+)
+def test_bad_profiles_are_refused_before_sbatch(desk, profile, message):
+    (desk.folder / "bad.yaml").write_text(profile)
+    done = desk.submit("bad.yaml", *SHORT, "--seeds", "0", check=False)
+    assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert not desk.squeue() and not (desk.store.root / "slurm").exists()
+
+
+def test_two_people_submit_at_once(desk):
+    """Of two calls at the same moment one queues the runs, the other sees them queued."""
+    desk.environment["BENCH_TEST_WAIT"] = "0.1"
+    profile = desk.profile("site", more="parallel: 4")
+    command = [
+        "submit",
+        "slow.yaml",
+        "--plugin",
+        "slow.py",
+        "--profile",
+        profile,
+        "--rows",
+        "slow",
+        "--seeds",
+        "0..5",
+    ]
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "bench", *command, "--set", "train.steps=20"],
+            cwd=desk.folder,
+            env=desk.everything(),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    told = sorted(one.communicate(timeout=120)[0].count("\njob ") for one in both)
+    assert told == [0, 1]
+    desk.until_all_ended()
+    assert set(desk.status().values()) == {"done"}
+    assert all(len(json.loads((run.path / "provenance.json").read_text())) == 1 for run in desk.store)
+
+
+def test_submitting_from_inside_an_allocation(desk, cluster):
+    """A job that submits: what it has itself (memory, CPUs, its name) does not leak into what it submits."""
+    profile = desk.profile("site")
+    command = [
+        sys.executable,
+        "-m",
+        "bench",
+        "submit",
+        "slow.yaml",
+        "--plugin",
+        "slow.py",
+        "--profile",
+        profile,
+        *SHORT,
+    ]
+    outer = ["srun", "-p", "debug", "-c", "3", "--mem", "3000", "-t", "5", *command, "--seeds", "0"]
+    done = subprocess.run(
+        outer, cwd=desk.folder, env=desk.everything(), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    number = re.search(r"^job (\d+):", done.stdout, re.MULTILINE)
+    assert number, done.stdout
+    shown = cluster.run("scontrol", "show", "job", number[1]).stdout
+    assert "NumCPUs=1 " in shown and "MinMemoryNode=1G" in shown and "SLURM_" not in shown
+    desk.until("slow/0", "done", 60)
+    log = desk.bench("logs", desk.folder_of("slow/0").uid).stdout
+    assert f"job {number[1]}: 1 of 1 runs to do" in log
+
+
+def test_dry_run_prints_what_would_be_sent_and_sends_nothing(desk):
+    profile = desk.profile("site", more="parallel: 4")
+    out = desk.submit(profile, *SHORT, "--seeds", "0..12", "--dry-run").stdout
+    assert out.count("#!/bin/bash") == 2 and "--array=0-10%2" in out and "# 2 calls of sbatch" in out
+    assert not desk.squeue() and not desk.store.root.exists()
+    desk.submit(profile, *SHORT, "--seeds", "0..12")
+    record = submissions(desk.store)[-1]
+    sent = next(
+        (desk.store.root / "slurm" / record.id).glob(f"{record.arrays[0].number}*submission.sh")
+    ).read_text()
+    printed = out[out.index("#!/bin/bash") : out.index("\n# array 1")].rstrip("\n")
+    dry = re.search(r"\d{8}-\d{6}-slow-[0-9a-f]{4}", printed)
+    assert dry and sent.rstrip("\n") == printed.replace(dry[0], record.id)
+
+
+def test_five_thousand_runs_in_few_calls(desk, cluster, tmp_path):
+    """Under a minute, and as many sbatch calls as arrays. The cluster holds them: they are cancelled at once."""
+    calls = tmp_path / "calls"
+    real = cluster.run("which", "sbatch").stdout.strip()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "sbatch").write_text(
+        f'#!/bin/sh\necho x >> {shlex.quote(str(calls))}\nexec {real} --hold "$@"\n'
+    )
+    (tmp_path / "bin" / "sbatch").chmod(0o755)
+    profile = desk.profile("many", time="10h", more="parallel: 50").replace("pack: 1,", "")
+    (desk.folder / profile).write_text((desk.folder / profile).read_text().replace("pack: 1,", "pack: 10h,"))
+    begin = time.monotonic()
+    path = f"{tmp_path / 'bin'}:{desk.everything()['PATH']}"
+    sent = desk.submit(profile, *SHORT, "--seeds", "0..4999", PATH=path)
+    assert time.monotonic() - begin < 60, sent.stdout
+    assert len(calls.read_text().splitlines()) == 2, (
+        "5,000 runs of 2 minutes in jobs of 300: 17 jobs, arrays of 11"
+    )
+    assert "5000 runs" in sent.stdout
+    begin = time.monotonic()
+    told = desk.bench("status").stdout
+    assert "5000 queued" in told or "5000 held" in told, told
+    assert time.monotonic() - begin < 15
+    assert (
+        "job "
+        in desk.bench("cancel", "slow.yaml", "--plugin", "slow.py", *SHORT, "--seeds", "0..4999").stdout
+    )
+    assert not desk.squeue("-t", "PD,R")
+    assert Store(desk.store.root)

@@ -1,0 +1,40 @@
+"""The whole of Table 1 at scale smoke through SLURM: the report has the digits of a run without it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def bench(*words, env, seconds=900):
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", *words], cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=seconds
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_report_is_the_same_digit_for_digit(cluster_of, tmp_path_factory, tmp_path):
+    """$BENCH_TEST_DEMO names a store in which `bench run table1` has been run by this code; else that is done here."""
+    import time
+
+    everyone = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    local = {**everyone, "BENCH_STORE": os.environ.get("BENCH_TEST_DEMO") or str(tmp_path / "local")}
+    with cluster_of(tmp_path_factory.mktemp("cluster"), overrides=["MaxArraySize=11"]) as cluster:
+        there = {**everyone, **cluster.environment(), "BENCH_STORE": str(tmp_path / "cluster")}
+        sent = bench("submit", "table1", "--scale", "smoke", "--profile", "slurm/test-node.yaml", env=there)
+        assert "submission" in sent
+        if "BENCH_TEST_DEMO" not in os.environ:
+            bench("run", "table1", "--scale", "smoke", "--jobs", "1", env=local)
+        deadline = time.monotonic() + 600
+        while cluster.run("squeue", "-h").stdout:
+            assert time.monotonic() < deadline, bench("status", "table1", env=there)
+            time.sleep(1)
+        assert bench("status", "table1", env=there).strip().endswith("runs: 98 done")
+    without = bench("report", "table1", "--scale", "smoke", env=local)
+    assert bench("report", "table1", "--scale", "smoke", env=there) == without
+    assert "From scratch" in without and "Runs: 96 done" in without
