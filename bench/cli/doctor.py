@@ -11,6 +11,7 @@ import click
 
 from bench import __version__
 from bench.cli.options import store_option
+from bench.launch.squeue import ClusterError, run_command
 from bench.paths import cache_root, weights_root
 from bench.store import Store
 
@@ -47,11 +48,32 @@ def doctor(store: Store) -> int:
         missing += bool(reason) and needed
         click.echo(f"{'ok     ' if not reason else 'MISSING' if needed else 'absent '} extractor {entry.name}"
                    + (f": {reason}" if reason else ""))  # fmt: skip
-    for tool, use in (("sbatch", "SLURM jobs"), ("pdflatex", "compiling reports")):
-        click.echo(f"{'ok     ' if shutil.which(tool) else 'absent '} {tool} ({use})")
+    click.echo(_slurm())
+    click.echo(f"{'ok     ' if shutil.which('pdflatex') else 'absent '} pdflatex (compiling reports)")
     for name, path in (("store", store.root), ("cache", cache_root()), ("weights", weights_root())):
         place = path.resolve()
         while not place.exists():
             place = place.parent
         click.echo(f"{name}: {path} ({shutil.disk_usage(place).free / 1e9:.0f} GB free)")
     return 1 if missing else 0
+
+
+def _slurm() -> str:
+    """What there is of a cluster: its version, its accounts, or what to do."""
+    if not shutil.which("sbatch"):
+        return (
+            "absent  SLURM: bench submit needs a login node of a cluster, or slurm/one_node.py to try it here"
+        )
+    try:
+        version = run_command(["sinfo", "--version"]).strip()
+        partitions = sorted(
+            {line.strip("* ") for line in run_command(["sinfo", "-h", "-o", "%P"]).splitlines()}
+        )
+    except ClusterError as error:
+        return f"absent  SLURM: installed, but it does not answer ({error}); is SLURM_CONF right?"
+    try:
+        run_command(["sacct", "-n", "-X", "-S", "now"])
+        accounts = "sacct answers"
+    except ClusterError:
+        accounts = "no sacct: ended jobs are explained by their logs"
+    return f"ok      SLURM: {version}; partitions {', '.join(partitions)}; {accounts}"

@@ -290,8 +290,8 @@ class Profile(BaseModel):
             "array_parallelism": self.parallel,
             "signal_delay_s": self.signal_seconds,
             "setup": [*exports, *self.setup],
-            # since SLURM 22.05 a step no longer takes this from its job, and would get one CPU
-            "srun_args": [f"--cpus-per-task={self.cpus}", *self.srun_args],
+            # a step takes neither of these from its job: it would get one CPU, and empty the log of a requeued job
+            "srun_args": [f"--cpus-per-task={self.cpus}", "--open-mode=append", *self.srun_args],
             "use_srun": True,  # without a step the signal does not reach Python
             "stderr_to_stdout": True,
             "wckey": None,

@@ -81,7 +81,7 @@ class Broken(Method):
         raise RuntimeError("broken on purpose")
 '''
 PROFILE = """
-{{partition: {partition}, gres: 'gpu:1', device: cpu, cpus: {cpus}, memory: 1GB, time: {time}, pack: 1, {more}}}
+{{partition: {partition}, {gres}device: cpu, cpus: {cpus}, memory: 1GB, time: {time}, pack: 1, {more}}}
 """
 
 
@@ -104,10 +104,17 @@ class Desk:
         (folder / "slow.py").write_text(PLUGIN)
 
     def profile(
-        self, name: str, partition: str = "low", time: str = "30m", cpus: int = 1, more: str = ""
+        self,
+        name: str,
+        partition: str = "low",
+        time: str = "30m",
+        cpus: int = 1,
+        gpus: int = 1,
+        more: str = "",
     ) -> str:
         """A profile file; more: further keys, "slice: 1m, requeue: false"."""
-        text = PROFILE.format(partition=partition, time=time, cpus=cpus, more=more)
+        gres = f"gres: 'gpu:{gpus}', " if gpus else ""
+        text = PROFILE.format(partition=partition, time=time, cpus=cpus, gres=gres, more=more)
         (self.folder / f"{name}.yaml").write_text(text)
         return f"{name}.yaml"
 
@@ -182,12 +189,14 @@ def desk_at(tmp_path, store_root):
 class Disturbances:
     """One table, and all that can happen to its jobs: the scenario of test_survival*.py, step by step.
 
-    Six CPUs: slow/0..5 in the partition `low`, of which one waits, and stuck/0 in `short` (one minute).
+    Seven CPUs: slow/0..5 in the partition `low`, of which one waits for a GPU; stuck/0 in `short` (one minute);
+    slow/8 in slices of a minute.
     """
 
     def __init__(self, desk: Desk, cluster: Any) -> None:
         self.desk, self.cluster = desk, cluster
         self.low = desk.profile("low", more="parallel: 8")
+        self.sliced = desk.profile("sliced", "debug", "20m", gpus=0, more="slice: 1m")
         self.short = desk.profile(
             "short", partition="short", time="1m", more="signal_seconds: 5, requeue: false"
         )
@@ -205,6 +214,7 @@ class Disturbances:
         self.one_job_is_killed()
         self.one_worker_is_killed()
         self.node_daemon_is_killed_and_restarted()
+        self.one_gives_its_place_back()
         self.one_times_out()
         self.submit_once_more()
         self.everything_is_done_once_and_bit_equal()
@@ -227,6 +237,7 @@ class Disturbances:
         sent = self.desk.submit(self.short, "--rows", "stuck", "--seeds", "0", BENCH_TEST_MARK=self.mark)
         assert "1 runs in 1 job" in sent.stdout, sent.stdout
         self.desk.submit(self.low, "--rows", "slow", "--seeds", "0..5")
+        self.desk.submit(self.sliced, "--rows", "slow", "--seeds", "8")
         for seed in range(5):
             self.desk.until(f"slow/{seed}", r"running +step [1-9]")
         found = self.status()
@@ -302,6 +313,12 @@ class Disturbances:
         found = self.desk.until(self.requeued, r"running +step [1-9]|done", 90)
         assert found.startswith("done") or number(r"step (\d+)", found) >= self.kept, "it continued"
 
+    def one_gives_its_place_back(self) -> None:
+        """After its slice of a minute; SLURM lets it wait, then it goes on in the same job."""
+        found = self.desk.until("slow/8", r"requeued|running +step 1\d\d", 90)
+        kept = number(r"step (\d+) of", found)
+        assert number(r"step (\d+) of", self.desk.until("slow/8", r"running +step [1-9]", 60)) >= kept
+
     def one_times_out(self) -> None:
         """Its step hangs, so it cannot save at the notice, and SLURM ends it at the limit."""
         found = self.desk.until("stuck/0", "lost", 150)
@@ -309,9 +326,12 @@ class Disturbances:
 
     def submit_once_more(self) -> None:
         self.hold.unlink()
+        self.desk.until("slow/8", "done", 60)
+        log = self.desk.bench("logs", self.desk.folder_of("slow/8").uid).stdout
+        assert log.count("1 of 1 runs to do") >= 2 and "end of its time: 1 runs left, requeueing" in log, log
         self.desk.until_all_ended()
         self.results = {path: path.stat().st_mtime_ns for path in self.desk.store.root.glob("*/result.json")}
-        assert 2 <= len(self.results) <= 4, self.status()
+        assert 3 <= len(self.results) <= 5, self.status()
         words = [self.low, "--rows", "slow,stuck", "--seeds", "0..5"]
         sent = self.desk.submit(*words, BENCH_TEST_MARK=self.mark)
         assert re.search(r"job \d+: ", sent.stdout), sent.stdout

@@ -12,7 +12,12 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 def bench(*words, env, seconds=900):
     done = subprocess.run(
-        [sys.executable, "-m", "bench", *words], cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=seconds
+        [sys.executable, "-m", "bench", *words],
+        cwd=CHECKOUT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

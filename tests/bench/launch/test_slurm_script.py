@@ -75,7 +75,7 @@ def text(request, root, jobs=3, memory_mb=36_000, after=("17", "18")):
 def test_the_script_word_for_word(request_of, tmp_path):
     found = text(request_of(), tmp_path / "store")
     folder = tmp_path / "store" / "slurm" / "20260102-030405-disp-table1-abcd"
-    srun = "--cpus-per-task=8 --cpu-bind=none"
+    srun = "--cpus-per-task=8 --open-mode=append --cpu-bind=none"
     command = shlex.join(["sh", "-c", "trap '' USR2; exec \"$@\"", "sh", sys.executable])
     assert found == GOLDEN.format(folder=folder, checkout=CHECKOUT, command=command, srun=srun)
 
