@@ -126,8 +126,9 @@ class RunFolder:
         return (self.path / "cancel").exists()
 
     def hand_out(self) -> None:
-        """The run is wanted (again): an earlier request to stop it is over."""
-        (self.path / "cancel").unlink(missing_ok=True)
+        """The run is wanted (again): an earlier request to stop it, or failure, is over."""
+        for name in ("cancel", "error.txt"):
+            (self.path / name).unlink(missing_ok=True)
 
     def add_provenance(self, entry: dict[str, Any]) -> None:
         """Append the record of one start."""

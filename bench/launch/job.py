@@ -18,6 +18,7 @@ from bench.launch.local import Queue
 from bench.launch.progress import Plain
 from bench.launch.workers import slots
 from bench.plan import PlannedRun
+from bench.provenance import commit
 from bench.store import Store, slurm_job
 
 START = "BENCH_JOB_START"  # set by the batch script: seconds since the epoch when the job began
@@ -45,6 +46,7 @@ class TableJob:
     slice_seconds: float | None
     requeue: bool
     logs: str
+    commit: str  # of the code that submitted
     plugins: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -57,6 +59,8 @@ class TableJob:
         store = Store(Path(self.store))
         runs = [run for run in (_planned(store, uid) for uid in self.uids) if run.status not in SKIPPED]
         print(f"job {slurm_job()}: {len(runs)} of {len(self.uids)} runs to do", flush=True)
+        if (now := commit()) != self.commit:
+            print(f"bench: submitted by code {self.commit}, running code {now}", flush=True)
         if not runs:
             return {}
         queue = Queue(

@@ -176,6 +176,7 @@ def _job(request: Request, store: Store, submission_id: str, runs: list[PlannedR
         slice_seconds=None if profile.slice is None else 60.0 * profile.slice,
         requeue=profile.requeue,
         logs=str(folder_of(store, submission_id) / "workers"),
+        commit=commit(),
         plugins=request.plugins,
         environment=_our_environment(),
     )

@@ -111,13 +111,13 @@ class Survey:
             return _with(base, "failed", f"({folder.cause()}) {folder.error()}")
         if status == "running" and not _outlived(beat, place, task, self.silent):
             return _with(base, "running", "", rate=beat.get("rate"))
+        if folder.asked_to_stop():
+            return _with(base, "cancelled", _kept(base))
         if task is not None:
             return _in_queue(base, task, beat)
         return self._out_of_queue(base, folder, status, place)
 
     def _out_of_queue(self, base: Standing, folder: RunFolder, status: str, place: Place | None) -> Standing:
-        if folder.asked_to_stop():
-            return _with(base, "cancelled", _kept(base))
         if stuck := self._failed_source(folder, place):
             return _with(base, "blocked", f"its source {stuck} failed")
         if place is None:

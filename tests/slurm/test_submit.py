@@ -83,6 +83,8 @@ def test_a_methods_failure_is_told_from_the_clusters(desk):
         "1 to start" in desk.submit(profile, "--rows", "broken", "--seeds", "0", "--retry", "failed").stdout
     )
     desk.until_all_ended()
+    starts = json.loads((desk.folder_of("broken/0").path / "provenance.json").read_text())
+    assert len({start["job"] for start in starts}) == 2, "tried again, by another job"
     assert "Traceback" in desk.bench("logs", desk.folder_of("broken/0").uid).stdout
 
 
