@@ -78,10 +78,12 @@ def validate(model: type[Model], value: Any, path: Path, prefix: Keys = ()) -> M
 def first_problem(model: type[BaseModel], error: ValidationError) -> tuple[Keys, str]:
     """Where the first problem of a failed validation lies, and what would be right."""
     first = error.errors()[0]
-    # pydantic names the member of a union in capitals; our keys are all lower case
+    # pydantic names the member of a union in capitals; our own keys are all lower case
     keys = tuple(key for key in first["loc"] if not (isinstance(key, str) and key[:1].isupper()))
     if first["type"] == "extra_forbidden":
-        return keys, f"unknown key; {did_you_mean(str(keys[-1]), _fields_at(model, first['loc'][:-1]))}"
+        *above, name = first["loc"]  # the user's word, which may be in capitals too
+        keys = keys if name in keys else (*keys, name)
+        return keys, f"unknown key; {did_you_mean(str(name), _fields_at(model, tuple(above)))}"
     return keys, first["msg"].removeprefix("Value error, ")
 
 

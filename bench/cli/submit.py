@@ -13,7 +13,8 @@ from bench.estimate import Estimates
 from bench.launch.clustercheck import check_against_cluster, max_array_size
 from bench.launch.once import checkpoint_seconds
 from bench.launch.packing import Array
-from bench.launch.profile import Profile, load_profile
+from bench.launch.profile import Profile
+from bench.launch.profilefile import load_profile
 from bench.launch.slurm import Request, arrays_of, script
 from bench.launch.slurm import submit as send
 from bench.launch.squeue import ClusterError

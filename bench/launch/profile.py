@@ -1,22 +1,16 @@
-"""Site profiles: what a SLURM job asks for, read from a YAML file (commented examples lie in slurm/)."""
+"""Site profiles: what a SLURM job asks for, read by bench.launch.profilefile (commented examples lie in slurm/)."""
 
 from __future__ import annotations
 
-import os
 import re
 import reprlib
 import shlex
 import sys
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic import field_validator as check
 
-from bench.errors import UserError, did_you_mean
-from bench.yamlfile import Keys, load_yaml, mistake
-
-VARIABLE = "BENCH_SLURM_PROFILE"
 MOST_MINUTES, MOST_MEGABYTES, MOST_GPUS, MOST_CPUS = 60 * 24 * 60, 100 * 1024**2, 64, 4096
 MOST_LETTERS, MOST_ENTRIES = 1000, 100
 
@@ -53,9 +47,9 @@ def minutes(value: Any) -> int:
     elif type(value) is int:
         total = value
     else:
-        raise ValueError(f"{_shown(value)} is no length of time; write 90 (minutes), 90m, 12h, 2d or 1h30m")
+        raise ValueError(f"{shown(value)} is no length of time; write 90 (minutes), 90m, 12h, 2d or 1h30m")
     if not 1 <= total <= MOST_MINUTES:
-        raise ValueError(f"{_shown(value)} must be from 1m to {MOST_MINUTES // 24 // 60}d")
+        raise ValueError(f"{shown(value)} must be from 1m to {MOST_MINUTES // 24 // 60}d")
     return total
 
 
@@ -66,23 +60,24 @@ def megabytes(value: Any) -> int:
     elif type(value) is int:
         total = value * 1024
     else:
-        raise ValueError(f"{_shown(value)} is no amount of memory; write 500MB, 16GB or 16 (GB)")
+        raise ValueError(f"{shown(value)} is no amount of memory; write 500MB, 16GB or 16 (GB)")
     if not 1 <= total <= MOST_MEGABYTES:
-        raise ValueError(f"{_shown(value)} must be from 1MB to {MOST_MEGABYTES // 1024**2}TB")
+        raise ValueError(f"{shown(value)} must be from 1MB to {MOST_MEGABYTES // 1024**2}TB")
     return total
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value in a message, cut short."""
     return reprlib.repr(value)
 
 
-def _line(value: Any) -> str:
+def one_line(value: Any) -> str:
     """Text that stays on its line wherever it is written: no newline, no control character."""
     if not isinstance(value, str):
-        raise ValueError(f"{_shown(value)} must be text; put it in quotes")
+        raise ValueError(f"{shown(value)} must be text; put it in quotes")
     if not (value.isprintable() and value.strip() == value and 1 <= len(value) <= MOST_LETTERS):
         raise ValueError(
-            f"{_shown(value)} must be one line of 1 to {MOST_LETTERS} printable characters, trimmed"
+            f"{shown(value)} must be one line of 1 to {MOST_LETTERS} printable characters, trimmed"
         )
     return value
 
@@ -91,8 +86,8 @@ def _matching(pattern: str, right: str) -> BeforeValidator:
     """Text that a pattern describes; `right` says so in words."""
 
     def matched(value: Any) -> str:
-        if not re.fullmatch(pattern, _line(value), re.ASCII):
-            raise ValueError(f"{_shown(value)} must be {right}")
+        if not re.fullmatch(pattern, one_line(value), re.ASCII):
+            raise ValueError(f"{shown(value)} must be {right}")
         return str(value)
 
     return BeforeValidator(matched)
@@ -102,24 +97,24 @@ def _words(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return shlex.split(_line(value))
+        return shlex.split(one_line(value))
     except ValueError as error:
-        raise ValueError(f"{_shown(value)} is no list of words: {error}") from error
+        raise ValueError(f"{shown(value)} is no list of words: {error}") from error
 
 
 def _environment_value(value: Any) -> str:
     if value == "":
         return ""
     if type(value) is not int and not isinstance(value, str):
-        raise ValueError(f"{_shown(value)} must be text or a whole number; put it in quotes")
-    if not re.fullmatch(_LITERAL, text := _line(str(value))):
-        raise ValueError(f"{_shown(value)} is not expanded; put `export NAME=...` under setup: instead")
+        raise ValueError(f"{shown(value)} must be text or a whole number; put it in quotes")
+    if not re.fullmatch(_LITERAL, text := one_line(str(value))):
+        raise ValueError(f"{shown(value)} is not expanded; put `export NAME=...` under setup: instead")
     return text
 
 
 def _sbatch_key(value: Any) -> str:
     if not (isinstance(value, str) and re.fullmatch(r"[a-z][a-z0-9-]{0,49}", value)):
-        raise ValueError(f"{_shown(value)} is no sbatch option; write its long name, such as mail-type")
+        raise ValueError(f"{shown(value)} is no sbatch option; write its long name, such as mail-type")
     if value in FIELD_OF:
         raise ValueError(f"sbatch's {value} is the profile's own key {FIELD_OF[value]}; use that")
     if meant := [
@@ -132,25 +127,25 @@ def _sbatch_key(value: Any) -> str:
 def _sbatch_value(value: Any) -> Any:
     if isinstance(value, bool) or (isinstance(value, int | float) and abs(value) < 1e15):
         return value
-    if "\\" in _line(value):  # sbatch takes it for an escape, even inside quotes
-        raise ValueError(f"{_shown(value)} must not have a backslash; sbatch would drop it")
+    if "\\" in one_line(value):  # sbatch takes it for an escape, even inside quotes
+        raise ValueError(f"{shown(value)} must not have a backslash; sbatch would drop it")
     return value
 
 
 def _gres(value: Any) -> str:
-    items = _line(value).split(",")
+    items = one_line(value).split(",")
     if not all(_GRES.fullmatch(item) for item in items):
-        raise ValueError(f"{_shown(value)} is no list of resources; write gpu:1 or gpu:a100:2")
+        raise ValueError(f"{shown(value)} is no list of resources; write gpu:1 or gpu:a100:2")
     if not all(1 <= _amount(item) <= MOST_GPUS for item in items if item.partition(":")[0] == "gpu"):
-        raise ValueError(f"{_shown(value)} must ask for 1 to {MOST_GPUS} GPUs")
+        raise ValueError(f"{shown(value)} must ask for 1 to {MOST_GPUS} GPUs")
     return str(value)
 
 
 def _gpus(value: Any) -> str:
-    text = str(value) if type(value) is int else _line(value)
+    text = str(value) if type(value) is int else one_line(value)
     found = re.fullmatch(r"(?:[A-Za-z0-9_.-]+:)?([0-9]{1,9})", text)
     if not found or not 1 <= int(found[1]) <= MOST_GPUS:
-        raise ValueError(f"{_shown(value)} must be 1 to {MOST_GPUS}, or a kind and a number such as a100:2")
+        raise ValueError(f"{shown(value)} must be 1 to {MOST_GPUS}, or a kind and a number such as a100:2")
     return text
 
 
@@ -170,7 +165,7 @@ Features = Annotated[
 Word = Annotated[str, _matching(rf"(?!~){_LITERAL}", "written out: $ ` and ~ are not expanded")]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_words), Field(max_length=MOST_ENTRIES)]
 SrunWord = Annotated[str, _matching(_SRUN_WORD, "--name=value, written out, not one that bench submit sets")]
-Line = Annotated[str, BeforeValidator(_line)]
+Line = Annotated[str, BeforeValidator(one_line)]
 SetupLine = Annotated[
     str, _matching(r"(?!#\s*(SBATCH|PBS|BSUB)).*", "a shell line; #SBATCH goes under sbatch:")
 ]
@@ -282,7 +277,7 @@ class Profile(BaseModel):
         further = {key: value for key, value in self.sbatch.items() if value is not False}
         exports = [f"export {name}={shlex.quote(value)}" for name, value in self.environment.items()]
         return {
-            **_given(asked),
+            **given(asked),
             "time": self.time,
             "nodes": 1,
             "ntasks_per_node": 1,
@@ -295,7 +290,7 @@ class Profile(BaseModel):
             "use_srun": True,  # without a step the signal does not reach Python
             "stderr_to_stdout": True,
             "wckey": None,
-            "additional_parameters": _given(flags | further),
+            "additional_parameters": given(flags | further),
         }
 
     def command(self) -> str:
@@ -303,7 +298,8 @@ class Profile(BaseModel):
         return shlex.join([*self.container, *_IGNORE_USR2, *self.python])
 
 
-def _given(values: dict[str, Any]) -> dict[str, Any]:
+def given(values: dict[str, Any]) -> dict[str, Any]:
+    """Without the keys that are None."""
     return {key: value for key, value in values.items() if value is not None}
 
 
@@ -311,90 +307,3 @@ def _asked_gpus(fields: dict[str, Any]) -> int:
     number = fields.get("gpus_per_node")
     items = [f"gpu:{number}"] if number else (fields.get("gres") or "").split(",")
     return sum(_amount(item) for item in items if item.partition(":")[0] == "gpu")
-
-
-def shipped() -> dict[str, Path]:
-    """The profiles that come with the project (slurm/, also inside a wheel), by name."""
-    here = Path(__file__).resolve().parents[1]
-    folder = next((one for one in (here / "slurm", here.parent / "slurm") if one.is_dir()), None)
-    if folder is None:
-        raise FileNotFoundError("slurm/ is missing from this installation")
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
-def load_profile(name: str | None) -> Profile:
-    """The profile in a YAML file, or a shipped one by name; None: the one that $BENCH_SLURM_PROFILE names.
-
-    `extends: other` starts from another (a path from this file, or a shipped name): maps merge, the rest is
-    replaced, null takes a key away. Raises UserError: `file:line: key: what is wrong; what would be right`.
-    """
-    if not (named := name if name is not None else os.environ.get(VARIABLE)):
-        raise UserError(f"no site profile: give --profile or set {VARIABLE}; known: {', '.join(shipped())}")
-    chain = _chain(_locate(named, Path()), [])
-    merged: dict[str, Any] = {}
-    for _, value in reversed(chain):
-        maps = {key: merged[key] for key in value if isinstance(merged.get(key), dict)}
-        both = {key: maps[key] | value[key] for key in maps if isinstance(value[key], dict)}
-        merged = merged | value | both
-    merged = {key: _given(one) if isinstance(one, dict) else one for key, one in _given(merged).items()}
-    try:
-        return Profile.model_validate(merged)
-    except ValidationError as error:
-        keys, message = _first_problem(error)
-        raise mistake(_origin(chain, keys), keys, message) from error
-
-
-def _locate(name: str, folder: Path) -> Path:
-    if name.isprintable() and name.endswith((".yaml", ".yml")):
-        return folder / Path(name).expanduser()
-    if name not in shipped():
-        raise UserError(f"unknown profile {_shown(name)}; {did_you_mean(name, shipped())} (or a .yaml file)")
-    return shipped()[name]
-
-
-def _chain(path: Path, below: list[Path]) -> list[tuple[Path, dict[str, Any]]]:
-    """The file and what it extends, nearest first; `below` are the files that led here."""
-    value = load_yaml(path)
-    _refuse_odd_numbers(path)
-    if "extends" not in value:
-        return [(path, value)]
-    try:
-        other = _locate(_line(value.pop("extends")), path.parent)
-    except (ValueError, UserError) as error:
-        raise mistake(path, ("extends",), str(error)) from error
-    below = [*below, path.resolve()]
-    if other.resolve() in below:
-        raise mistake(path, ("extends",), f"{other} extends this file; a profile cannot extend itself")
-    return [(path, value), *_chain(other, below)]
-
-
-def _refuse_odd_numbers(path: Path) -> None:
-    """YAML reads 24:00:00 as 86400 and 010 as 8: nobody means that."""
-    for line, text in enumerate(path.read_text().splitlines(), 1):
-        if found := re.fullmatch(r"\s*([\w-]+): +([0-9]+(?:[:_][0-9.]+)+|0[0-9_]+)\s*(#.*)?", text):
-            key, number = found[1], found[2]
-            raise UserError(
-                f"{path}:{line}: {key}: YAML reads {number} as another number; write 24h or 90m, or quote it"
-            )
-
-
-def _first_problem(error: ValidationError) -> tuple[Keys, str]:
-    """Where the first problem lies, as printable keys, and what would be right."""
-    first = error.errors()[0]
-    keys = tuple(key for key in first["loc"] if key != "[key]" and str(key).isprintable())
-    if first["type"] == "extra_forbidden":
-        name = str(first["loc"][-1])
-        return keys, f"unknown key {_shown(name)}; {did_you_mean(name, Profile.model_fields)}"
-    if first["type"] == "missing":
-        return keys, "is missing; write how long a job may take, such as 12h"
-    return keys, first["msg"].removeprefix("Value error, ").replace("tuple", "list").replace("Tuple", "List")
-
-
-def _origin(chain: list[tuple[Path, dict[str, Any]]], keys: Keys) -> Path:
-    """The nearest of the files that says what stands at `keys`; the nearest of all if none does."""
-    head, *rest = [*map(str, keys)] or [""]
-    for path, value in chain:
-        inner = value.get(head)
-        if head in value and not (rest and isinstance(inner, dict) and rest[0] not in inner):
-            return path
-    return chain[0][0]

@@ -32,6 +32,7 @@ def line_of(text, wanted):
     ("old", "new", "expected"),
     [
         ("seeds: 3", "sedes: 3", ["sedes: unknown key; did you mean 'seeds'?"]),
+        ("seeds: 3", "Seeds: 3", ["Seeds: unknown key; did you mean 'seeds'?"]),
         ("seeds: 3", "seeds: many", ["seeds: ", "integer"]),
         ("seeds: 3", "seeds: 0", ["seeds: ", "greater than 0"]),
         ("snapshot: best", "snapshot: beast", ["snapshot: ", "'best' or 'final'"]),

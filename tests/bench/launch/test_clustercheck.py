@@ -6,7 +6,8 @@ import pytest
 
 from bench.errors import UserError
 from bench.launch.clustercheck import SINFO, check_against_cluster, max_array_size, minutes, parse_sinfo
-from bench.launch.profile import Profile, load_profile
+from bench.launch.profile import Profile
+from bench.launch.profilefile import load_profile
 from bench.launch.squeue import ClusterError, run_command
 
 # Two nodes of 4 CPUs, one with features; then partitions were drained, made inactive, taken down, and emptied.

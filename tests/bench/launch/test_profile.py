@@ -16,7 +16,8 @@ import yaml
 from pydantic import ValidationError
 
 from bench.errors import UserError
-from bench.launch.profile import FIELD_OF, SET_BY_BENCH, Profile, load_profile, megabytes, minutes
+from bench.launch.profile import FIELD_OF, SET_BY_BENCH, Profile, megabytes, minutes
+from bench.launch.profilefile import load_profile
 
 submitit_slurm = pytest.importorskip("submitit.slurm.slurm")
 SHIPPED = ["container", "gpu-cluster", "preemptible", "test-node"]
