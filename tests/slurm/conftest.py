@@ -148,7 +148,7 @@ class Desk:
         )
         return {match[1].replace(" · shapes · seed ", "/"): match[2] for match in found if match}
 
-    def until(self, label: str, pattern: str, seconds: float = 60) -> str:
+    def until(self, label: str, pattern: str, seconds: float = 90) -> str:
         """Wait until the run's status fits; returns it."""
         deadline = time.monotonic() + seconds
         while True:
@@ -259,11 +259,16 @@ class Disturbances:
         self.desk.until("slow/5", "queued +job")
 
     def one_is_preempted(self) -> None:
-        """Somebody with more rights wants a CPU for a moment: a run of `low` saves, makes room and comes back."""
-        done = self.cluster.run("sbatch", "-p", "high", "-t", "5", "--wrap", "sleep 2", "-o", "/dev/null")
+        """Somebody with more rights wants two GPUs for a moment: runs of `low` save, make room and come back."""
+        wanted = ["sbatch", "-p", "high", "--gres=gpu:2", "-t", "5", "--wrap", "sleep 2", "-o", "/dev/null"]
+        done = self.cluster.run(*wanted)
         assert done.returncode == 0, done.stderr
-        deadline = time.monotonic() + 60
-        while not (hit := [label for label, word in self.status().items() if word.startswith("requeued")]):
+        deadline = time.monotonic() + 90
+        while not (
+            hit := [
+                one for one, word in self.status().items() if re.match("requeued", word) and one != "slow/8"
+            ]
+        ):
             assert time.monotonic() < deadline, self.status()
             time.sleep(0.2)
         label, word = hit[0], self.status()[hit[0]]
