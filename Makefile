@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 
-.PHONY: demo install test lint format benchmark clean
+.PHONY: demo install test test-table lint format benchmark clean
 
 # The smoke scale of Table 1, trained here and now, then printed.
 demo: install
@@ -28,6 +28,10 @@ $(VENV)/installed-test: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	$(BIN)/pytest -n $(JOBS) --dist loadfile
+
+# All of Table 1 through a private SLURM, against the same table without it (BENCH_TEST_DEMO: a store that has it).
+test-table: $(VENV)/installed-test
+	$(BIN)/pytest -m whole_table
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

@@ -5,5 +5,5 @@ from __future__ import annotations
 
 def test_without_accounting(cluster_of, disturbed, tmp_path_factory):
     """squeue, heartbeats and logs are all there is."""
-    with cluster_of(tmp_path_factory.mktemp("cluster"), cpus=7, gpus=6) as cluster:
+    with cluster_of(tmp_path_factory.mktemp("cluster"), cpus=6, gpus=5) as cluster:
         disturbed(cluster)

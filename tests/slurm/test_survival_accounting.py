@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def test_with_accounting(cluster_of, disturbed, tmp_path_factory):
-    with cluster_of(tmp_path_factory.mktemp("cluster"), cpus=7, gpus=6, accounting=True) as cluster:
+    with cluster_of(tmp_path_factory.mktemp("cluster"), cpus=6, gpus=5, accounting=True) as cluster:
         disturbed(cluster)
         told = cluster.run("sacct", "-n", "-X", "-o", "State").stdout
         assert "CANCELLED" in told and "TIMEOUT" in told and "COMPLETED" in told

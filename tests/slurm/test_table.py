@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.whole_table
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -25,8 +29,6 @@ def bench(*words, env, seconds=900):
 
 def test_the_report_is_the_same_digit_for_digit(cluster_of, tmp_path_factory, tmp_path):
     """$BENCH_TEST_DEMO names a store in which `bench run table1` has been run by this code; else that is done here."""
-    import time
-
     everyone = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     local = {**everyone, "BENCH_STORE": os.environ.get("BENCH_TEST_DEMO") or str(tmp_path / "local")}
     with cluster_of(tmp_path_factory.mktemp("cluster"), overrides=["MaxArraySize=11"]) as cluster:
