@@ -1,7 +1,7 @@
 """Conformance of a method: does it keep the engine's promises? Seconds on a CPU, on procedural shapes.
 
 The checks drive the real engine (specs, sources, training, checkpoints), so what passes here trains in a
-table.
+table. They run on a tiny network of each family; a method that cannot work on one refuses with a UserError.
 """
 
 from __future__ import annotations
@@ -10,27 +10,38 @@ import math
 import pickle
 import random
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from bench import seeds
+from bench import registry, seeds
 from bench.errors import UserError
-from bench.methodspec import build_method, needed_sources, parse_method
+from bench.methodspec import Part, build_method, needed_sources, parse_method
+from bench.networks import noise
 from bench.spec import DataSpec, NetworkSpec, RunSpec, TrainSettings, WeightsFile
 from bench.store import Store
 from bench.train.checkpoint import fingerprint
+from bench.train.method import Method, Sampler
 from bench.train.run import Settings, Training, execute
 
 STEPS, STOP_AT = 6, 3
-NETWORKS = {"sngan-32": {"g_width": 8, "d_width": 8, "z_dim": 16, "sn_generator": True}}
-DATA = DataSpec(name="shapes", resolution=32, shots=16)
+SHOTS = 128  # training images: enough for any method with its default settings
+# One network of each family, in a size whose step takes some ten milliseconds
+NETWORKS: dict[str, dict[str, Any]] = {
+    "sngan-32": {"g_width": 8, "d_width": 8, "z_dim": 16, "sn_generator": True},
+    "sndcgan-32": {"g_width": 16, "d_width": 16, "z_dim": 16, "shared_dim": 16},
+    "biggan-32": {"g_channels": 4, "d_channels": 4, "z_dim": 20, "shared_dim": 16},
+    "stylegan1-32": {"z_dim": 16, "w_dim": 16, "shared_dim": 16, "channel_base": 256, "channel_max": 16},
+    "stylegan2-32": {"z_dim": 16, "w_dim": 16, "shared_dim": 16, "channel_base": 256, "channel_max": 16},
+    "fastgan-64": {"z_dim": 16, "shared_dim": 16, "ngf": 4, "ndf": 4, "decoder_width": 4},
+}
 TRAIN = TrainSettings(steps=STEPS, batch=4, d_steps=2, g_lr=1e-3, d_lr=1e-3, log_every=1)
 
 
@@ -41,12 +52,32 @@ class Finding:
     check: str
     passed: bool
     detail: str = ""
+    supported: bool = (
+        True  # False: not passed, because the method refuses this network (`detail` is its reason)
+    )
+
+
+def check_everywhere(expression: str, networks: Sequence[str] = tuple(NETWORKS)) -> dict[str, list[Finding]]:
+    """The findings of `check_method` by network; a method that trains no network is checked once.
+
+    To refuse a network is no failure, but to refuse all of them is: its last finding then is a failed "supports".
+    """
+    found: dict[str, list[Finding]] = {}
+    for network in networks:
+        found[network] = check_method(expression, network)
+        if conformance_spec(expression, network).network is None:
+            break
+    if not any(finding.supported for findings in found.values() for finding in findings):
+        what = "all networks" if set(found) == set(NETWORKS) else " and ".join(found)
+        found[network].append(Finding("supports", False, f"it refuses {what}: nothing was checked"))
+    return found
 
 
 def check_method(expression: str, network: str = "sngan-32") -> list[Finding]:
     """Every check on one method expression. Raises UserError for an expression that cannot be read.
 
-    A check that the failure of an earlier one makes meaningless is left out.
+    A check that the failure of an earlier one makes meaningless is left out. A method that refuses the network
+    has one finding, not passed and not `supported`.
     """
     spec = conformance_spec(expression, network)
     with tempfile.TemporaryDirectory() as folder:
@@ -54,6 +85,8 @@ def check_method(expression: str, network: str = "sngan-32") -> list[Finding]:
         findings = [_run("builds", bench.builds)]
         if findings[0].passed:
             findings.append(_run("steps", bench.steps))
+        if not findings[-1].supported:
+            return findings[-1:]
         if findings[-1].passed:
             checks = (bench.global_random_state, bench.repeats, bench.resumes, bench.samples, bench.augments)
             findings += [_run(check.__name__.replace("_", " "), check) for check in checks]
@@ -66,31 +99,32 @@ def conformance_spec(expression: str, network: str = "sngan-32") -> RunSpec:
     if network not in NETWORKS:
         raise UserError(f"network '{network}' has no conformance setting; known: {', '.join(NETWORKS)}")
     nets = NetworkSpec(name=network, options=NETWORKS[network])
+    data = DataSpec(name="shapes", resolution=int(network.rpartition("-")[2]), shots=SHOTS)
     method = parse_method(expression)
+    source = partial(RunSpec, data=data, train=TRAIN, protocol=None, seed=7)
+    conditions = parse_method("class-conditional") if _has_conditions(method) else ()
     sources = {
-        "network": RunSpec(
-            method=parse_method("class-conditional"),
-            network=nets,
-            data=DATA,
-            train=TRAIN,
-            protocol=None,
-            seed=7,
-        ),
-        "simclr": RunSpec(
-            method=parse_method("simclr"), network=None, data=DATA, train=TRAIN, protocol=None, seed=7
-        ),
+        "network": source(method=conditions, network=nets),
+        "simclr": source(method=parse_method("simclr"), network=None),
     }
     chosen: dict[str, RunSpec | WeightsFile] = {role: sources[role] for role in needed_sources(method)}
     trains_network = [part.name for part in method] != ["simclr"]
     return RunSpec(
         method=method,
         network=nets if trains_network else None,
-        data=DATA,
+        data=data,
         train=TRAIN,
         protocol=None,
         seed=0,
         sources=chosen,
     )
+
+
+def _has_conditions(method: tuple[Part, ...]) -> bool:
+    """Whether a part conditions the networks; one with a loop of its own (`fit`) is taken to do so."""
+    classes = [registry.methods().load(part.name) for part in method]
+    hooks = ("condition", "fit")
+    return any(getattr(one, hook) is not getattr(Method, hook) for one in classes for hook in hooks)
 
 
 class _Problem(Exception):
@@ -102,6 +136,8 @@ def _run(name: str, check: Callable[[], None]) -> Finding:
         check()
     except _Problem as problem:
         return Finding(name, False, str(problem))
+    except UserError as error:
+        return Finding(name, False, str(error), supported=False)
     except Exception as error:
         return Finding(name, False, f"{type(error).__name__}: {error}")
     return Finding(name, True)
@@ -117,6 +153,10 @@ class _Bench:
         self.touched: list[str] = []
 
     def builds(self) -> None:
+        try:
+            build_method(self.spec.method)
+        except UserError as error:  # of its settings: no network is to blame
+            raise _Problem(str(error)) from error
         store = self._store("first")
         for source in self.spec.run_sources.values():
             store.open(source)
@@ -173,12 +213,11 @@ class _Bench:
         sampler = training.method.sampler(training.ctx)
         z_NZ = torch.randn(8, int(ema.z_dim), generator=torch.Generator().manual_seed(0))  # type: ignore[arg-type]
         with torch.no_grad(), _watching_global_state() as touched:
-            first = sampler(ema, z_NZ, seeds.torch_stream(0, "check"))
-            second = sampler(ema, z_NZ, seeds.torch_stream(0, "check"))
+            first, second = (self._sampled(sampler, ema, z_NZ) for _ in range(2))
         side = training.spec.data.resolution
         if tuple(first.shape) != (8, 3, side, side):
             raise _Problem(f"8 samples have shape {tuple(first.shape)}, must be (8, 3, {side}, {side})")
-        _check_range(first, "samples")
+        _check_range(first, "samples", bounded=getattr(ema, "bounded", True))
         if touched or not torch.equal(first, second):
             raise _Problem(
                 "two draws from equal streams differ: the sampler must take all randomness from its stream"
@@ -190,7 +229,8 @@ class _Bench:
         if training.ctx.ema is None:
             return
         stream = torch.Generator().manual_seed(0)
-        images = (torch.rand(8, 3, 32, 32, generator=stream) * 2 - 1).requires_grad_()
+        side = training.spec.data.resolution
+        images = (torch.rand(8, 3, side, side, generator=stream) * 2 - 1).requires_grad_()
         augmented = training.method.augment(training.ctx, images)
         if augmented.shape != images.shape:
             raise _Problem(f"augment turns shape {tuple(images.shape)} into {tuple(augmented.shape)}")
@@ -205,6 +245,10 @@ class _Bench:
             raise _Problem("its settings do not survive JSON: use numbers, text, lists and booleans")
 
     # ---- helpers ---------------------------------------------------------------------------------
+
+    def _sampled(self, sampler: Sampler, ema: nn.Module, z_NZ: Tensor) -> Tensor:
+        with noise.drawn_from(seeds.torch_stream(0, "check", "noise")):
+            return sampler(ema, z_NZ, seeds.torch_stream(0, "check"))
 
     def _store(self, name: str) -> Store:
         return Store(self.root / name)
@@ -223,17 +267,22 @@ class _Bench:
             raise _Problem(f"{what} logs other losses: {guess}")
 
 
-def _check_range(images_NCHW: Tensor, what: str, slack: float = 0.0) -> None:
-    """Images must be finite, inside [-1, 1] (give or take `slack`) and use its negative half."""
+def _check_range(images_NCHW: Tensor, what: str, *, slack: float = 0.0, bounded: bool = True) -> None:
+    """Images must be finite, inside [-1, 1] (give or take `slack`) and use its negative half.
+
+    Those of a network without a bound may lie anywhere around 0, on both sides of it.
+    """
     if not torch.isfinite(images_NCHW).all():
         raise _Problem(f"{what} are not finite")
     low, high = images_NCHW.min().item(), images_NCHW.max().item()
-    if low < -1 - slack - 1e-4 or high > 1 + slack + 1e-4:
+    if bounded and (low < -1 - slack - 1e-4 or high > 1 + slack + 1e-4):
         raise _Problem(f"{what} span [{low:.3g}, {high:.3g}], must be in [-1, 1]")
     if low >= 0:
         raise _Problem(
             f"{what} span [{low:.3g}, {high:.3g}] and are never negative: the range is [-1, 1], not [0, 1]"
         )
+    if high <= 0 and not bounded:
+        raise _Problem(f"{what} span [{low:.3g}, {high:.3g}] and are never positive: the range is [-1, 1]")
 
 
 @contextmanager

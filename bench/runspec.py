@@ -12,7 +12,7 @@ import re
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from bench.methodspec import Part, readable
 
@@ -59,6 +59,17 @@ class TrainSettings(Frozen):
     )
     compile: bool = False
     log_every: PositiveInt = 10
+    # Settings from here on are None where unused, and are then no part of a run's identity.
+    micro_batch: PositiveInt | None = (
+        None  # images at once: an update's gradient is their micro-batches' mean
+    )
+    adam_eps: float | None = Field(default=None, gt=0)  # of both Adam optimisers; None: 1e-8
+
+    @model_validator(mode="after")
+    def _equal_micro_batches(self) -> TrainSettings:
+        if self.micro_batch is not None and self.batch % self.micro_batch:
+            raise ValueError(f"micro_batch is {self.micro_batch}, must divide batch, which is {self.batch}")
+        return self
 
 
 class MetricSpec(Frozen):

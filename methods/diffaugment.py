@@ -11,6 +11,8 @@ from torch import Tensor
 from bench.errors import UserError, did_you_mean
 from bench.train import Context, DStep, Method
 
+from ._consistency import penalty
+
 TRANSLATION = 0.125  # largest shift, a share of the side
 CUTOUT = 0.5  # side of the cut square, a share of the side
 
@@ -45,7 +47,7 @@ class DiffAugment(Method):
         if self.consistency == 0:
             return {}
         clean_N = step.discriminate(step.batch.images_NCHW, step.condition_NK)
-        return {"consistency": self.consistency * (clean_N - step.real_logits_N).square().mean()}
+        return {"consistency": penalty(self.consistency, clean_N, step.real_logits_N)}
 
 
 def brightness(x_NCHW: Tensor, shift_N: Tensor) -> Tensor:

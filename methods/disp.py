@@ -2,20 +2,19 @@
 
 G(z | C(x)) sees C(x) through G_emb and conditional batch norm, D(x, y) = D_emb(y) . D_f(x) + D_l(D_f(x)) (Eq
 2-4); both embeddings are the networks' own `condition_embedding`, so this part only supplies y = C(x). The
-training procedure is Algorithm 1 (bench.train.adversarial), few-shot inference Eq 5.
+training procedure is Algorithm 1 (bench.train.adversarial), few-shot inference Eq 5, large-scale inference Eq 6.
 """
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.train import Batch, Context, Method
-from bench.train.conditions import sampling_named
 from bench.train.method import Sampler
 
+from ._inference import inference_named
 from ._priors import prior_table
 
 
@@ -25,7 +24,8 @@ class Disp(Method):
     prior: an extractor (vgg16, effnet_lite0, ...), simclr, random or shuffled; see `prior_table`.
     prior_size: pixels at which the extractor sees the images (the paper gives none: declared).
     scale: size of the centred priors (the paper gives none: declared); see `bench.train.conditions.scaled`.
-    sampling: "mix" (Eq 5) or "pure".
+    sampling: "mix" (Eq 5) or "pure", the priors of the training images as they are; "gmm" or "kmeans" (Eq 6, with
+    its numbers of clusters), "gmm-COUNT", "kmeans-COUNT" or "gmm-COUNT@IMAGES"; see `_inference.inference_named`.
     """
 
     sources: ClassVar[dict[str, str]] = {"simclr": "prior=simclr"}
@@ -36,7 +36,7 @@ class Disp(Method):
         self.prior = prior
         self.prior_size = prior_size
         self.scale = scale
-        self.draw = sampling_named(sampling)
+        self.inference = inference_named(sampling)
         self._vectors_MK: Tensor | None = None
 
     def networks(self, ctx: Context) -> dict[str, Any]:
@@ -49,14 +49,7 @@ class Disp(Method):
         return self.vectors(ctx)[batch.index_N]
 
     def sampler(self, ctx: Context) -> Sampler:
-        vectors_MK = self.vectors(ctx)
-
-        def sample(generator: nn.Module, z_NZ: Tensor, stream: torch.Generator) -> Tensor:
-            condition_NK = self.draw(vectors_MK.cpu(), len(z_NZ), stream)
-            images_NCHW: Tensor = generator(z_NZ, condition_NK.to(z_NZ.device))
-            return images_NCHW
-
-        return sample
+        return self.inference.sampler(self.vectors(ctx).cpu(), ctx.spec.seed)
 
     def vectors(self, ctx: Context) -> Tensor:
         """The table of priors (M, K) on the run's device; extracted when first asked for."""

@@ -16,10 +16,12 @@ from torch.nn import functional
 from bench.errors import UserError
 from bench.features.perceptual import VGG16Activations
 from bench.features.simclr import initialise
+from bench.networks import noise
 from bench.train import Context, Method
 from bench.train.batches import Batches
 from bench.train.method import Sampler
 
+from ._perceptual import l1_distances
 from ._priors import prior_table
 from .transfergan import copy_weights, source_member
 
@@ -95,7 +97,8 @@ class Glann(Method):
         batch = batches.at(ctx.step)
         embedding_NE = generator.embed(self.vectors(ctx)[batch.index_N])  # type: ignore[operator]
         z_NZ = torch.zeros(len(embedding_NE), int(generator.z_dim), device=ctx.device)  # type: ignore[arg-type]
-        images_NCHW = generator.synthesize(z_NZ, embedding_NE)  # type: ignore[operator]
+        with noise.drawn_from(ctx.stream("noise")):
+            images_NCHW = generator.synthesize(z_NZ, embedding_NE)  # type: ignore[operator]
         loss = self._distance(images_NCHW, batch.images_NCHW)
         self.fit_optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -104,11 +107,9 @@ class Glann(Method):
 
     def _distance(self, images_NCHW: Tensor, wanted_NCHW: Tensor) -> Tensor:
         """L1 on pixels plus L1 on each of VGG16's layers, each a mean over its entries (GLANN)."""
-        with torch.no_grad():
-            wanted = self.perceptual(wanted_NCHW)
-        distance = functional.l1_loss(images_NCHW, wanted_NCHW)
-        for given, aim in zip(self.perceptual(images_NCHW), wanted, strict=True):
-            distance = distance + functional.l1_loss(given, aim)
+        distance, *layers = l1_distances(self.perceptual, images_NCHW, wanted_NCHW)
+        for one in layers:
+            distance = distance + one
         return distance
 
     def _fit_mapping(self, ctx: Context) -> float:

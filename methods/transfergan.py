@@ -9,15 +9,18 @@ from torch import Tensor, nn
 
 from bench.errors import UserError
 from bench.train import Context, Method
+from bench.train.context import ADDED
 
-NEW_LAYER = "condition_embedding"  # the target's condition differs from the source's, so it starts anew
+# The target's condition differs from the source's, and what a part attached is that part's own: both start anew.
+NEW = {"condition_embedding", ADDED}
 
 
 class TransferGAN(Method):
     """Loads the source's averaged generator and its discriminator, except what embeds the condition.
 
-    Needs a source `network` with the very widths, latent size and norms of the run's network. All parameters
-    train.
+    Needs a source `network` with the very widths, latent size and norms of the run's network, so one without
+    conditions does not fit a conditional norm, nor one with them a plain norm. All parameters train. What parts
+    have attached to either side is neither copied nor missed.
     """
 
     sources: ClassVar[dict[str, str]] = {"network": ""}
@@ -30,7 +33,7 @@ class TransferGAN(Method):
 
 
 def copy_weights(source: Mapping[str, Tensor], target: nn.Module, role: str) -> None:
-    """Put every tensor of `source` into `target`, except those below a `condition_embedding`.
+    """Put every tensor of `source` into `target`, except those below a `condition_embedding` or `added`.
 
     Raises UserError naming the first tensor that only one side has, or that has another shape.
     """
@@ -49,7 +52,7 @@ def copy_weights(source: Mapping[str, Tensor], target: nn.Module, role: str) -> 
 
 
 def _is_new(name: str) -> bool:
-    return NEW_LAYER in name.split(".")
+    return not NEW.isdisjoint(name.split("."))
 
 
 def source_member(weights: Mapping[str, Any], key: str) -> Mapping[str, Tensor]:

@@ -33,6 +33,7 @@ VERBS = {
         "bench.cli.listing:networks",
         "Shapes and parameter counts, without allocating the network.",
     ),
+    "weights": ("bench.cli.weights:weights", "Turn public checkpoints into this project's weights."),
     "doctor": ("bench.cli.doctor:doctor", "What works here, and what to do about the rest."),
 }
 

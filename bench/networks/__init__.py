@@ -8,7 +8,7 @@ Listing imports no network and no torch.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,27 @@ NETWORKS = Registry("network")
 NETWORKS.add("sngan-32", "bench.networks.sngan:sngan_32", "SNGAN residual networks at 32 px")
 NETWORKS.add("sngan-64", "bench.networks.sngan:sngan_64", "SNGAN residual networks at 64 px")
 NETWORKS.add("sngan-128", "bench.networks.sngan:sngan_128", "SNGAN residual networks at 128 px")
+NETWORKS.add(
+    "sngan-48", "bench.networks.sngan_48:sngan_48", "SNGAN residual networks at 48 px (Miyato et al. 2018)"
+)
+
+
+def _add_family(family: str, sizes: Sequence[int], summary: str) -> None:
+    for size in sizes:
+        NETWORKS.add(
+            f"{family}-{size}", f"bench.networks.{family}:{family}_{size}", summary.format(size=size)
+        )
+
+
+_add_family("sndcgan", (32, 128), "SNDCGAN at {size} px, convolutions without residuals (Miyato et al. 2018)")
+_add_family(
+    "biggan", (32, 128), "BigGAN at {size} px, by class, by prior or self-modulated (Brock et al. 2019)"
+)
+_add_family("stylegan1", (32, 128, 256), "StyleGAN, progressively grown, at {size} px (Karras et al. 2019)")
+_add_family("stylegan2", (32, 64, 128, 256, 1024), "StyleGAN2, config F, at {size} px (Karras et al. 2020)")
+_add_family(
+    "fastgan", (64, 128, 256, 512, 1024), "FastGAN at {size} px, SLE and auto-encoding D (Liu et al. 2021)"
+)
 
 
 def names() -> list[str]:
@@ -57,21 +78,24 @@ def build(name: str, *, seed: int | None = None, **overrides: Any) -> tuple[nn.M
     make_generator, make_discriminator = NETWORKS.load(name)(**overrides)
     if seed is None:
         return make_generator(), make_discriminator()
-    with _drawn_from(seed, "generator"):
+    with initialised(seed, "network", "generator"):
         generator = make_generator()
-    with _drawn_from(seed, "discriminator"):
+    with initialised(seed, "network", "discriminator"):
         discriminator = make_discriminator()
     return generator, discriminator
 
 
 @contextmanager
-def _drawn_from(seed: int, purpose: str) -> Iterator[None]:
-    """Layer constructors draw from torch's global CPU generator: lend it a stream, give it back as it was."""
+def initialised(seed: int, *purpose: str) -> Iterator[None]:
+    """Inside, layer constructors draw their weights from the stream of (seed, purpose), on the CPU.
+
+    They draw from torch's global CPU generator: it is lent the stream, and given back as it was.
+    """
     import torch
 
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        torch.default_generator.manual_seed(seeds.derive(seed, "network", purpose))
+        torch.default_generator.manual_seed(seeds.derive(seed, *purpose))
         yield
 
 
-__all__ = ["NETWORKS", "build", "names", "settings", "summaries"]
+__all__ = ["NETWORKS", "build", "initialised", "names", "settings", "summaries"]

@@ -5,7 +5,8 @@ Everything runs on torch's meta device, so a paper-scale network costs milliseco
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -26,7 +27,7 @@ class Layer:
     kind: str  # class name
     shape: tuple[int, ...] | None  # of the output, without the batch; None: the forward pass does not call it
     parameters: int  # trainable
-    macs: int  # multiply-accumulates of convolutions and linear maps; all else counts as 0
+    macs: int  # multiply-accumulates of convolutions and linear maps, or what the layer says itself; else 0
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,19 @@ class _ShapesOnly(TorchFunctionMode):
         return _SHAPES.get(func, func)(*args, **(kwargs or {}))
 
 
+@contextmanager
+def weightless() -> Iterator[None]:
+    """Inside, networks are built with shapes and without weights, on the meta device, in milliseconds."""
+    with torch.device("meta"), torch.no_grad(), _ShapesOnly():
+        yield
+
+
 def describe(name: str, **overrides: Any) -> Description:
     """Describe `build(name, **overrides)` by one image's forward pass on the meta device.
 
     Raises UserError as `build` does.
     """
-    with torch.device("meta"), torch.no_grad(), _ShapesOnly():
+    with weightless():
         generator, discriminator = build(name, **overrides)
         z_dim, condition_dim = cast(int, generator.z_dim), cast(int | None, generator.condition_dim)
         condition = () if condition_dim is None else (torch.empty(1, condition_dim),)
@@ -123,7 +131,12 @@ def _own_parameters(module: nn.Module) -> int:
 
 
 def _macs(module: nn.Module, given: Any, output: Any) -> int:
-    """Multiply-accumulates of one call on a batch of one."""
+    """Multiply-accumulates of one call on a batch of one.
+
+    A layer whose convolution is a function call (a modulated one) counts for itself: `macs(given, output)`.
+    """
+    if (own := getattr(module, "macs", None)) is not None:
+        return int(own(given, output))
     if isinstance(module, nn.ConvTranspose2d):
         return (
             given.numel()

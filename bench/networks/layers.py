@@ -15,6 +15,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 Layer = TypeVar("Layer", bound=nn.Module)
 Upsample = Literal["nearest", "bilinear"]
+Shortcut = Literal["plain", "rectified"]  # what a discriminator block's shortcut reads: x or ReLU(x)
 MAIN_GAIN = math.sqrt(2)  # 3x3 convolutions of a residual branch; every other layer has gain 1
 
 
@@ -144,27 +145,53 @@ class DownBlock(nn.Module):
     main: ReLU, conv 3x3, ReLU, conv 3x3, mean of 2x2. shortcut: conv 1x1, mean of 2x2.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, wrap: Wrap) -> None:
+    def __init__(self, in_channels: int, out_channels: int, wrap: Wrap, shortcut: Shortcut = "plain") -> None:
         super().__init__()
+        self.rectified = shortcut == "rectified"
         self.conv1 = conv(in_channels, in_channels, 3, MAIN_GAIN, wrap)
         self.conv2 = conv(in_channels, out_channels, 3, MAIN_GAIN, wrap)
         self.shortcut = conv(in_channels, out_channels, 1, 1.0, wrap)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """(N, in, H, W) -> (N, out, H/2, W/2)."""
-        h_NCHW = self.conv2(F.relu(self.conv1(F.relu(x_NCHW))))
-        # The mean of 2x2 commutes with a 1x1 convolution, which is four times cheaper after it.
-        return F.avg_pool2d(h_NCHW, 2) + self.shortcut(F.avg_pool2d(x_NCHW, 2))
+        r_NCHW = F.relu(x_NCHW)
+        h_NCHW = self.conv2(F.relu(self.conv1(r_NCHW)))
+        # Both are linear: the mean first makes the 1x1 convolution four times cheaper.
+        skip_NCHW = r_NCHW if self.rectified else x_NCHW
+        return F.avg_pool2d(h_NCHW, 2) + self.shortcut(F.avg_pool2d(skip_NCHW, 2))
+
+
+class WideningBlock(nn.Module):
+    """A pre-activation discriminator block that keeps height and width; hidden width = input width.
+
+    main: ReLU, conv 3x3, ReLU, conv 3x3. shortcut: conv 1x1.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, wrap: Wrap, shortcut: Shortcut = "plain") -> None:
+        super().__init__()
+        self.rectified = shortcut == "rectified"
+        self.conv1 = conv(in_channels, in_channels, 3, MAIN_GAIN, wrap)
+        self.conv2 = conv(in_channels, out_channels, 3, MAIN_GAIN, wrap)
+        self.shortcut = conv(in_channels, out_channels, 1, 1.0, wrap)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """(N, in, H, W) -> (N, out, H, W)."""
+        r_NCHW = F.relu(x_NCHW)
+        h_NCHW = self.conv2(F.relu(self.conv1(r_NCHW)))
+        return h_NCHW + self.shortcut(r_NCHW if self.rectified else x_NCHW)
 
 
 class FlatBlock(nn.Module):
     """A pre-activation discriminator block that keeps size and width: x + conv(ReLU(conv(ReLU(x))))."""
 
-    def __init__(self, channels: int, wrap: Wrap) -> None:
+    def __init__(self, channels: int, wrap: Wrap, shortcut: Shortcut = "plain") -> None:
         super().__init__()
+        self.rectified = shortcut == "rectified"
         self.conv1 = conv(channels, channels, 3, MAIN_GAIN, wrap)
         self.conv2 = conv(channels, channels, 3, MAIN_GAIN, wrap)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """(N, C, H, W) -> the same shape."""
-        return x_NCHW + self.conv2(F.relu(self.conv1(F.relu(x_NCHW))))
+        r_NCHW = F.relu(x_NCHW)
+        h_NCHW = self.conv2(F.relu(self.conv1(r_NCHW)))
+        return (r_NCHW if self.rectified else x_NCHW) + h_NCHW

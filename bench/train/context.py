@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench import seeds
+from bench import networks, seeds
 from bench.errors import UserError
 
 if TYPE_CHECKING:
     from bench.spec import RunSpec
 
 # Shape suffixes: N batch, C channels, H height, W width, Z latent size, K condition size, F feature size.
+# Logits are (N,), or (N, L) from a discriminator that judges L patches of each image.
+
+Role = Literal["generator", "discriminator"]
+ADDED = "added"  # the child of a network that holds what methods have attached to it
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class DStep:
     fake_logits_N: Tensor
     # D on further images with this update's weights (spectral norms are computed once an update)
     discriminate: Callable[[Tensor, Tensor | None], Tensor]
+    # What D.forward_with_maps returned besides the logits of the real images; None from a D that has no such method
+    maps: Any = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,27 @@ class Context:
         """The generator and the discriminator, of a run that has both."""
         assert self.generator is not None and self.discriminator is not None, "this run has no networks"
         return self.generator, self.discriminator
+
+    def attach(self, role: Role, name: str, module: nn.Module) -> None:
+        """Add a part's own trainable module to a network, as `network.added[name]`; for `Method.prepare`.
+
+        It is trained by that network's optimiser, held while the other network is updated, saved and restored
+        with it, averaged in the EMA of the generator, and left alone by TransferGAN's copying. Construct it
+        inside `initialised(...)`. Raises UserError for a name that is taken or is no lower-case identifier.
+        """
+        network = dict(zip(("generator", "discriminator"), self.networks(), strict=True))[role]
+        if not hasattr(network, ADDED):
+            network.add_module(ADDED, nn.ModuleDict())
+        added = network.get_submodule(ADDED)
+        assert isinstance(added, nn.ModuleDict)
+        if name in added or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            what = "is attached already" if name in added else "must be a lower-case identifier"
+            raise UserError(f"a module named '{name}' cannot be attached to the {role}: the name {what}")
+        added[name] = module.to(self.device)
+
+    def initialised(self, purpose: str) -> AbstractContextManager[None]:
+        """Inside, layer constructors draw their weights from a stream of (seed, purpose) on the CPU."""
+        return networks.initialised(self.spec.seed, "initialised", purpose)
 
     def source(self, role: str) -> dict[str, Any]:
         """The checkpoint of the source that the spec names `role` ("network", "simclr"), loaded without code.

@@ -39,10 +39,16 @@ class Method:
 
     def prepare(self, ctx: Context) -> None:
         """Once, before step 0 and also before a resumed step: load source weights, freeze blocks, compute
-        priors.
+        priors, attach modules (`ctx.attach`).
 
         Whatever this leaves in the networks is overwritten by a checkpoint on resume; frozen flags are not
-        part of checkpoints and so must be set here.
+        part of checkpoints and so must be set here, or in `begin_step`.
+        """
+
+    def begin_step(self, ctx: Context) -> None:
+        """Before each step of the adversarial loop, `ctx.step` being its number: what depends on the step alone.
+
+        The place to switch `requires_grad` (two stages of fine-tuning): a resumed run comes by here as well.
         """
 
     def condition(self, ctx: Context, batch: Batch) -> Tensor | None:
@@ -54,11 +60,15 @@ class Method:
         return images_NCHW
 
     def d_loss(self, ctx: Context, step: DStep) -> dict[str, Tensor]:
-        """Extra scalar terms of the discriminator's loss, by name."""
+        """Extra scalar terms of the discriminator's loss, by name.
+
+        Called once an update; with `train.micro_batch` once for each micro-batch, whose terms are averaged.
+        A term of whole-batch statistics is then one of micro-batches.
+        """
         return {}
 
     def g_loss(self, ctx: Context, step: GStep) -> dict[str, Tensor]:
-        """Extra scalar terms of the generator's loss, by name."""
+        """Extra scalar terms of the generator's loss, by name; with micro-batches as `d_loss`."""
         return {}
 
     def after_step(self, ctx: Context) -> dict[str, float]:
@@ -69,6 +79,7 @@ class Method:
         """How images are drawn at inference: a function (generator, z_NZ, stream) -> images NCHW. Exclusive.
 
         z is the engine's, so that every method is sampled at the same latents; all else comes from `stream`.
+        Noise inside the network is the engine's too: it makes a noise stream active around each call.
         """
         return None
 
@@ -76,7 +87,8 @@ class Method:
         """Replaces the adversarial loop (GLANN, SimCLR): a generator that yields its losses after each step.
 
         It starts at `ctx.step` (not at zero: runs resume) and ends after `ctx.spec.train.steps`; the engine
-        checkpoints, logs and scores between two yields. Exclusive.
+        checkpoints, logs and scores between two yields. A call of a network that draws noise needs
+        `with noise.drawn_from(ctx.stream("noise"))` (bench.networks.noise). Exclusive.
         """
         raise NotImplementedError  # never called: the engine asks `overrides` first
 
@@ -128,6 +140,10 @@ class Composition:
     def prepare(self, ctx: Context) -> None:
         for _, part in self.parts:
             part.prepare(ctx)
+
+    def begin_step(self, ctx: Context) -> None:
+        for _, part in self.parts:
+            part.begin_step(ctx)
 
     def condition(self, ctx: Context, batch: Batch) -> Tensor | None:
         owner = self._owner("condition")

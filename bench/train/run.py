@@ -33,7 +33,8 @@ DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What a shared file system or a broken node raises, and what torch says of a GPU that has gone
 MACHINE = (*DISK, errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENOTCONN, errno.EREMOTEIO, errno.ETIMEDOUT)
 BROKEN_GPU = re.compile(
-    r"CUDA error|CUDA driver|NVIDIA driver|No CUDA GPUs|cuda.*not available|CUDNN_STATUS_INTERNAL", re.IGNORECASE
+    r"CUDA error|CUDA driver|NVIDIA driver|No CUDA GPUs|cuda.*not available|CUDNN_STATUS_INTERNAL",
+    re.IGNORECASE,
 )
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from bench import seeds
+from bench.networks import noise
 from bench.train.context import Context
 from bench.train.method import Sampler
 
@@ -24,18 +25,20 @@ def to_uint8(images_NCHW: Tensor) -> np.ndarray:
 def generate(ctx: Context, generator: nn.Module, sampler: Sampler, count: int, batch: int) -> np.ndarray:
     """`count` uint8 images (N, H, W, 3) of the run's evaluation stream.
 
-    Latents and conditions depend on the run's seed and the batch's number alone: curves over snapshots are
-    drawn at fixed latents, and seed i of two methods is scored at the same z.
+    Latents, conditions and noise depend on the run's seed and the batch's number alone: curves over snapshots
+    are drawn at fixed latents, and seed i of two methods is scored at the same z.
     """
     z_dim = int(generator.z_dim)  # type: ignore[arg-type]
     images = []
     for start in range(0, count, batch):
         size = min(batch, count - start)
-        z_NZ = torch.randn(
-            size, z_dim, generator=seeds.torch_stream(ctx.spec.seed, "evaluation", "latents", start)
+        latents, conditions, noises = (
+            seeds.torch_stream(ctx.spec.seed, "evaluation", purpose, start)
+            for purpose in ("latents", "sampler", "noise")
         )
-        stream = seeds.torch_stream(ctx.spec.seed, "evaluation", "sampler", start)
-        images.append(to_uint8(sampler(generator, z_NZ.to(ctx.device), stream)))
+        z_NZ = torch.randn(size, z_dim, generator=latents).to(ctx.device)
+        with noise.drawn_from(noises):
+            images.append(to_uint8(sampler(generator, z_NZ, conditions)))
     return np.concatenate(images)
 
 

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from bench.conformance import check_method
+from bench.conformance import NETWORKS, check_everywhere, check_method
+from bench.errors import UserError
 
 HEAD = '''
 import torch
@@ -80,3 +81,88 @@ def test_planted_fault_is_found_by_the_right_check(fault, load_plugin):
     found = failures(check_method("mine + baseline"))
     assert any(name in found for name in check.split("|")), found
     assert any(re.search(detail, text) for text in found.values()), found
+
+
+PICKY = """
+    def prepare(self, ctx):
+        if "stylegan2" not in ctx.spec.network.name:
+            raise UserError("method 'mine': only stylegan2 will do")
+"""
+NEEDS_ERROR = HEAD.replace("import torch", "import torch\nfrom bench.errors import UserError")
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_good_method_passes_on_every_family(network, load_plugin):
+    load_plugin(HEAD + GOOD)
+    findings = check_method("mine + baseline", network)
+    assert failures(findings) == {} and len(findings) == 8
+
+
+def test_a_network_that_is_refused_is_no_failure(load_plugin):
+    load_plugin(NEEDS_ERROR + PICKY)
+    found = check_everywhere("mine", ["sngan-32", "stylegan2-32"])
+    (refusal,) = found["sngan-32"]
+    assert not refusal.supported and not refusal.passed
+    assert refusal.detail == "method 'mine': only stylegan2 will do"
+    assert len(found["stylegan2-32"]) == 8 and failures(found["stylegan2-32"]) == {}
+
+
+def test_to_refuse_every_network_is_a_failure(load_plugin):
+    load_plugin(NEEDS_ERROR + PICKY.replace('"stylegan2"', '"none"'))
+    found = check_everywhere("mine", ["sngan-32", "biggan-32"])
+    last = found["biggan-32"][-1]
+    assert (last.check, last.passed, last.supported) == ("supports", False, True)
+    assert "sngan-32 and biggan-32" in last.detail
+
+
+def test_settings_that_are_wrong_are_no_refusal():
+    (finding, *_) = check_method("freezed(blocks=0)")
+    assert finding.supported and not finding.passed and "blocks is 0" in finding.detail
+
+
+def test_a_method_without_networks_is_checked_once():
+    found = check_everywhere("simclr(width=4)")
+    assert list(found) == ["sngan-32"] and failures(found["sngan-32"]) == {}
+
+
+def test_a_source_has_conditions_where_the_method_has():
+    """TransferGAN alone fine-tunes without conditions: its source must have none."""
+    for expression in ("transfergan", "transfergan + baseline"):
+        assert failures(check_method(expression)) == {}
+
+
+def test_unbounded_images_must_use_both_halves(load_plugin):
+    sampler = """
+    def sampler(self, ctx):
+        return lambda generator, z_NZ, stream: {images}
+"""
+    images = (
+        "generator(z_NZ).detach() * 0 + torch.linspace({low}, {high}, z_NZ.shape[0])[:, None, None, None]"
+    )
+    verdicts = {}
+    for name, (low, high) in {"wide": (-9, 9), "high": (1, 9), "low": (-9, -1)}.items():
+        text = images.format(low=low, high=high)
+        load_plugin(HEAD + sampler.format(images=text), name=f"{name}.py")
+        from bench import registry
+
+        verdicts[name] = failures(check_method("mine", "stylegan2-32")).get("samples", "")
+        registry._METHODS.clear()
+    assert verdicts["wide"] == ""
+    assert "never negative" in verdicts["high"] and "never positive" in verdicts["low"]
+
+
+def test_an_unknown_network_is_named():
+    with pytest.raises(UserError, match="network 'sngan-33' has no conformance setting; known: sngan-32"):
+        check_method("baseline", "sngan-33")
+
+
+def test_the_command_names_the_network_and_the_refusal(bench_command, tmp_path):
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(NEEDS_ERROR + PICKY)
+    done = bench_command("check", "mine", "--network", "sngan-32", "--plugin", str(plugin))
+    lines = done.stdout.splitlines()
+    assert lines[0] == "n/a  mine on sngan-32: builds: not supported: method 'mine': only stylegan2 will do"
+    assert done.returncode == 1 and lines[-1] == "1 checks failed"
+    done = bench_command("check", "baseline", "--network", "stylegan2-32")
+    assert done.returncode == 0, done.stderr
+    assert "ok   baseline on stylegan2-32: resumes" in done.stdout.splitlines()

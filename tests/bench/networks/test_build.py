@@ -34,7 +34,17 @@ def test_importing_and_listing_import_no_torch():
 
 
 def test_names_and_summaries_agree():
-    assert {"sngan-32", "sngan-64", "sngan-128"} <= set(networks.names())
+    expected = {
+        "sngan": (32, 48, 64, 128),
+        "sndcgan": (32, 128),
+        "biggan": (32, 128),
+        "stylegan1": (32, 128, 256),
+        "stylegan2": (32, 64, 128, 256, 1024),
+        "fastgan": (64, 128, 256, 512, 1024),
+    }
+    assert {f"{family}-{size}" for family, sizes in expected.items() for size in sizes} <= set(
+        networks.names()
+    )
     assert list(networks.summaries()) == networks.names()
     assert all(networks.summaries().values())
 
@@ -49,7 +59,29 @@ def test_settings_are_the_overrides_with_defaults():
         "d_down": 2,
         "sn_generator": False,
         "upsample": "nearest",
+        "d_shortcut": "plain",
     }
+
+
+def test_every_name_is_a_pair_whose_size_is_in_its_name():
+    with torch.device("meta"), torch.no_grad():
+        for name in networks.names():
+            generator, _ = networks.build(name)
+            assert (
+                f"-{generator.resolution}" in name
+                and f"{generator.resolution} px" in (networks.summaries()[name])
+            )
+
+
+def test_layers_of_a_parts_own_are_drawn_from_a_stream_by_name():
+    state = torch.get_rng_state()
+    drawn = []
+    for seed, purpose in ((0, "miner"), (0, "miner"), (0, "other"), (1, "miner")):
+        with networks.initialised(seed, purpose):
+            drawn.append(torch.nn.Linear(3, 3).weight)
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2]) and not torch.equal(drawn[0], drawn[3])
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_seed_decides_the_weights_and_leaves_the_global_state():

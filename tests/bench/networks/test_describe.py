@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.errors import UserError
-from bench.networks import build
+from bench.networks import build, names, noise
 from bench.networks.describe import describe
 
 SETTINGS = {"g_width": 32, "d_width": 16, "condition_dim": 12, "z_dim": 20, "sn_generator": True}
@@ -39,6 +39,48 @@ def test_multiply_accumulates_are_half_the_flops_that_torch_counts():
             discriminator(images, condition)
     assert 2 * described.generator.macs == g_flops.get_total_flops()
     assert 2 * described.discriminator.macs == d_flops.get_total_flops()
+
+
+COUNTED = {
+    "sndcgan-32": {"g_width": 32, "d_width": 32},  # transposed convolutions
+    "sngan-48": {"g_width": 32, "d_width": 32},
+    "biggan-128": {"g_channels": 8, "d_channels": 8, "attention": None},  # attention's products count as 0
+    "fastgan-64": {"ngf": 8, "ndf": 8},
+    "stylegan2-32": {
+        "channel_base": 512,
+        "z_dim": 32,
+        "w_dim": 32,
+        "shared_dim": 32,
+    },  # modulated convolutions
+}
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_every_family_counts_as_torch_does(name):
+    described = describe(name, condition_dim=12, **COUNTED[name])
+    pair = [network.eval() for network in build(name, seed=0, condition_dim=12, **COUNTED[name])]
+    flops, inputs = [], torch.zeros(1, pair[0].z_dim)
+    with torch.no_grad(), noise.drawn_from(torch.Generator().manual_seed(0)):
+        for network in pair:
+            for module in network.modules():
+                if hasattr(module, "parametrizations"):
+                    torch.nn.utils.parametrize.remove_parametrizations(module, "weight")
+            with FlopCounterMode(display=False) as counter:
+                inputs = network(inputs, torch.zeros(1, 12))
+            flops.append(counter.get_total_flops())
+    macs = [described.generator.macs, described.discriminator.macs]
+    if name.startswith("stylegan2"):  # torch counts its fixed resampling filters too, a few per cent
+        assert all(0.9 * flop < 2 * mac < flop for mac, flop in zip(macs, flops, strict=True))
+    else:
+        assert [2 * mac for mac in macs] == flops
+
+
+def test_every_registered_network_can_be_described():
+    for name in names():
+        described = describe(name)
+        size = int(name.split("-")[1])
+        assert described.generator.output == (3, size, size)
+        assert described.generator.macs > 0 and described.discriminator.macs > 0
 
 
 def test_layers_have_paper_shapes():

@@ -178,13 +178,17 @@ def test_hooks_see_what_they_are_promised():
     ctx, recorder = _context(), Recorder()
     frozen = next(ctx.discriminator.parameters())
     frozen.requires_grad_(False)
+    before = frozen.detach().clone()
     logs, optimizers = _run(ctx, 1, Conditioned(), recorder)
     assert recorder.augmented == [False, False, False, False, True]  # two D updates (real, fake), one of G
     assert recorder.held == [[False] * len(recorder.held[0])]
     assert [p.requires_grad for p in ctx.discriminator.parameters()] == [False] + [True] * (
         len(recorder.held[0]) - 1
     )
-    assert frozen not in set(optimizers.discriminator.param_groups[0]["params"])
+    parameters = optimizers.discriminator.param_groups[0]["params"]
+    assert all(one is other for one, other in zip(parameters, ctx.discriminator.parameters(), strict=True))
+    assert frozen.grad is None and torch.equal(frozen, before)
+    assert frozen not in optimizers.discriminator.state  # Adam has not touched it
     assert len(recorder.logits) == 2 and all(one.shape == (4,) for one in recorder.logits)
     assert not any(one.requires_grad for one in recorder.logits)
     assert logs[0]["recorder/seen"] == 2
@@ -226,6 +230,34 @@ def test_the_loop_ends_after_the_last_step():
         taken += 1
         ctx.begin_step(ctx.step + 1)
     assert taken == 2
+
+
+class Released(Method):
+    """Trains D's linear head from step 1 on."""
+
+    def begin_step(self, ctx):
+        ctx.discriminator.linear.requires_grad_(ctx.step >= 1)
+
+
+def test_a_part_may_freeze_and_release_by_the_step():
+    ctx = _context(d_steps=1)
+    method = Composition([("conditioned", Conditioned()), ("released", Released())])
+    loop, heads = adversarial(ctx, method, Optimizers.build(ctx)), []
+    for _ in range(3):
+        heads.append(ctx.discriminator.linear.bias.detach().clone())
+        ctx.begin_step(ctx.step)
+        next(loop)
+        ctx.step += 1
+    assert torch.equal(heads[0], heads[1]) and not torch.equal(heads[1], heads[2])
+
+
+def test_adams_epsilon_is_a_setting():
+    ctx = _context()
+    assert Optimizers.build(ctx).generator.param_groups[0]["eps"] == 1e-8
+    train = ctx.spec.train.model_copy(update={"adam_eps": 1e-6})
+    ctx.spec = ctx.spec.model_copy(update={"train": train})
+    built = Optimizers.build(ctx)
+    assert {one.param_groups[0]["eps"] for one in (built.generator, built.discriminator)} == {1e-6}
 
 
 def test_the_global_random_state_is_left_alone():

@@ -1,0 +1,63 @@
+"""`bench weights import`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def weights() -> None:
+    """Turn public checkpoints into this project's weights."""
+
+
+@weights.command("import")
+@click.argument("format_name", metavar="FORMAT")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.option("--as", "name", metavar="NAME", help="What tables call it [default: the first file's name].")
+@click.option("--network", metavar="NAME", help="What it is of, where the file does not say.")
+@click.option("--set", "settings", multiple=True, metavar="OPTION=VALUE", help="e.g. --set truncation=0.7")
+@click.option("--force", is_flag=True, help="Replace weights of that name.")
+def import_(
+    format_name: str,
+    files: tuple[Path, ...],
+    name: str | None,
+    network: str | None,
+    settings: tuple[str, ...],
+    force: bool,
+) -> None:
+    """Turn a public checkpoint into NAME.pt among the weights; nothing in the file is executed.
+
+    \b
+    FORMAT is one of
+      biggan-pytorch    G_ema.pth and D.pth, or the folder that holds them
+      mimicry-sngan     netG_*_steps.pth, and netD_*_steps.pth
+      fastgan-released  STEP.pth or all_STEP.pth
+      stylegan2-ada     network-snapshot-*.pkl, unconditional
+      stylegan1-port    *.model; needs --network, for example stylegan1-256
+    """
+    from bench.checkpoints.importing import import_checkpoint
+    from bench.tablefile import parse_setting
+
+    made = import_checkpoint(
+        format_name,
+        files,
+        name=name,
+        network=network,
+        settings=dict(parse_setting(text) for text in settings),
+        replace=force,
+    )
+    click.echo(f"wrote {made.path}: {' and '.join(made.members)} of {made.network}")
+    click.echo("a table takes them as")
+    click.echo(f"  sources: {{network: {{weights: {made.path.stem}}}}}")
+    options = ", ".join(f"{key}: {_yaml(value)}" for key, value in made.options.items())
+    click.echo(f"  network: {{name: {made.network}, options: {{{options}}}}}")
+    for note in made.notes:
+        click.echo(f"note: {note}")
+
+
+def _yaml(value: object) -> str:
+    """JSON, which YAML reads."""
+    return json.dumps(value)

@@ -1,0 +1,73 @@
+"""AE-D: the discriminator is an encoder whose maps small decoders turn back into images (FastGAN, section 3.2).
+
+L_recons = E[|| G(f) - T(x) ||] over real images x and maps f of D(x) (equation 2): the whole image from the last map,
+a part of it from a crop of the map before, and the small image where D has a branch for it. The decoders belong to
+the network (bench.networks.fastgan); D and decoders minimise the sum of L_recons and the adversarial loss. The paper
+names no norm; the released code compares by LPIPS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.errors import UserError, did_you_mean
+from bench.features.perceptual import lpips_distance
+from bench.train import Context, DStep, Method
+
+Distance = Callable[[Tensor, Tensor], Tensor]  # two batches NCHW -> (N,) or (N, 1, 1, 1)
+
+
+class AeD(Method):
+    """Reconstruction of the real images as D saw them, augmented.
+
+    weight: of the sum over images and decoders, 1 as released. The adversarial loss is a mean, so the balance of the
+    two depends on the batch (or micro-batch), for which the paper has 8. 0 builds D without decoders, as the
+    ablation's other rows have it.
+    loss: lpips-vgg as released; lpips-alex, the same distance on a trunk that a CPU can afford; l1, a plain mean over
+    entries.
+    """
+
+    def __init__(self, *, weight: float = 1.0, loss: str = "lpips-vgg") -> None:
+        if weight < 0:
+            raise UserError(f"method 'ae-d': weight is {weight}, must be 0 or more")
+        if loss not in _LOSSES:
+            raise UserError(f"method 'ae-d': unknown loss '{loss}'; {did_you_mean(str(loss), _LOSSES)}")
+        self.weight = weight
+        self.loss = loss
+
+    def networks(self, ctx: Context) -> dict[str, Any]:
+        return {"decoders": self.weight > 0}
+
+    def prepare(self, ctx: Context) -> None:
+        if self.weight == 0:
+            return
+        _, discriminator = ctx.networks()
+        if not hasattr(discriminator, "reconstruct"):
+            raise UserError("method 'ae-d': this discriminator has no decoders; use fastgan")
+        self.distance = _LOSSES[self.loss](str(ctx.device))
+
+    def d_loss(self, ctx: Context, step: DStep) -> dict[str, Tensor]:
+        if self.weight == 0:
+            return {}
+        _, discriminator = ctx.networks()
+        part = int(torch.randint(discriminator.parts, (), generator=ctx.stream("ae-d-part")))  # type: ignore[call-overload]
+        pairs = discriminator.reconstruct(step.maps, step.real_NCHW, part)  # type: ignore[operator]
+        decoded = torch.cat([pair.decoded_NCHW.float() for pair in pairs])
+        target = torch.cat([pair.target_NCHW.float() for pair in pairs])
+        return {"reconstruction": self.weight * self.distance(decoded, target).sum()}
+
+
+def mean_absolute_error(decoded_NCHW: Tensor, target_NCHW: Tensor) -> Tensor:
+    """|| a - b ||_1 over the number of an image's entries, (N,)."""
+    return (decoded_NCHW - target_NCHW).abs().mean(dim=(1, 2, 3))
+
+
+_LOSSES: dict[str, Callable[[str], Distance]] = {
+    "lpips-vgg": lambda device: lpips_distance("vgg", device),
+    "lpips-alex": lambda device: lpips_distance("alex", device),
+    "l1": lambda device: mean_absolute_error,
+}

@@ -1,0 +1,199 @@
+"""LT-GAN: G is rewarded where one step in z changes all images alike (Patel et al. 2021, section 3.2).
+
+An auxiliary network A sees how D's features change from G(z) to G(z + e), for two images at a time, and tells
+whether their e was the same. A and G minimise its cross entropy together, D does not see it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bench.errors import UserError, did_you_mean
+from bench.train import Context, GStep, Method
+
+from ._lt_networks import NETWORKS
+from ._lt_pairs import image_pairs, tiled
+
+BETAS = (0.9, 0.999)
+
+
+class LT(Method):
+    """Eq 4-6 and algorithm 1. The text at hand gives no number but A's shape, so all defaults are declared.
+
+    layer: the map D_k is the output of `discriminator.blocks[layer]`, counted from 0 (the fifth layer of SNDCGAN at
+    32 px is 4, its seventh at 128 px is 6); null: the map that D's own features read ("just before sum pooling").
+    pool, stride: of the average pooling of that map, without padding; null: stride is pool.
+    weight: lambda. sigma: standard deviation of e, below z's 1. warmup_share: share of the run's steps with the
+    plain losses. network: A, "two-layer", "linear" or "convolutional". lr: of A's Adam (0.9, 0.999).
+
+    Readings of algorithm 1 (declared): two e a step, given to the images in turns; an image's partner comes from a
+    random permutation, which may leave it alone. "Twice the batch" for G is two images for each z; G's adversarial
+    loss is that of G(z). That D learns to call G(z + e) fake at its old batch size means that the second half of
+    the latents that D's images are made from are perturbed ones (of mixed styles, the first latent alone).
+    """
+
+    def __init__(
+        self,
+        *,
+        layer: int | None = None,
+        pool: int = 4,
+        stride: int | None = None,
+        weight: float = 1.0,
+        sigma: float = 0.5,
+        warmup_share: float = 0.1,
+        network: str = "two-layer",
+        lr: float = 1e-3,
+    ) -> None:
+        for name, value in {"weight": weight, "sigma": sigma, "lr": lr}.items():
+            if value <= 0:
+                raise UserError(f"method 'lt': {name} is {value}, must be above 0")
+        for name, size in {"pool": pool, "stride": pool if stride is None else stride}.items():
+            if size < 1:
+                raise UserError(f"method 'lt': {name} is {size}, must be 1 or more")
+        if not 0 <= warmup_share < 1:
+            raise UserError(f"method 'lt': warmup_share is {warmup_share}, must be 0 or more and below 1")
+        if network not in NETWORKS:
+            raise UserError(f"method 'lt': unknown network '{network}'; {did_you_mean(network, NETWORKS)}")
+        self.layer = layer
+        self.pool = pool
+        self.stride = pool if stride is None else stride
+        self.weight = weight
+        self.sigma = sigma
+        self.warmup_share = warmup_share
+        self.network_name = network
+        self.lr = lr
+        self._correct: list[Tensor] = []
+
+    def prepare(self, ctx: Context) -> None:
+        train = ctx.spec.train
+        assert train is not None
+        if (train.micro_batch or train.batch) < 2:
+            raise UserError(
+                "method 'lt': a batch of one image has no pairs; batch and micro_batch must be 2 or more"
+            )
+        generator, _ = ctx.networks()
+        if getattr(generator, "small_resolution", None) is not None:
+            raise UserError("method 'lt': a generator with two outputs cannot be paired; use variant 'paper'")
+        shape = self._map_shape(ctx)
+        with ctx.initialised("lt-network"):
+            self.network = NETWORKS[self.network_name](*shape)
+        self.network = self.network.to(ctx.device)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=self.lr, betas=BETAS)
+        # First of all hooks: e is a step in the latents that are drawn, whatever else is done to them.
+        generator.register_forward_pre_hook(self._perturb_half(ctx), prepend=True)
+
+    def begin_step(self, ctx: Context) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def g_loss(self, ctx: Context, step: GStep) -> dict[str, Tensor]:
+        if not self._active(ctx):
+            return {}
+        images_NCHW, shifted_NCHW, which_N = image_pairs(ctx, step, self.sigma)
+        _, discriminator = ctx.networks()
+        before_NCHW, after_NCHW = self._maps(discriminator, torch.cat([images_NCHW, shifted_NCHW])).chunk(2)
+        partner_N = torch.randperm(len(which_N), generator=ctx.stream("lt-permutation")).to(ctx.device)
+        with torch.autocast(ctx.device.type, enabled=False):
+            paired_NCHW = side_by_side(after_NCHW - before_NCHW, partner_N)
+            logits_N = self.network(paired_NCHW).squeeze(1)
+        same_N = (which_N == which_N[partner_N]).float()
+        self._correct.append(((logits_N.detach() > 0) == (same_N > 0)).float().mean())
+        return {"same": self.weight * functional.binary_cross_entropy_with_logits(logits_N, same_N)}
+
+    def after_step(self, ctx: Context) -> dict[str, float]:
+        if not self._active(ctx):
+            return {}
+        self.optimizer.step()
+        accuracy = float(torch.stack(self._correct).mean())
+        self._correct.clear()
+        return {"accuracy": accuracy}
+
+    def _active(self, ctx: Context) -> bool:
+        """After the warm-up, and not before a growing network is whole (supplement 9.4)."""
+        assert ctx.spec.train is not None
+        warm = ctx.step >= round(self.warmup_share * ctx.spec.train.steps)
+        return warm and _is_whole(ctx.networks()[0])
+
+    def _maps(self, discriminator: nn.Module, images_NCHW: Tensor) -> Tensor:
+        """D_k, pooled, in float32: images -> (N, C, h, w)."""
+        maps_NCHW = layer_output(discriminator, self.layer, images_NCHW).float()
+        return functional.avg_pool2d(maps_NCHW, self.pool, self.stride)
+
+    def _map_shape(self, ctx: Context) -> tuple[int, int, int]:
+        """Of the pooled map, (C, h, w). On a copy of D: a pass would move its spectral norms."""
+        generator, discriminator = ctx.networks()
+        blocks = len(getattr(discriminator, "blocks", ()))
+        if self.layer is not None and not -blocks <= self.layer < blocks:
+            raise UserError(
+                f"method 'lt': layer is {self.layer}, must be from 0 to {blocks - 1} in this discriminator"
+            )
+        probe: Any = copy.deepcopy(discriminator).eval()
+        if hasattr(probe, "grow"):
+            probe.grow(probe.top, 1.0)
+        side = int(generator.resolution)  # type: ignore[arg-type]
+        with torch.no_grad():
+            maps_NCHW = layer_output(probe, self.layer, torch.zeros(1, 3, side, side, device=ctx.device))
+        _, channels, height, width = maps_NCHW.shape
+        if self.pool > min(height, width):
+            raise UserError(
+                f"method 'lt': pool is {self.pool}, must be at most {min(height, width)}, the size of the layer's map"
+            )
+        return channels, (height - self.pool) // self.stride + 1, (width - self.pool) // self.stride + 1
+
+    def _perturb_half(self, ctx: Context) -> Callable[[nn.Module, tuple[Any, ...]], tuple[Any, ...] | None]:
+        """A hook before G's calls: of the latents of images for D, the second half becomes z + e.
+
+        D's images are the ones that a training G makes without gradient. A function and not a method, because the
+        averaged generator is a deep copy with all hooks.
+        """
+
+        def perturb(generator: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...] | None:
+            if torch.is_grad_enabled() or not generator.training or not self._active(ctx):
+                return None
+            z_NZ, *condition = given
+            kept = (len(z_NZ) + 1) // 2
+            draws_2Z = torch.randn(2, z_NZ.shape[1], generator=ctx.stream("lt-discriminator")).to(z_NZ)
+            shift_NZ, _ = tiled(draws_2Z * self.sigma, len(z_NZ) - kept)
+            return (torch.cat([z_NZ[:kept], z_NZ[kept:] + shift_NZ]), *condition)
+
+        return perturb
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+def side_by_side(differences_NCHW: Tensor, partner_N: Tensor) -> Tensor:
+    """f_i and f_partner(i) as one map, (N, 2C, H, W): what A is given (Eq 5)."""
+    return torch.cat([differences_NCHW, differences_NCHW[partner_N]], dim=1)
+
+
+def _is_whole(generator: Any) -> bool:
+    """Whether nothing is left to grow or to fade in."""
+    return not hasattr(generator, "grow") or (generator.level, generator.alpha) == (
+        generator.synthesis.top,
+        1,
+    )
+
+
+def layer_output(discriminator: nn.Module, layer: int | None, images_NCHW: Tensor) -> Tensor:
+    """The output of `discriminator.blocks[layer]` in one pass over images, or of `feature_maps` for None."""
+    read: Callable[[Tensor], Tensor] = discriminator.feature_maps  # type: ignore[assignment]
+    if layer is None:
+        return read(images_NCHW)
+    found: list[Tensor] = []
+    block: nn.Module = discriminator.blocks[layer]  # type: ignore[index, assignment]
+    hook = block.register_forward_hook(lambda _block, _given, output: found.append(output))
+    try:
+        read(images_NCHW)
+    finally:
+        hook.remove()
+    return found[0]

@@ -1,0 +1,99 @@
+"""Path length regularisation of StyleGAN2's generator (Karras et al. 2020, section 3.2, Eq 4).
+
+A step of fixed length in w should change the image by a fixed amount, whatever w and the direction: the length of
+J_w^T y, with y a random image, is drawn towards its running mean a.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.errors import UserError
+from bench.networks import noise
+from bench.train import Context, GStep, Method
+
+
+class PathLength(Method):
+    """Adds weight * E (|J_w^T y| - a)^2 to G's loss, on every few steps only.
+
+    weight, every, decay, shrink: StyleGAN2's 2, 4, 0.01 and 2: the term is left out but for each `every`-th step,
+    where it weighs `every` times as much; a moves by `decay` of the way to the batch's mean before it is used, and
+    the gradient flows through that move; 1 / shrink of the batch is measured. Declared: the first latents and
+    conditions of the step's batch are measured again, with mixing and noise of their own; the term joins the
+    adversarial loss of its step, where StyleGAN2 makes an update of its own, and rates and betas stay the run's
+    (StyleGAN2 scales them by k / (k + 1)).
+    """
+
+    def __init__(self, *, weight: float = 2.0, every: int = 4, decay: float = 0.01, shrink: int = 2) -> None:
+        if weight <= 0:
+            raise UserError(f"method 'path-length': weight is {weight}, must be above 0")
+        if not 0 < decay <= 1:
+            raise UserError(f"method 'path-length': decay is {decay}, must be above 0 and at most 1")
+        for name, value in {"every": every, "shrink": shrink}.items():
+            if value < 1:
+                raise UserError(f"method 'path-length': {name} is {value}, must be 1 or more")
+        self.weight = weight
+        self.every = every
+        self.decay = decay
+        self.shrink = shrink
+        self.mean = torch.zeros(())
+        self._seen: list[Tensor] = []
+
+    def prepare(self, ctx: Context) -> None:
+        generator, _ = ctx.networks()
+        if not callable(getattr(generator, "styles", None)) or not hasattr(generator, "synthesis"):
+            raise UserError("method 'path-length': this generator has no styles w; use a stylegan2 network")
+        self.mean = self.mean.to(ctx.device)
+
+    def g_loss(self, ctx: Context, step: GStep) -> dict[str, Tensor]:
+        if ctx.step % self.every:
+            return {}
+        lengths_N = self._lengths(ctx, step)
+        mean = torch.lerp(self.mean, lengths_N.mean(), self.decay)
+        self._seen.append(mean.detach())
+        return {"penalty": self.every * self.weight * (lengths_N - mean).square().mean()}
+
+    def after_step(self, ctx: Context) -> dict[str, float]:
+        if self._seen:  # one entry for each micro-batch: a moves once a step
+            self.mean = torch.stack(self._seen).mean()
+            self._seen.clear()
+        return {"mean": float(self.mean)}
+
+    def _lengths(self, ctx: Context, step: GStep) -> Tensor:
+        generator, _ = ctx.networks()
+        measured = max(1, len(step.z_NZ) // self.shrink)
+        condition_NK = None if step.condition_NK is None else step.condition_NK[:measured]
+        # Products of many small derivatives: half precision would lose them.
+        with (
+            noise.drawn_from(ctx.stream("path-length-noise")),
+            torch.autocast(ctx.device.type, enabled=False),
+        ):
+            w_NLW = generator.styles(step.z_NZ[:measured], condition_NK)  # type: ignore[operator]
+            synthesis: nn.Module = generator.synthesis  # type: ignore[assignment]
+            return path_lengths(synthesis, w_NLW, ctx.stream("path-length"))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"mean": self.mean}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.mean = state["mean"].to(self.mean.device)
+
+
+def path_lengths(synthesis: Callable[[Tensor], Tensor], w_NLW: Tensor, stream: torch.Generator) -> Tensor:
+    """|J_w^T y| of each image, (N,), differentiable in the synthesis network and in what made w.
+
+    y: an image of independent N(0, 1 / (H W)) values, so that lengths do not depend on the resolution. Each of L
+    layers has a w of its own; the squared length is its mean over the layers, as in the published code.
+    """
+    if not w_NLW.requires_grad:
+        w_NLW = w_NLW.detach().requires_grad_()
+    images_NCHW = synthesis(w_NLW)
+    pixels = images_NCHW.shape[2] * images_NCHW.shape[3]
+    y_NCHW = torch.randn(images_NCHW.shape, generator=stream).to(images_NCHW) / math.sqrt(pixels)
+    (gradient_NLW,) = torch.autograd.grad((images_NCHW * y_NCHW).sum(), w_NLW, create_graph=True)
+    return gradient_NLW.square().sum(dim=2).mean(dim=1).sqrt()

@@ -1,0 +1,124 @@
+"""Gradient accumulation: the mean of micro-batches' gradients is the whole batch's where losses are means."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from bench.runspec import RunSpec as Spec
+from bench.spec import DataSpec, RunSpec, TrainSettings
+from bench.train import Context, Method
+from bench.train.adversarial import Optimizers, adversarial
+from bench.train.method import Composition
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (20, 4, 4, 3)).astype(np.uint8)
+TABLE = torch.randn(20, 6, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+
+
+class ToyG(nn.Module):
+    z_dim = 3
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3 + 6, 48)
+
+    def forward(self, z, condition):
+        return torch.tanh(self.layer(torch.cat([z.double(), condition], 1))).view(-1, 3, 4, 4)
+
+
+class ToyD(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.f, self.emb, self.l = nn.Linear(48, 16), nn.Linear(6, 16, bias=False), nn.Linear(16, 1)
+
+    def forward(self, images, condition):
+        feature = torch.sin(self.f(images.flatten(1).double()))
+        return (feature * self.emb(condition)).sum(1) + self.l(feature)[:, 0]
+
+
+class Terms(Method):
+    """Conditions, and extra terms that are means over images."""
+
+    def __init__(self):
+        self.sizes = []
+
+    def condition(self, ctx, batch):
+        assert len(batch.index_N) == ctx.spec.train.batch  # drawn once, for the whole batch
+        return TABLE[batch.index_N]
+
+    def d_loss(self, ctx, step):
+        self.sizes.append(len(step.batch.index_N))
+        assert torch.equal(TABLE[step.batch.index_N], step.condition_NK)
+        assert len(step.real_NCHW) == len(step.fake_NCHW) == len(step.real_logits_N) == self.sizes[-1]
+        return {"square": step.real_logits_N.square().mean()}
+
+    def g_loss(self, ctx, step):
+        self.sizes.append(len(step.z_NZ))
+        return {"size": step.images_NCHW.square().mean()}
+
+
+class SGD(Optimizers):
+    """Plain descent: a step is its gradient times the rate, where Adam's first steps show its sign alone."""
+
+    @classmethod
+    def build(cls, ctx):
+        return cls(*(torch.optim.SGD(network.parameters(), lr=0.1) for network in ctx.networks()))
+
+
+def _trained(micro_batch, optimisers=SGD, steps=3):
+    train = TrainSettings(
+        steps=steps, batch=12, d_steps=2, g_lr=1e-2, d_lr=1e-2, micro_batch=micro_batch, loss="non-saturating"
+    )
+    data = DataSpec(name="noise", resolution=4)
+    spec = RunSpec(method=(), network=None, data=data, train=train, protocol=None, seed=11)
+    ctx = Context(spec, IMAGES, None, torch.device("cpu"))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        ctx.generator, ctx.discriminator = ToyG().double(), ToyD().double()
+    part = Terms()
+    loop, logs = adversarial(ctx, Composition([("terms", part)]), optimisers.build(ctx)), []
+    for _ in range(steps):
+        ctx.begin_step(ctx.step)
+        logs.append(next(loop))
+        ctx.step += 1
+    return ctx, logs, part
+
+
+@pytest.mark.parametrize("micro_batch", [1, 4, 6])
+def test_accumulation_is_the_whole_batch(micro_batch):
+    whole, logs, _ = _trained(None)
+    parts, accumulated, part = _trained(micro_batch)
+    assert set(part.sizes) == {micro_batch}
+    # Networks are float64; logits and images are float32 between them: rounding of 1e-7 relative on numbers near 1.
+    for one, other in zip(whole.networks(), parts.networks(), strict=True):
+        for (name, wanted), found in zip(one.named_parameters(), other.parameters(), strict=True):
+            torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6, msg=name)
+            assert not torch.equal(wanted, torch.zeros_like(wanted))
+    for wanted, found in zip(logs, accumulated, strict=True):
+        assert found == pytest.approx(wanted, rel=1e-5, abs=1e-6)
+    assert sum(map(len, parts.real_logits)) == sum(map(len, whole.real_logits)) == 24
+
+
+def test_a_micro_batch_of_the_whole_batch_changes_no_bit():
+    whole, logs, _ = _trained(None, Optimizers)
+    same, again, _ = _trained(12, Optimizers)
+    assert logs == again
+    for one, other in zip(whole.networks(), same.networks(), strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def test_a_micro_batch_must_divide_the_batch():
+    with pytest.raises(ValidationError, match="micro_batch is 5, must divide batch, which is 12"):
+        TrainSettings(steps=1, batch=12, g_lr=1e-3, d_lr=1e-3, micro_batch=5)
+
+
+def test_unused_settings_are_no_part_of_the_identity():
+    data = DataSpec(name="noise", resolution=4)
+    uids = []
+    for extra in ({}, {"micro_batch": None, "adam_eps": None}, {"micro_batch": 4}, {"adam_eps": 1e-6}):
+        train = TrainSettings(steps=1, batch=12, g_lr=1e-3, d_lr=1e-3, **extra)
+        uids.append(Spec(method=(), network=None, data=data, train=train, protocol=None, seed=0).uid)
+    assert uids[0] == uids[1] and len(set(uids)) == 3
