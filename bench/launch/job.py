@@ -23,11 +23,8 @@ from bench.store import Store, slurm_job
 
 START = "BENCH_JOB_START"  # set by the batch script: seconds since the epoch when the job began
 LOG_SECONDS = 60.0  # a progress line a minute
-SKIPPED = (
-    "done",
-    "diverged",
-    "failed",
-)  # failures are not tried again unless `--retry` hands the run out anew
+# A failure is not tried again unless `--retry` hands the run out anew, which clears it.
+SKIPPED = ("done", "diverged", "failed")
 
 
 @dataclass(frozen=True)
