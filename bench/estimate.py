@@ -70,13 +70,15 @@ class Estimates:
 def estimate_cost(plan: Plan, store: Store, retry: Retry | None = None) -> Cost:
     """Median seconds and bytes of finished runs, per kind, times what is left to do.
 
-    A kind of which none has finished is taken to cost what the others do.
+    A kind of which none has finished is taken to cost what the others do; while none at all has, the table's own
+    figures count.
     """
     known = Estimates.measured(store, plan.runs)
     everything = [value for values in known.seconds_of.values() for value in values]
-    if not everything:
-        return Cost(None, None, 0)
     left = [run for run in plan.to_start(retry) if run.spec.kind == "train"]
+    if not everything:
+        told = [seconds for run in left if (seconds := known.seconds(run)) is not None]
+        return Cost(sum(told) if left and len(told) == len(left) else None, None, 0)
     typical = {name: statistics.median(values) for name, values in known.seconds_of.items()}
     fallback = statistics.median(everything)
     total = sum(typical.get(kind(run.spec), fallback) for run in left)

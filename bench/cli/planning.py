@@ -34,6 +34,8 @@ def summarise(made: Plan, store: Store, retry: Any) -> None:
     if starting and cost.seconds is not None and cost.disk_bytes is not None:
         line += f", about {cost.seconds / 60:.1f} worker-minutes and {cost.disk_bytes / 1e6:.0f} MB"
         line += f" (from {cost.measured_on} finished runs)"
+    elif starting and cost.seconds is not None:
+        line += f", about {cost.seconds / 60:.1f} worker-minutes (the table's own figure)"
     elif starting:
         line += "; no finished run of this kind to estimate the time from"
     click.echo(line)

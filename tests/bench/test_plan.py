@@ -67,6 +67,11 @@ def test_what_starts(store):
     assert {run.uid for run in again.to_start(None)}.isdisjoint({done.uid, failed.uid})
     assert failed.uid in {run.uid for run in again.to_start("failed")}
     assert done.uid not in {run.uid for run in again.to_start("all")}
+    assert failed.uid not in {run.uid for run in again.to_start("lost")}, "it was the method's own failure"
+    failed.fail("No space left on device", "machine")
+    broken = make_plan(table, "smoke", store, rows=["scratch"], columns=["faces"], seeds=[0, 1])
+    assert failed.uid in {run.uid for run in broken.to_start("lost")}
+    assert failed.uid not in {run.uid for run in broken.to_start(None)}
     cost = estimate_cost(again, store, "failed")
     assert cost.seconds == 2.0 and cost.measured_on == 1
 

@@ -67,10 +67,27 @@ def test_failure_is_not_a_result(plugin, tiny_spec, store_root):
     folder, attempt = run(spec, store_root)
     assert attempt() == "failed"
     assert folder.result() is None and folder.status() == "failed"
-    assert folder.error() == "RuntimeError: broken on purpose"
+    assert folder.error() == "RuntimeError: broken on purpose" and folder.cause() == "method"
     assert "Traceback" in (folder.path / "error.txt").read_text()
     planned = Plan(load_table("table1"), "smoke", [PlannedRun(spec, status="failed")])
     assert planned.to_start(None) == [] and len(planned.to_start("failed")) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        ('RuntimeError("CUDA error: uncorrectable ECC error encountered")', "machine"),
+        ('RuntimeError("Found no NVIDIA driver on your system")', "machine"),
+        ('OSError(116, "Stale file handle")', "machine"),
+        ('torch.OutOfMemoryError("CUDA out of memory; see CUDA error codes")', "method"),
+        ('RuntimeError("mat1 and mat2 shapes cannot be multiplied")', "method"),
+        ('FileNotFoundError(2, "No such file")', "method"),
+    ],
+)
+def test_whose_fault_a_failure_is(error, cause, load_plugin, tiny_spec, store_root):
+    load_plugin(EXPLODES.replace('RuntimeError("broken on purpose")', error))
+    folder, attempt = run(tiny_spec("breaks + baseline", steps=6), store_root)
+    assert attempt() == "failed" and folder.cause() == cause
 
 
 def test_retried_failure_that_is_interrupted_no_longer_counts_as_failed(plugin, tiny_spec, store_root):

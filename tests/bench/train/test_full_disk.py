@@ -46,7 +46,7 @@ def test_file_size_limit(tiny_spec, run_server, tmp_path):
     assert {path.name: path.read_bytes() for path in folder.state.iterdir()} == before
     assert folder.result() is None and folder.status() == "failed"
     assert "File too large" in folder.error() and "--retry failed" in folder.error()
-    assert "\n" not in folder.error()
+    assert "\n" not in folder.error() and folder.cause() == "machine"
     assert checkpoint.latest(folder.state) is not None
     finish_and_compare(spec, folder, run_server, tmp_path)
 
