@@ -34,6 +34,10 @@ VERBS = {
         "Shapes and parameter counts, without allocating the network.",
     ),
     "weights": ("bench.cli.weights:weights", "Turn public checkpoints into this project's weights."),
+    "rehearse": (
+        "bench.cli.rehearse:rehearse",
+        "One real step of every paper-scale configuration here: memory, and what a GPU would take.",
+    ),
     "doctor": ("bench.cli.doctor:doctor", "What works here, and what to do about the rest."),
 }
 

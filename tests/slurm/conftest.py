@@ -89,6 +89,12 @@ PROFILE = """
 """
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """The files that wait most start first: other tests use the cores meanwhile."""
+    items.sort(key=lambda item: "test_survival" not in item.nodeid)
+
+
 @pytest.fixture
 def cluster_of():
     """OneNode(folder, ...). On CI the packages are installed, so a test that lacks them fails there."""

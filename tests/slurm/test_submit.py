@@ -64,12 +64,12 @@ def test_a_site_that_cancels_instead_of_requeuing(desk, cluster):
     """The notice comes, the run is saved, and submitting again continues it."""
     desk.environment["BENCH_TEST_WAIT"] = "0.3"
     profile = desk.profile("cancels", partition="cancel", cpus=4, more="requeue: false")
-    desk.submit(profile, "--rows", "slow", "--seeds", "0", "--set", "train.steps=60")
+    desk.submit(profile, "--rows", "slow", "--seeds", "0", "--set", "train.steps=200")
     desk.until("slow/0", r"running +step [5-9]")
     assert cluster.run("sbatch", "-p", "high", "-o", "/dev/null", "--wrap", "true", "-c", "2").returncode == 0
     found = desk.until("slow/0", "interrupted|lost|cancelled", 60)
     assert re.search(r"continues from a checkpoint up to step [1-9]", found), found
-    desk.submit(profile, "--rows", "slow", "--seeds", "0", "--set", "train.steps=60", BENCH_TEST_WAIT="0")
+    desk.submit(profile, "--rows", "slow", "--seeds", "0", "--set", "train.steps=200", BENCH_TEST_WAIT="0")
     desk.until("slow/0", "done", 60)
 
 
