@@ -27,7 +27,7 @@ $(VENV)/installed-test: $(VENV)/installed
 	@touch $@
 
 test: $(VENV)/installed-test
-	$(BIN)/pytest -n $(JOBS) --dist loadfile
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # All of Table 1 through a private SLURM, against the same table without it (BENCH_TEST_DEMO: a store that has it).
 test-table: $(VENV)/installed-test
