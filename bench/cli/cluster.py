@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -96,10 +95,7 @@ def logs(run: str, lines: int, store: Store) -> None:
     """What the job and the workers of RUN printed, and its last failure. RUN is the beginning or end of a run's id."""
     folder = store.find(run)
     place = places(submissions(store)).get(folder.uid)
-    found: list[Path] = []
-    if place is not None and (log := place.log(store)) is not None and log.exists():
-        workers = log.parent / "workers"
-        found = [log, *sorted(workers.glob("*.log"))] if workers.is_dir() else [log]
+    found = place.logs(store) if place is not None else []
     for path in [*found, folder.path / "error.txt"]:
         if path.exists() and (text := path.read_text(errors="replace").splitlines()):
             click.echo(f"== {path}")

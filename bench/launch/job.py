@@ -67,7 +67,7 @@ class TableJob:
             Plain(runs, LOG_SECONDS),
             list(self.plugins),
             deadline=begin + min(self.seconds, self.slice_seconds or self.seconds),
-            logs=Path(self.logs),
+            logs=Path(self.logs) / str(slurm_job()),
         )
         outcomes = queue.work()
         for line in [*queue.notes, *(f"{outcome}: {uid}" for uid, outcome in outcomes.items())]:

@@ -3,7 +3,7 @@
 <store>/slurm/<id>/submission.json   written before sbatch is called, so that no job is ever without a record
                   *.sh, *.pkl         what submitit gives to the jobs
                   *_log.out           what the jobs print
-                  workers/            what their worker processes print
+                  workers/<job>/      what its worker processes print
 
 A job is found in the queue by its name, `bench-<id>-<array>`, and its index; its number is noted once sbatch has
 told it.
@@ -73,6 +73,13 @@ class Place:
     def log(self, store: Store) -> Path | None:
         """The job's output, where submitit puts it; None until the job has a number."""
         return None if self.job is None else folder_of(store, self.submission.id) / f"{self.job}_0_log.out"
+
+    def logs(self, store: Store) -> list[Path]:
+        """The output of the job and of its workers, as far as there is any."""
+        log = self.log(store)
+        if log is None or not log.exists():
+            return []
+        return [log, *sorted((log.parent / "workers" / str(self.job)).glob("*.log"))]
 
 
 def new_id(table: str) -> str:

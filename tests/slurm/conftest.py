@@ -95,13 +95,17 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: "test_survival" not in item.nodeid)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cluster_of():
-    """OneNode(folder, ...). On CI the packages are installed, so a test that lacks them fails there."""
-    if absent := one_node.missing():
-        reason = f"SLURM is not installed: {absent}"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    return one_node.OneNode
+    """Makes a OneNode. On CI the packages are installed, so a test that lacks them fails there."""
+
+    def make(folder: Path, *, accounting: bool = False, **options: Any) -> Any:
+        if absent := one_node.missing(accounting):
+            reason = f"SLURM is not installed: {absent}"
+            pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        return one_node.OneNode(folder, accounting=accounting, **options)
+
+    return make
 
 
 class Desk:

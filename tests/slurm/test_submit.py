@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import re
 import shlex
@@ -12,20 +13,13 @@ import time
 import pytest
 
 from bench.launch.submission import submissions
-from bench.store import Store
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """One for all tests of this file, with accounts switched off and small arrays."""
-    import importlib
-    import os
-
-    one_node = importlib.import_module("bench.slurm.one_node")
-    if absent := one_node.missing():
-        pytest.fail(absent) if os.environ.get("CI") else pytest.skip(absent)
+def cluster(cluster_of, tmp_path_factory):
+    """One for all tests of this file, without accounts and with small arrays."""
     folder = tmp_path_factory.mktemp("cluster")
-    with one_node.OneNode(folder, cpus=4, gpus=4, overrides=["MaxArraySize=11"]) as started:
+    with cluster_of(folder, cpus=4, gpus=4, overrides=["MaxArraySize=11"]) as started:
         yield started
 
 
@@ -34,7 +28,7 @@ def desk(desk_at, cluster):
     found = desk_at(cluster)
     found.environment["BENCH_TEST_WAIT"] = "0"
     yield found
-    cluster.run("scancel", "--user", "root")
+    cluster.run("scancel", "--user", getpass.getuser())
     found.until_all_ended()
 
 
@@ -229,4 +223,3 @@ def test_five_thousand_runs_in_few_calls(desk, cluster, tmp_path):
         in desk.bench("cancel", "slow.yaml", "--plugin", "slow.py", *SHORT, "--seeds", "0..4999").stdout
     )
     assert not desk.squeue("-t", "PD,R")
-    assert Store(desk.store.root)

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 import yaml
 from pydantic import ValidationError
+from submitit.slurm.slurm import _make_sbatch_string
 
 from bench.errors import UserError
 from bench.launch.profile import FIELD_OF, SET_BY_BENCH, Profile, megabytes, minutes
 from bench.launch.profilefile import load_profile
 
-submitit_slurm = pytest.importorskip("submitit.slurm.slurm")
 SHIPPED = ["container", "gpu-cluster", "preemptible", "test-node"]
 HOSTILE = [
     "a\nb", "a\r\n#SBATCH --uid=0", "a\x00b", "a\x1b[31m", "a\x7f", "a\u2028b", "a\u202eb", "\ta", "$(touch x)",
@@ -45,7 +45,7 @@ def complaint(path):
 def script(folder=Path("/logs"), count=None, **keys):
     """The batch script that submitit writes for a profile with these keys."""
     profile = Profile(**{"time": "1h", **keys})
-    return submitit_slurm._make_sbatch_string(
+    return _make_sbatch_string(
         command=profile.command(), folder=folder, map_count=count, **profile.parameters()
     )
 

@@ -6,13 +6,18 @@ same against the daemons.
 
 from __future__ import annotations
 
+import io
 import json
 import time
 
 import pytest
+from rich.console import Console
 
+from bench.cli.statusview import lines, picture
+from bench.errors import UserError
+from bench.launch.cancel import cancel_runs
 from bench.launch.squeue import ClusterError, Task, ending_in_log, queue, run_command
-from bench.launch.standing import Survey
+from bench.launch.standing import Standing, Survey
 from bench.launch.submission import ArrayRecord, Submission, folder_of, places, save, submissions
 from bench.store import STALE_SECONDS, Store
 
@@ -166,6 +171,54 @@ def test_done_failed_and_asked_to_stop(says, submitted):
     ]  # fmt: skip
     store.folder(uids[1]).fail("disk", "machine")
     assert words(store, uids)[1] == ("failed", "(machine) disk")
+
+
+def test_a_failed_source_blocks_what_starts_from_it(says, store_root, tiny_spec):
+    store = Store(store_root)
+    spec = tiny_spec("transfergan + baseline")
+    (source,) = spec.run_sources.values()
+    store.open(spec)
+    array = ArrayRecord(name="bench-x-0", jobs=((spec.uid,),), number="12")
+    save(store, Submission(
+        id="x", table="t", scale="smoke", profile="p", user="u", host="h", time=1.0, commit="c", arrays=(array,),
+        labels={spec.uid: "run"},
+    ))  # fmt: skip
+    (folder_of(store, "x") / "12_0_log.out").write_text("done")
+    assert words(store, [spec.uid])[0][0] == "lost", "its source may yet come"
+    store.open(source).fail("ValueError: why")
+    assert words(store, [spec.uid]) == [("blocked", f"its source {source.uid} failed")]
+
+
+def test_cancel_takes_whole_jobs_and_marks_the_rest(says, submitted, tmp_path):
+    store, uids = submitted
+    squeue(says, ("12_0", "bench-x-0", "RUNNING", "None", "n7"), ("12_1", "bench-x-0", "PENDING", "None", ""))
+    says("scancel", "true")
+    survey = Survey.of(store, submissions(store), uids)
+    assert cancel_runs(store, survey, [uids[0], uids[2]]) == ["12_1"], "12_0 also has a run that is not meant"
+    assert [store.folder(uid).asked_to_stop() for uid in uids] == [True, False, True]
+    assert cancel_runs(store, survey, uids) == ["12_0", "12_1"]
+    says("scancel", "echo 'scancel: error: Access denied' >&2; exit 1")
+    with pytest.raises(UserError, match="Access denied; the runs were asked to stop by a mark"):
+        cancel_runs(store, survey, uids)
+
+
+def test_what_is_shown(submitted):
+    """What needs eyes stands first; quiet runs are counted; a small terminal says how many it hides."""
+    kinds = ["done", "running", "queued", "lost", "failed", "planned"]
+    found = [Standing(word, f"a · b · {word}", word, step=5, steps=10, rate=0.5) for word in kinds]
+    text = lines(found, None, everything=False)
+    assert [line.split()[4] for line in text[:-1]] == ["failed", "lost", "running"]
+    assert "step 5 of 10, 0.50/s  10 s left" in text[2]
+    assert text[-1] == (
+        "6 runs: 1 planned, 1 queued, 1 running, 1 lost, 1 failed, 1 done; the runs at work end within 10 s"
+    )
+    assert len(lines(found, None, everything=True)) == 7
+    assert lines(found, "squeue is gone", everything=False)[-1].startswith(
+        "the cluster does not answer (squeue is"
+    )
+    console = Console(width=100, file=io.StringIO())
+    console.print(picture(found, None, height=7, everything=True))
+    assert "and 5 more" in console.file.getvalue()
 
 
 def test_a_cluster_that_does_not_answer_is_said(says, submitted):
