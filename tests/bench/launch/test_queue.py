@@ -215,3 +215,33 @@ def test_progress_lines_and_failures(tiny_table, tmp_path, bench_command):
     assert "Traceback" not in done.stderr
     again = bench_command(*command, cwd=tmp_path)
     assert again.returncode == 1 and "--retry failed starts them again" in again.stderr
+
+
+def test_runs_that_do_not_fit_beside_each_other_follow_each_other(
+    tiny_table, tmp_path, store_root, bench_command
+):
+    """The table's `resources` reach the queue: two workers, one run at a time; one had been asked to stop before."""
+    table = tmp_path / "tiny.yaml"
+    table.write_text(table.read_text() + "    resources: {memory_gb: 100000}\n")
+    command = ["run", "tiny.yaml", "--jobs", "2", "--rows", "scratch", "--set", "train.steps=12"]
+    for spec in _specs(table):
+        Store(store_root).open(spec).ask_to_stop()
+    done = bench_command(*command, cwd=tmp_path)
+    assert done.returncode == 0 and "2 runs finished" in done.stdout, done.stderr
+    # from the first loss to the result record: a run that had begun beside the other would overlap it
+    spans = sorted(
+        ((run.path / "provenance.json").stat().st_mtime, (run.path / "result.json").stat().st_mtime)
+        for run in Store(store_root)
+    )
+    assert len(spans) == 2 and spans[0][1] <= spans[1][0], spans
+
+
+def _specs(table):
+    from bench.plan import make_plan
+    from bench.spec import load_table
+
+    settings = {"train.steps": 12}
+    plan = make_plan(
+        load_table(str(table), settings), "smoke", Store(table.parent / "none"), rows=["scratch"]
+    )
+    return [run.spec for run in plan.runs]

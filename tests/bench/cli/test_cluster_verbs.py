@@ -1,0 +1,79 @@
+"""The verbs for runs that are elsewhere, where there is no cluster, or one of a few lines of shell."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from bench.launch.submission import ArrayRecord, Submission, save
+from bench.store import Store
+
+
+@pytest.fixture
+def says(tmp_path):
+    """An environment whose cluster commands say what they are told to."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+
+    def command(**scripts):
+        for name, script in scripts.items():
+            (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+            (folder / name).chmod(0o755)
+        return {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+    return command
+
+
+@pytest.fixture
+def submitted(store_root, tiny_spec):
+    store, spec = Store(store_root), tiny_spec()
+    store.open(spec)
+    array = ArrayRecord(name="bench-x-0", jobs=((spec.uid,),), number="12")
+    save(store, Submission(
+        id="x", table="t", scale="smoke", profile="p", user="u", host="h", time=1.0, commit="c", arrays=(array,),
+        labels={spec.uid: "scratch · shapes · seed 0"},
+    ))  # fmt: skip
+    return store.folder(spec.uid)
+
+
+def test_watching_without_a_terminal_prints_until_nothing_is_left(submitted, says, bench_command, tmp_path):
+    """The job is queued twice and then gone: three tables, one after the other."""
+    count = tmp_path / "count"
+    script = f'echo x >> {count}; [ $(wc -l < {count}) -gt 2 ] || echo "12|bench-x-0|PENDING|Priority|"'
+    done = bench_command(
+        "status", "--watch", "--every", "0.2", "--all", **says(squeue=script, sacct="exit 1")
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("scratch · shapes · seed 0  queued       job 12: others are before it") == 2
+    assert done.stdout.count("1 runs: 1 ") == 3 and "cancelled" in done.stdout.splitlines()[-3]
+
+
+def test_logs_are_the_runs_own(submitted, bench_command):
+    folder = submitted.path.parent / "slurm" / "x"
+    assert "its job has not started" in bench_command("logs", submitted.uid).stdout
+    (folder / "workers" / "12").mkdir(parents=True)
+    (folder / "workers" / "13").mkdir()
+    (folder / "12_0_log.out").write_text("\n".join(f"line {number}" for number in range(100)))
+    (folder / "workers" / "12" / "n1-worker-1.log").write_text("a warning")
+    (folder / "workers" / "13" / "n1-worker-1.log").write_text("another job's")
+    submitted.fail("Traceback\nValueError: why")
+    out = bench_command("logs", submitted.uid, "--lines", "3").stdout
+    assert "line 97\nline 98\nline 99\n" in out and "line 96" not in out
+    assert "a warning" in out and "another job's" not in out and out.endswith("Traceback\nValueError: why\n")
+
+
+@pytest.mark.parametrize(
+    ("scripts", "line"),
+    [
+        (
+            {"sinfo": 'case "$*" in *version*) echo slurm-wlm 22.05.8;; *) echo "gpu*"; echo low;; esac',
+             "sacct": "exit 1"},
+            "ok      SLURM: slurm-wlm 22.05.8; partitions gpu, low; no sacct: ended jobs are explained by their logs",
+        ),
+        ({"sinfo": "echo 'Unable to contact' >&2; exit 1"}, "absent  SLURM: installed, but it does not answer"),
+    ],
+)  # fmt: skip
+def test_doctor_tells_what_there_is_of_a_cluster(scripts, line, says, bench_command):
+    out = bench_command("doctor", **says(sbatch="true", **scripts)).stdout
+    assert line in out, out
