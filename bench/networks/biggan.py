@@ -38,50 +38,8 @@ class _Layout(NamedTuple):
     down: int
 
 
-def biggan_32(
-    *,
-    z_dim: int = 120,
-    condition_dim: int | None = None,
-    shared_dim: int | None = 128,
-    hierarchical: bool = True,
-    modulation: Modulation = "self",
-    modulation_hidden: int = 32,
-    g_channels: int = 64,
-    d_channels: int = 64,
-    d_feature: int | None = None,
-    d_wide: bool = True,
-    attention: int | None = None,
-    init: str = "orthogonal",
-    sn_generator: bool = True,
-    sn_eps: float = 1e-8,
-) -> Recipes:
-    """32 px: three up blocks of 4 * g_channels; D has four blocks of 4 * d_channels, the first two down.
-
-    BigGAN-PyTorch's CIFAR-10 networks have `z_dim: 128, condition_dim: 10, shared_dim: null, hierarchical: false,
-    init: normal`: G then has 4,304,387 and D 4,207,361 parameters. With ten classes and the defaults G has
-    4,358,915. d_feature: the width of D's last block, where it is another: DISP names 1024 for its 32 px networks,
-    whose layers it does not list; the last block then widens.
-    """
-    return _recipes(
-        _Layout(g=(4, 4, 4, 4), d=(4, 4, 4, 4), down=2),
-        z_dim=z_dim,
-        condition_dim=condition_dim,
-        shared_dim=shared_dim,
-        hierarchical=hierarchical,
-        modulation=modulation,
-        modulation_hidden=modulation_hidden,
-        g_channels=g_channels,
-        d_channels=d_channels,
-        d_feature=d_feature,
-        d_wide=d_wide,
-        attention=attention,
-        init=init,
-        sn_generator=sn_generator,
-        sn_eps=sn_eps,
-    )
-
-
-def biggan_128(
+def _biggan(
+    layout: _Layout,
     *,
     z_dim: int = 120,
     condition_dim: int | None = None,
@@ -93,53 +51,16 @@ def biggan_128(
     d_channels: int = 96,
     d_feature: int | None = None,
     d_wide: bool = True,
-    attention: int | None = 64,
+    attention: int | None = None,
     init: str = "orthogonal",
     sn_generator: bool = True,
     sn_eps: float = 1e-6,
 ) -> Recipes:
-    """128 px: G's widths are 16, 16, 8, 4, 2, 1 times g_channels; D's 1, 2, 4, 8, 16, 16, all but the last down.
+    """The networks of one layout; settings: see the module. Raises UserError for an impossible one.
 
-    With 1000 classes (`condition_dim: 1000`) G has 70,433,988 and D 87,982,370 parameters, as BigGAN-PyTorch's
-    ImageNet networks; with 64 channels 31,978,628 and 39,448,258. D has 1536 features, with 64 channels 1024.
+    g_channels, d_channels: the unit of the layout's widths. d_feature: the width of D's last block, where it is
+    another: DISP names 1024 for its 32 px networks, whose layers it does not list; the last block then widens.
     """
-    return _recipes(
-        _Layout(g=(16, 16, 8, 4, 2, 1), d=(1, 2, 4, 8, 16, 16), down=5),
-        z_dim=z_dim,
-        condition_dim=condition_dim,
-        shared_dim=shared_dim,
-        hierarchical=hierarchical,
-        modulation=modulation,
-        modulation_hidden=modulation_hidden,
-        g_channels=g_channels,
-        d_channels=d_channels,
-        d_feature=d_feature,
-        d_wide=d_wide,
-        attention=attention,
-        init=init,
-        sn_generator=sn_generator,
-        sn_eps=sn_eps,
-    )
-
-
-def _recipes(
-    layout: _Layout,
-    *,
-    z_dim: int,
-    condition_dim: int | None,
-    shared_dim: int | None,
-    hierarchical: bool,
-    modulation: Modulation,
-    modulation_hidden: int,
-    g_channels: int,
-    d_channels: int,
-    d_feature: int | None,
-    d_wide: bool,
-    attention: int | None,
-    init: str,
-    sn_generator: bool,
-    sn_eps: float,
-) -> Recipes:
     sizes = {"condition_dim": condition_dim, "shared_dim": shared_dim, "d_feature": d_feature}
     check_sizes(1, z_dim=z_dim, g_channels=g_channels, d_channels=d_channels)
     check_sizes(1, **{key: size for key, size in sizes.items() if size is not None})
@@ -219,3 +140,15 @@ def _check_attention(
             f"attention={attention!r} must be null or one of the sizes {', '.join(map(str, known))}"
         )
     check_sizes(8, g_channels=g_channels, d_channels=d_channels)
+
+
+# Three up blocks of 4 * g_channels; D has four blocks of 4 * d_channels, the first two down. BigGAN-PyTorch's CIFAR-10
+# networks have `z_dim: 128, condition_dim: 10, shared_dim: null, hierarchical: false, init: normal`: G then has
+# 4,304,387 and D 4,207,361 parameters. With ten classes and the defaults G has 4,358,915.
+biggan_32 = partial(
+    _biggan, _Layout(g=(4, 4, 4, 4), d=(4, 4, 4, 4), down=2), g_channels=64, d_channels=64, sn_eps=1e-8
+)
+# All of D's blocks but the last are down. With 1000 classes (`condition_dim: 1000`) G has 70,433,988 and D 87,982,370
+# parameters, as BigGAN-PyTorch's ImageNet networks; with 64 channels 31,978,628 and 39,448,258. D has 1536 features,
+# with 64 channels 1024.
+biggan_128 = partial(_biggan, _Layout(g=(16, 16, 8, 4, 2, 1), d=(1, 2, 4, 8, 16, 16), down=5), attention=64)

@@ -26,3 +26,10 @@ def check_choice(value: str, key: str, known: Sequence[str]) -> None:
     """The value must be one of the known ones."""
     if value not in known:
         raise UserError(f"unknown {key} {value!r}; {did_you_mean(str(value), known)}")
+
+
+def check_numbers(low: float, high: float, **numbers: float) -> None:
+    """Each value must be a number from low to high."""
+    for key, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise UserError(f"{key}={value!r} must be a number from {low:g} to {high:g}")

@@ -163,7 +163,8 @@ class Generator(nn.Module):
         return self._shown(self.to_image(maps[self.resolution]))
 
 
-def fastgan_64(
+def _fastgan(
+    resolution: int,
     *,
     z_dim: int = 256,
     condition_dim: int | None = None,
@@ -175,90 +176,11 @@ def fastgan_64(
     decoder_width: int = 32,
     variant: Variant = "released",
 ) -> Recipes:
-    """64 px, for a CPU with ngf and ndf of 8 or 16; no such network was published.
+    """The networks of one resolution.
 
     ngf: G has 16 * ngf channels at 4x4. ndf: D has 8 * ndf at 8x8. decoder_width: the last of the decoders' widths.
     shared_dim: size of the condition's embedding in G. skip, decoders, variant: see the module.
     """
-    return _recipes(64, z_dim, condition_dim, shared_dim, ngf, ndf, skip, decoders, decoder_width, variant)
-
-
-def fastgan_128(
-    *,
-    z_dim: int = 256,
-    condition_dim: int | None = None,
-    shared_dim: int = 128,
-    ngf: int = 64,
-    ndf: int = 64,
-    skip: bool = True,
-    decoders: bool = True,
-    decoder_width: int = 32,
-    variant: Variant = "released",
-) -> Recipes:
-    """128 px; no such network was published. Settings as at 64 px."""
-    return _recipes(128, z_dim, condition_dim, shared_dim, ngf, ndf, skip, decoders, decoder_width, variant)
-
-
-def fastgan_256(
-    *,
-    z_dim: int = 256,
-    condition_dim: int | None = None,
-    shared_dim: int = 128,
-    ngf: int = 64,
-    ndf: int = 64,
-    skip: bool = True,
-    decoders: bool = True,
-    decoder_width: int = 32,
-    variant: Variant = "released",
-) -> Recipes:
-    """256 px: G has 29,127,846 parameters and D 11,526,160, as released. Settings as at 64 px."""
-    return _recipes(256, z_dim, condition_dim, shared_dim, ngf, ndf, skip, decoders, decoder_width, variant)
-
-
-def fastgan_512(
-    *,
-    z_dim: int = 256,
-    condition_dim: int | None = None,
-    shared_dim: int = 128,
-    ngf: int = 64,
-    ndf: int = 64,
-    skip: bool = True,
-    decoders: bool = True,
-    decoder_width: int = 32,
-    variant: Variant = "released",
-) -> Recipes:
-    """512 px: G has 29,174,392 parameters and D 11,526,496, as released. Settings as at 64 px."""
-    return _recipes(512, z_dim, condition_dim, shared_dim, ngf, ndf, skip, decoders, decoder_width, variant)
-
-
-def fastgan_1024(
-    *,
-    z_dim: int = 256,
-    condition_dim: int | None = None,
-    shared_dim: int = 128,
-    ngf: int = 64,
-    ndf: int = 64,
-    skip: bool = True,
-    decoders: bool = True,
-    decoder_width: int = 32,
-    variant: Variant = "released",
-) -> Recipes:
-    """1024 px: G has 29,176,512 parameters and D 11,528,192, as released. Settings as at 64 px."""
-    return _recipes(1024, z_dim, condition_dim, shared_dim, ngf, ndf, skip, decoders, decoder_width, variant)
-
-
-def _recipes(
-    resolution: int,
-    z_dim: int,
-    condition_dim: int | None,
-    shared_dim: int,
-    ngf: int,
-    ndf: int,
-    skip: bool,
-    decoders: bool,
-    decoder_width: int,
-    variant: Variant,
-) -> Recipes:
     check_sizes(1, z_dim=z_dim, shared_dim=shared_dim, decoder_width=decoder_width)
     check_sizes(1, condition_dim=1 if condition_dim is None else condition_dim)
     check_sizes(max(1, resolution // 128), ngf=ngf)  # the largest map has ngf * 128 / R channels
@@ -298,3 +220,13 @@ def _recipes(
 def _excited(resolution: int, variant: Variant) -> tuple[int, ...]:
     first = 1 if variant == "paper" and resolution > 64 else 0
     return tuple(REACH * size for size in LOW[first:] if REACH * size <= resolution)
+
+
+# 64 px is for a CPU, with ngf and ndf of 8 or 16; nobody published networks of 64 and 128 px. As released, G and D
+# have 29,127,846 and 11,526,160 parameters at 256 px, 29,174,392 and 11,526,496 at 512, 29,176,512 and 11,528,192
+# at 1024.
+fastgan_64 = partial(_fastgan, 64)
+fastgan_128 = partial(_fastgan, 128)
+fastgan_256 = partial(_fastgan, 256)
+fastgan_512 = partial(_fastgan, 512)
+fastgan_1024 = partial(_fastgan, 1024)

@@ -29,7 +29,7 @@ from torch.nn import functional as F
 
 from bench.errors import UserError
 from bench.networks import stylegan2, stylegan2_generator
-from bench.networks.checks import check_choice, check_sizes, check_switches
+from bench.networks.checks import check_choice, check_numbers, check_sizes, check_switches
 from bench.networks.stylegan1_layers import (
     Constant,
     DownBlock,
@@ -238,7 +238,7 @@ def _stylegan1(
     check_sizes(1, **sizes, channel_base=channel_base, channel_max=channel_max)
     check_switches(from_rgb_activation=from_rgb_activation)
     check_choice(noise, "noise", get_args(Noise))
-    _check_shares(mixing=mixing, truncation=truncation)
+    check_numbers(0, 1, mixing=mixing, truncation=truncation)
     levels = [BOTTOM * 2**level for level in range(int(math.log2(resolution // BOTTOM)) + 1)]
     widths = [min(channel_base // size, channel_max) for size in levels]
     if widths[-1] < 1:
@@ -263,12 +263,6 @@ def _stylegan1(
         mbstd_group=mbstd_group,
     )
     return generator, discriminator
-
-
-def _check_shares(**shares: float) -> None:
-    for key, value in shares.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise UserError(f"{key}={value!r} must be a number from 0 to 1")
 
 
 # 32 px is no paper's: narrow, so that a CPU trains it.

@@ -22,12 +22,13 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from bench.errors import UserError, did_you_mean
+from bench.errors import UserError
+from bench.networks.checks import check_choice, check_numbers, check_sizes
 from bench.networks.stylegan2_generator import BOTTOM, ConditionNorm, Generator, MixingPer
 from bench.networks.stylegan2_layers import (
     ACTIVATION_GAIN,
@@ -214,14 +215,15 @@ def _stylegan2(
     """
     sizes = {"z_dim": z_dim, "w_dim": w_dim, "shared_dim": shared_dim, "mapping_layers": mapping_layers}
     sizes |= {"channel_base": channel_base, "channel_max": channel_max, "mbstd_group": mbstd_group}
-    _check_sizes(**sizes, condition_dim=1 if condition_dim is None else condition_dim)
-    _check_numbers(mixing=(mixing, 0, 1), truncation=(truncation, 0, 1), width=(width, 0, 16))
+    check_sizes(1, **sizes, condition_dim=1 if condition_dim is None else condition_dim)
+    check_numbers(0, 1, mixing=mixing, truncation=truncation)
+    check_numbers(0, 16, width=width)
     if clamp is not None and (isinstance(clamp, bool) or not isinstance(clamp, int | float) or not clamp > 0):
         raise UserError(f"clamp={clamp!r} must be a number above 0, or nothing")
-    _check_choice("condition_norm", condition_norm, ConditionNorm)
-    _check_choice("mixing_per", mixing_per, MixingPer)
-    _check_choice("noise", noise, Noise)
-    _check_choice("d_architecture", d_architecture, Architecture)
+    check_choice(condition_norm, "condition_norm", get_args(ConditionNorm))
+    check_choice(mixing_per, "mixing_per", get_args(MixingPer))
+    check_choice(noise, "noise", get_args(Noise))
+    check_choice(d_architecture, "d_architecture", get_args(Architecture))
     levels = [BOTTOM * 2**level for level in range(int(math.log2(resolution // BOTTOM)) + 1)]
     widths = [min(int(channel_base * width) // level, channel_max) for level in levels]
     if widths[-1] < 1:
@@ -253,23 +255,6 @@ def _stylegan2(
         clamp=clamp,
     )
     return generator, discriminator
-
-
-def _check_sizes(**sizes: int) -> None:
-    for key, value in sizes.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise UserError(f"{key}={value!r} must be a positive whole number")
-
-
-def _check_numbers(**numbers: tuple[float, float, float]) -> None:
-    for key, (value, low, high) in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise UserError(f"{key}={value!r} must be a number from {low} to {high}")
-
-
-def _check_choice(key: str, value: str, choices: Any) -> None:
-    if value not in get_args(choices):
-        raise UserError(f"unknown {key} {value!r}; {did_you_mean(str(value), get_args(choices))}")
 
 
 # 32 px: the widths of DiffAugment's CIFAR networks (512 up to 8 px, then 256 and 128), which DISP uses.
