@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -65,24 +66,18 @@ def _watch(look: Callable[[], tuple[list[Standing], str | None]], every: float, 
     from bench.cli.statusview import lines, picture
 
     console = Console()
-    if not (sys.stdout.isatty()):
+    screen = Live(console=console, auto_refresh=False) if sys.stdout.isatty() else None
+    with screen or nullcontext():
         while True:
             found, silent = look()
-            click.echo("\n".join([*lines(found, silent, everything=everything), ""]))
-            if not _in_hand(found):
+            if screen is not None:
+                shown = picture(found, silent, height=console.height, everything=everything)
+                screen.update(shown, refresh=True)
+            else:
+                click.echo("\n".join([*lines(found, silent, everything=everything), ""]))
+            if not any(one.word in IN_HAND for one in found):
                 return
             time.sleep(every)
-    with Live(console=console, auto_refresh=False, transient=False) as live:
-        while True:
-            found, silent = look()
-            live.update(picture(found, silent, height=console.height, everything=everything), refresh=True)
-            if not _in_hand(found):
-                return
-            time.sleep(every)
-
-
-def _in_hand(found: list[Standing]) -> bool:
-    return any(one.word in IN_HAND for one in found)
 
 
 @click.command()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shlex
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -198,7 +199,7 @@ def _sbatch(request: Request, folder: Path, parameters: dict[str, Any], jobs: li
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     folder.mkdir(parents=True, exist_ok=True)
-    with outside_allocation():
+    with outside_allocation(), redirect_stderr(io.StringIO()):  # submitit prints what its error says again
         try:
             executor = submitit.SlurmExecutor(folder=folder, python=request.profile.command())
             executor.update_parameters(**parameters)

@@ -120,9 +120,12 @@ class Survey:
     def _out_of_queue(self, base: Standing, folder: RunFolder, status: str, place: Place | None) -> Standing:
         if stuck := self._failed_source(folder, place):
             return _with(base, "blocked", f"its source {stuck} failed")
-        if place is None:
-            word: Any = status if status in ("interrupted", "lost") else "planned"
-            return _with(base, word, _kept(base) if word != "planned" else "")
+        if place is None or place.job is None:
+            if status in ("interrupted", "lost"):
+                return _with(base, status, _kept(base))
+            return _with(
+                base, "planned", "" if place is None else "sbatch did not take its job; submit again"
+            )
         if self.silent is not None:
             word = status if status in ("interrupted", "lost") else "planned"
             return _with(base, word, f"the cluster does not answer ({self.silent}); job {place.job}")
@@ -143,9 +146,7 @@ class Survey:
         if told is not None:
             return told.state.split()[0], " ".join(filter(None, (told.reason.replace("None", ""), told.node)))
         log = place.log(self.store)
-        if log is None:
-            return "NOT SUBMITTED", "bench submit was ended before sbatch answered"
-        if not log.exists():
+        if log is None or not log.exists():
             return "CANCELLED", "gone from the queue before it started"
         return ending_in_log(log) or "UNKNOWN", f"by {log}"
 

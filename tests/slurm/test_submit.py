@@ -86,7 +86,7 @@ def test_cancel_by_row_leaves_the_rest(desk):
     """Two runs share a job: one row is cancelled, the other goes on in the same job."""
     desk.environment["BENCH_TEST_WAIT"] = "0.2"
     profile = desk.profile("packed", cpus=2, more="workers: 2")
-    settings = ["--seeds", "0", "--set", "train.steps=60"]
+    settings = ["--seeds", "0", "--set", "train.steps=150"]
     table = desk.folder / "slow.yaml"
     text = table.read_text().replace("broken + baseline", "slow + baseline(norm=2.0)")
     table.write_text(text.replace("minutes: 2,", "minutes: 0.5,"))
@@ -95,7 +95,7 @@ def test_cancel_by_row_leaves_the_rest(desk):
     desk.until("broken/0", r"running +step [1-9]")
     told = desk.bench("cancel", "slow.yaml", "--plugin", "slow.py", "--rows", "broken", *settings).stdout
     assert told == "1 of 1 runs were queued or at work and are being stopped\n", "no job is cancelled"
-    desk.until("slow/0", "done", 60)
+    desk.until("slow/0", "done", 120)
     assert re.match(r"cancelled.*step [1-9]", desk.status()["broken/0"])
 
 
@@ -195,6 +195,27 @@ def test_dry_run_prints_what_would_be_sent_and_sends_nothing(desk):
     printed = out[out.index("#!/bin/bash") : out.index("\n# array 1")].rstrip("\n")
     dry = re.search(r"\d{8}-\d{6}-slow-[0-9a-f]{4}", printed)
     assert dry and sent.rstrip("\n") == printed.replace(dry[0], record.id)
+
+
+def test_sbatch_that_refuses_half_way(desk, cluster, tmp_path):
+    """As a limit on a user's jobs does: what was taken is trained, the rest goes with the next submission."""
+    real = cluster.run("which", "sbatch").stdout.strip()
+    (tmp_path / "bin").mkdir()
+    refusal = "echo 'sbatch: error: QOSMaxSubmitJobPerUserLimit' >&2; exit 1"
+    (tmp_path / "bin" / "sbatch").write_text(f'#!/bin/sh\n[ ! -e {tmp_path}/once ] || {{ {refusal}; }}\n'
+                                             f'touch {tmp_path}/once\nexec {real} --hold "$@"\n')  # fmt: skip
+    (tmp_path / "bin" / "sbatch").chmod(0o755)
+    profile, words = desk.profile("site", more="parallel: 4"), [*SHORT, "--seeds", "0..12"]
+    path = f"{tmp_path / 'bin'}:{desk.everything()['PATH']}"
+    refused = desk.submit(profile, *words, check=False, PATH=path)
+    assert refused.returncode == 2 and refused.stderr.count("\n") == 1, refused.stderr
+    assert "sbatch refused bench-" in refused.stderr and "QOSMaxSubmitJobPerUserLimit" in refused.stderr
+    found = [word.split()[0] for word in desk.status().values()]
+    assert (found.count("held") + found.count("queued"), found.count("planned")) == (11, 2)
+    assert "sbatch did not take its job" in desk.status()["slow/12"]
+    again = desk.submit(profile, *words).stdout
+    assert "11 runs are queued or at work already" in again and "2 runs in 2 jobs" in again, again
+    desk.bench("cancel", "slow.yaml", "--plugin", "slow.py", *words)
 
 
 def test_five_thousand_runs_in_few_calls(desk, cluster, tmp_path):
