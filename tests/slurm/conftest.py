@@ -280,17 +280,17 @@ class Disturbances:
         self.cluster.daemon("start", "slurmctld")
         self.desk.until("slow/4", "queued +job")
 
+    def requeued_ones(self) -> list[str]:
+        """Those that a preemption has sent back; slow/8 goes back by itself."""
+        return [one for one, word in self.status().items() if word.startswith("requeued") and one != "slow/8"]
+
     def one_is_preempted(self) -> None:
         """Somebody with more rights wants two GPUs for a moment: runs of `low` save, make room and come back."""
-        wanted = ["sbatch", "-p", "high", "--gres=gpu:2", "-t", "5", "--wrap", "sleep 2", "-o", "/dev/null"]
-        done = self.cluster.run(*wanted)
+        wanted = ["sbatch", "--parsable", "-p", "high", "--gres=gpu:2", "-t", "5", "--wrap", "sleep 2"]
+        done = self.cluster.run(*wanted, "-o", "/dev/null")
         assert done.returncode == 0, done.stderr
         deadline = time.monotonic() + 90
-        while not (
-            hit := [
-                one for one, word in self.status().items() if re.match("requeued", word) and one != "slow/8"
-            ]
-        ):
+        while not (hit := self.requeued_ones()):
             assert time.monotonic() < deadline, self.status()
             time.sleep(0.2)
         label, word = hit[0], self.status()[hit[0]]
@@ -298,6 +298,10 @@ class Disturbances:
         kept = number(r"step (\d+) of", word)
         assert kept > 0 and label.startswith("slow/"), word
         self.requeued, self.kept = label, kept
+        # all that had to make room have gone by the time the other job ends: nothing else is on its way out
+        while self.cluster.run("squeue", "-h", "-j", done.stdout.strip(), "-t", "PD,R,CG").stdout:
+            assert time.monotonic() < deadline, self.desk.squeue()
+            time.sleep(0.3)
 
     def one_is_cancelled(self) -> None:
         label = self.pick()

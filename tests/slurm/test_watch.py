@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -17,6 +18,12 @@ import pyte
 import pytest
 
 ROWS, COLUMNS = 16, 110
+
+
+def _as_a_terminal_does():
+    """Make stdin the controlling terminal, and Ctrl-C a signal again where a shell's `&` has switched it off."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Terminal:
@@ -36,7 +43,7 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C becomes a signal
+            preexec_fn=_as_a_terminal_does,
         )
         os.close(slave)
 
