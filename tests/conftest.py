@@ -192,14 +192,14 @@ class RunServer:
 
 
 SERVER = """
-import json, os, resource, signal, sys, threading
+import json, os, resource, signal, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
 import torch._dynamo  # torch.optim imports it, for seconds
 import bench.features.effnet, bench.provenance, bench.registry, bench.train.run
 from bench.launch.once import run_once
-from bench.launch.worker import SIGNALS
+from bench.launch.worker import SIGNALS, StopFlag
 
 bench.provenance.provenance()
 for entry in bench.registry.methods():
@@ -207,9 +207,9 @@ for entry in bench.registry.methods():
 
 def child(uid, root, every, limit, pipe):
     os.environ["BENCH_CHECKPOINT_SECONDS"] = str(every)
-    stop = threading.Event()
+    stop = StopFlag()
     for number in SIGNALS:
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, stop)
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     outcome = run_once(uid, Path(root), should_stop=stop.is_set)

@@ -13,13 +13,30 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 REPORT_SECONDS = 0.5
+
+
+class StopFlag:
+    """Whether a signal has come; a signal handler itself.
+
+    Not a threading.Event: the handler of a second signal (the cluster's notice is followed by the queue's SIGTERM)
+    may run inside that of the first, and Event.set() would wait for its own lock for ever.
+    """
+
+    def __init__(self) -> None:
+        self.raised = False
+
+    def __call__(self, *_: object) -> None:
+        self.raised = True
+
+    def is_set(self) -> bool:
+        """Whether any signal has come."""
+        return self.raised
 
 
 def main() -> None:
@@ -33,16 +50,16 @@ def main() -> None:
     )
     parser.add_argument("--plugin", action="append", default=[])
     arguments = parser.parse_args()
-    stop = threading.Event()
+    stop = StopFlag()
     for number in SIGNALS:
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, stop)
     # a forked child must not run the handler: the scheduler signals every process of a job's step
     os.register_at_fork(after_in_child=lambda: [signal.signal(one, signal.SIG_IGN) for one in SIGNALS])
     with contextlib.suppress(BrokenPipeError), os.fdopen(arguments.events, "w", buffering=1) as events:
         _work(arguments, stop, lambda **event: _send(events, event))
 
 
-def _work(arguments: argparse.Namespace, stop: threading.Event, send: Any) -> None:
+def _work(arguments: argparse.Namespace, stop: StopFlag, send: Any) -> None:
     import torch
 
     from bench.launch.once import run_once

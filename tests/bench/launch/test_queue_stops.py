@@ -11,6 +11,7 @@ import pytest
 from bench.launch import local
 from bench.launch.local import Queue
 from bench.launch.room import Room
+from bench.launch.workers import Worker
 from bench.plan import PlannedRun
 from bench.store import Store
 
@@ -95,6 +96,23 @@ def test_the_notice_of_a_cluster_stops_the_queue(slow, queue_of):
     before = signal.getsignal(signal.SIGUSR2)
     assert queue.work() == {runs[0].uid: "stopped"} and queue.stopped_by == signal.SIGUSR2
     assert signal.getsignal(signal.SIGUSR2) is before
+
+
+def test_a_storm_of_signals_stops_a_worker_once(slow, store_root, tmp_path):
+    """The cluster signals every process and the queue its workers: a handler runs inside another one."""
+    (run,) = slow(1, steps=400)
+    Store(store_root).open(run.spec)
+    worker = Worker.start("cpu", store_root, tmp_path / "logs", 1, [str(tmp_path / "slow.py")])
+    worker.tell(run.uid)
+    heard = []
+    while not any(event["event"] == "step" for event in heard):
+        heard += worker.hear() or []
+    for index in range(5_000):
+        worker.process.send_signal((signal.SIGUSR2, signal.SIGTERM)[index % 2])
+    while (more := worker.hear()) is not None:
+        heard += more
+    assert heard[-1] == {"event": "outcome", "uid": run.uid, "outcome": "stopped"}
+    worker.close()
 
 
 def test_a_run_that_is_asked_to_stop_is_left_and_the_others_go_on(slow, queue_of):
