@@ -71,9 +71,10 @@ class ColumnData(Frozen):
 
 
 class RowOverride(Frozen):
-    """What a row does differently at one scale."""
+    """What a row does differently at one scale. A network of its own has nothing of the scale's, options neither."""
 
     method: str | None = None
+    network: NetworkSpec | None = None
     train: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -239,7 +240,7 @@ class TableSpec(Frozen):
         method = parse_method(override.method or row.method)
         return RunSpec(
             method=method,
-            network=settings.network,
+            network=override.network or settings.network,
             data=settings.columns[column.id].data,
             train=train,
             protocol=self._protocol(column, scale, train.steps),

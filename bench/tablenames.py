@@ -52,6 +52,7 @@ def _checks_of_scale(scale: ScaleSpec) -> Iterator[Check]:
     for name, override in scale.rows.items():
         if override.method is not None:
             yield ("rows", name, "method"), parse_method, override.method
+        yield from _network(("rows", name, "network"), override.network)
         yield ("rows", name, "train"), _train_settings, {**scale.train.model_dump(), **override.train}
 
 

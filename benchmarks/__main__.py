@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 
 def main() -> None:
     """Each benchmark runs in an interpreter of its own, so that none warms up or burdens the next."""
-    here = Path(__file__).parent
-    for name in ("cli", "harness", "metrics"):
+    for name in ("cli", "harness", "metrics", "steps"):
         print(f"== {name}", flush=True)
-        subprocess.run([sys.executable, str(here / f"{name}.py")], check=True)
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from bench.errors import UserError
+from bench.networks import build
 from bench.spec import RunSpec, load_table, table_names
 from bench.tablefile import parse_setting
 
+EXPERIMENTS = sorted((Path(__file__).parents[2] / "experiments").glob("*.yaml"))
 PINNED = json.loads((Path(__file__).parent / "uids.json").read_text())
 
 
@@ -81,6 +83,32 @@ def test_every_cell_of_every_table_is_a_run(name, scale):
             assert RunSpec.model_validate_json(spec.model_dump_json()).uid == spec.uid
             assert spec.protocol.generated == table.at(scale).columns[column.id].generated
             assert spec.train.steps >= 1 and spec.protocol.is_snapshot(spec.train.steps, spec.train.steps)
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_every_row_of_an_experiment_is_a_run_of_networks_that_exist(path):
+    table = load_table(str(path))
+    for scale in table.scales:
+        for row in table.pick_rows(None):
+            spec = table.run_spec(row, table.columns[0], 0, scale)
+            generator, _ = build(spec.network.name, **spec.network.options)
+            assert generator.resolution == spec.data.resolution
+
+
+def test_a_row_may_have_its_own_network():
+    table = load_table(str(EXPERIMENTS[0].parent / "families.yaml"))
+    plain, own = (table.pick_rows([name])[0] for name in ("sngan", "sndcgan"))
+    networks = [table.run_spec(row, table.columns[0], 0, "mini").network for row in (plain, own)]
+    assert networks[0] == table.at("mini").network and networks[1].name == "sndcgan-32"
+    assert "z_dim" not in networks[1].options, "nothing of the scale's network is left"
+
+
+def test_a_rows_network_must_exist(tmp_path):
+    text = (EXPERIMENTS[0].parent / "families.yaml").read_text().replace("name: biggan-32", "name: bigan-32")
+    (tmp_path / "mine.yaml").write_text(text)
+    line = text[: text.index("bigan-32")].count("\n") + 1
+    with pytest.raises(UserError, match=rf"mine.yaml:{line}: .*did you mean 'biggan-32'"):
+        load_table(str(tmp_path / "mine.yaml"))
 
 
 def test_bare_name_is_of_disp():

@@ -1,0 +1,215 @@
+"""A training step of three paper-scale networks beside a plain torch one of the same equations: time and memory.
+
+Each step is whole: a batch of images, D's update, G's update, Adam, G's moving average. Ours is the engine's own
+loop, with its streams, hooks and logs. The two take turns in one process for the time, and have one each for the
+peak memory. No number depends on what is in the images.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench import rehearsal_images
+from bench.memory import peak_bytes, reset_peak
+from bench.methodspec import parse_method
+from bench.spec import DataSpec, NetworkSpec, RunSpec, TrainSettings
+from bench.store import Store
+from bench.train.adversarial import Optimizers, adversarial
+from bench.train.batches import Batches
+from bench.train.ema import update_ema
+from bench.train.setup import build_context
+from benchmarks.plain_networks import BigganG, FastganD, FastganG, SnganG, biggan_d, sngan_d
+
+ROUNDS, IMAGES, DECAY = 5, 64, 0.999
+
+
+class Case(NamedTuple):
+    """A network's step: its batch, our method, the plain networks and the size of their z."""
+
+    batch: int
+    method: str
+    generator: Callable[[], nn.Module]
+    discriminator: Callable[[], nn.Module]
+    z_dim: int
+
+
+CASES = {
+    "fastgan-256": Case(8, "sle + ae-d(loss=l1)", FastganG, FastganD, 256),
+    "sngan-128": Case(8, "unconditional", SnganG, sngan_d, 128),
+    "biggan-32": Case(32, "unconditional", BigganG, biggan_d, 120),
+}
+RATE, BETAS = 2e-4, (0.0, 0.999)
+
+
+def run_spec(network: str) -> RunSpec:
+    """Our run: hinge loss, one D step, images of the network's size."""
+    case = CASES[network]
+    return RunSpec(
+        method=parse_method(case.method),
+        network=NetworkSpec(name=network),
+        data=DataSpec(name="benchmark-images", resolution=int(network.partition("-")[2])),
+        train=TrainSettings(
+            steps=10**6, batch=case.batch, g_lr=RATE, d_lr=RATE, beta2=BETAS[1], ema_decay=DECAY
+        ),
+        protocol=None,
+        seed=0,
+    )
+
+
+def ours(network: str, store: Path) -> Iterator[int]:
+    """The engine's loop, a step an item; each gives the parameters of both networks."""
+    ctx, method = build_context(run_spec(network), Store(store), torch.device("cpu"))
+    steps = adversarial(ctx, method, Optimizers.build(ctx))
+    generator, discriminator = ctx.networks()
+    assert ctx.ema is not None
+    for step in range(10**6):
+        ctx.begin_step(step)
+        next(steps)
+        update_ema(ctx.ema, generator, DECAY, step, ramp=False)
+        yield _count(generator, discriminator)
+
+
+def plain(network: str, store: Path) -> Iterator[int]:
+    """The same step written down once."""
+    case = CASES[network]
+    generator, discriminator = case.generator(), case.discriminator()
+    average = deepcopy(generator)
+    g_adam = torch.optim.Adam(generator.parameters(), RATE, BETAS)
+    d_adam = torch.optim.Adam(discriminator.parameters(), RATE, BETAS)
+    images = torch.from_numpy(_images(network, store).copy())
+    two_scales = network.startswith("fastgan")
+    while True:
+        chosen = torch.randint(len(images), (case.batch,))
+        real = images[chosen].permute(0, 3, 1, 2).float() / 127.5 - 1
+        d_adam.zero_grad()
+        with torch.no_grad():
+            fake = generator(torch.randn(case.batch, case.z_dim))
+        (_fastgan_d_loss if two_scales else _d_loss)(discriminator, real, fake).backward()
+        d_adam.step()
+        g_adam.zero_grad()
+        discriminator.requires_grad_(False)
+        fake = generator(torch.randn(case.batch, case.z_dim))
+        logits = discriminator(*fake)[0] if two_scales else discriminator(fake)
+        (-logits.mean()).backward()
+        discriminator.requires_grad_(True)
+        g_adam.step()
+        with torch.no_grad():
+            for old, new in zip(average.parameters(), generator.parameters(), strict=True):
+                old.mul_(DECAY).add_(new, alpha=1 - DECAY)
+            for kept, fresh in zip(average.buffers(), generator.buffers(), strict=True):
+                kept.copy_(fresh)
+        yield _count(generator, discriminator)
+
+
+def _d_loss(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    r, f = discriminator(torch.cat([real, fake])).chunk(2)
+    return F.relu(1 - r).mean() + F.relu(1 + f).mean()
+
+
+def _fastgan_d_loss(discriminator: nn.Module, real: Tensor, fake: tuple[Tensor, Tensor]) -> Tensor:
+    """Hinge over patches of both scales, and the mean absolute errors of what is decoded, summed over images."""
+    r, decoded = discriminator(real, F.interpolate(real, size=128), decode=True)
+    f, _ = discriminator(*fake)
+    whole = F.interpolate(real, size=128)
+    errors = [
+        (one - target).abs().mean((1, 2, 3)).sum()
+        for one, target in zip(decoded, (whole, real[:, :, :128, 128:], whole), strict=True)
+    ]
+    return F.relu(1 - r).mean() + F.relu(1 + f).mean() + torch.stack(errors).sum()
+
+
+def _images(network: str, store: Path) -> np.ndarray:
+    ctx, _ = build_context(run_spec(network), Store(store), torch.device("cpu"))
+    return ctx.images_u8_NHWC
+
+
+def _count(*networks: nn.Module) -> int:
+    return sum(parameter.numel() for network in networks for parameter in network.parameters())
+
+
+SIDES = {"ours": ours, "plain": plain}
+
+
+def seconds(network: str, store: Path) -> dict[str, float]:
+    """The median seconds of a step, the two in turns after one each to warm up. Raises where they are not the same."""
+    loops = {name: side(network, store) for name, side in SIDES.items()}
+    counts = {name: next(loop) for name, loop in loops.items()}
+    assert len(set(counts.values())) == 1, f"not the same network: {counts}"
+    times: dict[str, list[float]] = {name: [] for name in loops}
+    for turn in range(ROUNDS):
+        for name in sorted(loops, reverse=bool(turn % 2)):
+            start = time.perf_counter()
+            next(loops[name])
+            times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def loading_seconds(network: str, store: Path) -> float:
+    """What one batch takes of our step."""
+    batches = Batches(_images(network, store), CASES[network].batch, seed=0)
+    start = time.perf_counter()
+    for position in range(50):
+        batches.at(position)
+    return (time.perf_counter() - start) / 50
+
+
+def peak_megabytes(network: str, side: str, store: Path) -> float:
+    """The peak of this process over two steps; run it in a process of its own."""
+    loop = SIDES[side](network, store)
+    next(loop)
+    reset_peak()
+    next(loop)
+    return (peak_bytes() or 0) / 2**20
+
+
+def _in_a_process(*words: str) -> dict[str, float]:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.steps", *words], stdout=subprocess.PIPE, check=True
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def main() -> None:
+    """A line for each network."""
+    with tempfile.TemporaryDirectory() as store:
+        for network, case in CASES.items():
+            found = _in_a_process("time", network, store)
+            peaks = {side: _in_a_process(side, network, store)["peak"] for side in SIDES}
+            print(f"{network}, batch {case.batch}, {case.method}")
+            print(
+                f"  a step {found['ours']:.2f} s, plain {found['plain']:.2f} s "
+                f"({found['ours'] / found['plain'] - 1:+.0%}); peak {peaks['ours']:,.0f} MB, plain "
+                f"{peaks['plain']:,.0f} MB; a batch of images {found['loading'] * 1e3:.2f} ms, "
+                f"{found['loading'] / found['ours']:.2%} of the step",
+                flush=True,
+            )
+
+
+def _worker(what: str, network: str, store: Path) -> dict[str, float]:
+    images_from = DataSpec(name="shapes", resolution=64)
+    rehearsal_images.offer("benchmark-images", images_from, IMAGES, None)
+    if what in SIDES:
+        return {"peak": peak_megabytes(network, what, store)}
+    return {**seconds(network, store), "loading": loading_seconds(network, store)}
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(json.dumps(_worker(sys.argv[1], sys.argv[2], Path(sys.argv[3]))))
+    else:
+        main()
