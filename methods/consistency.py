@@ -1,4 +1,4 @@
-"""Consistency regularisation: D's logit should not change when its image is shifted or mirrored (CR and bCR).
+"""CR and bCR: D's logit should not change when its image is shifted or mirrored (Zhang et al. 2020; Zhao et al. 2020).
 
 CR (Zhang et al. 2020, algorithm 1) adds weight * mean (D(x) - D(T(x)))^2 over the real images to D's loss; balanced CR
 (Zhao et al. 2020, algorithm 1) adds the same over generated images. T only appears in these terms: D's

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     Recipes = tuple[Callable[[], nn.Module], Callable[[], nn.Module]]
 
 NETWORKS = Registry("network")
-NETWORKS.add("sngan-32", "bench.networks.sngan:sngan_32", "SNGAN residual networks at 32 px")
-NETWORKS.add("sngan-64", "bench.networks.sngan:sngan_64", "SNGAN residual networks at 64 px")
-NETWORKS.add("sngan-128", "bench.networks.sngan:sngan_128", "SNGAN residual networks at 128 px")
 NETWORKS.add(
     "sngan-48", "bench.networks.sngan_48:sngan_48", "SNGAN residual networks at 48 px (Miyato et al. 2018)"
 )
@@ -37,6 +34,7 @@ def _add_family(family: str, sizes: Sequence[int], summary: str) -> None:
         )
 
 
+_add_family("sngan", (32, 64, 128), "SNGAN residual networks at {size} px (Miyato and Koyama 2018)")
 _add_family("sndcgan", (32, 128), "SNDCGAN at {size} px, convolutions without residuals (Miyato et al. 2018)")
 _add_family(
     "biggan", (32, 128), "BigGAN at {size} px, by class, by prior or self-modulated (Brock et al. 2019)"
