@@ -3,8 +3,8 @@
 G_ema becomes the generator, D the discriminator. Their modules' attributes say what tensors do not: D's architecture,
 the group of the minibatch deviation, and the clamp, which the network needs for equal images where it was trained in
 mixed precision (conv_clamp 256); numbers are those of the original in float32 (force_fp32). The source text that a
-snapshot carries is not looked at. Refused, because networks here have other forms of it: class conditions (ADA embeds
-classes by a linear map, here DISP's G_emb), generators other than `skip`, discriminators of `skip`.
+snapshot carries is not looked at. Refused, because networks here have other forms of it: generators other than `skip`,
+discriminators of `skip`, class features of another size than D's own.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def convert(files: list[Path], network: str | None) -> Converted:
     generator = Given(tree.tensors, where, f"{WHAT} generator")
     resolution = _resolution(tree, where)
     options = _generator_options(tree, generator, resolution)
-    made = _generator(generator, resolution, options["mapping_layers"])
+    made = _generator(generator, resolution, options)
     judged = None
     if value.get("D") is not None:
         where = f"checkpoint {files[0]}, 'D'"
         tree = modules(value["D"], where, "Discriminator")
-        options |= _discriminator_options(tree, where, options["clamp"])
         judge = Given(tree.tensors, where, f"{WHAT} discriminator")
-        judged = _discriminator(judge, resolution, options["d_architecture"])
+        options |= _discriminator_options(tree, judge, options)
+        judged = _discriminator(judge, resolution, options)
     return Converted(f"stylegan2-{resolution}", options, made, judged)
 
 
@@ -90,28 +90,58 @@ def _clamp(tree: Modules, where: str) -> float | None:
 
 def _generator_options(tree: Modules, given: Given, resolution: int) -> dict[str, Any]:
     where = given.where
-    _require(tree, "", "c_dim", 0, where)
+    classes = _attribute(tree, "", "c_dim", where)
+    if type(classes) is not int or classes < 0:
+        raise UserError(f"{where}: the attribute 'c_dim' is {classes!r}, must be a number of classes or 0")
     _require(tree, "", "img_channels", 3, where)
     for path in tree.attributes:
         if path.startswith("synthesis.b") and path.count(".") == 2:
             _require(tree, path[:-1], "architecture", "skip", where)
-    layers = given.count("mapping.fc")
-    for number in range(layers):
-        _require(tree, f"mapping.fc{number}", "activation", "lrelu", where)
-        _require(tree, f"mapping.fc{number}", "bias_gain", MAPPING_LR, where)
+    layers = _mapping_layers(tree, given)
+    condition: dict[str, Any] = {}
+    if classes:
+        _require_embedding(tree, where)
+        shared = given.size("mapping.embed.weight", 0, 2)
+        condition = {
+            "condition_dim": classes,
+            "condition_form": "ada",
+            "condition_norm": "separate",
+            "shared_dim": shared,
+        }
     last = given.size(f"synthesis.b{resolution}.conv1.weight", 0, 4)
     return {
-        "z_dim": given.size("mapping.fc0.weight", 1, 2),
+        "z_dim": given.size("mapping.fc0.weight", 1, 2) - condition.get("shared_dim", 0),
         "w_dim": given.size("mapping.w_avg", 0, 1),
         "channel_base": last * resolution,
         "channel_max": given.size("synthesis.b4.const", 0, 3),
         "mapping_layers": layers,
         "clamp": _clamp(tree, where),
+        **condition,
     }
 
 
-def _discriminator_options(tree: Modules, where: str, clamp: float | None) -> dict[str, Any]:
-    _require(tree, "", "c_dim", 0, where)
+def _mapping_layers(tree: Modules, given: Given) -> int:
+    """How many layers a mapping network has, all of the one kind."""
+    layers = given.count("mapping.fc")
+    for number in range(layers):
+        _require(tree, f"mapping.fc{number}", "activation", "lrelu", given.where)
+        _require(tree, f"mapping.fc{number}", "bias_gain", MAPPING_LR, given.where)
+    return layers
+
+
+def _require_embedding(tree: Modules, where: str) -> None:
+    _require(tree, "mapping.embed", "activation", "linear", where)
+    _require(tree, "mapping.embed", "bias_gain", 1, where)
+
+
+def _discriminator_options(tree: Modules, given: Given, generator: dict[str, Any]) -> dict[str, Any]:
+    where, clamp, classes = given.where, generator["clamp"], generator.get("condition_dim", 0)
+    _require(tree, "", "c_dim", classes, where)
+    condition: dict[str, Any] = {}
+    if classes:
+        _require_embedding(tree, where)
+        _require(tree, "b4", "cmap_dim", given.size("b4.fc.weight", 0, 2), where)
+        condition = {"class_layers": _mapping_layers(tree, given)}
     architecture = _attribute(tree, "b4", "architecture", where)
     if architecture not in ARCHITECTURES:
         raise UserError(
@@ -125,7 +155,7 @@ def _discriminator_options(tree: Modules, where: str, clamp: float | None) -> di
     group = _attribute(tree, "b4.mbstd", "group_size", where)
     if type(group) is not int:
         raise UserError(f"{where}: the attribute 'b4.mbstd.group_size' is {group!r}, must be a whole number")
-    return {"d_architecture": architecture, "mbstd_group": group}
+    return {"d_architecture": architecture, "mbstd_group": group, **condition}
 
 
 def _drop_filters(given: Given) -> None:
@@ -142,10 +172,17 @@ def _layer(made: Translation, ours: str, theirs: str) -> None:
     made.copy(f"{ours}.bias", f"{theirs}.bias")
 
 
-def _generator(given: Given, resolution: int, mapping_layers: int) -> Translation:
+def _generator(given: Given, resolution: int, options: dict[str, Any]) -> Translation:
     _drop_filters(given)
     made = Translation(given)
-    for number in range(mapping_layers):
+    if "condition_dim" in options:  # their first layer reads z and the class embedding, side by side
+        z_dim = options["z_dim"]
+        weight_WX = given.look("mapping.fc0.weight")
+        made.put("condition_embedding.mapping.weight", weight_WX[:, z_dim:], "mapping.fc0.weight")
+        made.copy("mapping.0.weight", "mapping.fc0.weight", lambda weight_WX: weight_WX[:, :z_dim])
+        made.copy("mapping.0.bias", "mapping.fc0.bias")
+        _layer(made, "condition_embedding.mlp", "mapping.embed")
+    for number in range(1 if "condition_dim" in options else 0, options["mapping_layers"]):
         _layer(made, f"mapping.{number}", f"mapping.fc{number}")
     made.copy("w_average", "mapping.w_avg")
     made.copy("synthesis.constant_CHW", "synthesis.b4.const")
@@ -170,8 +207,9 @@ def _coloured(made: Translation, ours: str, theirs: str) -> None:
     _layer(made, f"{ours}.affine", f"{theirs}.affine")
 
 
-def _discriminator(given: Given, resolution: int, architecture: str) -> Translation:
+def _discriminator(given: Given, resolution: int, options: dict[str, Any]) -> Translation:
     _drop_filters(given)
+    architecture = options["d_architecture"]
     made = Translation(given)
     _layer(made, "blocks.0.0", f"b{resolution}.fromrgb")
     for number in range((resolution // BOTTOM).bit_length() - 1):
@@ -183,4 +221,8 @@ def _discriminator(given: Given, resolution: int, architecture: str) -> Translat
             made.copy(f"{ours}.skip.weight", f"{theirs}.skip.weight")
     for ours, theirs in (("conv", "b4.conv"), ("fc", "b4.fc"), ("linear", "b4.out")):
         _layer(made, ours, theirs)
+    if "condition_dim" in options:
+        _layer(made, "condition_embedding.embed", "mapping.embed")
+        for number in range(options["class_layers"]):
+            _layer(made, f"condition_embedding.layers.{number}", f"mapping.fc{number}")
     return made

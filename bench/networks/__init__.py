@@ -40,7 +40,9 @@ _add_family(
     "biggan", (32, 128), "BigGAN at {size} px, by class, by prior or self-modulated (Brock et al. 2019)"
 )
 _add_family("stylegan1", (32, 128, 256), "StyleGAN, progressively grown, at {size} px (Karras et al. 2019)")
-_add_family("stylegan2", (32, 64, 128, 256, 1024), "StyleGAN2, config F, at {size} px (Karras et al. 2020)")
+_add_family(
+    "stylegan2", (32, 64, 128, 256, 512, 1024), "StyleGAN2, config F, at {size} px (Karras et al. 2020)"
+)
 _add_family(
     "fastgan", (64, 128, 256, 512, 1024), "FastGAN at {size} px, SLE and auto-encoding D (Liu et al. 2021)"
 )

@@ -1,4 +1,4 @@
-"""StyleGAN2 at 32, 64, 128, 256 and 1024 pixels, with optional conditions: discriminator and settings.
+"""StyleGAN2 at 32 to 1024 pixels, with optional conditions: discriminator and settings.
 
 Mapping network, skip-connection generator and residual discriminator are config F of Karras et al. 2020; the
 parameter counts at 256 (widths 1, 0.5, 0.25), 128 and 1024 px and at 32 px equal those of stylegan2-ada-pytorch
@@ -8,9 +8,10 @@ without conditions, in millions: 32 px 13.51 / 13.92; 256 px 30.03 / 28.86 (widt
 27.6 at 1024, which no sum of these gives.
 
 Conditions enter as in DISP, appendix A: G_emb, a two-layer ReLU MLP, gives an embedding that is concatenated
-with z before the mapping network; D projects onto its penultimate features. The mapping network's first layer
-is kept as two: W [z, e] = W_z z + W_e e. W_z keeps the name and shape it has without conditions, W_e lies below
-`condition_embedding`, and both have the scale of the concatenation, 1/sqrt(z_dim + shared_dim).
+with z before the mapping network; D projects onto its penultimate features. `condition_form: ada` is ADA's instead.
+The mapping network's first layer is kept as two: W [z, e] = W_z z + W_e e. W_z keeps the name and shape it has
+without conditions, W_e lies below `condition_embedding`, and both have the scale of the concatenation,
+1/sqrt(z_dim + shared_dim).
 
 Declared, because DISP is silent: both layers of G_emb have equalised learning rates and biases, the first with
 gain sqrt(2); D_emb has the gain 1/sqrt(feature_dim) that the linear head has.
@@ -29,7 +30,14 @@ from torch import Tensor, nn
 
 from bench.errors import UserError
 from bench.networks.checks import check_choice, check_numbers, check_sizes
-from bench.networks.stylegan2_generator import BOTTOM, ConditionNorm, Generator, MixingPer
+from bench.networks.stylegan2_generator import (
+    BOTTOM,
+    MAPPING_LR,
+    ConditionForm,
+    ConditionNorm,
+    Generator,
+    MixingPer,
+)
 from bench.networks.stylegan2_layers import (
     ACTIVATION_GAIN,
     EPSILON,
@@ -40,6 +48,7 @@ from bench.networks.stylegan2_layers import (
     binomial,
     blur,
     halve,
+    unit_second_moment,
 )
 
 Architecture = Literal["resnet", "orig"]
@@ -111,6 +120,24 @@ class ResidualBlock(nn.Module):
         return self.main(x_NCHW) + skip_NCHW
 
 
+class ClassMapping(nn.Module):
+    """ADA's mapping network of a class: a linear map, normalised, then layers that learn at a hundredth of the rate."""
+
+    def __init__(self, condition_dim: int, features: int, layers: int) -> None:
+        super().__init__()
+        self.embed = EqualLinear(condition_dim, features)
+        self.layers = nn.ModuleList(
+            EqualLinear(features, features, lr_mul=MAPPING_LR, gain=ACTIVATION_GAIN) for _ in range(layers)
+        )
+
+    def forward(self, condition_NK: Tensor) -> Tensor:
+        """(N, condition_dim) -> (N, features)."""
+        h_NF = unit_second_moment(self.embed(condition_NK))
+        for layer in self.layers:
+            h_NF = activate(layer(h_NF))
+        return h_NF
+
+
 class Discriminator(nn.Module):
     """Images and an optional condition -> logits.
 
@@ -120,12 +147,15 @@ class Discriminator(nn.Module):
 
     # A group of the minibatch standard deviation must not mix real and generated images: they are judged apart.
     batch_statistics = True
+    judges_by_class_alone = False
 
     def __init__(
         self,
         widths: Sequence[int],
         *,
         condition_dim: int | None,
+        condition_form: ConditionForm,
+        class_layers: int,
         architecture: Architecture,
         mbstd_group: int,
         clamp: float | None,
@@ -138,15 +168,18 @@ class Discriminator(nn.Module):
         self.blocks = nn.ModuleList([nn.Sequential(FromRGB(widths[0], clamp), blocks[0]), *blocks[1:]])
         self.conv = EqualConv(self.feature_dim + 1, self.feature_dim, 3, gain=ACTIVATION_GAIN)
         self.fc = EqualLinear(self.feature_dim * BOTTOM**2, self.feature_dim, gain=ACTIVATION_GAIN)
-        self.linear = EqualLinear(self.feature_dim, 1)
-        # The gain lets both logit terms start at one size: the linear head's scale has the same 1/sqrt(F).
-        self.condition_embedding = (
-            None
-            if condition_dim is None
-            else EqualLinear(
-                condition_dim, self.feature_dim, bias=False, gain=1 / math.sqrt(self.feature_dim)
+        self.judges_by_class_alone = condition_dim is not None and condition_form == "ada"
+        self.linear = EqualLinear(self.feature_dim, self.feature_dim if self.judges_by_class_alone else 1)
+        self.condition_embedding: nn.Module | None = None
+        if condition_dim is not None:
+            self.condition_embedding = (
+                ClassMapping(condition_dim, self.feature_dim, class_layers)
+                if self.judges_by_class_alone
+                # The gain lets both logit terms start at one size: the linear head's scale has the same 1/sqrt(F).
+                else EqualLinear(
+                    condition_dim, self.feature_dim, bias=False, gain=1 / math.sqrt(self.feature_dim)
+                )
             )
-        )
 
     def feature_maps(self, images_NCHW: Tensor) -> Tensor:
         """Images (N, 3, R, R) -> the last map, (N, feature_dim, 4, 4), after the minibatch deviation."""
@@ -160,12 +193,15 @@ class Discriminator(nn.Module):
         return activate(self.fc(self.feature_maps(images_NCHW).flatten(1)))
 
     def unconditional_logits(self, images_NCHW: Tensor) -> Tensor:
-        """D_l(D_f(x)), the linear head alone: (N,)."""
+        """D_l(D_f(x)), the linear head alone: (N,). Raises ValueError where D judges by class alone."""
+        if self.judges_by_class_alone:
+            raise ValueError("this discriminator judges by class alone (condition_form 'ada')")
         return self.linear(self.features(images_NCHW)).squeeze(1)
 
     def forward(self, images_NCHW: Tensor, condition_NK: Tensor | None = None) -> Tensor:
         """D(x, y) = D_l(D_f(x)) + D_emb(y) . D_f(x), logits (N,) (DISP, equation 3).
 
+        By class alone it is D_l(D_f(x)) . D_emb(y) / sqrt(F), where D_l has F outputs (ADA).
         Raises ValueError where a condition is missing or superfluous.
         """
         if (condition_NK is None) != (self.condition_embedding is None):
@@ -173,6 +209,9 @@ class Discriminator(nn.Module):
             hint = "" if condition_NK is None else ": build it with condition_dim"
             raise ValueError(f"this discriminator {need}{hint}")
         h_NF = self.features(images_NCHW)
+        if self.judges_by_class_alone and self.condition_embedding is not None:
+            products_NF = self.linear(h_NF) * self.condition_embedding(condition_NK)
+            return products_NF.sum(dim=1) / math.sqrt(self.feature_dim)
         logits_N = self.linear(h_NF).squeeze(1)
         if self.condition_embedding is None:
             return logits_N
@@ -193,6 +232,8 @@ def _stylegan2(
     channel_base: int = 32768,
     channel_max: int = 512,
     mapping_layers: int = 8,
+    condition_form: ConditionForm = "disp",
+    class_layers: int = 8,
     condition_norm: ConditionNorm = "joint",
     mixing: float = 0.9,
     mixing_per: MixingPer = "batch",
@@ -206,7 +247,9 @@ def _stylegan2(
 
     width: FastGAN's 0.25, 0.5 and 1 (table 1). Where code bases differ: mapping_layers 8 (StyleGAN2, ADA's
     paper settings) or 2 (ADA's auto and cifar); condition_norm: z and embedding normalised as one vector
-    ("joint", StyleGAN2 and DiffAugment's code, which DISP builds on) or each ("separate", ADA); mixing_per: one
+    ("joint", StyleGAN2 and DiffAugment's code, which DISP builds on) or each ("separate", ADA); condition_form: "disp",
+    or ADA's "ada", whose G_emb is one linear map to shared_dim = w_dim and whose D maps the class by class_layers more
+    and has no judgement without it; mixing_per: one
     crossover a batch (StyleGAN2, ADA) or an image (DiffAugment's code); d_architecture: "resnet", or "orig" of
     ADA's cifar; mbstd_group 4, ADA's cifar 32; clamp: of activations, None, or 256 where weights were trained
     with ADA's mixed precision. noise: outside training, "random" as in all of them when they score, "const" or
@@ -214,12 +257,14 @@ def _stylegan2(
     Raises UserError for an impossible value.
     """
     sizes = {"z_dim": z_dim, "w_dim": w_dim, "shared_dim": shared_dim, "mapping_layers": mapping_layers}
+    sizes |= {"class_layers": class_layers}
     sizes |= {"channel_base": channel_base, "channel_max": channel_max, "mbstd_group": mbstd_group}
     check_sizes(1, **sizes, condition_dim=1 if condition_dim is None else condition_dim)
     check_numbers(0, 1, mixing=mixing, truncation=truncation)
     check_numbers(0, 16, width=width)
     if clamp is not None and (isinstance(clamp, bool) or not isinstance(clamp, int | float) or not clamp > 0):
         raise UserError(f"clamp={clamp!r} must be a number above 0, or nothing")
+    check_choice(condition_form, "condition_form", get_args(ConditionForm))
     check_choice(condition_norm, "condition_norm", get_args(ConditionNorm))
     check_choice(mixing_per, "mixing_per", get_args(MixingPer))
     check_choice(noise, "noise", get_args(Noise))
@@ -239,6 +284,7 @@ def _stylegan2(
         condition_dim=condition_dim,
         shared_dim=shared_dim,
         mapping_layers=mapping_layers,
+        condition_form=condition_form,
         condition_norm=condition_norm,
         mixing=mixing,
         mixing_per=mixing_per,
@@ -250,6 +296,8 @@ def _stylegan2(
         Discriminator,
         widths[::-1],
         condition_dim=condition_dim,
+        condition_form=condition_form,
+        class_layers=class_layers,
         architecture=d_architecture,
         mbstd_group=mbstd_group,
         clamp=clamp,
@@ -262,4 +310,5 @@ stylegan2_32 = partial(_stylegan2, 32, channel_base=4096)
 stylegan2_64 = partial(_stylegan2, 64)
 stylegan2_128 = partial(_stylegan2, 128)
 stylegan2_256 = partial(_stylegan2, 256)
+stylegan2_512 = partial(_stylegan2, 512)
 stylegan2_1024 = partial(_stylegan2, 1024)

@@ -25,6 +25,7 @@ from bench.networks.stylegan2_layers import (
 )
 
 BOTTOM = 4  # height and width of the first map
+ConditionForm = Literal["disp", "ada"]
 ConditionNorm = Literal["joint", "separate"]
 MixingPer = Literal["batch", "image"]
 MAPPING_LR = 0.01  # learning-rate multiplier of the mapping network
@@ -88,14 +89,23 @@ class Synthesis(nn.Module):
 
 
 class ConditionEmbedding(nn.Module):
-    """G_emb: condition -> embedding, and the embedding's part of the mapping network's first layer."""
+    """G_emb: condition -> embedding, and the embedding's part of the mapping network's first layer.
 
-    def __init__(self, condition_dim: int, shared_dim: int, w_dim: int, fan_in: int) -> None:
+    form: "disp", a two-layer ReLU MLP, or "ada", one linear map.
+    """
+
+    def __init__(
+        self, condition_dim: int, shared_dim: int, w_dim: int, fan_in: int, form: ConditionForm = "disp"
+    ) -> None:
         super().__init__()
-        self.mlp = nn.Sequential(
-            EqualLinear(condition_dim, shared_dim, gain=ACTIVATION_GAIN),
-            nn.ReLU(),
-            EqualLinear(shared_dim, shared_dim),
+        self.mlp = (
+            EqualLinear(condition_dim, shared_dim)
+            if form == "ada"
+            else nn.Sequential(
+                EqualLinear(condition_dim, shared_dim, gain=ACTIVATION_GAIN),
+                nn.ReLU(),
+                EqualLinear(shared_dim, shared_dim),
+            )
         )
         self.mapping = EqualLinear(
             shared_dim, w_dim, bias=False, lr_mul=MAPPING_LR, gain=ACTIVATION_GAIN, fan_in=fan_in
@@ -122,6 +132,7 @@ class Generator(nn.Module):
         condition_dim: int | None,
         shared_dim: int,
         mapping_layers: int,
+        condition_form: ConditionForm,
         condition_norm: ConditionNorm,
         mixing: float,
         mixing_per: MixingPer,
@@ -145,7 +156,7 @@ class Generator(nn.Module):
         self.condition_embedding = (
             None
             if condition_dim is None
-            else ConditionEmbedding(condition_dim, shared_dim, w_dim, fan_in=fan_in)
+            else ConditionEmbedding(condition_dim, shared_dim, w_dim, fan_in, condition_form)
         )
 
     def embed(self, condition_NK: Tensor) -> Tensor:

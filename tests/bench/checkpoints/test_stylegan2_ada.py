@@ -42,11 +42,17 @@ def to_rgb(draws, inputs, clamp):
     return part.put(weight=draws(3, inputs, 1, 1), bias=draws(3))
 
 
-def make_generator(draws, widths, layers=3, clamp=None, **attributes):
+def embedded(draws, root, classes, features):
+    """A class' linear embedding."""
+    if classes:
+        root.embed = linear(draws, classes, features)
+
+
+def make_generator(draws, widths, layers=3, clamp=None, classes=0, **attributes):
     resolution = max(widths)
     given = {
         "z_dim": Z,
-        "c_dim": 0,
+        "c_dim": classes,
         "w_dim": W,
         "img_resolution": resolution,
         "img_channels": 3,
@@ -67,8 +73,10 @@ def make_generator(draws, widths, layers=3, clamp=None, **attributes):
         block.torgb = to_rgb(draws, widths[size], clamp)
         setattr(root.synthesis, f"b{size}", block)
     root.mapping = draws.part("MappingNetwork", num_layers=layers, w_avg_beta=0.995)
+    embedded(draws, root.mapping, classes, W)
+    first = Z + W if classes else Z
     for number in range(layers):
-        setattr(root.mapping, f"fc{number}", linear(draws, W if number else Z, W, "lrelu", lr=0.01))
+        setattr(root.mapping, f"fc{number}", linear(draws, W if number else first, W, "lrelu", lr=0.01))
     root.mapping.register_buffer("w_avg", draws(W, scale=0.5))
     return root.requires_grad_(False)
 
@@ -86,9 +94,9 @@ def conv_layer(draws, inputs, outputs, kernel, clamp, bias=True, frozen=False):
     return part
 
 
-def make_discriminator(draws, widths, architecture="resnet", clamp=None, group=2, **attributes):
+def make_discriminator(draws, widths, architecture="resnet", clamp=None, group=2, classes=0, **attributes):
     resolution = max(widths)
-    root = draws.part("Discriminator", c_dim=0, img_resolution=resolution, img_channels=3, **attributes)
+    root = draws.part("Discriminator", c_dim=classes, img_resolution=resolution, img_channels=3, **attributes)
     for size in sorted(widths, reverse=True)[:-1]:
         block = draws.part("DiscriminatorBlock", architecture=architecture, resolution=size)
         block.register_buffer("resample_filter", FILTER.clone())
@@ -101,10 +109,18 @@ def make_discriminator(draws, widths, architecture="resnet", clamp=None, group=2
             block.skip = conv_layer(draws, here, after, 1, None, bias=False)
         setattr(root, f"b{size}", block)
     last = widths[4]
-    root.b4 = draws.part("DiscriminatorEpilogue", architecture=architecture, resolution=4, cmap_dim=0)
+    root.b4 = draws.part(
+        "DiscriminatorEpilogue", architecture=architecture, resolution=4, cmap_dim=last if classes else 0
+    )
     root.b4.mbstd = draws.part("MinibatchStdLayer", group_size=group, num_channels=1)
     root.b4.conv = conv_layer(draws, last + 1, last, 3, clamp)
-    root.b4.fc, root.b4.out = linear(draws, last * 16, last, "lrelu"), linear(draws, last, 1)
+    root.b4.fc = linear(draws, last * 16, last, "lrelu")
+    root.b4.out = linear(draws, last, last if classes else 1)
+    if classes:
+        root.mapping = draws.part("MappingNetwork", num_layers=2, w_avg_beta=None)
+        embedded(draws, root.mapping, classes, last)
+        for number in range(2):
+            setattr(root.mapping, f"fc{number}", linear(draws, last, last, "lrelu", lr=0.01))
     return root.requires_grad_(False)
 
 
@@ -157,9 +173,15 @@ def coloured(state, name, x, w, clamp):
     return out if clamp is None else out.clamp(-clamp, clamp)
 
 
-def generate(state, z, layers, sizes, clamp, psi=1.0):
+def unit(x):
+    return x / (x.square().mean(dim=1, keepdim=True) + 1e-8).sqrt()
+
+
+def generate(state, z, layers, sizes, clamp, psi=1.0, label=None):
     """Images with the fixed noise maps (noise_mode="const"), in float32, truncated by psi."""
-    h = z / (z.square().mean(dim=1, keepdim=True) + 1e-8).sqrt()
+    h = unit(z)
+    if label is not None:
+        h = torch.cat([h, unit(fully(state, "mapping.embed", label))], dim=1)
     for number in range(layers):
         h = activated(fully(state, f"mapping.fc{number}", h, lr=0.01))
     w = state["mapping.w_avg"] + psi * (h - state["mapping.w_avg"])
@@ -174,7 +196,7 @@ def generate(state, z, layers, sizes, clamp, psi=1.0):
     return image
 
 
-def judge(state, x, sizes, clamp, group):
+def judge(state, x, sizes, clamp, group, label=None):
     def conv(name, x, kernel=3):
         weight = state[f"{name}.weight"]
         return F.conv2d(x, weight / math.sqrt(weight[0].numel()), padding=kernel // 2)
@@ -199,15 +221,21 @@ def judge(state, x, sizes, clamp, group):
     deviation = ((members - members.mean(dim=0)).square().mean(dim=0) + 1e-8).sqrt().mean(dim=(1, 2, 3))
     x = torch.cat([x, deviation.repeat(group)[:, None, None, None].expand(-1, 1, 4, 4)], dim=1)
     x = activated(biased("b4.conv", conv("b4.conv", x)), clamp=clamp)
-    return fully(state, "b4.out", activated(fully(state, "b4.fc", x.flatten(1)))).squeeze(1)
+    x = fully(state, "b4.out", activated(fully(state, "b4.fc", x.flatten(1))))
+    if label is None:
+        return x.squeeze(1)
+    mapped = unit(fully(state, "mapping.embed", label))
+    for number in range(2):
+        mapped = activated(fully(state, f"mapping.fc{number}", mapped, lr=0.01))
+    return (x * mapped).sum(dim=1) / math.sqrt(mapped.shape[1])
 
 
 WIDTHS = {4: 8, 8: 8, 16: 6, 32: 3}  # min(96 // size, 8)
 
 
-def save(path, draws, *, clamp=None, architecture="resnet", group=2, protocol=3, **changes):
-    g = make_generator(draws, WIDTHS, clamp=clamp)
-    d = make_discriminator(draws, WIDTHS, architecture, clamp, group)
+def save(path, draws, *, clamp=None, architecture="resnet", group=2, protocol=3, classes=0, **changes):
+    g = make_generator(draws, WIDTHS, clamp=clamp, classes=classes)
+    d = make_discriminator(draws, WIDTHS, architecture, clamp, group, classes)
     options = draws.easy_dict(path="images.zip", use_labels=False, resolution=32)
     data = {
         "training_set_kwargs": options,
@@ -244,6 +272,25 @@ def test_images_and_logits_are_the_originals(
         assert_equal(ours_d(images), judge(d, images, WIDTHS, clamp, group))
         ours_g.truncation = 0.5
         assert_equal(ours_g(z), generate(g, z, 3, WIDTHS, clamp, psi=0.5))
+
+
+def test_of_a_network_with_classes_too(tmp_path, draws, imported, assert_equal):
+    """ADA's CIFAR-10 form: both networks embed the class by a linear map, D judges by the mapped class alone."""
+    g, d = save(tmp_path / "cifar10.pkl", draws, architecture="orig", classes=5)
+    ours_g, ours_d, weights = imported("stylegan2-ada", tmp_path / "cifar10.pkl", settings={"noise": "const"})
+    options = weights["network"]["options"]
+    assert options | {
+        "z_dim": Z, "w_dim": W, "shared_dim": W, "condition_dim": 5, "condition_form": "ada",
+        "condition_norm": "separate", "mapping_layers": 3, "class_layers": 2,
+    } == options  # fmt: skip
+    z, label = draws(4, Z), torch.eye(5)[[0, 3, 4, 3]]
+    with torch.no_grad():
+        images = generate(g, z, 3, WIDTHS, None, label=label)
+        assert_equal(ours_g(z, label), images)
+        assert_equal(ours_d(images, label), judge(d, images, WIDTHS, None, 2, label))
+        assert (images - generate(g, z, 3, WIDTHS, None, label=label.roll(1, 0))).abs().max() > 0.1
+    with pytest.raises(ValueError, match="by class alone"):
+        ours_d.unconditional_logits(images)
 
 
 def test_the_clamp_matters(draws):
@@ -285,7 +332,9 @@ def buffer(name, value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (changed("", c_dim=10), "'c_dim' is 10; networks here need 0"),
+        (changed("", c_dim=10), "the attribute 'mapping.embed.activation' is missing"),
+        (changed("", c_dim="ten"), "'c_dim' is 'ten', must be a number of classes or 0"),
+        (changed("D.", c_dim=10), "'c_dim' is 10; networks here need 0"),
         (changed("", img_channels=1), "'img_channels' is 1; networks here need 3"),
         (changed("", img_resolution=33), "'img_resolution' is 33, must be a power of 2"),
         (changed("synthesis.b8", architecture="resnet"), "'synthesis.b8.architecture' is 'resnet'"),
