@@ -131,47 +131,20 @@ class Discriminator(ProjectionDiscriminator):
 Recipes = tuple[Callable[[], Generator], Callable[[], Discriminator]]
 
 
-def sndcgan_32(
-    *,
-    z_dim: int = 128,
-    condition_dim: int | None = None,
-    shared_dim: int = 128,
-    g_width: int = 512,
-    d_width: int = 512,
-    d_slope: float = 0.1,
-) -> Recipes:
-    """32 px: G halves g_width channels from a 4x4 map; D doubles d_width/8 to d_width channels at 4x4.
-
-    Without conditions G has 3,828,739 and D 5,860,865 parameters.
-    """
-    return _recipes(32, z_dim, condition_dim, shared_dim, g_width, d_width, d_slope)
-
-
-def sndcgan_128(
-    *,
-    z_dim: int = 128,
-    condition_dim: int | None = None,
-    shared_dim: int = 128,
-    g_width: int = 512,
-    d_width: int = 512,
-    d_slope: float = 0.1,
-) -> Recipes:
-    """128 px: as at 32 px, with a first map of 16x16 in G and a last one in D.
-
-    Without conditions G has 19,926,019 and D 5,983,745 parameters.
-    """
-    return _recipes(128, z_dim, condition_dim, shared_dim, g_width, d_width, d_slope)
-
-
-def _recipes(
+def _sndcgan(
     resolution: int,
-    z_dim: int,
-    condition_dim: int | None,
-    shared_dim: int,
-    g_width: int,
-    d_width: int,
-    d_slope: float,
+    *,
+    z_dim: int = 128,
+    condition_dim: int | None = None,
+    shared_dim: int = 128,
+    g_width: int = 512,
+    d_width: int = 512,
+    d_slope: float = 0.1,
 ) -> Recipes:
+    """G halves g_width channels from a map of resolution/8; D doubles d_width/8 to d_width channels at that size.
+
+    Raises UserError for an impossible value.
+    """
     check_sizes(
         1, z_dim=z_dim, shared_dim=shared_dim, condition_dim=1 if condition_dim is None else condition_dim
     )
@@ -194,3 +167,8 @@ def _recipes(
         condition_dim=condition_dim,
     )
     return generator, discriminator
+
+
+# Without conditions G has 3,828,739 and D 5,860,865 parameters at 32 px, 19,926,019 and 5,983,745 at 128 px.
+sndcgan_32 = partial(_sndcgan, 32)
+sndcgan_128 = partial(_sndcgan, 128)

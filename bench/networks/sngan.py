@@ -164,7 +164,8 @@ def _four(key: str, width: int | Sequence[int]) -> Sequence[int]:
     return widths
 
 
-def sngan_64(
+def _large_sngan(
+    resolution: int,
     *,
     z_dim: int = 128,
     condition_dim: int | None = None,
@@ -177,41 +178,21 @@ def sngan_64(
 ) -> Recipes:
     """64 px: g_width halves in each of four up blocks; D doubles from d_width/16 to d_width in five.
 
-    Without conditions G has 12,220,675 and D 10,141,441 parameters.
+    128 px: as at 64 px, with an up block of g_width before, and a flat D block of d_width after.
     """
     check_sizes(16, g_width=g_width, d_width=d_width)
+    g_widths, d_widths = _halving(g_width), _halving(d_width)[::-1]
+    if resolution == 128:
+        g_widths, d_widths = [g_width, *g_widths], [*d_widths, d_width]
     generator = generator_recipe(
-        _halving(g_width), z_dim, condition_dim, shared_dim, sn_generator=sn_generator, upsample=upsample
+        g_widths, z_dim, condition_dim, shared_dim, sn_generator=sn_generator, upsample=upsample
     )
-    return generator, discriminator_recipe(_halving(d_width)[::-1], 5, condition_dim, d_shortcut)
-
-
-def sngan_128(
-    *,
-    z_dim: int = 128,
-    condition_dim: int | None = None,
-    shared_dim: int = 128,
-    g_width: int = 1024,
-    d_width: int = 1024,
-    sn_generator: bool = False,
-    upsample: Upsample = "nearest",
-    d_shortcut: Shortcut = "plain",
-) -> Recipes:
-    """128 px: as at 64 px, with an up block of g_width before, and a flat D block of d_width after.
-
-    Without conditions G has 32,150,787 and D 29,017,857 parameters.
-    """
-    check_sizes(16, g_width=g_width, d_width=d_width)
-    generator = generator_recipe(
-        [g_width, *_halving(g_width)],
-        z_dim,
-        condition_dim,
-        shared_dim,
-        sn_generator=sn_generator,
-        upsample=upsample,
-    )
-    d_widths = [*_halving(d_width)[::-1], d_width]
     return generator, discriminator_recipe(d_widths, 5, condition_dim, d_shortcut)
+
+
+# Without conditions G has 12,220,675 and D 10,141,441 parameters at 64 px, 32,150,787 and 29,017,857 at 128 px.
+sngan_64 = partial(_large_sngan, 64)
+sngan_128 = partial(_large_sngan, 128)
 
 
 def _halving(width: int) -> list[int]:
