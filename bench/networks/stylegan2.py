@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from bench.errors import UserError
 from bench.networks.checks import check_choice, check_numbers, check_sizes
+from bench.networks.conditioning import ProjectionDiscriminator
 from bench.networks.stylegan2_generator import (
     BOTTOM,
     MAPPING_LR,
@@ -138,7 +139,7 @@ class ClassMapping(nn.Module):
         return h_NF
 
 
-class Discriminator(nn.Module):
+class Discriminator(ProjectionDiscriminator):
     """Images and an optional condition -> logits.
 
     widths: channels at full resolution, at half of it, ..., at 4x4. blocks[0] holds the layer from RGB. The
@@ -170,7 +171,7 @@ class Discriminator(nn.Module):
         self.fc = EqualLinear(self.feature_dim * BOTTOM**2, self.feature_dim, gain=ACTIVATION_GAIN)
         self.judges_by_class_alone = condition_dim is not None and condition_form == "ada"
         self.linear = EqualLinear(self.feature_dim, self.feature_dim if self.judges_by_class_alone else 1)
-        self.condition_embedding: nn.Module | None = None
+        self.condition_embedding = None
         if condition_dim is not None:
             self.condition_embedding = (
                 ClassMapping(condition_dim, self.feature_dim, class_layers)
@@ -196,26 +197,19 @@ class Discriminator(nn.Module):
         """D_l(D_f(x)), the linear head alone: (N,). Raises ValueError where D judges by class alone."""
         if self.judges_by_class_alone:
             raise ValueError("this discriminator judges by class alone (condition_form 'ada')")
-        return self.linear(self.features(images_NCHW)).squeeze(1)
+        return super().unconditional_logits(images_NCHW)
 
     def forward(self, images_NCHW: Tensor, condition_NK: Tensor | None = None) -> Tensor:
-        """D(x, y) = D_l(D_f(x)) + D_emb(y) . D_f(x), logits (N,) (DISP, equation 3).
+        """As DISP's (equation 3), or ADA's D_l(D_f(x)) . D_emb(y) / sqrt(F), where D_l has F outputs: logits (N,).
 
-        By class alone it is D_l(D_f(x)) . D_emb(y) / sqrt(F), where D_l has F outputs (ADA).
         Raises ValueError where a condition is missing or superfluous.
         """
-        if (condition_NK is None) != (self.condition_embedding is None):
-            need = "needs a condition" if condition_NK is None else "has no condition"
-            hint = "" if condition_NK is None else ": build it with condition_dim"
-            raise ValueError(f"this discriminator {need}{hint}")
-        h_NF = self.features(images_NCHW)
-        if self.judges_by_class_alone and self.condition_embedding is not None:
-            products_NF = self.linear(h_NF) * self.condition_embedding(condition_NK)
-            return products_NF.sum(dim=1) / math.sqrt(self.feature_dim)
-        logits_N = self.linear(h_NF).squeeze(1)
-        if self.condition_embedding is None:
-            return logits_N
-        return logits_N + (self.condition_embedding(condition_NK) * h_NF).sum(dim=1)
+        if not self.judges_by_class_alone:
+            return super().forward(images_NCHW, condition_NK)
+        if condition_NK is None or self.condition_embedding is None:
+            raise ValueError("this discriminator needs a condition")
+        products_NF = self.linear(self.features(images_NCHW)) * self.condition_embedding(condition_NK)
+        return products_NF.sum(dim=1) / math.sqrt(self.feature_dim)
 
 
 Recipes = tuple[Callable[[], Generator], Callable[[], Discriminator]]
