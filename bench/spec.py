@@ -153,7 +153,7 @@ class TableSpec(Frozen):
     schema_version: Literal[1] = 1
     name: str
     title: str
-    paper: str
+    paper: str | None = None  # None: no paper's table
     seeds: PositiveInt = 3
     snapshot: Literal["best", "final"]  # the paper's rule; a report prints the other beside it
     best_of: PositiveInt = 1  # how many runs the paper chose its number from

@@ -22,7 +22,7 @@ def caption(
 ) -> tuple[str, ...]:
     """The sentences under the table, from the general to the particular."""
     lines = [f"{spec.title}. Scale {scale}. {_reading(spec)}"]
-    if scale != "paper":
+    if scale != "paper" and spec.paper:
         lines.append(
             "The printed numbers are another data set and another extractor: "
             "they show the paper's order and are not comparable in value."
@@ -48,9 +48,10 @@ def notes(spec: TableSpec, rows: Sequence[RowHead], blocks: Sequence[Block]) -> 
 
 
 def _reading(spec: TableSpec) -> str:
+    printed = f" [printed in {spec.name}]" if spec.paper else ""
     text = (
-        "Cells: mean ± half-width of the Student-t 95 % interval over n training seeds "
-        f"[printed in {spec.name}]; marked: the best of a column and all that the seeds cannot tell "
+        "Cells: mean ± half-width of the Student-t 95 % interval over n training seeds"
+        f"{printed}; marked: the best of a column and all that the seeds cannot tell "
         "apart from it (paired over shared seeds, Holm-adjusted p > .05). The sd is pooled over the "
         "rows of a column (the paper's, controls and reference points each among themselves) unless "
         f"Bartlett's test finds them to differ (p < {ALIKE:g})."
@@ -70,9 +71,10 @@ def _scoring(spec: TableSpec, scale: Scale) -> str:
     protocol = spec.at(scale).protocol
     extractors = ", ".join(dict.fromkeys(metric.extractor for metric in protocol.metrics))
     steps = spec.at(scale).train.steps
+    whose = "paper's" if spec.paper else "table's"
     return (
         f"Protocol {protocol.name} v{protocol.version}; features: {extractors}; "
-        f"snapshots every {protocol.every} of {steps} steps; the paper's rule is the {spec.snapshot} "
+        f"snapshots every {protocol.every} of {steps} steps; the {whose} rule is the {spec.snapshot} "
         f"snapshot; {spec.seeds} seeds are planned for a cell."
     )
 

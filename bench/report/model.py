@@ -96,9 +96,9 @@ class Block:
 
     @property
     def title(self) -> str:
-        """For example "FD(effnet_lite0@96), lower is better; final snapshot (the paper's rule)"."""
+        """For example "FD(effnet_lite0@96), lower is better; final snapshot (the table's rule)"."""
         direction = "higher" if self.metric in HIGHER_IS_BETTER else "lower"
-        whose = " (the paper's rule)" if self.paper_rule else ""
+        whose = " (the table's rule)" if self.paper_rule else ""
         return f"{self.label}, {direction} is better; {RULES[self.rule]}{whose}"
 
 
@@ -145,7 +145,7 @@ class TableReport:
 
     name: str
     title: str
-    paper: str
+    paper: str | None
     scale: Scale
     rows: tuple[RowHead, ...]
     columns: tuple[ColumnHead, ...]
