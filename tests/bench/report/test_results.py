@@ -1,10 +1,12 @@
 """Run folders and recorded sets as one tidy frame."""
 
 import math
+from pathlib import Path
 
 import pytest
 
 from bench.errors import UserError
+from bench.report.build import build_report
 from bench.report.results import COLUMNS, load_recorded, load_results, recorded_sets, save_recorded
 from bench.spec import load_table
 from bench.store import Store
@@ -131,3 +133,11 @@ def test_mistakes_are_named(tmp_path, shipped):
         save_recorded(frame, "../x", "disp/table1", "smoke", tmp_path)
     with pytest.raises(UserError, match="no scale"):
         load_results(shipped, "huge", Store(tmp_path / "none"))
+
+
+def test_a_table_of_no_paper_has_no_papers_numbers_and_no_papers_order(store_root):
+    spec = load_table(str(Path(__file__).parents[3] / "experiments" / "families.yaml"))
+    report = build_report(spec, "mini", load_results(spec, "mini", Store(store_root)))
+    text = " ".join(report.caption)
+    assert report.paper is None and "printed" not in text and "the paper's order" not in text
+    assert "the table's rule is the final snapshot" in text
