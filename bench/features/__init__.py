@@ -41,6 +41,11 @@ EXTRACTORS.add(
     "bench.features.inception:build",
     "the Inception of FID through clean-fid, 2048-d (size 299 only)",
 )
+EXTRACTORS.add(
+    "resnet50",
+    "bench.features.resnet50:build",
+    "ResNet-50 on ImageNet, mean of the last map, 2048-d (default size 224)",
+)
 
 
 class Sizes(NamedTuple):
@@ -58,10 +63,12 @@ SIZES = {
     "vgg16": Sizes(64, 32, 512),
     "alexnet": Sizes(96, 63, 512),
     "inception": Sizes(299, 299, 299),
+    "resnet50": Sizes(224, 32, 512),
 }
 _CODE = {
     "effnet_lite0": "efficientnet_lite_pytorch",
     "inception": "cleanfid",
+    "resnet50": "torchvision",
 }  # networks that live in packages
 
 

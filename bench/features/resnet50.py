@@ -1,7 +1,8 @@
-"""The ResNet-50 of SimCLR, from weights that the user supplies (Chen et al. 2020)."""
+"""ResNet-50, from weights that the user supplies: of ImageNet (He et al. 2016), and of SimCLR (Chen et al. 2020)."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 import torch
@@ -9,18 +10,25 @@ from torch import Tensor, nn
 
 from bench.errors import UserError
 from bench.features.extractor import Extractor
+from bench.features.weights import WEIGHTS
 
 SIZE, DIM = 224, 2048  # declared: DISP gives neither input size nor layer
 
 
-class ResNet50(nn.Module):
-    """Images (N, 3, 224, 224) in [-1, 1] -> the mean of the last map, (N, 2048).
+# Of the values in [0, 1] that torchvision's networks were trained on.
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-    SimCLR's networks see values in [0, 1] without further normalisation.
+
+class ResNet50(nn.Module):
+    """Images (N, 3, H, W) in [-1, 1] -> the mean of the last map, (N, 2048).
+
+    standardised: by the mean and deviation of ImageNet's colours, as torchvision's networks; SimCLR's see values in
+    [0, 1] as they are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, standardised: bool) -> None:
         super().__init__()
+        self.standardised = standardised
         from torchvision.models import resnet50
 
         with torch.device("meta"):  # no memory, and no draw from the global random state
@@ -28,8 +36,28 @@ class ResNet50(nn.Module):
         self.trunk.fc = nn.Identity()
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
-        """(N, 3, 224, 224) -> (N, 2048)."""
-        return self.trunk((images_NCHW + 1) / 2)
+        """(N, 3, H, W) -> (N, 2048)."""
+        x_NCHW = (images_NCHW + 1) / 2
+        if self.standardised:
+            mean_C, deviation_C = x_NCHW.new_tensor(MEAN), x_NCHW.new_tensor(DEVIATION)
+            x_NCHW = (x_NCHW - mean_C[:, None, None]) / deviation_C[:, None, None]
+        return self.trunk(x_NCHW)
+
+
+def build(device: str) -> tuple[nn.Module, int, str]:
+    """The network of ImageNet on `device`, its feature size and its file's sha256.
+
+    Raises UserError for a file that is not a state dict of torchvision's resnet50.
+    """
+    path = WEIGHTS["resnet50"].find()
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises several types for a file that is damaged or of another kind
+        raise UserError(f"{path}: not a state dict that torch.load reads as plain weights") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"{path}: must be a state dict, names to tensors")
+    network, _ = _filled(state, str(path), standardised=True)
+    return network.to(torch.device(device)), DIM, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def resnet50_extractor(state: Mapping[str, Tensor], device: str = "cpu") -> Extractor:
@@ -39,17 +67,25 @@ def resnet50_extractor(state: Mapping[str, Tensor], device: str = "cpu") -> Extr
     """
     from bench.weightfile import fingerprint
 
-    network = ResNet50().to_empty(device="cpu")
+    network, trunk = _filled(state, "source 'simclr'", standardised=False)
+    return Extractor(f"simclr-resnet50@{SIZE}", network, SIZE, DIM, fingerprint(trunk), device)
+
+
+def _filled(
+    state: Mapping[str, Tensor], where: str, *, standardised: bool
+) -> tuple[ResNet50, dict[str, Tensor]]:
+    """The network with these weights, and those of them that it has."""
+    network = ResNet50(standardised=standardised).to_empty(device="cpu")
     trunk = {name: value for name, value in state.items() if not name.startswith("fc.")}
     wanted = network.trunk.state_dict()
     for name in sorted(wanted.keys() ^ trunk.keys()):
-        where = "missing" if name in wanted else "not part of a ResNet-50"
-        raise UserError(f"source 'simclr': the tensor {name} is {where}; use torchvision's names")
+        what = "missing" if name in wanted else "not part of a ResNet-50"
+        raise UserError(f"{where}: the tensor {name} is {what}; use torchvision's names")
     for name, value in trunk.items():
         if value.shape != wanted[name].shape:
             raise UserError(
-                f"source 'simclr': the tensor {name} has shape {tuple(value.shape)}, "
+                f"{where}: the tensor {name} has shape {tuple(value.shape)}, "
                 f"must be {tuple(wanted[name].shape)}"
             )
     network.trunk.load_state_dict(trunk)
-    return Extractor(f"simclr-resnet50@{SIZE}", network, SIZE, DIM, fingerprint(trunk), device)
+    return network, trunk

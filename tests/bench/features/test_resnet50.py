@@ -1,10 +1,11 @@
-"""The SimCLR ResNet-50 path, with random weights: no SimCLR weights come in a package."""
+"""The two ResNet-50 paths, with random weights: neither SimCLR's nor ImageNet's come in a package."""
 
 import numpy as np
 import pytest
 import torch
 from torchvision.models import resnet50
 
+from bench import features
 from bench.errors import UserError
 from bench.features.resnet50 import resnet50_extractor
 from bench.features.simclr import trained_extractor
@@ -34,3 +35,39 @@ def test_a_tensor_that_does_not_fit_is_named(reference):
         resnet50_extractor(state)
     with pytest.raises(UserError, match=r"conv1\.weight has shape"):
         resnet50_extractor({**reference.state_dict(), "conv1.weight": torch.zeros(1)})
+
+
+def test_of_imagenet_it_is_torchvisions_with_its_own_standardisation(reference, monkeypatch, tmp_path):
+    """A user's file, found among the weights; the reference standardises by torchvision's transform."""
+    from torchvision.transforms.functional import normalize
+
+    monkeypatch.setenv("BENCH_WEIGHTS", str(tmp_path))
+    assert "put the file at" in (features.available("resnet50") or "")
+    torch.save(reference.state_dict(), tmp_path / "resnet50.pth")
+    assert features.available("resnet50") is None
+    extractor = features.load("resnet50@64")
+    assert (extractor.dim, extractor.size) == (2048, 64)
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    x_NCHW = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    trunk = torch.nn.Sequential(*list(reference.children())[:-1])
+    with torch.no_grad():
+        right = trunk(normalize(x_NCHW, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])).flatten(1).numpy()
+    # 50 layers in float32, in another memory layout: sums of a few thousand products in another order
+    assert np.abs(extractor(images) - right).max() <= 1e-4 * np.abs(right).max()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no weights", "not a state dict that torch.load reads"),
+        ({"fc.weight": 1}, "names to tensors"),
+        ({}, "is missing"),
+    ],
+)
+def test_a_file_of_another_kind_is_named(content, message, monkeypatch, tmp_path):
+    path = tmp_path / "mine.pth"
+    monkeypatch.setenv("BENCH_RESNET50", str(path))
+    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
+    with pytest.raises(UserError, match=message) as error:
+        features.load("resnet50")
+    assert "mine.pth" in str(error.value)
