@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench import rehearsal_images
+from bench import imageset, rehearsal_images
 from bench.memory import peak_bytes, reset_peak
 from bench.methodspec import parse_method
 from bench.spec import DataSpec, NetworkSpec, RunSpec, TrainSettings
@@ -83,14 +83,14 @@ def ours(network: str, store: Path) -> Iterator[int]:
         yield _count(generator, discriminator)
 
 
-def plain(network: str, store: Path) -> Iterator[int]:
+def plain(network: str, _: Path) -> Iterator[int]:
     """The same step written down once."""
     case = CASES[network]
     generator, discriminator = case.generator(), case.discriminator()
     average = deepcopy(generator)
     g_adam = torch.optim.Adam(generator.parameters(), RATE, BETAS)
     d_adam = torch.optim.Adam(discriminator.parameters(), RATE, BETAS)
-    images = torch.from_numpy(_images(network, store).copy())
+    images = torch.from_numpy(_images(network).copy())
     two_scales = network.startswith("fastgan")
     while True:
         chosen = torch.randint(len(images), (case.batch,))
@@ -132,9 +132,9 @@ def _fastgan_d_loss(discriminator: nn.Module, real: Tensor, fake: tuple[Tensor, 
     return F.relu(1 - r).mean() + F.relu(1 + f).mean() + torch.stack(errors).sum()
 
 
-def _images(network: str, store: Path) -> np.ndarray:
-    ctx, _ = build_context(run_spec(network), Store(store), torch.device("cpu"))
-    return ctx.images_u8_NHWC
+def _images(network: str) -> np.ndarray:
+    """Without our networks: memory that they have held would count as the plain ones'."""
+    return imageset.load("benchmark-images", run_spec(network).data.resolution).train
 
 
 def _count(*networks: nn.Module) -> int:
@@ -158,9 +158,9 @@ def seconds(network: str, store: Path) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def loading_seconds(network: str, store: Path) -> float:
+def loading_seconds(network: str) -> float:
     """What one batch takes of our step."""
-    batches = Batches(_images(network, store), CASES[network].batch, seed=0)
+    batches = Batches(_images(network), CASES[network].batch, seed=0)
     start = time.perf_counter()
     for position in range(50):
         batches.at(position)
@@ -205,7 +205,7 @@ def _worker(what: str, network: str, store: Path) -> dict[str, float]:
     rehearsal_images.offer("benchmark-images", images_from, IMAGES, None)
     if what in SIDES:
         return {"peak": peak_megabytes(network, what, store)}
-    return {**seconds(network, store), "loading": loading_seconds(network, store)}
+    return {**seconds(network, store), "loading": loading_seconds(network)}
 
 
 if __name__ == "__main__":
