@@ -16,8 +16,9 @@ import torch
 def mimicry(monkeypatch):
     """Its network modules alone: the package's front page imports tensorflow."""
     found = importlib.util.find_spec("torch_mimicry")
-    if found is None or found.origin is None:
-        pytest.skip("pip install --no-deps torch-mimicry==0.1.16, as `make test` does")
+    assert found is not None and found.origin is not None, (
+        "pip install --no-deps torch-mimicry==0.1.16, as `make test` does"
+    )
     folder = Path(found.origin).parent
     for name in ("torch_mimicry", "torch_mimicry.nets", "torch_mimicry.nets.sngan"):
         package = types.ModuleType(name)
