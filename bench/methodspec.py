@@ -1,8 +1,8 @@
 """A method as text and as data: `diffaugment + disp(prior=vgg16)` to parts with all their settings.
 
 Settings are known without importing the method (and so without torch): a file in methods/ is read as a syntax
-tree, its class's keyword-only arguments with literal defaults are the settings, its `version` and `sources`
-the part's own.
+tree, its class's keyword-only arguments with literal defaults are the settings, its `version`, `sources` and
+`later` the part's own.
 """
 
 from __future__ import annotations
@@ -69,9 +69,11 @@ def needed_sources(parts: tuple[Part, ...]) -> tuple[str, ...]:
     """
     roles = set()
     for part in parts:
-        for role, when in _signature(registry.methods().entry(part.name).target).sources.items():
+        signature = _signature(registry.methods().entry(part.name).target)
+        settings = {**signature.settings, **part.settings}
+        for role, when in signature.sources.items():
             key, _, value = when.partition("=")
-            if not when or str(part.settings[key]) == value:
+            if not when or str(settings[key]) == value:
                 roles.add(role)
     return tuple(sorted(roles))
 
@@ -103,7 +105,13 @@ def _parse_part(piece: str, text: str) -> Part:
         if key not in settings:
             raise UserError(f"method '{name}' has no setting '{key}'; {did_you_mean(key, settings)}")
         settings[key] = _typed(f"method '{name}': {key}", value, signature.types.get(key, ""))
-    return Part(name=name, version=signature.version, settings=settings)
+    # A setting that came later changes no older run's identity: at its default it is left out of the spec.
+    kept = {
+        key: value
+        for key, value in settings.items()
+        if key not in signature.later or value != signature.settings[key]
+    }
+    return Part(name=name, version=signature.version, settings=kept)
 
 
 def _typed(what: str, text: str, annotation: str) -> Any:
@@ -148,13 +156,14 @@ def _split(text: str, separator: str) -> list[str]:
 
 class _Signature(NamedTuple):
     """What a method's class declares: its version, its settings with defaults, the sources it starts from,
-    and its settings' annotations.
+    its settings' annotations, and which settings came after runs had been recorded.
     """
 
     version: int
     settings: dict[str, Any]
     sources: dict[str, str]
     types: dict[str, str]
+    later: tuple[str, ...] = ()
 
 
 @cache
@@ -172,18 +181,24 @@ def _signature(target: str) -> _Signature:
         raise UserError(f"{module}: the method's class must be named like its file")
     attributes = _class_attributes(parts[0])
     defaults, types = _keywords(parts[0], module)
-    return _Signature(attributes.get("version", 1), defaults, attributes.get("sources", {}), types)
+    return _Signature(
+        attributes.get("version", 1),
+        defaults,
+        attributes.get("sources", {}),
+        types,
+        tuple(attributes.get("later", ())),
+    )
 
 
 def _class_attributes(node: ast.ClassDef) -> dict[str, Any]:
-    """The literal `version` and `sources` of a class body."""
+    """The literal `version`, `sources` and `later` of a class body."""
     found = {}
     for statement in node.body:
         targets = (
             [statement.target] if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [])
         )
         for target in targets:
-            if isinstance(target, ast.Name) and target.id in ("version", "sources"):
+            if isinstance(target, ast.Name) and target.id in ("version", "sources", "later"):
                 found[target.id] = ast.literal_eval(statement.value)  # type: ignore[attr-defined]
     return found
 
@@ -215,7 +230,8 @@ def _imported_signature(target: str) -> _Signature:
         if parameter.kind is not parameter.KEYWORD_ONLY or parameter.default is parameter.empty:
             raise UserError(f"method '{name}': settings must be keyword-only arguments with defaults")
     types = {one.name: _annotation(one.annotation) for one in parameters}
-    return _Signature(part.version, {one.name: one.default for one in parameters}, part.sources, types)
+    defaults = {one.name: one.default for one in parameters}
+    return _Signature(part.version, defaults, part.sources, types, part.later)
 
 
 def _annotation(annotation: Any) -> str:

@@ -28,10 +28,13 @@ class Method:
     sources: roles of the runs or weights it starts from, each with the setting that calls for it ("" for
     always): {"network": ""} for TransferGAN, {"simclr": "prior=simclr"} for DISP. A table says what fills a
     role.
+    later: settings that were added after runs had been recorded. At their default, which must be what the part
+    did before, they are no part of a run's identity, so that the old runs keep their names.
     """
 
     version: ClassVar[int] = 1
     sources: ClassVar[dict[str, str]] = {}
+    later: ClassVar[tuple[str, ...]] = ()
 
     def networks(self, ctx: Context) -> dict[str, Any]:
         """Keyword overrides for `bench.networks.build`, e.g. {"condition_dim": 512}."""

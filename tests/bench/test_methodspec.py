@@ -28,9 +28,30 @@ def test_what_the_source_says_is_what_the_class_says(name):
     own = part.__init__ is not object.__init__
     arguments = list(inspect.signature(part).parameters.values()) if own else []
     assert read.settings == {one.name: one.default for one in arguments}
-    assert (read.version, read.sources) == (part.version, part.sources)
+    assert (read.version, read.sources, read.later) == (part.version, part.sources, part.later)
+    assert set(read.later) <= set(read.settings)
     built = build_method(parse_method(name))
     assert [type(one) for _, one in built.parts] == [part]
+
+
+def test_a_setting_that_came_later_leaves_older_identities_alone(tmp_path):
+    """At its default it is not in the spec, so a run from before it has the same uid; otherwise it is."""
+    text = """from bench.train import Method
+
+class Grows(Method):
+    later = ("point",)
+
+    def __init__(self, *, weight: float = 1.0, point: str = "raw") -> None:
+        self.weight, self.point = weight, point
+"""
+    path = tmp_path / "grows.py"
+    path.write_text(text)
+    registry.load_plugin(str(path))
+    (plain,), (moved,) = parse_method("grows"), parse_method("grows(point=augmented)")
+    assert plain.settings == {"weight": 1.0}
+    assert moved.settings == {"weight": 1.0, "point": "augmented"}
+    assert parse_method("grows(point=raw)") == (plain,)
+    assert [part.point for _, part in build_method((plain, moved)).parts] == ["raw", "augmented"]
 
 
 def test_sources_depend_on_settings():
