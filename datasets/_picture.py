@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -22,6 +23,7 @@ MODES = {
     "CMYK",
     "YCbCr",
 }  # 8 bits a channel, all of them safe to convert
+Fit = Literal["centre", "stretch"]  # the centre square, or the whole picture with its proportions lost
 MAX_PIXELS = 64_000_000  # 8000 x 8000: more is a mistake or a decompression bomb
 _FORMATS = tuple(sorted(set(SUFFIXES.values())))
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, MemoryError, Image.DecompressionBombError)
@@ -43,8 +45,8 @@ def measure(path: Path) -> tuple[int, int]:
     return size
 
 
-def decode(path: Path, resolution: int) -> np.ndarray:
-    """The picture as (R, R, 3) uint8: on white where transparent, centre square, Lanczos.
+def decode(path: Path, resolution: int, fit: Fit = "centre") -> np.ndarray:
+    """The picture as (R, R, 3) uint8: on white where transparent, made a square by `fit`, Lanczos.
 
     Raises UserError naming a file that is cut off or damaged.
     """
@@ -54,11 +56,12 @@ def decode(path: Path, resolution: int) -> np.ndarray:
             flat = _on_white(image)
     except _DECODE_ERRORS as error:
         raise _unreadable(path, error) from error
-    side = min(flat.size)
-    left, top = (flat.width - side) // 2, (flat.height - side) // 2
-    box = (left, top, left + side, top + side)
-    # not resize(box=...): its filter would reach beyond the square
-    return np.asarray(flat.crop(box).resize((resolution, resolution), Image.Resampling.LANCZOS))
+    if fit == "centre":
+        side = min(flat.size)
+        left, top = (flat.width - side) // 2, (flat.height - side) // 2
+        # not resize(box=...): its filter would reach beyond the square
+        flat = flat.crop((left, top, left + side, top + side))
+    return np.asarray(flat.resize((resolution, resolution), Image.Resampling.LANCZOS))
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -1,8 +1,9 @@
 """A user's folder of pictures as a data set: every file checked, a deterministic split, one resize recipe.
 
 Options of a catalogue entry: `crop: center` allows pictures of any shape (the centre square is taken),
-without it all must be squares of one size; `reference: all` makes the whole class the reference, training
-images included.
+without it all must be squares of one size; `fit: stretch` allows any shape too and resizes the whole picture to
+the square, its proportions lost, as FastGAN's released code does (`fit: centre` is the default); `reference: all`
+makes the whole class the reference, training images included.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from bench.imagefiles import image_digests
 from bench.imageset import Order, Splits
 from bench.seeds import numpy_stream
 
-from ._picture import SUFFIXES, decode, measure
+from ._picture import SUFFIXES, Fit, decode, measure
 from ._progress import progress
 
-RECIPE = "transparent parts on white; centre square; PIL Lanczos; no EXIF rotation"
+RECIPE = "transparent parts on white; {}; PIL Lanczos; no EXIF rotation"
+SQUARE: dict[Fit, str] = {"centre": "centre square", "stretch": "the whole picture stretched to a square"}
 WORKERS = 4  # PIL decodes outside the interpreter's lock
-OPTIONS = {"crop": ("center",), "reference": ("all",)}
+OPTIONS = {"crop": ("center",), "fit": tuple(SQUARE), "reference": ("all",)}
 
 
 def build(order: Order) -> Splits:
@@ -55,7 +57,11 @@ def build(order: Order) -> Splits:
         test=test,
         licence_text=f"{order.entry.licence}\nSource: {order.entry.source}\nPictures read from {root}",
         overlap=whole_class,
-        notes={"resize": RECIPE, "files found": len(files), "files used": len(train_files) + len(test_files)},
+        notes={
+            "resize": RECIPE.format(SQUARE[_fit(order)]),
+            "files found": len(files),
+            "files used": len(train_files) + len(test_files),
+        },
     )
 
 
@@ -64,6 +70,17 @@ def _check_options(order: Order) -> None:
         if value not in OPTIONS.get(key, ()):
             known = "; ".join(f"{name}: {' or '.join(values)}" for name, values in OPTIONS.items())
             raise UserError(f"data set '{order.name}': option {key}: {value} is unknown; known are {known}")
+    if _fit(order) == "stretch" and "crop" in order.entry.options:
+        raise UserError(
+            f"data set '{order.name}': fit: stretch takes the whole picture and crop: center a part of it; "
+            "leave one of them out"
+        )
+
+
+def _fit(order: Order) -> Fit:
+    """How a picture that is no square becomes one; `_check_options` has seen the value."""
+    fit: Fit = order.entry.options.get("fit", "centre")
+    return fit
 
 
 def _files(root: Path) -> list[Path]:
@@ -91,7 +108,7 @@ def _check_sizes(order: Order, files: Sequence[Path]) -> None:
         size = measure(path)
         if min(size) < order.resolution:
             raise UserError(f"{path}: {size[0]} x {size[1]} pixels are too few for {order.resolution} px")
-        if order.entry.options.get("crop") == "center":
+        if order.entry.options.get("crop") == "center" or _fit(order) == "stretch":
             continue
         if size[0] != size[1]:
             raise UserError(f"{path}: {size[0]} x {size[1]} pixels are no square, as '{order.name}' needs")
@@ -149,7 +166,7 @@ def _read(order: Order, split: Literal["train", "test"], files: Sequence[Path]) 
     images = order.allocate(split, len(files))
 
     def fill(place: int) -> None:
-        images[place] = decode(files[place], order.resolution)
+        images[place] = decode(files[place], order.resolution, _fit(order))
 
     pool = ThreadPoolExecutor(WORKERS)
     try:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from bench import imageset, registry
+from bench import imagefiles, imageset, paths, registry
 from bench.catalogue import DatasetEntry
 from bench.errors import UserError
 
@@ -91,6 +92,43 @@ def test_resize_is_centre_square_then_lanczos(source: Path) -> None:
     }
     built = _build(source)
     assert {image.tobytes() for image in (*built.train, *built.test)} == expected
+
+
+def test_fit_stretch_takes_the_whole_picture_and_is_part_of_the_recipe(source: Path) -> None:
+    for path in source.rglob("*.png"):
+        path.unlink()
+    sizes = [(40, 24), (24, 40), (20, 20), (17, 31), (30, 30), (64, 20), (20, 64)]
+    pictures = [_picture(number, size) for number, size in enumerate(sizes)]
+    for number, image in enumerate(pictures):
+        image.save(source / f"{number}.png")
+    _register(fit="stretch")
+    expected = {np.asarray(one.resize((16, 16), Image.Resampling.LANCZOS)).tobytes() for one in pictures}
+    built = _build(source)
+    assert {image.tobytes() for image in (*built.train, *built.test)} == expected
+    meta = imagefiles.read_meta(paths.cache_root() / "data" / "mine-16")
+    assert meta["recipe"]["options"] == {"fit": "stretch"}
+    assert "the whole picture stretched to a square" in meta["notes"]["resize"]
+    _register(crop="center")  # the set on disk is another one now, and is not taken for it
+    with pytest.raises(UserError, match="was built by another recipe"):
+        imageset.load("mine", 16)
+    assert "centre square" in _meta_of(source)["notes"]["resize"]
+
+
+def test_fit_centre_is_the_default_and_stretching_a_crop_is_refused(source: Path) -> None:
+    plain = _build(source).sha256
+    _register(fit="centre")
+    assert _build(source).sha256 == plain
+    _picture(99, (30, 20)).save(source / "00.png")
+    with pytest.raises(UserError, match=r"00\.png: 30 x 20 pixels are no square"):
+        _build(source)
+    _register(fit="stretch", crop="center")
+    with pytest.raises(UserError, match="leave one of them out"):
+        _build(source)
+
+
+def _meta_of(source: Path) -> dict[str, Any]:
+    _build(source)
+    return imagefiles.read_meta(paths.cache_root() / "data" / "mine-16")
 
 
 def test_grey_palette_and_transparent_pictures_become_rgb_on_white(source: Path) -> None:
@@ -217,6 +255,7 @@ def test_too_few_pictures_name_folder_needed_and_found(source: Path) -> None:
 def test_unknown_options_are_refused(source: Path) -> None:
     _register(crop="left")
     with pytest.raises(
-        UserError, match=r"option crop: left is unknown; known are crop: center; reference: all"
+        UserError,
+        match=r"option crop: left is unknown; known are crop: center; fit: centre or stretch; reference: all",
     ):
         _build(source)
