@@ -56,6 +56,7 @@ class Plan:
     table: TableSpec
     scale: str
     runs: list[PlannedRun]
+    again: set[str] = field(default_factory=set)  # finished runs to be done once more (`ask_again`)
 
     def counts(self) -> Counter[str]:
         """How many runs have which status."""
@@ -70,7 +71,21 @@ class Plan:
         wanted: set[Status] = {"planned", "interrupted", "lost"}
         wanted |= {"failed"} if retry in ("failed", "all") else set()
         by_machine = retry == "lost"
-        return [run for run in self.runs if run.status in wanted or (by_machine and run.cause == "machine")]
+        return [run for run in self.runs if run.status in wanted or run.uid in self.again
+                or (by_machine and run.cause == "machine")]  # fmt: skip
+
+    def ask_again(self) -> None:
+        """Let the finished runs of the plan's rows start too (--rerun); sources and reference points stay as they are.
+
+        Raises UserError if one of the rows' runs is at work now.
+        """
+        rows = [run for run in self.runs if any(cell.row not in self.table.references for cell in run.cells)]
+        for run in rows:
+            if run.status == "running":
+                raise UserError(
+                    f"--rerun: {run.label} ({run.uid}) is at work; wait, or stop it with `bench cancel`"
+                )
+        self.again = {run.uid for run in rows if run.status in ("done", "diverged")}
 
     def missing_weights(self) -> dict[str, str]:
         """Weights that the user has yet to supply: name -> where to put the file."""

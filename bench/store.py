@@ -10,6 +10,7 @@
               samples/          a picture per snapshot
               error.txt         the traceback of the last failure
               result.json       written last: its presence is what "done" means
+<store>/set-aside/<uid>.<time>/ a run folder that has made room for the same run again, with set-aside.json: why, when
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ Cause = Literal["method", "machine"]  # whose failure it was: the run's own code
 HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 120.0  # a heartbeat of another host that is older than this counts as lost
 SCHEMA = 1
+SET_ASIDE = "set-aside"
 
 
 class RunBusyError(Exception):
@@ -192,6 +194,8 @@ class RunFolder:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise RunBusyError(self.uid) from error
+            if not _still_at(self.path / "lock", file.fileno()):
+                raise RunBusyError(self.uid)  # the folder has just been set aside: this lock guards nothing
             beat = self.heartbeat()
             if (
                 beat
@@ -224,6 +228,31 @@ class Store:
         else:
             atomic.write_json(recorded, spec.model_dump(mode="json"))
         return folder
+
+    def set_aside(self, uid: str, why: str) -> Path:
+        """Move a run's folder out of the way, whole, so that the run can be trained anew; returns its new place.
+
+        It goes to <store>/set-aside/<uid>.<time>, with `why` in its set-aside.json; nothing is ever deleted or
+        overwritten. Raises UserError where there is no such run, and where somebody is at work on it.
+        """
+        folder = self.folder(uid)
+        if not (folder.path / "spec.json").exists():
+            raise UserError(f"run '{uid}' is not in {self.root}: there is nothing to set aside")
+        try:
+            with folder.lease():
+                now = time.time()
+                stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+                name, number = f"{uid}.{stamp}", 1
+                while (self.root / SET_ASIDE / name).exists():
+                    number += 1
+                    name = f"{uid}.{stamp}-{number}"
+                place = self.root / SET_ASIDE / name
+                place.parent.mkdir(exist_ok=True)
+                atomic.write_json(folder.path / "set-aside.json", {"why": why, "time": now})
+                folder.path.rename(place)
+        except RunBusyError as error:
+            raise UserError(f"run '{uid}' is at work; `bench cancel {uid}` stops it") from error
+        return place
 
     def __iter__(self) -> Iterator[RunFolder]:
         if self.root.is_dir():
@@ -258,6 +287,14 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
             except json.JSONDecodeError:
                 return
+
+
+def _still_at(path: Path, descriptor: int) -> bool:
+    """Whether an open file is the one that lies at `path` now."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _read_json(path: Path) -> Any:

@@ -120,7 +120,7 @@ def load_plugin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cal
         del sys.modules[module]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def bench_command() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run `bench ARGUMENTS` in a process of its own, in a folder of the caller's."""
 

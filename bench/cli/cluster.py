@@ -35,7 +35,6 @@ Labels = dict[str, str]  # uid -> what the run is
 def status(
     table: str | None,
     scale: str,
-    retry: Any,
     watch: bool,
     every: float,
     everything: bool,
@@ -106,7 +105,7 @@ def logs(run: str, lines: int, store: Store) -> None:
 @selection_options
 @plugin_option
 @store_option
-def cancel(target: str, scale: str, retry: Any, store: Store, **choice: Any) -> None:
+def cancel(target: str, scale: str, store: Store, **choice: Any) -> None:
     """Stop runs that are queued or at work: TARGET is a table (with --rows, --columns, --seeds) or one run's id.
 
     Runs at work save first. What is cancelled starts again only when it is submitted or run again.

@@ -41,8 +41,20 @@ def scale_option(function: Function) -> Function:
     )(function)  # fmt: skip
 
 
+def starting_options(function: Function) -> Function:
+    """--retry, --rerun: which runs start that would be left alone otherwise."""
+    retry = click.option(
+        "--retry", type=click.Choice(["failed", "lost", "all"]), help="Also start failed or lost runs."
+    )
+    rerun = click.option(
+        "--rerun", is_flag=True,
+        help="Also do the rows' finished runs again; the old ones are kept in set-aside/ of the store.",
+    )  # fmt: skip
+    return retry(rerun(function))
+
+
 def selection_options(function: Function) -> Function:
-    """--rows, --columns, --seeds, --method, --set, --retry: which runs of a table are meant."""
+    """--rows, --columns, --seeds, --method, --set: which runs of a table are meant."""
     for option in reversed(
         [
             click.option(
@@ -59,11 +71,6 @@ def selection_options(function: Function) -> Function:
             ),
             click.option(
                 "--set", "settings", multiple=True, metavar="KEY=VALUE", help="e.g. --set train.steps=50"
-            ),
-            click.option(
-                "--retry",
-                type=click.Choice(["failed", "lost", "all"]),
-                help="Also start failed or lost runs.",
             ),
         ]
     ):

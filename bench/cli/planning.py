@@ -22,7 +22,10 @@ def plan_of(table: str, scale: str, store: Store, choice: dict[str, Any]) -> Pla
         spec = spec.with_methods(choice["methods"])
         rows = [*(rows or []), *choice["methods"]]
     seeds = parse_seeds(choice["seeds"]) if choice["seeds"] is not None else None
-    return make_plan(spec, scale, store, rows, choice["columns"], seeds)
+    made = make_plan(spec, scale, store, rows, choice["columns"], seeds)
+    if choice.get("rerun"):
+        made.ask_again()
+    return made
 
 
 def summarise(made: Plan, store: Store, retry: Any) -> None:
@@ -65,6 +68,13 @@ def refuse_unwritable(store: Store) -> None:
         raise UserError(
             f"store {store.root}: {place} is no folder that can be written to; name another by --store"
         )
+
+
+def set_finished_aside(made: Plan, runs: list[PlannedRun], store: Store) -> None:
+    """Make room for the runs of --rerun, and say where the old ones are."""
+    old = [store.set_aside(run.uid, "bench --rerun") for run in runs if run.uid in made.again]
+    if old:
+        click.echo(f"{len(old)} finished runs are done again; the old ones are kept in {old[0].parent}")
 
 
 def build_data(runs: list[PlannedRun]) -> None:

@@ -6,8 +6,21 @@ from typing import Any
 
 import click
 
-from bench.cli.options import plugin_option, scale_option, selection_options, store_option
-from bench.cli.planning import build_data, plan_of, refuse_missing_weights, refuse_unwritable, summarise
+from bench.cli.options import (
+    plugin_option,
+    scale_option,
+    selection_options,
+    starting_options,
+    store_option,
+)
+from bench.cli.planning import (
+    build_data,
+    plan_of,
+    refuse_missing_weights,
+    refuse_unwritable,
+    set_finished_aside,
+    summarise,
+)
 from bench.estimate import Estimates
 from bench.launch.local import Queue
 from bench.launch.once import checkpoint_seconds
@@ -21,6 +34,7 @@ from bench.store import Store
 @click.argument("table")
 @scale_option
 @selection_options
+@starting_options
 @plugin_option
 @store_option
 def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> None:
@@ -38,6 +52,7 @@ def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> Non
 @click.argument("table")
 @scale_option
 @selection_options
+@starting_options
 @click.option(
     "--jobs", type=click.IntRange(1, 256), help="Workers at once [default: one per GPU, or per core]."
 )
@@ -56,8 +71,9 @@ def run(table: str, scale: str, retry: Any, jobs: int | None, store: Store, **ch
         return _leftovers(made)
     refuse_unwritable(store)
     build_data(todo)
+    known = Estimates.measured(store, todo)
+    set_finished_aside(made, todo, store)
     with progress(todo) as watcher:
-        known = Estimates.measured(store, todo)
         room = Room(known.memory, known.gpu_memory)
         for one in todo:
             store.folder(one.uid).hand_out()
@@ -86,7 +102,11 @@ def _conclude(made: Plan, outcomes: dict[str, str], store: Store) -> int:
     finished = sum(outcome in ("done", "diverged") for outcome in outcomes.values())
     click.echo(
         f"{finished} runs finished"
-        + (f", {len(left)} left: run the same command to continue" if left else "")
+        + (
+            f", {len(left)} left: run the same command{' without --rerun' if made.again else ''} to continue"
+            if left
+            else ""
+        )
     )
     if left:
         return 130

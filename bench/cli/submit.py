@@ -6,8 +6,21 @@ from typing import Any
 
 import click
 
-from bench.cli.options import plugin_option, scale_option, selection_options, store_option
-from bench.cli.planning import build_data, plan_of, refuse_missing_weights, refuse_unwritable, summarise
+from bench.cli.options import (
+    plugin_option,
+    scale_option,
+    selection_options,
+    starting_options,
+    store_option,
+)
+from bench.cli.planning import (
+    build_data,
+    plan_of,
+    refuse_missing_weights,
+    refuse_unwritable,
+    set_finished_aside,
+    summarise,
+)
 from bench.errors import UserError
 from bench.estimate import Estimates
 from bench.launch.clustercheck import check_against_cluster, max_array_size
@@ -35,6 +48,7 @@ UNCHECKED_ARRAY = 1001  # SLURM's own default, for a dry run away from any clust
 )
 @scale_option
 @selection_options
+@starting_options
 @click.option("--dry-run", is_flag=True, help="Print the batch scripts; submit nothing.")
 @plugin_option
 @store_option
@@ -68,7 +82,9 @@ def submit(
             click.echo(f"{len(in_hand)} runs are queued or at work already")
         runs = [run for run in wanted if run.uid not in in_hand]
         if runs:
-            _send(made.table.name, scale, runs, settings, profile, choice["plugins"], store, survey)
+            known = Estimates.measured(store, runs)
+            set_finished_aside(made, runs, store)
+            _send(made.table.name, scale, runs, settings, profile, choice["plugins"], store, survey, known)
 
 
 def _send(
@@ -80,9 +96,10 @@ def _send(
     plugins: list[str],
     store: Store,
     survey: Survey,
+    known: Estimates,
 ) -> None:
     request = Request(table, scale, runs, settings, profile or "", tuple(plugins))
-    arrays = arrays_of(request, Estimates.measured(store, runs), max(1, max_array_size()))
+    arrays = arrays_of(request, known, max(1, max_array_size()))
 
     def queued(uid: str) -> str | None:
         task = survey.task(uid)

@@ -166,6 +166,51 @@ def test_damaged_spec_is_named(text, folder):
     assert "\n" not in str(caught.value)
 
 
+def test_a_run_that_is_set_aside_is_kept_whole_and_its_place_is_free(folder, tiny_spec, store_root):
+    store = Store(store_root)
+    folder.append("metrics.jsonl", [{"step": 1, "value": 2.5}])
+    folder.finish(FINISHED)
+    kept = {path.name: path.read_bytes() for path in folder.path.iterdir() if path.is_file()}
+    places = [store.set_aside(folder.uid, "it was asked for")]
+    assert folder.status() == "planned" and not folder.path.exists() and list(store) == []
+    for name, content in kept.items():
+        assert (places[0] / name).read_bytes() == content
+    assert json.loads((places[0] / "set-aside.json").read_text())["why"] == "it was asked for"
+    for _ in range(2):  # in the same second: nothing is overwritten
+        store.open(tiny_spec()).finish(FINISHED)
+        places.append(store.set_aside(folder.uid, "once more"))
+    assert len(set(places)) == 3 and all((place / "result.json").exists() for place in places)
+    assert all(place.parent == store_root / "set-aside" for place in places)
+
+
+def test_a_run_at_work_is_never_set_aside(folder, store_root):
+    folder.finish(FINISHED)
+    before = sorted(store_root.rglob("*"))
+    with folder.lease(), pytest.raises(UserError, match=f"'{folder.uid}' is at work; `bench cancel"):
+        Store(store_root).set_aside(folder.uid, "no")
+    assert sorted(store_root.rglob("*")) == sorted({*before, folder.path / "lock"})
+    with pytest.raises(UserError, match="is not in .*nothing to set aside"):
+        Store(store_root).set_aside("nobody", "no")
+
+
+def test_the_lock_of_a_folder_that_was_set_aside_guards_nothing(folder, store_root, monkeypatch):
+    """A worker that has opened the old folder's lock when the folder is moved must not take itself for its holder."""
+    import fcntl
+
+    folder.finish(FINISHED)
+    flock, moved = fcntl.flock, []
+
+    def move_first(descriptor, operation):
+        if not moved:
+            moved.append(True)
+            Store(store_root).set_aside(folder.uid, "meanwhile")
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", move_first)
+    with pytest.raises(RunBusyError), folder.lease():
+        pass
+
+
 def test_find_by_either_end(tiny_spec, store_root):
     store = Store(store_root)
     first, second = store.open(tiny_spec(seed=0)), store.open(tiny_spec(seed=1))
