@@ -7,27 +7,37 @@ from typing import ClassVar
 from bench.errors import UserError
 from bench.train import Context
 
-from .transfergan import TransferGAN
+from .transfergan import TransferGAN, new_in
 
-# DISP freezes five of SNGAN's six blocks at 128 pixels and four of BigGAN's. For StyleGAN2 it cites FreezeD's code,
-# which is of StyleGAN: four of the blocks is declared.
-MOST = {"biggan": 4, "stylegan2": 4}
+DEFAULT = 5  # DISP: five of SNGAN's six blocks at 128 pixels
+# Blocks that stay frozen where the number is not SNGAN's. DISP freezes four of BigGAN's. Of StyleGAN, FreezeD's code
+# trains the last three parts (the last two blocks and the layers at 4x4) and the linear layer, at every resolution:
+# three blocks are frozen at 128 pixels, four at 256. DISP cites that code for StyleGAN2, and so does FastGAN.
+TRAINED_AT_THE_END = {"stylegan1": 2, "stylegan2": 2}
+MOST = {"biggan": 4}
 
 
 class FreezeD(TransferGAN):
-    """Freezes the parameters of `discriminator.blocks[:blocks]`, the layers nearest to the image.
+    """Freezes the parameters of `discriminator.blocks[:n]`, the layers nearest to the image.
 
-    blocks: the most that are frozen: the default is DISP's five of SNGAN's, and for BigGAN and StyleGAN2 means their
-    four. The last block of any network stays trainable. Spectral norms of frozen layers still refine their
-    estimate of the norm, batch norms their statistics.
+    blocks: the most that are frozen. 5, the default, is DISP's number for SNGAN, and for other networks stands for
+    their published one: at most four of BigGAN's, all but the last two of StyleGAN's and StyleGAN2's (six at 1024
+    pixels). A smaller number freezes fewer.
+    exactly: that many, whatever the network; null: as `blocks` says.
+    condition: as in `transfergan`. The last block of any network stays trainable. Spectral norms of frozen layers
+    still refine their estimate of the norm, batch norms their statistics.
     """
 
     sources: ClassVar[dict[str, str]] = {"network": ""}
+    later: ClassVar[tuple[str, ...]] = ("exactly", "condition")
 
-    def __init__(self, *, blocks: int = 5) -> None:
-        if blocks < 1:
-            raise UserError(f"method 'freezed': blocks is {blocks}, must be 1 or more")
+    def __init__(self, *, blocks: int = 5, exactly: int | None = None, condition: str = "new") -> None:
+        for name, value in {"blocks": blocks, "exactly": exactly}.items():
+            if value is not None and value < 1:
+                raise UserError(f"method 'freezed': {name} is {value}, must be 1 or more")
         self.blocks = blocks
+        self.exactly = exactly
+        self.new = new_in(condition, "freezed")
 
     def prepare(self, ctx: Context) -> None:
         super().prepare(ctx)
@@ -36,6 +46,20 @@ class FreezeD(TransferGAN):
             raise UserError("method 'freezed': this discriminator has no blocks; use sngan or biggan")
         blocks = list(discriminator.blocks)  # type: ignore[arg-type]
         assert ctx.spec.network is not None
-        most = MOST.get(ctx.spec.network.name.rpartition("-")[0], len(blocks))
-        for block in blocks[: min(self.blocks, most, len(blocks) - 1)]:
+        for block in blocks[: self._frozen(ctx.spec.network.name, len(blocks))]:
             block.requires_grad_(False)
+
+    def _frozen(self, network: str, there: int) -> int:
+        """How many of the blocks that are there stay frozen."""
+        if self.exactly is not None:
+            if self.exactly >= there:
+                raise UserError(
+                    f"method 'freezed': exactly is {self.exactly}, must be at most {there - 1}: {network} has {there} "
+                    "blocks, and one must train"
+                )
+            return self.exactly
+        family = network.rpartition("-")[0]
+        if family in TRAINED_AT_THE_END:
+            published = there - TRAINED_AT_THE_END[family]
+            return published if self.blocks >= DEFAULT else min(self.blocks, published)
+        return min(self.blocks, MOST.get(family, there), there - 1)

@@ -16,7 +16,7 @@ from bench.networks.layers import spectral
 from bench.train import Context
 from bench.train.context import ADDED
 
-from .transfergan import NEW, TransferGAN, source_member
+from .transfergan import EMBEDDING, TransferGAN, is_old, new_in, source_member
 
 MINER = "miner"
 
@@ -33,12 +33,25 @@ class MineGAN(TransferGAN):
     own, and D judges without a class, as in that code. Set it to false beside a part that sets a condition: M then
     gives z alone, as it does where the source has no classes.
 
-    M is part of G's call: every sampler that calls G uses it, `G.synthesize` and `G.styles` do not.
+    condition: as in `transfergan`; "keep" is for a target with the source's classes, beside a part that gives them.
+    What is kept is the source's own, and stands still while M mines.
+
+    M is part of G's call: every sampler that calls G uses it, `G.synthesize` does not. A generator that mixes styles
+    has several latents an image; there M is part of the mapping network and maps each of them, as in FreezeD's code
+    (its Miner takes the list of latents), so that `G.map`, `G.styles` and `G.synthesize` use it too.
     """
 
     sources: ClassVar[dict[str, str]] = {"network": ""}
+    later: ClassVar[tuple[str, ...]] = ("condition",)
 
-    def __init__(self, *, miner: str = "biggan", mining_share: float = 0.1, classes: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        miner: str = "biggan",
+        mining_share: float = 0.1,
+        classes: bool = True,
+        condition: str = "new",
+    ) -> None:
         if miner not in MINERS:
             raise UserError(f"method 'minegan': unknown miner '{miner}'; {did_you_mean(miner, MINERS)}")
         if not 0 <= mining_share < 1:
@@ -48,6 +61,11 @@ class MineGAN(TransferGAN):
         self.miner = miner
         self.mining_share = mining_share
         self.classes = classes
+        self.new = new_in(condition, "minegan")
+        if classes and EMBEDDING not in self.new:
+            raise UserError(
+                "method 'minegan': condition=keep needs classes=false: else M gives the class embedding"
+            )
         self._of_the_source: list[nn.Parameter] = []
 
     def networks(self, ctx: Context) -> dict[str, Any]:
@@ -65,7 +83,10 @@ class MineGAN(TransferGAN):
         with ctx.initialised("minegan-miner"):
             miner = Miner(MINERS[self.miner], int(generator.z_dim), embedding_dim)  # type: ignore[arg-type]
         ctx.attach("generator", MINER, miner)
-        generator.register_forward_pre_hook(_mined)
+        if hasattr(generator, "on_latent"):
+            generator.on_latent = _mined_latent  # type: ignore[assignment]
+        else:
+            generator.register_forward_pre_hook(_mined)
 
     def begin_step(self, ctx: Context) -> None:
         assert ctx.spec.train is not None
@@ -74,7 +95,7 @@ class MineGAN(TransferGAN):
             self._of_the_source = [
                 parameter
                 for name, parameter in generator.named_parameters()
-                if parameter.requires_grad and NEW.isdisjoint(name.split("."))
+                if parameter.requires_grad and is_old(name, self.new)
             ]
         mining = ctx.step < round(self.mining_share * ctx.spec.train.steps)
         for parameter in self._of_the_source:
@@ -83,7 +104,7 @@ class MineGAN(TransferGAN):
     def _mines_classes(self, ctx: Context) -> bool:
         """Whether the source's generator is conditional, and that is wanted."""
         tensors = source_member(ctx.source("network"), "ema")
-        return self.classes and any("condition_embedding" in name.split(".") for name in tensors)
+        return self.classes and any(EMBEDDING in name.split(".") for name in tensors)
 
 
 class Miner(nn.Module):
@@ -139,3 +160,9 @@ def _mined(generator: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...
     z_NZ, *condition = given
     mined_NZ, embedding_NE = generator.get_submodule(f"{ADDED}.{MINER}")(z_NZ)
     return (mined_NZ, *condition) if embedding_NE is None else (mined_NZ, embedding_NE)
+
+
+def _mined_latent(generator: nn.Module, z_NZ: Tensor) -> Tensor:
+    """Each latent on its way into the mapping network; a function for the same reason."""
+    mined_NZ: Tensor = generator.get_submodule(f"{ADDED}.{MINER}")(z_NZ)[0]
+    return mined_NZ

@@ -7,16 +7,23 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from bench.errors import UserError
+from bench.errors import UserError, did_you_mean
 from bench.train import Context, Method
 from bench.train.context import ADDED
 
+EMBEDDING = "condition_embedding"  # in G and in D: what turns the condition into numbers of the network's own
+CONDITIONS = ("new", "keep")
 # The target's condition differs from the source's, and what a part attached is that part's own: both start anew.
-NEW = {"condition_embedding", ADDED}
+NEW = frozenset({EMBEDDING, ADDED})
 
 
 class TransferGAN(Method):
-    """Loads the source's averaged generator and its discriminator, except what embeds the condition.
+    """Loads the source's averaged generator and its discriminator; what embeds the condition as `condition` says.
+
+    condition: "new", it starts anew, since the source's classes are not what the target's images are conditioned on;
+    or "keep", it is taken over too, for a target with the source's own classes in the same order, as where LT-GAN
+    goes on with an ImageNet network on ImageNet (supplement 9.5). Embeddings of another size are then refused; that
+    the classes are the same ones cannot be seen in a weights file.
 
     Needs a source `network` with the very widths, latent size and norms of the run's network, so one without
     conditions does not fit a conditional norm, nor one with them a plain norm. All parameters train. What parts
@@ -24,21 +31,41 @@ class TransferGAN(Method):
     """
 
     sources: ClassVar[dict[str, str]] = {"network": ""}
+    later: ClassVar[tuple[str, ...]] = ("condition",)
+
+    def __init__(self, *, condition: str = "new") -> None:
+        self.new = new_in(condition, "transfergan")
 
     def prepare(self, ctx: Context) -> None:
         weights = ctx.source("network")
         generator, discriminator = ctx.networks()
-        copy_weights(source_member(weights, "ema"), generator, "generator")
-        copy_weights(source_member(weights, "discriminator"), discriminator, "discriminator")
+        copy_weights(source_member(weights, "ema"), generator, "generator", self.new)
+        copy_weights(source_member(weights, "discriminator"), discriminator, "discriminator", self.new)
 
 
-def copy_weights(source: Mapping[str, Tensor], target: nn.Module, role: str) -> None:
-    """Put every tensor of `source` into `target`, except those below a `condition_embedding` or `added`.
+def new_in(condition: str, method: str) -> frozenset[str]:
+    """The names below which tensors start anew, for a setting `condition`. Raises UserError for an unknown one."""
+    if condition not in CONDITIONS:
+        raise UserError(
+            f"method '{method}': unknown condition '{condition}'; {did_you_mean(condition, CONDITIONS)}"
+        )
+    return NEW if condition == "new" else NEW - {EMBEDDING}
 
-    Raises UserError naming the first tensor that only one side has, or that has another shape.
+
+def copy_weights(
+    source: Mapping[str, Tensor], target: nn.Module, role: str, new: frozenset[str] = NEW
+) -> None:
+    """Put every tensor of `source` into `target`, except those below a module that `new` names.
+
+    Raises UserError naming the first tensor that only one side has, or that has another shape, and where the condition
+    is to be kept and there is none.
     """
-    wanted = {name: value for name, value in target.state_dict().items() if not _is_new(name)}
-    given = {name: value for name, value in source.items() if not _is_new(name)}
+    wanted = {name: value for name, value in target.state_dict().items() if is_old(name, new)}
+    given = {name: value for name, value in source.items() if is_old(name, new)}
+    if EMBEDDING not in new and all(is_old(name) for name in wanted.keys() | given.keys()):
+        raise UserError(
+            f"condition=keep: neither the source's {role} nor this run's has a condition; leave it out"
+        )
     for name in sorted(wanted.keys() ^ given.keys()):
         where = "this run's network lacks it" if name in given else "the source lacks it"
         raise UserError(f"source 'network': tensor {name} of the {role} does not match: {where}")
@@ -51,8 +78,9 @@ def copy_weights(source: Mapping[str, Tensor], target: nn.Module, role: str) -> 
     target.load_state_dict(given, strict=False)
 
 
-def _is_new(name: str) -> bool:
-    return not NEW.isdisjoint(name.split("."))
+def is_old(name: str, new: frozenset[str] = NEW) -> bool:
+    """Whether a tensor or parameter of that name comes from the source."""
+    return new.isdisjoint(name.split("."))
 
 
 def source_member(weights: Mapping[str, Any], key: str) -> Mapping[str, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Literal
@@ -118,10 +118,15 @@ class Generator(nn.Module):
     In training, styles are mixed and w_average follows the mean w; both latents and the noise come from the
     active stream of `bench.networks.noise`. Outside, w is truncated towards w_average. `synthesis.noise` may be
     set to "const" for images that are a function of z alone.
+
+    on_latent: what every latent goes through before it is mapped, (generator, z (N, z_dim)) -> (N, z_dim): the given
+    one, the second one of a mixed image, and whatever `map` is asked for. A plain function, so that a copy of the
+    generator calls it with itself.
     """
 
     bounded = False
     w_average: Tensor
+    on_latent: Callable[[nn.Module, Tensor], Tensor] | None = None
 
     def __init__(
         self,
@@ -184,6 +189,14 @@ class Generator(nn.Module):
         """
         return self.synthesis(self._styles(z_NZ, embedding_NE))
 
+    def reconstruct(self, z_NZ: Tensor, embedding_NE: Tensor | None = None) -> Tensor:
+        """As `synthesize`, for a fit of given images: one latent an image in training too, never a mixture of two.
+
+        Noise is that of `synthesis.noise`: with "const" or "none" the images are a function of z and embedding.
+        """
+        w_NW = self._map_and_average(z_NZ, embedding_NE)
+        return self.synthesis(w_NW[:, None].expand(-1, self.synthesis.layers, -1), self.synthesis.noise)
+
     def forward(self, z_NZ: Tensor, condition_NK: Tensor | None = None) -> Tensor:
         """(N, z_dim), (N, condition_dim) -> images (N, 3, resolution, resolution)."""
         return self.synthesize(z_NZ, self._embedding(condition_NK))
@@ -192,6 +205,8 @@ class Generator(nn.Module):
         return None if condition_NK is None else self.embed(condition_NK)
 
     def _map(self, z_NZ: Tensor, embedding_NE: Tensor | None) -> Tensor:
+        if self.on_latent is not None:
+            z_NZ = self.on_latent(self, z_NZ)
         if self.condition_embedding is None:
             if embedding_NE is not None:
                 raise ValueError("this generator has no condition: build it with condition_dim")

@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from bench import networks
 from bench.conformance import check_everywhere
 from bench.errors import UserError
 from bench.methodspec import build_method, parse_method
-from bench.train import checkpoint
+from bench.networks import noise
+from bench.spec import DataSpec, NetworkSpec, RunSpec
+from bench.train import Context, checkpoint
+from bench.train.ema import make_ema
 
 minegan = importlib.import_module("bench.methods.minegan")
 
@@ -125,6 +129,57 @@ def test_the_averaged_generator_has_a_miner_of_its_own(make_run, source):
         assert torch.equal(run.sample(6), ema.synthesize(*average(z)))
 
 
+STYLES = {
+    "stylegan1-32": {"w_dim": 8, "channel_base": 128, "channel_max": 8, "mapping_layers": 2},
+    "stylegan2-32": {"w_dim": 8, "channel_base": 128, "channel_max": 8, "mapping_layers": 2},
+}
+
+
+@pytest.mark.parametrize("network", STYLES)
+def test_both_latents_of_a_mixed_image_are_mined(network, tmp_path):
+    """FreezeD's Miner maps every latent of the list. Recomputed layer by layer from the noise stream's numbers."""
+    options = {"z_dim": 8, "mixing": 1.0, "noise": "none", **STYLES[network]}
+    generator, ema = _mining(network, options, tmp_path)
+    miner, z = generator.added["miner"], _z(4)
+    hook, generator.on_latent = generator.on_latent, None  # the bare mapping network
+    stream = torch.Generator().manual_seed(5)
+    second = torch.randn(4, 8, generator=stream)
+    _, place = torch.rand(2, 1, generator=stream)
+    layers = generator.synthesis.layers
+    first_layer_of_second = 1 + int(place * (layers - 1))
+    w = [generator.map(miner(latent)[0]) for latent in (z, second)]
+    styles = [w[0] if layer < first_layer_of_second else w[1] for layer in range(layers)]
+    generator.on_latent = hook
+    with noise.drawn_from(torch.Generator().manual_seed(5)):
+        found = generator.styles(z)
+    torch.testing.assert_close(found, torch.stack(styles, dim=1), rtol=1e-6, atol=1e-6)  # float32
+    assert not torch.allclose(found[:, -1], generator.map(z), atol=1e-3)
+    # The averaged generator has an M of its own, and maps z once, not twice.
+    mined = ema.added["miner"](z)[0]
+    ema.on_latent, images = None, ema(z)
+    torch.testing.assert_close(images, ema(mined), rtol=1e-6, atol=1e-6)
+
+
+def _mining(network, options, folder):
+    """A generator that MineGAN has prepared, and its average, from a source of the same network."""
+    pair = networks.build(network, seed=1, **options)
+    weights = {key: one.state_dict() for key, one in zip(("ema", "discriminator"), pair, strict=True)}
+    checkpoint.write_weights(folder / "style.pt", weights)
+    spec = RunSpec(
+        method=(),
+        network=NetworkSpec(name=network, options=options),
+        data=DataSpec(name="noise", resolution=32),
+        train=None,
+        protocol=None,
+        seed=0,
+    )
+    images = np.zeros((4, 32, 32, 3), np.uint8)
+    ctx = Context(spec, images, None, torch.device("cpu"), {"network": folder / "style.pt"})
+    ctx.generator, ctx.discriminator = networks.build(network, seed=2, **options)
+    build_method(parse_method("minegan(miner=stylegan)")).prepare(ctx)
+    return ctx.generator, make_ema(ctx.generator)
+
+
 def test_stages_follow_the_step_of_a_resumed_run(make_run, source, tmp_path):
     straight = make_run("minegan(mining_share=0.5)", sources=source, steps=4).advance(4)
     for stop in (1, 3):
@@ -156,14 +211,14 @@ def test_impossible_settings_are_refused(text, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "networks"),
+    ("text", "families"),
     [
         ("minegan(mining_share=0.34)", ["sngan-32", "stylegan2-32", "fastgan-64"]),
         ("minegan(miner=stylegan, classes=false) + baseline + diffaugment", ["biggan-32"]),
     ],
 )
-def test_conformance(text, networks):
-    for network, findings in check_everywhere(text, networks).items():
+def test_conformance(text, families):
+    for network, findings in check_everywhere(text, families).items():
         wrong = [finding for finding in findings if not finding.passed]
         if network == "fastgan-64":
             assert not wrong[0].supported and "a generator with two outputs" in wrong[0].detail

@@ -98,10 +98,112 @@ FAMILIES = [
     ("sndcgan-32", {"g_width": 8, "d_width": 8, "z_dim": 4}, 5, 7),
     ("biggan-128", {"g_channels": 8, "d_channels": 8, "z_dim": 12, "shared_dim": 4, "attention": None}, 4, 6),
     ("biggan-32", {"g_channels": 8, "d_channels": 8, "z_dim": 12, "shared_dim": 4}, 3, 4),
-    ("stylegan2-128", {"z_dim": 4, "w_dim": 4, "shared_dim": 4, "channel_max": 4}, 4, 5),
-    ("stylegan2-32", {"z_dim": 4, "w_dim": 4, "shared_dim": 4, "channel_max": 4}, 2, 3),
+    # FreezeD's code trains the last two blocks of StyleGAN and what follows them, at every size.
+    ("stylegan1-128", {"z_dim": 4, "w_dim": 4, "shared_dim": 4, "channel_max": 4}, 3, 5),
+    ("stylegan1-256", {"z_dim": 4, "w_dim": 4, "shared_dim": 4, "channel_max": 4}, 4, 6),
+    ("stylegan2-32", {"z_dim": 4, "w_dim": 4, "shared_dim": 4, "channel_max": 4}, 1, 3),
+    ("stylegan2-128", {"z_dim": 4, "w_dim": 4, "shared_dim": 4, "channel_max": 4}, 3, 5),
+    ("stylegan2-256", {"z_dim": 4, "w_dim": 4, "shared_dim": 4, "channel_max": 4}, 4, 6),
+    ("stylegan2-1024", {"z_dim": 4, "w_dim": 4, "shared_dim": 4, "channel_max": 4}, 6, 8),
     ("fastgan-64", {"z_dim": 4, "ngf": 2, "ndf": 2, "shared_dim": 4, "decoder_width": 2}, 3, 4),
 ]
+
+
+@pytest.mark.parametrize(
+    ("method", "network", "there", "frozen"),
+    [
+        ("freezed(blocks=3)", "stylegan2-1024", 8, 3),  # fewer than the published six
+        ("freezed(blocks=6)", "stylegan2-256", 6, 4),
+        ("freezed(exactly=5)", "stylegan2-1024", 8, 5),
+        ("freezed(exactly=5)", "biggan-128", 6, 5),
+        ("freezed(exactly=1)", "sngan-128", 6, 1),
+    ],
+)
+def test_another_number_than_the_published_one_can_be_frozen(method, network, there, frozen):
+    ((_, part),) = build_method(parse_method(method)).parts
+    assert part._frozen(network, there) == frozen
+
+
+def test_to_freeze_all_is_refused_and_the_default_is_in_every_older_runs_name():
+    ((_, part),) = build_method(parse_method("freezed(exactly=4)")).parts
+    with pytest.raises(UserError, match="exactly is 4, must be at most 3: sngan-32 has 4 blocks"):
+        part._frozen("sngan-32", 4)
+    assert [one.settings for one in parse_method("freezed + transfergan + minegan")] == [
+        {"blocks": 5},
+        {},
+        {"miner": "biggan", "mining_share": 0.1, "classes": True},
+    ]
+
+
+KEEP = [
+    "transfergan(condition=keep)",
+    "freezed(condition=keep, blocks=1)",
+    "minegan(classes=false, condition=keep)",
+]
+
+
+@pytest.mark.parametrize("method", KEEP)
+def test_with_the_same_classes_the_class_tables_can_be_kept(method, make_run, source):
+    """As LT-GAN goes on from an ImageNet network on ImageNet: it starts at what that network draws and says."""
+    weights = checkpoint.read_weights(source["network"])
+    labels = np.arange(12) % 3  # the source has three classes too
+    theirs = make_run("class-conditional", labels=labels, seed=3)
+    theirs.ctx.generator.load_state_dict(weights["ema"])
+    theirs.ctx.discriminator.load_state_dict(weights["discriminator"])
+    run = make_run(f"{method} + class-conditional", labels=labels, sources=source)
+    for network, key in zip(run.ctx.networks(), ("ema", "discriminator"), strict=True):
+        own = {name: value for name, value in network.state_dict().items() if not name.startswith("added.")}
+        assert _same(own, weights[key]) == own.keys() == weights[key].keys()
+        assert "condition_embedding" in {name.split(".")[0] for name in own}
+    z, classes = torch.randn(3, 8, generator=torch.Generator().manual_seed(3)), torch.eye(3)
+    (g, d), (their_g, their_d) = ([one.eval() for one in r.ctx.networks()] for r in (run, theirs))
+    with torch.no_grad():
+        images = g.synthesize(z, g.embed(classes))
+        assert torch.equal(images, their_g(z, classes))
+        assert torch.equal(d(images, classes), their_d(images, classes))
+
+
+@pytest.mark.parametrize("method", KEEP)
+def test_a_condition_that_is_not_the_sources_cannot_be_kept(method, make_run, source, tmp_path):
+    # twelve training images, twelve conditions, and the source has three
+    with pytest.raises(
+        UserError, match=r"condition_embedding\.\S+ of the generator has shape .*3.*wants .*12"
+    ):
+        make_run(f"{method} + baseline", sources=source)
+    plain = {"network": make_run("unconditional").save(tmp_path / "plain.pt")}
+    with pytest.raises(
+        UserError, match="condition=keep: neither the source's generator nor this run's has a cond"
+    ):
+        make_run(method, sources=plain)
+    with pytest.raises(UserError, match="does not match: .* lacks it"):
+        make_run(f"{method} + class-conditional", labels=np.arange(12) % 3, sources=plain)
+
+
+def test_a_kept_embedding_stands_still_while_the_miner_learns(make_run, source):
+    method = "minegan(classes=false, condition={}, mining_share=0.5) + class-conditional"
+    moved = {}
+    for condition in ("new", "keep"):
+        run = make_run(method.format(condition), labels=np.arange(12) % 3, sources=source, steps=4)
+        before = run.ctx.generator.condition_embedding.weight.detach().clone()
+        run.advance(1)
+        moved[condition] = not torch.equal(run.ctx.generator.condition_embedding.weight, before)
+        run.advance(2)
+        assert not torch.equal(run.ctx.generator.condition_embedding.weight, before)
+    assert moved == {"new": True, "keep": False}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("transfergan(condition=kept)", "unknown condition 'kept'; did you mean 'keep'"),
+        ("freezed(condition=kept)", "method 'freezed': unknown condition 'kept'"),
+        ("freezed(exactly=0)", "exactly is 0, must be 1 or more"),
+        ("minegan(condition=keep)", "condition=keep needs classes=false"),
+    ],
+)
+def test_impossible_settings_are_refused(text, message):
+    with pytest.raises(UserError, match=message):
+        build_method(parse_method(text))
 
 
 def _built(name, options, condition_dim, seed):
