@@ -38,9 +38,12 @@ class Glann(Method):
     (4,000 epochs of two batches in DIP); each step of the rest is one epoch of IMLE over all embeddings (500
     in DIP). lr, imle_lr: of the two Adam optimisers (0.01 and 0.05 in DIP); the rates of the run's spec are
     not used. z_dim: noise that T starts from. Declared: the embedding enters by conditional batch norm with z
-    = 0.
+    = 0; rates are constant. halve_every: epochs after which both are halved, as in the authors' code (yedidh/glann,
+    glo.py and icp.py: 50), which also begins every epoch with a new Adam; null: neither. Of a generator that mixes
+    styles, the fit has one w an image; noise is the network's `noise`, in the fit as in the samples.
     """
 
+    later: ClassVar[tuple[str, ...]] = ("halve_every",)
     sources: ClassVar[dict[str, str]] = {"network": "", "simclr": "prior=simclr"}
 
     def __init__(
@@ -53,14 +56,18 @@ class Glann(Method):
         lr: float = 0.01,
         imle_lr: float = 0.05,
         z_dim: int = 64,
+        halve_every: int | None = None,
     ) -> None:
         if not 0 < fit_share < 1:
             raise UserError(f"method 'glann': fit_share is {fit_share}, must be between 0 and 1")
+        if halve_every is not None and halve_every < 1:
+            raise UserError(f"method 'glann': halve_every is {halve_every}, must be 1 or more epochs")
         self.prior = (prior, prior_size, scale)
         self.fit_share = fit_share
         self.lr = lr
         self.imle_lr = imle_lr
         self.z_dim = z_dim
+        self.halve_every = halve_every
         self._vectors_MK: Tensor | None = None
 
     def networks(self, ctx: Context) -> dict[str, Any]:
@@ -87,9 +94,22 @@ class Glann(Method):
         fit_steps = round(self.fit_share * train.steps)
         while ctx.step < train.steps:
             if ctx.step < fit_steps:
+                first = ctx.step * train.batch  # of this batch's images, counted over all passes
+                epoch = first // len(ctx.images_u8_NHWC)
+                begins = epoch > (first - train.batch) // len(ctx.images_u8_NHWC)
+                self._set_rate(self.fit_optimizer, self.lr, epoch, begins=begins)
                 yield {"perceptual": self._fit_generator(ctx, batches)}
             else:
+                self._set_rate(self.imle_optimizer, self.imle_lr, ctx.step - fit_steps, begins=True)
                 yield {"imle": self._fit_mapping(ctx)}
+
+    def _set_rate(self, optimizer: torch.optim.Adam, rate: float, epoch: int, *, begins: bool) -> None:
+        """As the authors' code: half the rate after every `halve_every` epochs, and a new Adam where one begins."""
+        if self.halve_every is None:
+            return
+        optimizer.param_groups[0]["lr"] = rate * 0.5 ** (epoch // self.halve_every)
+        if begins:
+            optimizer.state.clear()
 
     def _fit_generator(self, ctx: Context, batches: Batches) -> float:
         """One batch of DIP's Eq 7: arg min over G and G_emb of L_perceptual(G(G_emb(C(x))), x)."""
@@ -98,7 +118,9 @@ class Glann(Method):
         embedding_NE = generator.embed(self.vectors(ctx)[batch.index_N])  # type: ignore[operator]
         z_NZ = torch.zeros(len(embedding_NE), int(generator.z_dim), device=ctx.device)  # type: ignore[arg-type]
         with noise.drawn_from(ctx.stream("noise")):
-            images_NCHW = generator.synthesize(z_NZ, embedding_NE)  # type: ignore[operator]
+            # A generator that mixes styles in training has to leave it here: the fit has one image for each e.
+            make = getattr(generator, "reconstruct", generator.synthesize)
+            images_NCHW: Tensor = make(z_NZ, embedding_NE)  # type: ignore[operator]
         loss = self._distance(images_NCHW, batch.images_NCHW)
         self.fit_optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -9,10 +9,13 @@ import pytest
 import torch
 from torch.nn import functional
 
+from bench import networks, seeds
 from bench.errors import UserError
 from bench.features.perceptual import VGG16Activations
 from bench.methodspec import build_method, parse_method
-from bench.train import checkpoint
+from bench.networks import noise
+from bench.spec import DataSpec, NetworkSpec, RunSpec, TrainSettings
+from bench.train import Context, checkpoint
 from bench.train.batches import Batches
 
 METHOD = "glann(prior_size=32, fit_share=0.2, lr=0.003)"
@@ -96,6 +99,83 @@ def test_it_starts_from_the_source_generator(make_run, source):
         make_run(METHOD)
 
 
+STYLES = {"z_dim": 8, "w_dim": 8, "shared_dim": 8, "channel_base": 128, "channel_max": 8, "mapping_layers": 2}
+
+
+@pytest.mark.parametrize("network", ["stylegan1-32", "stylegan2-32"])
+@pytest.mark.parametrize("kind", ["const", "random"])
+def test_the_fit_of_a_generator_that_mixes_styles_has_one_latent(network, kind, make_pictures, tmp_path):
+    """DIP's Eq 7 fits G(G_emb(C(x))) to x: e and z = 0 say the image, no second z has a part in it."""
+    options = {**STYLES, "mixing": 1.0, "noise": kind}
+    ctx, method, part = _fitting(network, options, make_pictures(12), tmp_path)
+    generator = ctx.generator.train()
+    for name, parameter in generator.named_parameters():
+        if "noise" in name and "strength" in name:  # a new network's is 0
+            torch.nn.init.ones_(parameter)
+    batch = Batches(ctx.images_u8_NHWC, 3, 0).at(0)
+    with torch.no_grad():
+        embedding = generator.embed(part.vectors(ctx)[batch.index_N])
+        w = generator._map(torch.zeros(3, 8), embedding)[:, None].expand(-1, generator.synthesis.layers, -1)
+        with noise.drawn_from(seeds.torch_stream(0, "noise", 0, 1)):  # the step's first noise stream
+            images = generator.synthesis(w, noise=kind)
+        with noise.drawn_from(torch.Generator().manual_seed(1)):
+            mixed = generator.synthesize(torch.zeros(3, 8), embedding)
+        expected = part._distance(images, batch.images_NCHW).item()
+    assert not torch.allclose(mixed, images, atol=1e-2)
+    ctx.begin_step(0)
+    assert next(method.fit(ctx))["perceptual"] == pytest.approx(expected, rel=1e-5)
+
+
+def _fitting(network, options, images, folder):
+    """GLANN prepared on a small network from a source of the same kind."""
+    pair = networks.build(network, seed=1, **options, condition_dim=3)
+    weights = {key: one.state_dict() for key, one in zip(("ema", "discriminator"), pair, strict=True)}
+    checkpoint.write_weights(folder / "style.pt", weights)
+    spec = RunSpec(
+        method=parse_method(METHOD),
+        network=NetworkSpec(name=network, options=options),
+        data=DataSpec(name="pictures", resolution=32),
+        train=TrainSettings(steps=10, batch=3, g_lr=1e-3, d_lr=1e-3),
+        protocol=None,
+        seed=0,
+    )
+    ctx = Context(spec, images, None, torch.device("cpu"), {"network": folder / "style.pt"})
+    method = build_method(spec.method)
+    built = networks.build(network, seed=2, **options, **method.networks(ctx))
+    ctx.generator, ctx.discriminator = built
+    method.prepare(ctx)
+    return ctx, method, method.parts[0][1]
+
+
+RATES = "glann(prior_size=32, fit_share=0.5, lr=0.003, imle_lr=0.02{})"
+
+
+def test_rates_are_halved_as_in_the_authors_code(make_run, source):
+    """glo.py and icp.py: each epoch has a new Adam, at half the rate after every 50 epochs; here after every 2."""
+    run = make_run(RATES.format(", halve_every=2"), sources=source, steps=20, batch=6)  # two batches an epoch
+    part, seen = run.method.parts[0][1], []
+    for _ in range(20):
+        run.advance(1)
+        adam = part.fit_optimizer if run.ctx.step <= 10 else part.imle_optimizer
+        seen.append((adam.param_groups[0]["lr"], next(iter(adam.state.values()))["step"].item()))
+    # ten batches of the fit are epochs 0, 0, 1, 1, 2, ...; each step of IMLE is an epoch of its own, one batch here
+    assert [rate for rate, _ in seen[:10]] == pytest.approx([0.003] * 4 + [0.0015] * 4 + [0.00075] * 2)
+    assert [rate for rate, _ in seen[10:]] == pytest.approx([0.02 / 2 ** (n // 2) for n in range(10)])
+    assert [updates for _, updates in seen] == [1, 2] * 5 + [1] * 10
+
+
+def test_constant_rates_are_the_default_and_no_part_of_older_names(make_run, source):
+    run = make_run(RATES.format(""), sources=source, steps=20, batch=6).advance(20)
+    part = run.method.parts[0][1]
+    for adam, rate in ((part.fit_optimizer, 0.003), (part.imle_optimizer, 0.02)):
+        assert adam.param_groups[0]["lr"] == rate
+        assert next(iter(adam.state.values()))["step"].item() == 10
+    assert "halve_every" not in parse_method("glann")[0].settings
+    assert parse_method("glann(halve_every=50)")[0].settings["halve_every"] == 50
+
+
 def test_impossible_settings_are_refused():
+    with pytest.raises(UserError, match="halve_every is 0, must be 1 or more epochs"):
+        build_method(parse_method("glann(halve_every=0)"))
     with pytest.raises(UserError, match="fit_share is 1, must be between 0 and 1"):
         build_method(parse_method("glann(fit_share=1)"))

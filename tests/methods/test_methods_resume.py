@@ -21,6 +21,7 @@ METHODS = [
     "class-conditional",
     "diffaugment",
     "glann(prior_size=32, fit_share=0.5)",
+    "glann(prior_size=32, fit_share=0.5, halve_every=1)",
     "simclr(width=4)",
 ]
 
