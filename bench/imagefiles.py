@@ -17,6 +17,7 @@ import numpy as np
 
 from bench import atomic
 from bench.errors import UserError
+from bench.memorymap import parts, update_digest
 
 REQUIRED = ("train.npy", "test.npy")
 ABANDONED_SECONDS = 24 * 3600  # a temporary folder this old belongs to a build that was killed
@@ -122,7 +123,7 @@ def build_again(folder: Path) -> str:
 def content_hash(array: np.ndarray) -> str:
     """sha256 over type, shape and bytes: what the array is, not how a file stores it."""
     digest = hashlib.sha256(f"{array.dtype.str} {list(array.shape)}\n".encode())
-    digest.update(np.ascontiguousarray(array).data)
+    update_digest(digest, array)
     return digest.hexdigest()
 
 
@@ -134,7 +135,7 @@ def set_hash(files: dict[str, Any]) -> str:
 
 def image_digests(images: np.ndarray) -> list[bytes]:
     """A 16-byte digest of each image's pixels, to find exact duplicates."""
-    return [hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest() for image in images]
+    return [hashlib.blake2b(image.data, digest_size=16).digest() for part in parts(images) for image in part]
 
 
 def contact_sheet(images: np.ndarray, columns: int = 8) -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 
 from bench import imageset, seeds
 from bench.errors import UserError, did_you_mean
+from bench.memorymap import rows
 from bench.spec import RunSpec
 
 POINTS = {
@@ -13,6 +14,7 @@ POINTS = {
     "memorised": "the run's training images, resampled with repetition (DISP section 5.1, memorization test)",
     "pixel-mix": "cross-dissolves of two training images: what vicinal mixing of pixels alone scores",
 }
+AT_ONCE = 64  # images that are mixed in floating point at a time
 
 
 def reference_point(spec: RunSpec) -> np.ndarray:
@@ -26,15 +28,20 @@ def reference_point(spec: RunSpec) -> np.ndarray:
             raise UserError(
                 f"the floor of '{spec.data.name}' needs {count} train images, the pool has {len(pool)}"
             )
-        return np.asarray(pool[np.sort(stream.choice(len(pool), count, replace=False))])
+        return rows(pool, np.sort(stream.choice(len(pool), count, replace=False)))
     from bench.train.setup import training_images  # here, so that naming the points imports no torch
 
     images, _ = training_images(spec.data, spec.seed)
     first = stream.integers(len(images), size=count)
     if name == "memorised":
-        return images[first]
+        return rows(images, first)
     if name == "pixel-mix":
         second = stream.integers(len(images), size=count)
         share = stream.random((count, 1, 1, 1), dtype=np.float32)
-        return (share * images[first] + (1 - share) * images[second]).round().astype(np.uint8)
+        mixed = np.empty((count, *images.shape[1:]), np.uint8)
+        for at in range(0, count, AT_ONCE):
+            here = slice(at, at + AT_ONCE)
+            one, other = rows(images, first[here]), rows(images, second[here])
+            mixed[here] = (share[here] * one + (1 - share[here]) * other).round()
+        return mixed
     raise UserError(f"unknown reference point '{name}'; {did_you_mean(name, POINTS)}")

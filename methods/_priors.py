@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +11,7 @@ from bench import features
 from bench.errors import UserError
 from bench.features.cache import cached_features
 from bench.features.simclr import trained_extractor
+from bench.memorymap import update_digest
 from bench.train import Context
 from bench.train.conditions import scaled
 
@@ -53,9 +53,9 @@ def _extracted(ctx: Context, name: str, size: int) -> Tensor:
         extractor = trained_extractor(ctx.source("simclr"), ctx.images_u8_NHWC.shape[1], str(ctx.device))
     else:
         extractor = features.load(f"{name}@{size}", str(ctx.device))
-    images = np.ascontiguousarray(ctx.images_u8_NHWC)
-    content = hashlib.sha256(str(images.shape).encode() + images.tobytes()).hexdigest()
-    return torch.from_numpy(cached_features(extractor, images, content, "priors"))
+    content = hashlib.sha256(str(ctx.images_u8_NHWC.shape).encode())
+    update_digest(content, ctx.images_u8_NHWC)
+    return torch.from_numpy(cached_features(extractor, ctx.images_u8_NHWC, content.hexdigest(), "priors"))
 
 
 def _random_like(vectors_MK: Tensor, stream: torch.Generator) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import UserError
+from bench.memorymap import rows
 from bench.train import Batch, Context, Method
 from bench.train.batches import to_signed
 from bench.train.method import Sampler
@@ -94,6 +95,6 @@ def _features(ctx: Context, index_N: np.ndarray) -> Iterator[np.ndarray]:
     features = penultimate("self-cond", discriminator)
     with evaluating(discriminator):
         for start in range(0, len(index_N), CHUNK):
-            images_u8_NHWC = ctx.images_u8_NHWC[index_N[start : start + CHUNK]]
+            images_u8_NHWC = rows(ctx.images_u8_NHWC, index_N[start : start + CHUNK])
             images_u8_NCHW = torch.from_numpy(images_u8_NHWC).to(ctx.device).permute(0, 3, 1, 2)
             yield features(to_signed(images_u8_NCHW)).float().cpu().numpy()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
 import sys
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench import atomic
+from bench.memorymap import parts, update_digest
 from bench.paths import cache_root
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ def cached_features(
                 f"cached features {path} ({purpose}) are damaged ({error}): computed again", file=sys.stderr
             )
     features = extractor(images_u8)
-    buffer = io.BytesIO()
-    np.save(buffer, features, allow_pickle=False)
     try:
-        atomic.write_bytes(path, buffer.getvalue())
+        with atomic.replacing(path) as file:  # as np.save writes it, but without a copy
+            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(features))
+            file.write(features.data)
     except OSError as error:
         print(f"features ({purpose}) cannot be kept at {path}: {error.strerror}", file=sys.stderr)
     return features
@@ -55,7 +55,7 @@ def feature_path(extractor: Extractor, count: int, images_sha256: str) -> Path:
 
 def _digest(images_u8: np.ndarray) -> str:
     content = hashlib.sha256(f"{images_u8.dtype} {images_u8.shape} ".encode())
-    content.update(np.ascontiguousarray(images_u8).data)
+    update_digest(content, images_u8)
     return content.hexdigest()
 
 
@@ -63,6 +63,6 @@ def _read(path: Path, shape: tuple[int, int]) -> np.ndarray:
     features: np.ndarray = np.load(path, allow_pickle=False)
     if features.shape != shape or features.dtype != np.float32:
         raise ValueError(f"{features.dtype} {features.shape} in place of float32 {shape}")
-    if not np.isfinite(features).all():
+    if not all(np.isfinite(part).all() for part in parts(features)):
         raise ValueError("not all values are finite")
     return features

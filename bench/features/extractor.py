@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from bench.errors import UserError
 from bench.features.resize import RECIPE, resize_u8
+from bench.memorymap import release
 
 
 class Extractor:
@@ -43,6 +44,7 @@ class Extractor:
                 pixels_NHWC = resize_u8(images_u8_NHWC[start : start + batch], self.size)
                 x_NCHW = torch.from_numpy(pixels_NHWC).permute(0, 3, 1, 2).to(self.device) / 127.5 - 1
                 features[start : start + batch] = self.network(x_NCHW).float().cpu().numpy()
+                release(images_u8_NHWC)
         return features
 
     def forward(self, images_NCHW: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from bench import seeds
+from bench.memorymap import rows
 from bench.train.context import Batch
 
 
@@ -37,7 +38,7 @@ class Batches:
         place_N = np.arange(position * self.batch, (position + 1) * self.batch)
         epoch_N, offset_N = np.divmod(place_N, len(self.images_u8_NHWC))
         index_N = np.array([self._order(int(e))[o] for e, o in zip(epoch_N, offset_N, strict=True)])
-        images_NHWC = np.ascontiguousarray(self.images_u8_NHWC[index_N])
+        images_NHWC = rows(self.images_u8_NHWC, index_N)
         if self.flip:
             mirrored = seeds.numpy_stream(self.seed, "flip", position).random(self.batch) < 0.5
             images_NHWC[mirrored] = images_NHWC[mirrored, :, ::-1]

@@ -53,12 +53,12 @@ def scaled(vectors_MK: Tensor, scale: str | float) -> Tensor:
         return vectors_MK
     centred_MK = vectors_MK - vectors_MK.mean(dim=0)
     if scale == "rms":
-        return centred_MK / _size(centred_MK.square().mean().sqrt())
+        return centred_MK.div_(_size(centred_MK.square().mean().sqrt()))
     if scale == "unit":
         scale = 1.0
     if isinstance(scale, str | bool) or scale <= 0:
         raise UserError(f"scale '{scale}' must be rms, unit, raw or a positive mean norm")
-    return centred_MK * (scale / _size(centred_MK.norm(dim=1).mean()))
+    return centred_MK.mul_(scale / _size(centred_MK.norm(dim=1).mean()))
 
 
 def _size(value: Tensor) -> Tensor:

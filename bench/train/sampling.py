@@ -29,7 +29,7 @@ def generate(ctx: Context, generator: nn.Module, sampler: Sampler, count: int, b
     are drawn at fixed latents, and seed i of two methods is scored at the same z.
     """
     z_dim = int(generator.z_dim)  # type: ignore[arg-type]
-    images = []
+    images_NHWC = np.empty(0, np.uint8)
     for start in range(0, count, batch):
         size = min(batch, count - start)
         latents, conditions, noises = (
@@ -38,8 +38,11 @@ def generate(ctx: Context, generator: nn.Module, sampler: Sampler, count: int, b
         )
         z_NZ = torch.randn(size, z_dim, generator=latents).to(ctx.device)
         with noise.drawn_from(noises):
-            images.append(to_uint8(sampler(generator, z_NZ, conditions)))
-    return np.concatenate(images)
+            made_NHWC = to_uint8(sampler(generator, z_NZ, conditions))
+        if start == 0:
+            images_NHWC = np.empty((count, *made_NHWC.shape[1:]), np.uint8)
+        images_NHWC[start : start + size] = made_NHWC
+    return images_NHWC
 
 
 def contact_sheet(images_NHWC: np.ndarray, columns: int = 10, scale: int = 1) -> Image.Image:

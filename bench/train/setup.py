@@ -10,6 +10,7 @@ import torch
 
 from bench import imageset, networks, paths, seeds
 from bench.errors import UserError
+from bench.memorymap import rows
 from bench.methodspec import build_method
 from bench.spec import DataSpec, RunSpec, WeightsFile
 from bench.store import Store
@@ -19,16 +20,17 @@ from bench.train.method import Composition
 
 
 def training_images(data: DataSpec, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """The run's training images (N, H, W, 3) uint8 and labels: its few-shot draw, or the whole train pool.
+    """The run's training images (N, H, W, 3) uint8 and labels: its few-shot draw, or the whole train pool, which
+    stays the memory map that it is.
 
     The draw depends on the data set and the seed alone, so run i of every method trains on the same images.
     """
     images = imageset.load(data.name, data.resolution)
     if data.shots is None:
-        return np.asarray(images.train), images.train_labels
+        return images.train, images.train_labels
     chosen = imageset.few_shot(len(images.train), data.shots, seeds.derive(seed, "data", data.name))
     labels = images.train_labels[chosen] if images.train_labels is not None else None
-    return np.ascontiguousarray(images.train[chosen]), labels
+    return rows(images.train, chosen), labels
 
 
 def reference_images(data: DataSpec, count: int) -> tuple[np.ndarray, str]:
@@ -39,7 +41,7 @@ def reference_images(data: DataSpec, count: int) -> tuple[np.ndarray, str]:
             f"data set '{data.name}' has {len(images.test)} test images, the protocol wants {count} "
             "as reference"
         )
-    return np.asarray(images.test[:count]), f"{images.sha256}-test-{count}"
+    return images.test[:count], f"{images.sha256}-test-{count}"
 
 
 def source_files(spec: RunSpec, store: Store) -> dict[str, Path]:
