@@ -80,7 +80,7 @@ def needed_sources(parts: tuple[Part, ...]) -> tuple[str, ...]:
 
 def build_method(parts: tuple[Part, ...]) -> Any:
     """The composition of the parts, imported and constructed. Raises UserError for bad values."""
-    from bench.train.method import Composition
+    from bench.train.composition import Composition
 
     built = []
     for part in parts:

@@ -29,9 +29,9 @@ from bench.rehearsal import DATA, Configuration
 from bench.runspec import DataSpec, WeightsFile
 from bench.store import Store
 from bench.train.adversarial import Optimizers, adversarial
+from bench.train.composition import Composition
 from bench.train.context import Context
 from bench.train.ema import update_ema
-from bench.train.method import Composition
 from bench.train.setup import build_context
 from bench.weightfile import write_weights
 

@@ -1,8 +1,19 @@
-"""Training: the Method base class that adapters extend, the adversarial step, checkpoints and the run
-loop.
-"""
+"""Training: the Method base class that adapters extend, what its hooks are given, and the losses."""
 
-from bench.train.context import Batch, Context, DStep, GStep
-from bench.train.method import Method
+from bench.train.context import Augmentation, Batch, Context, DStep, GStep
+from bench.train.losses import AdversarialLoss, adversarial_loss, weighted_mean
+from bench.train.method import Method, Sampler, Weights
 
-__all__ = ["Batch", "Context", "DStep", "GStep", "Method"]
+__all__ = [
+    "AdversarialLoss",
+    "Augmentation",
+    "Batch",
+    "Context",
+    "DStep",
+    "GStep",
+    "Method",
+    "Sampler",
+    "Weights",
+    "adversarial_loss",
+    "weighted_mean",
+]

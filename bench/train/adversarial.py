@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from bench.networks import noise
 from bench.spec import TrainSettings
 from bench.train.batches import Batches
+from bench.train.composition import Composition
 from bench.train.context import Batch, Context, DStep, GStep
 from bench.train.losses import LOSSES
-from bench.train.method import Composition
+from bench.train.seen import Fakes, augmented, augmented_fakes, generated, judged, logits_of
 
 Values = dict[str, Tensor]
 
@@ -60,6 +60,9 @@ class Optimizers:
 def adversarial(ctx: Context, method: Composition, optimizers: Optimizers) -> Iterator[dict[str, float]]:
     """DISP, Algorithm 1: `d_steps` discriminator updates, one generator update, one item of the iterator.
 
+    A part may select or reweigh images, replace a loss, what is shown as real, what D is told, or D itself
+    (bench.train.method); without such a part nothing below differs from Algorithm 1.
+
     The engine calls `ctx.begin_step(step)` before it asks for the next item, at the first step too; the loop
     reads `ctx.step` alone and so starts anywhere. The yielded floats are losses, mean logits, gradient norms
     and whatever the parts add; values of the discriminator are means over its updates in this step. A
@@ -76,11 +79,10 @@ def adversarial(ctx: Context, method: Composition, optimizers: Optimizers) -> It
         method.begin_step(ctx)
         updates = []
         for update in range(train.d_steps):
-            batch = batches.at(ctx.step * train.d_steps + update)
-            condition_NK = method.condition(ctx, batch)
-            updates.append(_update_discriminator(ctx, method, optimizers.discriminator, batch, condition_NK))
+            given = _given(ctx, method, batches.at(ctx.step * train.d_steps + update))
+            updates.append(_update_discriminator(ctx, method, optimizers.discriminator, given))
         values = _means(updates)
-        values |= _update_generator(ctx, method, optimizers.generator, condition_NK, len(batch.index_N))
+        values |= _update_generator(ctx, method, optimizers.generator, given)
         yield {**_floats(values), **method.after_step(ctx)}
 
 
@@ -90,9 +92,18 @@ def latents(ctx: Context, count: int) -> Tensor:
     return torch.randn(count, int(generator.z_dim), generator=ctx.stream("latents")).to(ctx.device)  # type: ignore[arg-type]
 
 
-class _Fakes(NamedTuple):
-    images_NCHW: Tensor
-    small_NCHW: Tensor | None  # the same images as a generator of two scales gives them to the discriminator
+class _Given(NamedTuple):
+    """What an update, or one of its micro-batches, is given beside z."""
+
+    batch: Batch
+    condition_NK: Tensor | None
+    d_condition_NK: Tensor | None
+
+    def split(self, size: int) -> list[_Given]:
+        """Micro-batches of `size` images."""
+        images, index = self.batch.images_NCHW.split(size), self.batch.index_N.split(size)
+        conditions = (_split(one, size, len(images)) for one in (self.condition_NK, self.d_condition_NK))
+        return [_Given(Batch(*one), *two) for *one, two in zip(images, index, zip(*conditions), strict=True)]
 
 
 class _Pass(NamedTuple):
@@ -103,129 +114,123 @@ class _Pass(NamedTuple):
     seen: Values  # further values to log
 
 
+def _given(ctx: Context, method: Composition, batch: Batch) -> _Given:
+    condition_NK = method.condition(ctx, batch)
+    return _Given(batch, condition_NK, method.d_condition(ctx, batch, condition_NK))
+
+
 def _update_discriminator(
-    ctx: Context,
-    method: Composition,
-    optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    condition_NK: Tensor | None,
+    ctx: Context, method: Composition, optimizer: torch.optim.Optimizer, given: _Given
 ) -> Values:
     generator, _ = ctx.networks()
-    count = len(batch.index_N)
-    size = _settings(ctx).micro_batch or count
-    parts = zip(
-        batch.images_NCHW.split(size),
-        batch.index_N.split(size),
-        latents(ctx, count).split(size),
-        _split(condition_NK, size, count),
-        strict=True,
-    )
-    passes = [
-        partial(_discriminator_pass, ctx, method, Batch(images_NCHW, index_N), z_NZ, some_NK)
-        for images_NCHW, index_N, z_NZ, some_NK in parts
-    ]
     with _held(generator):
-        return _descend(optimizer, "d", passes)
-
-
-def _discriminator_pass(
-    ctx: Context, method: Composition, batch: Batch, z_NZ: Tensor, condition_NK: Tensor | None
-) -> _Pass:
-    _, discriminator = ctx.networks()
-    # One spectral normalisation a pass: within `cached` all calls of D see the same weights.
-    with parametrize.cached():
-        with torch.no_grad():
-            fakes = _generated(ctx, z_NZ, condition_NK)
-        real_NCHW = _augmented(ctx, method, batch.images_NCHW)
-        fakes = _augmented_fakes(ctx, method, fakes)
-        real_N, fake_N, maps = _judged(discriminator, real_NCHW, fakes, condition_NK)
-        loss, _ = LOSSES[_settings(ctx).loss]
-        adversarial_loss = loss(real_N, fake_N)
-        step = DStep(batch, condition_NK, real_NCHW, fakes.images_NCHW, real_N, fake_N, discriminator, maps)
-        extra = method.d_loss(ctx, step)
-    ctx.real_logits.append(real_N.detach())
-    seen = {"real_logit": real_N.detach().mean(), "fake_logit": fake_N.detach().mean()}
-    return _Pass(adversarial_loss, extra, seen)
+        return _descend(optimizer, "d", _passes(ctx, method, _discriminator_pass, given))
 
 
 def _update_generator(
-    ctx: Context,
-    method: Composition,
-    optimizer: torch.optim.Optimizer,
-    condition_NK: Tensor | None,
-    count: int,
+    ctx: Context, method: Composition, optimizer: torch.optim.Optimizer, given: _Given
 ) -> Values:
     """The generator's update: new z, the conditions of the last batch (Algorithm 1, lines 11-14)."""
     _, discriminator = ctx.networks()
-    size = _settings(ctx).micro_batch or count
-    parts = zip(latents(ctx, count).split(size), _split(condition_NK, size, count), strict=True)
     with _held(discriminator):
-        return _descend(
-            optimizer, "g", [partial(_generator_pass, ctx, method, z_NZ, some_NK) for z_NZ, some_NK in parts]
-        )
+        return _descend(optimizer, "g", _passes(ctx, method, _generator_pass, given))
 
 
-def _generator_pass(ctx: Context, method: Composition, z_NZ: Tensor, condition_NK: Tensor | None) -> _Pass:
+def _passes(
+    ctx: Context, method: Composition, one_pass: Callable[..., _Pass], given: _Given
+) -> list[Callable[[], _Pass]]:
+    """The passes of one update, one for each micro-batch, with z drawn for the whole batch."""
+    count = len(given.batch.index_N)
+    size = _settings(ctx).micro_batch or count
+    parts = zip(latents(ctx, count).split(size), given.split(size), strict=True)
+    return [partial(one_pass, ctx, method, z_NZ, some) for z_NZ, some in parts]
+
+
+def _discriminator_pass(ctx: Context, method: Composition, z_NZ: Tensor, given: _Given) -> _Pass:
     _, discriminator = ctx.networks()
+    batch, condition_NK, d_condition_NK = given
+    # One spectral normalisation a pass: within `cached` all calls of D see the same weights.
     with parametrize.cached():
-        fakes = _generated(ctx, z_NZ, condition_NK)
-        logits_N = _logits(discriminator, _augmented_fakes(ctx, method, fakes), condition_NK).float()
-        _, loss = LOSSES[_settings(ctx).loss]
-        adversarial_loss = loss(logits_N)
-        extra = method.g_loss(ctx, GStep(z_NZ, condition_NK, fakes.images_NCHW, logits_N, discriminator))
-    return _Pass(adversarial_loss, extra, {})
+        with torch.no_grad():
+            fakes = generated(ctx, z_NZ, condition_NK)
+        real_NCHW, real_augmentation = augmented(ctx, method, method.reals(ctx, batch))
+        fakes, fake_augmentation = augmented_fakes(ctx, method, fakes)
+        real_N, fake_N, maps = judged(discriminator, real_NCHW, fakes, d_condition_NK)
+        step = DStep(
+            batch,
+            d_condition_NK,
+            real_NCHW,
+            fakes.images_NCHW,
+            real_N,
+            fake_N,
+            discriminator,
+            maps,
+            condition_NK,
+            real_augmentation,
+            fake_augmentation,
+        )
+        loss, weights = _d_adversarial(ctx, method, step)
+        extra = method.d_loss(ctx, step)
+    ctx.real_logits.append(real_N.detach())
+    seen = {"real_logit": real_N.detach().mean(), "fake_logit": fake_N.detach().mean(), **weights}
+    return _Pass(loss, extra, seen)
 
 
-def _generated(ctx: Context, z_NZ: Tensor, condition_NK: Tensor | None) -> _Fakes:
-    """G's images; at both scales where G has two outputs, and with a noise stream of their own."""
-    generator, _ = ctx.networks()
-    with noise.drawn_from(ctx.stream("noise")):
-        if getattr(generator, "small_resolution", None) is None:
-            return _Fakes(generator(z_NZ, condition_NK), None)
-        return _Fakes(*generator.both_scales(z_NZ, condition_NK))  # type: ignore[operator]
+def _generator_pass(ctx: Context, method: Composition, z_NZ: Tensor, given: _Given) -> _Pass:
+    _, discriminator = ctx.networks()
+    batch, condition_NK, d_condition_NK = given
+
+    @cache
+    def real_logits() -> Tensor:
+        with torch.no_grad():
+            real_NCHW, _ = augmented(ctx, method, method.reals(ctx, batch))
+            return logits_of(discriminator, Fakes(real_NCHW, None), d_condition_NK).float()
+
+    with parametrize.cached():
+        fakes = generated(ctx, z_NZ, condition_NK)
+        seen, augmentation = augmented_fakes(ctx, method, fakes)
+        logits_N = logits_of(discriminator, seen, d_condition_NK).float()
+        step = GStep(
+            z_NZ,
+            condition_NK,
+            fakes.images_NCHW,
+            logits_N,
+            discriminator,
+            d_condition_NK,
+            batch,
+            real_logits,
+            augmentation,
+        )
+        loss, weights = _g_adversarial(ctx, method, step)
+        extra = method.g_loss(ctx, step)
+    return _Pass(loss, extra, weights)
 
 
-def _judged(
-    discriminator: nn.Module, real_NCHW: Tensor, fakes: _Fakes, condition_NK: Tensor | None
-) -> tuple[Tensor, Tensor, Any]:
-    """Logits of the real and of the fake images, and D's maps of the real ones or None.
-
-    One call for both is faster, and the same where D judges each image by itself. A D whose layers look at the
-    whole batch (`batch_statistics`), which gives maps or takes two scales, is called for each.
-    """
-    maps = None
-    if (judge_with_maps := getattr(discriminator, "forward_with_maps", None)) is not None:
-        real_N, maps = judge_with_maps(real_NCHW, condition_NK)
-        fake_N = _logits(discriminator, fakes, condition_NK)
-    elif getattr(discriminator, "batch_statistics", False) or fakes.small_NCHW is not None:
-        real_N = discriminator(real_NCHW, condition_NK)
-        fake_N = _logits(discriminator, fakes, condition_NK)
-    else:
-        both_NK = None if condition_NK is None else torch.cat([condition_NK, condition_NK])
-        real_N, fake_N = discriminator(torch.cat([real_NCHW, fakes.images_NCHW]), both_NK).chunk(2)
-    return real_N.float(), fake_N.float(), maps
+def _d_adversarial(ctx: Context, method: Composition, step: DStep) -> tuple[Tensor, Values]:
+    """D's adversarial loss as the parts weigh or replace it, and the mean weights to log."""
+    if (replaced := method.d_adversarial(ctx, step)) is not None:
+        return replaced, {}
+    real_N, fake_N = method.d_weights(ctx, step)
+    loss = LOSSES[_settings(ctx).loss]
+    value = loss.discriminator(step.real_logits_N, step.fake_logits_N, real_N, fake_N)
+    return value, _mean_weights(d_real_weight=real_N, d_fake_weight=fake_N)
 
 
-def _logits(discriminator: nn.Module, fakes: _Fakes, condition_NK: Tensor | None) -> Tensor:
-    small = {} if fakes.small_NCHW is None else {"small_NCHW": fakes.small_NCHW}
-    logits_N: Tensor = discriminator(fakes.images_NCHW, condition_NK, **small)
-    return logits_N
+def _g_adversarial(ctx: Context, method: Composition, step: GStep) -> tuple[Tensor, Values]:
+    """G's adversarial loss, likewise."""
+    if (replaced := method.g_adversarial(ctx, step)) is not None:
+        return replaced, {}
+    weights_N = method.g_weights(ctx, step)
+    value = LOSSES[_settings(ctx).loss].generator(step.logits_N, weights_N)
+    return value, _mean_weights(g_weight=weights_N)
 
 
-def _augmented(ctx: Context, method: Composition, images_NCHW: Tensor) -> Tensor:
-    """Augmentations work in float32 whatever the networks do: coordinates and colours need the digits."""
-    with torch.autocast(ctx.device.type, enabled=False):
-        return method.augment(ctx, images_NCHW.float())
+def _mean_weights(**weights: Tensor | None) -> Values:
+    return {name: value.detach().float().mean() for name, value in weights.items() if value is not None}
 
 
-def _augmented_fakes(ctx: Context, method: Composition, fakes: _Fakes) -> _Fakes:
-    """Each scale by itself, with random numbers of its own."""
-    small_NCHW = None if fakes.small_NCHW is None else _augmented(ctx, method, fakes.small_NCHW)
-    return _Fakes(_augmented(ctx, method, fakes.images_NCHW), small_NCHW)
-
-
-def _split(condition_NK: Tensor | None, size: int, count: int) -> list[Tensor | None]:
-    return [None] * (count // size) if condition_NK is None else list(condition_NK.split(size))
+def _split(condition_NK: Tensor | None, size: int, parts: int) -> list[Tensor | None]:
+    return [None] * parts if condition_NK is None else list(condition_NK.split(size))
 
 
 def _descend(optimizer: torch.optim.Optimizer, letter: str, passes: Sequence[Callable[[], _Pass]]) -> Values:

@@ -11,50 +11,62 @@ Wasserstein has no gradient penalty: the spectral norm is its Lipschitz control 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from torch import Tensor
 from torch.nn import functional as F
 
 from bench.errors import UserError, did_you_mean
 
-
-class AdversarialLoss(NamedTuple):
-    """Both sides of a loss; each gives a scalar."""
-
-    discriminator: Callable[[Tensor, Tensor], Tensor]  # (real logits, fake logits)
-    generator: Callable[[Tensor], Tensor]  # (fake logits)
+Term = Callable[[Tensor], Tensor]
 
 
-def hinge_d(real_logits_N: Tensor, fake_logits_N: Tensor) -> Tensor:
-    """mean max(0, 1 - r) + mean max(0, 1 + f)."""
-    return F.relu(1 - real_logits_N).mean() + F.relu(1 + fake_logits_N).mean()
+@dataclass(frozen=True)
+class AdversarialLoss:
+    """A loss as three terms of a logit, each of the logits' shape; both sides are means of them.
+
+    real, fake: D's terms of a real and of a generated image's logit. generated: G's term.
+    """
+
+    real: Term
+    fake: Term
+    generated: Term
+
+    def discriminator(
+        self,
+        real_logits_N: Tensor,
+        fake_logits_N: Tensor,
+        real_weights_N: Tensor | None = None,
+        fake_weights_N: Tensor | None = None,
+    ) -> Tensor:
+        """D's loss, a scalar: the weighted mean over the real images plus that over the generated ones."""
+        real = weighted_mean(self.real(real_logits_N), real_weights_N)
+        return real + weighted_mean(self.fake(fake_logits_N), fake_weights_N)
+
+    def generator(self, fake_logits_N: Tensor, weights_N: Tensor | None = None) -> Tensor:
+        """G's loss, a scalar: the weighted mean over the generated images."""
+        return weighted_mean(self.generated(fake_logits_N), weights_N)
 
 
-def non_saturating_d(real_logits_N: Tensor, fake_logits_N: Tensor) -> Tensor:
-    """mean softplus(-r) + mean softplus(f)."""
-    return F.softplus(-real_logits_N).mean() + F.softplus(fake_logits_N).mean()
+def weighted_mean(terms_N: Tensor, weights_N: Tensor | None) -> Tensor:
+    """1/N sum of w_i * term_i (over patches, too, where terms are (N, L)); the plain mean where weights are None.
 
-
-def non_saturating_g(fake_logits_N: Tensor) -> Tensor:
-    """mean softplus(-f)."""
-    return F.softplus(-fake_logits_N).mean()
-
-
-def wasserstein_d(real_logits_N: Tensor, fake_logits_N: Tensor) -> Tensor:
-    """-mean r + mean f."""
-    return fake_logits_N.mean() - real_logits_N.mean()
-
-
-def linear_g(fake_logits_N: Tensor) -> Tensor:
-    """-mean f, the generator's side of both the hinge and the Wasserstein loss."""
-    return -fake_logits_N.mean()
+    Not divided by the weights' sum: weights whose mean is 1 leave the loss its size. Weights pass no gradient on.
+    Raises ValueError for weights that are not one number an image.
+    """
+    if weights_N is None:
+        return terms_N.mean()
+    if weights_N.shape != terms_N.shape[:1]:
+        raise ValueError(
+            f"weights have shape {tuple(weights_N.shape)}, must be ({len(terms_N)},): one number an image"
+        )
+    return (weights_N.detach().to(terms_N).view(-1, *[1] * (terms_N.ndim - 1)) * terms_N).mean()
 
 
 LOSSES: dict[str, AdversarialLoss] = {
-    "hinge": AdversarialLoss(hinge_d, linear_g),
-    "non-saturating": AdversarialLoss(non_saturating_d, non_saturating_g),
-    "wasserstein": AdversarialLoss(wasserstein_d, linear_g),
+    "hinge": AdversarialLoss(lambda r: F.relu(1 - r), lambda f: F.relu(1 + f), lambda f: -f),
+    "non-saturating": AdversarialLoss(lambda r: F.softplus(-r), F.softplus, lambda f: F.softplus(-f)),
+    "wasserstein": AdversarialLoss(lambda r: -r, lambda f: f, lambda f: -f),
 }
 
 

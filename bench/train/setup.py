@@ -14,9 +14,9 @@ from bench.memorymap import rows
 from bench.methodspec import build_method
 from bench.spec import DataSpec, RunSpec, WeightsFile
 from bench.store import Store
+from bench.train.composition import Composition
 from bench.train.context import Context
 from bench.train.ema import make_ema
-from bench.train.method import Composition
 
 
 def training_images(data: DataSpec, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -70,13 +70,15 @@ def source_files(spec: RunSpec, store: Store) -> dict[str, Path]:
 def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Context, Composition]:
     """The context of a run before its first step, and its composed method.
 
-    Order matters: the method may set network options (a condition's size), the networks are initialised from
-    the seed, then the method prepares (loads a source, freezes blocks), and the moving average starts from
-    the result.
+    Order matters: first of all a part may select among the images, so that all that follows sees what it left; the
+    method may set network options (a condition's size), the networks are initialised from the seed, a part may
+    put its own discriminator in place, then the method prepares (loads a source, freezes blocks), and the moving
+    average starts from the result.
     """
     images, labels = training_images(spec.data, spec.seed)
     ctx = Context(spec, images, labels, device, source_files(spec, store))
     method = build_method(spec.method)
+    select_images(ctx, method)
     if spec.network is not None:
         options = _merged_options(spec.network.options, method.networks(ctx))
         generator, discriminator = networks.build(
@@ -89,12 +91,21 @@ def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Co
             )
         # channels_last makes a CPU step of these networks up to a fifth faster, and suits tensor cores
         ctx.generator = generator.to(device).to(memory_format=torch.channels_last)
+        discriminator = method.discriminator(ctx, discriminator)
         ctx.discriminator = discriminator.to(device).to(memory_format=torch.channels_last)
         _set_precision(ctx)
     method.prepare(ctx)
     if ctx.generator is not None:
         ctx.ema = make_ema(ctx.generator)
     return ctx, method
+
+
+def select_images(ctx: Context, method: Composition) -> None:
+    """Leave the context only those training images, and their labels, that a part of the method selects."""
+    ctx.selected_M = chosen_M = method.select(ctx)
+    if chosen_M is not None:
+        ctx.images_u8_NHWC = np.ascontiguousarray(ctx.images_u8_NHWC[chosen_M])
+        ctx.labels_N = None if ctx.labels_N is None else ctx.labels_N[chosen_M]
 
 
 def _merged_options(given: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from bench.spec import DataSpec, RunSpec, TrainSettings
 from bench.train import Context, Method
 from bench.train.adversarial import Optimizers, adversarial
 from bench.train.batches import Batches
-from bench.train.method import Composition
+from bench.train.composition import Composition
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3)).astype(np.uint8)
 TABLE = torch.randn(10, 6, generator=torch.Generator().manual_seed(9))

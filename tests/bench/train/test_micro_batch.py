@@ -12,7 +12,7 @@ from bench.runspec import RunSpec as Spec
 from bench.spec import DataSpec, RunSpec, TrainSettings
 from bench.train import Context, Method
 from bench.train.adversarial import Optimizers, adversarial
-from bench.train.method import Composition
+from bench.train.composition import Composition
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 4, 4, 3)).astype(np.uint8)
 TABLE = torch.randn(20, 6, generator=torch.Generator().manual_seed(9), dtype=torch.float64)

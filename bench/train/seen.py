@@ -1,0 +1,79 @@
+"""What the discriminator sees, real and generated, and what it says of it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from bench.networks import noise
+from bench.train.composition import Composition
+from bench.train.context import Augmentation, Context
+
+
+class Fakes(NamedTuple):
+    """Generated images, or any that D judges by themselves."""
+
+    images_NCHW: Tensor
+    small_NCHW: Tensor | None  # the same images as a generator of two scales gives them to the discriminator
+
+
+def generated(ctx: Context, z_NZ: Tensor, condition_NK: Tensor | None) -> Fakes:
+    """G's images; at both scales where G has two outputs, and with a noise stream of their own."""
+    generator, _ = ctx.networks()
+    with noise.drawn_from(ctx.stream("noise")):
+        if getattr(generator, "small_resolution", None) is None:
+            return Fakes(generator(z_NZ, condition_NK), None)
+        return Fakes(*generator.both_scales(z_NZ, condition_NK))  # type: ignore[operator]
+
+
+def judged(
+    discriminator: nn.Module, real_NCHW: Tensor, fakes: Fakes, condition_NK: Tensor | None
+) -> tuple[Tensor, Tensor, Any]:
+    """Logits of the real and of the fake images, and D's maps of the real ones or None.
+
+    One call for both is faster, and the same where D judges each image by itself. A D whose layers look at the
+    whole batch (`batch_statistics`), which gives maps or takes two scales, is called for each.
+    """
+    maps = None
+    if (judge_with_maps := getattr(discriminator, "forward_with_maps", None)) is not None:
+        real_N, maps = judge_with_maps(real_NCHW, condition_NK)
+        fake_N = logits_of(discriminator, fakes, condition_NK)
+    elif getattr(discriminator, "batch_statistics", False) or fakes.small_NCHW is not None:
+        real_N = discriminator(real_NCHW, condition_NK)
+        fake_N = logits_of(discriminator, fakes, condition_NK)
+    else:
+        both_NK = None if condition_NK is None else torch.cat([condition_NK, condition_NK])
+        real_N, fake_N = discriminator(torch.cat([real_NCHW, fakes.images_NCHW]), both_NK).chunk(2)
+    return real_N.float(), fake_N.float(), maps
+
+
+def logits_of(discriminator: nn.Module, fakes: Fakes, condition_NK: Tensor | None) -> Tensor:
+    """D's logits of these images alone: (N,) or (N, L)."""
+    small = {} if fakes.small_NCHW is None else {"small_NCHW": fakes.small_NCHW}
+    logits_N: Tensor = discriminator(fakes.images_NCHW, condition_NK, **small)
+    return logits_N
+
+
+def augmented(ctx: Context, method: Composition, images_NCHW: Tensor) -> tuple[Tensor, Augmentation]:
+    """Augmentations work in float32 whatever the networks do: coordinates and colours need the digits."""
+    replayed = ctx.replaying()
+
+    def augment(some_NCHW: Tensor) -> Tensor:
+        with torch.autocast(ctx.device.type, enabled=False):
+            return method.augment(ctx, some_NCHW.float())
+
+    def augment_again(some_NCHW: Tensor) -> Tensor:
+        with replayed():
+            return augment(some_NCHW)
+
+    seen_NCHW = augment(images_NCHW)
+    return seen_NCHW, Augmentation(len(images_NCHW), ctx.draws, augment_again)
+
+
+def augmented_fakes(ctx: Context, method: Composition, fakes: Fakes) -> tuple[Fakes, Augmentation]:
+    """Each scale by itself, with random numbers of its own; the augmentation is that of the full size."""
+    small_NCHW = None if fakes.small_NCHW is None else augmented(ctx, method, fakes.small_NCHW)[0]
+    images_NCHW, augmentation = augmented(ctx, method, fakes.images_NCHW)
+    return Fakes(images_NCHW, small_NCHW), augmentation
