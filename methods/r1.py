@@ -6,12 +6,15 @@ The lazy form is StyleGAN2's (Karras et al. 2020, section 3.1): every k-th step,
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from bench.errors import UserError
+from bench.errors import UserError, did_you_mean
 from bench.train import Context, DStep, Method
+
+POINTS = ("augmented", "raw")
 
 
 class R1(Method):
@@ -20,27 +23,44 @@ class R1(Method):
     gamma: StyleGAN2's low-shot runs in DiffAugment's code 10, its CIFAR runs 0.1, ADA's 0.01; StyleGAN 10.
     every: the term is left out but for each `every`-th step, where it weighs `every` times as much (StyleGAN2 16,
     low-shot 1). Declared: it joins the adversarial loss of that step's updates, where StyleGAN2 makes an update
-    of its own; rates and betas stay the run's (StyleGAN2 scales them by k / (k + 1)); x is the image as D saw it,
-    augmented where a part augments.
+    of its own; rates and betas stay the run's (StyleGAN2 scales them by k / (k + 1)).
+    point: x. "augmented", the image as D saw it: grad_x D(x) at x = T(x0) (DiffAugment's StyleGAN2 on CIFAR,
+    ns_r1_DiffAugment); "raw", the image before augmentation: the gradient of D(T(x0)) with respect to x0, with this
+    update's own T (DiffAugment's low-shot StyleGAN2, ns_DiffAugment_r1, and ADA). The same without an augmentation.
     """
 
-    def __init__(self, *, gamma: float = 10.0, every: int = 1) -> None:
+    later: ClassVar[tuple[str, ...]] = ("point",)
+
+    def __init__(self, *, gamma: float = 10.0, every: int = 1, point: str = "augmented") -> None:
         if gamma <= 0:
             raise UserError(f"method 'r1': gamma is {gamma}, must be above 0")
         if every < 1:
             raise UserError(f"method 'r1': every is {every}, must be 1 or more steps")
+        if point not in POINTS:
+            raise UserError(f"method 'r1': unknown point '{point}'; {did_you_mean(point, POINTS)}")
         self.gamma = gamma
         self.every = every
+        self.point = point
 
     def d_loss(self, ctx: Context, step: DStep) -> dict[str, Tensor]:
         if ctx.step % self.every:
             return {}
         # Squares of gradients underflow in half precision.
         with torch.autocast(ctx.device.type, enabled=False):
-            squares_N = squared_gradients(step.discriminate, step.real_NCHW, step.condition_NK)
+            if self.point == "raw":
+                squares_N = squared_gradients(_augmenting(step), step.raw_NCHW, step.condition_NK)
+            else:
+                squares_N = squared_gradients(step.discriminate, step.real_NCHW, step.condition_NK)
         # A growing D spreads the gradient of one of its pixels over many of the image's, and says over how many.
         factor = getattr(ctx.discriminator, "gradient_factor", 1)
         return {"penalty": self.every * self.gamma / 2 * factor * squares_N.mean()}
+
+
+def _augmenting(step: DStep) -> Callable[[Tensor, Tensor | None], Tensor]:
+    """D after the augmentation that this update has drawn for its real images."""
+    return lambda images_NCHW, condition_NK: step.discriminate(
+        step.real_augmentation(images_NCHW), condition_NK
+    )
 
 
 def squared_gradients(

@@ -153,7 +153,8 @@ def _discriminator_pass(ctx: Context, method: Composition, z_NZ: Tensor, given: 
     with parametrize.cached():
         with torch.no_grad():
             fakes = generated(ctx, z_NZ, condition_NK)
-        real_NCHW, real_augmentation = augmented(ctx, method, method.reals(ctx, batch))
+        raw_NCHW = method.reals(ctx, batch)
+        real_NCHW, real_augmentation = augmented(ctx, method, raw_NCHW)
         fakes, fake_augmentation = augmented_fakes(ctx, method, fakes)
         real_N, fake_N, maps = judged(discriminator, real_NCHW, fakes, d_condition_NK)
         step = DStep(
@@ -168,6 +169,7 @@ def _discriminator_pass(ctx: Context, method: Composition, z_NZ: Tensor, given: 
             condition_NK,
             real_augmentation,
             fake_augmentation,
+            raw_NCHW,
         )
         loss, weights = _d_adversarial(ctx, method, step)
         extra = method.d_loss(ctx, step)

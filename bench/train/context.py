@@ -78,6 +78,7 @@ class DStep:
     g_condition_NK: what G was told.
     real_augmentation, fake_augmentation: what the real and the generated images went through: its draws, and a
     function that does the same to other images.
+    raw_NCHW: the real images before augmentation: after `reals`. `real_augmentation(raw_NCHW)` is `real_NCHW`.
     """
 
     batch: Batch
@@ -92,6 +93,7 @@ class DStep:
     # The loop gives all of them; without a default, a test of one term would have to make up the rest
     real_augmentation: Augmentation = None  # type: ignore[assignment]
     fake_augmentation: Augmentation = None  # type: ignore[assignment]
+    raw_NCHW: Tensor = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)

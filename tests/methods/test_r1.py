@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils import parametrize
 
 from bench.conformance import check_method
 from bench.errors import UserError
@@ -15,18 +17,30 @@ from bench.methodspec import build_method, parse_method
 from bench.networks.fastgan import fastgan_64
 from bench.networks.stylegan1 import stylegan1_32
 from bench.networks.stylegan2 import stylegan2_32
-from bench.train.context import Batch, DStep
+from bench.train.context import Augmentation, Batch, DStep
 
 r1 = importlib.import_module("bench.methods.r1")
+diffaugment = importlib.import_module("bench.methods.diffaugment")
 
 
 def _normal(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def _step(discriminator, real, condition=None):
-    logits = torch.zeros(len(real))
-    return DStep(Batch(real, torch.arange(len(real))), condition, real, real, logits, logits, discriminator)
+def _step(discriminator, raw, condition=None, transform=lambda images: images):
+    logits, real, batch = torch.zeros(len(raw)), transform(raw), Batch(raw, torch.arange(len(raw)))
+    augmentation = Augmentation(len(raw), {}, transform)
+    return DStep(
+        batch,
+        condition,
+        real,
+        real,
+        logits,
+        logits,
+        discriminator,
+        real_augmentation=augmentation,
+        raw_NCHW=raw,
+    )
 
 
 def test_a_quadratic_form_has_its_gradient_in_closed_form():
@@ -86,6 +100,84 @@ def test_gradient_of_the_penalty_is_its_finite_difference():
                 p.add_(d, alpha=1e-5)
         # Central differences err by h^2 = 1e-10 times a third derivative, and rounding by 1e-16 / h = 1e-11.
         assert (ends[0] - ends[1]) / 2e-5 == pytest.approx(slope.item(), rel=1e-6, abs=1e-9)
+
+
+def _transform(images):
+    """A fixed augmentation of both images: shifted, contrast 1.4 and 1.2, and a square cut out of the second."""
+    shifted = diffaugment.translate(images, torch.tensor([1, -2]), torch.tensor([0, 3]))
+    factors = torch.tensor([1.4, 1.2], dtype=images.dtype)
+    return diffaugment.cutout(
+        diffaugment.contrast(shifted, factors), torch.tensor([0, 4]), torch.tensor([0, 3])
+    )
+
+
+def test_at_the_raw_image_it_is_the_finite_difference_of_d_after_the_augmentation():
+    """Over every pixel of both images, in float64; at the augmented one the number is another."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = _Smooth()
+    x, condition = _normal(2, 3, 8, 8), _normal(2, 2, seed=3)
+    step = _step(network, x, condition, _transform)
+    contexts = type("Ctx", (), {"step": 0, "device": torch.device("cpu"), "discriminator": network})()
+    found = {
+        point: r1.R1(gamma=2.0, point=point).d_loss(contexts, step)["penalty"].item() for point in r1.POINTS
+    }
+    squares = {"raw": 0.0, "augmented": 0.0}
+    for index in range(2 * 3 * 64):
+        nudge = torch.zeros(2 * 3 * 64, dtype=torch.float64)
+        nudge[index] = 1e-5
+        nudge = nudge.view_as(x)
+        with torch.no_grad():
+            for point, ends in {
+                "raw": [_transform(x + sign * nudge) for sign in (1, -1)],
+                "augmented": [_transform(x) + sign * nudge for sign in (1, -1)],
+            }.items():
+                there, back = (network(end, condition).sum() for end in ends)
+                squares[point] += ((there - back) / 2e-5).item() ** 2 / 2  # the mean over two images
+    # Central differences err by h^2 = 1e-10 times a third derivative, and rounding by 1e-16 / h = 1e-11.
+    assert found == pytest.approx(squares, rel=1e-6)
+    assert abs(found["raw"] / found["augmented"] - 1) > 0.05
+
+
+def test_in_training_it_is_taken_at_the_raw_images_through_the_updates_own_augmentation(make_run):
+    """Recomputed from the step's random streams: T drawn again, and the slope of D(T(x)) along its gradient."""
+    run = make_run("r1(gamma=2.0, point=raw) + diffaugment(consistency=0) + baseline")
+    discriminator, part = run.ctx.discriminator, run.method.parts[0][1]
+    steps, d_loss = [], part.d_loss
+    part.d_loss = lambda ctx, step: steps.append(step) or d_loss(ctx, step)
+    before = copy.deepcopy(discriminator)
+    logged = run.advance(1).logs[0]["r1/penalty"]
+    (step,) = steps
+    raw = step.batch.images_NCHW
+    run.ctx.begin_step(0)
+
+    def augmented(images):
+        run.ctx._calls.clear()
+        return run.method.augment(
+            run.ctx, images
+        )  # the step's first T: the one that D's update drew for its reals
+
+    assert torch.equal(augmented(raw), step.real_NCHW)
+    with parametrize.cached():  # the same weights in all calls, as within an update
+        before(torch.cat([step.real_NCHW, step.fake_NCHW]), torch.cat([step.condition_NK] * 2))
+        leaf = raw.clone().requires_grad_()
+        logits = before(augmented(leaf), step.condition_NK)
+        (gradient,) = torch.autograd.grad(logits.sum(), leaf)
+        assert logged == pytest.approx(gradient.square().sum((1, 2, 3)).mean().item(), rel=1e-4)
+        h = 1e-3 / gradient.norm()
+        with torch.no_grad():
+            there, back = (
+                before(augmented(raw + s * h * gradient), step.condition_NK).sum() for s in (1, -1)
+            )
+    # float32 logits of size 1 and a step of 1e-3: a difference of some 1e-3, known to about 1e-3 of it.
+    assert ((there - back) / (2 * h)).item() == pytest.approx(gradient.square().sum().item(), rel=2e-2)
+
+
+def test_without_an_augmentation_both_points_are_the_same_run(make_run):
+    ends = [make_run(f"r1(point={point}) + baseline").advance(2) for point in r1.POINTS]
+    one, other = (run.ctx.discriminator.state_dict() for run in ends)
+    assert all(torch.allclose(one[name], other[name], rtol=1e-5, atol=1e-7) for name in one)
+    assert "point" not in parse_method("r1")[0].settings
 
 
 def test_in_a_network_it_is_the_finite_difference_over_every_pixel(make_run):
@@ -169,9 +261,9 @@ def test_in_training_it_flattens_d_where_d_saw_its_images(make_run, monkeypatch)
     for run in (plain, penalised):
         run.advance(10)
     assert len(seen) == 20 and all(log["r1/penalty"] > 0 for log in penalised.logs)
-    for (_, images, _), step in zip(seen, steps, strict=True):
+    for (_, images, *_), step in zip(seen, steps, strict=True):
         assert images is step.real_NCHW and not torch.equal(images, step.batch.images_NCHW)
-    x = torch.cat([images for _, images, _ in seen])
+    x = torch.cat([images for _, images, *_ in seen])
     before, after = (original(run.ctx.discriminator.eval(), x, None).mean() for run in (plain, penalised))
     assert after < 0.75 * before
 
@@ -182,6 +274,7 @@ def test_in_training_it_flattens_d_where_d_saw_its_images(make_run, monkeypatch)
         ("r1(gamma=0)", "gamma is 0, must be above 0"),
         ("r1(gamma=-1)", "gamma is -1, must be above 0"),
         ("r1(every=0)", "every is 0, must be 1 or more steps"),
+        ("r1(point=rawe)", "unknown point 'rawe'; did you mean 'raw'"),
     ],
 )
 def test_impossible_settings_are_refused(text, message):
@@ -189,5 +282,6 @@ def test_impossible_settings_are_refused(text, message):
         build_method(parse_method(text))
 
 
-def test_conformance():
-    assert [finding for finding in check_method("r1(every=2) + baseline") if not finding.passed] == []
+@pytest.mark.parametrize("method", ["r1(every=2) + baseline", "ada-lite + r1(point=raw) + diffaugment"])
+def test_conformance(method):
+    assert [finding for finding in check_method(method) if not finding.passed] == []
