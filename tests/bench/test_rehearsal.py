@@ -260,7 +260,7 @@ def test_a_killed_process_is_told_from_one_that_failed():
         ({"micro_batch": 3}, "micro_batch is 3, must divide batch"),
         ({"rehearsed": 9}, "rehearsed is 9, must be at most the batch, 8"),
         ({"step": 100}, "step is 100, must be below steps"),
-        ({"train": {"g_lr": 1.0}}, "d_lr: Field required"),
+        ({"train": {"g_lr": 1.0}}, "d_lr: "),
         ({"state": {"lt": {}}}, "state names 'lt', which is no part"),
         ({"tables": []}, "tables"),
     ],

@@ -140,26 +140,17 @@ def test_a_profile_does_not_change():
         ("time: 1h\nslice: 60m\n", "2: slice: 60 is more than 59 minutes: it must be shorter than time, 60m"),
         ("time: 1h\npack: 2h\n", "2: pack: 120 is more than 60 minutes"),
         ("time: 1m\nsignal_seconds: 60\n", "2: signal_seconds: 60 is more than 59 seconds"),
-        ("time: 1h\nsignal_seconds: 0\n", "2: signal_seconds: Input should be greater than or equal to 1"),
         ("time: 1h\ngres: gpu:1\ngpus_per_node: 1\n", "3: gpus_per_node: 1 is asked for beside gres: gpu:1"),
         ("time: 1h\ngpus_per_node: 65\n", "2: gpus_per_node: 65 must be 1 to 64"),
         ("time: 1h\ngpus_per_node: true\n", "2: gpus_per_node: True must be text"),
         ("time: 1h\ngres: gpu:65\n", "2: gres: 'gpu:65' must ask for 1 to 64 GPUs"),
         ("time: 1h\ngres: gpu:0\n", "2: gres: 'gpu:0' must ask for 1 to 64 GPUs"),
         ("time: 1h\ngres: 1\n", "2: gres: 1 must be text"),
-        ("time: 1h\ncpus: 5000\n", "2: cpus: Input should be less than or equal to 4096"),
-        ("time: 1h\ncpus: true\n", "2: cpus: Input should be a valid integer"),
-        ("time: 1h\ncpus: '2'\n", "2: cpus: Input should be a valid integer"),
-        ("time: 1h\nparallel: 0\n", "2: parallel: Input should be greater"),
         ("time: 1h\nmemory: 200TB\n", "2: memory: '200TB' must be from 1MB to 100TB"),
         ("time: 1h\ncpus: 2\nworkers: 3\n", "3: workers: 3 is more than 2 cpus of a job"),
         ("time: 1h\ngres: gpu:2\nworkers: 3\n", "3: workers: 3 is more than 2 GPUs of a job"),
-        ("time: 1h\ndevice: tpu\n", "2: device: Input should be 'cuda' or 'cpu'"),
-        ("time: 1h\nrequeue: maybe\n", "2: requeue: Input should be a valid boolean"),
         ("time: 1h\npartition: 2080\n", "2: partition: 2080 must be text; put it in quotes"),
-        ("time: 1h\nsetup: module load x\n", "2: setup: Input should be a valid list"),
         ("time: 1h\nsetup:\n- a\n- '#SBATCH --array=0-9'\n", "4: setup.1: '#SBATCH --array=0-9' must be a shell line"),
-        ("time: 1h\npython: []\n", "2: python: List should have at least 1 item"),
         ("time: 1h\npython: \"it's\"\n", "2: python: \"it's\" is no list of words: No closing quotation"),
         ("time: 1h\npython: $HOME/bin/python\n", "2: python.0: '$HOME/bin/python' must be written out"),
         ("time: 1h\npython: ~/bin/python\n", "2: python.0: '~/bin/python' must be written out"),
@@ -171,7 +162,6 @@ def test_a_profile_does_not_change():
         ("time: 1h\nenvironment:\n  FLAG: on\n", "3: environment.FLAG: True must be text or a whole number"),
         ("time: 1h\nenvironment:\n  V: 1.10\n", "3: environment.V: 1.1 must be text or a whole number"),
         ("time: 1h\nenvironment:\n  P: $HOME/x\n", "3: environment.P: '$HOME/x' is not expanded"),
-        ("time: 1h\nenvironment: [A]\n", "2: environment: Input should be a valid dictionary"),
         ("time: 1h\nsbatch: {mem: 3G}\n", "2: sbatch.mem: sbatch's mem is the profile's own key memory; use that"),
         ("time: 1h\nsbatch: {array: 0-5}\n", "2: sbatch.array: sbatch's array is set by bench submit"),
         ("time: 1h\nsbatch: {arra: 0-5}\n", "2: sbatch.arra: sbatch's array is set by bench submit"),
@@ -181,13 +171,35 @@ def test_a_profile_does_not_change():
         ("time: 1h\nsbatch: {nice: [1]}\n", "2: sbatch.nice: [1] must be text"),
         ("time: 1h\nsbatch:\n  \"a\\nb\": 1\n", "2: sbatch: 'a\\nb' is no sbatch option"),
         ("time: 1h\n\"a\\nb\": 1\n", "1: unknown key 'a\\nb'"),
-        ("time: 1h\n5: 1\n", "2: 5: Keys should be strings"),
         ("time: 1h\ntime: 2h\n", "2: key 'time' stands twice"),
         ("[1, 2]\n", "1: must be a mapping"),
     ],
 )  # fmt: skip
 def test_mistake(text, expected, tmp_path):
     assert complaint(write(tmp_path, text)).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("line", "place", "said"),
+    [
+        ("signal_seconds: 0", "2: signal_seconds: ", ["1"]),
+        ("cpus: 5000", "2: cpus: ", ["4096"]),
+        ("cpus: true", "2: cpus: ", ["integer"]),
+        ("cpus: '2'", "2: cpus: ", ["integer"]),
+        ("parallel: 0", "2: parallel: ", ["1"]),
+        ("device: tpu", "2: device: ", ["'cuda'", "'cpu'"]),
+        ("requeue: maybe", "2: requeue: ", ["boolean"]),
+        ("setup: module load x", "2: setup: ", ["list"]),
+        ("python: []", "2: python: ", ["1 item"]),
+        ("environment: [A]", "2: environment: ", ["dictionary"]),
+        ("5: 1", "2: 5: ", ["string"]),
+    ],
+)
+def test_mistake_that_pydantic_words(line, place, said, tmp_path):
+    """Its sentences change with its versions: ours are the file, the line and the key, its what would be right."""
+    message = complaint(write(tmp_path, f"time: 1h\n{line}\n"))
+    assert message.startswith(place)
+    assert all(word in message.removeprefix(place) for word in said), message
 
 
 @pytest.mark.parametrize("key", [*SET_BY_BENCH, *FIELD_OF])
