@@ -1,20 +1,23 @@
 """Precision, recall, density and coverage from nearest neighbours, in blocks: memory grows with N, not N^2.
 
-Precision and recall: Kynkäänniemi et al. 2019 (arXiv 1904.06991), Eq. 1 and 2; density and coverage: Naeem et
-al. 2020 (arXiv 2002.09797), Eq. 3 and 4. A ball is open (strictly smaller distance) and does not count its
-own centre, as in the package prdc, whose values these equal.
+Precision and recall: Kynkäänniemi et al. 2019 (arXiv 1904.06991), Eq. 1 and 2: a point counts if its distance
+to some centre is at most (<=) that to the centre's k-th neighbour. Density and coverage: Naeem et al. 2020
+(arXiv 2002.09797), Eq. 3 and 4, which count the same balls B(x, NND_k(x)) as their account of precision and
+recall. So balls are closed, and a ball does not count its own centre. The package prdc compares with < instead:
+equal where no two distances tie, but a generator that repeats training images has nothing but ties (balls of
+radius 0 around copies), and scored as if it were nowhere near them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from bench.metrics.checks import check_features, check_neighbour
-
-_BLOCK = 512  # rows of a distance matrix held at once
+from bench.metrics.distances import SquaredDistances
 
 
 class PrecisionRecall(NamedTuple):
@@ -36,7 +39,7 @@ class Balls:
     """A ball around each feature vector, out to its k-th neighbour; keep the reference's between scores."""
 
     centres: np.ndarray  # (N, D)
-    radii: np.ndarray  # (N,)
+    squared_radii: np.ndarray  # (N,) float64
     k: int
 
 
@@ -75,64 +78,28 @@ def balls(features: np.ndarray, k: int, name: str = "real") -> Balls:
     """
     check_features(**{name: features})
     check_neighbour(k, name, features)
-    radii = np.empty(len(features), dtype=np.float32)
-    squares = _Squares(features)
-    for start in range(0, len(features), _BLOCK):
-        distances = squares.distances(features[start : start + _BLOCK])
-        own = np.arange(len(distances))
-        distances[own, start + own] = 0  # rounding leaves a little there
-        distances.partition(k, axis=1)
-        radii[start : start + _BLOCK] = distances[:, k]
-    return Balls(features, radii, k)
+    # The centre itself is the nearest, at 0, so that its k-th neighbour is the next but k.
+    return Balls(features, SquaredDistances(features, features).smallest(k), k)
 
 
 def share_inside(around: Balls, points: np.ndarray) -> float:
     """The share of points (M, D) that lie in at least one ball: precision of fakes, recall of reals."""
-    return float((_counts(around, points) > 0).mean())
+    return float(np.mean(np.concatenate([inside.any(axis=1) for inside in _inside(around, points)])))
 
 
 def density(around: Balls, points: np.ndarray) -> float:
     """The mean number of balls a point (M, D) lies in, over k."""
-    return float(_counts(around, points).mean() / around.k)
+    return sum(np.count_nonzero(inside) for inside in _inside(around, points)) / len(points) / around.k
 
 
 def coverage(around: Balls, points: np.ndarray) -> float:
     """The share of balls that hold at least one of the points (M, D)."""
-    squares = _Squares(around.centres)
     held = np.zeros(len(around.centres), dtype=bool)
-    for start in range(0, len(points), _BLOCK):
-        held |= (squares.distances(points[start : start + _BLOCK]) < around.radii).any(axis=0)
+    for inside in _inside(around, points):
+        held |= inside.any(axis=0)
     return float(held.mean())
 
 
-def _counts(around: Balls, points: np.ndarray) -> np.ndarray:
-    """How many balls each point lies in."""
-    squares = _Squares(around.centres)
-    counts = np.empty(len(points), dtype=np.int64)
-    for start in range(0, len(points), _BLOCK):
-        inside = squares.distances(points[start : start + _BLOCK]) < around.radii
-        counts[start : start + _BLOCK] = np.count_nonzero(inside, axis=1)
-    return counts
-
-
-class _Squares:
-    """Euclidean distances to a fixed set.
-
-    Products are in float64, because |x|^2 + |y|^2 - 2 x.y cancels; the result is rounded to float32, as
-    prdc's is, so that equal distances (to copies of training images) compare as equal and the blocks do not
-    matter.
-    """
-
-    def __init__(self, targets: np.ndarray) -> None:
-        self.targets = targets.astype(np.float64, copy=False)
-        self.norms = np.einsum("nd,nd->n", self.targets, self.targets)
-
-    def distances(self, points: np.ndarray) -> np.ndarray:
-        """(len(points), len(targets)) float32."""
-        rows = points.astype(np.float64, copy=False)
-        squared = (-2 * rows) @ self.targets.T
-        squared += np.einsum("nd,nd->n", rows, rows)[:, None]
-        squared += self.norms
-        rounded = squared.astype(np.float32)
-        np.maximum(rounded, 0, out=rounded)
-        return np.sqrt(rounded, out=rounded)
+def _inside(around: Balls, points: np.ndarray) -> Iterator[np.ndarray]:
+    """Whether each point lies in each ball, (block, N), for one block of points after the other."""
+    return SquaredDistances(around.centres, points).at_most(around.squared_radii)

@@ -1,4 +1,4 @@
-"""The adapter between a protocol's metrics and images: what runs, reports and `bench evaluate` call."""
+"""The adapter between a protocol's metrics and images: what runs and reports call."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from bench import features
 from bench.errors import UserError, did_you_mean
 from bench.features.cache import cached_features
+from bench.imagefiles import image_digests
 from bench.metrics.frechet import fit_gaussian, frechet_distance
 from bench.metrics.kernel import kernel_distance
 from bench.metrics.neighbours import balls, coverage, density, share_inside
@@ -24,6 +25,14 @@ Value = TypeVar("Value")
 # 5.
 DEFAULT_K = {"precision": 10, "recall": 40, "density": 5, "coverage": 5}
 METRICS = ("fd", "kid", *DEFAULT_K)
+# Raised when the meaning of a score changes: numbers of two versions are never averaged or compared.
+# 2: closed balls, and exact ties (before: open balls, so that repeated images lay in none).
+VERSIONS = dict.fromkeys(DEFAULT_K, 2)
+
+
+def version_of(metric: str) -> int:
+    """The version of a score as it is computed today."""
+    return VERSIONS.get(metric, 1)
 
 
 class MetricLike(Protocol):
@@ -48,6 +57,7 @@ class Score:
     n_generated: int
     n_reference: int
     seconds: float
+    version: int = 1  # of the score's meaning; see VERSIONS
 
 
 def label(name: str, extractor: str) -> str:
@@ -59,6 +69,20 @@ def label(name: str, extractor: str) -> str:
     if base == "inception":
         return {"fd": "FID", "kid": "KID"}.get(name, name)
     return f"{name.upper() if name in ('fd', 'kid') else name}({base}@{size})"
+
+
+def tied(
+    features: np.ndarray, digests: Sequence[bytes], known: dict[bytes, np.ndarray] | None = None
+) -> np.ndarray:
+    """Features (N, D) in which equal pictures have equal vectors: the known one's, else the first copy's.
+
+    A network's last digits depend on a picture's place in its batch (and on the batch's size), so that copies
+    would be neighbours at a distance of rounding, in an order that means nothing.
+    """
+    first, same = dict(known or {}), features.copy()
+    for place, digest in enumerate(digests):
+        same[place] = first.setdefault(digest, same[place])
+    return same
 
 
 class Scorer:
@@ -94,24 +118,29 @@ class Scorer:
 
         Raises UserError where weights are missing, or a set is too small for a metric's k.
         """
-        extracted: dict[str, np.ndarray] = {}
+        extracted: dict[str | tuple[str, str], np.ndarray] = {}
         scores = []
         for metric, spec in self._metrics:
             start = time.perf_counter()
             if spec not in extracted:
                 extracted[spec] = self._extractor(spec)(generated_u8)
-            value, error = self._value(metric, spec, extracted[spec])
+            if metric.name in DEFAULT_K and (spec, "tied") not in extracted:
+                extracted[spec, "tied"] = self._tied(spec, generated_u8, extracted[spec])
+            value, error = self._value(metric, spec, extracted)
             counts = len(generated_u8), len(self._reference_u8)
-            scores.append(Score(metric.name, spec, value, error, *counts, time.perf_counter() - start))
+            seconds, version = time.perf_counter() - start, version_of(metric.name)
+            scores.append(Score(metric.name, spec, value, error, *counts, seconds, version))
         return scores
 
-    def _value(self, metric: MetricLike, spec: str, fake: np.ndarray) -> tuple[float, float | None]:
-        real = self._reference(spec)
+    def _value(
+        self, metric: MetricLike, spec: str, extracted: dict[str | tuple[str, str], np.ndarray]
+    ) -> tuple[float, float | None]:
         if metric.name == "fd":
-            fit = self._once(lambda: fit_gaussian(real, "reference"), spec, "fit")
-            return frechet_distance(fit, fake), None
+            fit = self._once(lambda: fit_gaussian(self._reference(spec), "reference"), spec, "fit")
+            return frechet_distance(fit, extracted[spec]), None
         if metric.name == "kid":
-            return kernel_distance(real, fake)
+            return kernel_distance(self._reference(spec), extracted[spec])
+        real, fake = self._tied_reference(spec), extracted[spec, "tied"]
         k = DEFAULT_K[metric.name] if metric.k is None else metric.k
         if metric.name == "recall":
             return share_inside(balls(fake, k, "generated"), real), None
@@ -119,6 +148,16 @@ class Scorer:
         return {"precision": share_inside, "density": density, "coverage": coverage}[metric.name](
             around, fake
         ), None
+
+    def _tied_reference(self, spec: str) -> np.ndarray:
+        return self._once(lambda: tied(self._reference(spec), self._digests()), spec, "tied")
+
+    def _tied(self, spec: str, generated_u8: np.ndarray, fake: np.ndarray) -> np.ndarray:
+        known = dict(zip(self._digests(), self._tied_reference(spec), strict=True))
+        return tied(fake, image_digests(generated_u8), known)
+
+    def _digests(self) -> list[bytes]:
+        return self._once(lambda: image_digests(self._reference_u8), "digests")
 
     def _extractor(self, spec: str) -> Extractor:
         return self._once(lambda: features.load(spec, self._device), spec, "extractor")

@@ -1,11 +1,13 @@
-"""Precision, recall, density and coverage against prdc, exactly."""
+"""Precision, recall, density and coverage: equal to prdc where nothing ties, closed balls where it does."""
+
+import time
 
 import numpy as np
 import pytest
 from prdc import compute_prdc
 
 from bench.errors import UserError
-from bench.metrics import density_coverage, neighbours, precision_recall
+from bench.metrics import density_coverage, distances, precision_recall
 
 
 def reference(real, fake, k):
@@ -41,32 +43,77 @@ def test_equal_in_float64(narrow):
     )
 
 
-def test_copies_of_reals_give_ties_that_no_rounding_decides(narrow, monkeypatch):
+def closed_balls(real, fake, k):
+    """All four by the papers' formulas, from differences of whole vectors: no product, no cancellation."""
+
+    def distances(a, b):
+        return np.array([[np.square(x - y).sum() for y in b] for x in a.astype(np.float64)])
+
+    of_real, of_fake = (np.sort(distances(part, part), axis=1)[:, k] for part in (real, fake))
+    between = distances(real, fake)
+    inside = between <= of_real[:, None]
+    return {
+        "precision": inside.any(axis=0).mean(),
+        "recall": (between <= of_fake).any(axis=1).mean(),
+        "density": inside.sum() / k / len(fake),
+        "coverage": inside.any(axis=1).mean(),
+    }
+
+
+@pytest.mark.parametrize("k", [1, 5, 40])
+def test_copies_give_ties_that_no_rounding_decides(k, narrow, monkeypatch):
+    """Copies of reals, of each other, and more of them than k: none of it depends on blocks or types."""
     real, fake = narrow
-    memorised = np.concatenate([real[:200], real[:200], fake[:100]])
-    expected = reference(real, memorised, 5)
+    real = real[:150]
+    memorised = np.concatenate([real[:60], real[:60], fake[:30], np.repeat(real[60:62], 45, axis=0)])
+    expected = closed_balls(real, memorised, k)
     for cast in (np.float32, np.float64):
         a, b = real.astype(cast), memorised.astype(cast)
-        for block in (512, 33):
-            monkeypatch.setattr(neighbours, "_BLOCK", block)
-            assert precision_recall(a, b, 5, 5) == (expected["precision"], expected["recall"])
-            assert density_coverage(a, b, 5) == pytest.approx(
-                (expected["density"], expected["coverage"]), rel=1e-12
-            )
+        for block in (512, 33, 1):
+            monkeypatch.setattr(distances, "_BLOCK", block)
+            for left, right in ((a, b), (a[::-1], b[::-1])):
+                assert precision_recall(left, right, k, k) == (expected["precision"], expected["recall"])
+                assert density_coverage(left, right, k) == pytest.approx(
+                    (expected["density"], expected["coverage"]), rel=1e-12
+                )
+
+
+def test_a_generator_that_holds_reals_verbatim_recalls_them(wide):
+    """40 % of the reals, each 60 times: every ball of the 40th neighbour is its centre, and holds its real."""
+    real, _ = wide
+    real = real[:150]
+    held = real[:60]
+    fake = np.repeat(held, 60, axis=0)
+    assert precision_recall(real, fake) == (1, len(held) / len(real))
+    assert reference(real, fake, 40)["recall"] < 0.05  # open balls, which is what this guards against
+
+
+def test_a_collapsed_generator_is_cheap():
+    """All fakes alike: the pairs in doubt are one pair of vectors, not a million."""
+    stream = np.random.default_rng(0)
+    real = stream.standard_normal((2000, 64))
+    fake = np.repeat(real[:1], 2000, axis=0)
+    start = time.perf_counter()
+    assert precision_recall(real, fake) == (1, 1 / 2000)
+    assert time.perf_counter() - start < 20  # 0.3 s; minutes if each of the pairs were computed
 
 
 def test_known_answers():
     real = np.array([[0.0], [1.0], [2.0], [3.0]])
     assert precision_recall(real, real + 100, 1, 1) == (0, 0)
     assert density_coverage(real, real + 100, 1) == (0, 0)
-    # Balls reach to the nearest neighbour, at 1, and are open: 0.5 lies in two, 3.9 in one, 7 and 9 in none.
+    # Balls reach to the nearest neighbour, at 1, and are closed: 0.5 lies in two, 3.9 in one, 7 and 9 in none.
     fake = np.array([[0.5], [3.9], [7.0], [9.0]])
     assert precision_recall(real, fake, 1, 1).precision == 0.5
     assert density_coverage(real, fake, 1) == (0.75, 0.75)
     # The fakes' balls: 0.5 +- 3.4, 3.9 +- 3.1, 7 +- 2, 9 +- 2: all four reals are inside the first.
     assert precision_recall(real, fake, 1, 1).recall == 1
     collapsed = np.zeros((4, 1))
-    assert precision_recall(real, collapsed, 1, 1) == (1, 0)  # balls of radius 0 hold nothing
+    assert precision_recall(real, collapsed, 1, 1) == (1, 0.25)  # balls of radius 0 hold their centre
+    # 4 is exactly as far from 3 as 3 from its neighbour: inside, as Kynkäänniemi et al. define it.
+    edge = np.array([[4.0], [4.0], [50.0], [50.0]])
+    assert precision_recall(real, edge, 1, 1).precision == 0.5
+    assert density_coverage(real, edge, 1) == (0.5, 0.25)
 
 
 def test_order_does_not_matter(narrow):

@@ -4,12 +4,15 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from bench import features, metrics
 from bench.errors import UserError
 from bench.features.extractor import Extractor
+from bench.imagefiles import image_digests
 from bench.metrics import Scorer, label
+from bench.metrics.scores import tied
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,33 @@ def test_features_are_extracted_once_and_the_references_kept(pictures, worse, mo
     second = Scorer(ALL, pictures[:150], "a" * 64).score(worse[:100])  # as a worker's next run would
     assert sorted(calls) == [("alexnet@63", 100), ("effnet_lite0@32", 100)]
     assert [score.value for score in first] == [score.value for score in second]
+
+
+def test_copies_of_the_reference_are_ties_whatever_their_place_in_a_batch(pictures, worse, monkeypatch):
+    """40 % of the reference verbatim, shuffled, each 45 times: recalled, though features differ in digits."""
+    original = Extractor.__call__
+
+    def placed(self, images, batch=32):  # as a GPU's features do, by a picture's place
+        return original(self, images, batch) * (1 + 1e-6 * np.arange(len(images), dtype=np.float32)[:, None])
+
+    monkeypatch.setattr(Extractor, "__call__", placed)
+    real, stream = pictures[:50], np.random.default_rng(0)
+    fake = stream.permutation(np.repeat(real[:20], 45, axis=0))
+    asked = [
+        Metric("precision", "alexnet@63", 5),
+        Metric("recall", "alexnet@63"),
+        Metric("coverage", "alexnet@63", 1),
+    ]
+    scores = {score.metric: score for score in Scorer(asked, real, "e" * 64).score(fake)}
+    assert (scores["precision"].value, scores["recall"].value) == (1, 0.4)
+    assert 0.4 <= scores["coverage"].value < 1
+    features_alike = tied(placed(features.load("alexnet@63"), fake), image_digests(fake))
+    assert len(np.unique(features_alike, axis=0)) == 20
+
+
+def test_scores_say_the_version_of_their_meaning(pictures):
+    scores = Scorer(ALL, pictures[:60], "f" * 64).score(pictures[60:120])
+    assert [score.version for score in scores] == [1, 1, 2, 2, 2, 2, 1]
 
 
 def test_worse_images_score_worse_than_the_floor(pictures, worse):
