@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, Literal
 
@@ -95,6 +97,27 @@ class Protocol(Frozen):
     def is_snapshot(self, step: int, last: int) -> bool:
         """Whether the weights after `step` of `last` steps are scored."""
         return step == last or (step % self.every == 0 and step >= max(self.first, 1))
+
+    @property
+    def selects(self) -> tuple[str, str] | None:
+        """(metric, extractor as scores name it) of the score whose least value picks the best snapshot: the
+        first FD. None without one.
+        """
+        from bench.features import canonical
+
+        first = next((metric for metric in self.metrics if metric.name == "fd"), None)
+        return (first.name, canonical(first.extractor)) if first else None
+
+    def best_step(self, lines: Iterable[Mapping[Any, Any]]) -> int | None:
+        """The step of the best snapshot among a run's score lines, the earliest of equals; None without
+        one.
+        """
+        scores = [
+            (float(line["value"]), int(line["step"]))
+            for line in lines
+            if (line["metric"], line["extractor"]) == self.selects and math.isfinite(line["value"])
+        ]
+        return min(scores)[1] if scores else None
 
 
 class WeightsFile(Frozen):

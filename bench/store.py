@@ -2,7 +2,8 @@
 
 <store>/<uid>/spec.json         the resolved RunSpec, exactly what was hashed
               provenance.json   one entry per start: code, packages, hardware, data
-              state/            checkpoints (the newest two), final.pt when done, best.pt of scored runs
+              state/            checkpoints (the newest two), final.pt when done, best.pt of scored runs:
+                                the snapshot that reports call the best (step, ema, discriminator, method)
               heartbeat.json    the step and who works on it, renewed every few seconds
               cancel            its presence asks whoever works on the run to save and leave it
               train.jsonl       losses and gradient norms

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bench.features.cache import cached_features
     from bench.features.extractor import Extractor
 
-__all__ = ["EXTRACTORS", "Extractor", "available", "cached_features", "load", "parse_spec"]
+__all__ = ["EXTRACTORS", "Extractor", "available", "cached_features", "canonical", "load", "parse_spec"]
 
 EXTRACTORS = Registry("extractor")
 EXTRACTORS.add(
@@ -92,6 +92,11 @@ def parse_spec(spec: str) -> tuple[str, int]:
             f"extractor '{spec}': the size '{text}' must be {allowed}, e.g. '{name}@{sizes.default}'"
         )
     return name, int(text)
+
+
+def canonical(spec: str) -> str:
+    """A spec as scores name it, with its size. Raises UserError for an unknown one."""
+    return "{}@{}".format(*parse_spec(spec))
 
 
 def available(name: str) -> str | None:

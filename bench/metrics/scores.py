@@ -105,9 +105,7 @@ class Scorer:
                 raise UserError(f"unknown metric '{metric.name}'; {did_you_mean(metric.name, METRICS)}")
             if metric.k is not None and metric.name not in DEFAULT_K:
                 raise UserError(f"metric '{metric.name}' has no k; leave it out")
-        self._metrics = [
-            (metric, "{}@{}".format(*features.parse_spec(metric.extractor))) for metric in metrics
-        ]
+        self._metrics = [(metric, features.canonical(metric.extractor)) for metric in metrics]
         self._reference_u8 = reference_u8
         self._reference_sha256 = reference_sha256
         self._device = device

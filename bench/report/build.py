@@ -7,13 +7,23 @@ from dataclasses import replace
 
 import pandas as pd
 
-from bench.metrics.scores import label
+from bench.features import canonical
+from bench.metrics.scores import label, version_of
 from bench.report.caption import caption, notes
 from bench.report.cells import Grid, degrees_of_freedom, make_cells, mark_best, per_seed
 from bench.report.claims import judge
-from bench.report.model import HIGHER_IS_BETTER, Block, Cell, ColumnHead, Kind, RowHead, Rule, TableReport
+from bench.report.model import (
+    HIGHER_IS_BETTER,
+    OLDER,
+    Block,
+    Cell,
+    ColumnHead,
+    Kind,
+    RowHead,
+    Rule,
+    TableReport,
+)
 from bench.report.printed import printed_name, printed_texts
-from bench.report.results import canonical
 from bench.spec import MetricSpec, Scale, TableSpec
 from bench.stats import verdict
 
@@ -32,7 +42,7 @@ def build_report(spec: TableSpec, scale: Scale, results: pd.DataFrame) -> TableR
     printed = printed_texts(spec.name)
     blocks = []
     for rule in (spec.snapshot, OTHER[spec.snapshot]):
-        values = per_seed(results, rule)
+        values = per_seed(results, rule, spec.at(scale).protocol)
         blocks += [
             _block(spec, scale, metric, rule, values, rows, columns, printed)
             for metric in _metrics(spec, scale)
@@ -120,6 +130,7 @@ def _block(
     remarks = _remarks(cells, gaps, columns)
     for kind in OTHER_KINDS:
         cells |= cells_of(kind)
+    remarks += _versions(cells, metric.name)
     ours = rule == spec.snapshot
     if ours:
         cells = _with_printed(cells, metric, rows, ids, printed, _comparable_best_of(spec, scale, metric))
@@ -144,6 +155,19 @@ def _remarks(cells: Grid, gaps: dict[str, str], columns: Sequence[ColumnHead]) -
     )
     texts = ((name, "; ".join(f"{label} {what}" for label, what in by.items() if what)) for name, by in lines)
     return tuple(f"{name}: {text}." for name, text in texts if text)
+
+
+def _versions(cells: Grid, metric: str) -> tuple[str, ...]:
+    """What to know where values of an older version of the score stand in a block."""
+    older = sorted({cell.version for cell in cells.values() if cell.outdated and cell.version})
+    if not older and not any(cell.statuses.get(OLDER) for cell in cells.values()):
+        return ()
+    marks = " and ".join(f"v{version}" for version in older) or "an older score"
+    return (
+        f"{marks}: {metric} as an older version of the score gave it (today's is {version_of(metric)}; see "
+        "REPRODUCING.md). Versions are never averaged or compared with each other: train these runs again "
+        "(--rerun) for today's.",
+    )
 
 
 def _comparable_best_of(spec: TableSpec, scale: Scale, metric: MetricSpec) -> int | None:

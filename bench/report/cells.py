@@ -10,8 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from bench.report.model import HIGHER_IS_BETTER, Cell, Comparison, Rule
+from bench.metrics.scores import version_of
+from bench.report.model import HIGHER_IS_BETTER, OLDER, Cell, Comparison, Rule
 from bench.report.pairs import compare_cells, gap_text
+from bench.runspec import Protocol
 from bench.stats import Interval, holm, minimum_detectable_ratio, pooled_sd, spread, t_interval
 
 ENDED = ("done", "diverged")
@@ -19,20 +21,21 @@ ALPHA = 0.05
 Grid = dict[tuple[str, str], Cell]
 
 
-def per_seed(results: pd.DataFrame, rule: Rule) -> pd.DataFrame:
+def per_seed(results: pd.DataFrame, rule: Rule, protocol: Protocol) -> pd.DataFrame:
     """One line per run (kind, row, column, seed), metric and extractor: the score that `rule` picks.
 
-    best: the snapshot with the lowest FD of that seed, for all metrics alike; final: the last one, which
-    a diverged run has not. The value is nan where a run has no such snapshot or has not ended.
+    best: the snapshot with the lowest FD of that seed (`protocol.best_step`, by which training keeps
+    best.pt), for all metrics alike; final: the last one, which a diverged run has not. The value is nan where
+    a run has no such snapshot or has not ended.
     """
-    keys = ["kind", "row", "column", "seed"]
+    keys, found = ["kind", "row", "column", "seed"], ["step", "value", "version"]
     picked = []
     for _, run in results.groupby(keys, sort=False):
-        step = _snapshot(run, rule) if run["status"].iloc[0] in ENDED else None
+        step = _snapshot(run, rule, protocol) if run["status"].iloc[0] in ENDED else None
         lines = run[run["step"] == step] if step is not None else run.iloc[:0]
         every = run.drop_duplicates(["metric", "extractor"])[[*keys, "metric", "extractor", "status"]]
-        picked.append(every.merge(lines[["metric", "extractor", "step", "value"]], how="left"))
-    columns = [*keys, "metric", "extractor", "status", "step", "value"]
+        picked.append(every.merge(lines[["metric", "extractor", *found]], how="left"))
+    columns = [*keys, "metric", "extractor", "status", *found]
     return pd.concat(picked, ignore_index=True) if picked else pd.DataFrame(columns=columns)
 
 
@@ -48,7 +51,8 @@ def make_cells(
     cells = {(r, c): _cell(grouped.get((r, c)), metric, seeds) for r in rows for c in columns}
     for column in columns:
         down = {key: cell for key, cell in cells.items() if key[1] == column and cell.sound}
-        cells |= _pooled(down, metric)
+        for version in {cell.version for cell in down.values()}:
+            cells |= _pooled({key: cell for key, cell in down.items() if cell.version == version}, metric)
     return cells
 
 
@@ -58,13 +62,13 @@ def mark_best(
     """Mark the best of `rows` in each column, and with it whatever is not separable from it.
 
     Separable: the comparison over seeds has a Holm-adjusted p of at most .05, the correction running over
-    the rows of the column. Cells with a diverged seed, and columns in which no test is possible, get no
-    mark. Returns the grid and, by column, the gap that the seeds could have shown, in words.
+    the rows of the column. Cells with a diverged seed or an older version of the score, and columns in which no
+    test is possible, get no mark. Returns the grid and, by column, the gap that the seeds could have shown, in words.
     """
     sign = -1.0 if metric in HIGHER_IS_BETTER else 1.0
     marked, gaps = dict(cells), {}
     for column in columns:
-        sound = {row: cells[row, column] for row in rows if cells[row, column].sound}
+        sound = _newest({row: cells[row, column] for row in rows if cells[row, column].sound})
         if len(sound) < 2:
             continue
         best = min(sound, key=lambda row: sign * sound[row].centre)
@@ -95,14 +99,18 @@ def degrees_of_freedom(cells: Mapping[tuple[str, str], Cell], column: str) -> st
     return None
 
 
-def _snapshot(run: pd.DataFrame, rule: Rule) -> int | None:
+def _newest(cells: dict[str, Cell]) -> dict[str, Cell]:
+    """Those of the newest version of the score among them."""
+    newest = max((cell.version or 0 for cell in cells.values()), default=0)
+    return {row: cell for row, cell in cells.items() if (cell.version or 0) == newest}
+
+
+def _snapshot(run: pd.DataFrame, rule: Rule, protocol: Protocol) -> int | None:
     scored = run[run["step"].notna()]
     if rule == "final":
         ended = run["status"].iloc[0] == "done" and not scored.empty
         return max(map(int, scored["step"])) if ended else None
-    fd = scored[scored["metric"] == "fd"]
-    fd = fd[(fd["extractor"] == fd["extractor"].iloc[0]) & np.isfinite(fd["value"])] if not fd.empty else fd
-    return int(fd["step"].iloc[int(fd["value"].argmin())]) if not fd.empty else None
+    return protocol.best_step(scored.to_dict("records"))
 
 
 def _cell(lines: pd.DataFrame | None, metric: str, seeds: int) -> Cell:
@@ -112,8 +120,16 @@ def _cell(lines: pd.DataFrame | None, metric: str, seeds: int) -> Cell:
     if len(lines) < seeds:
         statuses["missing"] += seeds - len(lines)
     ended = lines[lines["status"].isin(ENDED)].sort_values("seed")
+    version = int(ended["version"].max()) if ended["version"].notna().any() else None
+    older = ended["version"].notna() & (ended["version"] != version)
+    for status in ended["status"][older]:  # a mean of two meanings would have none
+        statuses[str(status)] -= 1
+        statuses[OLDER] += 1
+    ended = ended[~older]
     values = tuple(float(value) for value in ended["value"])
-    cell = Cell(tuple(int(seed) for seed in ended["seed"]), values, statuses)
+    outdated = version is not None and version < version_of(metric)
+    seen = tuple(int(seed) for seed in ended["seed"])
+    cell = Cell(seen, values, statuses, version=version, outdated=outdated)
     if not values:
         return cell
     if statuses["diverged"] or not np.isfinite(values).all():

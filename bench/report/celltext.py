@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.report.model import Block, Cell, ColumnHead, RowHead, TableReport
+from bench.report.model import OLDER, Block, Cell, ColumnHead, RowHead, TableReport
 
 DAGGER = "†"
 
@@ -24,8 +25,32 @@ def shown_rows(report: TableReport, block: Block) -> list[tuple[RowHead, list[Sh
     for row in report.rows:
         cells = [block.cells.get((row.id, column.id), Cell()) for column in report.columns]
         if row.kind != "printed" or any(cell.printed for cell in cells):
-            lines.append((row, [Shown(cell_text(cell), bool(cell.mark)) for cell in cells]))
-    return lines
+            lines.append((row, cells))
+    tested = [cells for row, cells in lines if row.kind == "method"]
+    digits = [_more_digits(column) for column in zip(*tested)] or [0] * len(report.columns)
+    return [
+        (row, [Shown(cell_text(cell, more), bool(cell.mark)) for cell, more in zip(cells, digits)])
+        for row, cells in lines
+    ]
+
+
+def _more_digits(column: Sequence[Cell]) -> int:
+    """How many digits more it takes until no marked cell reads like an unmarked one that it was tested
+    against.
+    """
+    newest = max((cell.version or 0 for cell in column), default=0)
+    tested = [
+        (bool(cell.mark), cell.interval)
+        for cell in column
+        if cell.interval is not None and (cell.version or 0) == newest
+    ]
+    for more in range(_MORE):
+        texts: dict[bool, set[str]] = {True: set(), False: set()}
+        for marked, interval in tested:
+            texts[marked].add(_number(interval.mean, interval.half_width, more))
+        if not texts[True] & texts[False]:
+            return more
+    return _MORE
 
 
 def row_text(row: RowHead) -> str:
@@ -39,9 +64,12 @@ def column_text(column: ColumnHead) -> str:
     return f"{column.label} ({column.name})" if column.stand_in else column.label
 
 
-def cell_text(cell: Cell) -> str:
-    """For example "812 ± 95 (n=3) [66.85]"; "median 900 (800 to ∞), 2/3 ok †" where a seed diverged."""
-    parts = [_reduction(cell)]
+def cell_text(cell: Cell, more: int = 0) -> str:
+    """For example "812 ± 95 (n=3) [66.85]"; "median 900 (800 to ∞), 1 of 3 diverged †" where a seed diverged.
+
+    more: digits beyond those that the interval deserves.
+    """
+    parts = [_reduction(cell, more)]
     if cell.best_of is not None:
         parts.append(f"best {_plain(cell.best_of)}")
     text = ", ".join(part for part in parts if part)
@@ -50,44 +78,55 @@ def cell_text(cell: Cell) -> str:
     return " ".join(part for part in (text, printed, verdict) if part) or "–"
 
 
-def _reduction(cell: Cell) -> str:
+def _reduction(cell: Cell, more: int) -> str:
     progress = _progress(cell)
+    told = [text for text in (progress, f"v{cell.version}" if cell.outdated else "") if text]
     if cell.spread is not None:
         spread = cell.spread
         median, low, high = (_plain(x) for x in (spread.median, spread.low, spread.high))
-        ok = f"{spread.ok}/{spread.n} ok {DAGGER}{progress and f', {progress}'}"
-        return f"median {median} ({low} to {high}), {ok}"
+        return f"median {median} ({low} to {high}), {', '.join(_unsound(cell) + told)} {DAGGER}"
     if cell.interval is not None:
         interval = cell.interval
-        counts = f"(n={interval.n}{progress and f', {progress}'})"
-        if math.isnan(interval.half_width):
-            return f"{_plain(interval.mean)} {counts}"
-        places = _places(interval.half_width)
-        return f"{interval.mean:.{places}f} ± {interval.half_width:.{places}f} {counts}"
+        counts = f"({', '.join([f'n={interval.n}', *told])})"
+        return f"{_number(interval.mean, interval.half_width, more)} {counts}"
     return progress
 
 
+def _number(mean: float, width: float, more: int) -> str:
+    """The mean and half-width to two digits of the latter, and `more`.
+
+    Where the width rounds nothing (it is absent, 0, or of seeds that differ by rounding alone), a mean has four.
+    """
+    if math.isnan(width):
+        return _plain(mean, more)
+    if width <= _ROUNDING * abs(mean) or not math.isfinite(width):
+        return f"{_plain(mean, more)} ± {width:.1g}"
+    places = max(1 - math.floor(math.log10(width)), 0) + more
+    return f"{mean:.{places}f} ± {width:.{places}f}"
+
+
 def _progress(cell: Cell) -> str:
-    """What keeps a cell from being whole; empty when every planned seed has ended."""
-    ended = cell.statuses.get("done", 0) + cell.statuses.get("diverged", 0)
-    others = [status for status in _UNFINISHED if cell.statuses.get(status)]
-    if not others:
-        return ""
-    status = others[0]
-    return status if status == "missing" and ended == 0 else f"{status} {ended}/{cell.total}"
+    """What keeps a cell from being whole, e.g. "1 of 3 missing"; empty when every planned seed has ended."""
+    if cell.total == cell.statuses.get("missing", 0):
+        return "missing" if cell.total else ""
+    kinds = [status for status in _UNFINISHED if cell.statuses.get(status)]
+    return ", ".join(f"{cell.statuses[status]} of {cell.total} {status}" for status in kinds)
 
 
-def _places(width: float) -> int:
-    """Decimals that show two digits of a half-width, at most 4."""
-    if not math.isfinite(width) or width <= 0:
-        return 2
-    return min(max(1 - math.floor(math.log10(width)), 0), 4)
+def _unsound(cell: Cell) -> list[str]:
+    """How many seeds kept a cell from having an interval, of all that are planned."""
+    diverged = cell.statuses.get("diverged", 0)
+    other = cell.spread.n - cell.spread.ok - diverged if cell.spread else 0
+    kinds = ((diverged, "diverged"), (other, "without a finite score"))
+    return [f"{count} of {cell.total} {what}" for count, what in kinds if count]
 
 
-def _plain(value: float) -> str:
-    """Four digits: all that a lone score deserves."""
-    return "∞" if math.isinf(value) else f"{value:.4g}"
+def _plain(value: float, more: int = 0) -> str:
+    """Four digits (and `more`): all that a lone score deserves."""
+    return "∞" if math.isinf(value) else f"{value:.{4 + more}g}"
 
 
 _KINDS = {"control": "control, ours", "added": "added", "printed": "printed only", "reference": "reference"}
-_UNFINISHED = ("failed", "lost", "interrupted", "running", "missing")  # what needs attention first
+_UNFINISHED = ("failed", "lost", "interrupted", "running", OLDER, "missing")  # what needs attention first
+_ROUNDING = 1e-9
+_MORE = 6  # digits added at most to tell two cells apart

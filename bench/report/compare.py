@@ -9,13 +9,14 @@ import pandas as pd
 from tabulate import tabulate
 
 from bench.errors import UserError
+from bench.features import canonical
 from bench.metrics.scores import label
 from bench.report import markdown
 from bench.report.cells import ALPHA, make_cells, per_seed
 from bench.report.celltext import cell_text
 from bench.report.model import HIGHER_IS_BETTER, Cell, Comparison, Rule
 from bench.report.pairs import adjust, compare_cells, visible_gap
-from bench.spec import Scale, TableSpec
+from bench.spec import MetricSpec, Scale, TableSpec
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ def compare(
     spec_metric = next((one for one in spec.at(scale).protocol.metrics if one.name == metric), None)
     if spec_metric is None:
         raise UserError(f"table '{spec.name}' at scale {scale} does not score '{metric}'")
-    mine = _scores(ours[ours["row"] == method], spec.snapshot, metric)
-    theirs = _scores(recorded[recorded["kind"] == "train"], spec.snapshot, metric)
+    mine = _scores(ours[ours["row"] == method], spec, scale, spec_metric)
+    theirs = _scores(recorded[recorded["kind"] == "train"], spec, scale, spec_metric)
     for name, values in ((f"method '{method}'", mine), (f"recorded set '{set_name}'", theirs)):
         if values["value"].notna().sum() == 0:
             raise UserError(f"{name} has no finished '{metric}' scores for {spec.name} at scale {scale}")
@@ -129,11 +130,10 @@ def render_markdown(comparison: MethodComparison) -> str:
     return "\n\n".join([*parts, markdown.escape(_reading(comparison))]) + "\n"
 
 
-def _scores(frame: pd.DataFrame, rule: Rule, metric: str) -> pd.DataFrame:
-    """One value a seed of the metric's first extractor."""
-    values = per_seed(frame, rule)
-    values = values[values["metric"] == metric]
-    return values[values["extractor"] == values["extractor"].iloc[0]] if not values.empty else values
+def _scores(frame: pd.DataFrame, spec: TableSpec, scale: Scale, metric: MetricSpec) -> pd.DataFrame:
+    """One value a seed, by the table's snapshot rule."""
+    values = per_seed(frame, spec.snapshot, spec.at(scale).protocol)
+    return values[(values["metric"] == metric.name) & (values["extractor"] == canonical(metric.extractor))]
 
 
 def _adjusted(
@@ -145,7 +145,7 @@ def _adjusted(
 
 def _standing(column: str, ours: Cell, against: list[Against], metric: str) -> Standing:
     sign = -1.0 if metric in HIGHER_IS_BETTER else 1.0
-    sound = [one.cell.centre for one in against if one.cell.sound]
+    sound = [one.cell.centre for one in against if one.cell.sound and one.cell.version == ours.version]
     rank = 1 + sum(sign * value < sign * ours.centre for value in sound) if ours.sound else None
     ordered = sorted(against, key=lambda one: sign * one.cell.centre if one.cell.sound else math.inf)
     return Standing(column, ours, rank, len(sound) + 1, tuple(ordered))
@@ -168,13 +168,15 @@ def _headline(comparison: MethodComparison, standing: Standing) -> str:
 def _table(comparison: MethodComparison, standing: Standing) -> tuple[list[str], list[list[str]]]:
     what = "ours / baseline" if comparison.metric == "fd" else "ours - baseline"
     heads = ["baseline", comparison.label, what, "95 % interval", "p", "n", "ours is"]
-    return heads, [_line(one, comparison.metric) for one in standing.against]
+    return heads, [_line(one, standing.ours, comparison.metric) for one in standing.against]
 
 
-def _line(one: Against, metric: str) -> list[str]:
+def _line(one: Against, ours: Cell, metric: str) -> list[str]:
     pair = one.comparison
     if pair is None:
-        return [one.row, cell_text(one.cell), "–", "–", "–", "–", "undecided"]
+        differ = one.cell.sound and ours.sound and one.cell.version != ours.version
+        verdict = "of another version of the score" if differ else "undecided"
+        return [one.row, cell_text(one.cell), "–", "–", "–", "–", verdict]
     verdict = one.verdict(metric)
     gap = visible_gap(pair) if verdict == "undecided" else None
     known = pair.df > 0

@@ -63,5 +63,6 @@ def _line(block: Block, cell: Cell) -> dict[str, Any]:
         "verdict": cell.verdict,
         "mark": cell.mark,
         "best_of_seeds": cell.best_of,
+        "version": cell.version,
         "values": " ".join(f"{seed}:{value!r}" for seed, value in zip(cell.seeds, cell.values)),
     }

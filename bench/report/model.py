@@ -16,6 +16,7 @@ from bench.stats import Interval, Spread
 Rule = Literal["best", "final"]
 Kind = Literal["method", "control", "added", "printed", "reference"]
 
+OLDER = "of an older score"  # the status of an ended seed beside seeds of a newer version of the score
 HIGHER_IS_BETTER = frozenset({"precision", "recall", "density", "coverage"})
 RULES: dict[Rule, str] = {"best": "best snapshot of each seed by FD", "final": "final snapshot"}
 
@@ -50,7 +51,8 @@ class Cell:
     seeds, values: of the runs that ended; nan where a diverged run has no score. statuses: how many of
     the planned seeds are done, diverged, running, failed, missing. Either `interval` or, with a diverged
     seed, `spread` is set, or neither while nothing has ended. best_of: the best single seed, where the
-    paper reports the best of several.
+    paper reports the best of several. version: of the score, in all values (seeds of an older one count as
+    `OLDER` and are left out); outdated: it is not today's.
     """
 
     seeds: tuple[int, ...] = ()
@@ -63,6 +65,8 @@ class Cell:
     verdict: str | None = None
     mark: Literal["best", "alike", ""] = ""
     best_of: float | None = None
+    version: int | None = None
+    outdated: bool = False
 
     @property
     def total(self) -> int:

@@ -21,9 +21,14 @@ from bench.stats import (
 def compare_cells(a: Cell, b: Cell, metric: str, column: str = "") -> Comparison | None:
     """`a` against `b`: the ratio a / b of Fréchet distances, the difference a - b of other scores.
 
-    None where either cell has a diverged seed or no value, or a distance of 0 has no ratio.
+    None where either cell has a diverged seed or no value, where they have different versions of the score, or
+    where a distance of 0 has no ratio.
     """
-    if not (a.sound and b.sound) or (metric == "fd" and min(*a.values, *b.values) <= 0):
+    if (
+        not (a.sound and b.sound)
+        or a.version != b.version
+        or (metric == "fd" and min(*a.values, *b.values) <= 0)
+    ):
         return None
     of_a, of_b = dict(zip(a.seeds, a.values)), dict(zip(b.seeds, b.values))
     shared = sorted(of_a.keys() & of_b.keys())

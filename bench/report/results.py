@@ -13,6 +13,7 @@ import pandas as pd
 
 from bench import atomic, features
 from bench.errors import UserError, did_you_mean
+from bench.metrics.scores import version_of
 from bench.paths import recorded_root, store_root
 from bench.spec import RunSpec, TableSpec, load_table
 from bench.store import RunFolder, Store
@@ -20,11 +21,15 @@ from bench.store import RunFolder, Store
 # One line per (row, column, metric, extractor, seed, snapshot step). `kind` is "train" or "reference"
 # (row then names the reference point), `commit` the code of the run's last start, `origin` "runs" or
 # "recorded:<set>".
-COLUMNS = (
+REQUIRED = (
     "row", "column", "metric", "extractor", "seed", "step", "value", "error", "n_generated", "n_reference",
     "status", "uid", "origin", "kind", "commit",
 )  # fmt: skip
-RECORDED_COLUMNS = ("table", "scale", *COLUMNS)
+# Columns that came later, each with its value where a line has none: older recorded sets lack them, and a set in
+# which all have that value is written without. `version`: of the score's meaning (bench.metrics.scores.VERSIONS).
+OPTIONAL: dict[str, Any] = {"version": 1}
+COLUMNS = (*REQUIRED, *OPTIONAL)
+RECORDED_COLUMNS = ("table", "scale", *REQUIRED)
 
 
 def load_results(
@@ -72,7 +77,7 @@ def load_recorded(
     if name not in known:
         raise UserError(f"unknown recorded set '{name}'; {did_you_mean(name, known)}")
     frames = [_read_recorded(path) for path in sorted(((root or recorded_root()) / name).glob("*.csv"))]
-    frame = pd.concat(frames, ignore_index=True) if frames else _frame([], RECORDED_COLUMNS)
+    frame = pd.concat(frames, ignore_index=True) if frames else _frame([], (*RECORDED_COLUMNS, *OPTIONAL))
     if table is not None:
         frame = frame[frame["table"] == table]
     if scale is not None:
@@ -96,7 +101,8 @@ def save_recorded(frame: pd.DataFrame, name: str, table: str, scale: str, root: 
     done.insert(0, "table", table)
     done.insert(1, "scale", scale)
     path = (root or recorded_root()) / name / f"{table.replace('/', '-')}-{scale}.csv"
-    atomic.write_text(path, done[list(RECORDED_COLUMNS)].to_csv(index=False))
+    told = [name for name, absent in OPTIONAL.items() if (done[name] != absent).any()]
+    atomic.write_text(path, done[[*RECORDED_COLUMNS, *told]].to_csv(index=False))
     return path
 
 
@@ -136,13 +142,14 @@ def _empty_lines(run: RunSpec, status: str) -> list[dict[str, Any]]:
     assert run.protocol is not None
     rest = {"status": status, "uid": run.uid, "origin": "runs", "value": math.nan}
     return [
-        {"metric": one.name, "extractor": canonical(one.extractor), **rest} for one in run.protocol.metrics
+        {
+            "metric": one.name,
+            "extractor": features.canonical(one.extractor),
+            "version": version_of(one.name),
+            **rest,
+        }
+        for one in run.protocol.metrics
     ]
-
-
-def canonical(extractor: str) -> str:
-    """An extractor as scores name it, with its size. Raises UserError for an unknown one."""
-    return "{}@{}".format(*features.parse_spec(extractor))
 
 
 def _commit(folder: RunFolder) -> str | None:
@@ -168,9 +175,13 @@ def _read_recorded(path: Path) -> pd.DataFrame:
         frame = pd.read_csv(path, keep_default_na=True)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: is not a readable CSV: {str(error).splitlines()[0]}") from error
-    if tuple(frame.columns) != RECORDED_COLUMNS:
-        raise UserError(f"{path}:1: the header must be {','.join(RECORDED_COLUMNS)}")
-    return _frame(list(frame.to_dict("records")), RECORDED_COLUMNS)  # type: ignore[arg-type]
+    header = list(frame.columns)
+    known, further = header[: len(RECORDED_COLUMNS)], header[len(RECORDED_COLUMNS) :]
+    if tuple(known) != RECORDED_COLUMNS or not set(further) <= set(OPTIONAL):
+        raise UserError(
+            f"{path}:1: the header must be {','.join(RECORDED_COLUMNS)}; {', '.join(OPTIONAL)} may follow"
+        )
+    return _frame(list(frame.to_dict("records")), (*RECORDED_COLUMNS, *OPTIONAL))  # type: ignore[arg-type]
 
 
 def _frame(lines: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
@@ -178,6 +189,8 @@ def _frame(lines: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFram
     frame = pd.DataFrame(lines, columns=list(columns))
     for name in ("value", "error"):
         frame[name] = frame[name].astype(float)
-    for name in ("seed", "step", "n_generated", "n_reference"):
+    for name, absent in OPTIONAL.items():
+        frame[name] = frame[name].where(frame[name].notna(), absent)
+    for name in ("seed", "step", "n_generated", "n_reference", "version"):
         frame[name] = frame[name].astype("Int64")
     return frame

@@ -15,13 +15,16 @@ __all__ = ["drop_all", "fingerprint", "latest", "read_weights", "save", "write_w
 KEEP = 2
 
 
-def save(folder: Path, step: int, state: dict[str, Any]) -> None:
-    """Write step-<step>.pt and drop all but the newest two. OSError (a full disk) leaves the older ones
-    whole.
+def save(folder: Path, step: int, state: dict[str, Any]) -> int:
+    """Write step-<step>.pt and drop all but the newest two; returns the step of the oldest that is left.
+
+    OSError (a full disk) leaves the older ones whole.
     """
     write_weights(folder / f"step-{step:08d}.pt", state)
-    for old in _newest_first(folder)[KEEP:]:
+    found = _newest_first(folder)
+    for old in found[KEEP:]:
         old.unlink()
+    return _step(found[:KEEP][-1])
 
 
 def latest(folder: Path) -> tuple[int, dict[str, Any]] | None:
@@ -29,7 +32,7 @@ def latest(folder: Path) -> tuple[int, dict[str, Any]] | None:
     found = _newest_first(folder)
     for position, path in enumerate(found, start=1):
         try:
-            return int(path.stem.removeprefix("step-")), read_weights(path)
+            return _step(path), read_weights(path)
         except UserError as error:
             instead = "the checkpoint before it" if position < len(found) else "the start: no other is left"
             print(f"bench: {error}; falling back to {instead}", file=sys.stderr)
@@ -40,6 +43,10 @@ def drop_all(folder: Path) -> None:
     """Remove the step checkpoints of a finished run; final.pt and best.pt stay."""
     for path in _newest_first(folder):
         path.unlink()
+
+
+def _step(path: Path) -> int:
+    return int(path.stem.removeprefix("step-"))
 
 
 def _newest_first(folder: Path) -> list[Path]:

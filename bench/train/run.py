@@ -21,7 +21,7 @@ from bench.provenance import provenance
 from bench.reference import reference_point
 from bench.spec import RunSpec
 from bench.store import Cause, RunFolder, Store
-from bench.train import checkpoint
+from bench.train import best, checkpoint
 from bench.train.adversarial import Optimizers, adversarial
 from bench.train.ema import update_ema
 from bench.train.heart import Heart
@@ -199,21 +199,19 @@ class Training:
         protocol, ema, step = self.spec.protocol, self.ctx.ema, self.ctx.step
         assert protocol is not None and ema is not None and self.scorer is not None
         images = generate(self.ctx, ema, self.method.sampler(self.ctx), protocol.generated, protocol.batch)
-        lines = score_lines(step, self.scorer.score(images))
-        best_before = min(
-            (line["value"] for line in self.folder.metrics() if line["metric"] == "fd"), default=math.inf
-        )
-        self.folder.append("metrics.jsonl", lines)
+        self.folder.append("metrics.jsonl", score_lines(step, self.scorer.score(images)))
         save_sheet(self.folder.path / "samples" / f"step-{step:08d}.png", images)
-        if min((line["value"] for line in lines if line["metric"] == "fd"), default=math.inf) < best_before:
-            weights = {"step": step, "ema": ema.state_dict(), "method": self.method.state_dict()}
-            checkpoint.write_weights(self.folder.state / "best.pt", weights)
+        if protocol.best_step(self.folder.metrics()) == step:
+            weights = self._weights()
+            weights.pop("generator", None)  # its average is what was scored
+            best.keep(self.folder.state, step, weights)
 
     # ---- state -----------------------------------------------------------------------------------
 
     def restore(self) -> None:
         """Go back to the newest whole checkpoint, and the records with it."""
         found = checkpoint.latest(self.folder.state)
+        best.back_to(self.folder.state, found[0] if found else 0)
         if found is None:
             self.folder.rewind(0)
             return
@@ -244,7 +242,7 @@ class Training:
         state = {**self._weights(), "step": self.ctx.step, "elapsed": elapsed}
         if self.optimizers is not None:
             state["optimizers"] = self.optimizers.state_dict()
-        checkpoint.save(self.folder.state, self.ctx.step, state)
+        best.prune(self.folder.state, checkpoint.save(self.folder.state, self.ctx.step, state))
 
     def _flush(self) -> None:
         if self.lines:
@@ -258,6 +256,8 @@ class Training:
         self._flush()
         weights = self._weights()
         checkpoint.write_weights(self.folder.final_weights, {**weights, "step": self.ctx.step})
+        if self.spec.protocol:
+            best.settle(self.folder.state, self.spec.protocol.best_step(self.folder.metrics()))
         self.folder.finish(
             {
                 "steps": self.ctx.step,

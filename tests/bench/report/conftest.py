@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from bench import seeds
+from bench.metrics.scores import version_of
 from bench.report.results import COLUMNS
 from bench.spec import TableSpec
 
@@ -63,7 +64,7 @@ def make_table(extractor=EXTRACTOR, **changes):
         ],
         "columns": [{"id": "anime", "label": "Anime"}, {"id": "faces", "label": "Faces"}],
         "references": ["floor", "memorised"],
-        "scales": {"smoke": scale(20), "paper": scale(30000)},
+        "scales": {"smoke": scale(20), "mini": scale(20), "paper": scale(30000)},
         "claims": [
             {"id": "helps", "text": "DISP improves", "lower": "scratch+disp", "higher": "scratch"},
             {"id": "hurts", "text": "DISP harms", "lower": "scratch", "higher": "scratch+disp"},
@@ -74,7 +75,7 @@ def make_table(extractor=EXTRACTOR, **changes):
     return TableSpec.model_validate({**value, **changes})
 
 
-def make_run(row, column, seed, scores, status="done", kind="train", extractor=EXTRACTOR):
+def make_run(row, column, seed, scores, status="done", kind="train", extractor=EXTRACTOR, version=None):
     """The lines of one run; `scores` is {step: {metric: value}}, or empty for a run without any."""
     common = {
         "row": row, "column": column, "seed": seed, "status": status, "kind": kind, "extractor": extractor,
@@ -82,9 +83,12 @@ def make_run(row, column, seed, scores, status="done", kind="train", extractor=E
         "commit": "abc1234567",
     }  # fmt: skip
     if not scores:
-        return [{**common, "metric": metric, "value": math.nan} for metric in ("fd", "precision", "recall")]
+        return [
+            {**common, "metric": metric, "value": math.nan, "version": version_of(metric)}
+            for metric in ("fd", "precision", "recall")
+        ]
     return [
-        {**common, "step": step, "metric": metric, "value": value}
+        {**common, "step": step, "metric": metric, "value": value, "version": version or version_of(metric)}
         for step, values in scores.items()
         for metric, value in values.items()
     ]
@@ -93,7 +97,7 @@ def make_run(row, column, seed, scores, status="done", kind="train", extractor=E
 def make_frame(*runs):
     """Runs as a tidy frame with the dtypes of `load_results`."""
     made = pd.DataFrame([line for lines in runs for line in lines], columns=list(COLUMNS))
-    return made.astype({"value": float, "error": float, "seed": "Int64", "step": "Int64"})
+    return made.astype({"value": float, "error": float, "seed": "Int64", "step": "Int64", "version": "Int64"})
 
 
 def make_snapshots(final, best=None):
@@ -162,3 +166,8 @@ def spec():
 @pytest.fixture
 def results():
     return make_simulated()
+
+
+@pytest.fixture
+def protocol(spec):
+    return spec.at("mini").protocol

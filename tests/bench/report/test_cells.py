@@ -6,32 +6,34 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bench.report import html, latex, markdown, text
 from bench.report.build import build_report
 from bench.report.cells import make_cells, per_seed
-from bench.report.celltext import cell_text
+from bench.report.celltext import cell_text, shown_rows
+from bench.report.pairs import compare_cells
 
 
 def block_of(report, metric="fd", rule="best"):
     return next(block for block in report.blocks if (block.metric, block.rule) == (metric, rule))
 
 
-def test_the_best_snapshot_is_chosen_a_seed_by_fd_and_gives_every_metric(run, frame, snapshots):
+def test_the_best_snapshot_is_chosen_a_seed_by_fd_and_gives_every_metric(protocol, run, frame, snapshots):
     results = frame(
         run("scratch", "anime", 0, snapshots((130, 0.9, 0.3), best=(120, 0.5, 0.1))),
         run("scratch", "anime", 1, snapshots((110, 0.8, 0.2), best=(140, 0.6, 0.4))),
     )
-    best = per_seed(results, "best").set_index(["metric", "seed"])["value"]
+    best = per_seed(results, "best", protocol).set_index(["metric", "seed"])["value"]
     assert best["fd"].tolist() == [120, 110]
     assert best["precision"].tolist() == [0.5, 0.8]  # not the best precision: that of the snapshot
-    final = per_seed(results, "final").set_index(["metric", "seed"])["value"]
+    final = per_seed(results, "final", protocol).set_index(["metric", "seed"])["value"]
     assert final["fd"].tolist() == [130, 110] and final["recall"].tolist() == [0.3, 0.2]
 
 
-def test_a_cell_is_the_mean_with_its_own_t_interval(run, frame, snapshots):
+def test_a_cell_is_the_mean_with_its_own_t_interval(protocol, run, frame, snapshots):
     results = frame(
         *(run("scratch", "anime", s, snapshots((fd, 0.5, 0.1))) for s, fd in enumerate((800, 810, 850)))
     )
-    values = per_seed(results, "best").query("metric == 'fd'")
+    values = per_seed(results, "best", protocol).query("metric == 'fd'")
     cell = make_cells(values, "fd", ["scratch"], ["anime"], 3)["scratch", "anime"]
     assert cell.interval is not None and cell.interval.mean == 820
     # one row alone pools with itself, relative to its mean: nearly its own t interval, at a spread of 3 %
@@ -39,12 +41,12 @@ def test_a_cell_is_the_mean_with_its_own_t_interval(run, frame, snapshots):
     assert cell.interval.half_width == pytest.approx(own, rel=0.02)
 
 
-def test_bounded_metrics_pool_their_plain_sd(run, frame, snapshots):
+def test_bounded_metrics_pool_their_plain_sd(protocol, run, frame, snapshots):
     results = frame(
         *(run("scratch", "anime", s, snapshots((100, p, 0.1))) for s, p in enumerate((0.50, 0.52, 0.54))),
         *(run("ada", "anime", s, snapshots((100, p, 0.1))) for s, p in enumerate((0.70, 0.74, 0.78))),
     )
-    values = per_seed(results, "best").query("metric == 'precision'")
+    values = per_seed(results, "best", protocol).query("metric == 'precision'")
     cells = make_cells(values, "precision", ["scratch", "ada"], ["anime"], 3)
     sd = math.sqrt((2 * 0.02**2 + 2 * 0.04**2) / 4)
     for row in ("scratch", "ada"):
@@ -58,7 +60,7 @@ def test_unlike_spreads_are_not_pooled(table, run, frame, snapshots):
         *(run("scratch", "anime", s, snapshots((fd, 0.5, 0.1))) for s, fd in enumerate((99, 100, 101))),
         *(run("ada", "anime", s, snapshots((fd, 0.5, 0.1))) for s, fd in enumerate((50, 100, 150))),
     )
-    block = block_of(build_report(table(), "smoke", results))
+    block = block_of(build_report(table(), "mini", results))
     assert not block.cells["scratch", "anime"].pooled
     assert block.cells["scratch", "anime"].interval.df == 2
     assert "n - 1 a cell" in block.notes[0]
@@ -70,13 +72,13 @@ def test_a_diverged_seed_is_shown_and_counts_as_the_worst(table, run, frame, sna
         run("scratch", "anime", 1, {10: {"fd": 900.0, "precision": 0.4, "recall": 0.0}}, status="diverged"),
         run("scratch", "anime", 2, snapshots((820.0, 0.6, 0.2))),
     )
-    report = build_report(table(), "smoke", results)
+    report = build_report(table(), "mini", results)
     final = block_of(report, rule="final").cells["scratch", "anime"]
-    assert cell_text(final) == "median 820 (800 to ∞), 2/3 ok †"
+    assert cell_text(final) == "median 820 (800 to ∞), 1 of 3 diverged †"
     precision = block_of(report, "precision", "final").cells["scratch", "anime"]
-    assert cell_text(precision) == "median 0.5 (0 to 0.6), 2/3 ok †"
+    assert cell_text(precision) == "median 0.5 (0 to 0.6), 1 of 3 diverged †"
     best = block_of(report).cells["scratch", "anime"]  # it was scored before it diverged
-    assert cell_text(best) == "median 820 (800 to 900), 2/3 ok † [120.38]"
+    assert cell_text(best) == "median 820 (800 to 900), 1 of 3 diverged † [120.38]"
     assert not best.mark
     assert any("†" in note for note in report.notes)
 
@@ -91,16 +93,88 @@ def test_unfinished_cells_say_so(table, run, frame, snapshots):
         run("ada", "anime", 1, empty, status="missing"),
         run("ada", "anime", 2, empty, status="missing"),
     )
-    cells = block_of(build_report(table(), "smoke", results), rule="final").cells
-    assert (
-        cell_text(cells["scratch", "anime"]) == "100 (n=1, running 1/3)"
-    )  # the running score is not counted
-    assert cell_text(cells["ada", "anime"]) == "failed 0/3"
+    cells = block_of(build_report(table(), "mini", results), rule="final").cells
+    running = cell_text(cells["scratch", "anime"])  # the running score is not counted
+    assert running == "100 (n=1, 1 of 3 running, 1 of 3 missing)"
+    assert cell_text(cells["ada", "anime"]) == "1 of 3 failed, 2 of 3 missing"
     assert cell_text(cells["scratch", "faces"]) == "missing"
 
 
+@pytest.mark.parametrize("status", ["failed", "interrupted", "running", "missing", "lost"])
+def test_what_keeps_a_cell_from_being_whole_is_counted_itself(status, table, run, frame, snapshots):
+    results = frame(
+        run("scratch", "anime", 0, snapshots((100.0, 0.5, 0.1))),
+        run("scratch", "anime", 1, snapshots((120.0, 0.5, 0.1))),
+        run("scratch", "anime", 2, {}, status=status),
+    )
+    report = build_report(table(), "mini", results)
+    counted = f"(n=2, 1 of 3 {status})"
+    assert counted in cell_text(block_of(report).cells["scratch", "anime"])
+    for render in (text.render, markdown.render, latex.render, html.render):
+        assert counted in " ".join(render(report).split())
+
+
+def test_a_width_of_zero_rounds_nothing(table, run, frame, snapshots):
+    """Two seeds that agree at 0.005, and two at 0.01: not the same number, and not the same mark."""
+    results = frame(
+        *(run("scratch", "anime", s, snapshots((100, 0.5, 0.005))) for s in range(2)),
+        *(run("ada", "anime", s, snapshots((100, 0.5, 0.0100))) for s in range(2)),
+        *(run("scratch+disp", "anime", s, snapshots((100, 0.5, 0.01234))) for s in range(2)),
+    )
+    cells = block_of(build_report(table(seeds=2), "mini", results), "recall", "final").cells
+    assert cell_text(cells["scratch", "anime"]) == "0.005 ± 0 (n=2)"
+    assert cell_text(cells["ada", "anime"]) == "0.01 ± 0 (n=2)"
+    assert cell_text(cells["scratch+disp", "anime"]) == "0.01234 ± 0 (n=2)"
+
+
+def test_a_small_width_shows_its_digits(protocol, run, frame, snapshots):
+    pairs = ((0.0051, 0.0051001), (0.005, 0.005 + 1e-13))
+    for (a, b), shown in zip(pairs, ("0.00510005 ± 0.00000064", "0.005 ± 6e-13"), strict=True):
+        results = frame(*(run("ada", "anime", s, snapshots((9, x, 0.1))) for s, x in enumerate((a, b))))
+        values = per_seed(results, "best", protocol).query("metric == 'precision'")
+        told = cell_text(make_cells(values, "precision", ["ada"], ["anime"], 2)["ada", "anime"])
+        assert told == f"{shown} (n=2)"
+
+
+def test_a_cell_that_prints_equal_has_an_equal_mark(table, run, frame, snapshots):
+    """A paired difference can be clear where both intervals are wide: digits tell the two apart then."""
+    results = frame(
+        *(run("scratch", "anime", s, snapshots((fd, 0.5, 0.1))) for s, fd in enumerate((700, 800, 900))),
+        *(run("ada", "anime", s, snapshots((fd * 1.0001, 0.5, 0.1))) for s, fd in enumerate((700, 800, 900))),
+    )
+    report = build_report(table(), "mini", results)
+    block = block_of(report)
+    assert (block.cells["scratch", "anime"].mark, block.cells["ada", "anime"].mark) == ("best", "")
+    shown = {row.id: cells[0].text for row, cells in shown_rows(report, block)}
+    assert shown["scratch"].split(" (")[0] != shown["ada"].split(" (")[0]
+    assert shown["scratch"].startswith("800.0") and shown["ada"].startswith("800.1")
+
+
+def test_versions_of_a_score_are_never_averaged_or_compared(table, run, frame, snapshots):
+    scores = [snapshots((100, 0.5, 0.40 + s / 100)) for s in range(3)]
+    results = frame(
+        *(run("scratch", "anime", s, scores[s], version=1) for s in range(3)),
+        run("scratch+disp", "anime", 0, snapshots((90, 0.5, 0.01)), version=1),
+        *(run("scratch+disp", "anime", s, scores[s]) for s in (1, 2)),
+        *(run("ada", "anime", s, scores[s]) for s in range(3)),
+    )
+    report = build_report(table(), "mini", results)
+    block = block_of(report, "recall", "final")
+    old, mixed, new = (block.cells[row, "anime"] for row in ("scratch", "scratch+disp", "ada"))
+    assert (old.version, mixed.version, new.version) == (1, 2, 2)
+    assert mixed.values == pytest.approx((0.41, 0.42)) and mixed.total == 3
+    assert "(n=2, 1 of 3 of an older score)" in cell_text(mixed)
+    assert "(n=3, v1)" in cell_text(old) and old.mark == "" and new.mark
+    assert compare_cells(old, new, "recall") is None and compare_cells(mixed, new, "recall") is not None
+    assert any("v1: recall as an older version" in note for note in block.notes)
+    assert block_of(report, "fd").notes == tuple(
+        n for n in block_of(report, "fd").notes if "version" not in n
+    )
+    assert "1 of 3 of an older score" in text.render(report)
+
+
 def test_marks_hold_the_best_and_what_cannot_be_told_apart(spec, results):
-    cells = block_of(build_report(spec, "smoke", results)).cells
+    cells = block_of(build_report(spec, "mini", results)).cells
     for column in ("anime", "faces"):
         marks = {row: cells[row, column].mark for row in ("scratch", "scratch+disp", "ada")}
         assert marks["scratch"] == ""
@@ -113,19 +187,19 @@ def test_marks_run_upwards_for_precision(table, run, frame, snapshots):
         *(run("scratch", "anime", s, snapshots((100, 0.90 + s / 100, 0.1))) for s in range(5)),
         *(run("ada", "anime", s, snapshots((100, 0.50 + s / 90, 0.1))) for s in range(5)),
     )
-    cells = block_of(build_report(table(seeds=5), "smoke", results), "precision").cells
+    cells = block_of(build_report(table(seeds=5), "mini", results), "precision").cells
     assert (cells["scratch", "anime"].mark, cells["ada", "anime"].mark) == ("best", "")
 
 
 def test_one_seed_marks_nothing(table, simulated):
-    report = build_report(table(seeds=1), "smoke", simulated(range(1)))
+    report = build_report(table(seeds=1), "mini", simulated(range(1)))
     assert not any(cell.mark for block in report.blocks for cell in block.cells.values())
     assert "no test is possible" in " ".join(block_of(report).notes)
     assert cell_text(block_of(report).cells["scratch", "anime"]).endswith("(n=1) [120.38]")
 
 
 def test_printed_numbers_stand_under_the_papers_rule_only(spec, results):
-    report = build_report(spec, "smoke", results)
+    report = build_report(spec, "mini", results)
     assert [block.rule for block in report.blocks] == ["best"] * 3 + ["final"] * 3
     assert block_of(report).cells["bsa", "faces"].printed == "123.2"
     assert block_of(report, "recall").cells["scratch", "anime"].printed == "0.00"
@@ -134,7 +208,7 @@ def test_printed_numbers_stand_under_the_papers_rule_only(spec, results):
 
 def test_verdicts_need_the_papers_data_and_features(spec, results, table, run, frame, snapshots):
     assert not any(
-        c.verdict for block in build_report(spec, "smoke", results).blocks for c in block.cells.values()
+        c.verdict for block in build_report(spec, "mini", results).blocks for c in block.cells.values()
     )
     extractor = "inception@299"
     levels = {"scratch": (120.0, 121.0, 120.5), "scratch+disp": (90.0, 90.5, 91.0), "ada": (60.0, 60.2, 60.4)}
@@ -153,14 +227,14 @@ def test_best_of_seeds_is_the_seed_with_the_lowest_fd(table, run, frame, snapsho
     results = frame(
         *(run("scratch", "anime", s, snapshots(x)) for s, x in enumerate([(90, 0.9, 0.1), (80, 0.5, 0.2)]))
     )
-    report = build_report(table(best_of=2, seeds=2), "smoke", results)
+    report = build_report(table(best_of=2, seeds=2), "mini", results)
     assert block_of(report).cells["scratch", "anime"].best_of == 80
     assert block_of(report, "precision").cells["scratch", "anime"].best_of == 0.5
     assert block_of(report, rule="final").cells["scratch", "anime"].best_of is None
 
 
 def test_claims_get_the_verdict_of_the_truth(spec, results):
-    claims = {claim.id: claim for claim in build_report(spec, "smoke", results).claims}
+    claims = {claim.id: claim for claim in build_report(spec, "mini", results).claims}
     assert {name: claim.verdict for name, claim in claims.items()} == {
         "helps": "supported",
         "hurts": "contradicted",
@@ -174,16 +248,16 @@ def test_claims_get_the_verdict_of_the_truth(spec, results):
 
 def test_a_claim_without_its_runs_is_inconclusive(spec, table, simulated):
     half = simulated().query("column == 'anime' or row != 'scratch'")
-    claims = {claim.id: claim for claim in build_report(spec, "smoke", half).claims}
+    claims = {claim.id: claim for claim in build_report(spec, "mini", half).claims}
     assert claims["helps"].verdict == "inconclusive" and "faces" in claims["helps"].reason
-    single = build_report(table(seeds=1), "smoke", simulated(range(1))).claims
+    single = build_report(table(seeds=1), "mini", simulated(range(1))).claims
     assert {claim.verdict for claim in single} == {"inconclusive"}
     assert "at least two" in single[0].reason
 
 
 def test_controls_appear_only_when_run(spec, results, run, frame, snapshots):
-    assert "control" not in [row.id for row in build_report(spec, "smoke", results).rows]
+    assert "control" not in [row.id for row in build_report(spec, "mini", results).rows]
     more = frame(run("control", "anime", 0, snapshots((1.0, 1.0, 1.0))))
-    report = build_report(spec, "smoke", more)
+    report = build_report(spec, "mini", more)
     assert next(row for row in report.rows if row.id == "control").kind == "control"
     assert not block_of(report).cells["control", "anime"].mark

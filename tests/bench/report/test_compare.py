@@ -31,7 +31,7 @@ def verdicts(found, column):
 
 
 def test_rank_and_verdicts_follow_the_truth(spec, results, mine):
-    found = compare(spec, "smoke", "mine", mine(offset=10), results, "cpu")
+    found = compare(spec, "mini", "mine", mine(offset=10), results, "cpu")
     for standing in found.standings:
         assert (standing.rank, standing.of) == (3, 4)
         assert [one.row for one in standing.against][-1] == "scratch"  # sorted, best baseline first
@@ -44,7 +44,7 @@ def test_rank_and_verdicts_follow_the_truth(spec, results, mine):
 
 
 def test_shared_seeds_are_paired_and_holm_runs_over_everything(spec, simulated, mine):
-    found = compare(spec, "smoke", "mine", mine(n=5), simulated(range(5)), "cpu")
+    found = compare(spec, "mini", "mine", mine(n=5), simulated(range(5)), "cpu")
     every = [one.comparison for standing in found.standings for one in standing.against if one.comparison]
     assert len(every) == 6
     assert all(one.paired and one.n == 5 for one in every)
@@ -54,13 +54,13 @@ def test_shared_seeds_are_paired_and_holm_runs_over_everything(spec, simulated, 
 
 
 def test_an_undecided_comparison_says_which_gap_it_could_have_seen(spec, results, mine):
-    found = compare(spec, "smoke", "mine", mine(level=60.0), results, "cpu")
+    found = compare(spec, "mini", "mine", mine(level=60.0), results, "cpu")
     assert verdicts(found, "anime")["ada"] == "undecided"
     assert "undecided (could have seen: " in render(found)
 
 
 def test_other_metrics_go_by_differences_upwards(spec, results, mine):
-    found = compare(spec, "smoke", "mine", mine(), results, "cpu", metric="recall")
+    found = compare(spec, "mini", "mine", mine(), results, "cpu", metric="recall")
     assert set(verdicts(found, "anime").values()) == {"better"}
     assert found.standings[0].rank == 1
     assert "ours - baseline" in render(found)
@@ -70,37 +70,37 @@ def test_a_diverged_method_has_no_rank(spec, results, run, snapshots, frame):
     ours = frame(
         run("mine", "anime", 0, snapshots((50, 0.5, 0.5))), run("mine", "anime", 1, {}, status="diverged")
     )
-    found = compare(spec, "smoke", "mine", ours, results, "cpu")
+    found = compare(spec, "mini", "mine", ours, results, "cpu")
     assert found.standings[0].rank is None
     assert set(verdicts(found, "anime").values()) == {"undecided"}
     assert "†" in render(found)
 
 
 def test_text_and_markdown(spec, results, mine):
-    found = compare(spec, "smoke", "mine", mine(), results, "cpu")
+    found = compare(spec, "mini", "mine", mine(), results, "cpu")
     page, marked = render(found), render_markdown(found)
-    assert page.startswith("mine against cpu: FD(effnet_lite0@96) in disp/table1 (scale smoke)")
+    assert page.startswith("mine against cpu: FD(effnet_lite0@96) in disp/table1 (scale mini)")
     assert "rank 3 of 4" in page and "3 paired" in page
     assert sum(line.startswith("|") for line in marked.splitlines()) == 2 * (2 + 3)
 
 
 def test_mistakes_are_named(spec, results, mine):
     with pytest.raises(UserError, match="method 'other' has no finished"):
-        compare(spec, "smoke", "other", mine(), results)
+        compare(spec, "mini", "other", mine(), results)
     with pytest.raises(UserError, match="recorded set 'cpu' has no finished"):
-        compare(spec, "smoke", "mine", mine(), results.iloc[:0], "cpu")
+        compare(spec, "mini", "mine", mine(), results.iloc[:0], "cpu")
     with pytest.raises(UserError, match="does not score 'kid'"):
-        compare(spec, "smoke", "mine", mine(), results, metric="kid")
+        compare(spec, "mini", "mine", mine(), results, metric="kid")
 
 
 def test_a_column_without_scores_of_ours_is_left_out(spec, results, mine):
     ours = mine()
-    found = compare(spec, "smoke", "mine", ours[ours["column"] == "faces"], results, "cpu")
+    found = compare(spec, "mini", "mine", ours[ours["column"] == "faces"], results, "cpu")
     assert [standing.column for standing in found.standings] == ["faces"]
 
 
 def test_a_recorded_copy_of_the_same_runs_is_no_baseline(spec, results):
-    found = compare(spec, "smoke", "ada", results, results, "cpu")
+    found = compare(spec, "mini", "ada", results, results, "cpu")
     for standing in found.standings:
         assert {one.row for one in standing.against} == {"scratch", "scratch+disp"}
         assert standing.of == 3

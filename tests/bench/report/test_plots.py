@@ -11,7 +11,7 @@ from bench.report.plots import fd_curves, save
 
 @pytest.fixture
 def report(spec, results):
-    return build_report(spec, "smoke", results)
+    return build_report(spec, "mini", results)
 
 
 def test_each_column_has_a_panel_with_seeds_means_and_bands(report, results):
@@ -42,7 +42,7 @@ def test_a_diverged_seed_ends_in_a_cross(table, frame, run, snapshots):
         run("scratch", "anime", 0, snapshots((100, 0.5, 0.1))),
         run("scratch", "anime", 1, {10: {"fd": 300.0}}, status="diverged"),
     ]
-    panel = fd_curves(build_report(table(), "smoke", frame(*runs))).axes[0]
+    panel = fd_curves(build_report(table(), "mini", frame(*runs))).axes[0]
     crosses = [line for line in panel.lines if line.get_marker() == "x"]
     assert [np.asarray(line.get_ydata())[0] for line in crosses] == [300.0]
 
@@ -62,4 +62,4 @@ def test_mistakes_are_named(report, table, frame, run, tmp_path):
         save(fd_curves(report), tmp_path / "a.bmp")
     nothing = frame(run("scratch", "anime", 0, {}, status="missing"))
     with pytest.raises(UserError, match="scored"):
-        fd_curves(build_report(table(), "smoke", nothing))
+        fd_curves(build_report(table(), "mini", nothing))

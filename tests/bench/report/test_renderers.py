@@ -20,7 +20,7 @@ ODD = "# $ & _ { } ~ ^ \\ <b> | * ` [x] \"q\" 'q' 100 % é † → 中"
 
 @pytest.fixture
 def report(spec, results):
-    return build_report(spec, "smoke", results)
+    return build_report(spec, "mini", results)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def odd_report(table, frame, run, snapshots):
         run("scratch", "anime", 0, snapshots((100, 0.5, 0.1))),
         run("scratch", "anime", 1, {}, status="diverged"),
     ]
-    return build_report(table(**changes), "smoke", frame(*runs))
+    return build_report(table(**changes), "mini", frame(*runs))
 
 
 def test_text_shows_cells_beside_the_printed_numbers(report):
@@ -47,7 +47,7 @@ def test_text_shows_cells_beside_the_printed_numbers(report):
     assert "FID" not in page.replace("[printed in disp/table1]", "")  # nothing here is on Inception features
     unwrapped = " ".join(page.split())
     for word in (
-        "Scale smoke",
+        "Scale mini",
         "stand-in: emoji for anime faces",
         "2000 generated against 1000 reference",
         "not comparable in value",
@@ -122,7 +122,7 @@ def test_html_nests_and_holds_every_cell(report):
 
 def test_csv_lets_anyone_redo_the_cells(report, results):
     raw = pd.read_csv(io.StringIO(csv.raw(report)))
-    assert len(raw) == len(results) and set(raw["scale"]) == {"smoke"}
+    assert len(raw) == len(results) and set(raw["scale"]) == {"mini"}
     assert raw["value"].to_numpy() == pytest.approx(results["value"].to_numpy())
     cells = pd.read_csv(io.StringIO(csv.cells(report)))
     line = cells.query(

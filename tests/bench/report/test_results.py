@@ -6,8 +6,16 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UserError
+from bench.paths import recorded_root
 from bench.report.build import build_report
-from bench.report.results import COLUMNS, load_recorded, load_results, recorded_sets, save_recorded
+from bench.report.results import (
+    COLUMNS,
+    RECORDED_COLUMNS,
+    load_recorded,
+    load_results,
+    recorded_sets,
+    save_recorded,
+)
 from bench.spec import load_table
 from bench.store import Store
 
@@ -102,6 +110,33 @@ def test_record_and_read_back(tmp_path, shipped):
     assert load_recorded("cpu", "dip/table1", root=root).empty
 
 
+def test_a_recorded_set_says_a_scores_version_where_it_is_not_the_first(tmp_path, shipped):
+    """A set from before has no such column, reads as version 1, and stays as it is when it is written again."""
+    store, root = Store(tmp_path / "store"), tmp_path / "recorded"
+    folder = write_run(store, shipped, "scratch", "anime", 0, {60: 120.0})
+    path = save_recorded(load_results(shipped, "smoke", store), "cpu", "disp/table1", "smoke", root)
+    before = path.read_text()
+    assert before.splitlines()[0] == ",".join(RECORDED_COLUMNS)
+    back = load_recorded("cpu", root=root)
+    assert back["version"].tolist() == [1]
+    assert save_recorded(back[list(COLUMNS)], "cpu", "disp/table1", "smoke", root).read_text() == before
+    recall = {"step": 60, "metric": "recall", "extractor": "vgg16@32", "value": 0.5, "version": 2}
+    folder.append("metrics.jsonl", [recall])
+    save_recorded(load_results(shipped, "smoke", store), "cpu", "disp/table1", "smoke", root)
+    assert path.read_text().splitlines()[0] == ",".join((*RECORDED_COLUMNS, "version"))
+    back = load_recorded("cpu", root=root)
+    assert dict(zip(back["metric"], back["version"])) == {"fd": 1, "recall": 2}
+
+
+def test_the_shipped_recorded_set_is_of_the_first_version(tmp_path):
+    frame = load_recorded("cpu")
+    assert set(frame["version"]) == {1} and len(frame) > 300
+    for table, scale in set(zip(frame["table"], frame["scale"])):
+        chosen = frame[(frame["table"] == table) & (frame["scale"] == scale)]
+        made = save_recorded(chosen[list(COLUMNS)], "cpu", table, scale, tmp_path)
+        assert made.read_bytes() == (recorded_root() / "cpu" / made.name).read_bytes()
+
+
 def test_a_recorded_set_fills_in_for_absent_runs_only(tmp_path, shipped, monkeypatch):
     store, root = Store(tmp_path / "store"), tmp_path / "recorded"
     for seed in (0, 1):
@@ -125,6 +160,9 @@ def test_mistakes_are_named(tmp_path, shipped):
         load_recorded("cpx", root=tmp_path)
     (tmp_path / "cpu" / "bad.csv").write_text("row,column\n")
     with pytest.raises(UserError, match=r"bad.csv:1: the header must be"):
+        load_recorded("cpu", root=tmp_path)
+    (tmp_path / "cpu" / "bad.csv").write_text(",".join((*RECORDED_COLUMNS, "verison")) + "\n")
+    with pytest.raises(UserError, match=r"bad.csv:1: .*; version may follow"):
         load_recorded("cpu", root=tmp_path)
     frame = load_results(shipped, "smoke", Store(tmp_path / "none"))
     with pytest.raises(UserError, match="nothing of disp/table1"):
