@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import stat
@@ -41,6 +42,15 @@ def cache_folder() -> Path:
 
 os.environ["BENCH_CACHE"] = str(cache_folder())
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """How long is left; see progress.py. It is loaded by path, since `tests` is no package."""
+    found = importlib.util.spec_from_file_location("bench_progress", CHECKOUT / "tests" / "progress.py")
+    assert found is not None and found.loader is not None
+    progress = importlib.util.module_from_spec(found)
+    found.loader.exec_module(progress)
+    progress.pytest_configure(config)
 
 
 @pytest.fixture(autouse=True)
