@@ -23,11 +23,14 @@ from bench.runspec import (
 
 __all__ = [
     "SCALES", "TABLES", "Claim", "Column", "ColumnData", "DataSpec", "Frozen", "MetricName", "MetricSpec",
-    "NetworkSpec", "Part", "Protocol", "Resources", "Row", "RowOverride", "RunSpec", "Scale", "ScaleSpec", "SourceRun",
-    "TableSpec", "TrainSettings", "WeightsFile", "load_table", "resolve_table", "table_names",
+    "NetworkSpec", "Order", "Part", "Protocol", "Resources", "Row", "RowOverride", "RunSpec", "Scale", "ScaleSpec",
+    "SourceRun", "TableSpec", "TrainSettings", "WeightsFile", "load_table", "resolve_table", "table_names",
 ]  # fmt: skip
 
 Scale = Literal["smoke", "mini", "paper"]
+# The Inception of a paper's FID, with its resizing: clean-fid's (mode clean), the TensorFlow graph of Heusel et al.,
+# torchvision's, another that REPRODUCING.md names, or one that the paper does not tell.
+Inception = Literal["clean-fid", "tensorflow", "torchvision", "other", "unknown"]
 SCALES: tuple[Scale, ...] = ("smoke", "mini", "paper")
 
 
@@ -134,17 +137,33 @@ class ScaleSpec(Frozen):
         return value
 
 
-class Claim(Frozen):
-    """A sentence of the paper as a comparison: `lower` scores below `higher` in `metric`, in these
-    columns.
-    """
+class Order(Frozen):
+    """`lower` scores below `higher` in `metric`, in these columns (none named: in all)."""
 
-    id: str
-    text: str
     lower: str
     higher: str
     metric: MetricName = "fd"
     columns: tuple[str, ...] = ()
+
+
+class Claim(Frozen):
+    """A statement of the paper, in our words, as the orders that must all hold for it to be true.
+
+    In YAML a claim of one order may give `lower` and `higher` itself in place of `orders`.
+    """
+
+    id: str
+    text: str
+    orders: tuple[Order, ...] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_order(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "orders" in value:
+            return value
+        order = {key: value[key] for key in Order.model_fields if key in value}
+        rest = {key: given for key, given in value.items() if key not in order}
+        return {**rest, "orders": [order]} if order else value
 
 
 class TableSpec(Frozen):
@@ -158,6 +177,7 @@ class TableSpec(Frozen):
     snapshot: Literal["best", "final"]  # the paper's rule; a report prints the other beside it
     best_of: PositiveInt = 1  # how many runs the paper chose its number from
     metrics: tuple[MetricName, ...]
+    inception: Inception = "unknown"  # whose features the printed numbers are on; see bench.features.VARIANTS
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
     references: tuple[str, ...] = ()  # reference points: see bench.reference
@@ -180,9 +200,16 @@ class TableSpec(Frozen):
                 )
         scored = [*rows, *self.references]
         for claim in self.claims:
-            compared = [claim.lower, claim.higher]
-            for label, named, known in (("row", compared, scored), ("column", [*claim.columns], columns)):
-                for name in set(named) - set(known):
+            orders = claim.orders
+            compared = [name for order in orders for name in (order.lower, order.higher)]
+            within = [name for order in orders for name in order.columns]
+            metrics = [order.metric for order in orders]
+            for label, named, known in (
+                ("row", compared, scored),
+                ("column", within, columns),
+                ("metric", metrics, self.metrics),
+            ):
+                for name in sorted(set(named) - set(known)):
                     raise ValueError(
                         f"claim {claim.id} names the unknown {label} '{name}'; {did_you_mean(name, known)}"
                     )

@@ -56,6 +56,8 @@ class Sizes(NamedTuple):
     most: int
 
 
+# Which of the Inceptions of FID an extractor is: the same word in a table says that its paper used this one.
+VARIANTS = {"inception": "clean-fid"}
 # The least size leaves one position in the last feature map; the most keeps a typing error from eating
 # memory.
 SIZES = {

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from bench.features import canonical
+from bench.features import VARIANTS, canonical, parse_spec
 from bench.metrics.scores import label, version_of
 from bench.report.caption import caption, notes
 from bench.report.cells import Grid, degrees_of_freedom, make_cells, mark_best, per_seed
@@ -35,7 +35,8 @@ def build_report(spec: TableSpec, scale: Scale, results: pd.DataFrame) -> TableR
     """The report of a table at a scale from its tidy results (`load_results`).
 
     Blocks come by snapshot rule, the paper's first, then by metric. Printed numbers, verdicts and the best of
-    several seeds stand only under the paper's own rule, so that the two reductions are never mixed.
+    several seeds stand only under the paper's own rule, so that the two reductions are never mixed. At smoke
+    there are no marks and no claims: its numbers rank nothing.
     """
     rows = _rows(spec, results)
     columns = _columns(spec, scale)
@@ -49,7 +50,7 @@ def build_report(spec: TableSpec, scale: Scale, results: pd.DataFrame) -> TableR
         ]
     blocks = _with_best_of(spec, blocks)
     ids = tuple(column.id for column in columns)
-    claims = tuple(judge(claim, _block_of(blocks, claim.metric), ids) for claim in spec.claims)
+    claims = tuple(judge(claim, blocks, ids) for claim in spec.claims if _ranks(scale))
     return TableReport(
         name=spec.name,
         title=spec.title,
@@ -60,7 +61,7 @@ def build_report(spec: TableSpec, scale: Scale, results: pd.DataFrame) -> TableR
         blocks=tuple(blocks),
         claims=claims,
         caption=caption(spec, scale, columns, results),
-        notes=notes(spec, rows, blocks),
+        notes=notes(spec, scale, rows, blocks),
         results=results,
     )
 
@@ -126,7 +127,10 @@ def _block(
         return make_cells(own, metric.name, names, ids, spec.seeds)
 
     method_rows = [row.id for row in rows if row.kind == "method"]
-    cells, gaps = mark_best(cells_of("method"), metric.name, method_rows, ids)
+    cells = cells_of("method")
+    gaps: dict[str, str] = {}
+    if _ranks(scale):
+        cells, gaps = mark_best(cells, metric.name, method_rows, ids)
     remarks = _remarks(cells, gaps, columns)
     for kind in OTHER_KINDS:
         cells |= cells_of(kind)
@@ -134,6 +138,7 @@ def _block(
     ours = rule == spec.snapshot
     if ours:
         cells = _with_printed(cells, metric, rows, ids, printed, _comparable_best_of(spec, scale, metric))
+        remarks += _other_features(spec, scale, metric, cells)
     return Block(
         metric=metric.name,
         extractor=extractor,
@@ -170,15 +175,33 @@ def _versions(cells: Grid, metric: str) -> tuple[str, ...]:
     )
 
 
+def _ranks(scale: Scale) -> bool:
+    """Whether the numbers of a scale say which row is better."""
+    return scale != "smoke"
+
+
 def _comparable_best_of(spec: TableSpec, scale: Scale, metric: MetricSpec) -> int | None:
     """Of how many seeds the printed number is the best; None where it is not comparable with ours.
 
-    Only the paper's data on the paper's features give comparable values. The best seed is chosen by FD,
-    so the other scores of that seed are those of any seed.
+    Only the paper's data on the paper's own features give comparable values: FIDs of one set of images differ
+    by whole points between the Inceptions, and their resizing filters, that papers use. The best seed is
+    chosen by FD, so the other scores of that seed are those of any seed.
     """
-    if scale != "paper" or not metric.extractor.startswith("inception"):
+    if scale != "paper" or VARIANTS.get(parse_spec(metric.extractor)[0]) != spec.inception:
         return None
     return spec.best_of if metric.name == "fd" else 1
+
+
+def _other_features(spec: TableSpec, scale: Scale, metric: MetricSpec, cells: Grid) -> tuple[str, ...]:
+    """Why the printed numbers of a block get no verdict at paper scale."""
+    printed = any(cell.printed is not None for cell in cells.values())
+    if scale != "paper" or not printed or _comparable_best_of(spec, scale, metric) is not None:
+        return ()
+    ours = VARIANTS.get(parse_spec(metric.extractor)[0])
+    theirs = {"unknown": "the paper does not say which"}.get(spec.inception, f"the paper's: {spec.inception}")
+    if ours is None:
+        return (f"[printed]: on an Inception ({theirs}), ours on {metric.extractor}, not comparable.",)
+    return (f"[printed]: other Inception, not comparable ({theirs}; ours: {ours}).",)
 
 
 def _with_printed(
@@ -238,8 +261,3 @@ def _of_seed(cells: Mapping[tuple[str, str], Cell], chosen: dict[tuple[str, str]
         key: replace(cell, best_of=dict(zip(cell.seeds, cell.values)).get(chosen.get(key)))  # type: ignore[arg-type]
         for key, cell in cells.items()
     }
-
-
-def _block_of(blocks: Sequence[Block], metric: str) -> Block:
-    """The first block of a metric under the paper's rule."""
-    return next(block for block in blocks if block.metric == metric and block.paper_rule)

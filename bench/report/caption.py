@@ -21,7 +21,7 @@ def caption(
     spec: TableSpec, scale: Scale, columns: Sequence[ColumnHead], results: pd.DataFrame
 ) -> tuple[str, ...]:
     """The sentences under the table, from the general to the particular."""
-    lines = [f"{spec.title}. Scale {scale}. {_reading(spec)}"]
+    lines = [f"{spec.title}. Scale {scale}. {_reading(spec, scale)}"]
     if scale != "paper" and spec.paper:
         lines.append(
             "The printed numbers are another data set and another extractor: "
@@ -36,9 +36,12 @@ def caption(
     return tuple(lines)
 
 
-def notes(spec: TableSpec, rows: Sequence[RowHead], blocks: Sequence[Block]) -> tuple[str, ...]:
+def notes(spec: TableSpec, scale: Scale, rows: Sequence[RowHead], blocks: Sequence[Block]) -> tuple[str, ...]:
     """Remarks on rows and on symbols that this table really shows, then the table's own notes."""
-    lines = [f"{row.label}: printed only: {row.why}" for row in rows if row.kind == "printed"]
+    lines = (
+        ["Smoke numbers rank nothing: no cell is marked and no claim is judged."] if scale == "smoke" else []
+    )
+    lines += [f"{row.label}: printed only: {row.why}" for row in rows if row.kind == "printed"]
     if any(cell.spread for block in blocks for cell in block.cells.values()):
         lines.append(
             "† a seed diverged: the median and range instead of an interval, a diverged seed without "
@@ -47,12 +50,17 @@ def notes(spec: TableSpec, rows: Sequence[RowHead], blocks: Sequence[Block]) -> 
     return (*lines, *spec.notes)
 
 
-def _reading(spec: TableSpec) -> str:
+def _reading(spec: TableSpec, scale: Scale) -> str:
     printed = f" [printed in {spec.name}]" if spec.paper else ""
+    marked = (
+        "; marked: the best of a column and all that the seeds cannot tell apart from it (paired over shared "
+        "seeds, Holm-adjusted p > .05)"
+        if scale != "smoke"
+        else ""
+    )
     text = (
         "Cells: mean ± half-width of the Student-t 95 % interval over n training seeds"
-        f"{printed}; marked: the best of a column and all that the seeds cannot tell "
-        "apart from it (paired over shared seeds, Holm-adjusted p > .05). The sd is pooled over the "
+        f"{printed}{marked}. The sd is pooled over the "
         "rows of a column (the paper's, controls and reference points each among themselves) unless "
         f"Bartlett's test finds them to differ (p < {ALIKE:g})."
     )

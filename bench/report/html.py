@@ -8,7 +8,7 @@ from jinja2 import Environment, StrictUndefined
 
 from bench.report.celltext import column_text, row_text, shown_rows
 from bench.report.model import TableReport
-from bench.report.pairs import comparison_text
+from bench.report.pairs import claim_text
 
 PAGE = Path(__file__).with_name("page.html.j2")
 
@@ -22,5 +22,5 @@ def render(report: TableReport) -> str:
         sentences=[line.replace("; marked: ", "; bold: ", 1) for line in (*report.caption, *report.notes)],
         row_text=row_text,
         column_text=column_text,
-        comparison_text=comparison_text,
+        claim_text=claim_text,
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bench.report.celltext import Shown, column_text, row_text, shown_rows
 from bench.report.model import Block, RowHead, TableReport
-from bench.report.pairs import comparison_text
+from bench.report.pairs import claim_text
 
 PACKAGES = "\\usepackage{booktabs}\n\\usepackage{graphicx}\n"
 _ESCAPES = {
@@ -89,5 +89,5 @@ def _claims(report: TableReport) -> Iterator[str]:
         text = f"{claim.text} ({claim.id}): {claim.reason}."
         yield f"\\item[{escape(claim.verdict)}] {escape(text)}"
         for one in claim.comparisons:
-            yield f"\\\\ {escape(one.column)}: {escape(comparison_text(one))}"
+            yield f"\\\\ {escape(claim_text(one))}"
     yield "\\end{description}"

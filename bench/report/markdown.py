@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from bench.report.celltext import Shown, column_text, row_text, shown_rows
 from bench.report.model import Block, TableReport
-from bench.report.pairs import comparison_text
+from bench.report.pairs import claim_text
 
 
 def render(report: TableReport) -> str:
@@ -54,4 +54,4 @@ def _claims(report: TableReport) -> Iterator[str]:
     for claim in report.claims:
         yield f"- **{claim.verdict}**: {escape(claim.text)} ({escape(claim.id)}): {escape(claim.reason)}"
         for one in claim.comparisons:
-            yield f"  - {escape(one.column)}: {escape(comparison_text(one))}"
+            yield f"  - {escape(claim_text(one))}"

@@ -125,6 +125,8 @@ class Comparison:
     df: float
     sd: float
     paired: bool
+    rows: tuple[str, str] = ("", "")  # of a claim: the row that should score lower, and the other
+    label: str = ""  # of a claim: the score
 
     @property
     def null(self) -> float:

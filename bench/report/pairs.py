@@ -44,6 +44,11 @@ def adjust(comparisons: list[Comparison]) -> list[Comparison]:
     return [replace(one, adjusted=p) for one, p in zip(comparisons, holm([one.p for one in comparisons]))]
 
 
+def claim_text(one: Comparison) -> str:
+    """A comparison of a claim, for example "anime, scratch+disp to scratch, FID: ratio 0.62 ..."."""
+    return f"{one.column}, {one.rows[0]} to {one.rows[1]}, {one.label}: {comparison_text(one)}"
+
+
 def comparison_text(one: Comparison) -> str:
     """For example "ratio 0.62 [0.51, 0.75], p = 0.003, n = 3 shared seeds"."""
     sign = "+" if one.what == "difference" else ""

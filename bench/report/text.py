@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from bench.report.celltext import Shown, column_text, row_text, shown_rows
 from bench.report.model import Block, RowHead, TableReport
-from bench.report.pairs import comparison_text
+from bench.report.pairs import claim_text
 
 MARK = " *"
 CLAIMS = "Ratios and differences are of the row that should score lower to the other; p is Holm-adjusted."
@@ -66,7 +66,7 @@ def _claims(report: TableReport, width: int) -> Iterator[str]:
     for claim in report.claims:
         yield _wrap(f"{claim.verdict.upper()}: {claim.text} [{claim.id}]: {claim.reason}", width)
         for one in claim.comparisons:
-            yield _wrap(f"  {one.column}: {comparison_text(one)}", width)
+            yield _wrap(f"  {claim_text(one)}", width)
 
 
 def _text(cell: Shown) -> str:

@@ -11,6 +11,7 @@ from bench.report.build import build_report
 from bench.report.cells import make_cells, per_seed
 from bench.report.celltext import cell_text, shown_rows
 from bench.report.pairs import compare_cells
+from bench.spec import load_table
 
 
 def block_of(report, metric="fd", rule="best"):
@@ -217,10 +218,38 @@ def test_verdicts_need_the_papers_data_and_features(spec, results, table, run, f
         for row, fds in levels.items()
         for seed, fd in enumerate(fds)
     ]
-    block = block_of(build_report(table(extractor), "paper", frame(*runs)))
-    assert block.label == "FID"
+    block = block_of(build_report(table(extractor, inception="clean-fid"), "paper", frame(*runs)))
+    assert block.label == "FID" and "comparable" not in " ".join(block.notes)
     verdicts = {row: block.cells[row, "anime"].verdict for row in levels}
     assert verdicts == {"scratch": "consistent", "scratch+disp": "worse", "ada": "better"}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "told"),
+    [("unknown", "the paper does not say which"), ("tensorflow", "the paper's: tensorflow")],
+)
+def test_another_inception_gets_no_verdict(theirs, told, table, run, frame, snapshots):
+    extractor = "inception@299"
+    runs = [
+        run("scratch", "anime", seed, snapshots((fd, 0.6, 0.1)), extractor=extractor)
+        for seed, fd in enumerate((10.0, 10.1, 10.2))  # far from the 120.38 that is printed
+    ]
+    block = block_of(build_report(table(extractor, inception=theirs), "paper", frame(*runs)))
+    assert block.cells["scratch", "anime"].printed == "120.38"
+    assert not any(cell.verdict for cell in block.cells.values())
+    assert f"[printed]: other Inception, not comparable ({told}; ours: clean-fid)." in block.notes
+
+
+def test_the_shipped_tables_know_that_their_papers_inception_is_unknown():
+    assert {load_table(name).inception for name in ("disp/table1", "dip/table1")} == {"unknown"}
+
+
+def test_smoke_numbers_rank_nothing(spec, results):
+    report = build_report(spec, "smoke", results)
+    assert report.claims == () and report.notes[0].startswith("Smoke numbers rank nothing")
+    assert not any(cell.mark for block in report.blocks for cell in block.cells.values())
+    assert not any("Gap" in note for block in report.blocks for note in block.notes)
+    assert "marked:" not in " ".join(report.caption) and " *" not in text.render(report).replace("BSA*", "")
 
 
 def test_best_of_seeds_is_the_seed_with_the_lowest_fd(table, run, frame, snapshots):
@@ -244,6 +273,49 @@ def test_claims_get_the_verdict_of_the_truth(spec, results):
     assert [one.column for one in helps] == ["anime", "faces"]
     assert all(one.low < 0.5 * 1.05 and one.high > 0.5 * 0.95 and one.paired for one in helps)
     assert all(one.adjusted >= one.p for one in helps)
+
+
+def test_a_claim_holds_only_if_all_of_its_orders_do(table, simulated):
+    """FD falls but precision is noise: no sentence about both is supported."""
+    fd = {"lower": "scratch+disp", "higher": "scratch"}
+    precision = {"lower": "scratch", "higher": "scratch+disp", "metric": "precision"}
+    against = {"lower": "scratch", "higher": "ada"}
+    claims = [
+        {"id": "one", "text": "FD falls.", "orders": [fd]},
+        {"id": "both", "text": "FD falls, precision rises.", "orders": [fd, precision]},
+        {"id": "no", "text": "FD falls, and ADA's is higher.", "orders": [fd, against]},
+        {"id": "two", "text": "Both fall.", "orders": [fd, {"lower": "ada", "higher": "scratch"}]},
+    ]
+    found = {claim.id: claim for claim in build_report(table(claims=claims), "mini", simulated()).claims}
+    assert {name: claim.verdict for name, claim in found.items()} == {
+        "one": "supported",
+        "both": "inconclusive",
+        "no": "contradicted",
+        "two": "supported",
+    }
+    assert len(found["both"].comparisons) == 4 and "scratch < scratch+disp, precision" in found["both"].reason
+    assert "anime (scratch < ada, FD(effnet_lite0@96))" in found["no"].reason
+    assert (
+        found["both"].comparisons[0].adjusted > found["one"].comparisons[0].adjusted
+    )  # Holm's, over all four
+    page = text.render(build_report(table(claims=claims), "mini", simulated()))
+    assert "anime, scratch to scratch+disp, precision(effnet_lite0@96): difference" in " ".join(page.split())
+
+
+def test_the_shipped_claims_test_their_whole_statement():
+    for name, part in (("disp/table1", "disp"), ("dip/table1", "disp")):
+        spec = load_table(name)
+        claims = {claim.id: claim for claim in spec.claims}
+        for row in ("scratch", "transfergan", "freezed", "diffaugment"):
+            orders = {(o.lower, o.higher, o.metric) for o in claims[f"disp-improves-{row}"].orders}
+            assert orders == {(f"{row}+{part}", row, "fd"), (row, f"{row}+{part}", "recall")}
+        higher = {order.higher for order in claims["scratch-beats-transfer"].orders}
+        assert higher == {"transfergan+disp", "freezed+disp"}
+        baselines = {
+            row.id for row in spec.rows if row.method and row.method.endswith("baseline") and not row.control
+        }
+        only = claims["beats-memorising"].orders
+        assert {order.higher for order in only if order.lower == "memorised"} == baselines
 
 
 def test_a_claim_without_its_runs_is_inconclusive(spec, table, simulated):
