@@ -60,6 +60,13 @@ class Score:
     version: int = 1  # of the score's meaning; see VERSIONS
 
 
+def fewest_generated(metric: MetricLike) -> int:
+    """How many generated images a metric takes at least: balls around them need a k-th neighbour."""
+    if metric.name != "recall":
+        return 2
+    return 1 + (DEFAULT_K["recall"] if metric.k is None else metric.k)
+
+
 def label(name: str, extractor: str) -> str:
     """How a metric is printed: "FID" on the Inception of FID alone, "FD(effnet_lite0@96)" on anything else.
 

@@ -10,7 +10,7 @@ import pandas as pd
 from bench.features import VARIANTS, canonical, parse_spec
 from bench.metrics.scores import label, version_of
 from bench.report.caption import caption, notes
-from bench.report.cells import Grid, degrees_of_freedom, make_cells, mark_best, per_seed
+from bench.report.cells import ENDED, Grid, degrees_of_freedom, make_cells, mark_best, per_seed
 from bench.report.claims import judge
 from bench.report.model import (
     HIGHER_IS_BETTER,
@@ -123,8 +123,11 @@ def _block(
     def cells_of(kind: Kind) -> Grid:
         """The sd is pooled within a kind: a control that collapses must not widen the paper's rows."""
         names = [row.id for row in rows if row.kind == kind]
-        own = lines[lines["kind"] == ("reference" if kind == "reference" else "train")]
-        return make_cells(own, metric.name, names, ids, spec.seeds)
+        mine = ["reference" if kind == "reference" else "train"]
+        cells = make_cells(lines[lines["kind"].isin(mine)], metric.name, names, ids, spec.seeds)
+        ended = values[values["kind"].isin(mine) & values["status"].isin(ENDED)]
+        unscored = set(zip(ended["row"], ended["column"])) - set(zip(lines["row"], lines["column"]))
+        return cells | {key: Cell() for key in unscored & cells.keys()}  # too few images for this metric
 
     method_rows = [row.id for row in rows if row.kind == "method"]
     cells = cells_of("method")

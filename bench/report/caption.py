@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from bench import registry
+from bench.metrics.scores import fewest_generated
 from bench.report.model import Block, ColumnHead, RowHead
 from bench.spec import Scale, TableSpec
 from bench.stats.intervals import ALIKE
@@ -32,6 +34,7 @@ def caption(
     points = [POINTS.get(point, point) for point in spec.references if point in set(results["row"])]
     if points:
         lines.append(f"Reference points: {'; '.join(points)}.")
+    lines += [line for column in columns for line in _fewer(spec, scale, column, results)]
     lines.append(_runs(results))
     return tuple(lines)
 
@@ -73,6 +76,29 @@ def _column(column: ColumnHead) -> str:
     stand_in = f" (stand-in: {column.stand_in})" if column.stand_in else ""
     counts = f"{column.generated} generated against {column.reference} reference images"
     return f"{column.label}: {column.dataset}{stand_in}; {counts}."
+
+
+def _fewer(spec: TableSpec, scale: Scale, column: ColumnHead, results: pd.DataFrame) -> Iterator[str]:
+    """What to know of reference points that had fewer images than a generator makes."""
+    for point in spec.references:
+        here = results[(results["row"] == point) & (results["column"] == column.id)]
+        had = here["n_generated"].min()
+        if pd.isna(had) or had >= column.generated:
+            continue
+        text = f"{column.label}: {point} is of {had:,} images, all there are, not {column.generated:,}"
+        text += ": fewer images raise a Fréchet distance, so that it lies too high"
+        metrics = [one for one in spec.at(scale).protocol.metrics if fewest_generated(one) > had]
+        if metrics:
+            text += f"; too few for {' and '.join(one.name for one in metrics)}"
+        if _is_its_own_reference(column.name):
+            text += "; its images are themselves the reference, so that it says nothing of new ones"
+        yield f"{text}."
+
+
+def _is_its_own_reference(name: str) -> bool:
+    """Whether the reference of a data set holds its training images on purpose."""
+    known = registry.datasets()
+    return name in known and known.load(name).options.get("reference") == "all"
 
 
 def _scoring(spec: TableSpec, scale: Scale) -> str:

@@ -16,7 +16,7 @@ import torch
 
 from bench.errors import UserError
 from bench.memory import peak_bytes, reset_peak
-from bench.metrics.scores import Score, Scorer
+from bench.metrics.scores import Score, Scorer, fewest_generated
 from bench.provenance import provenance
 from bench.reference import reference_point
 from bench.spec import RunSpec
@@ -105,11 +105,16 @@ def _record_failure(folder: RunFolder, reason: str, cause: Cause) -> None:
         print(f"bench: {folder.path}: {error.strerror}: cannot record: {reason}", file=sys.stderr)
 
 
-def make_scorer(spec: RunSpec, device: torch.device) -> Scorer:
-    """The scorer of a run's protocol, with its reference images."""
+def make_scorer(spec: RunSpec, device: torch.device, generated: int | None = None) -> Scorer:
+    """The scorer of a run's protocol, with its reference images; of the metrics that so many generated images
+    allow.
+    """
     assert spec.protocol is not None
     images, sha256 = reference_images(spec.data, spec.protocol.reference)
-    return Scorer(spec.protocol.metrics, images, sha256, str(device))
+    metrics = [
+        one for one in spec.protocol.metrics if generated is None or generated >= fewest_generated(one)
+    ]
+    return Scorer(metrics, images, sha256, str(device))
 
 
 def score_lines(step: int, scores: list[Score]) -> list[dict[str, Any]]:
@@ -120,7 +125,8 @@ def score_lines(step: int, scores: list[Score]) -> list[dict[str, Any]]:
 def _score_reference(spec: RunSpec, folder: RunFolder, settings: Settings) -> Outcome:
     images = reference_point(spec)
     folder.rewind(-1)
-    folder.append("metrics.jsonl", score_lines(0, make_scorer(spec, settings.device).score(images)))
+    scorer = make_scorer(spec, settings.device, len(images))
+    folder.append("metrics.jsonl", score_lines(0, scorer.score(images)))
     save_sheet(folder.path / "samples" / "step-00000000.png", images)
     folder.finish({"steps": 0, "diverged_at": None, "weights_sha256": None, "seconds": None})
     folder.beat("done", 0, 0, None)
