@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, mo
 
 from bench.errors import UserError, did_you_mean
 from bench.methodspec import Part, needed_sources, parse_method
+from bench.ownrows import split_label
 from bench.runspec import (
     DataSpec,
     Frozen,
@@ -247,17 +249,31 @@ class TableSpec(Frozen):
                 raise UserError(f"unknown column '{name}' of {self.name}; {did_you_mean(name, known)}")
         return [known[name] for name in dict.fromkeys(names)] if names is not None else list(self.columns)
 
-    def with_methods(self, expressions: tuple[str, ...]) -> TableSpec:
-        """This table with a row per method expression of the user's; the expression is the row's id and
-        label.
+    def with_methods(self, expressions: Iterable[str]) -> TableSpec:
+        """This table with a row per method expression of the user's, written "expression" or "label=expression".
+
+        The label, else the expression, is the row's id and label; what it trains is the expression alone. Raises
+        UserError for a label that is taken and for what is no method.
         """
-        taken = {row.id for row in self.rows}
-        added = [
-            Row.model_construct(id=text, label=text, method=text, control=True, added=True)
-            for text in expressions
-            if text not in taken and parse_method(text)
-        ]
-        return self.model_copy(update={"rows": (*self.rows, *added)})
+        rows = list(self.rows)
+        for text in expressions:
+            label, method = split_label(text)
+            taken = {row.id for row in rows}
+            if label is None and text in taken:
+                continue
+            if label is not None and label in {*taken, *self.references, "controls"}:
+                raise UserError(f"'{text}': {self.name} has a row '{label}' already; choose another label")
+            parse_method(method)
+            name = label or text
+            rows.append(Row.model_construct(id=name, label=name, method=method, control=True, added=True))
+        return self.model_copy(update={"rows": tuple(rows)})
+
+    def fits(self, row: Row, scale: str) -> bool:
+        """Whether the table has the sources that a trained row starts from."""
+        method = self.at(scale).rows.get(row.id, RowOverride()).method or row.method
+        return (
+            method is not None and set(needed_sources(parse_method(method))) <= self.at(scale).sources.keys()
+        )
 
     def run_spec(self, row: Row, column: Column, seed: int, scale: str) -> RunSpec:
         """The run of one cell and seed."""

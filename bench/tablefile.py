@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from bench.errors import UserError, did_you_mean
-from bench.spec import TABLES, TableSpec, TrainSettings, resolve_table
+from bench.spec import TABLES, Protocol, TableSpec, TrainSettings, resolve_table
 from bench.tablenames import names_problem
 from bench.yamlfile import first_problem, load_yaml, mistake, validate
 
@@ -77,9 +78,7 @@ def _override(scale: dict[str, Any], key: str, setting: Any) -> None:
     """Set one dotted key in a scale's plain data; misspelt last keys are found by validation afterwards."""
     head, *rest = key.split(".")
     if head not in _SETTABLE or not rest:
-        raise UserError(
-            f"--set {key}: must start with one of {', '.join(_SETTABLE)}; {did_you_mean(head, _SETTABLE)}"
-        )
+        raise UserError(f"--set {key}: must start with one of {', '.join(_SETTABLE)}; {_suggestion(key)}")
     if head == "train" and rest[0] not in _train_keys():
         raise UserError(f"--set {key}: unknown setting; {did_you_mean(rest[0], _train_keys())}")
     place = scale.setdefault(head, {})
@@ -91,6 +90,20 @@ def _override(scale: dict[str, Any], key: str, setting: Any) -> None:
     if head == "train":  # a row's own value would hide what the user has just asked for
         for row in scale.get("rows", {}).values():
             (row.get("train") or {}).pop(rest[0], None)
+
+
+def _suggestion(key: str) -> str:
+    """For `steps`, "did you mean 'train.steps'?": the setting that has this name, else the nearest one."""
+    whole = {f"{group}.{name}": name for group, model in (("train", TrainSettings), ("protocol", Protocol))
+             for name in model.model_fields}  # fmt: skip
+    named = key.rpartition(".")[2]
+    same = [one for one, name in whole.items() if name == named]
+    if same:
+        return f"did you mean {' or '.join(repr(one) for one in same)}?"
+    near = difflib.get_close_matches(named, whole.values(), n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {' or '.join(repr(one) for one, name in whole.items() if name == near[0])}?"
+    return did_you_mean(key.partition(".")[0], _SETTABLE)
 
 
 def _train_keys() -> list[str]:

@@ -13,6 +13,7 @@ from bench import __version__
 from bench.cli.options import store_option
 from bench.launch.squeue import ClusterError, run_command
 from bench.paths import cache_root, weights_root
+from bench.projectfile import project_file
 from bench.store import Store
 
 EMBEDDED = {
@@ -50,6 +51,7 @@ def doctor(store: Store) -> int:
                    + (f": {reason}" if reason else ""))  # fmt: skip
     click.echo(_slurm())
     click.echo(f"{'ok     ' if shutil.which('pdflatex') else 'absent '} pdflatex (compiling reports)")
+    click.echo(f"project file: {project_file() or 'none (bench.toml, or [tool.bench] in pyproject.toml)'}")
     for name, path in (("store", store.root), ("cache", cache_root()), ("weights", weights_root())):
         place = path.resolve()
         while not place.exists():

@@ -7,21 +7,21 @@ import click
 from bench import registry
 from bench.cli.options import plugin_option
 
-KINDS = ("methods", "datasets", "networks", "metrics", "extractors", "tables")
+KINDS = ("methods", "datasets", "networks", "metrics", "extractors", "tables", "recorded")
 
 
 @click.command("list")
 @click.argument("kind", required=False, type=click.Choice(KINDS))
 @plugin_option
 def list_(kind: str | None, plugins: list[str]) -> None:
-    """What there is, one line each: methods, datasets, networks, metrics, extractors or tables; all without
-    KIND.
+    """What there is, one line each: methods, datasets, networks, metrics, extractors, tables or recorded
+    sets; all without KIND.
     """
     for each in [kind] if kind else KINDS:
         if not kind:
             click.echo(f"{each}:")
         entries = _entries(each)
-        width = max(len(name) for name, _ in entries)
+        width = max((len(name) for name, _ in entries), default=0)
         for name, summary in entries:
             click.echo(f"{'' if kind else '  '}{name:<{width}}  {summary}".rstrip())
 
@@ -72,6 +72,11 @@ def _entries(kind: str) -> list[tuple[str, str]]:
         from bench.metrics import SUMMARIES
 
         return sorted(SUMMARIES.items())
+    if kind == "recorded":
+        from bench.report.recorded import holdings, recorded_sets
+
+        return [(name, "; ".join(f"{table} at {scale}: {runs} runs" for table, scale, runs in holdings(name)))
+                for name in recorded_sets()]  # fmt: skip
     from bench.spec import load_table, table_names
 
     return [(name, load_table(name).title) for name in table_names()]

@@ -15,7 +15,7 @@ from bench.errors import UserError, did_you_mean
 VERBS = {
     "list": (
         "bench.cli.listing:list_",
-        "What there is: methods, data sets, networks, metrics, extractors, tables.",
+        "What there is: methods, data sets, networks, metrics, extractors, tables, recorded sets.",
     ),
     "plan": ("bench.cli.run:plan", "The runs a table needs, their status and cost; starts nothing."),
     "run": ("bench.cli.run:run", "Train what a table is missing, here, with live progress."),
@@ -24,7 +24,10 @@ VERBS = {
     "logs": ("bench.cli.cluster:logs", "What a run's job printed, and why it failed."),
     "cancel": ("bench.cli.cluster:cancel", "Stop queued and running jobs of a table, of rows or of one run."),
     "report": ("bench.cli.report:report", "Tables with intervals beside the printed numbers, plots, claims."),
-    "compare": ("bench.cli.report:compare", "Where a method stands against recorded baselines."),
+    "compare": (
+        "bench.cli.report:compare",
+        "Where a method stands against recorded baselines, or rows of one's own store.",
+    ),
     "recorded": ("bench.cli.report:recorded", "The papers' printed numbers."),
     "record": ("bench.cli.record:record", "Keep finished runs as a named recorded set."),
     "check": ("bench.cli.check:check", "Conformance of a method, in seconds."),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from bench.errors import UserError
+from bench.ownrows import row_id, split_label
 from bench.paths import store_root
+from bench.plan import parse_seeds
+from bench.projectfile import project_file
 from bench.spec import SCALES, TableSpec, load_table
 from bench.store import Store
 
@@ -21,22 +24,22 @@ def store_option(function: Function) -> Function:
     return click.option(
         "--store", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
         callback=lambda ctx, param, value: Store(value or store_root()),
-        help="Where runs are kept [default: $BENCH_STORE or results/runs].",
+        help="Where runs are kept [default: $BENCH_STORE, the project file's, or results/runs].",
     )(function)  # fmt: skip
 
 
 def plugin_option(function: Function) -> Function:
-    """--plugin FILE.py, loaded before anything else is read; the value is the list of files."""
+    """--plugin FILE.py and the project file's, loaded before anything else is read; the value is the list of files."""
     return click.option(
         "--plugin", "plugins", multiple=True, metavar="FILE.py", is_eager=True, callback=_load_plugins,
-        help="A file with a method or a data set of your own.",
+        help="A file with a method or a data set of your own; may be repeated.",
     )(function)  # fmt: skip
 
 
 def scale_option(function: Function) -> Function:
-    """--scale."""
+    """--scale, else the project file's."""
     return click.option(
-        "--scale", type=click.Choice(SCALES), default="smoke", show_default=True,
+        "--scale", type=click.Choice(SCALES), default=_usual_scale, show_default="the project file's, or smoke",
         help="smoke: seconds a run; mini: minutes; paper: the paper's protocol, on GPUs.",
     )(function)  # fmt: skip
 
@@ -54,35 +57,70 @@ def starting_options(function: Function) -> Function:
 
 
 def selection_options(function: Function) -> Function:
-    """--rows, --columns, --seeds, --method, --set: which runs of a table are meant."""
-    for option in reversed(
-        [
-            click.option(
-                "--rows", callback=_names, metavar="A,B", help="Rows by id; 'controls' for the control rows."
-            ),
-            click.option("--columns", callback=_names, metavar="A,B", help="Columns by id."),
-            click.option("--seeds", metavar="0..2", help="Seeds [default: the table's]."),
-            click.option(
-                "--method",
-                "methods",
-                multiple=True,
-                metavar="EXPR",
-                help="Add a row of your own, e.g. 'mine + disp'.",
-            ),
-            click.option(
-                "--set", "settings", multiple=True, metavar="KEY=VALUE", help="e.g. --set train.steps=50"
-            ),
-        ]
-    ):
+    """--rows, --columns, --seeds, --method, --set: which runs of a table are meant, for every verb alike."""
+    options = [
+        click.option(
+            "--rows", callback=_names, metavar="A,B",
+            help="Rows by id, or by label where they are your own; 'controls' for the control rows.",
+        ),
+        click.option("--columns", callback=_names, metavar="A,B", help="Columns by id."),
+        click.option("--seeds", callback=_seeds, metavar="0..2", help="Seeds [default: the table's]."),
+        click.option(
+            "--method", "methods", multiple=True, metavar="[LABEL=]EXPR",
+            help="Add a row of your own, e.g. 'mine + disp', or with a label 'ours=mine + disp'; may be repeated.",
+        ),
+        click.option(
+            "--set", "settings", multiple=True, metavar="KEY=VALUE",
+            help="Runs with another setting, e.g. --set train.steps=50; may be repeated.",
+        ),
+    ]  # fmt: skip
+    for option in reversed(options):
         function = option(function)
     return function
 
 
-def table_with(name: str, settings: tuple[str, ...]) -> TableSpec:
-    """The table of a name with the --set overrides applied."""
+def metric_option(function: Function) -> Function:
+    """--metric: which scores are shown."""
+    return click.option(
+        "--metric", "metrics", callback=_names, metavar="A,B", help="Metrics by name, e.g. fd."
+    )(function)
+
+
+def table_with(name: str, settings: Sequence[str] = (), methods: Sequence[str] = ()) -> TableSpec:
+    """The table of a name with the --set overrides, the project file's rows and those of --method."""
     from bench.tablefile import parse_setting
 
-    return load_table(name, dict(parse_setting(text) for text in settings))
+    spec = load_table(name, dict(parse_setting(text) for text in settings))
+    project = project_file()
+    if project is not None and project.rows:
+        given = {split_label(text)[0] for text in methods}  # the command line's word counts before the file's
+        rows = [f"{label}={text}" for label, text in project.rows.items() if label not in given]
+        try:
+            spec = spec.with_methods(rows)
+        except UserError as error:
+            raise UserError(f"{project.path}: rows: {error}") from error
+    return spec.with_methods(methods)
+
+
+def rows_of(choice: Mapping[str, Any]) -> list[str] | None:
+    """The row ids that --rows and --method name; None if they name none."""
+    own = [row_id(text) for text in choice["methods"]]
+    return [*(choice["rows"] or []), *own] if own else choice["rows"]
+
+
+def shown_rows(spec: TableSpec, choice: Mapping[str, Any]) -> list[str] | None:
+    """The ids of the rows that --rows and --method name, for verbs that show: printed rows may be named too."""
+    names = rows_of(choice)
+    if names is None:
+        return None
+    printed = {row.id for row in spec.rows if row.printed_only is not None}
+    trained = spec.pick_rows([name for name in names if name not in printed])
+    return [*(name for name in names if name in printed), *(row.id for row in trained)]
+
+
+def _usual_scale() -> str:
+    project = project_file()
+    return (project.scale if project else None) or "smoke"
 
 
 def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
@@ -94,10 +132,22 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> lis
     return names
 
 
-def _load_plugins(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[str]:
-    if value:
-        from bench.registry import load_plugin
+def _seeds(ctx: click.Context, param: click.Parameter, value: str | None) -> list[int] | None:
+    return None if value is None else parse_seeds(value)
 
-        for path in value:
+
+def _load_plugins(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[str]:
+    from bench.registry import load_plugin
+
+    project = project_file()
+    files: dict[str, str] = {}  # whole path -> how the user wrote it
+    for path in [*(str(one) for one in (project.plugins if project else [])), *value]:
+        files.setdefault(str(Path(path).resolve()), path)
+    for path in files.values():
+        try:
             load_plugin(path)
-    return [str(Path(path).resolve()) for path in value]
+        except UserError as error:
+            if project is None or path in value:
+                raise
+            raise UserError(f"{project.path}: plugins: {error}") from error
+    return list(files)

@@ -7,22 +7,17 @@ from typing import Any
 
 import click
 
-from bench.cli.options import table_with
+from bench.cli.options import rows_of, table_with
 from bench.errors import UserError
 from bench.estimate import estimate_cost
-from bench.plan import Plan, PlannedRun, make_plan, parse_seeds
+from bench.plan import Plan, PlannedRun, make_plan
 from bench.store import Store
 
 
 def plan_of(table: str, scale: str, store: Store, choice: dict[str, Any]) -> Plan:
     """The plan of a table with the choices of `selection_options`."""
-    spec = table_with(table, choice["settings"])
-    rows = choice["rows"]
-    if choice["methods"]:
-        spec = spec.with_methods(choice["methods"])
-        rows = [*(rows or []), *choice["methods"]]
-    seeds = parse_seeds(choice["seeds"]) if choice["seeds"] is not None else None
-    made = make_plan(spec, scale, store, rows, choice["columns"], seeds)
+    spec = table_with(table, choice["settings"], choice["methods"])
+    made = make_plan(spec, scale, store, rows_of(choice), choice["columns"], choice["seeds"])
     if choice.get("rerun"):
         made.ask_again()
     return made

@@ -2,27 +2,100 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.options import scale_option, store_option, table_with
+from bench.cli.options import (
+    plugin_option,
+    scale_option,
+    selection_options,
+    shown_rows,
+    store_option,
+    table_with,
+)
 from bench.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.spec import TableSpec
 
 
 @click.command()
 @click.argument("table", default="table1")
-@click.option("--as", "name", required=True, metavar="NAME", help="The recorded set to write, e.g. cpu.")
+@click.option("--as", "name", required=True, metavar="NAME", help="The recorded set to write, e.g. mine.")
 @click.option("--root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Where recorded sets are kept [default: the project's results/recorded].")  # fmt: skip
+              help="Where the set is kept [default: the first folder of $BENCH_RECORDED, else of the project file, "
+              "else the project's results/recorded].")  # fmt: skip
+@click.option(
+    "--replace", is_flag=True, help="Also put these runs in the place of others of the same row and seed."
+)
 @scale_option
+@selection_options
+@plugin_option
 @store_option
-def record(table: str, name: str, root: Path | None, scale: str, store: Store) -> None:
+def record(
+    table: str, name: str, root: Path | None, replace: bool, scale: str, store: Store, **choice: Any
+) -> None:
     """Keep the finished runs of TABLE as part of the recorded set NAME: every seed and snapshot, with its
-    commit.
-    """
-    from bench.report.results import load_results, save_recorded
+    commit. Without --rows every row that has runs, your own rows (--method, project file) among them.
 
-    spec = table_with(table, ())
-    path = save_recorded(load_results(spec, scale, store), name, spec.name, scale, root)
-    click.echo(f"wrote {path}")
+    What the set holds already stays, and what is left out is said.
+    """
+    from bench.paths import recorded_roots
+    from bench.report.recorded import save_recorded
+    from bench.report.results import load_results
+
+    spec = table_with(table, choice["settings"], choice["methods"])
+    named = shown_rows(spec, choice)
+    every = load_results(spec, scale, store, seeds=choice["seeds"], asked=named or ())
+    frame = every
+    if choice["rows"] is not None:
+        frame = frame[(frame["kind"] == "reference") | frame["row"].isin(named or ())]
+    if choice["columns"] is not None:
+        frame = frame[frame["column"].isin([one.id for one in spec.pick_columns(choice["columns"])])]
+    saved = save_recorded(frame, name, spec.name, scale, root, replace=replace)
+    click.echo(
+        f"wrote {saved.path}: {saved.new} new runs, {saved.replaced} renewed, {saved.kept} kept from before"
+    )
+    for line in [*_unfinished(frame), *_of_no_row(set(every["uid"]), spec, scale, store, choice["seeds"])]:
+        click.echo(line)
+    folder = saved.path.parent.parent
+    if folder.resolve() not in [one.resolve() for one in recorded_roots()]:
+        click.echo(
+            f"to compare with it and report it: BENCH_RECORDED={folder}, or `recorded` in a bench.toml"
+        )
+
+
+def _unfinished(frame: pd.DataFrame) -> list[str]:
+    runs = frame.drop_duplicates("uid")
+    counts = runs.loc[~runs["status"].isin(["done", "diverged", "missing"]), "status"].value_counts()
+    told = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+    return [f"left out, as they are not finished: {told}"] if told else []
+
+
+def _of_no_row(
+    known: set[str], spec: TableSpec, scale: str, store: Store, seeds: list[int] | None
+) -> list[str]:
+    """The store's finished runs on this table's data and protocol that are none of its rows' runs."""
+    from bench.methodspec import readable
+
+    places = {(column.data.model_dump_json(), column.generated, column.reference)
+              for column in spec.at(scale).columns.values()}  # fmt: skip
+    found: Counter[str] = Counter()
+    for folder in store:
+        run = folder.spec()
+        if run.kind != "train" or run.protocol is None or run.uid in known or folder.result() is None:
+            continue
+        place = (run.data.model_dump_json(), run.protocol.generated, run.protocol.reference)
+        if place in places and (seeds is None or run.seed in seeds):
+            found[readable(run.method)] += 1
+    told = ", ".join(f"{name} ({number})" for name, number in sorted(found.items()))
+    return (
+        [f"left out, as they are of no row here or have other settings (--method, --set): {told}"]
+        if told
+        else []
+    )

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.options import plugin_option, scale_option, store_option, table_with
+from bench.cli.options import (
+    metric_option,
+    plugin_option,
+    rows_of,
+    scale_option,
+    selection_options,
+    shown_rows,
+    store_option,
+    table_with,
+)
 from bench.errors import UserError
+from bench.ownrows import row_id
 from bench.store import Store
 
 if TYPE_CHECKING:
@@ -17,9 +28,6 @@ if TYPE_CHECKING:
 
 FORMATS = ("latex", "markdown", "csv", "html")
 SUFFIXES = {"latex": "tex", "markdown": "md", "html": "html"}
-method_option = click.option(
-    "--method", "methods", multiple=True, metavar="EXPR", help="Also show a row of your own."
-)
 recorded_option = click.option(
     "--recorded", metavar="NAME", help="Fill in from a recorded set what the store lacks."
 )
@@ -28,39 +36,55 @@ recorded_option = click.option(
 @click.command()
 @click.argument("tables", nargs=-1)
 @scale_option
+@selection_options
+@metric_option
+@click.option(
+    "--all", "everything", is_flag=True, help="Also rows, columns and claims that nothing was run for."
+)
 @click.option("--latex", "style", flag_value="latex", help="LaTeX with booktabs.")
 @click.option("--markdown", "style", flag_value="markdown", help="Markdown.")
 @click.option("--csv", "style", flag_value="csv", help="Raw values of every seed and snapshot.")
 @click.option("--html", "style", flag_value="html", help="One HTML page.")
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Write every format, the plot and a picture of samples there.")  # fmt: skip
-@method_option
 @recorded_option
 @plugin_option
 @store_option
-def report(tables: tuple[str, ...], scale: Any, style: str | None, output: Path | None, store: Store,
-           methods: tuple[str, ...], recorded: str | None, plugins: list[str]) -> None:  # fmt: skip
-    """Each TABLE with intervals beside the printed numbers. Without TABLE: all that have runs."""
+def report(tables: tuple[str, ...], scale: Any, everything: bool, style: str | None, output: Path | None, store: Store,
+           recorded: str | None, metrics: list[str] | None, **choice: Any) -> None:  # fmt: skip
+    """Each TABLE with intervals beside the printed numbers. Without TABLE: all that have runs.
+
+    Rows, columns and claims of which nothing has been run are named in one line.
+    """
     from bench.report.build import build_report
+    from bench.report.fold import Asked
     from bench.report.results import load_results
 
-    for spec in _tables(tables, store, scale):
-        shown = spec.with_methods(methods) if methods else spec
-        made = build_report(shown, scale, load_results(shown, scale, store, recorded))
+    for spec in _tables(tables, store, scale, choice):
+        seeds, named = choice["seeds"], shown_rows(spec, choice)
+        columns = (
+            None if choice["columns"] is None else [one.id for one in spec.pick_columns(choice["columns"])]
+        )
+        if seeds is not None:  # cells are whole when these seeds are done
+            spec = spec.model_copy(update={"seeds": len(seeds)})
+        results = load_results(spec, scale, store, recorded, seeds=seeds, asked=named or ())
+        only = named if choice["rows"] is not None else None
+        made = build_report(spec, scale, results, Asked(only, columns, metrics))
         if output is not None:
-            for path in _write(made, shown, output, store):
+            for path in _write(made, spec, output, store, choice, everything, named or ()):
                 click.echo(f"wrote {path}")
         if output is None or style is not None:
-            click.echo(_render(made, style))
+            click.echo(_render(made, style, everything, named or ()))
 
 
 @click.command()
 @click.argument("method")
 @click.option("--against", default="cpu", show_default=True, metavar="NAME",
-              help="A recorded set; `recorded` is the project's own, `cpu`.")  # fmt: skip
+              help="A recorded set (`recorded`: the project's own, `cpu`), or `runs`: this store's rows.")  # fmt: skip
 @click.option("--table", default="table1", show_default=True)
 @scale_option
-@click.option("--metric", default="fd", show_default=True)
+@selection_options
+@metric_option
 @click.option("--markdown", is_flag=True, help="Markdown.")
 @plugin_option
 @store_option
@@ -69,26 +93,43 @@ def compare(
     against: str,
     table: str,
     scale: Any,
-    metric: str,
+    metrics: list[str] | None,
     markdown: bool,
     store: Store,
-    plugins: list[str],
+    **choice: Any,
 ) -> None:
-    """Rank, paired ratios and intervals of METHOD (a row's id, or an expression run with --method) against
-    recorded baselines.
+    """Rank, paired ratios and intervals of METHOD (a row's id or label, or an expression run with --method) against
+    recorded baselines, or with --against runs against the other rows of one's own store.
+
+    --rows names the baselines [default: every row that has runs].
     """
     from bench.report import compare as comparing
-    from bench.report.results import load_recorded, load_results
+    from bench.report.baselines import baselines_of
+    from bench.report.results import load_results
 
-    spec = table_with(table, ())
+    spec = table_with(table, choice["settings"], choice["methods"])
     if method not in {row.id for row in spec.rows}:
-        spec = spec.with_methods((method,))
+        try:
+            spec = spec.with_methods((method,))
+        except UserError as error:
+            raise UserError(
+                f"'{method}' is no row of {spec.name}, no label of --method or of the project file, and: {error}"
+            ) from error
+        method = row_id(method)
+    seeds = choice["seeds"]
+    ours = load_results(spec, scale, store, seeds=seeds, asked=[method])
+    if choice["columns"] is not None:
+        ours = ours[ours["column"].isin([one.id for one in spec.pick_columns(choice["columns"])])]
     name = "cpu" if against == "recorded" else against
-    baselines = load_recorded(name, spec.name, scale)
-    if baselines.empty:
-        raise UserError(f"recorded set '{name}' holds nothing of {spec.name} at scale {scale}")
-    made = comparing.compare(spec, scale, method, load_results(spec, scale, store), baselines, name, metric)
-    click.echo(comparing.render_markdown(made) if markdown else comparing.render(made))
+    rows = rows_of(choice) if choice["rows"] is not None else None
+    baselines, remarks = baselines_of(name, spec, scale, ours, method, rows, seeds)
+    if seeds is not None:  # cells are whole when these seeds are done
+        spec = spec.model_copy(update={"seeds": len(seeds)})
+    for metric in metrics or ["fd"]:
+        made = comparing.compare(spec, scale, method, ours, baselines, name, metric)
+        click.echo(comparing.render_markdown(made) if markdown else comparing.render(made))
+    for remark in remarks:
+        click.echo(remark)
 
 
 @click.command()
@@ -110,26 +151,37 @@ def recorded(table: str | None, as_csv: bool) -> None:
     click.echo(grid.fillna("-").to_string())
 
 
-def _tables(names: tuple[str, ...], store: Store, scale: str) -> list[TableSpec]:
+def _tables(names: tuple[str, ...], store: Store, scale: str, choice: Mapping[str, Any]) -> list[TableSpec]:
     """The named tables, or every table that has a run in the store."""
     from bench.plan import make_plan
-    from bench.spec import load_table, table_names
+    from bench.spec import table_names
 
+    if not names and (choice["rows"] is not None or choice["columns"] is not None):
+        raise UserError(
+            "--rows and --columns are of a table: name it, for example `bench report table1 --rows scratch`"
+        )
+    found = [table_with(name, choice["settings"], choice["methods"]) for name in names or table_names()]
     if names:
-        return [table_with(name, ()) for name in names]
-    found = [load_table(name) for name in table_names()]
-    found = [spec for spec in found if scale in spec.scales]
+        return found
     have = [
-        spec for spec in found if any(run.status != "planned" for run in make_plan(spec, scale, store).runs)
+        spec for spec in found if scale in spec.scales and _has_runs(make_plan, spec, scale, store, choice)
     ]
     if not have:
         raise UserError(f"no table has runs at scale {scale} in {store.root}; `bench run table1` makes some")
     return have
 
 
-def _render(made: TableReport, style: str | None) -> str:
-    from bench.report import csv, html, latex, markdown, text
+def _has_runs(make_plan: Any, spec: TableSpec, scale: str, store: Store, choice: Mapping[str, Any]) -> bool:
+    rows = [row.id for row in spec.rows if row.printed_only is None and spec.fits(row, scale)]
+    made = make_plan(spec, scale, store, rows, None, choice["seeds"])
+    return any(run.status != "planned" for run in made.runs)
 
+
+def _render(made: TableReport, style: str | None, everything: bool, named: Collection[str]) -> str:
+    from bench.report import csv, html, latex, markdown, text
+    from bench.report.fold import folded
+
+    shown = made if everything or style == "csv" else folded(made, named)
     renderers = {
         None: text.render,
         "latex": latex.render,
@@ -137,20 +189,21 @@ def _render(made: TableReport, style: str | None) -> str:
         "csv": csv.raw,
         "html": html.render,
     }
-    return str(renderers[style](made))
+    return str(renderers[style](shown))
 
 
-def _write(made: TableReport, spec: TableSpec, folder: Path, store: Store) -> list[Path]:
-    """All formats of one table below `folder`."""
+def _write(made: TableReport, spec: TableSpec, folder: Path, store: Store, choice: Mapping[str, Any],
+           everything: bool, named: Collection[str]) -> list[Path]:  # fmt: skip
+    """All formats of one table below `folder`; the CSV files are never folded."""
     from bench import atomic
-    from bench.report import csv, plots, samples, text
+    from bench.report import csv, plots, samples
 
     stem = f"{made.name.replace('/', '-')}-{made.scale}"
     written = [folder / f"{stem}.{suffix}" for suffix in SUFFIXES.values()]
     for (style, _), path in zip(SUFFIXES.items(), written, strict=True):
-        atomic.write_text(path, _render(made, style))
+        atomic.write_text(path, _render(made, style, everything, named))
     for name, content in (
-        ("txt", text.render(made)),
+        ("txt", _render(made, None, everything, named)),
         ("seeds.csv", csv.raw(made)),
         ("cells.csv", csv.cells(made)),
     ):
@@ -159,4 +212,9 @@ def _write(made: TableReport, spec: TableSpec, folder: Path, store: Store) -> li
     if (made.results["status"] != "missing").any() and made.results["value"].notna().any():
         written.append(folder / f"{stem}.fd.png")
         plots.save(plots.fd_curves(made), written[-1])
-    return written + samples.write(spec, made.scale, store, folder / f"{stem}.samples")
+    tried = set(made.results.loc[made.results["status"] != "missing", "row"])
+    rows = [row.id for row in spec.rows if row.id in tried]
+    columns = [column.id for column in made.columns]
+    return written + samples.write(
+        spec, made.scale, store, folder / f"{stem}.samples", rows, columns, choice["seeds"]
+    )

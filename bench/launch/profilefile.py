@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from bench.errors import UserError, did_you_mean
 from bench.launch.profile import Profile, given, one_line, shown
+from bench.projectfile import project_file
 from bench.yamlfile import Keys, load_yaml, mistake
 
 VARIABLE = "BENCH_SLURM_PROFILE"
@@ -26,12 +27,12 @@ def shipped() -> dict[str, Path]:
 
 
 def load_profile(name: str | None) -> Profile:
-    """The profile in a YAML file, or a shipped one by name; None: the one that $BENCH_SLURM_PROFILE names.
+    """The profile in a YAML file, or a shipped one by name; None: $BENCH_SLURM_PROFILE's or the project file's.
 
     `extends: other` starts from another (a path from this file, or a shipped name): maps merge, the rest is
     replaced, null takes a key away. Raises UserError: `file:line: key: what is wrong; what would be right`.
     """
-    if not (named := name if name is not None else os.environ.get(VARIABLE)):
+    if not (named := name if name is not None else _usual()):
         raise UserError(f"no site profile: give --profile or set {VARIABLE}; known: {', '.join(shipped())}")
     chain = _chain(_locate(named, Path()), [])
     merged: dict[str, Any] = {}
@@ -45,6 +46,12 @@ def load_profile(name: str | None) -> Profile:
     except ValidationError as error:
         keys, message = _first_problem(error)
         raise mistake(_origin(chain, keys), keys, message) from error
+
+
+def _usual() -> str | None:
+    """The profile that the environment names, else the project file."""
+    project = project_file()
+    return os.environ.get(VARIABLE) or (project.profile if project else None)
 
 
 def _locate(name: str, folder: Path) -> Path:

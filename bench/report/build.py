@@ -12,11 +12,13 @@ from bench.metrics.scores import label, version_of
 from bench.report.caption import caption, notes
 from bench.report.cells import ENDED, Grid, degrees_of_freedom, make_cells, mark_best, per_seed
 from bench.report.claims import judge
+from bench.report.fold import Asked, narrowed
 from bench.report.model import (
     HIGHER_IS_BETTER,
     OLDER,
     Block,
     Cell,
+    ClaimResult,
     ColumnHead,
     Kind,
     RowHead,
@@ -24,15 +26,17 @@ from bench.report.model import (
     TableReport,
 )
 from bench.report.printed import printed_name, printed_texts
-from bench.spec import MetricSpec, Scale, TableSpec
+from bench.spec import Claim, MetricSpec, Scale, TableSpec
 from bench.stats import verdict
 
 OTHER_KINDS: tuple[Kind, ...] = ("control", "added", "reference")
 OTHER: dict[Rule, Rule] = {"best": "final", "final": "best"}
 
 
-def build_report(spec: TableSpec, scale: Scale, results: pd.DataFrame) -> TableReport:
-    """The report of a table at a scale from its tidy results (`load_results`).
+def build_report(
+    spec: TableSpec, scale: Scale, results: pd.DataFrame, asked: Asked | None = None
+) -> TableReport:
+    """The report of a table at a scale from its tidy results (`load_results`), or the part of it that is asked for.
 
     Blocks come by snapshot rule, the paper's first, then by metric. Printed numbers, verdicts and the best of
     several seeds stand only under the paper's own rule, so that the two reductions are never mixed. At smoke
@@ -50,8 +54,8 @@ def build_report(spec: TableSpec, scale: Scale, results: pd.DataFrame) -> TableR
         ]
     blocks = _with_best_of(spec, blocks)
     ids = tuple(column.id for column in columns)
-    claims = tuple(judge(claim, blocks, ids) for claim in spec.claims if _ranks(scale))
-    return TableReport(
+    claims = tuple(_judged(claim, blocks, ids) for claim in spec.claims if _ranks(scale))
+    whole = TableReport(
         name=spec.name,
         title=spec.title,
         paper=spec.paper,
@@ -64,6 +68,22 @@ def build_report(spec: TableSpec, scale: Scale, results: pd.DataFrame) -> TableR
         notes=notes(spec, scale, rows, blocks),
         results=results,
     )
+    return narrowed(whole, asked, spec.claims) if asked else whole
+
+
+def _judged(claim: Claim, blocks: Sequence[Block], columns: tuple[str, ...]) -> ClaimResult:
+    """The verdict on a claim, and whether there is anything to judge it by."""
+    by_metric = {block.metric: block.cells for block in blocks if block.paper_rule}
+
+    def ended(row: str, column: str, metric: str) -> bool:
+        return bool(by_metric.get(metric, {}).get((row, column), Cell()).values)
+
+    tested = any(
+        ended(order.lower, column, order.metric) and ended(order.higher, column, order.metric)
+        for order in claim.orders
+        for column in order.columns or columns
+    )
+    return replace(judge(claim, blocks, columns), untested=not tested)
 
 
 def _rows(spec: TableSpec, results: pd.DataFrame) -> tuple[RowHead, ...]:
@@ -75,7 +95,8 @@ def _rows(spec: TableSpec, results: pd.DataFrame) -> tuple[RowHead, ...]:
             rows.append(RowHead(row.id, row.label, "printed", row.printed_only))
         elif not row.control or row.id in seen:
             kind: Kind = "added" if row.added else "control" if row.control else "method"
-            rows.append(RowHead(row.id, row.label, kind))
+            unnamed = row.added and row.label == row.method
+            rows.append(RowHead(row.id, f"{row.label} (added)" if unnamed else row.label, kind))
     return (*rows, *(RowHead(point, point, "reference") for point in spec.references if point in seen))
 
 
@@ -134,7 +155,7 @@ def _block(
     gaps: dict[str, str] = {}
     if _ranks(scale):
         cells, gaps = mark_best(cells, metric.name, method_rows, ids)
-    remarks = _remarks(cells, gaps, columns)
+    remarks = _remarks(cells, gaps, columns, "paper's" if spec.paper else "table's")
     for kind in OTHER_KINDS:
         cells |= cells_of(kind)
     remarks += _versions(cells, metric.name)
@@ -153,9 +174,9 @@ def _block(
     )
 
 
-def _remarks(cells: Grid, gaps: dict[str, str], columns: Sequence[ColumnHead]) -> tuple[str, ...]:
+def _remarks(cells: Grid, gaps: dict[str, str], columns: Sequence[ColumnHead], whose: str) -> tuple[str, ...]:
     """How sure a block's intervals and marks are, by column."""
-    freedom = {column.label: degrees_of_freedom(cells, column.id) for column in columns}
+    freedom = {column.label: degrees_of_freedom(cells, column.id, whose) for column in columns}
     seen = {column.label: gaps.get(column.id) for column in columns}
     lines = (
         ("Degrees of freedom", freedom),

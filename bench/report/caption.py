@@ -29,7 +29,7 @@ def caption(
             "The printed numbers are another data set and another extractor: "
             "they show the paper's order and are not comparable in value."
         )
-    lines += [_column(column) for column in columns]
+    lines += [column_sentence(column) for column in columns]
     lines.append(_scoring(spec, scale))
     points = [POINTS.get(point, point) for point in spec.references if point in set(results["row"])]
     if points:
@@ -55,6 +55,7 @@ def notes(spec: TableSpec, scale: Scale, rows: Sequence[RowHead], blocks: Sequen
 
 def _reading(spec: TableSpec, scale: Scale) -> str:
     printed = f" [printed in {spec.name}]" if spec.paper else ""
+    whose = "paper's" if spec.paper else "table's"
     marked = (
         "; marked: the best of a column and all that the seeds cannot tell apart from it (paired over shared "
         "seeds, Holm-adjusted p > .05)"
@@ -64,7 +65,7 @@ def _reading(spec: TableSpec, scale: Scale) -> str:
     text = (
         "Cells: mean ± half-width of the Student-t 95 % interval over n training seeds"
         f"{printed}{marked}. The sd is pooled over the "
-        "rows of a column (the paper's, controls and reference points each among themselves) unless "
+        f"rows of a column (the {whose}, controls and reference points each among themselves) unless "
         f"Bartlett's test finds them to differ (p < {ALIKE:g})."
     )
     if spec.best_of > 1:
@@ -72,7 +73,8 @@ def _reading(spec: TableSpec, scale: Scale) -> str:
     return text
 
 
-def _column(column: ColumnHead) -> str:
+def column_sentence(column: ColumnHead) -> str:
+    """What a column is: its data set, what that stands for, its counts."""
     stand_in = f" (stand-in: {column.stand_in})" if column.stand_in else ""
     counts = f"{column.generated} generated against {column.reference} reference images"
     return f"{column.label}: {column.dataset}{stand_in}; {counts}."

@@ -88,12 +88,17 @@ def mark_best(
     return marked, gaps
 
 
-def degrees_of_freedom(cells: Mapping[tuple[str, str], Cell], column: str) -> str | None:
-    """How the intervals of a column got their sd, in words; None while it has no interval at all."""
+def degrees_of_freedom(
+    cells: Mapping[tuple[str, str], Cell], column: str, whose: str = "paper's"
+) -> str | None:
+    """How the intervals of a column got their sd, in words; None while it has no interval at all.
+
+    whose: rows the column's rows are, "paper's" or "table's".
+    """
     down = [cell for (_, name), cell in cells.items() if name == column and cell.interval is not None]
     pooled = next((cell.interval for cell in down if cell.pooled), None)
     if pooled is not None:
-        return f"{pooled.df:g}, sd pooled over the paper's rows"
+        return f"{pooled.df:g}, sd pooled over the {whose} rows"
     if any(cell.interval is not None and cell.interval.n > 1 for cell in down):
         return "n - 1 a cell, as the rows' spreads differ (Bartlett's test)"
     return None

@@ -56,7 +56,7 @@ def _more_digits(column: Sequence[Cell]) -> int:
 def row_text(row: RowHead) -> str:
     """The paper's label; a row that builds on the one above it is indented, others say what they are."""
     label = f"  {row.label}" if row.label.startswith("+") else row.label
-    return label if row.kind == "method" else f"{label} ({_KINDS[row.kind]})"
+    return f"{label} ({_KINDS[row.kind]})" if row.kind in _KINDS else label
 
 
 def column_text(column: ColumnHead) -> str:
@@ -126,7 +126,7 @@ def _plain(value: float, more: int = 0) -> str:
     return "∞" if math.isinf(value) else f"{value:.{4 + more}g}"
 
 
-_KINDS = {"control": "control, ours", "added": "added", "printed": "printed only", "reference": "reference"}
+_KINDS = {"control": "control, ours", "printed": "printed only", "reference": "reference"}
 _UNFINISHED = ("failed", "lost", "interrupted", "running", OLDER, "missing")  # what needs attention first
 _ROUNDING = 1e-9
 _MORE = 6  # digits added at most to tell two cells apart

@@ -18,6 +18,8 @@ from bench.report.model import HIGHER_IS_BETTER, Cell, Comparison, Rule
 from bench.report.pairs import adjust, compare_cells, visible_gap
 from bench.spec import MetricSpec, Scale, TableSpec
 
+NO_TEST = "undecided: one seed"
+
 
 @dataclass(frozen=True)
 class Against:
@@ -187,13 +189,18 @@ def _line(one: Against, ours: Cell, metric: str) -> list[str]:
         f"{pair.low:.3f} to {pair.high:.3f}" if known else "–",
         ("<0.001" if pair.adjusted < 0.001 else f"{pair.adjusted:.3f}") if known else "–",
         f"{pair.n} {'paired' if pair.paired else 'Welch'}",
-        verdict if gap is None else f"undecided (could have seen: {gap})",
+        NO_TEST if not known else verdict if gap is None else f"undecided (could have seen: {gap})",
     ]
 
 
 def _reading(comparison: MethodComparison) -> str:
+    pairs = [one.comparison for standing in comparison.standings for one in standing.against]
+    if any(pair is not None and pair.df <= 0 for pair in pairs):
+        lone = f" {NO_TEST}: a single seed shows no spread; run at least two seeds of either side."
+    else:
+        lone = ""
     return (
         f"{comparison.rule} snapshot of each seed; p Holm-adjusted over all baselines and columns; "
         "paired: over shared seeds. could have seen: the gap that such a comparison finds four times in "
-        "five (alpha .05, unadjusted)."
+        f"five (alpha .05, unadjusted).{lone}"
     )

@@ -143,6 +143,7 @@ class ClaimResult:
     verdict: Literal["supported", "contradicted", "inconclusive"]
     comparisons: tuple[Comparison, ...]
     reason: str
+    untested: bool = False  # in no column has a run of each side ended
 
 
 @dataclass(frozen=True)

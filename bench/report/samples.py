@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -13,13 +14,20 @@ from bench.store import RunFolder, Store
 MARGIN, TITLE = 8, 16  # pixels
 
 
-def write(spec: TableSpec, scale: str, store: Store, folder: Path) -> list[Path]:
-    """<folder>/<row>.png for every row and reference point that has samples: the last snapshot of its first
-    seed.
-    """
+def write(
+    spec: TableSpec,
+    scale: str,
+    store: Store,
+    folder: Path,
+    rows: list[str],
+    columns: list[str] | None = None,
+    seeds: Sequence[int] | None = None,
+) -> list[Path]:
+    """<folder>/<row>.png for every one of these trained rows and every reference point that has samples: the last
+    snapshot of its first seed.
+    """  # fmt: skip
     found: dict[str, dict[str, tuple[str, Path]]] = {}
-    names = [row.id for row in spec.rows if row.printed_only is None]
-    for run in make_plan(spec, scale, store, rows=names).runs:
+    for run in make_plan(spec, scale, store, rows, columns, seeds).runs:
         sheet = latest_sheet(store.folder(run.uid))
         for cell in run.cells:
             if sheet is not None:

@@ -156,7 +156,12 @@ def test_override_reaches_every_row_and_changes_every_uid():
     ("text", "message"),
     [
         ("train.stepz=5", "did you mean 'steps'"),
-        ("trian.steps=5", "did you mean 'train'"),
+        ("trian.steps=5", "did you mean 'train.steps'"),
+        ("steps=5", "did you mean 'train.steps'"),
+        ("stepz=5", "did you mean 'train.steps'"),
+        ("every=5", "did you mean 'protocol.every'"),
+        ("batch=5", "did you mean 'train.batch' or 'protocol.batch'"),
+        ("netwrok=5", "did you mean 'network'"),
         ("train.steps=many", "--set train.steps=many: .*integer"),
         ("train.steps=0", "greater than 0"),
         ("train.steps=null", "integer"),

@@ -53,6 +53,15 @@ def test_shared_seeds_are_paired_and_holm_runs_over_everything(spec, simulated, 
     assert verdicts(found, "anime") == {"scratch": "better", "scratch+disp": "worse", "ada": "worse"}
 
 
+def test_one_seed_is_said_in_so_many_words(spec, simulated, mine):
+    found = compare(spec, "smoke", "mine", mine(n=1), simulated(range(1)), "cpu")
+    told = render(found)
+    assert "undecided: one seed" in told and "run at least two seeds of either side" in told
+    assert "could have seen: none" not in told
+    assert "run at least two seeds" in render_markdown(found)
+    assert "one seed" not in render(compare(spec, "smoke", "mine", mine(), simulated(), "cpu"))
+
+
 def test_an_undecided_comparison_says_which_gap_it_could_have_seen(spec, results, mine):
     found = compare(spec, "mini", "mine", mine(level=60.0), results, "cpu")
     assert verdicts(found, "anime")["ada"] == "undecided"

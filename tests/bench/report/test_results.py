@@ -8,14 +8,8 @@ import pytest
 from bench.errors import UserError
 from bench.paths import recorded_root
 from bench.report.build import build_report
-from bench.report.results import (
-    COLUMNS,
-    RECORDED_COLUMNS,
-    load_recorded,
-    load_results,
-    recorded_sets,
-    save_recorded,
-)
+from bench.report.recorded import RECORDED_COLUMNS, load_recorded, recorded_sets, save_recorded
+from bench.report.results import COLUMNS, load_results
 from bench.spec import load_table
 from bench.store import Store
 
@@ -100,8 +94,9 @@ def test_record_and_read_back(tmp_path, shipped):
     store, root = Store(tmp_path / "store"), tmp_path / "recorded"
     write_run(store, shipped, "scratch", "anime", 0, {30: 120.125, 60: math.nan})
     frame = load_results(shipped, "smoke", store)
-    path = save_recorded(frame, "cpu", "disp/table1", "smoke", root)
-    assert path == root / "cpu" / "disp-table1-smoke.csv"
+    saved = save_recorded(frame, "cpu", "disp/table1", "smoke", root)
+    assert (saved.new, saved.replaced, saved.kept) == (1, 0, 0)
+    assert saved.path == root / "cpu" / "disp-table1-smoke.csv"
     (root / "paper").mkdir()
     assert recorded_sets(root) == ["cpu"]
     back = load_recorded("cpu", "disp/table1", "smoke", root)
@@ -114,12 +109,12 @@ def test_a_recorded_set_says_a_scores_version_where_it_is_not_the_first(tmp_path
     """A set from before has no such column, reads as version 1, and stays as it is when it is written again."""
     store, root = Store(tmp_path / "store"), tmp_path / "recorded"
     folder = write_run(store, shipped, "scratch", "anime", 0, {60: 120.0})
-    path = save_recorded(load_results(shipped, "smoke", store), "cpu", "disp/table1", "smoke", root)
+    path = save_recorded(load_results(shipped, "smoke", store), "cpu", "disp/table1", "smoke", root).path
     before = path.read_text()
     assert before.splitlines()[0] == ",".join(RECORDED_COLUMNS)
     back = load_recorded("cpu", root=root)
     assert back["version"].tolist() == [1]
-    assert save_recorded(back[list(COLUMNS)], "cpu", "disp/table1", "smoke", root).read_text() == before
+    assert save_recorded(back[list(COLUMNS)], "cpu", "disp/table1", "smoke", root).path.read_text() == before
     recall = {"step": 60, "metric": "recall", "extractor": "vgg16@32", "value": 0.5, "version": 2}
     folder.append("metrics.jsonl", [recall])
     save_recorded(load_results(shipped, "smoke", store), "cpu", "disp/table1", "smoke", root)
@@ -133,7 +128,7 @@ def test_the_shipped_recorded_set_is_of_the_first_version(tmp_path):
     assert set(frame["version"]) == {1} and len(frame) > 300
     for table, scale in set(zip(frame["table"], frame["scale"])):
         chosen = frame[(frame["table"] == table) & (frame["scale"] == scale)]
-        made = save_recorded(chosen[list(COLUMNS)], "cpu", table, scale, tmp_path)
+        made = save_recorded(chosen[list(COLUMNS)], "cpu", table, scale, tmp_path).path
         assert made.read_bytes() == (recorded_root() / "cpu" / made.name).read_bytes()
 
 
@@ -144,7 +139,7 @@ def test_a_recorded_set_fills_in_for_absent_runs_only(tmp_path, shipped, monkeyp
     save_recorded(load_results(shipped, "smoke", store), "cpu", "disp/table1", "smoke", root)
     fresh = Store(tmp_path / "fresh")
     write_run(fresh, shipped, "scratch", "anime", 0, {60: 77.0})
-    monkeypatch.setattr("bench.report.results.recorded_root", lambda: root)
+    monkeypatch.setattr("bench.report.recorded.recorded_roots", lambda: [root])
     frame = load_results(shipped, "smoke", fresh, recorded="cpu")
     found = {
         s: (v, o)
@@ -156,7 +151,7 @@ def test_a_recorded_set_fills_in_for_absent_runs_only(tmp_path, shipped, monkeyp
 
 def test_mistakes_are_named(tmp_path, shipped):
     (tmp_path / "cpu").mkdir()
-    with pytest.raises(UserError, match="did you mean 'cpu'"):
+    with pytest.raises(UserError, match="unknown recorded set 'cpx'; known: cpu .looked for in "):
         load_recorded("cpx", root=tmp_path)
     (tmp_path / "cpu" / "bad.csv").write_text("row,column\n")
     with pytest.raises(UserError, match=r"bad.csv:1: the header must be"):

@@ -1,0 +1,93 @@
+"""What a report shows: the rows, columns and metrics that were asked for, and what has no run in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from bench.errors import UserError, did_you_mean
+from bench.report.caption import column_sentence
+from bench.report.model import TableReport
+from bench.spec import Claim
+
+PARTLY = "Shown are the rows that were asked for; pooled spreads, marks and adjusted p are those of the whole table."
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The row, column and metric ids that were asked for; None: all."""
+
+    rows: Collection[str] | None = None
+    columns: Collection[str] | None = None
+    metrics: Collection[str] | None = None
+
+    def everything(self) -> bool:
+        return self.rows is None and self.columns is None and self.metrics is None
+
+
+def narrowed(report: TableReport, asked: Asked, claims: Sequence[Claim]) -> TableReport:
+    """The parts of a whole report that were asked for; no number in it changes.
+
+    Reference points stay beside the rows; a claim stays if all its rows and metrics do. Raises UserError for a
+    metric that the report lacks.
+    """
+    if asked.everything():
+        return report
+    known = list(dict.fromkeys(block.metric for block in report.blocks))
+    for name in asked.metrics or ():
+        if name not in known:
+            raise UserError(
+                f"table '{report.name}' at scale {report.scale} does not score '{name}'; {did_you_mean(name, known)}"
+            )
+    rows = tuple(row for row in report.rows
+                 if asked.rows is None or row.id in asked.rows or row.kind == "reference")  # fmt: skip
+    columns = tuple(one for one in report.columns if asked.columns is None or one.id in asked.columns)
+    blocks = tuple(one for one in report.blocks if asked.metrics is None or one.metric in asked.metrics)
+    ids = {row.id for row in rows}
+    metrics = {block.metric for block in blocks}
+    within = {
+        claim.id
+        for claim in claims
+        if all({one.lower, one.higher} <= ids and one.metric in metrics for one in claim.orders)
+    }
+    kept = tuple(one for one in report.claims if one.id in within)
+    frame = report.results
+    frame = frame[frame["row"].isin(ids) & frame["column"].isin([one.id for one in columns])]
+    frame = frame[frame["metric"].isin(metrics)]
+    dropped = {column_sentence(one) for one in report.columns if one not in columns}
+    caption = tuple(line for line in report.caption if line not in dropped)
+    caption += () if asked.rows is None else (PARTLY,)
+    return replace(
+        report, rows=rows, columns=columns, blocks=blocks, claims=kept, caption=caption, results=frame
+    )
+
+
+def folded(report: TableReport, named: Collection[str] = ()) -> TableReport:
+    """The report without the rows and columns of which nothing has been run, and without claims that lack runs; a
+    note for each names them. `named` rows stay; where nothing at all has been run, everything does.
+    """
+    tried = report.results[report.results["status"] != "missing"]
+    if tried.empty:
+        return report
+    have, columns_with = set(tried["row"]), set(tried["column"])
+    idle = [
+        row for row in report.rows if row.kind != "printed" and row.id not in have and row.id not in named
+    ]
+    columns = tuple(column for column in report.columns if column.id in columns_with)
+    empty = [column for column in report.columns if column not in columns]
+    untested = [claim for claim in report.claims if claim.untested]
+    lines = [
+        f"{what}: {', '.join(one.id for one in found)}."
+        for what, found in (("Rows not run", idle), ("Columns not run", empty),
+                            ("Claims not tested, for lack of finished runs", untested))
+        if found
+    ]  # fmt: skip
+    dropped = {column_sentence(column) for column in empty}
+    return replace(
+        report,
+        rows=tuple(row for row in report.rows if row not in idle),
+        columns=columns,
+        claims=tuple(claim for claim in report.claims if not claim.untested),
+        caption=tuple(line for line in report.caption if line not in dropped),
+        notes=(*lines, *report.notes),
+    )
