@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from bench import registry, seeds
 from bench.errors import UserError
@@ -27,11 +28,13 @@ from bench.methodspec import Part, build_method, needed_sources, parse_method
 from bench.networks import noise
 from bench.spec import DataSpec, NetworkSpec, RunSpec, TrainSettings, WeightsFile
 from bench.store import Store
+from bench.train.batches import Batches
 from bench.train.checkpoint import fingerprint
 from bench.train.method import Method, Sampler
 from bench.train.run import Settings, Training, execute
 
 STEPS, STOP_AT = 6, 3
+MICRO = 2  # images of a micro-batch, half a batch
 SHOTS = 128  # training images: enough for any method with its default settings
 # One network of each family, in a size whose step takes some ten milliseconds
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -55,6 +58,11 @@ class Finding:
     supported: bool = (
         True  # False: not passed, because the method refuses this network (`detail` is its reason)
     )
+
+    @property
+    def failed(self) -> bool:
+        """Not passed, and no refusal either."""
+        return self.supported and not self.passed
 
 
 def check_everywhere(expression: str, networks: Sequence[str] = tuple(NETWORKS)) -> dict[str, list[Finding]]:
@@ -88,7 +96,15 @@ def check_method(expression: str, network: str = "sngan-32") -> list[Finding]:
         if not findings[-1].supported:
             return findings[-1:]
         if findings[-1].passed:
-            checks = (bench.global_random_state, bench.repeats, bench.resumes, bench.samples, bench.augments)
+            checks = (
+                bench.global_random_state,
+                bench.repeats,
+                bench.resumes,
+                bench.micro_batches,
+                bench.samples,
+                bench.augments,
+                bench.discriminates,
+            )
             findings += [_run(check.__name__.replace("_", " "), check) for check in checks]
         findings.append(_run("pickles", bench.pickles))
     return findings
@@ -204,6 +220,20 @@ class _Bench:
             second, f"a run stopped at step {STOP_AT} and continued", "state that state_dict does not save?"
         )
 
+    def micro_batches(self) -> None:
+        """Hooks are then given a part of the batch at a time."""
+        assert self.spec.train is not None and self.straight is not None
+        if self.straight.method.replaces_loop:
+            return
+        train = self.spec.train.model_copy(update={"micro_batch": MICRO, "steps": 1})
+        spec = self.spec.model_copy(update={"train": train})
+        folder = self._store("micro").open(spec)
+        training = Training(spec, folder, self._store("first"), self.settings)
+        if training.run(lambda: False, lambda *_: None) != "done":
+            raise _Problem(
+                f"with micro_batch {MICRO} of {train.batch} images a loss or gradient is not finite"
+            )
+
     def samples(self) -> None:
         training = self.straight
         assert training is not None
@@ -231,6 +261,7 @@ class _Bench:
         stream = torch.Generator().manual_seed(0)
         side = training.spec.data.resolution
         images = (torch.rand(8, 3, side, side, generator=stream) * 2 - 1).requires_grad_()
+        replayed = training.ctx.replaying()
         augmented = training.method.augment(training.ctx, images)
         if augmented.shape != images.shape:
             raise _Problem(f"augment turns shape {tuple(images.shape)} into {tuple(augmented.shape)}")
@@ -238,6 +269,37 @@ class _Bench:
         augmented.square().sum().backward()
         if images.grad is None or not torch.isfinite(images.grad).all() or not images.grad.abs().sum() > 0:
             raise _Problem("augment passes no gradient on: the generator could not learn through it")
+        with replayed():
+            if not torch.equal(augmented, training.method.augment(training.ctx, images)):
+                raise _Problem(
+                    "augment gives other images when its streams are replayed: it must draw from ctx.stream alone "
+                    "and change nothing in the part"
+                )
+
+    def discriminates(self) -> None:
+        training = self.straight
+        assert training is not None
+        if training.ctx.discriminator is None or training.method.replaces_loop:
+            return
+        ctx, discriminator = training.ctx, training.ctx.discriminator
+        batch = Batches(ctx.images_u8_NHWC, 4, seed=0).at(0)
+        condition_NK = training.method.d_condition(ctx, batch, training.method.condition(ctx, batch))
+        half_NK = None if condition_NK is None else condition_NK[:2]
+        with torch.no_grad(), parametrize.cached():
+            logits_N = discriminator(batch.images_NCHW, condition_NK)
+            half_N = discriminator(batch.images_NCHW[:2], half_NK)
+        if logits_N.ndim not in (1, 2) or len(logits_N) != 4:
+            raise _Problem(
+                f"D's logits of 4 images have shape {tuple(logits_N.shape)}, must be (4,) or (4, L)"
+            )
+        alone = hasattr(discriminator, "forward_with_maps") or getattr(
+            discriminator, "batch_statistics", False
+        )
+        if not alone and not torch.allclose(logits_N[:2], half_N, rtol=1e-3, atol=1e-4):
+            raise _Problem(
+                "D's logits of an image depend on the other images of its call: set batch_statistics = True on it, "
+                "so that real and generated images come in separate calls"
+            )
 
     def pickles(self) -> None:
         pickle.loads(pickle.dumps(build_method(self.spec.method)))
@@ -260,6 +322,8 @@ class _Bench:
 
     def _compare(self, other: Training, what: str, guess: str) -> None:
         assert self.straight is not None
+        if not np.array_equal(self.straight.ctx.images_u8_NHWC, other.ctx.images_u8_NHWC):
+            raise _Problem(f"{what} trains on other images: select must choose the same again ({guess})")
         if fingerprint(self.straight._weights()) != fingerprint(other._weights()):
             raise _Problem(f"{what} ends with other weights: {guess}")
         logs = [list(training.folder.read_log()) for training in (self.straight, other)]

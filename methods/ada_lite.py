@@ -46,8 +46,9 @@ class AdaLite(Method):
             return images_NCHW
         stream = ctx.stream("ada-lite")
         count, _, height, width = images_NCHW.shape
-        moved_NCHW = _affine.warp(images_NCHW, geometry(count, height, width, self.p, stream))
-        return _colour.recolour(moved_NCHW, colours(count, self.p, stream))
+        ctx.draws["geometry_N33"] = geometry_N33 = geometry(count, height, width, self.p, stream)
+        ctx.draws["colour_N44"] = colour_N44 = colours(count, self.p, stream)
+        return _colour.recolour(_affine.warp(images_NCHW, geometry_N33), colour_N44)
 
     def after_step(self, ctx: Context) -> dict[str, float]:
         logits = torch.cat(ctx.real_logits)

@@ -5,6 +5,8 @@ Each operation takes its random parameters as arguments, one per image, so that 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -40,7 +42,10 @@ class DiffAugment(Method):
     def augment(self, ctx: Context, images_NCHW: Tensor) -> Tensor:
         stream = ctx.stream("diffaugment")
         for name in self.groups:
-            images_NCHW = _GROUPS[name](images_NCHW, stream)
+            draw, apply = _GROUPS[name]
+            draws_PN = draw(images_NCHW, stream)
+            images_NCHW = apply(images_NCHW, draws_PN)
+            ctx.draws[f"{name}_{len(draws_PN)}N"] = draws_PN
         return images_NCHW
 
     def d_loss(self, ctx: Context, step: DStep) -> dict[str, Tensor]:
@@ -105,29 +110,38 @@ def _covers(centre_N: Tensor, side: int) -> Tensor:
     return (place_S >= start_N1) & (place_S < start_N1 + size)
 
 
-def _color(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
-    draws_3N = torch.rand(3, len(x_NCHW), generator=stream).to(x_NCHW.device)
+def _draw_color(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
+    """Brightness, saturation and contrast in U(0, 1): (3, N)."""
+    return torch.rand(3, len(x_NCHW), generator=stream).to(x_NCHW.device)
+
+
+def _color(x_NCHW: Tensor, draws_3N: Tensor) -> Tensor:
     x_NCHW = brightness(x_NCHW, draws_3N[0] - 0.5)
     x_NCHW = saturation(x_NCHW, draws_3N[1] * 2)
     return contrast(x_NCHW, draws_3N[2] + 0.5)
 
 
-def _translation(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
-    count, _, height, width = x_NCHW.shape
+def _draw_translation(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
+    """Whole pixels down and to the right: (2, N)."""
     shifts = []
-    for side in (height, width):
+    for side in x_NCHW.shape[2:]:
         furthest = int(side * TRANSLATION + 0.5)
-        shifts.append(torch.randint(-furthest, furthest + 1, (count,), generator=stream).to(x_NCHW.device))
-    return translate(x_NCHW, shifts[0], shifts[1])
+        shifts.append(torch.randint(-furthest, furthest + 1, (len(x_NCHW),), generator=stream))
+    return torch.stack(shifts).to(x_NCHW.device)
 
 
-def _cutout(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
-    count, _, height, width = x_NCHW.shape
+def _draw_cutout(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
+    """Row and column of the cut square's centre: (2, N)."""
     centres = []
-    for side in (height, width):
+    for side in x_NCHW.shape[2:]:
         end = side + 1 - cutout_size(side) % 2
-        centres.append(torch.randint(0, end, (count,), generator=stream).to(x_NCHW.device))
-    return cutout(x_NCHW, centres[0], centres[1])
+        centres.append(torch.randint(0, end, (len(x_NCHW),), generator=stream))
+    return torch.stack(centres).to(x_NCHW.device)
 
 
-_GROUPS = {"color": _color, "translation": _translation, "cutout": _cutout}
+# How each group draws its parameters (P, N), and how it applies them
+_GROUPS: dict[str, tuple[Callable[[Tensor, torch.Generator], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
+    "color": (_draw_color, _color),
+    "translation": (_draw_translation, lambda x_NCHW, draws_2N: translate(x_NCHW, *draws_2N)),
+    "cutout": (_draw_cutout, lambda x_NCHW, draws_2N: cutout(x_NCHW, *draws_2N)),
+}

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from bench.cli.options import plugin_option
+
+if TYPE_CHECKING:
+    from bench.conformance import Finding
 
 
 @click.command()
 @click.argument("method", required=False)
 @click.option("--all", "everything", is_flag=True, help="Every registered method.")
 @click.option("--network", metavar="NAME", help="On this network alone, e.g. sngan-32.")
+@click.option("--verbose", is_flag=True, help="A line for every check, not for every network.")
 @plugin_option
-def check(method: str | None, everything: bool, network: str | None, plugins: list[str]) -> int:
+def check(
+    method: str | None, everything: bool, network: str | None, verbose: bool, plugins: list[str]
+) -> int:
     """Conformance of METHOD, e.g. disp or 'mine + diffaugment': builds, steps, resumes, samples, pickles.
 
     Tiny networks of every family are tried; one that the method refuses is reported with its reason. Exit status
@@ -21,23 +30,37 @@ def check(method: str | None, everything: bool, network: str | None, plugins: li
     import torch
 
     from bench import registry
-    from bench.conformance import NETWORKS, Finding, check_everywhere
+    from bench.conformance import NETWORKS, check_everywhere
     from bench.errors import UserError
 
     if (method is None) == (not everything):
         raise UserError("name one METHOD, or give --all")
     torch.set_num_threads(1)
     failures = 0
-
-    def show(name: str, finding: Finding) -> None:
-        verdict = "ok  " if finding.passed else "FAIL" if finding.supported else "n/a "
-        detail = finding.detail if finding.supported else f"not supported: {finding.detail}"
-        click.echo(f"{verdict} {name}: {finding.check}{': ' + detail if detail else ''}")
-
     for name in [entry.name for entry in registry.methods()] if everything else [str(method)]:
         for tried, findings in check_everywhere(name, [network] if network else list(NETWORKS)).items():
-            for finding in findings:
-                failures += not finding.passed and finding.supported
-                show(f"{name} on {tried}", finding)
-    click.echo("all checks passed" if not failures else f"{failures} checks failed")
+            failures += sum(finding.failed for finding in findings)
+            click.echo("\n".join(_lines(f"{name} on {tried}", findings, verbose)))
+    plural = "" if failures == 1 else "s"
+    click.echo(f"{failures} check{plural} failed" if failures else "all checks passed")
     return 1 if failures else 0
+
+
+def _lines(where: str, findings: Sequence[Finding], verbose: bool) -> list[str]:
+    """How many checks passed, and each that did not; with `verbose` each check."""
+    shown = [finding for finding in findings if verbose or not finding.passed]
+    lines = [f"{_verdict(one)} {where}: {one.check}{_detail(one)}" for one in shown]
+    passed = sum(finding.passed for finding in findings)
+    if not passed or verbose:  # a network that is refused: its one finding says all
+        return lines
+    verdict = "FAIL" if any(finding.failed for finding in findings) else "ok  "
+    return [f"{verdict} {where}: {passed} of {len(findings)} checks passed", *lines]
+
+
+def _verdict(finding: Finding) -> str:
+    return "ok  " if finding.passed else "FAIL" if finding.failed else "n/a "
+
+
+def _detail(finding: Finding) -> str:
+    detail = finding.detail if finding.supported else f"not supported: {finding.detail}"
+    return f": {detail}" if detail else ""

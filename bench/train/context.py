@@ -44,7 +44,9 @@ class Batch:
 class Augmentation:
     """What one set of images went through in `augment`; call it to have other images go through the very same.
 
-    draws: the numbers that were drawn for it, (N, ...) each, by "part/name": what the parts have put into `ctx.draws`.
+    count: how many images it was drawn for.
+    draws: the numbers that were drawn for it, by "part/name", names that say their shape: what the parts have put into
+    `ctx.draws`, such as "diffaugment/translation_2N" or "ada-lite/geometry_N33".
     apply: the augmentation of exactly these draws, of as many images. A gradient passes through.
     """
 

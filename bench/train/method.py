@@ -1,21 +1,4 @@
-"""The Method base class: a part of a method is one class that implements some of these hooks.
-
-A row's method is an ordered composition of parts (`diffaugment + disp(prior=vgg16)`): augmentations and what is shown
-as real chain, losses add, weights multiply, network settings merge, and an exclusive hook belongs to one part at most.
-Constructor arguments are keyword-only with literal defaults: they are the settings that a table may write. A class is
-called by its name in lower case with dashes (`LeCam` is `le-cam`), or by a class attribute `name`.
-
-Hooks by the time at which they are called:
-
-once, before training     select, networks, discriminator, prepare; load_state_dict on resume
-each step                 begin_step
-each update of D          condition, d_condition, reals, augment, d_weights or d_adversarial, d_loss
-each update of G          augment, g_weights or g_adversarial, g_loss
-after each step           after_step
-each snapshot             sampler
-each checkpoint           state_dict
-instead of all steps      fit
-"""
+"""The Method base class: a part of a method is one class that implements some of its hooks."""
 
 from __future__ import annotations
 
@@ -34,6 +17,22 @@ Weights = tuple[Tensor | None, Tensor | None]
 
 class Method:
     """One part of a method. Every hook is optional; the defaults below are plain adversarial training.
+
+    A row's method is an ordered composition of parts (`diffaugment + disp(prior=vgg16)`): augmentations and what is
+    shown as real chain, losses add, weights multiply, network settings merge, and an exclusive hook belongs to one part
+    at most. Constructor arguments are keyword-only with literal defaults: they are the settings that a table may write.
+    A class is called by its name in lower case with dashes (`LeCam` is `le-cam`), or by a class attribute `name`.
+
+    Hooks by the time at which they are called:
+
+    once, before training    select, networks, discriminator, prepare; load_state_dict on resume
+    each step                begin_step
+    each update of D         condition, d_condition, reals, augment, d_weights or d_adversarial, d_loss
+    each update of G         augment, g_weights or g_adversarial, g_loss
+    after each step          after_step
+    each snapshot            sampler
+    each checkpoint          state_dict
+    instead of all steps     fit
 
     version: raise it whenever a change alters results, so that old records are not taken for new ones.
     sources: roles of the runs or weights it starts from, each with the setting that calls for it ("" for

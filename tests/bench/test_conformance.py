@@ -52,6 +52,8 @@ FAULTS = {
     "gradient cut off": (("(images_NCHW +", "(images_NCHW.detach() +"), "steps", "does not require grad"),
     "gradient of zero": (("(images_NCHW +", "(images_NCHW * 0 +"), "augments", "no gradient"),
     "settings that are no data": (("strength: float = 0.1", "strength=torch.ones(1)"), "builds|pickles", ""),
+    "another augmentation each time": (
+        ("noise = torch.randn", "self.level += 0.001\n        noise = torch.randn"), "augments", "are replayed"),
     "loss that is no number": (("self.level += 0.01", "self.level = float('nan')"), "steps", "not finite"),
 }  # fmt: skip
 
@@ -65,7 +67,8 @@ def test_good_plugin_passes(load_plugin):
     findings = check_method("mine + baseline")
     assert failures(findings) == {}
     assert [finding.check for finding in findings] == [
-        "builds", "steps", "global random state", "repeats", "resumes", "samples", "augments", "pickles",
+        "builds", "steps", "global random state", "repeats", "resumes", "micro batches", "samples", "augments",
+        "discriminates", "pickles",
     ]  # fmt: skip
 
 
@@ -83,6 +86,85 @@ def test_planted_fault_is_found_by_the_right_check(fault, load_plugin):
     assert any(re.search(detail, text) for text in found.values()), found
 
 
+HOOKED = """
+    def select(self, ctx):
+        return torch.randperm(128, generator=ctx.stream("select"))[:90]
+
+    def discriminator(self, ctx, discriminator):
+        with ctx.initialised("told"):
+            return Told(discriminator)
+
+    def d_condition(self, ctx, batch, condition_NK):
+        return (batch.index_N % 2).float()[:, None]
+
+    def reals(self, ctx, batch, images_NCHW):
+        assert batch.index_N.max() < 90
+        draw_N = torch.rand(len(images_NCHW), generator=ctx.stream("reals"))
+        return torch.where((draw_N < 0.5)[:, None, None, None], images_NCHW.flip(3), images_NCHW)
+
+    def d_adversarial(self, ctx, step):
+        return torch.nn.functional.softplus(step.fake_logits_N - step.real_logits_N).mean()
+
+    def g_weights(self, ctx, step):
+        return (step.logits_N > step.real_logits().mean()).float() + 0.5
+
+
+class Told(torch.nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner, self.told = inner, torch.nn.Linear(1, 1)
+        self.batch_statistics = getattr(inner, "batch_statistics", False)
+
+    def forward(self, images_NCHW, condition_NK=None):
+        return self.inner(images_NCHW) + self.told(condition_NK)[:, 0]
+"""
+HOOK_FAULTS = {
+    "weights of the whole batch": (
+        ("(step.logits_N > step.real_logits().mean()).float() + 0.5", "torch.ones(ctx.spec.train.batch)"),
+        "micro batches", r"weights have shape \(4,\), must be \(2,\)"),
+    "D that judges a batch as one": (
+        ("self.told(condition_NK)[:, 0]", "images_NCHW.mean()"), "discriminates", "set batch_statistics = True"),
+    "D from the global random state": (
+        ('with ctx.initialised("told"):', "if True:"), "global random state", "torch"),
+    "images of the whole draw": (
+        ("len(images_NCHW), gen", "len(ctx.images_u8_NHWC), gen"), "steps", "size of tensor"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("network", ["sngan-32", "stylegan2-32"])
+def test_a_method_of_many_hooks_passes(network, load_plugin):
+    load_plugin(HEAD + HOOKED)
+    assert failures(check_method("mine", network)) == {}
+
+
+@pytest.mark.parametrize("fault", HOOK_FAULTS)
+def test_a_planted_fault_of_a_hook_is_found(fault, load_plugin):
+    (good, bad), check, detail = HOOK_FAULTS[fault]
+    assert good in HOOKED
+    load_plugin(HEAD + HOOKED.replace(good, bad))
+    found = failures(check_method("mine"))
+    assert re.search(detail, found.get(check, "")), found
+
+
+def test_logits_of_another_shape_are_found(load_plugin):
+    wrapped = """
+    def discriminator(self, ctx, discriminator):
+        return Wrapped(discriminator)
+
+
+class Wrapped(torch.nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, images_NCHW, condition_NK=None):
+        return self.inner(images_NCHW)[:, None, None]
+"""
+    load_plugin(HEAD + wrapped)
+    found = failures(check_method("mine"))
+    assert found == {"discriminates": "D's logits of 4 images have shape (4, 1, 1), must be (4,) or (4, L)"}
+
+
 PICKY = """
     def prepare(self, ctx):
         if "stylegan2" not in ctx.spec.network.name:
@@ -95,7 +177,7 @@ NEEDS_ERROR = HEAD.replace("import torch", "import torch\nfrom bench.errors impo
 def test_a_good_method_passes_on_every_family(network, load_plugin):
     load_plugin(HEAD + GOOD)
     findings = check_method("mine + baseline", network)
-    assert failures(findings) == {} and len(findings) == 8
+    assert failures(findings) == {} and len(findings) == 10
 
 
 def test_a_network_that_is_refused_is_no_failure(load_plugin):
@@ -104,7 +186,7 @@ def test_a_network_that_is_refused_is_no_failure(load_plugin):
     (refusal,) = found["sngan-32"]
     assert not refusal.supported and not refusal.passed
     assert refusal.detail == "method 'mine': only stylegan2 will do"
-    assert len(found["stylegan2-32"]) == 8 and failures(found["stylegan2-32"]) == {}
+    assert len(found["stylegan2-32"]) == 10 and failures(found["stylegan2-32"]) == {}
 
 
 def test_to_refuse_every_network_is_a_failure(load_plugin):
@@ -156,13 +238,30 @@ def test_an_unknown_network_is_named():
         check_method("baseline", "sngan-33")
 
 
-def test_the_command_names_the_network_and_the_refusal(bench_command, tmp_path):
+def test_the_command_prints_a_line_a_network_and_what_is_wrong(bench_command, tmp_path):
     plugin = tmp_path / "mine.py"
     plugin.write_text(NEEDS_ERROR + PICKY)
     done = bench_command("check", "mine", "--network", "sngan-32", "--plugin", str(plugin))
-    lines = done.stdout.splitlines()
-    assert lines[0] == "n/a  mine on sngan-32: builds: not supported: method 'mine': only stylegan2 will do"
-    assert done.returncode == 1 and lines[-1] == "1 checks failed"
-    done = bench_command("check", "baseline", "--network", "stylegan2-32")
-    assert done.returncode == 0, done.stderr
-    assert "ok   baseline on stylegan2-32: resumes" in done.stdout.splitlines()
+    assert done.stdout.splitlines() == [
+        "n/a  mine on sngan-32: builds: not supported: method 'mine': only stylegan2 will do",
+        "FAIL mine on sngan-32: supports: it refuses sngan-32: nothing was checked",
+        "1 check failed",
+    ]
+    assert done.returncode == 1
+    plugin.write_text(HEAD + GOOD.replace('self.level = state["level"]', "pass"))
+    done = bench_command("check", "mine + baseline", "--network", "sngan-32", "--plugin", str(plugin))
+    first, second, last = done.stdout.splitlines()
+    assert (first, last) == ("FAIL mine + baseline on sngan-32: 9 of 10 checks passed", "1 check failed")
+    assert second.startswith("FAIL mine + baseline on sngan-32: resumes: mine.level differ")
+    assert done.returncode == 1
+
+
+def test_the_command_prints_every_check_if_asked(bench_command):
+    short = bench_command("check", "baseline", "--network", "sngan-32")
+    assert short.returncode == 0, short.stderr
+    assert short.stdout.splitlines() == [
+        "ok   baseline on sngan-32: 10 of 10 checks passed", "all checks passed"
+    ]  # fmt: skip
+    long = bench_command("check", "baseline", "--network", "sngan-32", "--verbose")
+    lines = long.stdout.splitlines()
+    assert len(lines) == 11 and "ok   baseline on sngan-32: resumes" in lines

@@ -93,7 +93,7 @@ class _Draws:
     """A context that only hands out streams."""
 
     def __init__(self):
-        self.count = 0
+        self.count, self.draws = 0, {}
 
     def stream(self, *purpose):
         self.count += 1

@@ -1,0 +1,144 @@
+"""A drawn augmentation can be had again, on other images, and its draws can be seen and inverted."""
+
+from __future__ import annotations
+
+import importlib
+
+import numpy as np
+import pytest
+import torch
+
+from bench import networks
+from bench.methodspec import build_method, parse_method
+from bench.spec import DataSpec, RunSpec, TrainSettings
+from bench.train import Context, Method
+from bench.train.adversarial import Optimizers, adversarial
+from bench.train.composition import Composition
+
+translate = importlib.import_module("bench.methods.diffaugment").translate
+affine = importlib.import_module("bench.methods._affine")
+IMAGES = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3)).astype(np.uint8)
+ALL = "diffaugment(consistency=0) + ada-lite"
+
+
+def run(augmentation, *parts, steps=2, micro_batch=None):
+    """Two steps of a tiny network; the context and the logs."""
+    train = TrainSettings(steps=steps, batch=4, d_steps=2, g_lr=1e-3, d_lr=1e-3, micro_batch=micro_batch)
+    data = DataSpec(name="noise", resolution=32)
+    spec = RunSpec(method=(), network=None, data=data, train=train, protocol=None, seed=11)
+    ctx = Context(spec, IMAGES, None, torch.device("cpu"))
+    ctx.generator, ctx.discriminator = networks.build("sngan-32", seed=5, z_dim=8, g_width=8, d_width=8)
+    augmenting = build_method(parse_method(augmentation)).parts
+    for name, part in augmenting:
+        if name == "ada-lite":
+            part.p = 0.8
+    method = Composition([*augmenting, *((type(one).__name__.lower(), one) for one in parts)])
+    loop, logs = adversarial(ctx, method, Optimizers.build(ctx)), []
+    for _ in range(steps):
+        ctx.begin_step(ctx.step)
+        logs.append(next(loop))
+        ctx.step += 1
+    return ctx, logs
+
+
+class Replaying(Method):
+    """Asks for every augmentation again, in both updates."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def d_loss(self, ctx, step):
+        clean_NCHW = step.batch.images_NCHW
+        assert torch.equal(step.real_augmentation(clean_NCHW), step.real_NCHW)
+        assert not torch.equal(step.fake_augmentation(clean_NCHW), step.real_NCHW)  # drawn anew for the fakes
+        assert not torch.equal(step.real_NCHW, clean_NCHW)
+        self.asked += 1
+        return {}
+
+    def g_loss(self, ctx, step):
+        seen_NCHW = step.augmentation(step.images_NCHW)
+        assert seen_NCHW.requires_grad
+        logits_N = step.discriminate(seen_NCHW, step.d_condition_NK)
+        assert torch.equal(logits_N.detach(), step.logits_N.detach())
+        self.asked += 1
+        return {}
+
+
+@pytest.mark.parametrize("micro_batch", [None, 2])
+def test_the_same_again_for_other_images(micro_batch):
+    part = Replaying()
+    run(ALL, part, micro_batch=micro_batch)
+    assert part.asked == 2 * (2 + 1) * (1 if micro_batch is None else 2)
+
+
+def test_to_ask_again_changes_no_other_random_number():
+    assert run(ALL, Replaying())[1] == run(ALL)[1]
+
+
+class Inverting(Method):
+    """Moves the translated real images back, and checks the draws of both parts."""
+
+    def d_loss(self, ctx, step):
+        draws = step.real_augmentation.draws
+        down_N, right_N = draws["diffaugment/translation_2N"]
+        assert down_N.abs().max() <= 4 and right_N.abs().max() <= 4
+        back_NCHW = translate(step.real_NCHW, -down_N, -right_N)
+        inner = slice(4, 28)  # no shift is larger than an eighth of the side
+        assert torch.equal(back_NCHW[..., inner, inner], step.batch.images_NCHW[..., inner, inner])
+        assert not torch.equal(draws["diffaugment/translation_2N"], step.fake_augmentation.draws[NAME])
+        return {}
+
+    def g_loss(self, ctx, step):
+        assert list(step.augmentation.draws) == [NAME]
+        return {}
+
+
+NAME = "diffaugment/translation_2N"
+
+
+def test_a_translation_can_be_undone_from_its_draws():
+    run("diffaugment(policy=translation, consistency=0)", Inverting())
+
+
+class Matrices(Method):
+    def d_loss(self, ctx, step):
+        self.draws = step.real_augmentation.draws
+        warped_NCHW = affine.warp(step.batch.images_NCHW, self.draws["ada-lite/geometry_N33"])
+        colour = importlib.import_module("bench.methods._colour")
+        again_NCHW = colour.recolour(warped_NCHW, self.draws["ada-lite/colour_N44"])
+        assert torch.equal(again_NCHW, step.real_NCHW)
+        return {}
+
+
+def test_ada_shows_the_matrices_that_it_has_applied():
+    part = Matrices()
+    run("ada-lite", part)
+    assert {name: tuple(value.shape) for name, value in part.draws.items()} == {
+        "ada-lite/geometry_N33": (4, 3, 3),
+        "ada-lite/colour_N44": (4, 4, 4),
+    }
+
+
+def test_every_group_of_diffaugment_shows_its_draws():
+    class Seen(Method):
+        def d_loss(self, ctx, step):
+            self.draws = {name: tuple(one.shape) for name, one in step.fake_augmentation.draws.items()}
+            return {}
+
+    part = Seen()
+    run("diffaugment", part)
+    assert part.draws == {
+        "diffaugment/color_3N": (3, 4),
+        "diffaugment/translation_2N": (2, 4),
+        "diffaugment/cutout_2N": (2, 4),
+    }
+
+
+def test_another_number_of_images_is_refused():
+    class Fewer(Method):
+        def d_loss(self, ctx, step):
+            step.real_augmentation(step.real_NCHW[:3])
+            return {}
+
+    with pytest.raises(ValueError, match="drawn for 4 images, not for 3"):
+        run("diffaugment", Fewer())
