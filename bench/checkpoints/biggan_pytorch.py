@@ -1,10 +1,13 @@
 """BigGAN-PyTorch's checkpoints (Brock et al. 2019; github.com/ajbrock/BigGAN-PyTorch) at 32 and 128 pixels.
 
 G_ema.pth and D.pth are state dicts. Known forms: a shared class embedding or a table in every norm, hierarchical z or
-not, G with spectral norm or without, wide or thin D, attention or none; batch statistics of its own layer, of its
-standing-statistics layer (`bn.stored_mean`) or of the synchronised one (`bn.running_mean`). Classes become one-hot
-conditions. The epsilons are not in the files: batch norm's must be 1e-5, its default; spectral norm's only matters
-to a weight that is nearly zero.
+not, G with spectral norm or without, wide or thin D, attention or none; batch statistics of torch's function
+(`stored_mean`) or of its own layer (`bn.stored_mean`). Classes become one-hot conditions. The epsilons are not in the
+files: batch norm's must be 1e-5, its default; spectral norm's only matters to a weight that is nearly zero.
+
+Refused: cross-replica batch norm, whose layer has other names (`bn.running_mean`). In the released code it multiplies
+by the class' gain in training on several devices only, and adds it otherwise, outside training too (issue 96 there):
+the same file stands for two functions, the network's own images are those of the second, and no norm here adds.
 """
 
 from __future__ import annotations
@@ -17,8 +20,9 @@ from typing import Any
 
 import torch
 
+from bench.checkpoints.ledger import Given
 from bench.checkpoints.naming import Converted, Translation, transposed
-from bench.checkpoints.read import Given, by_role, load
+from bench.checkpoints.read import by_role, load
 from bench.errors import UserError
 
 WHAT = "BigGAN-PyTorch"
@@ -29,7 +33,6 @@ G_FIRST = {32: 4, 128: 16}  # width of the generator's first map, in channels
 D_FIRST = {32: 4, 128: 1}  # width of D's first block
 DOWN = {32: 2, 128: 5}  # D's halving blocks
 ATTENTION = {"theta": "queries", "phi": "keys", "g": "values", "o": "out"}
-COUNTERS = (".accumulation_counter", ".num_batches_tracked")  # of batch statistics; nothing here reads them
 
 
 def convert(files: list[Path], network: str | None) -> Converted:
@@ -68,6 +71,11 @@ def _generator_options(given: Given, blocks: int, resolution: int) -> dict[str, 
     shared = "shared.weight" in given
     classes = given.size("shared.weight" if shared else gain, 0, 2)
     shared_dim = given.size("shared.weight", 1, 2) if shared else None
+    if not shared and given.size(gain, 1, 2) * BOTTOM**2 != first:
+        raise UserError(
+            f"{given.where}: the key 'shared.weight' is missing, and '{gain}' of shape "
+            f"{tuple(given.look(gain).shape)} is no table of a gain a class and channel"
+        )
     hierarchical = shared and given.size(gain, 1, 2) != shared_dim
     return {
         "z_dim": chunk * (blocks + 1) if hierarchical else chunk,
@@ -102,7 +110,6 @@ def _attention_size(given: Given, size: Callable[[int], int]) -> int | None:
 
 
 def _generator(given: Given, blocks: int, options: dict[str, Any]) -> Translation:
-    given.drop(lambda key: key.endswith(COUNTERS))
     made = Translation(given)
     layer = partial(made.iterated, vector="u0", sigma="sv0") if options["sn_generator"] else made.plain
     layer("linear", "linear")
@@ -129,17 +136,27 @@ def _generator(given: Given, blocks: int, options: dict[str, Any]) -> Translatio
 
 
 def _statistics(made: Translation, ours: str, theirs: str) -> None:
-    """The running mean and variance of a batch norm, under any of the names that they have."""
-    forms = (f"{theirs}.stored_", f"{theirs}.bn.stored_", f"{theirs}.bn.running_")
-    form = next((form for form in forms if f"{form}mean" in made.given), forms[0])
-    made.copy(f"{ours}.running_mean", f"{form}mean")
-    made.copy(f"{ours}.running_var", f"{form}var")
-    made.put(f"{ours}.num_batches_tracked", torch.zeros((), dtype=torch.int64), f"{form}mean")
+    """The running mean and variance of a batch norm, under either of the names that they have."""
+    given = made.given
+    if (key := f"{theirs}.bn.running_mean") in given:
+        raise UserError(
+            f"{given.where}: '{key}' is of cross-replica batch norm, which outside training adds the gain where the "
+            "batch norm here multiplies; only batch statistics named stored_mean and stored_var are read"
+        )
+    form = f"{theirs}.bn." if f"{theirs}.bn.stored_mean" in given else f"{theirs}."
+    made.copy(f"{ours}.running_mean", f"{form}stored_mean")
+    made.variance(f"{ours}.running_var", f"{form}stored_var")
+    made.put(f"{ours}.num_batches_tracked", torch.zeros((), dtype=torch.int64), f"{form}stored_mean")
+    if (counter := f"{form}accumulation_counter") in given and bool(given.take(counter, shape=(1,)).any()):
+        raise UserError(
+            f"{given.where}: '{counter}' is not 0: the statistics beside it are sums over batches, "
+            "not running means, which are what is read"
+        )
 
 
 def _attention(made: Translation, layer: Callable[[str, str], None], number: int) -> None:
     theirs = f"blocks.{number}.1"
-    if f"{theirs}.theta.weight" not in made.given:
+    if not made.given.has(theirs):
         return
     for their_name, name in ATTENTION.items():
         layer(f"blocks.{number}.attention.{name}", f"{theirs}.{their_name}")
@@ -149,13 +166,17 @@ def _attention(made: Translation, layer: Callable[[str, str], None], number: int
 def _tables(made: Translation, blocks: int) -> None:
     """Every norm's tables of gains and biases by class, side by side in one map of one-hot conditions."""
     names = [f"blocks.{number}.0.bn{norm}" for number in range(blocks) for norm in (1, 2)]
-    tables = [made.given.take(f"{name}.{kind}.weight") for name in names for kind in ("gain", "bias")]
-    for table in tables:
-        if table.ndim != 2 or len(table) != len(tables[0]):
-            raise UserError(
-                f"{made.given.where}: a table of '{names[0]}.gain.weight' and its like has shape "
-                f"{tuple(table.shape)}, must have {len(tables[0])} rows, one a class"
-            )
+    widths = [
+        made.tensors[f"blocks.{number}.norm{norm}.norm.running_mean"].numel()
+        for number in range(blocks)
+        for norm in (1, 2)
+    ]
+    classes = made.given.size(f"{names[0]}.gain.weight", 0, 2)
+    tables = [
+        made.given.take(f"{name}.{kind}.weight", shape=(classes, widths[place]))
+        for place, name in enumerate(names)
+        for kind in ("gain", "bias")
+    ]
     made.put("condition_embedding.weight", torch.cat(tables, dim=1).T, f"{names[0]}.gain.weight")
 
 
@@ -166,7 +187,7 @@ def _discriminator(given: Given) -> Translation:
         ours, theirs = f"blocks.{number}", f"blocks.{number}.0"
         layer(f"{ours}.conv1", f"{theirs}.conv1")
         layer(f"{ours}.conv2", f"{theirs}.conv2")
-        if f"{theirs}.conv_sc.weight" in given:
+        if given.has(f"{theirs}.conv_sc"):
             layer(f"{ours}.shortcut", f"{theirs}.conv_sc")
         _attention(made, layer, number)
     layer("linear", "linear")

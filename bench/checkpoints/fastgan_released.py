@@ -13,10 +13,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
+from bench.checkpoints.ledger import Given
 from bench.checkpoints.naming import Converted, Translation
-from bench.checkpoints.read import Given, load, state
+from bench.checkpoints.read import entries, load, state
 from bench.errors import UserError
 
 WHAT = "FastGAN"
@@ -28,6 +27,7 @@ LAST_WIDTH = 8  # width of D's last map, in ndf
 DOWNS = ("down_4", "down_8", "down_16", "down_32", "down_64")
 GATES = {3: "se_2_16", 4: "se_4_32", 5: "se_8_64"}  # D's block -> the gate on its output
 DECODERS = {"whole": "decoder_big", "part": "decoder_part", "small": "decoder_small"}
+LEFT_OUT = {"opt_g": "of training only", "opt_d": "of training only"}
 BUFFER = re.compile(r"(.*\.)?(weight_u|weight_v|running_mean|running_var|num_batches_tracked)")
 
 
@@ -35,12 +35,7 @@ def convert(files: list[Path], network: str | None) -> Converted:
     """One file with both networks."""
     if len(files) > 1:
         raise UserError(f"checkpoint {files[1]}: a {WHAT} checkpoint is one file")
-    value = load(files[0])
-    for key in ("g", "d"):
-        if not isinstance(value, dict) or key not in value:
-            raise UserError(
-                f"checkpoint {files[0]}: the key '{key}' is missing; every {WHAT} checkpoint has it"
-            )
+    value = entries(load(files[0]), files[0], WHAT, ("g", "d"), LEFT_OUT | {"g_ema": "taken below"})
     generator = state(value["g"], f"checkpoint {files[0]}, 'g'", f"{WHAT} generator")
     if "g_ema" in value:
         generator = _averaged(generator, value["g_ema"])
@@ -63,15 +58,13 @@ def _averaged(given: Given, average: Any) -> Given:
     if not isinstance(average, list | tuple) or len(average) != len(names):
         held = len(average) if isinstance(average, list | tuple) else f"a {type(average).__name__}"
         raise UserError(f"{where}: {held}; must be a list of {len(names)} tensors, one a parameter of 'g'")
-    for position, (name, tensor) in enumerate(zip(names, average, strict=True)):
-        shape = given.look(name).shape
-        if not isinstance(tensor, Tensor) or tensor.shape != shape:
-            found = tuple(tensor.shape) if isinstance(tensor, Tensor) else f"a {type(tensor).__name__}"
-            raise UserError(
-                f"{where}: number {position} ('{name}' of 'g') is {found}, must be {tuple(shape)}"
-            )
-    buffers = {key: value for key, value in given.items() if BUFFER.fullmatch(key)}
-    return Given({**dict(zip(names, average, strict=True)), **buffers}, where, given.what)
+    parameters = Given(dict(zip(names, average, strict=True)), where, given.what)
+    for position, name in enumerate(names):
+        shape, own = tuple(given.look(name).shape), tuple(parameters.look(name).shape)
+        if own != shape:
+            raise UserError(f"{where}: number {position} ('{name}' of 'g') is {own}, must be {shape}")
+    buffers = {key: value for key, value in given.raw().items() if BUFFER.fullmatch(key)}
+    return Given({**parameters.raw(), **buffers}, where, given.what)
 
 
 def _generator(given: Given, resolution: int) -> Translation:

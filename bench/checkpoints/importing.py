@@ -112,9 +112,12 @@ def _check(made: Translation, module: nn.Module, label: str) -> None:
             )
         if tensor.dtype != wanted[ours].dtype:
             raise UserError(f"{given.where}: '{theirs}' is {tensor.dtype}, must be {wanted[ours].dtype}")
+        if not bool(tensor.isfinite().all()):  # numbers at the very end of float32's range, scaled
+            raise UserError(f"{given.where}: '{theirs}' becomes {ours} with values that are not finite")
     for ours in wanted:
         if ours not in made.tensors:
-            raise UserError(f"{given.where}: nothing in it becomes {ours}, which the {label} has")
+            missing = f"the key '{made.absent[ours]}' is missing: " if ours in made.absent else ""
+            raise UserError(f"{given.where}: {missing}nothing in it becomes {ours}, which the {label} has")
     given.finish()
 
 

@@ -1,56 +1,65 @@
-"""Reading a pickle of torch modules without building or calling anything that it names.
+"""Reading pickles without unpickling: a stack machine that knows containers, numbers, text and bytes, and nothing else.
 
-Every class or function of INERT becomes a Maker, whose calls do nothing but note their arguments; the three plain
-containers are Python's own, whose types a pickle cannot change; any other name ends the reading. What a pickle may do
-is thus to nest containers, numbers, text, bytes and notes. Notes of tensors are turned into tensors afterwards, one by
-one, within the bounds of the bytes that came with them.
+Whatever a pickle calls becomes a Note of the name and the arguments; nothing is imported, called or hashed but plain
+keys. Names that `allowed` does not know end the reading. A file cannot make it recurse, reserve memory for what is
+not there, or go on for ever: every step consumes bytes of the file, and steps are bounded.
 """
 
 from __future__ import annotations
 
-import io
-import math
-import pickle
-import warnings
-from collections import OrderedDict
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NoReturn
+import pickletools
+from collections.abc import Callable
+from typing import Any
 
-import torch
-from torch import Tensor
-
-from bench.checkpoints.read import check_file
 from bench.errors import UserError
 
-PERSISTENT = "torch_utils.persistence._reconstruct_persistent_obj"
-TENSOR = "torch._utils._rebuild_tensor_v2"
-PARAMETER = "torch._utils._rebuild_parameter"
-STORAGE = "torch.storage._load_from_bytes"
-INERT = {
-    PERSISTENT,
-    TENSOR,
-    PARAMETER,
-    STORAGE,
-    "numpy.core.multiarray.scalar",
-    "numpy._core.multiarray.scalar",
-    "numpy.core.multiarray._reconstruct",
-    "numpy._core.multiarray._reconstruct",
-    "numpy.dtype",
-    "numpy.ndarray",
-}
+MOST_STEPS = 5_000_000  # of one pickle; the largest public checkpoint has a fiftieth of it
 CONTAINERS: dict[str, type] = {
-    "collections.OrderedDict": OrderedDict,
+    "collections.OrderedDict": dict,
     "dnnlib.util.EasyDict": dict,  # a dict whose entries are attributes too
     "builtins.set": set,
     "__builtin__.set": set,
 }
-MOST_MODULES = 10_000  # a pickle can name one submodule exponentially often
-MOST_AXES = 8
+PLAIN = (
+    str,
+    int,
+    float,
+    bool,
+    bytes,
+    type(None),
+)  # what a key may be: hashing a deep tuple would exhaust the stack
+METADATA = "_metadata"  # a state dict's own note of its modules' versions, which no format here depends on
+AS_IT_IS = {
+    "INT", "LONG", "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "FLOAT", "BINFLOAT",
+    "STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8",
+    "BINBYTES", "SHORT_BINBYTES", "BINBYTES8",
+}  # fmt: skip
+MADE: dict[str, Callable[[], Any]] = {
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "EMPTY_LIST": list,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_DICT": dict,
+    "EMPTY_SET": set,
+}
 
 
 class Refused(Exception):
     """A pickle names something that is not allowed; the text is that name."""
+
+
+class Damaged(Exception):
+    """A pickle does what none that is read here does; the text says what."""
+
+
+class Name:
+    """A class or function that a pickle names."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
 class Note:
@@ -61,133 +70,222 @@ class Note:
     def __init__(self, name: str, args: tuple[Any, ...]) -> None:
         self.name, self.args, self.state = name, args, None
 
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
 
+def read_inert(
+    file: Any,
+    allowed: Callable[[str], bool],
+    persistent: Callable[[Any], Any] | None = None,
+    noted: Callable[[Note], Any] = lambda note: note,
+) -> Any:
+    """One pickle, from the file's position to its end mark: containers, numbers, texts, Names and Notes.
 
-class Maker:
-    """Stands for a class or function of INERT."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __call__(self, *args: Any) -> Note:
-        return Note(self.name, args)
-
-    def __setstate__(self, state: Any) -> NoReturn:
-        raise pickle.UnpicklingError(f"a state for {self.name} itself")
-
-
-class _InertUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        full = f"{module}.{name}"
-        if full in CONTAINERS:
-            return CONTAINERS[full]
-        if full in INERT:
-            return Maker(full)
-        raise Refused(full)
-
-
-def read_pickle(path: Path) -> Any:
-    """The pickle's containers, numbers and texts, with a Note where it has anything else.
-
-    Raises UserError for a missing, damaged or too large file, and, naming it, for what is not in INERT.
+    file: open, or mapped to memory. allowed: whether a dotted name may stand in the file. persistent: what stands for
+    a persistent id. noted: what stands for a Note.
+    Raises Refused, Damaged, and nearly anything for a damaged pickle.
     """
-    check_file(path)
-    try:
-        with path.open("rb") as file:
-            return _InertUnpickler(file).load()
-    except Refused as error:
-        raise UserError(
-            f"checkpoint {path}: refers to {error}, which is not allowed; nothing of the file was executed"
-        ) from error
-    except Exception as error:  # a damaged pickle raises nearly anything
-        raise UserError(f"checkpoint {path}: damaged, or not a pickle ({type(error).__name__})") from error
+    machine = _Machine(allowed, persistent, noted)
+    for step, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+        if step >= MOST_STEPS:
+            raise Damaged(f"more than {MOST_STEPS} steps")
+        machine.step(opcode.name, argument)
+    if len(machine.stack) != 1:
+        raise Damaged("no single value")
+    return machine.stack[0]
 
 
-@dataclass
-class Modules:
-    """A tree of torch modules, flattened: dotted names -> tensors, and dotted paths -> plain attributes."""
+class _Machine:
+    def __init__(
+        self,
+        allowed: Callable[[str], bool],
+        persistent: Callable[[Any], Any] | None,
+        noted: Callable[[Note], Any],
+    ) -> None:
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, Any] = {}
+        self.allowed, self.persistent, self.noted = allowed, persistent, noted
 
-    tensors: dict[str, Tensor] = field(default_factory=dict)
-    attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    def step(self, code: str, argument: Any) -> None:
+        if code in AS_IT_IS:
+            self.stack.append(argument)
+        elif code in MADE:
+            self.stack.append(MADE[code]())
+        elif code in ("BINPUT", "LONG_BINPUT", "PUT"):
+            self.memo[argument] = self.stack[-1]
+        elif code == "MEMOIZE":
+            self.memo[len(self.memo)] = self.stack[-1]
+        elif code in ("BINGET", "LONG_BINGET", "GET"):
+            self.stack.append(self.memo[argument])
+        elif code == "MARK":
+            self.marks.append(len(self.stack))
+        elif code not in ("PROTO", "FRAME", "STOP"):
+            handler = getattr(self, f"_{code.lower()}", None)
+            if handler is None:
+                raise Damaged(f"the instruction {code}")
+            handler(argument)
+
+    def _since_mark(self) -> list[Any]:
+        mark = self.marks.pop()
+        values = self.stack[mark:]
+        del self.stack[mark:]
+        return values
+
+    def _last(self, count: int) -> list[Any]:
+        if len(self.stack) < count:
+            raise Damaged("a value is missing")
+        values = self.stack[-count:]
+        del self.stack[-count:]
+        return values
+
+    def _pop(self, _: Any) -> None:
+        if self.marks and self.marks[-1] == len(self.stack):
+            self.marks.pop()
+        else:
+            self.stack.pop()
+
+    def _pop_mark(self, _: Any) -> None:
+        self._since_mark()
+
+    def _dup(self, _: Any) -> None:
+        self.stack.append(self.stack[-1])
+
+    def _tuple(self, _: Any) -> None:
+        self.stack.append(tuple(self._since_mark()))
+
+    def _tuple1(self, _: Any) -> None:
+        self.stack.append(tuple(self._last(1)))
+
+    def _tuple2(self, _: Any) -> None:
+        self.stack.append(tuple(self._last(2)))
+
+    def _tuple3(self, _: Any) -> None:
+        self.stack.append(tuple(self._last(3)))
+
+    def _list(self, _: Any) -> None:
+        self.stack.append(self._since_mark())
+
+    def _append(self, _: Any) -> None:
+        _typed(self.stack[-2], list).append(self.stack.pop())
+
+    def _appends(self, _: Any) -> None:
+        values = self._since_mark()
+        _typed(self.stack[-1], list).extend(values)
+
+    def _dict(self, _: Any) -> None:
+        made: dict[Any, Any] = {}
+        _put(made, self._since_mark())
+        self.stack.append(made)
+
+    def _setitem(self, _: Any) -> None:
+        pair = self._last(2)
+        _put(self.stack[-1], pair)
+
+    def _setitems(self, _: Any) -> None:
+        pairs = self._since_mark()
+        _put(self.stack[-1], pairs)
+
+    def _additems(self, _: Any) -> None:
+        values = self._since_mark()
+        _typed(self.stack[-1], set).update(map(_key, values))
+
+    def _frozenset(self, _: Any) -> None:
+        self.stack.append(set(map(_key, self._since_mark())))
+
+    def _global(self, argument: str) -> None:
+        self._name(argument.replace(" ", "."))
+
+    def _stack_global(self, _: Any) -> None:
+        module, name = self._last(2)
+        self._name(f"{_typed(module, str)}.{_typed(name, str)}")
+
+    def _name(self, text: str) -> None:
+        if text not in CONTAINERS and not self.allowed(text):
+            raise Refused(text)
+        self.stack.append(Name(text))
+
+    def _reduce(self, _: Any) -> None:
+        callee, args = self._last(2)
+        made = _call(_typed(callee, Name).text, _typed(args, tuple))
+        self.stack.append(self.noted(made) if isinstance(made, Note) else made)
+
+    _newobj = _reduce
+
+    def _build(self, _: Any) -> None:
+        state = self.stack.pop()
+        target = self.stack[-1]
+        if isinstance(target, Note):
+            target.state = state
+        elif not (isinstance(target, dict) and isinstance(state, dict) and state.keys() <= {METADATA}):
+            raise Damaged(f"a state for a {type(target).__name__}")
+
+    def _binpersid(self, _: Any) -> None:
+        if self.persistent is None:
+            raise Damaged("a persistent id")
+        self.stack.append(self.persistent(self.stack.pop()))
 
 
-def modules(root: Any, where: str, class_name: str) -> Modules:
-    """The tensors and attributes of a module of that class and of all below it. `where` names it in errors.
-
-    Raises UserError for anything else than such a tree.
-    """
-    state = _state(root, where, "")
-    if root.args[0].get("class_name") != class_name:
-        raise UserError(f"{where}: a {root.args[0].get('class_name')}, must be a {class_name}")
-    found = Modules()
-    stack = [("", state)]
-    while stack:
-        path, state = stack.pop()
-        if len(found.attributes) >= MOST_MODULES:
-            raise UserError(f"{where}: more than {MOST_MODULES} modules")
-        found.attributes[path] = {key: value for key, value in state.items() if isinstance(key, str)}
-        for kind in ("_parameters", "_buffers"):
-            for name, value in _dict(state, kind, where).items():
-                if value is not None:
-                    found.tensors[f"{path}{name}"] = _tensor(value, f"{where}: '{path}{name}'")
-        for name, child in _dict(state, "_modules", where).items():
-            if child is not None:
-                stack.append((f"{path}{name}.", _state(child, where, f"{path}{name}")))
-    return found
+def _call(name: str, args: tuple[Any, ...]) -> Any:
+    if name not in CONTAINERS:
+        return Note(name, args)
+    items: list[Any] = list(*args)
+    if CONTAINERS[name] is set:
+        return set(map(_key, items))
+    made: dict[Any, Any] = {}
+    for pair in items:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise Damaged("an entry without a key")
+        _put(made, list(pair))
+    return made
 
 
-def _state(value: Any, where: str, path: str) -> dict[Any, Any]:
-    """The attributes of a module."""
-    meta = value.args[0] if isinstance(value, Note) and value.name == PERSISTENT and value.args else None
-    if not isinstance(meta, dict) or meta.get("type") != "class" or not isinstance(meta.get("state"), dict):
-        raise UserError(
-            f"{where}: {repr(path) if path else 'it'} is not a module as {PERSISTENT} rebuilds them"
-        )
-    state: dict[Any, Any] = meta["state"]
-    return state
-
-
-def _dict(state: dict[Any, Any], key: str, where: str) -> dict[Any, Any]:
-    value = state.get(key)
-    if not isinstance(value, dict):
-        raise UserError(f"{where}: the key '{key}' of a module is missing, or no dict")
+def _typed(value: Any, kind: type) -> Any:
+    if type(value) is not kind:
+        raise Damaged(f"a {type(value).__name__} where a {kind.__name__} belongs")
     return value
 
 
-def _tensor(value: Any, where: str) -> Tensor:
-    """The tensor of a Note."""
-    while isinstance(value, Note) and value.name == PARAMETER and value.args:
-        value = value.args[0]
-    if not isinstance(value, Note) or value.name != TENSOR or len(value.args) < 4:
-        raise UserError(f"{where} is not a tensor as {TENSOR} rebuilds them")
-    storage, offset, size, stride = value.args[:4]
-    data = storage.args[0] if isinstance(storage, Note) and storage.name == STORAGE and storage.args else None
-    if not isinstance(data, bytes):
-        raise UserError(f"{where}: its numbers are not stored as {STORAGE} reads them")
-    if not _are_sizes(offset) or not _are_sizes(size, stride):
-        raise UserError(f"{where}: its offset, sizes and strides must be whole numbers from 0")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", UserWarning
-            )  # the file's format has typed storages, which torch gives up
-            loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-            flat = torch.empty(0, dtype=loaded.dtype).set_(loaded.untyped())
-    except Exception as error:
-        raise UserError(f"{where}: its numbers are damaged ({type(error).__name__})") from error
-    last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
-    if math.prod(size) and (last >= flat.numel() or math.prod(size) > flat.numel()):
-        raise UserError(f"{where}: it has {flat.numel()} numbers, fewer than its shape {tuple(size)} needs")
-    return flat.as_strided(size, stride, offset)
+def _key(value: Any) -> Any:
+    if type(value) not in PLAIN:
+        raise Damaged(f"a {type(value).__name__} as a key")
+    return value
 
 
-def _are_sizes(*values: Any) -> bool:
-    """Whether each value is a whole number from 0, or all are tuples of them of one length."""
-    if len(values) == 1:
-        return type(values[0]) is int and values[0] >= 0
-    whole = all(isinstance(value, tuple) and all(_are_sizes(one) for one in value) for value in values)
-    return whole and len({len(value) for value in values}) == 1 and len(values[0]) <= MOST_AXES
+def _put(target: Any, pairs: list[Any]) -> None:
+    table = _typed(target, dict)
+    if len(pairs) % 2:
+        raise Damaged("a key without a value")
+    for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+        table[_key(key)] = value
+
+
+def shown(value: Any) -> str:
+    """A value of a file for an error message: one short line, whatever it is and however deep."""
+    if isinstance(value, Note):
+        return f"what {value.name} makes"
+    if isinstance(value, Name):
+        return value.text
+    if type(value) is int and value.bit_length() > 256:
+        return "a number of more than 256 bits"
+    if isinstance(value, PLAIN):
+        text = ascii(value[:80] if isinstance(value, str | bytes) else value)
+        return f"{text[:78]}..." if len(text) > 82 else text
+    if isinstance(value, list | tuple) and len(value) <= 8 and all(isinstance(one, PLAIN) for one in value):
+        inside = ", ".join(map(shown, value))
+        return f"[{inside}]" if isinstance(value, list) else f"({inside})"
+    return (
+        f"a {type(value).__name__} of {len(value)}"
+        if isinstance(value, list | tuple | dict | set)
+        else f"a {type(value).__name__}"
+    )
+
+
+def failure(where: str, error: Exception, kind: str) -> UserError:
+    """The one line for what reading a file raised. kind: what the file should have been."""
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, Refused):
+        return UserError(
+            f"{where}: refers to {shown(str(error))[1:-1]}, which is not allowed; nothing of the file was executed"
+        )
+    detail = str(error) if isinstance(error, Damaged) else type(error).__name__
+    return UserError(f"{where}: damaged, or not {kind} ({detail})")

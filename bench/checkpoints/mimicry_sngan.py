@@ -12,11 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.checkpoints.ledger import Given
 from bench.checkpoints.naming import Converted, Translation
-from bench.checkpoints.read import Given, by_role, load
+from bench.checkpoints.read import by_role, entries, load
 from bench.errors import UserError
 
 WHAT = "mimicry SNGAN"
+MODEL = "model_state_dict"
+LEFT_OUT = {"optimizer_state_dict": "of training only", "global_step": "how long it was trained"}
 MARKS = {"generator": "l1.weight", "discriminator": "block1.c1.bias"}
 # The generator's blocks, and the area of its first map -> resolution.
 SIZES = {(3, 16): 32, (3, 36): 48, (4, 16): 64, (5, 16): 128}
@@ -54,12 +57,7 @@ def convert(files: list[Path], network: str | None) -> Converted:
 
 
 def _model(path: Path) -> Any:
-    value = load(path)
-    if not isinstance(value, dict) or "model_state_dict" not in value:
-        raise UserError(
-            f"checkpoint {path}: the key 'model_state_dict' is missing; every {WHAT} checkpoint has it"
-        )
-    return value["model_state_dict"]
+    return entries(load(path), path, WHAT, (MODEL,), LEFT_OUT)[MODEL]
 
 
 def _generator(given: Given, blocks: int) -> Translation:
@@ -80,14 +78,14 @@ def _generator(given: Given, blocks: int) -> Translation:
 
 def _discriminator(given: Given, head: str) -> Translation:
     made = Translation(given)
-    own = "block1.c1.sn_u" in given
+    own = "block1.c1.weight" in given
     layer = partial(made.iterated, vector="sn_u", sigma="sn_sigma") if own else made.hooked
     first = FIRST_BLOCK["discriminator"]
     for number in range(given.count("block", first)):
         ours, theirs = f"blocks.{number}", f"block{number + first}"
         layer(f"{ours}.conv1", f"{theirs}.c1")
         layer(f"{ours}.conv2", f"{theirs}.c2")
-        if f"{theirs}.c_sc.bias" in given:
+        if given.has(f"{theirs}.c_sc"):
             layer(f"{ours}.shortcut", f"{theirs}.c_sc")
     layer("linear", head)
     return made

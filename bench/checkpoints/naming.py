@@ -8,7 +8,7 @@ too: v = W^T u / |W^T u|, u' = W v / |W v|; sigma = u'^T W v. So u' and v are wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.checkpoints.read import Given
+from bench.checkpoints.ledger import Given, Shape
 from bench.errors import UserError
 
 Change = Callable[[Tensor], Tensor]
@@ -41,15 +41,26 @@ class Translation:
     given: Given
     tensors: dict[str, Tensor] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)  # our names -> keys that may be there, and were not
 
     def put(self, ours: str, tensor: Tensor, origin: str) -> None:
         """Our tensor of that name."""
         self.tensors[ours] = tensor.detach().clone(memory_format=torch.contiguous_format)
         self.origins[ours] = origin
 
-    def copy(self, ours: str, theirs: str, change: Change = same, dtype: torch.dtype = torch.float32) -> None:
-        """Take their tensor, change its layout, put it under our name. UserError as `Given.take`."""
-        value = self.given.take(theirs, dtype)
+    def copy(
+        self,
+        ours: str,
+        theirs: str,
+        change: Change = same,
+        dtype: torch.dtype = torch.float32,
+        shape: Shape | None = None,
+    ) -> None:
+        """Take their tensor, change its layout, put it under our name. UserError as `Given.take`.
+
+        shape: must be given where the change makes one shape of several, so that ours does not tell theirs.
+        """
+        value = self.given.take(theirs, dtype, shape)
         try:
             self.put(ours, change(value), theirs)
         except (RuntimeError, IndexError) as error:
@@ -67,6 +78,8 @@ class Translation:
         self.copy(f"{ours}.{NORM}.original", f"{theirs}.weight_orig")
         self.copy(f"{ours}.{NORM}.0._u", f"{theirs}.weight_u")
         self.copy(f"{ours}.{NORM}.0._v", f"{theirs}.weight_v")
+        for vector in ("weight_u", "weight_v"):
+            self._check_vector(f"{theirs}.{vector}", self.tensors[f"{ours}.{NORM}.0.{vector[-2:]}"])
         self._bias(ours, theirs)
 
     def iterated(self, ours: str, theirs: str, vector: str, sigma: str, *, turned: bool = False) -> None:
@@ -75,12 +88,13 @@ class Translation:
         turned: their weight is the transpose of ours, as a table of embeddings is a linear map's of one-hot vectors.
         """
         weight, u_1O = self.given.take(f"{theirs}.weight"), self.given.take(f"{theirs}.{vector}")
-        self.given.take(f"{theirs}.{sigma}")
+        self.given.take(f"{theirs}.{sigma}", shape=(1,))
         if weight.ndim < 2 or u_1O.shape != (1, weight.shape[0]):
             raise UserError(
                 f"{self.given.where}: '{theirs}.{vector}' has shape {tuple(u_1O.shape)}, must be (1, outputs) "
                 f"of the weight {tuple(weight.shape)}"
             )
+        self._check_vector(f"{theirs}.{vector}", u_1O)
         weight_OI = weight.flatten(1)
         v_1I = F.normalize(u_1O @ weight_OI, dim=1)
         u_1O = F.normalize(v_1I @ weight_OI.T, dim=1)
@@ -90,15 +104,39 @@ class Translation:
         self.put(f"{ours}.{NORM}.0._v", right.flatten(), f"{theirs}.{vector}")
         self._bias(ours, theirs)
 
+    def _check_vector(self, key: str, vector: Tensor) -> None:
+        """A vector of zeros has no direction: every weight would be divided by zero."""
+        if not bool(vector.any()):
+            raise UserError(f"{self.given.where}: '{key}' is all zeros, must be a vector of unit length")
+
+    def variance(self, ours: str, theirs: str) -> None:
+        """A running variance, which has no negative number."""
+        self.copy(ours, theirs)
+        if bool((self.tensors[ours] < 0).any()):
+            raise UserError(f"{self.given.where}: '{theirs}' holds negative numbers; no variance has")
+
     def batch_norm(self, ours: str, theirs: str) -> None:
         """torch's BatchNorm2d with a gain and a bias."""
-        for name in ("weight", "bias", "running_mean", "running_var"):
+        for name in ("weight", "bias", "running_mean"):
             self.copy(f"{ours}.{name}", f"{theirs}.{name}")
+        self.variance(f"{ours}.running_var", f"{theirs}.running_var")
         self.copy(f"{ours}.num_batches_tracked", f"{theirs}.num_batches_tracked", dtype=torch.int64)
+
+    def check_shapes(self, wanted: Mapping[str, Sequence[int]]) -> None:
+        """Our tensors are these, in these shapes: for what no network here tells. UserError naming their key."""
+        for ours, tensor in self.tensors.items():
+            if ours not in wanted or tuple(tensor.shape) != tuple(wanted[ours]):
+                right = f"must be {tuple(wanted[ours])}" if ours in wanted else "must not be there"
+                theirs = self.origins[ours]
+                raise UserError(
+                    f"{self.given.where}: '{theirs}' becomes {ours} of shape {tuple(tensor.shape)}, which {right}"
+                )
 
     def _bias(self, ours: str, theirs: str) -> None:
         if f"{theirs}.bias" in self.given:
             self.copy(f"{ours}.bias", f"{theirs}.bias")
+        else:
+            self.absent[f"{ours}.bias"] = f"{theirs}.bias"
 
 
 @dataclass(frozen=True)

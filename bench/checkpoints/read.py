@@ -1,22 +1,29 @@
-"""Reading public checkpoints: tensors and plain containers come out, nothing runs, sizes are bounded."""
+"""Reading public checkpoints: what torch.save wrote, and pickles of modules; nothing runs, sizes are bounded."""
 
 from __future__ import annotations
 
-import re
+import io
+import mmap
+import struct
 import zipfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-import torch
-from torch import Tensor
-
+from bench.checkpoints.inert import Damaged, failure, read_inert, shown
+from bench.checkpoints.ledger import Given
+from bench.checkpoints.tensors import DTYPES, NAMES, Extent, Storage, check_tensor, each_tensor, storage_of
 from bench.errors import UserError
 
-MOST_BYTES = (
-    4 * 2**30
-)  # the largest public checkpoint of these formats, with optimiser states, has a quarter of it
+# The largest public checkpoint of these formats, with optimiser states, has a quarter of it.
+MOST_BYTES = 4 * 2**30
 DATA_PARALLEL = "module."  # what torch.nn.DataParallel puts before every key
+MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of torch.save's older format
+LOCAL_HEADER = struct.Struct(
+    "<4s22xHH"
+)  # of a zip's member: mark, lengths of the name and of the extra field
+TORCH_FILE = "a file of torch.save"
 
 
 def check_file(path: Path) -> None:
@@ -30,109 +37,117 @@ def check_file(path: Path) -> None:
 
 
 def load(path: Path) -> Any:
-    """What torch.save wrote, on the CPU: tensors, numbers, text and plain containers.
+    """What torch.save wrote: numbers, text, plain containers, and a Note for each tensor (bench.checkpoints.tensors).
 
-    Raises UserError for a missing, damaged or too large file, and, naming it, for anything else that the file
-    refers to, which is neither imported nor called.
+    Raises UserError for a missing, damaged or too large file, naming it for anything else that the file refers to,
+    which is neither imported nor called, and for a tensor anywhere in the file that is not of the sort that is read.
     """
     check_file(path)
     try:
-        if zipfile.is_zipfile(path):
-            _check_archive(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except UserError:
-        raise
+        value = _load_archive(path) if zipfile.is_zipfile(path) else _load_older_file(path)
     except Exception as error:  # a damaged file raises nearly anything
-        raise UserError(f"checkpoint {path}: {_reason(error)}") from error
+        raise failure(f"checkpoint {path}", error, TORCH_FILE) from error
+    check_tensors(value, f"checkpoint {path}")
+    return value
 
 
-def _check_archive(path: Path) -> None:
+def check_tensors(value: Any, where: str) -> None:
+    """Raises UserError naming the first tensor in a value, at any depth, that is not of the sort that is read."""
+    for name, tensor in each_tensor(value):
+        check_tensor(tensor, f"{where}: '{name}'")
+
+
+def _load_archive(path: Path) -> Any:
     with zipfile.ZipFile(path) as archive:
         # A packed member may be a thousand times as large as the file says.
         if (size := sum(member.file_size for member in archive.infolist())) > MOST_BYTES:
             raise UserError(f"checkpoint {path} unpacks to {size} bytes; at most {MOST_BYTES} are read")
+        members = {member.filename: member for member in archive.infolist()}
+        for member in archive.infolist():
+            if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
+                raise Damaged("a packed or encrypted member, which torch.save never writes")
         if (bad := archive.testzip()) is not None:
-            raise UserError(f"checkpoint {path} is damaged: member {bad} fails its checksum")
+            raise UserError(f"checkpoint {path} is damaged: member {shown(bad)} fails its checksum")
+        roots = [name.removesuffix("data.pkl") for name in members if f"/{name}".endswith("/data.pkl")]
+        if len(roots) != 1 or f"{roots[0]}constants.pkl" in members:
+            raise Damaged("no member data.pkl, or several, or a script")
+        root = roots[0]
+        if f"{root}byteorder" in members and archive.read(f"{root}byteorder") != b"little":
+            raise Damaged("numbers that are not stored with the least byte first")
+        storages: list[Storage] = []
+        value = read_inert(io.BytesIO(archive.read(f"{root}data.pkl")), NAMES.__contains__, _into(storages))
+    with path.open("rb") as file:
+        for storage in storages:
+            if (member_name := f"{root}data/{storage.key}") not in members:
+                raise Damaged(f"the numbers of storage {shown(storage.key)} are missing")
+            member = members[member_name]
+            storage.extent = Extent(path, _data_start(file, member.header_offset), member.file_size)
+    return value
 
 
-def _reason(error: Exception) -> str:
-    """One line; torch's own would advise to load the file without restraint."""
-    named = re.search(r"GLOBAL (\S+)", str(error))
-    if named:
-        return f"refers to {named[1]}, which is not allowed: only tensors and plain containers are read"
-    return f"damaged, or not a file of torch.save ({type(error).__name__})"
+def _data_start(file: IO[bytes], header: int) -> int:
+    file.seek(header)
+    mark, name, extra = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
+    if mark != b"PK\x03\x04":
+        raise Damaged("a member without a header")
+    return header + LOCAL_HEADER.size + name + extra
 
 
-class Given:
-    """The tensors of one network of a checkpoint, by the names they have there; each is taken once.
+def _into(storages: list[Storage]) -> Any:
+    """Turns persistent ids into storages, and keeps them in the list."""
 
-    where: the file and the network's role in it, for errors. what: the kind of network, for errors.
-    """
+    def note(persistent_id: Any) -> Storage:
+        storages.append(storage_of(persistent_id))
+        return storages[-1]
 
-    def __init__(self, tensors: Mapping[str, Tensor], where: str, what: str) -> None:
-        self.where, self.what = where, what
-        self._left = dict(tensors)
+    return note
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._left
 
-    def __iter__(self) -> Iterator[str]:
-        """The names of what has not been taken yet, in the file's order."""
-        return iter(self._left)
+def _load_older_file(path: Path) -> Any:
+    with mapped(path) as file:
+        return _load_older(file, path, file.size())
 
-    def items(self) -> Collection[tuple[str, Tensor]]:
-        """What has not been taken yet, unchecked, in the file's order."""
-        return self._left.items()
 
-    def take(self, key: str, dtype: torch.dtype = torch.float32) -> Tensor:
-        """The tensor of that name. UserError if it is missing, of another dtype or not finite."""
-        value = self.look(key, dtype)
-        del self._left[key]
-        return value
+@contextmanager
+def mapped(path: Path) -> Iterator[mmap.mmap]:
+    """The file in memory as far as it is read; unlike a file it reserves nothing for bytes that are not there."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        yield content
 
-    def look(self, key: str, dtype: torch.dtype = torch.float32) -> Tensor:
-        """`take`, and leave it there."""
-        if key not in self._left:
-            raise UserError(f"{self.where}: the key '{key}' is missing; every {self.what} has it")
-        value = self._left[key]
-        if not isinstance(value, Tensor):
-            raise UserError(f"{self.where}: '{key}' is a {type(value).__name__}, must be a tensor")
-        if value.dtype != dtype:
-            raise UserError(f"{self.where}: '{key}' is {value.dtype}, must be {dtype}")
-        if not value.numel():
-            raise UserError(f"{self.where}: '{key}' has shape {tuple(value.shape)}, must not be empty")
-        if value.is_floating_point() and not bool(value.isfinite().all()):
-            raise UserError(f"{self.where}: '{key}' holds values that are not finite; all weights must be")
-        return value
 
-    def size(self, key: str, axis: int, dims: int) -> int:
-        """One size of a tensor that must have `dims` axes."""
-        shape = self.look(key).shape
-        if len(shape) != dims:
-            raise UserError(f"{self.where}: '{key}' has shape {tuple(shape)}, must have {dims} axes")
-        return shape[axis]
+def _load_older(file: Any, source: Path | bytes, end: int) -> Any:
+    """torch.save's older format: five pickles, then each storage's length and bytes. `end`: of the file, in bytes."""
+    none = frozenset[str]().__contains__
+    if (read_inert(file, none), read_inert(file, none)) != (MAGIC, PROTOCOL):
+        raise Damaged("its first numbers are others")
+    system = read_inert(file, none)
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise Damaged("numbers that are not stored with the least byte first")
+    storages: list[Storage] = []
+    value = read_inert(file, NAMES.__contains__, _into(storages))
+    extents: dict[str, Extent] = {}
+    by_key = {storage.key: storage for storage in storages}
+    for key in read_inert(file, none):
+        storage = by_key[key]
+        if storage.kind not in DTYPES:
+            return value  # what has such storages is refused by name
+        count = int.from_bytes(file.read(8), "little", signed=True)
+        size = count * DTYPES[storage.kind].itemsize
+        if count != storage.numel or file.tell() + size > end:
+            raise Damaged(f"storage {shown(key)} is not as long as the file says")
+        extents[key] = Extent(source, file.tell(), size)
+        file.seek(size, io.SEEK_CUR)
+    for storage in storages:
+        storage.extent = extents[storage.key]
+    return value
 
-    def count(self, prefix: str, first: int = 0) -> int:
-        """How many different numbers follow the prefix; they must run from `first` without a gap."""
-        pattern = re.compile(re.escape(prefix) + r"([0-9]{1,4})\b")
-        found = sorted({int(match[1]) for key in self._left if (match := pattern.match(key))})
-        if found != list(range(first, first + len(found))):
-            raise UserError(
-                f"{self.where}: the keys '{prefix}N' have the numbers {', '.join(map(str, found))}; "
-                f"a {self.what}'s run from {first} without a gap"
-            )
-        return len(found)
 
-    def drop(self, chosen: Callable[[str], bool]) -> None:
-        """Leave out what the networks here have no use for."""
-        self._left = {key: value for key, value in self._left.items() if not chosen(key)}
-
-    def finish(self) -> None:
-        """UserError naming the first key that nobody took."""
-        if self._left:
-            raise UserError(
-                f"{self.where}: the key '{min(self._left)}' is unexpected; a {self.what} of this size has none such"
-            )
+def storage_in_bytes(data: bytes) -> Storage:
+    """The storage that torch.save wrote into bytes, in its older format. Raises Damaged and nearly anything."""
+    value = _load_older(io.BytesIO(data), data, len(data))
+    if not isinstance(value, Storage):
+        raise Damaged("no storage")
+    return value
 
 
 def state(value: Any, where: str, what: str) -> Given:
@@ -144,6 +159,25 @@ def state(value: Any, where: str, what: str) -> Given:
     if all(key.startswith(DATA_PARALLEL) for key in value):
         value = {key.removeprefix(DATA_PARALLEL): tensor for key, tensor in value.items()}
     return Given(value, where, what)
+
+
+def entries(
+    value: Any, path: Path, what: str, needed: Sequence[str], left_out: Mapping[str, str]
+) -> dict[str, Any]:
+    """A checkpoint's dict of networks and more. left_out: the entries that may be there and are not built, and why.
+
+    Raises UserError naming an entry that is missing, or one that is neither needed nor known to have no effect.
+    """
+    for key in needed:
+        if not isinstance(value, dict) or key not in value:
+            raise UserError(f"checkpoint {path}: the key '{key}' is missing; every {what} checkpoint has it")
+    for key in value:
+        if key not in needed and key not in left_out:
+            raise UserError(
+                f"checkpoint {path}: the key {shown(key)} is unexpected; no {what} checkpoint has it"
+            )
+    found: dict[str, Any] = value
+    return found
 
 
 def by_role(states: Sequence[tuple[Path, Any]], marks: Mapping[str, str], what: str) -> dict[str, Given]:

@@ -1,28 +1,45 @@
-"""Snapshots of stylegan2-ada-pytorch (Karras et al. 2020): network-snapshot-*.pkl, read by bench.checkpoints.inert.
+"""Snapshots of stylegan2-ada-pytorch (Karras et al. 2020): network-snapshot-*.pkl, read by bench.checkpoints.modules.
 
 G_ema becomes the generator, D the discriminator. Their modules' attributes say what tensors do not: D's architecture,
 the group of the minibatch deviation, and the clamp, which the network needs for equal images where it was trained in
-mixed precision (conv_clamp 256); numbers are those of the original in float32 (force_fp32). The source text that a
-snapshot carries is not looked at. Refused, because networks here have other forms of it: generators other than `skip`,
+mixed precision (conv_clamp 256); numbers are those of the original in float32 (force_fp32). Every other attribute and
+init argument must be that of the layers here (stylegan2_ada_layers). The source text that a snapshot carries is not
+looked at. Refused, because networks here have other forms of it: generators other than `skip`,
 discriminators of `skip`, class features of another size than D's own.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from bench.checkpoints.inert import Modules, modules, read_pickle
+from bench.checkpoints.arguments import Arguments
+from bench.checkpoints.inert import shown
+from bench.checkpoints.ledger import Given
+from bench.checkpoints.modules import Modules, modules, read_pickle
 from bench.checkpoints.naming import Converted, Translation
-from bench.checkpoints.read import Given
+from bench.checkpoints.read import entries
+from bench.checkpoints.stylegan2_ada_layers import account_discriminator, account_generator
 from bench.errors import UserError
-from bench.networks.stylegan2_generator import BOTTOM, MAPPING_LR
+from bench.networks.stylegan2_generator import BOTTOM
 from bench.networks.stylegan2_layers import binomial
 
 WHAT = "stylegan2-ada"
+LEFT_OUT = {
+    "G": "the trained copy of G_ema, the average",
+    "augment_pipe": "the augmentation of its training",
+    "training_set_kwargs": "where its training images were",
+}
 ARCHITECTURES = ("resnet", "orig")  # of D
+FILTERED = (
+    "SynthesisBlock",
+    "SynthesisLayer",
+    "DiscriminatorBlock",
+    "Conv2dLayer",
+)  # have a resampling filter
 LARGEST = 4096  # pixels a side
 
 
@@ -30,14 +47,14 @@ def convert(files: list[Path], network: str | None) -> Converted:
     """One snapshot."""
     if len(files) > 1:
         raise UserError(f"checkpoint {files[1]}: a {WHAT} snapshot is one file")
-    value = read_pickle(files[0])
-    if not isinstance(value, dict) or value.get("G_ema") is None:
-        raise UserError(f"checkpoint {files[0]}: the key 'G_ema' is missing; every {WHAT} snapshot has it")
+    value = entries(read_pickle(files[0]), files[0], WHAT, ("G_ema",), LEFT_OUT | {"D": "taken below"})
     where = f"checkpoint {files[0]}, 'G_ema'"
     tree = modules(value["G_ema"], where, "Generator")
     generator = Given(tree.tensors, where, f"{WHAT} generator")
     resolution = _resolution(tree, where)
     options = _generator_options(tree, generator, resolution)
+    account_generator(Arguments(tree, where), generator, options, resolution)
+    _take_filters(generator, tree)
     made = _generator(generator, resolution, options)
     judged = None
     if value.get("D") is not None:
@@ -45,45 +62,42 @@ def convert(files: list[Path], network: str | None) -> Converted:
         tree = modules(value["D"], where, "Discriminator")
         judge = Given(tree.tensors, where, f"{WHAT} discriminator")
         options |= _discriminator_options(tree, judge, options)
+        account_discriminator(Arguments(tree, where), judge, options, resolution)
+        _take_filters(judge, tree)
         judged = _discriminator(judge, resolution, options)
     return Converted(f"stylegan2-{resolution}", options, made, judged)
 
 
 def _attribute(tree: Modules, path: str, key: str, where: str) -> Any:
     """An attribute of a module; UserError where there is no such module or attribute."""
-    module = tree.attributes.get(f"{path}." if path else "")
+    module = tree.attributes.get(path)
     if module is None or key not in module:
         name = f"{path}.{key}".lstrip(".")
         raise UserError(f"{where}: the attribute '{name}' is missing; every {WHAT} snapshot has it")
     return module[key]
 
 
-def _require(tree: Modules, path: str, key: str, right: Any, where: str) -> None:
-    value = _attribute(tree, path, key, where)
-    if value != right:
-        name = f"{path}.{key}".lstrip(".")
-        raise UserError(f"{where}: the attribute '{name}' is {value!r}; networks here need {right!r}")
-
-
 def _resolution(tree: Modules, where: str) -> int:
     resolution = _attribute(tree, "", "img_resolution", where)
     sizes = [BOTTOM << level for level in range((LARGEST // BOTTOM).bit_length())]
     if type(resolution) is not int or resolution not in sizes:
-        raise UserError(f"{where}: the attribute 'img_resolution' is {resolution!r}, must be a power of 2")
+        raise UserError(
+            f"{where}: the attribute 'img_resolution' is {shown(resolution)}, must be a power of 2"
+        )
     return resolution
 
 
 def _clamp(tree: Modules, where: str) -> float | None:
     """The one clamp of all convolutions; the shortcuts of D have none."""
     found = {
-        repr(module["conv_clamp"]): module["conv_clamp"]
+        shown(module["conv_clamp"]): module["conv_clamp"]
         for path, module in tree.attributes.items()
-        if "conv_clamp" in module and not path.endswith("skip.")
+        if "conv_clamp" in module and path.rpartition(".")[2] != "skip"
     }
     value = next(iter(found.values()), None)
-    if len(found) != 1 or not (value is None or type(value) in (int, float)):
+    if len(found) != 1 or not (value is None or (type(value) in (int, float) and 0 < value < math.inf)):
         raise UserError(
-            f"{where}: the attributes 'conv_clamp' are {', '.join(sorted(found))}; all must be one number or None"
+            f"{where}: the attributes 'conv_clamp' are {', '.join(sorted(found)[:4])}; all must be one number or None"
         )
     return value
 
@@ -92,21 +106,16 @@ def _generator_options(tree: Modules, given: Given, resolution: int) -> dict[str
     where = given.where
     classes = _attribute(tree, "", "c_dim", where)
     if type(classes) is not int or classes < 0:
-        raise UserError(f"{where}: the attribute 'c_dim' is {classes!r}, must be a number of classes or 0")
-    _require(tree, "", "img_channels", 3, where)
-    for path in tree.attributes:
-        if path.startswith("synthesis.b") and path.count(".") == 2:
-            _require(tree, path[:-1], "architecture", "skip", where)
-    layers = _mapping_layers(tree, given)
+        raise UserError(
+            f"{where}: the attribute 'c_dim' is {shown(classes)}, must be a number of classes or 0"
+        )
     condition: dict[str, Any] = {}
     if classes:
-        _require_embedding(tree, where)
-        shared = given.size("mapping.embed.weight", 0, 2)
         condition = {
-            "condition_dim": classes,
+            "condition_dim": given.size("mapping.embed.weight", 1, 2),
             "condition_form": "ada",
             "condition_norm": "separate",
-            "shared_dim": shared,
+            "shared_dim": given.size("mapping.embed.weight", 0, 2),
         }
     last = given.size(f"synthesis.b{resolution}.conv1.weight", 0, 4)
     return {
@@ -114,38 +123,19 @@ def _generator_options(tree: Modules, given: Given, resolution: int) -> dict[str
         "w_dim": given.size("mapping.w_avg", 0, 1),
         "channel_base": last * resolution,
         "channel_max": given.size("synthesis.b4.const", 0, 3),
-        "mapping_layers": layers,
+        "mapping_layers": given.count("mapping.fc"),
         "clamp": _clamp(tree, where),
         **condition,
     }
 
 
-def _mapping_layers(tree: Modules, given: Given) -> int:
-    """How many layers a mapping network has, all of the one kind."""
-    layers = given.count("mapping.fc")
-    for number in range(layers):
-        _require(tree, f"mapping.fc{number}", "activation", "lrelu", given.where)
-        _require(tree, f"mapping.fc{number}", "bias_gain", MAPPING_LR, given.where)
-    return layers
-
-
-def _require_embedding(tree: Modules, where: str) -> None:
-    _require(tree, "mapping.embed", "activation", "linear", where)
-    _require(tree, "mapping.embed", "bias_gain", 1, where)
-
-
 def _discriminator_options(tree: Modules, given: Given, generator: dict[str, Any]) -> dict[str, Any]:
-    where, clamp, classes = given.where, generator["clamp"], generator.get("condition_dim", 0)
-    _require(tree, "", "c_dim", classes, where)
-    condition: dict[str, Any] = {}
-    if classes:
-        _require_embedding(tree, where)
-        _require(tree, "b4", "cmap_dim", given.size("b4.fc.weight", 0, 2), where)
-        condition = {"class_layers": _mapping_layers(tree, given)}
+    where, clamp = given.where, generator["clamp"]
+    condition = {"class_layers": given.count("mapping.fc")} if "condition_dim" in generator else {}
     architecture = _attribute(tree, "b4", "architecture", where)
     if architecture not in ARCHITECTURES:
         raise UserError(
-            f"{where}: the attribute 'b4.architecture' is {architecture!r}; networks here have "
+            f"{where}: the attribute 'b4.architecture' is {shown(architecture)}; networks here have "
             f"{' or '.join(ARCHITECTURES)}"
         )
     if (own := _clamp(tree, where)) != clamp:
@@ -154,17 +144,20 @@ def _discriminator_options(tree: Modules, given: Given, generator: dict[str, Any
         )
     group = _attribute(tree, "b4.mbstd", "group_size", where)
     if type(group) is not int:
-        raise UserError(f"{where}: the attribute 'b4.mbstd.group_size' is {group!r}, must be a whole number")
+        raise UserError(
+            f"{where}: the attribute 'b4.mbstd.group_size' is {shown(group)}, must be a whole number"
+        )
     return {"d_architecture": architecture, "mbstd_group": group, **condition}
 
 
-def _drop_filters(given: Given) -> None:
-    """Drop the resampling filters, after seeing that they are the binomial one."""
+def _take_filters(given: Given, tree: Modules) -> None:
+    """Take the resampling filters, after seeing that they are the binomial one."""
     right = binomial()
-    for key in [key for key in given if key.rpartition(".")[2] == "resample_filter"]:
-        kernel = given.take(key)
-        if kernel.shape != right.shape or not torch.allclose(kernel, right):
-            raise UserError(f"{given.where}: '{key}' must be the filter [1, 3, 3, 1] x [1, 3, 3, 1] / 64")
+    for path, class_name in tree.classes.items():
+        if class_name in FILTERED:
+            key = f"{path}.resample_filter"
+            if not torch.allclose(given.take(key, shape=tuple(right.shape)), right):
+                raise UserError(f"{given.where}: '{key}' must be the filter [1, 3, 3, 1] x [1, 3, 3, 1] / 64")
 
 
 def _layer(made: Translation, ours: str, theirs: str) -> None:
@@ -173,7 +166,6 @@ def _layer(made: Translation, ours: str, theirs: str) -> None:
 
 
 def _generator(given: Given, resolution: int, options: dict[str, Any]) -> Translation:
-    _drop_filters(given)
     made = Translation(given)
     if "condition_dim" in options:  # their first layer reads z and the class embedding, side by side
         z_dim = options["z_dim"]
@@ -208,7 +200,6 @@ def _coloured(made: Translation, ours: str, theirs: str) -> None:
 
 
 def _discriminator(given: Given, resolution: int, options: dict[str, Any]) -> Translation:
-    _drop_filters(given)
     architecture = options["d_architecture"]
     made = Translation(given)
     _layer(made, "blocks.0.0", f"b{resolution}.fromrgb")

@@ -81,12 +81,12 @@ class EasyDict(dict):
 
 
 class Part(nn.Module):
-    """A module as a snapshot has it: a class name, tensors, attributes."""
+    """A module as a snapshot has it: a class name, tensors, init arguments, attributes."""
 
-    def __init__(self, class_name, **attributes):
+    def __init__(self, class_name, *args, init=None, **attributes):
         super().__init__()
         self.__dict__.update(
-            attributes, _init_args=(), _init_kwargs=EasyDict(attributes), class_name=class_name
+            attributes, _init_args=args, _init_kwargs=EasyDict(init or {}), class_name=class_name
         )
 
     def __reduce__(self):

@@ -178,7 +178,6 @@ FORMS = {
     "sngan": (32, {"ch": 4, "chunk": 10, "hier": False, "sn": False}, {"ch": 5, "wide": False}),
     "attention": (32, {"ch": 8, "chunk": 5, "attention": 16}, {"ch": 8}),
     "standing": (32, {"ch": 4, "chunk": 5, "form": "bn.stored"}, {"ch": 4}),
-    "synchronised": (32, {"ch": 4, "chunk": 5, "form": "bn.running"}, {"ch": 4}),
 }
 EQUAL = [name for name in FORMS if name != "attention"]  # there is no D with attention at 16 px at 32 px
 
@@ -263,6 +262,41 @@ def test_what_is_not_right_is_named_and_nothing_is_written(
         imported("biggan-pytorch", folder)
     assert message in str(error.value) and "\n" not in str(error.value)
     assert not weights_root.exists()
+
+
+def test_cross_replica_batch_norm_is_refused(tmp_path, draws, imported, weights_root):
+    """Its layer's own images add the gain, so that ours, which multiply by it, would be other images."""
+    state = make_generator(draws, 32, ch=4, chunk=5, form="bn.running")
+    with pytest.raises(
+        UserError, match=r"'blocks\.0\.0\.bn1\.bn\.running_mean' is of cross-replica batch norm"
+    ):
+        imported("biggan-pytorch", save(tmp_path, state) / "G_ema.pth")
+    assert not weights_root.exists()
+
+
+def test_statistics_that_are_sums_are_refused(tmp_path, draws, imported):
+    """What standing statistics leave in a file: sums of a number of batches' means."""
+    state = make_generator(draws, 32, ch=4, chunk=5, form="bn.stored")
+    state["blocks.1.0.bn2.bn.accumulation_counter"] = torch.zeros(1)
+    imported("biggan-pytorch", save(tmp_path, state) / "G_ema.pth", name="x")
+    state["blocks.1.0.bn2.bn.accumulation_counter"] += 16
+    with pytest.raises(UserError, match=r"'blocks\.1\.0\.bn2\.bn\.accumulation_counter' is not 0"):
+        imported("biggan-pytorch", save(tmp_path, state) / "G_ema.pth")
+
+
+def test_negative_variances_and_tables_of_other_widths_are_refused(tmp_path, draws, imported):
+    state = make_generator(draws, 32, ch=4, chunk=12, shared=None, hier=False, sn=False)
+    state["output_layer.0.stored_var"][3] = -1e-3
+    with pytest.raises(UserError, match=r"'output_layer\.0\.stored_var' holds negative numbers"):
+        imported("biggan-pytorch", save(tmp_path, state) / "G_ema.pth")
+    state["output_layer.0.stored_var"][3] = 1
+    # Side by side the two tables still have the width of two: only each alone tells.
+    state["blocks.1.0.bn1.gain.weight"] = draws(CLASSES, 17)
+    state["blocks.1.0.bn1.bias.weight"] = draws(CLASSES, 15)
+    with pytest.raises(
+        UserError, match=r"'blocks\.1\.0\.bn1\.gain\.weight' has shape \(5, 17\), must have \(5, 16\)"
+    ):
+        imported("biggan-pytorch", save(tmp_path, state) / "G_ema.pth")
 
 
 def test_files_that_are_no_pair_are_refused(tmp_path, draws, imported):

@@ -97,11 +97,11 @@ def test_tensors_stay_within_their_bytes(args, message, tmp_path, draws, importe
     tensor_of(draws, tmp_path / "x.pkl", args)
     with pytest.raises(UserError) as error:
         imported("stylegan2-ada", tmp_path / "x.pkl")
-    assert "'G_ema': 'x'" in str(error.value) and message in str(error.value)
+    assert "x.pkl: 'G_ema.x'" in str(error.value) and message in str(error.value)
 
 
 def test_a_module_that_holds_itself_ends(tmp_path, draws, imported, monkeypatch):
-    monkeypatch.setattr("bench.checkpoints.inert.MOST_MODULES", 50)
+    monkeypatch.setattr("bench.checkpoints.modules.MOST_MODULES", 50)
     root = draws.part("Generator")
     deep = root
     for _ in range(40):  # each names the next twice: 2^40 paths

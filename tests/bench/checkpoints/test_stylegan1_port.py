@@ -254,7 +254,7 @@ def test_the_size_must_be_named(tmp_path, draws, imported):
         (lambda g, d: g.update({"embedding.weight": torch.ones(3, 3)}), "'embedding.weight' is unexpected"),
         (lambda g, d: g["generator.progression.1.conv1.2.weight"].zero_(), "must be the filter [1, 2, 1]"),
         (lambda g, d: g["style.3.linear.bias"].fill_(torch.nan), "'style.3.linear.bias' holds values that are not"),
-        (lambda g, d: g.update({"style.3.linear.weight_orig": torch.ones(CODE, 5)}), "'style.1.linear.weight_orig'"),
+        (lambda g, d: g.update({"style.3.linear.weight_orig": torch.ones(CODE, 5)}), "style.3.linear.weight_orig' has"),
         (lambda g, d: g.update({"generator.to_rgb.1.conv.bias": torch.ones(4)}), "becomes synthesis.to_rgb.1.bias"),
         (lambda g, d: d.pop("from_rgb.8.0.conv.bias"), "'from_rgb.8.0.conv.bias' is missing"),
         (lambda g, d: d.update({"extra": torch.ones(1)}), "'extra' is unexpected"),
@@ -274,3 +274,41 @@ def test_a_network_smaller_than_the_named_one_is_refused(tmp_path, draws, import
     path = save(tmp_path / "x.model", make_generator(draws, widths=WIDTHS[:4]))
     with pytest.raises(UserError, match=r"the keys 'generator.progression.N' end at 3, which is 32 px"):
         imported("stylegan1-port", path, network="stylegan1-128")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda g, d: d.update({"progression.0.conv1.0.conv.weight_orig": torch.ones(1, 2, 3, 3)}),
+            "'progression.0.conv1.0.conv.weight_orig' becomes block.conv0.weight of shape (1, 2, 3, 3), which must be "
+            "(1, 1, 3, 3)",
+        ),
+        (
+            lambda g, d: d["from_rgb.1.0.conv.weight_orig"].fill_(torch.inf),
+            "'from_rgb.1.0.conv.weight_orig' holds values that are not finite",
+        ),
+        (
+            lambda g, d: d.update({"progression.2.conv2.0.weight": BLUR.expand(5, 1, 3, 3).clone()}),
+            "'progression.2.conv2.0.weight' has shape (5, 1, 3, 3), must have (4, 1, 3, 3)",
+        ),
+        (
+            lambda g, d: g.update({"generator.progression.6.noise2.weight_orig": torch.ones(1, 3, 1, 1)}),
+            "'generator.progression.6.noise2.weight_orig' becomes block.style1.noise_strength of shape (3,)",
+        ),
+    ],
+)
+def test_the_levels_that_are_left_out_are_looked_at(change, message, tmp_path, draws, imported, weights_root):
+    """At 32 px five of nine levels are not built; what they hold must still be such levels."""
+    pair = make_generator(draws), make_discriminator(draws)
+    change(*pair)
+    with pytest.raises(UserError) as error:
+        imported("stylegan1-port", save(tmp_path / "x.model", *pair), network="stylegan1-32")
+    assert message in str(error.value)
+    assert not weights_root.exists()
+
+
+def test_an_entry_that_no_such_checkpoint_has_is_refused(tmp_path, draws, imported):
+    torch.save({"g_running": dict(make_generator(draws)), "mapping_slope": 0.1}, tmp_path / "x.model")
+    with pytest.raises(UserError, match="the key 'mapping_slope' is unexpected"):
+        imported("stylegan1-port", tmp_path / "x.model", network="stylegan1-32")

@@ -18,15 +18,33 @@ FILTER = torch.outer(torch.tensor([1.0, 3.0, 3.0, 1.0]), torch.tensor([1.0, 3.0,
 
 
 def linear(draws, inputs, outputs, activation="linear", lr=1.0, bias=0.0):
+    init = {"activation": activation, "lr_multiplier": lr, "bias_init": bias}
     part = draws.part(
-        "FullyConnectedLayer", activation=activation, weight_gain=lr / np.sqrt(inputs), bias_gain=lr
+        "FullyConnectedLayer",
+        inputs,
+        outputs,
+        init=init,
+        activation=activation,
+        weight_gain=lr / np.sqrt(inputs),
+        bias_gain=lr,
     )
     return part.put(weight=draws(outputs, inputs) / lr, bias=(draws(outputs, scale=0.3) + bias) / lr)
 
 
-def styled(draws, inputs, outputs, size, clamp):
+def styled(draws, inputs, outputs, size, clamp, up=1):
     part = draws.part(
-        "SynthesisLayer", resolution=size, activation="lrelu", conv_clamp=clamp, act_gain=np.sqrt(2)
+        "SynthesisLayer",
+        inputs,
+        outputs,
+        init={"w_dim": W, "resolution": size, "conv_clamp": clamp, "channels_last": False}
+        | ({"up": 2, "resample_filter": [1, 3, 3, 1]} if up == 2 else {}),
+        resolution=size,
+        up=up,
+        use_noise=True,
+        activation="lrelu",
+        conv_clamp=clamp,
+        padding=1,
+        act_gain=np.sqrt(2),
     )
     part.register_buffer("resample_filter", FILTER.clone())
     part.affine = linear(draws, W, inputs, bias=1.0)
@@ -37,90 +55,145 @@ def styled(draws, inputs, outputs, size, clamp):
 
 
 def to_rgb(draws, inputs, clamp):
-    part = draws.part("ToRGBLayer", conv_clamp=clamp, weight_gain=1 / np.sqrt(inputs))
+    init = {"w_dim": W, "conv_clamp": clamp, "channels_last": False}
+    part = draws.part("ToRGBLayer", inputs, 3, init=init, conv_clamp=clamp, weight_gain=1 / np.sqrt(inputs))
     part.affine = linear(draws, W, inputs, bias=1.0)
     return part.put(weight=draws(3, inputs, 1, 1), bias=draws(3))
 
 
-def embedded(draws, root, classes, features):
-    """A class' linear embedding."""
+def mapping(draws, layers, first, features, classes, **init):
+    """init: z_dim, num_ws and w_avg_beta."""
+    own = {"c_dim": classes, "w_dim": features, "num_layers": layers, **init}
+    root = draws.part("MappingNetwork", init=own, **own)
     if classes:
         root.embed = linear(draws, classes, features)
+    for number in range(layers):
+        setattr(root, f"fc{number}", linear(draws, features if number else first, features, "lrelu", lr=0.01))
+    return root
 
 
-def make_generator(draws, widths, layers=3, clamp=None, classes=0, **attributes):
-    resolution = max(widths)
-    given = {
-        "z_dim": Z,
-        "c_dim": classes,
-        "w_dim": W,
-        "img_resolution": resolution,
-        "img_channels": 3,
-        **attributes,
-    }
-    root = draws.part("Generator", **given)
-    root.synthesis = draws.part("SynthesisNetwork", w_dim=W, img_resolution=resolution)
+def make_generator(draws, widths, layers=3, clamp=None, classes=0, base=96):
+    resolution, count = max(widths), len(widths)
+    image = {"img_resolution": resolution, "img_channels": 3}
+    given = {"z_dim": Z, "c_dim": classes, "w_dim": W, **image}
+    kwargs = draws.easy_dict(channel_base=base, channel_max=8, num_fp16_res=4, conv_clamp=clamp)
+    init = {**given, "mapping_kwargs": draws.easy_dict(num_layers=layers), "synthesis_kwargs": kwargs}
+    root = draws.part("Generator", init=init, **given, num_ws=2 * count)
+    root.synthesis = draws.part(
+        "SynthesisNetwork",
+        init={"w_dim": W, **image, **kwargs},
+        w_dim=W,
+        **image,
+        img_resolution_log2=count + 1,
+        block_resolutions=list(widths),
+        num_ws=2 * count,
+    )
     for size in widths:
+        own = {"w_dim": W, "resolution": size, "img_channels": 3, "is_last": size == resolution}
+        own |= {"use_fp16": size > 4}
+        before = widths.get(size // 2, 0)
         block = draws.part(
-            "SynthesisBlock", architecture="skip", resolution=size, use_fp16=size == resolution
+            "SynthesisBlock",
+            before,
+            widths[size],
+            init=own | {"conv_clamp": clamp},
+            in_channels=before,
+            **own,
+            architecture="skip",
+            channels_last=False,
+            num_conv=2 if before else 1,
+            num_torgb=1,
         )
         block.register_buffer("resample_filter", FILTER.clone())
         if size == 4:
             block.put(const=draws(widths[4], 4, 4))
         else:
-            block.conv0 = styled(draws, widths[size // 2], widths[size], size, clamp)
+            block.conv0 = styled(draws, widths[size // 2], widths[size], size, clamp, up=2)
         block.conv1 = styled(draws, widths[size], widths[size], size, clamp)
         block.torgb = to_rgb(draws, widths[size], clamp)
         setattr(root.synthesis, f"b{size}", block)
-    root.mapping = draws.part("MappingNetwork", num_layers=layers, w_avg_beta=0.995)
-    embedded(draws, root.mapping, classes, W)
     first = Z + W if classes else Z
-    for number in range(layers):
-        setattr(root.mapping, f"fc{number}", linear(draws, W if number else first, W, "lrelu", lr=0.01))
+    root.mapping = mapping(draws, layers, first, W, classes, z_dim=Z, num_ws=2 * count, w_avg_beta=0.995)
     root.mapping.register_buffer("w_avg", draws(W, scale=0.5))
     return root.requires_grad_(False)
 
 
-def conv_layer(draws, inputs, outputs, kernel, clamp, bias=True, frozen=False):
-    gain = 1 / np.sqrt(inputs * kernel**2)
-    part = draws.part("Conv2dLayer", activation="lrelu", conv_clamp=clamp, weight_gain=gain, bias=None)
+def conv_layer(draws, inputs, outputs, kernel, clamp, down=1, bias=True, frozen=False):
+    init = {"kernel_size": kernel, "channels_last": False}
+    init |= {"activation": "lrelu", "conv_clamp": clamp} if bias else {"bias": False}
+    part = draws.part(
+        "Conv2dLayer",
+        inputs,
+        outputs,
+        init=init | {"down": down, "trainable": not frozen},
+        activation="lrelu" if bias else "linear",
+        up=1,
+        down=down,
+        conv_clamp=clamp,
+        padding=kernel // 2,
+        weight_gain=1 / np.sqrt(inputs * kernel**2),
+        act_gain=np.sqrt(2) if bias else 1,
+        **({} if bias else {"bias": None}),
+    )
     part.register_buffer("resample_filter", FILTER.clone())
     tensors = {"weight": draws(outputs, inputs, kernel, kernel)}
     if bias:
-        del part.__dict__["bias"]
         tensors["bias"] = draws(outputs, scale=0.3)
     for name, value in tensors.items():
         part.register_buffer(name, value) if frozen else part.put(**{name: value})
     return part
 
 
-def make_discriminator(draws, widths, architecture="resnet", clamp=None, group=2, classes=0, **attributes):
-    resolution = max(widths)
-    root = draws.part("Discriminator", c_dim=classes, img_resolution=resolution, img_channels=3, **attributes)
-    for size in sorted(widths, reverse=True)[:-1]:
-        block = draws.part("DiscriminatorBlock", architecture=architecture, resolution=size)
+def make_discriminator(draws, widths, architecture="resnet", clamp=None, group=2, classes=0, base=96):
+    resolution, residual = max(widths), architecture == "resnet"
+    given = {"c_dim": classes, "img_resolution": resolution, "img_channels": 3}
+    inner = {"block_kwargs": {"freeze_layers": 1}, "epilogue_kwargs": {"mbstd_group_size": group}}
+    inner |= {"mapping_kwargs": {"num_layers": 2} if classes else {}, "channel_base": base, "channel_max": 8}
+    inner |= {"num_fp16_res": 4, "conv_clamp": clamp, "architecture": architecture}
+    sizes = sorted(widths, reverse=True)[:-1]
+    root = draws.part(
+        "Discriminator",
+        init=given | inner,
+        **given,
+        img_resolution_log2=len(widths) + 1,
+        block_resolutions=sizes,
+    )
+    common = {"img_channels": 3, "architecture": architecture}
+    index = 0
+    for size in sizes:
+        here, after, first = widths[size], widths[size // 2], size == resolution
+        own = {"resolution": size, "first_layer_idx": index, "use_fp16": size > 4, **common}
+        block = draws.part(
+            "DiscriminatorBlock",
+            0 if first else here,
+            here,
+            after,
+            init=own | {"freeze_layers": 1, "conv_clamp": clamp},
+            in_channels=0 if first else here,
+            **own,
+            channels_last=False,
+            num_layers=2 + first + residual,
+        )
+        index += 2 + first + residual
         block.register_buffer("resample_filter", FILTER.clone())
-        here, after = widths[size], widths[size // 2]
-        if size == resolution:
+        if first:
             block.fromrgb = conv_layer(draws, 3, here, 1, clamp, frozen=True)
         block.conv0 = conv_layer(draws, here, here, 3, clamp)
-        block.conv1 = conv_layer(draws, here, after, 3, clamp)
-        if architecture == "resnet":
-            block.skip = conv_layer(draws, here, after, 1, None, bias=False)
+        block.conv1 = conv_layer(draws, here, after, 3, clamp, down=2)
+        if residual:
+            block.skip = conv_layer(draws, here, after, 1, None, down=2, bias=False)
         setattr(root, f"b{size}", block)
     last = widths[4]
-    root.b4 = draws.part(
-        "DiscriminatorEpilogue", architecture=architecture, resolution=4, cmap_dim=last if classes else 0
-    )
-    root.b4.mbstd = draws.part("MinibatchStdLayer", group_size=group, num_channels=1)
+    own = {"cmap_dim": last if classes else 0, "resolution": 4, **common}
+    init = own | {"mbstd_group_size": group, "conv_clamp": clamp}
+    root.b4 = draws.part("DiscriminatorEpilogue", last, init=init, in_channels=last, **own)
+    shape = {"group_size": group, "num_channels": 1}
+    root.b4.mbstd = draws.part("MinibatchStdLayer", init=shape, **shape)
     root.b4.conv = conv_layer(draws, last + 1, last, 3, clamp)
     root.b4.fc = linear(draws, last * 16, last, "lrelu")
     root.b4.out = linear(draws, last, last if classes else 1)
     if classes:
-        root.mapping = draws.part("MappingNetwork", num_layers=2, w_avg_beta=None)
-        embedded(draws, root.mapping, classes, last)
-        for number in range(2):
-            setattr(root.mapping, f"fc{number}", linear(draws, last, last, "lrelu", lr=0.01))
+        root.mapping = mapping(draws, 2, last, last, classes, z_dim=0, num_ws=None, w_avg_beta=None)
     return root.requires_grad_(False)
 
 
@@ -332,7 +405,7 @@ def buffer(name, value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (changed("", c_dim=10), "the attribute 'mapping.embed.activation' is missing"),
+        (changed("", c_dim=10), "the key 'mapping.embed.weight' is missing"),
         (changed("", c_dim="ten"), "'c_dim' is 'ten', must be a number of classes or 0"),
         (changed("D.", c_dim=10), "'c_dim' is 10; networks here need 0"),
         (changed("", img_channels=1), "'img_channels' is 1; networks here need 3"),
@@ -361,6 +434,93 @@ def test_what_is_not_right_is_named(change, message, tmp_path, draws, imported, 
 
 
 def test_sizes_without_a_network_are_refused(tmp_path, draws, imported):
-    draws.snapshot(tmp_path / "x.pkl", {"G_ema": make_generator(draws, {4: 4, 8: 4, 16: 4})})
+    draws.snapshot(tmp_path / "x.pkl", {"G_ema": make_generator(draws, {4: 4, 8: 4, 16: 4}, base=64)})
     with pytest.raises(UserError, match="unknown network 'stylegan2-16'"):
+        imported("stylegan2-ada", tmp_path / "x.pkl")
+
+
+def init(name, **arguments):
+    """Set init arguments of a submodule, as `changed` sets attributes."""
+
+    def change(g, d):
+        root, _, path = (d, "", name[2:]) if name.startswith("D.") else (g, "", name)
+        root.get_submodule(path)._init_kwargs.update(arguments)
+
+    return change
+
+
+OTHERWISE = [
+    (changed("synthesis.b8.conv0", activation="relu"), "attribute 'synthesis.b8.conv0.activation' is 'relu'; networks"),
+    (changed("synthesis.b8.conv1", act_gain=1.0), "attribute 'synthesis.b8.conv1.act_gain' is 1.0; networks here need"),
+    (changed("synthesis.b16.conv1", use_noise=False), "'synthesis.b16.conv1.use_noise' is False; networks here need"),
+    (changed("synthesis.b4.torgb", weight_gain=1.0), "'synthesis.b4.torgb.weight_gain' is 1.0; networks here need"),
+    (changed("synthesis.b32.conv0", up=1), "attribute 'synthesis.b32.conv0.up' is 1; networks here need 2"),
+    (changed("mapping", w_avg_beta=0.9), "attribute 'mapping.w_avg_beta' is 0.9; networks here need 0.995"),
+    (changed("mapping", num_layers=2), "attribute 'mapping.num_layers' is 2; networks here need 3"),
+    (changed("mapping.fc0", activation="elu"), "attribute 'mapping.fc0.activation' is 'elu'; networks here need"),
+    (changed("synthesis", twist=3), "attribute 'synthesis.twist' is unexpected"),
+    (changed("", z_dim=11), "attribute 'z_dim' is 11; networks here need 10"),
+    (init("", mapping_kwargs={"lr_multiplier": 1}), "'lr_multiplier' in 'mapping_kwargs' of the network is 1"),
+    (init("", synthesis_kwargs={"activation": "relu"}), "'activation' in 'synthesis_kwargs' of the network is 'relu'"),
+    (init("", synthesis_kwargs={"resample_filter": [1, 2, 1]}), "'resample_filter' in 'synthesis_kwargs' of"),
+    (init("", synthesis_kwargs={"channel_base": 8}), "'channel_base' in 'synthesis_kwargs' of the network is 8"),
+    (init("", synthesis_kwargs=3), "the init argument 'synthesis_kwargs' of the network is 3, must be a dict"),
+    (init("synthesis.b8.conv0", conv_clamp=256), "init argument 'conv_clamp' of 'synthesis.b8.conv0' is 256; networks"),
+    (init("synthesis.b8", architecture="orig"), "init argument 'architecture' of 'synthesis.b8' is 'orig'; networks"),
+    (init("synthesis.b8", demodulate=False), "init argument 'demodulate' of 'synthesis.b8' is unexpected"),
+    (changed("synthesis.b8", _init_args=(1,) * 99), "the init arguments of 'synthesis.b8' must be"),
+    (changed("synthesis.b8.conv0", _forward_hooks={1: 2}), "'synthesis.b8.conv0._forward_hooks' holds hooks"),
+    (changed("D.b16.conv1", activation="linear"), "'D': the attribute 'b16.conv1.activation' is 'linear'; networks"),
+    (changed("D.b16.skip", activation="lrelu"), "'D': the attribute 'b16.skip.activation' is 'lrelu'; networks"),
+    (changed("D.b16.conv1", down=1), "'D': the attribute 'b16.conv1.down' is 1; networks here need 2"),
+    (changed("D.b4.mbstd", num_channels=2), "'D': the attribute 'b4.mbstd.num_channels' is 2; networks here need 1"),
+    (changed("D.b4.fc", activation="linear"), "'D': the attribute 'b4.fc.activation' is 'linear'; networks here need"),
+    (init("D.", epilogue_kwargs={"mbstd_num_channels": 4}), "'mbstd_num_channels' in 'epilogue_kwargs' of"),
+    (init("D.", epilogue_kwargs={"activation": "relu"}), "'activation' in 'epilogue_kwargs' of the network is 'relu'"),
+    (init("D.", block_kwargs={"activation": "relu"}), "'activation' in 'block_kwargs' of the network is 'relu'"),
+    (lambda g, d: setattr(g.synthesis.b8, "more", type(g)("Noise")), "the module 'synthesis.b8.more' is unexpected"),
+    (lambda g, d: g.synthesis.b8.conv0.__dict__.update(class_name="Conv"), "'synthesis.b8.conv0' is a Conv, must be a"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "message"), OTHERWISE)
+def test_what_a_snapshot_says_and_no_network_here_does_is_refused(
+    change, message, tmp_path, draws, imported, weights_root
+):
+    g, d = make_generator(draws, WIDTHS), make_discriminator(draws, WIDTHS)
+    change(g, d)
+    draws.snapshot(tmp_path / "x.pkl", {"G_ema": g, "D": d})
+    with pytest.raises(UserError) as error:
+        imported("stylegan2-ada", tmp_path / "x.pkl")
+    assert message in str(error.value) and "\n" not in str(error.value)
+    assert not weights_root.exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        init("", synthesis_kwargs={"num_fp16_res": 0, "channel_base": 96, "fp16_channels_last": True}),
+        changed("synthesis.b8", use_fp16=False, channels_last=True),
+        init(
+            "D.", block_kwargs={"freeze_layers": 0}, mapping_kwargs={"num_layers": 8, "embed_features": 512}
+        ),
+        init("", mapping_kwargs={"embed_features": 512, "layer_features": None, "w_avg_beta": 0.995}),
+        changed("", epochs=0.0),
+    ],
+)
+def test_what_changes_no_image_is_accepted_and_imports_the_same_weights(change, tmp_path, draws, imported):
+    g, d = make_generator(draws, WIDTHS), make_discriminator(draws, WIDTHS)
+    draws.snapshot(tmp_path / "x.pkl", {"G_ema": g, "D": d})
+    change(g, d)
+    draws.snapshot(tmp_path / "y.pkl", {"G_ema": g, "D": d})
+    before, after = (imported("stylegan2-ada", tmp_path / name)[2] for name in ("x.pkl", "y.pkl"))
+    assert before["network"] == after["network"]
+    for member in ("ema", "discriminator"):
+        assert before[member].keys() == after[member].keys()
+        assert all(torch.equal(value, after[member][name]) for name, value in before[member].items())
+
+
+def test_an_entry_that_no_snapshot_has_is_refused(tmp_path, draws, imported):
+    save(tmp_path / "x.pkl", draws, G_style=3)
+    with pytest.raises(UserError, match="the key 'G_style' is unexpected"):
         imported("stylegan2-ada", tmp_path / "x.pkl")
