@@ -24,6 +24,7 @@ from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from bench import atomic
 from bench.errors import UserError, did_you_mean
+from bench.features.weights import VGG16
 from bench.methodspec import Part, needed_sources, parse_method
 from bench.networks import NETWORKS
 from bench.runspec import DataSpec, Frozen, NetworkSpec, RunSpec, TrainSettings, WeightsFile
@@ -195,7 +196,7 @@ def rehearse(configuration: Configuration, images_from: DataSpec, results: Resul
         }
         atomic.write_json(folder / "order.json", order)
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != VGG16.variable},
             "BENCH_CACHE": str(folder / "cache"),
             "BENCH_WEIGHTS": str(folder / "weights"),
         }

@@ -23,6 +23,7 @@ from torch.utils.flop_counter import flop_registry
 
 from bench import atomic, networks, paths, rehearsal_images
 from bench.errors import UserError
+from bench.features.weights import VGG16
 from bench.memory import peak_bytes, reset_peak, resident_bytes
 from bench.networks.describe import describe
 from bench.rehearsal import DATA, Configuration
@@ -49,6 +50,8 @@ def measure(configuration: Configuration, images_from: DataSpec, scratch: Path) 
     for role, source in spec.sources.items():
         assert isinstance(source, WeightsFile)
         _write_source(configuration, role, paths.weights_root() / f"{source.weights}.pt")
+    if any("vgg16_fc" in str(value) for part in spec.method for value in part.settings.values()):
+        _write_vgg16(VGG16.own)
     reset_peak()
     ctx, method = build_context(spec, Store(scratch / "store"), torch.device("cpu"))
     for name, part in method.parts:
@@ -226,6 +229,14 @@ def _write_source(configuration: Configuration, role: str, path: Path) -> None:
     with networks.initialised(1, role):
         encoder = resnet50(weights=None)
     write_weights(path, {"resnet50": encoder.state_dict()})
+
+
+def _write_vgg16(path: Path) -> None:
+    """A whole VGG16 that has learned nothing, for priors of its fully connected layers."""
+    from torchvision.models import vgg16
+
+    with networks.initialised(1, "vgg16"):
+        write_weights(path, vgg16(weights=None).state_dict())
 
 
 def main(folder: Path) -> None:

@@ -15,27 +15,34 @@ from bench.train import Batch, Context, Method
 from bench.train.method import Sampler
 
 from ._inference import inference_named
-from ._priors import prior_table
+from ._priors import prior_spec, prior_table
 
 
 class Disp(Method):
     """The condition is the prior of the image, for the real image and for the fake made from it alike.
 
-    prior: an extractor (vgg16, effnet_lite0, ...), simclr, random or shuffled; see `prior_table`.
-    prior_size: pixels at which the extractor sees the images (the paper gives none: declared).
+    prior: an extractor (vgg16, vgg16_fc7, effnet_lite0, ...), simclr, random or shuffled; see `prior_table`.
+    prior_size: pixels at which the extractor sees the images, or "own", those that it was trained at (the paper
+    gives none: declared). control_of: the prior that random and shuffled are controls of.
     scale: size of the centred priors (the paper gives none: declared); see `bench.train.conditions.scaled`.
     sampling: "mix" (Eq 5) or "pure", the priors of the training images as they are; "gmm" or "kmeans" (Eq 6, with
     its numbers of clusters), "gmm-COUNT", "kmeans-COUNT" or "gmm-COUNT@IMAGES"; see `_inference.inference_named`.
     """
 
     sources: ClassVar[dict[str, str]] = {"simclr": "prior=simclr"}
+    later: ClassVar[tuple[str, ...]] = ("control_of",)
 
     def __init__(
-        self, *, prior: str = "vgg16", prior_size: int = 64, scale: str | float = "rms", sampling: str = "mix"
+        self,
+        *,
+        prior: str = "vgg16",
+        prior_size: int | str = 64,
+        scale: str | float = "rms",
+        sampling: str = "mix",
+        control_of: str = "vgg16",
     ) -> None:
-        self.prior = prior
-        self.prior_size = prior_size
-        self.scale = scale
+        prior_spec(prior, prior_size, control_of)
+        self.prior = (prior, prior_size, scale, control_of)
         self.inference = inference_named(sampling)
         self._vectors_MK: Tensor | None = None
 
@@ -54,5 +61,5 @@ class Disp(Method):
     def vectors(self, ctx: Context) -> Tensor:
         """The table of priors (M, K) on the run's device; extracted when first asked for."""
         if self._vectors_MK is None:
-            self._vectors_MK = prior_table(ctx, self.prior, self.prior_size, self.scale)
+            self._vectors_MK = prior_table(ctx, *self.prior)
         return self._vectors_MK

@@ -22,7 +22,7 @@ from bench.train.batches import Batches
 from bench.train.method import Sampler
 
 from ._perceptual import l1_distances
-from ._priors import prior_table
+from ._priors import prior_spec, prior_table
 from .transfergan import copy_weights, source_member
 
 LAYERS = (2, 7, 12, 21, 30)  # of VGG16: GLANN's perceptual loss
@@ -50,7 +50,7 @@ class Glann(Method):
         self,
         *,
         prior: str = "vgg16",
-        prior_size: int = 64,
+        prior_size: int | str = 64,
         scale: str | float = "rms",
         fit_share: float = 0.8,
         lr: float = 0.01,
@@ -62,6 +62,7 @@ class Glann(Method):
             raise UserError(f"method 'glann': fit_share is {fit_share}, must be between 0 and 1")
         if halve_every is not None and halve_every < 1:
             raise UserError(f"method 'glann': halve_every is {halve_every}, must be 1 or more epochs")
+        prior_spec(prior, prior_size)
         self.prior = (prior, prior_size, scale)
         self.fit_share = fit_share
         self.lr = lr

@@ -16,7 +16,7 @@ from bench.train import Batch, Context, Method
 from bench.train.method import Sampler
 
 from ._clusters import check_clusters, kmeans, label_condition, label_sampler
-from ._priors import prior_table
+from ._priors import prior_spec, prior_table
 
 
 class LogoGan(Method):
@@ -28,9 +28,10 @@ class LogoGan(Method):
 
     sources: ClassVar[dict[str, str]] = {"simclr": "prior=simclr"}
 
-    def __init__(self, *, clusters: int = 10, prior: str = "vgg16", prior_size: int = 64) -> None:
+    def __init__(self, *, clusters: int = 10, prior: str = "vgg16", prior_size: int | str = 64) -> None:
         if clusters < 1:
             raise UserError(f"method 'logo-gan': clusters is {clusters}, must be 1 or more")
+        prior_spec(prior, prior_size)
         self.clusters = clusters
         self.prior = prior
         self.prior_size = prior_size

@@ -32,6 +32,7 @@ def doctor(store: Store) -> int:
     import torch
 
     from bench.features import EXTRACTORS, available
+    from bench.features.weights import WEIGHTS, PackagedWeights
 
     missing = 0
     click.echo(f"bench {__version__}, Python {platform.python_version()}, torch {torch.__version__}")
@@ -45,7 +46,7 @@ def doctor(store: Store) -> int:
         )
     for entry in EXTRACTORS:
         reason = available(entry.name)
-        needed = entry.name != "inception"  # only the paper scale's FID needs it
+        needed = isinstance(WEIGHTS[entry.name], PackagedWeights)  # the paper scale alone needs the others
         missing += bool(reason) and needed
         click.echo(f"{'ok     ' if not reason else 'MISSING' if needed else 'absent '} extractor {entry.name}"
                    + (f": {reason}" if reason else ""))  # fmt: skip

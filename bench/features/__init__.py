@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from bench.features.cache import cached_features
     from bench.features.extractor import Extractor
 
-__all__ = ["EXTRACTORS", "Extractor", "available", "cached_features", "canonical", "load", "parse_spec"]
+__all__ = [
+    "EXTRACTORS",
+    "Extractor",
+    "available",
+    "cached_features",
+    "canonical",
+    "load",
+    "own_size",
+    "parse_spec",
+]
 
 EXTRACTORS = Registry("extractor")
 EXTRACTORS.add(
@@ -30,6 +39,16 @@ EXTRACTORS.add(
     "vgg16",
     "bench.features.trunks:build_vgg16",
     "VGG16 on ImageNet, mean of conv5_3 after ReLU, 512-d (default size 64)",
+)
+EXTRACTORS.add(
+    "vgg16_fc6",
+    "bench.features.vgg16:build_fc6",
+    "VGG16 on ImageNet, fc6 after ReLU, 4096-d (default size 224); weights are yours to supply",
+)
+EXTRACTORS.add(
+    "vgg16_fc7",
+    "bench.features.vgg16:build_fc7",
+    "VGG16 on ImageNet, fc7 after ReLU, 4096-d (default size 224); weights are yours to supply",
 )
 EXTRACTORS.add(
     "alexnet",
@@ -44,7 +63,7 @@ EXTRACTORS.add(
 EXTRACTORS.add(
     "resnet50",
     "bench.features.resnet50:build",
-    "ResNet-50 on ImageNet, mean of the last map, 2048-d (default size 224)",
+    "ResNet-50 on ImageNet, mean of the last map, 2048-d (default size 224); weights are yours to supply",
 )
 
 
@@ -54,19 +73,23 @@ class Sizes(NamedTuple):
     default: int
     least: int
     most: int
+    own: int  # what the network was trained at
 
 
 # Which of the Inceptions of FID an extractor is: the same word in a table says that its paper used this one.
 VARIANTS = {"inception": "clean-fid"}
-# The least size leaves one position in the last feature map; the most keeps a typing error from eating
-# memory.
+# The least size leaves one position in the last feature map, and before VGG16's fully connected layers the 7 x 7
+# that they were trained on; the most keeps a typing error from eating memory.
 SIZES = {
-    "effnet_lite0": Sizes(96, 32, 512),
-    "vgg16": Sizes(64, 32, 512),
-    "alexnet": Sizes(96, 63, 512),
-    "inception": Sizes(299, 299, 299),
-    "resnet50": Sizes(224, 32, 512),
+    "effnet_lite0": Sizes(96, 32, 512, 224),
+    "vgg16": Sizes(64, 32, 512, 224),
+    "vgg16_fc6": Sizes(224, 224, 512, 224),
+    "vgg16_fc7": Sizes(224, 224, 512, 224),
+    "alexnet": Sizes(96, 63, 512, 224),
+    "inception": Sizes(299, 299, 299, 299),
+    "resnet50": Sizes(224, 32, 512, 224),
 }
+_BUILT_ANEW = ("vgg16_fc6", "vgg16_fc7")  # half a gigabyte: not kept when their last user has gone
 _CODE = {
     "effnet_lite0": "efficientnet_lite_pytorch",
     "inception": "cleanfid",
@@ -101,6 +124,12 @@ def canonical(spec: str) -> str:
     return "{}@{}".format(*parse_spec(spec))
 
 
+def own_size(name: str) -> int:
+    """The side in pixels that the extractor's network was trained at. Raises UserError for an unknown name."""
+    EXTRACTORS.entry(name)
+    return SIZES[name].own
+
+
 def available(name: str) -> str | None:
     """Why the extractor `name` (or `name@size`) cannot be used here, in one line; None where it can.
 
@@ -131,9 +160,9 @@ def load(spec: str, device: str = "cpu") -> Extractor:
 
     # The path is part of the key: a user may point to other weights in the same process.
     key = (name, str(device), str(WEIGHTS[name].find()))
-    if key not in _BUILT:
-        _BUILT[key] = EXTRACTORS.load(name)(device)
-    network, dim, sha256 = _BUILT[key]
+    network, dim, sha256 = _BUILT.get(key) or EXTRACTORS.load(name)(device)
+    if name not in _BUILT_ANEW:
+        _BUILT[key] = network, dim, sha256
     return Extractor(f"{name}@{size}", network, size, dim, sha256, device)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from bench.errors import UserError
 from bench.features.extractor import Extractor
+from bench.features.userstate import checked, read_state
 from bench.features.weights import WEIGHTS
 
 SIZE, DIM = 224, 2048  # declared: DISP gives neither input size nor layer
@@ -50,14 +49,9 @@ def build(device: str) -> tuple[nn.Module, int, str]:
     Raises UserError for a file that is not a state dict of torchvision's resnet50.
     """
     path = WEIGHTS["resnet50"].find()
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises several types for a file that is damaged or of another kind
-        raise UserError(f"{path}: not a state dict that torch.load reads as plain weights") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f"{path}: must be a state dict, names to tensors")
+    state, sha256 = read_state(path)
     network, _ = _filled(state, str(path), standardised=True)
-    return network.to(torch.device(device)), DIM, hashlib.sha256(path.read_bytes()).hexdigest()
+    return network.to(torch.device(device)), DIM, sha256
 
 
 def resnet50_extractor(state: Mapping[str, Tensor], device: str = "cpu") -> Extractor:
@@ -77,15 +71,6 @@ def _filled(
     """The network with these weights, and those of them that it has."""
     network = ResNet50(standardised=standardised).to_empty(device="cpu")
     trunk = {name: value for name, value in state.items() if not name.startswith("fc.")}
-    wanted = network.trunk.state_dict()
-    for name in sorted(wanted.keys() ^ trunk.keys()):
-        what = "missing" if name in wanted else "not part of a ResNet-50"
-        raise UserError(f"{where}: the tensor {name} is {what}; use torchvision's names")
-    for name, value in trunk.items():
-        if value.shape != wanted[name].shape:
-            raise UserError(
-                f"{where}: the tensor {name} has shape {tuple(value.shape)}, "
-                f"must be {tuple(wanted[name].shape)}"
-            )
+    trunk = checked(trunk, network.trunk.state_dict(), where, "ResNet-50")
     network.trunk.load_state_dict(trunk)
     return network, trunk

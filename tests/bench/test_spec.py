@@ -191,3 +191,26 @@ def test_own_method_becomes_a_row():
     assert table.run_spec(row, table.columns[0], 0, "smoke").method[1].settings["prior"] == "alexnet"
     with pytest.raises(UserError, match="did you mean 'diffaugment'"):
         load_table("table1").with_methods(("difaugment",))
+
+
+@pytest.mark.parametrize("name", ["disp/table1", "dip/table1"])
+def test_priors_are_read_at_their_networks_own_size_at_paper_scale_alone(name):
+    """fc7 at 224 px at paper scale, conv5_3 at 64 px where weights are embedded; controls are of that very prior."""
+    table = load_table(name)
+    for scale, network, size in (
+        ("paper", "vgg16_fc7", "own"),
+        ("mini", "vgg16", 64),
+        ("smoke", "vgg16", 64),
+    ):
+        seen = []
+        for row in table.rows:
+            spec = row.method and table.run_spec(row, table.columns[0], 0, scale)
+            for part in spec.method if spec else ():
+                prior = part.settings.get("prior")
+                if prior in ("random", "shuffled"):
+                    prior = part.settings.get("control_of", "vgg16")
+                if prior not in (None, "simclr"):
+                    seen.append((prior, part.settings["prior_size"]))
+                if part.name == "baseline" and row.id.endswith("-norm"):
+                    assert part.settings["norm"] == (64 if scale == "paper" else "rms")  # sqrt(4096)
+        assert set(seen) == {(network, size)} and len(seen) >= 5

@@ -11,6 +11,7 @@ import torch
 
 from bench import features
 from bench.errors import UserError
+from bench.features.extractor import Extractor
 from bench.methodspec import build_method, parse_method
 from bench.train.context import Batch
 
@@ -43,6 +44,61 @@ def test_prior_size_and_extractor_matter(make_run):
     small, large = (_conditions(make_run(f"disp(prior_size={size})")) for size in (32, 48))
     assert not torch.allclose(small, large, atol=0.1)
     assert _conditions(make_run("disp(prior=effnet_lite0, prior_size=32)")).shape == (12, 1280)
+
+
+@pytest.mark.parametrize(
+    ("settings", "spec"),
+    [
+        (("vgg16", 64), "vgg16@64"),
+        (("vgg16", "own"), "vgg16@224"),
+        (("vgg16_fc7", "own"), "vgg16_fc7@224"),
+        (("resnet50", "own"), "resnet50@224"),
+        (("inception", "own"), "inception@299"),
+        (("simclr", 64), None),  # its source's size, whatever the setting
+        (("random", 64), "vgg16@64"),
+        (("shuffled", "own", "vgg16_fc6"), "vgg16_fc6@224"),
+    ],
+)
+def test_what_a_prior_is_read_with(settings, spec):
+    assert priors.prior_spec(*settings) == spec
+
+
+@pytest.mark.parametrize("part", ["disp", "glann", "logo-gan"])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("prior=vgg16_fc7", "prior 'vgg16_fc7': .*from 224 to 512.* prior_size=own for the 224 pixels"),
+        ("prior_size=owned", "'owned' must be a whole number from 32 to 512"),
+        ("prior_size=-5", "must be a whole number"),
+        ("prior=vgg17", "did you mean 'vgg16'"),
+    ],
+)
+def test_a_prior_that_cannot_be_read_is_refused_before_anything_is_built(part, settings, message):
+    with pytest.raises(UserError, match=message):
+        build_method(parse_method(f"{part}({settings})"))
+
+
+def test_own_size_and_the_prior_of_a_control_reach_the_condition(make_run, monkeypatch):
+    """A cheap extractor stands at the place of the fully connected layers, whose weights are the user's."""
+    asked = []
+
+    def load(spec, device="cpu"):
+        asked.append(spec)
+        return Extractor(spec, torch.nn.Flatten(), 8, 192, "0" * 64)
+
+    monkeypatch.setattr(features, "load", load)
+    own = _conditions(make_run("disp(prior=vgg16_fc7, prior_size=own)"))
+    random = _conditions(make_run("disp(prior=random, control_of=vgg16_fc7, prior_size=own)"))
+    assert asked == ["vgg16_fc7@224"] * 2 and own.shape == random.shape == (12, 192)
+    assert not torch.allclose(own, random, atol=0.1)
+
+
+def test_settings_that_came_later_are_in_the_identity_only_where_they_are_used():
+    (plain,) = parse_method("disp(prior=random)")
+    assert plain.settings == {"prior": "random", "prior_size": 64, "scale": "rms", "sampling": "mix"}
+    assert parse_method("disp(prior=random, control_of=vgg16)") == (plain,)
+    (other,) = parse_method("disp(prior=random, control_of=vgg16_fc7, prior_size=own)")
+    assert other.settings["control_of"] == "vgg16_fc7" and other.settings["prior_size"] == "own"
 
 
 def test_random_prior_has_shape_and_size_of_the_real_one_but_not_its_content(make_run):

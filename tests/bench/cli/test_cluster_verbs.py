@@ -77,3 +77,13 @@ def test_logs_are_the_runs_own(submitted, bench_command):
 def test_doctor_tells_what_there_is_of_a_cluster(scripts, line, says, bench_command):
     out = bench_command("doctor", **says(sbatch="true", **scripts)).stdout
     assert line in out, out
+
+
+def test_doctor_wants_no_weights_that_only_its_user_can_bring(bench_command, tmp_path, monkeypatch):
+    """Those of the paper scale: absent, with what to do, and no failure."""
+    for name in ("BENCH_VGG16", "BENCH_RESNET50", "BENCH_INCEPTION"):
+        monkeypatch.delenv(name, raising=False)
+    done = bench_command("doctor", BENCH_WEIGHTS=str(tmp_path))
+    for name in ("inception", "resnet50", "vgg16_fc6", "vgg16_fc7"):
+        assert f"absent  extractor {name}: weights" in done.stdout
+    assert "MISSING" not in done.stdout and done.returncode == 0
