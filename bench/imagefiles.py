@@ -64,7 +64,7 @@ def write(folder: Path, arrays: dict[str, np.ndarray], licence_text: str, meta: 
             "dtype": stored.dtype.str,
             "bytes": path.stat().st_size,
         }
-    contact_sheet(arrays["train.npy"]).save(folder / "contact-sheet.png")
+    _spread(arrays["train.npy"]).save(folder / "contact-sheet.png")
     atomic.write_text(folder / "LICENCE.txt", licence_text.strip() + "\n")
     atomic.write_json(folder / "meta.json", {**meta, "files": files, "sha256": set_hash(files)})
     folder.chmod(0o755)  # mkdtemp makes what only its owner can read; a cache is often shared
@@ -138,13 +138,9 @@ def image_digests(images: np.ndarray) -> list[bytes]:
     return [hashlib.blake2b(image.data, digest_size=16).digest() for part in parts(images) for image in part]
 
 
-def contact_sheet(images: np.ndarray, columns: int = 8) -> Any:
+def _spread(images: np.ndarray, columns: int = 8) -> Any:
     """A PIL picture of up to 64 images spread evenly over the split, for a look with one's own eyes."""
-    from PIL import Image
+    from bench.contactsheet import contact_sheet
 
-    chosen = images[np.unique(np.linspace(0, len(images) - 1, columns * columns).astype(int))]
-    size = chosen.shape[1]
-    sheet = Image.new("RGB", (columns * size, -(-len(chosen) // columns) * size), "white")
-    for place, image in enumerate(chosen):
-        sheet.paste(Image.fromarray(image), (place % columns * size, place // columns * size))
-    return sheet
+    chosen = np.unique(np.linspace(0, len(images) - 1, columns * columns).astype(int))
+    return contact_sheet(np.asarray(images[chosen]), columns)

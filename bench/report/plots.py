@@ -1,8 +1,10 @@
-"""FD against training steps: a panel per column, a colour per method family, every seed as a thin line."""
+"""FD against training steps: a panel per column, a colour and a line style per row, every seed a thin line."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from bench.errors import UserError
 from bench.report.model import RowHead, TableReport
@@ -18,16 +20,20 @@ from bench.stats import log_interval
 
 # Okabe and Ito's colours, told apart with any colour vision; yellow is left out as too light for lines.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-STYLES = ("-", "--", ":", "-.")  # within a family: the base, then what is added to it
+STYLES = ("-", "--", "-.", ":")  # of the first seven rows, the next seven, ...
+MARKERS = ("o", "s", "^", "D", "v")  # in turn, and so another one where a colour comes again
+MARGIN = 1.3  # the panel's range beyond the rows' own, as a factor
+BANDS = 4  # rows at most whose intervals are bands; those of more are bars, which do not cover each other
 FORMATS = ("png", "svg", "pdf")
 
 
 def fd_curves(report: TableReport) -> Figure:
     """A figure of the table's first Fréchet distance over steps, one panel per column that has scores.
 
-    Thin lines are seeds (running ones too), thick lines their geometric mean with a t interval (of the
-    logs) where at least two seeds share a step, a cross marks where a diverged seed was last scored, grey
-    lines are reference points. Raises UserError if the table has no FD or nothing is scored yet.
+    Thin lines are seeds (running ones too), thick lines the geometric mean of those that have come far, with a t
+    interval (of the logs) where there are at least two: bands, or bars beside each other for many rows. A cross
+    marks where a diverged seed was last scored; grey lines are reference points, those far from all rows stand
+    at the edge with their value. Raises UserError if the table has no FD or nothing is scored yet.
     """
     block = next((one for one in report.blocks if one.metric == "fd"), None)
     if block is None:
@@ -41,10 +47,11 @@ def fd_curves(report: TableReport) -> Figure:
             f"nothing of '{report.name}' is scored at scale {report.scale} yet; `bench run` trains it"
         )
     columns = [column for column in report.columns if column.id in set(scores["column"])]
-    figure = Figure(figsize=(4.2 * len(columns) + 2.4, 4.0), layout="constrained")
+    figure = Figure(figsize=(4.2 * len(columns) + 2.4, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(columns), squeeze=False)[0]
-    styles = _styles([row for row in report.rows if row.kind in ("method", "control", "added")])
+    trained = set(scores.loc[scores["kind"] == "train", "row"])
+    styles = _styles([row for row in report.rows if row.id in trained])
     for panel, column in zip(panels, columns):
         _panel(panel, scores[scores["column"] == column.id], styles)
         panel.set_title(f"{column.label} ({column.name})" if column.stand_in else column.label, fontsize=10)
@@ -65,73 +72,125 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(path, dpi=150, metadata=metadata)
 
 
-def _panel(panel: Axes, scores: pd.DataFrame, styles: dict[str, tuple[str, str]]) -> None:
+def _panel(panel: Axes, scores: pd.DataFrame, styles: dict[str, Style]) -> None:
     panel.set_yscale("log")
-    panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
     panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     panel.yaxis.set_minor_formatter(NullFormatter())
-    for row, (colour, style) in styles.items():
-        lines = scores[(scores["row"] == row) & (scores["kind"] == "train")]
-        if lines.empty:
-            continue
+    trained = scores[scores["kind"] == "train"]
+    _step_ticks(panel, sorted({int(step) for step in trained["step"]}))
+    shown = [row for row in styles if row in set(trained["row"])]
+    for place, row in enumerate(shown):
+        lines, style = trained[trained["row"] == row], styles[row]
         for _, seed in lines.groupby("seed"):
             seed = seed.sort_values("step")
             x, y = seed["step"].to_numpy(float), seed["value"].to_numpy(float)
-            panel.plot(x, y, style, color=colour, linewidth=0.6, alpha=0.45)
+            panel.plot(x, y, style.line, color=style.colour, linewidth=0.6, alpha=0.4)
             if seed["status"].iloc[0] == "diverged":
-                panel.plot(x[-1:], y[-1:], "x", color=colour, markersize=7)
-        _mean(panel, lines, row, colour, style)
-    for index, (name, points) in enumerate(scores[scores["kind"] == "reference"].groupby("row")):
-        level = float(np.exp(np.log(points["value"]).mean()))
-        panel.axhline(level, color="0.55", linewidth=0.8)
-        across, side = ((1.0, "right"), (0.0, "left"), (0.5, "center"))[index % 3]  # close levels, no overlap
-        where = panel.get_yaxis_transform()
-        panel.text(across, level, str(name), transform=where, ha=side, va="bottom", fontsize=7, color="0.3")
+                panel.plot(x[-1:], y[-1:], "x", color=style.colour, markersize=7)
+        aside = (place - (len(shown) - 1) / 2) / max(len(shown), 1) if len(shown) > BANDS else None
+        _mean(panel, lines, row, style, aside)
+    _points(panel, scores[scores["kind"] == "reference"], trained["value"])
     panel.grid(True, which="major", linewidth=0.3, color="0.85")
     panel.spines[["top", "right"]].set_visible(False)
 
 
-def _mean(panel: Axes, lines: pd.DataFrame, row: str, colour: str, style: str) -> None:
-    """The mean over the seeds that reached each step, as long as none of them is missing there."""
-    by_step = {
-        int(step): lines.loc[lines["step"] == step, "value"].to_numpy(float)
-        for step in lines["step"].unique()
+def _points(panel: Axes, points: pd.DataFrame, trained: pd.Series[float]) -> None:
+    """Reference points as grey lines. The rows fill the panel; a point far below or above them is named at its edge."""
+    levels = {str(name): float(np.exp(np.log(one["value"]).mean())) for name, one in points.groupby("row")}
+    seen = trained[np.isfinite(trained)]
+    low, high = (seen.min() / MARGIN, seen.max() * MARGIN) if not seen.empty else (0.0, math.inf)
+    if not seen.empty:
+        panel.set_ylim(low, high)
+    where = panel.get_yaxis_transform()
+    for index, (name, level) in enumerate(levels.items()):
+        across, side = ((1.0, "right"), (0.0, "left"), (0.5, "center"))[index % 3]  # close levels, no overlap
+        look: dict[str, Any] = {"ha": side, "fontsize": 7, "color": "0.3"}
+        if low < level < high:
+            panel.axhline(level, color="0.55", linewidth=0.8)
+            panel.text(across, level, name, transform=where, va="bottom", **look)
+        else:
+            edge, place, arrow = (0.0, "bottom", "↓") if level <= low else (1.0, "top", "↑")
+            panel.text(
+                across, edge, f"{name} {level:.3g} {arrow}", transform=panel.transAxes, va=place, **look
+            )
+
+
+def _step_ticks(panel: Axes, steps: list[int]) -> None:
+    """Ticks at the scored steps where these are few, else at whole numbers of steps."""
+    if len(steps) <= 6:
+        panel.set_xticks(steps)
+    else:
+        panel.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    panel.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+
+def _mean(panel: Axes, lines: pd.DataFrame, row: str, style: Style, aside: float | None) -> None:
+    """The mean over the seeds that have come far, with their intervals; `aside` moves bars off each other."""
+    grid = lines.pivot_table(index="step", columns="seed", values="value")
+    together = _together(grid.notna())
+    values = grid[together].dropna().sort_index()
+    steps = values.index.to_numpy(float)
+    intervals = [log_interval(line) for line in values.to_numpy(float)]
+    middle = np.array([one.mean for one in intervals])
+    of = f" ({len(together)} of {grid.shape[1]} seeds)" if len(together) < grid.shape[1] else ""
+    look: dict[str, Any] = {
+        "color": style.colour,
+        "linewidth": 2,
+        "marker": style.marker,
+        "markersize": 4,
+        "label": row + of,
     }
-    most = max(len(values) for values in by_step.values())
-    steps = sorted(step for step, values in by_step.items() if len(values) == most)
-    intervals = [log_interval(by_step[step]) for step in steps]
-    panel.plot(
-        steps,
-        [one.mean for one in intervals],
-        style,
-        color=colour,
-        linewidth=2,
-        marker="o",
-        markersize=3,
-        label=row,
-    )
-    if most > 1:
-        low, high = [one.low for one in intervals], [one.high for one in intervals]
-        panel.fill_between(steps, low, high, color=colour, alpha=0.12, linewidth=0)
+    panel.plot(steps, middle, style.line, **look)
+    if len(together) < 2:
+        return
+    low, high = (np.array([getattr(one, end) for one in intervals]) for end in ("low", "high"))
+    if aside is None:
+        panel.fill_between(steps, low, high, color=style.colour, alpha=0.12, linewidth=0)
+    else:
+        apart = float(np.min(np.diff(steps))) if len(steps) > 1 else 1.0
+        at = steps + 0.25 * apart * aside
+        panel.vlines(at, low, high, color=style.colour, linewidth=1.2, alpha=0.8)
 
 
-def _styles(rows: list[RowHead]) -> dict[str, tuple[str, str]]:
-    """A colour per family (what stands before the first "+" of an id) and a line style within it."""
-    families: dict[str, list[str]] = {}
-    for row in rows:
-        families.setdefault(row.id.split("+")[0], []).append(row.id)
+def _together(scored: pd.DataFrame) -> list[int]:
+    """The seeds to average: all, once they share two steps (or there is but one step); else as many as do.
+
+    scored: whether each step (index) of each seed (columns) has a score.
+    """
+    far = scored.sum().sort_values(ascending=False, kind="stable")
+    for count in range(len(far), 1, -1):
+        seeds = list(far.index[:count])
+        if scored[seeds].all(axis=1).sum() >= min(2, len(scored)):
+            return seeds
+    return [far.index[0]]
+
+
+class Style(NamedTuple):
+    """How a row is drawn."""
+
+    colour: str
+    line: str
+    marker: str
+
+
+def _styles(rows: list[RowHead]) -> dict[str, Style]:
+    """Neighbouring rows, such as those of one family, differ in colour; where colours come again, lines differ."""
     return {
-        row: (COLOURS[index % len(COLOURS)], STYLES[place % len(STYLES)])
-        for index, members in enumerate(families.values())
-        for place, row in enumerate(members)
+        row.id: Style(
+            COLOURS[place % len(COLOURS)],
+            STYLES[place // len(COLOURS) % len(STYLES)],
+            MARKERS[place % len(MARKERS)],
+        )
+        for place, row in enumerate(rows)
     }
 
 
 def _legend(figure: Figure, panels: np.ndarray, rows: tuple[RowHead, ...]) -> None:
     """One legend for all panels, in the table's order, by row id: labels such as "+ DISP" repeat."""
+    place = {row.id: number for number, row in enumerate(rows)}
     found = {label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels())}
-    order = [row.id for row in rows if row.id in found]
+    order = sorted(found, key=lambda label: place[label.split(" (")[0]])
     if order:
-        figure.legend(
-            [found[row] for row in order], order, loc="outside right upper", fontsize=8, frameon=False
-        )
+        handles = [found[label] for label in order]
+        figure.legend(handles, order, loc="outside right upper", fontsize=8, frameon=False, handlelength=3.2)

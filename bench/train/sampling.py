@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from bench import seeds
+from bench.contactsheet import contact_sheet
 from bench.networks import noise
 from bench.train.context import Context
 from bench.train.method import Sampler
@@ -43,17 +43,6 @@ def generate(ctx: Context, generator: nn.Module, sampler: Sampler, count: int, b
             images_NHWC = np.empty((count, *made_NHWC.shape[1:]), np.uint8)
         images_NHWC[start : start + size] = made_NHWC
     return images_NHWC
-
-
-def contact_sheet(images_NHWC: np.ndarray, columns: int = 10, scale: int = 1) -> Image.Image:
-    """The images in a grid, row by row; `scale` enlarges each pixel."""
-    count, height, width, channels = images_NHWC.shape
-    rows = -(-count // columns)
-    sheet = np.full((rows * columns, height, width, channels), 255, np.uint8)
-    sheet[:count] = images_NHWC
-    grid = sheet.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
-    picture = Image.fromarray(np.ascontiguousarray(grid.reshape(rows * height, columns * width, channels)))
-    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 
 def save_sheet(path: Path, images_NHWC: np.ndarray) -> None:

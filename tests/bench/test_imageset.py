@@ -58,7 +58,7 @@ def test_load_builds_once_and_maps_read_only(cache: Path, capsys: pytest.Capture
     folder = cache / "data" / "shapes-16"
     names = {"train.npy", "test.npy", "train_labels.npy", "test_labels.npy", "meta.json", "LICENCE.txt"}
     assert {file.name for file in folder.iterdir()} == names | {"contact-sheet.png"}
-    assert Image.open(folder / "contact-sheet.png").size == (8 * 16, 8 * 16)
+    assert Image.open(folder / "contact-sheet.png").size == (8 * 18 + 2, 8 * 18 + 2)
     assert json.loads((folder / "meta.json").read_text())["packages"]["numpy"] == np.__version__
     assert [file.name for file in folder.parent.iterdir()] == ["shapes-16"]  # no temporary folder is left
 

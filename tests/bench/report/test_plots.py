@@ -1,5 +1,7 @@
 """The FD curves show every seed, their mean and the reference points."""
 
+from itertools import pairwise
+
 import matplotlib
 import numpy as np
 import pytest
@@ -23,7 +25,9 @@ def test_each_column_has_a_panel_with_seeds_means_and_bands(report, results):
         thin = [line for line in panel.lines if line.get_linewidth() < 0.7]
         thick = [line for line in panel.lines if line.get_linewidth() == 2]
         assert (len(thin), len(thick), len(panel.collections)) == (9, 3, 3)
-        assert {one.get_text() for one in panel.texts} == {"floor", "memorised"}
+        texts = {one.get_text() for one in panel.texts}
+        assert texts == {"floor 9.6 ↓", "memorised"}  # far below all rows: named at the edge
+        assert panel.get_ylim()[0] > 20 and list(panel.get_xticks()) == [10, 20]
     fd = results.query("row == 'scratch' and column == 'anime' and metric == 'fd' and step == 20")["value"]
     mean = next(line for line in panels[0].lines if line.get_label() == "scratch")
     assert np.asarray(mean.get_ydata())[-1] == pytest.approx(np.exp(np.log(fd.to_numpy(float)).mean()))
@@ -34,7 +38,51 @@ def test_rows_are_told_apart(report):
     looks = {(line.get_color(), line.get_linestyle()) for line in lines}
     assert len(looks) == 3
     by_row = {line.get_label(): line for line in lines}
-    assert by_row["scratch"].get_color() == by_row["scratch+disp"].get_color()  # one family, one colour
+    assert by_row["scratch"].get_color() != by_row["scratch+disp"].get_color()  # one family, two colours
+
+
+def look(line):
+    return line.get_color(), line.get_linestyle()
+
+
+def test_twenty_rows_are_told_apart_and_their_intervals_do_not_cover_each_other(table, frame, run, snapshots):
+    names = [f"family{number // 2}{'+disp' * (number % 2)}" for number in range(20)]
+    rows = [{"id": name, "label": name, "method": "baseline"} for name in names]
+    runs = [
+        run(name, "anime", seed, snapshots((50 + place + seed, 0.5, 0.1), (60 + place + seed, 0.5, 0.1)))
+        for place, name in enumerate(names)
+        for seed in range(3)
+    ]
+    panel = fd_curves(build_report(table(rows=rows, claims=[]), "mini", frame(*runs))).axes[0]
+    lines = [line for line in panel.lines if line.get_linewidth() == 2]
+    assert len({look(line) for line in lines}) == 20
+    assert all(one.get_color() != other.get_color() for one, other in pairwise(lines))
+    places = [bars.get_segments()[0][0][0] for bars in panel.collections]
+    assert len(set(places)) == 20 and max(places) - min(places) < 10  # of steps that are 10 apart
+
+
+@pytest.mark.parametrize("steps", [(15, 20, 25, 30), tuple(range(1, 41)), (1, 2)])
+def test_ticks_are_whole_steps(steps, table, frame, run):
+    runs = [run("scratch", "anime", 0, {step: {"fd": 100.0 - step} for step in steps})]
+    panel = fd_curves(build_report(table(), "mini", frame(*runs))).axes[0]
+    ticks = list(panel.get_xticks())
+    assert all(tick == round(tick) for tick in ticks) and len(ticks) >= 2
+    panel.figure.canvas.draw()
+    written = [text.get_text().replace("−", "") for text in panel.get_xticklabels()]
+    assert all(text.isdigit() for text in written if text)
+
+
+def test_a_row_whose_seeds_are_under_way_has_a_line(table, frame, run, snapshots):
+    """One seed is done, two have their first snapshot: a line of the first, and the legend says of how many."""
+    runs = [
+        run("scratch", "anime", 0, snapshots((80, 0.5, 0.1), (100, 0.5, 0.1))),
+        *(run("scratch", "anime", seed, {10: {"fd": 90.0}}, status="running") for seed in (1, 2)),
+    ]
+    panel = fd_curves(build_report(table(), "mini", frame(*runs))).axes[0]
+    line = next(line for line in panel.lines if line.get_linewidth() == 2)
+    assert np.asarray(line.get_xdata()).tolist() == [10, 20]
+    assert np.asarray(line.get_ydata()) == pytest.approx([100, 80])
+    assert line.get_label() == "scratch (1 of 3 seeds)"
 
 
 def test_a_diverged_seed_ends_in_a_cross(table, frame, run, snapshots):
