@@ -261,16 +261,6 @@ class Store:
                 if (path / "spec.json").is_file():
                     yield RunFolder(path)
 
-    def find(self, prefix: str) -> RunFolder:
-        """The one run whose uid starts or ends with this text; UserError if none or several do."""
-        found = [run for run in self if run.uid.startswith(prefix) or run.uid.endswith(prefix)]
-        if len(found) != 1:
-            several = ", ".join(run.uid for run in found[:3])
-            raise UserError(
-                f"run '{prefix}': {'fits several: ' + several if found else f'not in {self.root}'}"
-            )
-        return found[0]
-
 
 def slurm_job() -> str | None:
     """The cluster job that this process belongs to, as squeue prints it (123_4 in an array); None outside."""

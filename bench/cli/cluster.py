@@ -10,14 +10,17 @@ from typing import Any
 
 import click
 
+from bench.cli.finding import find_run
 from bench.cli.options import plugin_option, scale_option, selection_options, store_option
 from bench.cli.planning import plan_of
 from bench.errors import UserError
 from bench.launch.cancel import cancel_runs
 from bench.launch.standing import IN_HAND, Standing, Survey
 from bench.launch.submission import places, submissions
+from bench.spec import SCALES
 from bench.store import Store
 
+NO_CHOICE: dict[str, Any] = {"rows": None, "columns": None, "seeds": None, "methods": (), "settings": ()}
 Labels = dict[str, str]  # uid -> what the run is
 
 
@@ -30,6 +33,7 @@ Labels = dict[str, str]  # uid -> what the run is
     "--every", type=click.FloatRange(0.2, 3600), default=5.0, show_default=True, help="Seconds, for --watch."
 )
 @click.option("--all", "everything", is_flag=True, help="A line for every run, also done and planned ones.")
+@click.option("--ids", is_flag=True, help="Each run's id too.")
 @plugin_option
 @store_option
 def status(
@@ -38,6 +42,7 @@ def status(
     watch: bool,
     every: float,
     everything: bool,
+    ids: bool,
     store: Store,
     **choice: Any,
 ) -> None:
@@ -49,15 +54,17 @@ def status(
         return [survey.standing(uid, label) for uid, label in labels.items()], survey.silent
 
     if watch:
-        _watch(look, every, everything)
+        _watch(look, every, everything, ids)
     else:
         from bench.cli.statusview import lines
 
-        for line in lines(*look(), everything=everything):
+        for line in lines(*look(), everything=everything, ids=ids):
             click.echo(line)
 
 
-def _watch(look: Callable[[], tuple[list[Standing], str | None]], every: float, everything: bool) -> None:
+def _watch(
+    look: Callable[[], tuple[list[Standing], str | None]], every: float, everything: bool, ids: bool
+) -> None:
     """On a terminal one table, redrawn; elsewhere the table again and again."""
     from rich.console import Console
     from rich.live import Live
@@ -70,10 +77,10 @@ def _watch(look: Callable[[], tuple[list[Standing], str | None]], every: float, 
         while True:
             found, silent = look()
             if screen is not None:
-                shown = picture(found, silent, height=console.height, everything=everything)
+                shown = picture(found, silent, height=console.height, everything=everything, ids=ids)
                 screen.update(shown, refresh=True)
             else:
-                click.echo("\n".join([*lines(found, silent, everything=everything), ""]))
+                click.echo("\n".join([*lines(found, silent, everything=everything, ids=ids), ""]))
             if not any(one.word in IN_HAND for one in found):
                 return
             time.sleep(every)
@@ -84,10 +91,18 @@ def _watch(look: Callable[[], tuple[list[Standing], str | None]], every: float, 
 @click.option(
     "--lines", type=click.IntRange(1, 100_000), default=40, show_default=True, help="How many, from the end."
 )
+@click.option("--table", metavar="TABLE", help="Of this table [default: every table].")
+@click.option("--scale", type=click.Choice(SCALES), help="At this scale [default: every scale].")
+@selection_options
+@plugin_option
 @store_option
-def logs(run: str, lines: int, store: Store) -> None:
-    """What the job and the workers of RUN printed, and its last failure. RUN is the beginning or end of a run's id."""
-    folder = store.find(run)
+def logs(run: str, lines: int, table: str | None, scale: str | None, store: Store, **choice: Any) -> None:
+    """What the job and the workers of RUN printed, and its last failure.
+
+    RUN is a run's id or a piece of it, its label ("scratch · faces · seed 0", with or without the dots), or its row;
+    --table, --scale, --rows, --columns and --seeds choose among several.
+    """
+    folder = find_run(run, store, table, scale, choice)
     place = places(submissions(store)).get(folder.uid)
     found = place.logs(store) if place is not None else []
     for path in [*found, folder.path / "error.txt"]:
@@ -124,7 +139,7 @@ def cancel(target: str, scale: str, store: Store, **choice: Any) -> None:
 def _target(target: str, scale: str, store: Store, choice: dict[str, Any]) -> Labels:
     """A run's id where it fits one, else a table."""
     try:
-        uid = store.find(target).uid
+        uid = find_run(target, store, None, None, NO_CHOICE).uid
     except UserError as not_a_run:
         try:
             return _labels(target, scale, store, choice)
@@ -136,6 +151,12 @@ def _target(target: str, scale: str, store: Store, choice: dict[str, Any]) -> La
 def _labels(table: str | None, scale: str, store: Store, choice: dict[str, Any]) -> Labels:
     if table is not None:
         return {run.uid: run.label for run in plan_of(table, scale, store, choice).runs}
+    given = [name for name in ("rows", "columns", "seeds", "methods", "settings") if choice.get(name)]
+    if given:
+        option = {"methods": "method", "settings": "set"}.get(given[0], given[0])
+        raise UserError(
+            f"--{option} chooses among the runs of a table: name one, for example `bench status table1`"
+        )
     labels: Labels = {}
     for submission in submissions(store):
         labels |= submission.labels

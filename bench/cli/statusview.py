@@ -20,26 +20,34 @@ COLOURS = {
 FRAME = 6  # lines of a terminal that the table's head, the counts and the last line need
 
 
-def lines(found: list[Standing], silent: str | None, *, everything: bool) -> list[str]:
+def lines(found: list[Standing], silent: str | None, *, everything: bool, ids: bool = False) -> list[str]:
     """Plain text: one line per run that is worth one, then the counts."""
     listed = _listed(found, everything)
     width = max((len(one.label) for one in listed), default=0)
+    widest = max((len(one.uid) for one in listed), default=0)
     body = [
-        f"{one.label:<{width}}  {one.word:<11}  {'  '.join(filter(None, _facts(one)))}".rstrip()
+        "  ".join(
+            [f"{one.label:<{width}}", *([f"{one.uid:<{widest}}"] if ids else []), f"{one.word:<11}",
+             *filter(None, _facts(one))]
+        ).rstrip()
         for one in listed
-    ]
+    ]  # fmt: skip
     return [*body, *_summary(found, silent)]
 
 
-def picture(found: list[Standing], silent: str | None, *, height: int, everything: bool) -> RenderableType:
+def picture(
+    found: list[Standing], silent: str | None, *, height: int, everything: bool, ids: bool = False
+) -> RenderableType:
     """The same as a table that fits into `height` lines; what does not fit is counted."""
     listed = _listed(found, everything)
     room = max(1, height - FRAME)
     table = Table(box=None, pad_edge=False)
-    for name in ("run", "state", "step", "left", "node", ""):
+    for name in ("run", *(["id"] if ids else []), "state", "step", "left", "node", ""):
         table.add_column(name, overflow="ellipsis", no_wrap=True)
     for one in listed[:room]:
-        table.add_row(one.label, Text(one.word, COLOURS.get(one.word, "")), *_facts(one))
+        table.add_row(
+            one.label, *([one.uid] if ids else []), Text(one.word, COLOURS.get(one.word, "")), *_facts(one)
+        )
     more = [f"and {len(listed) - room} more"] if len(listed) > room else []
     return Group(table, *(Text(line) for line in [*more, *_summary(found, silent)]))
 

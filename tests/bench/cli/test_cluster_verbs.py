@@ -63,6 +63,60 @@ def test_logs_are_the_runs_own(submitted, bench_command):
     assert "a warning" in out and "another job's" not in out and out.endswith("Traceback\nValueError: why\n")
 
 
+@pytest.fixture
+def several(store_root):
+    """Three seeds of the scratch row, one of them with another setting, and one of DiffAugment."""
+    from bench.spec import load_table
+
+    store, runs = Store(store_root), {}
+    for name, row, seed, settings in (("zero", "scratch", 0, {}), ("one", "scratch", 1, {"train.steps": 7}),
+                                      ("two", "scratch", 2, {}), ("other", "diffaugment", 0, {})):  # fmt: skip
+        spec = load_table("table1", settings)
+        (chosen,), (faces,) = spec.pick_rows([row]), spec.pick_columns(["faces"])
+        runs[name] = store.open(spec.run_spec(chosen, faces, seed, "mini"))
+    return runs
+
+
+def test_logs_finds_a_run_by_what_people_call_it(several, bench_command):
+    def logs(*arguments):
+        done = bench_command("logs", *arguments)
+        return done.stdout.split(" ")[0] if done.returncode == 0 else done.stderr
+
+    zero, one, other = (several[name].uid for name in ("zero", "one", "other"))
+    assert logs("scratch · faces · seed 0") == zero
+    assert logs("Scratch faces seed 0") == zero
+    assert logs("scratch faces seed 1") == one, "a run with other settings has the label of its row too"
+    assert logs("diffaugment") == other
+    assert logs("scratch", "--seeds", "1") == one
+    assert logs(one[-12:]) == logs(one[-10:-2]) == one, "any piece of an id"
+    listed = logs("scratch")
+    assert listed.startswith("bench: error: run 'scratch': fits several: scratch · faces · seed 0 (")
+    assert zero in listed and one not in listed, "the table's own settings come first"
+    listed = logs("avatars-critters")
+    assert all(run.uid in listed for run in several.values())
+    assert "not in " in logs("scratch faces seed 3") and "bench plan TABLE" in logs("scratch faces seed 3")
+
+
+def test_status_refuses_choices_without_a_table_and_shows_ids(several, bench_command):
+    done = bench_command("status", "--rows", "scratch")
+    assert done.returncode == 2 and "--rows chooses among the runs of a table" in done.stderr
+    arguments = (
+        "status",
+        "table1",
+        "--scale",
+        "mini",
+        "--rows",
+        "scratch",
+        "--columns",
+        "faces",
+        "--seeds",
+        "0",
+        "--all",
+    )
+    uid = several["zero"].uid
+    assert uid in bench_command(*arguments, "--ids").stdout and uid not in bench_command(*arguments).stdout
+
+
 @pytest.mark.parametrize(
     ("scripts", "line"),
     [

@@ -1,0 +1,107 @@
+"""One run by what people call it: its id or a piece of it, its label, or its row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bench.cli.options import rows_of, table_with
+from bench.errors import UserError
+from bench.launch.submission import submissions
+from bench.plan import make_plan
+from bench.spec import SCALES, RunSpec, table_names
+from bench.store import RunFolder, Store
+
+Labels = dict[str, list[str]]  # uid -> labels
+MOST_LISTED = 10
+
+
+def find_run(
+    text: str, store: Store, table: str | None, scale: str | None, choice: Mapping[str, Any]
+) -> RunFolder:
+    """The one run of the store that `text` means.
+
+    It is a run's id, its beginning or end; else a label as `bench plan` prints it ("scratch · faces · seed 0", the
+    dots may be left out) or a row's id or label; else any piece of an id. Labels are those of what was submitted and
+    of `table` (all that ship) at `scale` (all), narrowed by the choices of `selection_options`; without --set a run
+    of other settings is found too. Raises UserError, with the runs that fit, if several do, and if none does.
+    """
+    uids = [run.uid for run in store]
+    if text in uids:
+        return store.folder(text)
+    ends = [uid for uid in uids if uid.startswith(text) or uid.endswith(text)]
+    if len(ends) == 1:
+        return store.folder(ends[0])
+    exact, loose = _labels_of(store, table, scale, choice)
+    narrow = any(choice[name] for name in ("rows", "columns", "seeds"))
+    tiers = [
+        *(uids_called(text, labels) for labels in (exact, loose) for uids_called in (_labelled, _in_row)),
+        ends,
+        [uid for uid in uids if text in uid],
+    ]
+    for tier in tiers:
+        found = [
+            uid for uid in tier if uid in uids and not (narrow and uid not in exact and uid not in loose)
+        ]
+        if found:
+            return _the_one(text, store, {uid: exact.get(uid) or loose.get(uid, []) for uid in found})
+    raise UserError(
+        f"run '{text}': not in {store.root}; `bench plan TABLE` prints the ids and labels of runs"
+    )
+
+
+def _labelled(text: str, labels: Labels) -> list[str]:
+    return [uid for uid, names in labels.items() if any(_words(name) == _words(text) for name in names)]
+
+
+def _in_row(text: str, labels: Labels) -> list[str]:
+    return [uid for uid, names in labels.items() if any(name.split(" · ")[0] == text for name in names)]
+
+
+def _the_one(text: str, store: Store, found: dict[str, list[str]]) -> RunFolder:
+    if len(found) == 1:
+        return store.folder(next(iter(found)))
+    listed = [f"{labels[0]} ({uid})" if labels else uid for uid, labels in found.items()]
+    more = f" and {len(listed) - MOST_LISTED} more" if len(listed) > MOST_LISTED else ""
+    raise UserError(f"run '{text}': fits several: {', '.join(listed[:MOST_LISTED])}{more}")
+
+
+def _labels_of(
+    store: Store, table: str | None, scale: str | None, choice: Mapping[str, Any]
+) -> tuple[Labels, Labels]:
+    """Run -> what it is called in submissions and tables; and what runs of other settings would be called there."""
+    exact: Labels = {}
+    loose: Labels = {}
+    narrow = any(choice[name] for name in ("rows", "columns", "seeds"))
+    for submission in submissions(store) if not narrow else []:
+        for uid, label in submission.labels.items():
+            exact.setdefault(uid, []).append(label)
+    known: dict[str, list[str]] = {}
+    for run in store:
+        known.setdefault(_essence(run.spec()), []).append(run.uid)
+    seeds = {run.spec().seed for run in store}
+    for name in [table] if table is not None else table_names():
+        spec = table_with(name, choice["settings"], choice["methods"])
+        for at in [scale] if scale is not None else [one for one in SCALES if one in spec.scales]:
+            rows = rows_of(choice) or [row.id for row in spec.rows
+                                       if row.printed_only is None and spec.fits(row, at)]  # fmt: skip
+            wanted = choice["seeds"] or sorted(seeds | set(range(spec.seeds)))
+            for planned in make_plan(spec, at, store, rows, choice["columns"], wanted).runs:
+                names = [f"{cell.row} · {cell.column} · seed {cell.seed}" for cell in planned.cells]
+                exact.setdefault(planned.uid, []).extend(names or [planned.label])
+                for uid in known.get(_essence(planned.spec), []) if not choice["settings"] else []:
+                    loose.setdefault(uid, []).extend(names or [planned.label])
+    return exact, loose
+
+
+def _essence(spec: RunSpec) -> str:
+    """A run without its settings: what its label says of it."""
+    return json.dumps(
+        [spec.kind, spec.seed, spec.data.model_dump(), [part.model_dump() for part in spec.method]]
+    )
+
+
+def _words(text: str) -> list[str]:
+    """A label without its dots, so that "scratch faces seed 0" is the same."""
+    return text.replace("·", " ").lower().split()

@@ -1,0 +1,71 @@
+"""What one verb accepts, every verb accepts where it means something, under one meaning: the table of options."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from bench.cli.main import VERBS, cli
+
+SELECTION = {"--rows", "--columns", "--seeds", "--method", "--set", "--plugin", "--scale", "--store"}
+# Which runs are meant; for verbs that show scores which of these; for verbs that start runs which start again.
+TABLE = {
+    "plan": SELECTION | {"--retry", "--rerun"},
+    "run": SELECTION | {"--retry", "--rerun"},
+    "submit": SELECTION | {"--retry", "--rerun"},
+    "status": SELECTION,
+    "logs": SELECTION,
+    "cancel": SELECTION,
+    "report": SELECTION | {"--metric"},
+    "compare": SELECTION | {"--metric"},
+    "record": SELECTION,
+}
+SHARED = SELECTION | {"--metric", "--retry", "--rerun"}
+# The verbs that take a table's runs as arguments are all above; these are about other things.
+OTHERS = {"list", "recorded", "check", "data", "networks", "weights", "rehearse", "doctor"}
+# --scale: of `logs` every scale, as it looks for one run; of the rest the project file's.
+APART = {("logs", "--scale")}
+# What an option of a shared name means where it is no table's.
+ELSEWHERE = {"list": {"--plugin"}, "check": {"--plugin"}, "rehearse": {"--store"}, "doctor": {"--store"},
+             "networks": {"--set"}}  # fmt: skip
+
+
+def options(verb):
+    command = cli.get_command(click.Context(cli), verb)
+    return {name: one for one in command.params if isinstance(one, click.Option) for name in one.opts}
+
+
+@pytest.mark.parametrize("verb", TABLE)
+def test_a_verb_has_the_options_that_mean_something_there(verb):
+    assert {name for name in options(verb) if name in SHARED} == TABLE[verb]
+
+
+def test_every_verb_is_in_the_table_or_is_about_something_else():
+    assert set(VERBS) == set(TABLE) | OTHERS, "a new verb: does it take a table's runs?"
+    for verb in OTHERS - {"data", "weights"}:
+        assert {name for name in options(verb) if name in SHARED} == ELSEWHERE.get(verb, set()), verb
+
+
+@pytest.mark.parametrize("name", sorted(SHARED))
+def test_an_option_is_the_same_everywhere(name):
+    """One help text, one form of its values, one default."""
+    found = {
+        (
+            one.help,
+            one.metavar,
+            one.multiple,
+            one.is_flag,
+            type(one.type).__name__,
+            one.name,
+            repr(one.default),
+        )
+        for verb in TABLE
+        if name in TABLE[verb] and (verb, name) not in APART
+        for one in [options(verb)[name]]
+    }
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("name", ["--plugin", "--method", "--set"])
+def test_what_may_be_repeated_says_so(name):
+    assert all("may be repeated" in options(verb)[name].help for verb in TABLE)
