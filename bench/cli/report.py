@@ -23,6 +23,8 @@ from bench.ownrows import row_id
 from bench.store import Store
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from bench.report.model import TableReport
     from bench.spec import TableSpec
 
@@ -44,7 +46,7 @@ recorded_option = click.option(
 @click.option("--latex", "style", flag_value="latex", help="LaTeX with booktabs.")
 @click.option("--markdown", "style", flag_value="markdown", help="Markdown.")
 @click.option("--csv", "style", flag_value="csv", help="Raw values of every seed and snapshot.")
-@click.option("--html", "style", flag_value="html", help="One HTML page.")
+@click.option("--html", "style", flag_value="html", help="One HTML page, with the plot and samples inside.")
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Write every format, the plot and a picture of samples there.")  # fmt: skip
 @recorded_option
@@ -74,7 +76,8 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, style: str | N
             for path in _write(made, spec, output, store, choice, everything, named or ()):
                 click.echo(f"wrote {path}")
         if output is None or style is not None:
-            click.echo(_render(made, style, everything, named or ()))
+            shown = _samples(made, spec, store, choice) if style == "html" else None
+            click.echo(_render(made, style, everything, named or (), shown))
 
 
 @click.command()
@@ -177,9 +180,12 @@ def _has_runs(make_plan: Any, spec: TableSpec, scale: str, store: Store, choice:
     return any(run.status != "planned" for run in made.runs)
 
 
-def _render(made: TableReport, style: str | None, everything: bool, named: Collection[str]) -> str:
+def _render(made: TableReport, style: str | None, everything: bool, named: Collection[str],
+            samples: Mapping[str, Image] | None = None) -> str:  # fmt: skip
+    """The report in one style; a page has the curves and these samples inside."""
     from bench.report import csv, html, latex, markdown, text
     from bench.report.fold import folded
+    from bench.report.pictures import pictures
 
     shown = made if everything or style == "csv" else folded(made, named)
     renderers = {
@@ -187,7 +193,7 @@ def _render(made: TableReport, style: str | None, everything: bool, named: Colle
         "latex": latex.render,
         "markdown": markdown.render,
         "csv": csv.raw,
-        "html": html.render,
+        "html": lambda shown: html.render(shown, pictures(shown, samples or {})),
     }
     return str(renderers[style](shown))
 
@@ -197,11 +203,13 @@ def _write(made: TableReport, spec: TableSpec, folder: Path, store: Store, choic
     """All formats of one table below `folder`; the CSV files are never folded."""
     from bench import atomic
     from bench.report import csv, plots, samples
+    from bench.report.pictures import has_curves
 
+    shown = _samples(made, spec, store, choice)
     stem = f"{made.name.replace('/', '-')}-{made.scale}"
     written = [folder / f"{stem}.{suffix}" for suffix in SUFFIXES.values()]
     for (style, _), path in zip(SUFFIXES.items(), written, strict=True):
-        atomic.write_text(path, _render(made, style, everything, named))
+        atomic.write_text(path, _render(made, style, everything, named, shown))
     for name, content in (
         ("txt", _render(made, None, everything, named)),
         ("seeds.csv", csv.raw(made)),
@@ -209,12 +217,17 @@ def _write(made: TableReport, spec: TableSpec, folder: Path, store: Store, choic
     ):
         written.append(folder / f"{stem}.{name}")
         atomic.write_text(written[-1], content)
-    if (made.results["status"] != "missing").any() and made.results["value"].notna().any():
+    if has_curves(made):
         written.append(folder / f"{stem}.fd.png")
         plots.save(plots.fd_curves(made), written[-1])
+    return written + samples.write(shown, folder / f"{stem}.samples")
+
+
+def _samples(made: TableReport, spec: TableSpec, store: Store, choice: Mapping[str, Any]) -> dict[str, Image]:
+    """A picture of samples for every row that has some."""
+    from bench.report import samples
+
     tried = set(made.results.loc[made.results["status"] != "missing", "row"])
     rows = [row.id for row in spec.rows if row.id in tried]
     columns = [column.id for column in made.columns]
-    return written + samples.write(
-        spec, made.scale, store, folder / f"{stem}.samples", rows, columns, choice["seeds"]
-    )
+    return samples.pictures(spec, made.scale, store, rows, columns, choice["seeds"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
@@ -9,12 +10,13 @@ from jinja2 import Environment, StrictUndefined
 from bench.report.celltext import column_text, row_text, shown_rows
 from bench.report.model import TableReport
 from bench.report.pairs import claim_text
+from bench.report.pictures import Picture
 
 PAGE = Path(__file__).with_name("page.html.j2")
 
 
-def render(report: TableReport) -> str:
-    """The whole report as a page; every text is escaped."""
+def render(report: TableReport, pictures: Sequence[Picture] = ()) -> str:
+    """The whole report as a page, its pictures inside; every text is escaped."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     return environment.from_string(PAGE.read_text(encoding="utf-8")).render(
         report=report,
@@ -23,4 +25,5 @@ def render(report: TableReport) -> str:
         row_text=row_text,
         column_text=column_text,
         claim_text=claim_text,
+        pictures=pictures,
     )

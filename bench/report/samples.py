@@ -1,8 +1,8 @@
-"""Pictures of a table's samples: one file per row, the columns' sheets side by side, labelled."""
+"""Pictures of a table's samples: one per row, the columns' sheets side by side, labelled."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -14,17 +14,24 @@ from bench.store import RunFolder, Store
 MARGIN, TITLE = 8, 16  # pixels
 
 
-def write(
+def write(found: Mapping[str, Image.Image], folder: Path) -> list[Path]:
+    """<folder>/<row>.png for each of the `pictures`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for row, picture in found.items():
+        picture.save(folder / f"{row}.png")
+    return [folder / f"{row}.png" for row in found]
+
+
+def pictures(
     spec: TableSpec,
     scale: str,
     store: Store,
-    folder: Path,
     rows: list[str],
     columns: list[str] | None = None,
     seeds: Sequence[int] | None = None,
-) -> list[Path]:
-    """<folder>/<row>.png for every one of these trained rows and every reference point that has samples: the last
-    snapshot of its first seed.
+) -> dict[str, Image.Image]:
+    """A picture for every one of these trained rows and every reference point that has samples: the last snapshot
+    of its first seed.
     """  # fmt: skip
     found: dict[str, dict[str, tuple[str, Path]]] = {}
     for run in make_plan(spec, scale, store, rows, columns, seeds).runs:
@@ -33,12 +40,7 @@ def write(
             if sheet is not None:
                 label = f"{cell.column} · seed {cell.seed} · step {int(sheet.stem.removeprefix('step-'))}"
                 found.setdefault(cell.row, {}).setdefault(cell.column, (label, sheet))
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for row, sheets in found.items():
-        written.append(folder / f"{row}.png")
-        _side_by_side(list(sheets.values())).save(written[-1])
-    return written
+    return {row: _side_by_side(list(sheets.values())) for row, sheets in found.items()}
 
 
 def latest_sheet(folder: RunFolder) -> Path | None:

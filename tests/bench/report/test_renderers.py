@@ -1,5 +1,6 @@
 """Every renderer shows the same cells, escapes what it is given, and LaTeX compiles."""
 
+import base64
 import io
 import math
 import os
@@ -10,10 +11,12 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from bench.report import csv, html, latex, markdown, text
 from bench.report.build import build_report
 from bench.report.celltext import shown_rows
+from bench.report.pictures import has_curves, pictures
 
 ODD = "# $ & _ { } ~ ^ \\ <b> | * ` [x] \"q\" 'q' 100 % é † → 中"
 
@@ -167,3 +170,32 @@ def test_latex_compiles(which, request, tmp_path):
     assert done.returncode == 0, log[-3000:]
     assert "Missing character" not in (tmp_path / "report.log").read_text(errors="replace")
     assert (tmp_path / "report.pdf").stat().st_size > 10_000
+
+
+class _Images(HTMLParser):
+    """Collects what a page loads."""
+
+    def __init__(self):
+        super().__init__()
+        self.sources = []
+
+    def handle_starttag(self, tag, attrs):
+        self.sources += [value for name, value in attrs if name in ("src", "href", "data", "srcset")]
+
+
+def test_a_page_has_its_plot_and_samples_inside(report):
+    """To send to somebody: nothing beside it is needed, and the pictures are whole."""
+    drawn = {"scratch": Image.new("RGB", (40, 30), "red"), "memorised": Image.new("RGB", (50, 20), "blue")}
+    page = html.render(report, pictures(report, drawn))
+    found = _Images()
+    found.feed(page)
+    assert len(found.sources) == 3 and all(one.startswith("data:image/png;base64,") for one in found.sources)
+    shown = [Image.open(io.BytesIO(base64.b64decode(one.split(",")[1]))) for one in found.sources]
+    assert shown[0].width > 500 and [one.size for one in shown[1:]] == [(40, 30), (50, 20)]
+    assert "Samples: scratch (From scratch)" in page
+    assert page.count("<img") == 3 and html.render(report).count("<img") == 0
+
+
+def test_a_table_without_a_distance_has_no_curves(table, results):
+    without = build_report(table(metrics=["precision"], claims=[]), "mini", results)
+    assert not has_curves(without) and pictures(without, {}) == []

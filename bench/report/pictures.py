@@ -1,0 +1,53 @@
+"""What a report shows in pictures: the curves of its Fréchet distance, and samples of every row."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from PIL import Image
+
+from bench.report.model import RowHead, TableReport
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG with its caption."""
+
+    caption: str
+    png: bytes
+
+    @property
+    def data_uri(self) -> str:
+        """The picture as text that stands inside a page."""
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+
+
+def has_curves(report: TableReport) -> bool:
+    """Whether there is a Fréchet distance to plot."""
+    scored = report.results[(report.results["metric"] == "fd") & (report.results["value"] > 0)]
+    return not scored.empty and any(block.metric == "fd" for block in report.blocks)
+
+
+def pictures(report: TableReport, samples: Mapping[str, Image.Image]) -> list[Picture]:
+    """The curves, where anything is scored, then each row's samples (bench.report.samples), in the table's order."""
+    from bench.report import plots  # here, for matplotlib takes a while to import
+
+    found = []
+    if has_curves(report):
+        plotted = io.BytesIO()
+        plots.fd_curves(report).savefig(plotted, format="png", dpi=110)
+        found.append(Picture("Fréchet distance over the training's steps", plotted.getvalue()))
+    labels = {row.id: _named(row) for row in report.rows}
+    for row in sorted(samples, key=lambda row: list(labels).index(row) if row in labels else len(labels)):
+        drawn = io.BytesIO()
+        samples[row].save(drawn, "PNG")
+        found.append(Picture(f"Samples: {labels.get(row, row)}", drawn.getvalue()))
+    return found
+
+
+def _named(row: RowHead) -> str:
+    """A row by its id, and its label where that says more: labels such as "+ DISP" repeat."""
+    return row.id if row.label in (row.id, "") else f"{row.id} ({row.label})"
