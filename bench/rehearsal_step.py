@@ -104,7 +104,7 @@ class _Step:
             logs = next(steps)
         generator, _ = ctx.networks()
         assert ctx.ema is not None and ctx.spec.train is not None
-        update_ema(ctx.ema, generator, ctx.spec.train.ema_decay, number, ramp=ctx.spec.train.ema_ramp)
+        update_ema(ctx.ema, generator, ctx.spec.train.ema_decay, number + 1, ramp=ctx.spec.train.ema_ramp)
         self.seconds = time.monotonic() - started
         self.flops = counter.total
         return logs

@@ -26,6 +26,9 @@ class AdaLite(Method):
     r_t = E[sign(D(real))] over the (augmented) reals of the last `interval` steps; then p moves by sign(r_t -
     target) * images / (1000 * speed_kimg), `images` being the reals that D saw in them. p starts at 0 and is
     clamped below only, as in the published code: beyond 1 the gates stay open and p needs time to come back.
+    interval: in steps of the run, that is of G. ADA's own 4 are minibatches of D, of which it has one a step: with
+    d_steps D minibatches a step the statistic here is over interval * d_steps of them (16 in DISP's Table 1) and p
+    moves as many times less often, each time as many times further: its speed per image is ADA's.
     speed_kimg: thousands of images in which p can go from 0 to 1 (500; 100 when fine-tuning; tables of short
     runs set less).
     """

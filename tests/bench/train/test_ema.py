@@ -6,7 +6,10 @@ import math
 import pytest
 import torch
 
+from bench.conformance import conformance_spec
 from bench.networks import build
+from bench.store import Store
+from bench.train import run
 from bench.train.ema import ema_decay, make_ema, update_ema
 
 
@@ -42,11 +45,11 @@ def test_parameters_follow_the_closed_form_and_buffers_are_copied(ramp):
     ema = make_ema(live)
     stream = torch.Generator().manual_seed(1)
     history = [{name: value.detach().clone() for name, value in live.named_parameters()}]
-    for step in range(steps):
+    for step in range(1, steps + 1):  # as the engine counts, see the test below
         perturb(live, stream)
         history.append({name: value.detach().clone() for name, value in live.named_parameters()})
         update_ema(ema, live, decay, step, ramp=ramp)
-    decays = [min(decay, (1 + t) / (10 + t)) if ramp else decay for t in range(steps)]
+    decays = [min(decay, (1 + t) / (10 + t)) if ramp else decay for t in range(1, steps + 1)]
     # weight of theta_k = (1 - d_k) * product of the later decays; of the start = product of all
     weights = [math.prod(decays)]
     weights += [(1 - decays[k]) * math.prod(decays[k + 1 :]) for k in range(steps)]
@@ -69,10 +72,37 @@ def test_parameters_follow_the_closed_form_and_buffers_are_copied(ramp):
 
 
 def test_ramp():
-    assert ema_decay(0.999, 0, ramp=True) == pytest.approx(0.1)
+    assert ema_decay(0.999, 1, ramp=True) == pytest.approx(2 / 11)
     assert ema_decay(0.999, 90, ramp=True) == pytest.approx(0.91)
     assert ema_decay(0.999, 10**6, ramp=True) == 0.999
-    assert ema_decay(0.999, 0, ramp=False) == 0.999
+    assert ema_decay(0.999, 1, ramp=False) == 0.999
+
+
+@pytest.mark.parametrize(("decay", "reached"), [(0.995, 1790), (0.999, 8990), (0.9999, 89990)])
+def test_where_the_ramp_ends(decay, reached):
+    """(10 d - 1) / (1 - d), as the docstring and REPRODUCING.md say; 0.9999 is out of reach in 30,000 steps."""
+    assert ema_decay(decay, reached - 1, ramp=True) < decay
+    assert ema_decay(decay, reached + 1, ramp=True) == decay
+    assert ema_decay(0.9999, 30_000, ramp=True) == pytest.approx(0.9997, abs=1e-6)
+
+
+def test_the_engine_counts_updates_from_one(tmp_path, monkeypatch):
+    """What `update_ema` is given in a real run, so that its docstring is true of the records."""
+    seen, update = [], run.update_ema
+
+    def watched(ema, generator, decay, step, *, ramp):
+        seen.append(step)
+        update(ema, generator, decay, step, ramp=ramp)
+
+    monkeypatch.setattr(run, "update_ema", watched)
+    spec, store = conformance_spec("unconditional"), Store(tmp_path)
+    store.open(spec)
+    assert (
+        run.execute(spec.uid, store, run.Settings(torch.device("cpu")), lambda: False, lambda *_: None)
+        == "done"
+    )
+    assert seen == [1, 2, 3, 4, 5, 6]
+    assert "from 1" in " ".join(update.__doc__.split())
 
 
 def test_decay_zero_is_the_live_network():
