@@ -70,23 +70,26 @@ class Estimates:
 def estimate_cost(plan: Plan, store: Store, retry: Retry | None = None) -> Cost:
     """Median seconds and bytes of finished runs, per kind, times what is left to do.
 
-    A kind of which none has finished is taken to cost what the others do; while none at all has, the table's own
-    figures count.
+    A kind of training of which none has finished is taken to cost what the others do; while none at all has, the
+    table's own figures count. Reference points have their own times.
     """
-    known = Estimates.measured(store, plan.runs)
-    everything = [value for values in known.seconds_of.values() for value in values]
-    left = [run for run in plan.to_start(retry) if run.spec.kind == "train"]
-    if not everything:
-        told = [seconds for run in left if (seconds := known.seconds(run)) is not None]
-        return Cost(sum(told) if left and len(told) == len(left) else None, None, 0)
-    typical = {name: statistics.median(values) for name, values in known.seconds_of.items()}
-    fallback = statistics.median(everything)
-    total = sum(typical.get(kind(run.spec), fallback) for run in left)
-    return Cost(total, int(statistics.median(known.sizes)) * len(left), len(everything))
+    known, left = Estimates.measured(store, plan.runs), plan.to_start(retry)
+    kinds = {kind(run.spec) for run in plan.runs if run.spec.kind == "train"}
+    trained = [value for name in kinds for value in known.seconds_of.get(name, [])]
+    told = [known.seconds(run) for run in left]
+    if trained:
+        typical = statistics.median(trained)
+        told = [
+            typical if run.spec.kind == "train" and kind(run.spec) not in known.seconds_of else seconds
+            for run, seconds in zip(left, told, strict=True)
+        ]
+    seconds = [one for one in told if one is not None]
+    disk = int(statistics.median(known.sizes)) * len(left) if trained else None
+    return Cost(sum(seconds) if left and len(seconds) == len(left) else None, disk, len(trained))
 
 
 def kind(spec: RunSpec) -> str:
-    """Runs of one kind take about equally long: same method, network and schedule."""
-    settings = spec.model_dump(mode="json", include={"network", "train"})
+    """Runs of one kind take about equally long: same method, network and schedule; a reference point, same scores."""
+    settings = spec.model_dump(mode="json", include={"network", "train"} if spec.train else {"protocol"})
     names = [part.name for part in spec.method]
     return json.dumps([names, settings, spec.data.resolution], sort_keys=True)

@@ -35,6 +35,7 @@ class PlannedRun:
     status: Status = "planned"
     cause: Cause | None = None  # of a failed run: its method's fault or the machine's
     resources: Resources | None = None  # what its table says it takes
+    title: str | None = None  # what its plan called it, where the cells are not known (a cluster job)
 
     @property
     def uid(self) -> str:
@@ -43,6 +44,8 @@ class PlannedRun:
     @property
     def label(self) -> str:
         """What the run is, for people."""
+        if self.title is not None:
+            return self.title
         if self.cells:
             first = self.cells[0]
             return f"{first.row} · {first.column} · seed {first.seed}"
@@ -102,17 +105,18 @@ def make_plan(
     rows: list[str] | None = None,
     columns: list[str] | None = None,
     seeds: Iterable[int] | None = None,
+    references: bool = True,
 ) -> Plan:
     """Every run that the chosen cells need, each once, with its status in the store.
 
-    Runs of the table's reference points (floor, memorised) go with their columns. Raises UserError for
-    unknown names. Costs one directory look-up per run.
+    Runs of the table's reference points (floor, memorised) go with their columns, unless `references` is False.
+    Raises UserError for unknown names. Costs one directory look-up per run.
     """
     chosen_columns = table.pick_columns(columns)
     chosen_seeds = list(range(table.seeds)) if seeds is None else list(seeds)
     runs: dict[str, PlannedRun] = {}
     for column in chosen_columns:
-        for point in table.references:
+        for point in table.references if references else ():
             for seed in chosen_seeds:
                 spec = table.reference_spec(point, column, seed, scale)
                 _add(runs, spec).cells.append(Cell(point, column.id, seed))

@@ -59,6 +59,8 @@ class Registry:
     def entry(self, name: str) -> Entry:
         """The entry of `name`; raises UserError with the nearest known name."""
         if name not in self._entries:
+            if _BROKEN:
+                raise UserError(f"{self.kind} '{name}' is not there: {'; '.join(_BROKEN)}")
             raise UserError(f"unknown {self.kind} '{name}'; {did_you_mean(name, self._entries)}")
         return self._entries[name]
 
@@ -156,6 +158,15 @@ def load_plugin(path: str) -> list[str]:
     return names
 
 
+def load_or_note(path: str) -> None:
+    """`load_plugin` for a worker: a file that cannot be loaded is the failure of the runs that name what is in it."""
+    try:
+        load_plugin(path)
+    except UserError as error:
+        _BROKEN.append(str(error))
+
+
+_BROKEN: list[str] = []  # why plug-ins could not be loaded
 _METHODS: list[Registry] = []
 _DATASETS: list[Registry] = []
 

@@ -63,6 +63,13 @@ class RunFolder:
     def final_weights(self) -> Path:
         return self.state / "final.pt"
 
+    def saved_step(self) -> int | None:
+        """The step of the newest checkpoint that is there; None without one."""
+        return max(
+            (int(path.stem[5:]) for path in self.state.glob("step-*.pt") if path.stem[5:].isdecimal()),
+            default=None,
+        )
+
     def result(self) -> dict[str, Any] | None:
         """The result record, or None while the run is not done."""
         return _read_json(self.path / "result.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
@@ -17,8 +18,20 @@ _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MOST_CHARACTERS, MOST_BRACKETS = 1_000_000, 5_000
 
 
+_TEXT = "tag:yaml.org,2002:str"
+_SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-9]+)+(?:\.[0-9_]*)?$")
+
+
 class _StrictLoader(_SafeLoader):
-    """The safe loader, except that a repeated key is an error instead of a silent overwrite."""
+    """The safe loader, except that a repeated key is an error instead of a silent overwrite, and that 24:00:00 is text.
+
+    YAML 1.1 reads digits with colons to the base of 60, 24:00:00 as 86400: nobody means that.
+    """
+
+    yaml_implicit_resolvers = {
+        first: [(_TEXT, _SEXAGESIMAL), *resolvers]
+        for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()

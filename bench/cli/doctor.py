@@ -11,6 +11,10 @@ import click
 
 from bench import __version__
 from bench.cli.options import store_option
+from bench.cli.planning import existing, writable
+from bench.errors import UserError
+from bench.launch.clustercheck import SilentClusterError, check_against_cluster
+from bench.launch.profilefile import VARIABLE, load_profile, usual_profile
 from bench.launch.squeue import ClusterError, run_command
 from bench.paths import cache_root, weights_root
 from bench.projectfile import project_file
@@ -27,38 +31,57 @@ EMBEDDED = {
 def doctor(store: Store) -> int:
     """Versions, devices, weights, data packages, disk, SLURM: what works, and what to do about the rest.
 
-    Exit status 1 if something that the smoke and mini scales need is missing.
+    Exit status 1 if something that the smoke and mini scales need is MISSING; only `paper` needs what is absent.
     """
     import torch
 
     from bench.features import EXTRACTORS, available
     from bench.features.weights import WEIGHTS, PackagedWeights
 
-    missing = 0
     click.echo(f"bench {__version__}, Python {platform.python_version()}, torch {torch.__version__}")
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     click.echo(f"devices: {len(os.sched_getaffinity(0))} CPU cores; GPUs: {', '.join(gpus) or 'none'}")
+    well = True
     for module, package in EMBEDDED.items():
-        found = importlib.util.find_spec(module) is not None
-        missing += not found
-        click.echo(
-            f"{'ok     ' if found else 'MISSING'} {package}" + ("" if found else ": run `make install`")
-        )
+        well &= _told(package, None if importlib.util.find_spec(module) else "run `make install`")
     for entry in EXTRACTORS:
-        reason = available(entry.name)
         needed = isinstance(WEIGHTS[entry.name], PackagedWeights)  # the paper scale alone needs the others
-        missing += bool(reason) and needed
-        click.echo(f"{'ok     ' if not reason else 'MISSING' if needed else 'absent '} extractor {entry.name}"
-                   + (f": {reason}" if reason else ""))  # fmt: skip
+        well &= _told(f"extractor {entry.name}", available(entry.name), needed=needed)
     click.echo(_slurm())
-    click.echo(f"{'ok     ' if shutil.which('pdflatex') else 'absent '} pdflatex (compiling reports)")
+    click.echo(_profile())
+    _told("pdflatex (compiling reports)", None if shutil.which("pdflatex") else "", needed=False)
     click.echo(f"project file: {project_file() or 'none (bench.toml, or [tool.bench] in pyproject.toml)'}")
-    for name, path in (("store", store.root), ("cache", cache_root()), ("weights", weights_root())):
-        place = path.resolve()
-        while not place.exists():
-            place = place.parent
-        click.echo(f"{name}: {path} ({shutil.disk_usage(place).free / 1e9:.0f} GB free)")
-    return 1 if missing else 0
+    for name, path, written in (
+        ("store", store.root, True),
+        ("cache", cache_root(), True),
+        ("weights", weights_root(), False),
+    ):
+        place = existing(path)
+        free = f"{name}: {path} ({shutil.disk_usage(place).free / 1e9:.0f} GB free)"
+        closed = written and not writable(place)
+        well &= _told(free, f"{place} is no folder that can be written to" if closed else None)
+    return 0 if well else 1
+
+
+def _told(what: str, problem: str | None, *, needed: bool = True) -> bool:
+    """Print a line about one thing; a `problem` of "" is mere absence. Returns whether nothing needed is wrong."""
+    word = "ok" if problem is None else "MISSING" if needed else "absent"
+    click.echo(f"{word:<7} {what}" + (f": {problem}" if problem else ""))
+    return problem is None or not needed
+
+
+def _profile() -> str:
+    """The site profile in force, read and held against the cluster where it answers."""
+    named = usual_profile()
+    if not named:
+        return f"absent  SLURM profile: none in force; name one by --profile or {VARIABLE}"
+    try:
+        check_against_cluster(load_profile(None))
+    except SilentClusterError:
+        return f"ok      SLURM profile: {named}, not checked against a cluster"
+    except UserError as error:
+        return f"FAULTY  SLURM profile: {error}"
+    return f"ok      SLURM profile: {named}, fits the cluster"
 
 
 def _slurm() -> str:

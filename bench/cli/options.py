@@ -79,6 +79,14 @@ def selection_options(function: Function) -> Function:
     return function
 
 
+def references_option(function: Function) -> Function:
+    """--no-references: leave out the table's reference points (floor, memorised)."""
+    return click.option(
+        "--references/--no-references", default=True, show_default=False,
+        help="Leave out the table's reference points.",
+    )(function)  # fmt: skip
+
+
 def metric_option(function: Function) -> Function:
     """--metric: which scores are shown."""
     return click.option(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ import click
 from bench.cli.options import rows_of, table_with
 from bench.errors import UserError
 from bench.estimate import estimate_cost
+from bench.launch.progress import counted
 from bench.plan import Plan, PlannedRun, make_plan
 from bench.store import Store
 
@@ -17,7 +19,15 @@ from bench.store import Store
 def plan_of(table: str, scale: str, store: Store, choice: dict[str, Any]) -> Plan:
     """The plan of a table with the choices of `selection_options`."""
     spec = table_with(table, choice["settings"], choice["methods"])
-    made = make_plan(spec, scale, store, rows_of(choice), choice["columns"], choice["seeds"])
+    made = make_plan(
+        spec,
+        scale,
+        store,
+        rows_of(choice),
+        choice["columns"],
+        choice["seeds"],
+        choice.get("references", True),
+    )
     if choice.get("rerun"):
         made.ask_again()
     return made
@@ -28,10 +38,12 @@ def summarise(made: Plan, store: Store, retry: Any) -> None:
     counts = ", ".join(f"{number} {status}" for status, number in sorted(made.counts().items()))
     cost = estimate_cost(made, store, retry)
     starting = len(made.to_start(retry))
-    line = f"{made.table.name} at scale {made.scale}: {len(made.runs)} runs ({counts}); {starting} to start"
+    line = (
+        f"{made.table.name} at scale {made.scale}: {counted(len(made.runs))} ({counts}); {starting} to start"
+    )
     if starting and cost.seconds is not None and cost.disk_bytes is not None:
         line += f", about {cost.seconds / 60:.1f} worker-minutes and {cost.disk_bytes / 1e6:.0f} MB"
-        line += f" (from {cost.measured_on} finished runs)"
+        line += f" (from {counted(cost.measured_on, 'finished run')})"
     elif starting and cost.seconds is not None:
         line += f", about {cost.seconds / 60:.1f} worker-minutes (the table's own figure)"
     elif starting:
@@ -56,10 +68,8 @@ def refuse_missing_weights(made: Plan) -> None:
 
 def refuse_unwritable(store: Store) -> None:
     """Before data sets are built for minutes: can runs be kept at all?"""
-    place = store.root.absolute()
-    while not place.exists():
-        place = place.parent
-    if not place.is_dir() or not os.access(place, os.W_OK):
+    place = existing(store.root)
+    if not writable(place):
         raise UserError(
             f"store {store.root}: {place} is no folder that can be written to; name another by --store"
         )
@@ -69,7 +79,26 @@ def set_finished_aside(made: Plan, runs: list[PlannedRun], store: Store) -> None
     """Make room for the runs of --rerun, and say where the old ones are."""
     old = [store.set_aside(run.uid, "bench --rerun") for run in runs if run.uid in made.again]
     if old:
-        click.echo(f"{len(old)} finished runs are done again; the old ones are kept in {old[0].parent}")
+        click.echo(
+            f"done again: {counted(len(old), 'finished run')}; what was there is kept in {old[0].parent}"
+        )
+
+
+def existing(path: Path) -> Path:
+    """The path itself, or the nearest folder above it that is there."""
+    place = path.absolute()
+    while not place.exists():
+        place = place.parent
+    return place
+
+
+def writable(folder: Path) -> bool:
+    """Whether files can be made in a folder, tried with one without a name: permission bits say little to root."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def build_data(runs: list[PlannedRun]) -> None:

@@ -7,23 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bench.launch.local import Watcher
-from bench.launch.progress import Plain, steps_of
-from bench.plan import PlannedRun
+from bench.launch.progress import Plain, Tally, steps_of
 
 
 class Live(Plain):
     """Progress for a terminal: a bar for the table and a line per worker, redrawn in place."""
 
-    def __init__(self, runs: list[PlannedRun]) -> None:
+    def __init__(self, tally: Tally) -> None:
         from rich.live import Live as RichLive
 
-        super().__init__(runs)
+        super().__init__(tally)
         self.live = RichLive(refresh_per_second=4, transient=True)
 
-    def ended(self, run: PlannedRun, outcome: str) -> None:
-        self.tally.over(run)
-        if outcome != "done":
-            self.live.console.print(f"{outcome}: {run.label}")
+    def said(self, text: str) -> None:
+        self.live.console.print(text, markup=False)
 
     def tick(self) -> None:
         self.live.update(self._picture())
@@ -32,17 +29,17 @@ class Live(Plain):
         width = 40
         filled = int(width * self.tally.share)
         lines = [f"{'━' * filled}{'╌' * (width - filled)} {self.tally.line()}"]
-        for run, step in self.tally.active.values():
-            lines.append(f"  {run.label}: step {step} of {steps_of(run)}")
+        for run, step in self.tally.active:
+            lines.append(f"  {run.label}" + (f": step {step} of {steps_of(run)}" if run.spec.train else ""))
         return "\n".join(lines)
 
 
 @contextmanager
-def progress(runs: list[PlannedRun]) -> Iterator[Watcher]:
+def progress(tally: Tally) -> Iterator[Watcher]:
     """The watcher that fits where stderr goes."""
     if sys.stderr.isatty() and sys.stdout.isatty():
-        live = Live(runs)
+        live = Live(tally)
         with live.live:
             yield live
     else:
-        yield Plain(runs)
+        yield Plain(tally)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from bench.cli.conclusion import command_line, conclude
 from bench.cli.options import (
     plugin_option,
+    references_option,
     scale_option,
     selection_options,
     starting_options,
@@ -24,9 +27,10 @@ from bench.cli.planning import (
 from bench.estimate import Estimates
 from bench.launch.local import Queue
 from bench.launch.once import checkpoint_seconds
+from bench.launch.progress import Tally
 from bench.launch.room import Room
 from bench.launch.workers import slots
-from bench.plan import Plan
+from bench.plan import Plan, PlannedRun
 from bench.store import Store
 
 
@@ -35,6 +39,7 @@ from bench.store import Store
 @scale_option
 @selection_options
 @starting_options
+@references_option
 @plugin_option
 @store_option
 def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> None:
@@ -53,61 +58,65 @@ def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> Non
 @scale_option
 @selection_options
 @starting_options
+@references_option
 @click.option(
     "--jobs", type=click.IntRange(1, 256), help="Workers at once [default: one per GPU, or per core]."
 )
 @plugin_option
 @store_option
 def run(table: str, scale: str, retry: Any, jobs: int | None, store: Store, **choice: Any) -> int:
-    """Train what TABLE is missing, here, with live progress. Interrupt it and run it again: it continues."""
-    from bench.cli.progress import progress
+    """Train what TABLE is missing, here, with live progress. Interrupt it and run it again: it continues.
 
+    Exit status 0 if every run of the table is done then, 130 if it was interrupted, 1 if runs failed or are not done.
+    """
     checkpoint_seconds()  # refuses a bad setting before anything starts
     made = plan_of(table, scale, store, choice)
     refuse_missing_weights(made)
     todo = made.to_start(retry)
     summarise(made, store, retry)
-    if not todo:
-        return _leftovers(made)
+    outcomes, stopped = _work(made, todo, store, jobs, choice["plugins"]) if todo else ({}, False)
+    status = conclude(made, outcomes, store, stopped)
+    click.echo(f"see it: {_report(table, scale, choice)}")
+    return status
+
+
+def _work(
+    made: Plan, todo: list[PlannedRun], store: Store, jobs: int | None, plugins: list[str]
+) -> tuple[dict[str, str], bool]:
+    """Train the runs here; their outcomes, and whether the work was stopped."""
+    from bench.cli.progress import progress
+
     refuse_unwritable(store)
     build_data(todo)
-    known = Estimates.measured(store, todo)
+    known, devices = Estimates.measured(store, todo), slots(jobs)
+    begun = {one.uid: store.folder(one.uid).saved_step() or 0 for one in todo}
     set_finished_aside(made, todo, store)
-    with progress(todo) as watcher:
-        room = Room(known.memory, known.gpu_memory)
+    with progress(Tally(todo, known.seconds, len(devices), begun)) as watcher:
         for one in todo:
             store.folder(one.uid).hand_out()
-        queue = Queue(store, todo, slots(jobs), watcher, choice["plugins"], room=room)
+        room = Room(known.memory, known.gpu_memory)
+        queue = Queue(store, todo, devices, watcher, plugins, room=room)
         outcomes = queue.work()
     for note in queue.notes:
         click.echo(note, err=True)
-    return _conclude(made, outcomes, store)
+    return outcomes, queue.stopping
 
 
-def _leftovers(made: Plan) -> int:
-    failed = [one for one in made.runs if one.status == "failed"]
-    if failed:
-        click.echo(f"{len(failed)} runs have failed before; --retry failed starts them again", err=True)
-    return 1 if failed else 0
-
-
-def _conclude(made: Plan, outcomes: dict[str, str], store: Store) -> int:
-    by_uid = {one.uid: one for one in made.runs}
-    for uid, outcome in outcomes.items():
-        if outcome in ("failed", "blocked", "diverged"):
-            reason = store.folder(uid).error() if outcome == "failed" else ""
-            click.echo(f"{outcome}: {by_uid[uid].label} ({uid}) {reason or ''}".rstrip(), err=True)
-    left = [one for one in made.runs if outcomes.get(one.uid) == "stopped" or
-            (one.uid not in outcomes and one.status in ("planned", "interrupted", "lost"))]  # fmt: skip
-    finished = sum(outcome in ("done", "diverged") for outcome in outcomes.values())
-    click.echo(
-        f"{finished} runs finished"
-        + (
-            f", {len(left)} left: run the same command{' without --rerun' if made.again else ''} to continue"
-            if left
-            else ""
-        )
-    )
-    if left:
-        return 130
-    return 1 if any(outcome in ("failed", "blocked") for outcome in outcomes.values()) else 0
+def _report(table: str, scale: str, choice: dict[str, Any]) -> str:
+    """The command that shows what has been trained."""
+    given = click.get_current_context()
+    told = given.get_parameter_source("store") is ParameterSource.COMMANDLINE
+    listed = {
+        name: ",".join(map(str, choice[name]))
+        for name in ("rows", "columns", "seeds")
+        if choice[name] is not None
+    }
+    options = {
+        "scale": scale,
+        **listed,
+        "method": list(choice["methods"]),
+        "set": list(choice["settings"]),
+        "plugin": choice["plugins"],
+        "store": str(given.params["store"].root) if told else None,
+    }
+    return command_line("report", table, options)

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bench.launch.progress import duration
+from bench.launch.progress import counted, duration
 from bench.launch.standing import Standing, Word
 
 QUIET = ("done", "planned", "queued")  # counted, listed only when asked for
@@ -80,7 +80,7 @@ def _listed(found: list[Standing], everything: bool) -> list[Standing]:
 def _summary(found: list[Standing], silent: str | None) -> list[str]:
     counts = Counter(one.word for one in found)
     words = [f"{counts[word]} {word}" for word in get_args(Word) if counts[word]]
-    told = [f"{len(found)} runs: {', '.join(words)}"]
+    told = [f"{counted(len(found))}: {', '.join(words)}"]
     left = [one.seconds_left for one in found if one.seconds_left is not None]
     if left:
         told[0] += f"; the runs at work end within {duration(max(left))}"

@@ -8,6 +8,7 @@ import click
 
 from bench.cli.options import (
     plugin_option,
+    references_option,
     scale_option,
     selection_options,
     starting_options,
@@ -28,6 +29,7 @@ from bench.launch.once import checkpoint_seconds
 from bench.launch.packing import Array
 from bench.launch.profile import Profile
 from bench.launch.profilefile import load_profile
+from bench.launch.progress import counted
 from bench.launch.slurm import Request, arrays_of, script
 from bench.launch.slurm import submit as send
 from bench.launch.squeue import ClusterError
@@ -49,6 +51,7 @@ UNCHECKED_ARRAY = 1001  # SLURM's own default, for a dry run away from any clust
 @scale_option
 @selection_options
 @starting_options
+@references_option
 @click.option("--dry-run", is_flag=True, help="Print the batch scripts; submit nothing.")
 @plugin_option
 @store_option
@@ -79,7 +82,7 @@ def submit(
             raise UserError(f"the cluster does not answer ({survey.silent}); nothing was submitted")
         in_hand = {run.uid for run in made.runs if survey.standing(run.uid, run.label).word in IN_HAND}
         if in_hand:
-            click.echo(f"{len(in_hand)} runs are queued or at work already")
+            click.echo(f"{counted(len(in_hand))} queued or at work already")
         runs = [run for run in wanted if run.uid not in in_hand]
         if runs:
             known = Estimates.measured(store, runs)
@@ -112,13 +115,9 @@ def _send(
 
 
 def _contents(array: Array) -> str:
-    runs, jobs = len(array.runs), len(array.jobs)
-    plural = "s" if jobs > 1 else ""
-    return f"{runs} runs in {jobs} job{plural}, at most {array.parallel} at once" + (
-        ""
-        if not array.after
-        else f", after {len(array.after)} other array{'s' if len(array.after) > 1 else ''}"
-    )
+    runs, jobs = counted(len(array.runs)), counted(len(array.jobs), "job")
+    after = f", after {counted(len(array.after), 'other array')}" if array.after else ""
+    return f"{runs} in {jobs}, at most {array.parallel} at once{after}"
 
 
 def _print_scripts(

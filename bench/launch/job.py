@@ -14,9 +14,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.estimate import Estimates
 from bench.launch.local import Queue
-from bench.launch.progress import Plain
+from bench.launch.progress import Plain, Tally, counted
 from bench.launch.workers import slots
+from bench.methodspec import readable
 from bench.plan import PlannedRun
 from bench.provenance import commit
 from bench.store import Store, slurm_job
@@ -46,6 +48,9 @@ class TableJob:
     commit: str  # of the code that submitted
     plugins: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    labels: tuple[
+        str, ...
+    ] = ()  # what the plan called the runs, in the order of uids; () in jobs of older code
 
     def __call__(self) -> dict[str, str]:
         """Work the runs off; returns their outcomes, or does not return because the job was requeued."""
@@ -54,7 +59,7 @@ class TableJob:
         # a forked child must not run submitit's handler, nor ours: the cluster signals every process of a job
         os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGUSR2, signal.SIG_IGN))
         store = Store(Path(self.store))
-        runs = [run for run in (_planned(store, uid) for uid in self.uids) if run.status not in SKIPPED]
+        runs = [run for run in self._planned(store) if run.status not in SKIPPED]
         print(f"job {slurm_job()}: {len(runs)} of {len(self.uids)} runs to do", flush=True)
         if (now := commit()) != self.commit:
             print(f"bench: submitted by code {self.commit}, running code {now}", flush=True)
@@ -64,18 +69,37 @@ class TableJob:
             store,
             runs,
             self._devices(),
-            Plain(runs, LOG_SECONDS),
+            Plain(self._tally(store, runs), LOG_SECONDS),
             list(self.plugins),
             deadline=begin + min(self.seconds, self.slice_seconds or self.seconds),
             logs=Path(self.logs) / str(slurm_job()),
         )
         outcomes = queue.work()
-        for line in [*queue.notes, *(f"{outcome}: {uid}" for uid, outcome in outcomes.items())]:
-            print(line, flush=True)
+        for note in queue.notes:
+            print(note, flush=True)
+        for run in queue.runs:
+            if run.uid in outcomes:
+                print(_ending(store, run, outcomes[run.uid]), flush=True)
         left = [run for run in runs if outcomes.get(run.uid, "stopped") == "stopped"]
         if left and queue.stopped_by in (signal.SIGUSR2, "deadline"):
             self._again(left, queue)
         return outcomes
+
+    def _planned(self, store: Store) -> list[PlannedRun]:
+        """The job's runs as the store has them, with their plan's labels."""
+        labels = dict(zip(self.uids, self.labels, strict=False))
+        runs = []
+        for uid in self.uids:
+            folder = store.folder(uid)
+            spec = folder.spec()
+            needs = tuple(source.uid for source in spec.run_sources.values())
+            label = labels.get(uid) or f"{readable(spec.method)} · {spec.data.name} · seed {spec.seed}"
+            runs.append(PlannedRun(spec, needs=needs, status=folder.status(), title=label))
+        return runs
+
+    def _tally(self, store: Store, runs: list[PlannedRun]) -> Tally:
+        begun = {run.uid: store.folder(run.uid).saved_step() or 0 for run in runs}
+        return Tally(runs, Estimates.measured(store, runs).seconds, self.workers, begun)
 
     def _devices(self) -> list[str]:
         """One per worker. A job that was promised GPUs and sees none ends here, so that its node gets the blame."""
@@ -95,9 +119,11 @@ class TableJob:
         if queue.stopped_by == "deadline" and not queue.progressed:
             print(f"job {slurm_job()}: not one step within its time; give it more (time, slice)", flush=True)
         elif not self.requeue:
-            print(f"job {slurm_job()}: {why}: {len(left)} runs left; submit again to continue", flush=True)
+            print(
+                f"job {slurm_job()}: {why}: {counted(len(left))} left; submit again to continue", flush=True
+            )
         else:
-            print(f"job {slurm_job()}: {why}: {len(left)} runs left, requeueing", flush=True)
+            print(f"job {slurm_job()}: {why}: {counted(len(left))} left, requeueing", flush=True)
             requeue_this_job()
 
 
@@ -118,8 +144,7 @@ def requeue_this_job() -> None:
     )
 
 
-def _planned(store: Store, uid: str) -> PlannedRun:
-    folder = store.folder(uid)
-    spec = folder.spec()
-    needs = tuple(source.uid for source in spec.run_sources.values())
-    return PlannedRun(spec, needs=needs, status=folder.status())
+def _ending(store: Store, run: PlannedRun, outcome: str) -> str:
+    """How a run ended, and why where it failed."""
+    reason = store.folder(run.uid).error() if outcome == "failed" else None
+    return f"{outcome}: {run.label} ({run.uid})" + (f" {reason}" if reason else "")

@@ -30,6 +30,7 @@ class Watcher(Protocol):
     def started(self, run: PlannedRun) -> None: ...
     def stepped(self, run: PlannedRun, step: int, steps: int) -> None: ...
     def ended(self, run: PlannedRun, outcome: str) -> None: ...
+    def said(self, text: str) -> None: ...
     def tick(self) -> None: ...
 
 
@@ -180,6 +181,8 @@ class Queue:
             self._lost(worker)
             return
         for event in events:
+            if event["event"] == "ready":
+                worker.ready = True
             if worker.run is None or event["event"] == "ready":
                 continue
             self.progressed = True
@@ -199,22 +202,30 @@ class Queue:
             self._end(run, outcome)
 
     def _lost(self, worker: Worker) -> None:
-        """A worker's pipe closed: it ended on a stop, or it was killed. A killed worker's run goes on
-        elsewhere.
+        """A worker's pipe closed: it ended on a stop, it could not start, or it was killed. A killed worker's run
+        goes on elsewhere.
         """
         code, run = self._close(worker), worker.run
         if run is not None and not self.stopping:
             self.deaths[run.uid] += 1
-            if self.deaths[run.uid] < DEATHS:
+            if (
+                not worker.ready and code > 0
+            ):  # an error of its own before it took any run: it would come again
+                self._give_up(run, f"its worker could not start: {worker.last_words()}")
+            elif self.deaths[run.uid] < DEATHS:
+                how = f"signal {-code}" if code < 0 else f"exit status {code}"
+                self.watcher.said(f"{run.label}: its worker ended ({how}); it goes on in a new one")
                 self.waiting.insert(0, run)
             else:
-                reason = f"its worker ended {DEATHS} times (last exit status {code}); see {worker.log}"
-                _record_death(self.store, run.uid, reason)
-                self._end(run, "failed")
+                self._give_up(run, f"its worker ended {DEATHS} times (last exit status {code})", worker.log)
         elif run is not None:
             self._end(run, "stopped")
         if not self.stopping and self.waiting:
             self._start_worker(worker.device)
+
+    def _give_up(self, run: PlannedRun, reason: str, log: Path | None = None) -> None:
+        _record_death(self.store, run.uid, f"{reason}; see {log}" if log else reason)
+        self._end(run, "failed")
 
     def _end(self, run: PlannedRun, outcome: str) -> None:
         self.outcomes[run.uid] = outcome

@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic import field_validator as check
 
-MOST_MINUTES, MOST_MEGABYTES, MOST_GPUS, MOST_CPUS = 60 * 24 * 60, 100 * 1024**2, 64, 4096
+from bench.launch.lengths import MOST_MINUTES, minutes
+
+MOST_MEGABYTES, MOST_GPUS, MOST_CPUS = 100 * 1024**2, 64, 4096
 MOST_LETTERS, MOST_ENTRIES = 1000, 100
 
 # `#SBATCH` keys that a profile says with a field of its own ...
@@ -27,7 +29,6 @@ SET_BY_BENCH = (
     "array", "dependency", "job-name", "output", "error", "input", "wrap", "open-mode", "parsable", "nodes",
     "ntasks", "ntasks-per-node", "chdir", "clusters", "test-only", "wait", "quiet", "verbose", "help",
 )  # fmt: skip
-_DURATION = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?")
 _MEMORY = re.compile(r"([0-9]{1,9}) ?([MGT])B?")
 _GRES = re.compile(r"[a-z][a-z0-9_]*(?::[A-Za-z0-9_.-]+)?(?::[0-9]{1,9}[KMGT]?)?")
 # Words are quoted on their way to the shell: a variable in them would stay what it is.
@@ -37,20 +38,6 @@ _SRUN_WORD = rf"--(?!out|err|inp|nt|nodes|cpus-per-t|pty|mul|exp|sig|job)[a-z][a
 # Ignoring a signal outlasts exec: one that comes before the job has set its handler does not kill it. The
 # shell's trap does what `env --ignore-signal` does, also where coreutils are older than 8.31 or absent.
 _IGNORE_USR2 = ("sh", "-c", "trap '' USR2; exec \"$@\"", "sh")
-
-
-def minutes(value: Any) -> int:
-    """A length of time in minutes: 90, "90m", "12h", "2d" or "1h30m"; ValueError for anything else."""
-    if isinstance(value, str) and value and (found := _DURATION.fullmatch(value)):
-        days, hours, rest = (int(part or 0) for part in found.groups())
-        total = (days * 24 + hours) * 60 + rest
-    elif type(value) is int:
-        total = value
-    else:
-        raise ValueError(f"{shown(value)} is no length of time; write 90 (minutes), 90m, 12h, 2d or 1h30m")
-    if not 1 <= total <= MOST_MINUTES:
-        raise ValueError(f"{shown(value)} must be from 1m to {MOST_MINUTES // 24 // 60}d")
-    return total
 
 
 def megabytes(value: Any) -> int:
@@ -109,6 +96,10 @@ def _environment_value(value: Any) -> str:
         raise ValueError(f"{shown(value)} must be text or a whole number; put it in quotes")
     if not re.fullmatch(_LITERAL, text := one_line(str(value))):
         raise ValueError(f"{shown(value)} is not expanded; put `export NAME=...` under setup: instead")
+    if any(piece.startswith("~") for piece in text.split(":")):
+        raise ValueError(
+            f"{shown(value)}: ~ is not expanded; write the whole path, or export it under setup:"
+        )
     return text
 
 
@@ -204,7 +195,7 @@ class Profile(BaseModel):
     memory: Megabytes | None = None  # 16GB, 500MB; a plain number is GB
     cpus: int = Field(default=1, strict=True, ge=1, le=MOST_CPUS)
     # for how long, and how many
-    time: Minutes  # the time limit: 12h, 90m, 2d, 1h30m; a plain number is minutes
+    time: Minutes  # the time limit: 12h, 90m, 2d, 1h30m, 24:00:00, 1-00:00:00; a plain number is minutes
     slice: Minutes | None = None  # a job saves, stops and goes back to the queue after this long
     pack: Minutes = _derived()  # short runs share a job up to this estimated length; 60m, or 3/4 of time
     parallel: int = Field(default=16, strict=True, ge=1, le=100_000)  # the most jobs at once

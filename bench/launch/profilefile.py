@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.errors import UserError, did_you_mean
-from bench.launch.profile import Profile, given, one_line, shown
+from bench.launch.profile import FIELD_OF, Profile, given, one_line, shown
 from bench.projectfile import project_file
 from bench.yamlfile import Keys, load_yaml, mistake
 
@@ -32,7 +32,7 @@ def load_profile(name: str | None) -> Profile:
     `extends: other` starts from another (a path from this file, or a shipped name): maps merge, the rest is
     replaced, null takes a key away. Raises UserError: `file:line: key: what is wrong; what would be right`.
     """
-    if not (named := name if name is not None else _usual()):
+    if not (named := name if name is not None else usual_profile()):
         raise UserError(f"no site profile: give --profile or set {VARIABLE}; known: {', '.join(shipped())}")
     chain = _chain(_locate(named, Path()), [])
     merged: dict[str, Any] = {}
@@ -48,7 +48,7 @@ def load_profile(name: str | None) -> Profile:
         raise mistake(_origin(chain, keys), keys, message) from error
 
 
-def _usual() -> str | None:
+def usual_profile() -> str | None:
     """The profile that the environment names, else the project file."""
     project = project_file()
     return os.environ.get(VARIABLE) or (project.profile if project else None)
@@ -79,12 +79,12 @@ def _chain(path: Path, below: list[Path]) -> list[tuple[Path, dict[str, Any]]]:
 
 
 def _refuse_odd_numbers(path: Path) -> None:
-    """YAML reads 24:00:00 as 86400 and 010 as 8: nobody means that."""
+    """YAML reads 010 as 8 and 1_0 as 10: nobody means that."""
     for line, text in enumerate(path.read_text().splitlines(), 1):
-        if found := re.fullmatch(r"\s*([\w-]+): +([0-9]+(?:[:_][0-9.]+)+|0[0-9_]+)\s*(#.*)?", text):
+        if found := re.fullmatch(r"\s*([\w-]+): +([0-9]+(?:_[0-9.]+)+|0[0-9_]+)\s*(#.*)?", text):
             key, number = found[1], found[2]
             raise UserError(
-                f"{path}:{line}: {key}: YAML reads {number} as another number; write 24h or 90m, or quote it"
+                f"{path}:{line}: {key}: YAML reads {number} as another number; write it plainly, or quote it"
             )
 
 
@@ -94,10 +94,18 @@ def _first_problem(error: ValidationError) -> tuple[Keys, str]:
     keys = tuple(key for key in first["loc"] if key != "[key]" and str(key).isprintable())
     if first["type"] == "extra_forbidden":
         name = str(first["loc"][-1])
-        return keys, f"unknown key {shown(name)}; {did_you_mean(name, Profile.model_fields)}"
+        return keys, f"unknown key {shown(name)}; {_meant(name)}"
     if first["type"] == "missing":
         return keys, "is missing; write how long a job may take, such as 12h"
     return keys, first["msg"].removeprefix("Value error, ").replace("tuple", "list").replace("Tuple", "List")
+
+
+def _meant(name: str) -> str:
+    """What an unknown key could have meant: sbatch's word for a key of ours, or a misspelt one."""
+    ours = FIELD_OF.get(name.replace("_", "-"))
+    if ours is None:
+        return did_you_mean(name, Profile.model_fields)
+    return f"did you mean '{ours}'" + (" (or gres: gpu:1)?" if ours == "gpus_per_node" else "?")
 
 
 def _origin(chain: list[tuple[Path, dict[str, Any]]], keys: Keys) -> Path:

@@ -4,57 +4,137 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 
+from bench.estimate import kind
 from bench.plan import PlannedRun
 
 PLAIN_SECONDS = 10.0
+ENOUGH = 0.05  # of a run's steps: from then on the pace seen here counts more than an estimate from elsewhere
+Seconds = Callable[[PlannedRun], float | None]
+
+
+@dataclass
+class Track:
+    """One run's way through a queue. A reference point is a single step."""
+
+    run: PlannedRun
+    kind: str
+    steps: int
+    step: int = 0  # reached so far, by earlier starts too
+    since: float | None = None  # when a worker took it; None while none has it
+    seen: float | None = None  # the clock at the last report of a step
+    outcome: str | None = None
 
 
 class Tally:
-    """How much of a list of runs is done, in steps, and how long the rest will take."""
+    """How much of a list of runs is done, and how long the rest will take.
 
-    def __init__(self, runs: list[PlannedRun]) -> None:
-        self.total = sum(steps_of(run) for run in runs)
-        self.runs, self.ended = len(runs), 0
-        self.finished_steps = 0
-        self.active: dict[str, tuple[PlannedRun, int]] = {}
-        self.begin = time.monotonic()
+    seconds: what a worker will take for a run, None where nothing tells (bench.estimate). workers: runs at once.
+    begun: uid -> step at which an earlier start left the run. A run's pace is measured between two reports of the
+    same start, so that neither steps of earlier starts nor the time before the first step count.
+    """
+
+    def __init__(
+        self,
+        runs: list[PlannedRun],
+        seconds: Seconds = lambda run: None,
+        workers: int = 1,
+        begun: dict[str, int] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.seconds, self.workers, self.clock = seconds, max(1, workers), clock
+        self.tracks: dict[str, Track] = {}
+        self.pace: dict[str, tuple[float, int]] = {}  # kind -> seconds of workers, steps made in them
+        for run in runs:
+            self._track(run).step = (begun or {}).get(run.uid, 0)
 
     def started(self, run: PlannedRun) -> None:
-        self.active[run.uid] = (run, 0)
+        track = self._track(run)
+        track.since, track.seen, track.outcome = self.clock(), None, None
 
     def stepped(self, run: PlannedRun, step: int) -> None:
-        self.active[run.uid] = (run, step)
+        track, now = self._track(run), self.clock()
+        if track.seen is not None:
+            self._saw(track, now - track.seen, step - track.step)
+        track.step, track.seen = step, now
 
-    def over(self, run: PlannedRun) -> None:
-        self.active.pop(run.uid, None)
-        self.ended += 1
-        self.finished_steps += steps_of(run)
+    def over(self, run: PlannedRun, outcome: str) -> None:
+        """The run has left the queue; unless it is done, what it has not reached counts as not done."""
+        track, now = self._track(run), self.clock()
+        if outcome == "done":
+            begun = track.seen if track.run.spec.train else track.since
+            if begun is not None:
+                self._saw(track, now - begun, track.steps - track.step)
+            track.step = track.steps
+        track.since, track.seen, track.outcome = None, None, outcome
+
+    @property
+    def active(self) -> list[tuple[PlannedRun, int]]:
+        """The runs at work and the step each has reached."""
+        return [(track.run, track.step) for track in self.tracks.values() if track.since is not None]
 
     @property
     def share(self) -> float:
-        """Of all steps, 0 to 1. A run without steps (a reference point) counts as one."""
-        return min(
-            1.0, (self.finished_steps + sum(step for _, step in self.active.values())) / max(1, self.total)
-        )
+        """How much of the work is done, 0 to 1: in seconds where every cost is known, else in training steps."""
+        tracks = list(self.tracks.values())
+        costs = [self._step_seconds(track) for track in tracks]
+        if None in costs:
+            tracks = [track for track in tracks if track.run.spec.train] or tracks
+            costs = [1.0] * len(tracks)
+        total = sum((cost or 0) * track.steps for cost, track in zip(costs, tracks, strict=True))
+        done = sum((cost or 0) * self._reached(track) for cost, track in zip(costs, tracks, strict=True))
+        return min(1.0, done / total) if total else 1.0
 
     def seconds_left(self) -> float | None:
-        """From the rate so far; None until a hundredth is done."""
-        elapsed = time.monotonic() - self.begin
-        return elapsed / self.share - elapsed if self.share > 0.01 else None
+        """What is left, shared out among the workers, but no less than the longest run; None where nothing tells."""
+        left = []
+        for track in self.tracks.values():
+            if track.outcome is None:
+                if (cost := self._step_seconds(track)) is None:
+                    return None
+                left.append(cost * (track.steps - self._reached(track)))
+        return max(sum(left) / self.workers, *left) if left else 0.0
 
     def line(self) -> str:
-        """One line: runs done, share, time left."""
+        """One line: runs done, what became of others, share, time left."""
+        counts = Counter(track.outcome for track in self.tracks.values() if track.outcome is not None)
+        told = [f"{counts.pop('done', 0)}/{len(self.tracks)} runs done"]
+        told += [f"{number} {outcome}" for outcome, number in sorted(counts.items())]
         left = self.seconds_left()
         estimate = "estimating the time left" if left is None else f"about {duration(left)} left"
-        return f"{self.ended}/{self.runs} runs, {100 * self.share:.0f} % of the steps, {estimate}"
+        return ", ".join([*told, f"{100 * self.share:.0f} % of the work", estimate])
+
+    def _track(self, run: PlannedRun) -> Track:
+        return self.tracks.setdefault(run.uid, Track(run, kind(run.spec), steps_of(run)))
+
+    def _saw(self, track: Track, seconds: float, steps: int) -> None:
+        if steps > 0:
+            known = self.pace.get(track.kind, (0.0, 0))
+            self.pace[track.kind] = known[0] + seconds, known[1] + steps
+
+    def _step_seconds(self, track: Track) -> float | None:
+        """Seconds of a worker per step: as seen here, else as estimated; None where nothing tells."""
+        seconds, steps = self.pace.get(track.kind, (0.0, 0))
+        if steps < ENOUGH * track.steps and (told := self.seconds(track.run)) is not None:
+            return told / track.steps
+        return seconds / steps if steps else None
+
+    def _reached(self, track: Track) -> float:
+        """Steps made; of a reference point at work, the part of its expected time that has passed."""
+        if track.run.spec.train or track.since is None or track.step:
+            return track.step
+        cost = self._step_seconds(track)
+        return min(1.0, (self.clock() - track.since) / cost) if cost else 0.0
 
 
 class Plain:
-    """Progress for logs: a line when a run ends badly, and one every so many seconds."""
+    """Progress for logs: a line when a run ends badly or a worker does, and one every so many seconds."""
 
-    def __init__(self, runs: list[PlannedRun], seconds: float = PLAIN_SECONDS) -> None:
-        self.tally, self.last, self.seconds = Tally(runs), time.monotonic(), seconds
+    def __init__(self, tally: Tally, seconds: float = PLAIN_SECONDS) -> None:
+        self.tally, self.last, self.seconds = tally, time.monotonic(), seconds
 
     def started(self, run: PlannedRun) -> None:
         self.tally.started(run)
@@ -63,19 +143,27 @@ class Plain:
         self.tally.stepped(run, step)
 
     def ended(self, run: PlannedRun, outcome: str) -> None:
-        self.tally.over(run)
-        if outcome not in ("done",):
-            print(f"{outcome}: {run.label}", file=sys.stderr, flush=True)
+        self.tally.over(run, outcome)
+        if outcome != "done":
+            self.said(f"{outcome}: {run.label}")
+
+    def said(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
 
     def tick(self) -> None:
         if time.monotonic() - self.last >= self.seconds:
             self.last = time.monotonic()
-            print(self.tally.line(), file=sys.stderr, flush=True)
+            self.said(self.tally.line())
 
 
 def steps_of(run: PlannedRun) -> int:
     """Training steps; a run without any (a reference point) counts as one."""
     return run.spec.train.steps if run.spec.train else 1
+
+
+def counted(number: int, noun: str = "run") -> str:
+    """1 run, 2 runs."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:

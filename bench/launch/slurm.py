@@ -180,6 +180,7 @@ def _job(request: Request, store: Store, submission_id: str, runs: list[PlannedR
         commit=commit(),
         plugins=request.plugins,
         environment=_our_environment(),
+        labels=tuple(run.label for run in runs),
     )
 
 

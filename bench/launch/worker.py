@@ -63,11 +63,11 @@ def _work(arguments: argparse.Namespace, stop: StopFlag, send: Any) -> None:
     import torch
 
     from bench.launch.once import run_once
-    from bench.registry import load_plugin
+    from bench.registry import load_or_note
 
     torch.set_num_threads(arguments.threads)
     for plugin in arguments.plugin:
-        load_plugin(plugin)
+        load_or_note(plugin)
     send(event="ready")
     for line in iter(sys.stdin.readline, ""):
         uid, last = line.strip(), 0.0

@@ -23,6 +23,7 @@ class Worker:
     events: int  # the end of the pipe that we read
     log: Path
     run: PlannedRun | None = None
+    ready: bool = False  # whether it has said that it waits for runs
     buffer: bytes = b""
 
     @classmethod
@@ -68,6 +69,11 @@ class Worker:
         """Close its stdin, which ends it."""
         assert self.process.stdin is not None
         self.process.stdin.close()
+
+    def last_words(self) -> str:
+        """The last line of its log, which says why it ended by an error of its own."""
+        lines = self.log.read_text(errors="replace").split("\n") if self.log.exists() else []
+        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
 
     def close(self) -> tuple[int, list[str]]:
         """Wait for its end; gives its exit status and what it had to say to the user. An empty log goes."""

@@ -123,12 +123,14 @@ def score_lines(step: int, scores: list[Score]) -> list[dict[str, Any]]:
 
 
 def _score_reference(spec: RunSpec, folder: RunFolder, settings: Settings) -> Outcome:
+    begin = time.monotonic()
     images = reference_point(spec)
     folder.rewind(-1)
     scorer = make_scorer(spec, settings.device, len(images))
     folder.append("metrics.jsonl", score_lines(0, scorer.score(images)))
     save_sheet(folder.path / "samples" / "step-00000000.png", images)
-    folder.finish({"steps": 0, "diverged_at": None, "weights_sha256": None, "seconds": None})
+    seconds = time.monotonic() - begin
+    folder.finish({"steps": 0, "diverged_at": None, "weights_sha256": None, "seconds": seconds})
     folder.beat("done", 0, 0, None)
     return "done"
 

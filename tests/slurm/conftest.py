@@ -258,7 +258,7 @@ class Disturbances:
 
     def submit_and_submit_again(self) -> None:
         sent = self.desk.submit(self.short, "--rows", "stuck", "--seeds", "0", BENCH_TEST_MARK=self.mark)
-        assert "1 runs in 1 job" in sent.stdout, sent.stdout
+        assert "1 run in 1 job" in sent.stdout, sent.stdout
         self.desk.submit(self.low, "--rows", "slow", "--seeds", "0..4")
         self.desk.submit(self.sliced, "--rows", "slow", "--seeds", "8")
         for seed in range(4):
@@ -266,7 +266,7 @@ class Disturbances:
         found = self.status()
         assert re.match(r"queued +job \S+: (waits for a free node|others are before it)", found["slow/4"])
         again = self.desk.submit(self.low, "--rows", "slow", "--seeds", "0..4")
-        assert "5 runs are queued or at work already" in again.stdout and "\njob " not in again.stdout
+        assert "5 runs queued or at work already" in again.stdout and "\njob " not in again.stdout
 
     def controller_restarts_with_jobs_pending(self) -> None:
         self.cluster.daemon("stop", "slurmctld")
@@ -365,7 +365,7 @@ class Disturbances:
         self.hold.unlink()
         self.desk.until("slow/8", "done", 60)
         log = self.desk.bench("logs", self.desk.folder_of("slow/8").uid).stdout
-        assert log.count("1 of 1 runs to do") >= 2 and "end of its time: 1 runs left, requeueing" in log, log
+        assert log.count("1 of 1 runs to do") >= 2 and "end of its time: 1 run left, requeueing" in log, log
         self.desk.until_all_ended()
         self.results = {path: path.stat().st_mtime_ns for path in self.desk.store.root.glob("*/result.json")}
         assert 2 <= len(self.results) <= 4, self.status()

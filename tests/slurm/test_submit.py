@@ -214,7 +214,7 @@ def test_sbatch_that_refuses_half_way(desk, cluster, tmp_path):
     assert (found.count("held") + found.count("queued"), found.count("planned")) == (11, 2)
     assert "sbatch did not take its job" in desk.status()["slow/12"]
     again = desk.submit(profile, *words).stdout
-    assert "11 runs are queued or at work already" in again and "2 runs in 2 jobs" in again, again
+    assert "11 runs queued or at work already" in again and "2 runs in 2 jobs" in again, again
     desk.bench("cancel", "slow.yaml", "--plugin", "slow.py", *words)
 
 

@@ -46,7 +46,7 @@ def test_watching_without_a_terminal_prints_until_nothing_is_left(submitted, say
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("scratch · shapes · seed 0  queued       job 12: others are before it") == 2
-    assert done.stdout.count("1 runs: 1 ") == 3 and "cancelled" in done.stdout.splitlines()[-3]
+    assert done.stdout.count("1 run: 1 ") == 3 and "cancelled" in done.stdout.splitlines()[-3]
 
 
 def test_logs_are_the_runs_own(submitted, bench_command):
@@ -115,6 +115,26 @@ def test_status_refuses_choices_without_a_table_and_shows_ids(several, bench_com
     )
     uid = several["zero"].uid
     assert uid in bench_command(*arguments, "--ids").stdout and uid not in bench_command(*arguments).stdout
+
+
+def test_doctor_fails_only_for_what_smoke_and_mini_need(bench_command, tmp_path):
+    """Weights that only the user can supply are absent here; a store that nobody can write to is a fault."""
+    fresh = {"BENCH_WEIGHTS": str(tmp_path / "none"), "BENCH_SLURM_PROFILE": ""}
+    done = bench_command("doctor", **fresh)
+    assert done.returncode == 0, done.stdout
+    assert "absent  extractor resnet50" in done.stdout and "MISSING" not in done.stdout
+    (tmp_path / "file").touch()
+    done = bench_command("doctor", "--store", str(tmp_path / "file" / "runs"), **fresh)
+    assert done.returncode == 1 and "MISSING store" in done.stdout
+
+
+def test_doctor_reads_the_profile_in_force(bench_command, tmp_path, says):
+    (tmp_path / "mine.yaml").write_text("time: 1h\npartion: gpu\n")
+    silent = says(sinfo="exit 1")
+    told = bench_command("doctor", BENCH_SLURM_PROFILE=str(tmp_path / "mine.yaml"), **silent).stdout
+    assert f"FAULTY  SLURM profile: {tmp_path / 'mine.yaml'}:2: partion: unknown key" in told
+    told = bench_command("doctor", BENCH_SLURM_PROFILE="gpu-cluster", **silent).stdout
+    assert "ok      SLURM profile: gpu-cluster, not checked against a cluster" in told
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_a_finished_run_is_done_again_and_the_old_one_kept(trained, bench_comman
 
     done = bench_command("run", "table1", "--rows", "scratch", "--jobs", "1", "--rerun", *TINY)
     assert done.returncode == 0, done.stderr
-    assert "1 finished runs are done again; the old ones are kept in" in done.stdout
+    assert "done again: 1 finished run; what was there is kept in" in done.stdout
     (kept,) = (store_root / "set-aside").iterdir()
     assert kept.name.startswith(old.uid + ".")
     assert (kept / "metrics.jsonl").read_bytes() == before + b" "

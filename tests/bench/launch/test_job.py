@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def job(tiny_spec, load_plugin, store_root, tmp_path, monkeypatch):
         settings = {
             "uids": (spec.uid,), "store": str(store_root), "device": "cpu", "workers": 1, "seconds": 600.0,
             "slice_seconds": None, "requeue": True, "logs": str(tmp_path / "logs"), "commit": "abc",
-            "plugins": (str(tmp_path / "forks.py"),),
+            "plugins": (str(tmp_path / "forks.py"),), "labels": ("my row · shapes · seed 0",),
         }  # fmt: skip
         return TableJob(**{**settings, **changes})
 
@@ -113,7 +114,7 @@ def test_the_notice_reaches_all_and_one_requeues(job, started, store_root, tmp_p
     until(lambda: step_of(store_root))
     os.killpg(process.pid, signal.SIGUSR2)  # job, worker and the worker's forked child
     out, _ = process.communicate(timeout=60)
-    assert process.returncode == 0 and "SIGUSR2: 1 runs left, requeueing" in out, out
+    assert process.returncode == 0 and "SIGUSR2: 1 run left, requeueing" in out, out
     assert "submitted by code abc, running code" in out
     assert (tmp_path / "asked").read_text() == "requeue 70_3\n", "asked once, by the job alone"
     (run,) = Store(store_root)
@@ -122,11 +123,13 @@ def test_the_notice_reaches_all_and_one_requeues(job, started, store_root, tmp_p
         and 0 < run.heartbeat()["step"] < 200
         and run.heartbeat()["job"] == "70_3"
     )
+    assert "stopped: my row · shapes · seed 0" in out and "source" not in out
     until((tmp_path / "survived").exists)
 
     again = started(job())
     out, _ = again.communicate(timeout=120)
     assert f"'{run.uid}': 'done'" in out and run.status() == "done", out
+    assert f"done: my row · shapes · seed 0 ({run.uid})" in out
     assert "0 of 1 runs to do" in started(job()).communicate(timeout=60)[0], "what is done is not done again"
 
 
@@ -134,7 +137,7 @@ def test_the_notice_reaches_all_and_one_requeues(job, started, store_root, tmp_p
     ("answer", "changes", "words"),
     [
         ("echo 'Requeue is disabled' >&2; exit 1", {}, "refuses to requeue this job (Requeue is disabled)"),
-        ("exit 0", {"requeue": False}, "end of its time: 1 runs left; submit again to continue"),
+        ("exit 0", {"requeue": False}, "end of its time: 1 run left; submit again to continue"),
     ],
 )
 def test_without_requeuing_the_job_says_how_to_go_on(
@@ -152,6 +155,15 @@ def test_a_job_that_makes_no_step_in_its_time_does_not_come_back_for_ever(job, s
     (tmp_path / "pid").touch()
     out, _ = started(job(seconds=10.0), begin=time.time() - 60).communicate(timeout=60)
     assert "not one step within its time" in out and not (tmp_path / "asked").exists()
+
+
+def test_a_job_of_older_code_has_no_labels(job, store_root):
+    """Its pickle lacks the field: the runs are named by their specs."""
+    old = job()
+    del old.__dict__["labels"]
+    again = pickle.loads(pickle.dumps(old))
+    (run,) = again._planned(Store(store_root))
+    assert run.label == "forks+baseline · shapes · seed 0" and again.labels == ()
 
 
 def test_a_job_without_the_gpu_it_was_promised_fails_at_once(job, monkeypatch):

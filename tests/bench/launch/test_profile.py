@@ -69,12 +69,28 @@ def test_every_way_to_write_a_time_means_the_same():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0", "0m", "0h0m", "-5m", -5, 0, "61d", 60 * 24 * 60 + 1, "12", "1.5h", 1.5, True, None, "1m1h",
-             "1h 30m", "24:00:00", "1-00", "h", "1H", "٣m", "9" * 50 + "m", [1], "inf", "1h\n"],
+    "text", ["", "0", "0m", "0h0m", "-5m", -5, 0, "61d", 60 * 24 * 60 + 1, "1.5h", 1.5, True, None, "1m1h",
+             "1h 30m", "24:00:00:00", "1-", "-1:00", "1-2-3", "1:",
+             "61-00", "0:00", "0-00:00:00", "٣:00", "h", "1H", "٣m", "9" * 50 + "m", [1], "inf", "1h\n"],
 )  # fmt: skip
 def test_no_time(text):
     with pytest.raises(ValueError, match="must be from|no length of time"):
         minutes(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("30", 30), ("30:00", 30), ("24:00", 24), ("00:30:00", 30), ("24:00:00", 1440), ("1:30:00", 90), ("90:00", 90),
+     ("1-0", 1440), ("1-12", 2160), ("1-12:30", 2190), ("1-00:00:00", 1440), ("2-01:01:00", 2941), ("0-00:05:00", 5),
+     ("00:00:30", 1), ("1:01", 2)],
+)  # fmt: skip
+def test_times_as_sbatch_takes_them(tmp_path, text, expected):
+    """The formats of sbatch(1), --time; quoted or not: YAML 1.1 alone would read 24:00:00 as 86400."""
+    assert minutes(text) == expected
+    for written in (text, f"'{text}'", f'"{text}"'):
+        assert load_profile(str(write(tmp_path, f"time: {written}\npack: 1\n"))).time == expected
+        assert load_profile(str(write(tmp_path, f"{{time: {written}, pack: 1}}"))).time == expected
+    assert load_profile(str(write(tmp_path, f"time: 60d\npack: {text}\nslice: {text}\n"))).slice == expected
 
 
 @pytest.mark.parametrize(
@@ -134,7 +150,12 @@ def test_a_profile_does_not_change():
         ("time: 1h\npartiton: gpu\n", "2: partiton: unknown key 'partiton'; did you mean 'partition'?"),
         ("time: 1h\nPartition: gpu\n", "2: Partition: unknown key"),
         ("partition: gpu\n", "1: time: is missing"),
-        ("time: 24:00:00\n", "1: time: YAML reads 24:00:00 as another number; write 24h"),
+        ("time: 24:00:00:00\n", "1: time: '24:00:00:00' is no length of time; write 90"),
+        ("time: 1h\ngpus: 1\n", "2: gpus: unknown key 'gpus'; did you mean 'gpus_per_node' (or gres: gpu:1)?"),
+        ("time: 1h\ncpus_per_task: 1\n", "2: cpus_per_task: unknown key 'cpus_per_task'; did you mean 'cpus'?"),
+        ("time: 1h\nmem: 1\n", "2: mem: unknown key 'mem'; did you mean 'memory'?"),
+        ("time: 1h\nenvironment: {BENCH_CACHE: ~/x}\n", "2: environment.BENCH_CACHE: '~/x': ~ is not expanded; write"),
+        ("time: 1h\nenvironment:\n  P: /a:~/b\n", "3: environment.P: '/a:~/b': ~ is not expanded; write"),
         ("time: 2h\ncpus: 010\n", "2: cpus: YAML reads 010"),
         ("time: soon\n", "1: time: 'soon' is no length of time; write 90"),
         ("time: 1h\nslice: 60m\n", "2: slice: 60 is more than 59 minutes: it must be shorter than time, 60m"),

@@ -51,6 +51,9 @@ class Record:
     def ended(self, run, outcome):
         self.told.append((outcome, run.uid))
 
+    def said(self, text):
+        self.told.append(("said", text))
+
     def tick(self):
         self.on_tick()
 
@@ -76,6 +79,8 @@ def test_killed_worker_is_replaced_and_the_run_continues(tiny_spec, run_server, 
 
     queue = Queue(store, [planned(spec)], ["cpu"], Record(on_step=kill))
     assert queue.work() == {spec.uid: "done"}
+    said = [text for word, text in queue.watcher.told if word == "said"]
+    assert said == [f"{planned(spec).label}: its worker ended (signal 9); it goes on in a new one"]
     assert len(killed) == 1 and queue.deaths[spec.uid] == 1 and folder.heartbeat()["pid"] != killed[0][0]
     assert any("falling back to the start" in note for note in queue.notes)
     undisturbed = store_root.parent / "undisturbed"
@@ -130,6 +135,36 @@ def test_a_run_that_kills_its_workers_is_given_up(tiny_spec, store_root, load_pl
     }
     assert "its worker ended 2 times (last exit status 3)" in store.folder(spec.uid).error()
     assert store.folder(spec.uid).status() == "failed"
+
+
+def test_a_plugin_that_does_not_import_is_the_failure_of_the_runs_that_need_it(
+    tiny_spec, store_root, load_plugin, tmp_path
+):
+    """Edited while the runs waited: the reason is recorded, tried once, and the others are trained."""
+    load_plugin(BREAKS)
+    store, watcher = Store(store_root), Record()
+    needs, free = tiny_spec("fine + baseline"), tiny_spec()
+    (tmp_path / "mine.py").write_text("raise RuntimeError('half an edit')")
+    queue = Queue(store, [planned(needs), planned(free)], ["cpu"], watcher, [str(tmp_path / "mine.py")])
+    assert queue.work() == {needs.uid: "failed", free.uid: "done"}
+    error = store.folder(needs.uid).error()
+    assert "method 'fine' is not there" in error
+    assert f"plug-in '{tmp_path / 'mine.py'}' cannot be imported: RuntimeError: half an edit" in error
+    assert store.folder(needs.uid).cause() == "method" and not queue.deaths
+    assert [word for word, what in watcher.told if what == needs.uid] == ["started", "failed"]
+
+
+def test_a_worker_that_cannot_start_says_why_and_is_not_tried_again(
+    tiny_spec, store_root, tmp_path, monkeypatch
+):
+    (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so: no such file')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    store, spec = Store(store_root), tiny_spec()
+    queue = Queue(store, [planned(spec)], ["cpu"], Record())
+    assert queue.work() == {spec.uid: "failed"} and queue.deaths[spec.uid] == 1
+    reason = "its worker could not start: ImportError: libcudart.so: no such file"
+    assert store.folder(spec.uid).error() == reason and store.folder(spec.uid).cause() == "machine"
 
 
 def test_slots(monkeypatch):
@@ -202,6 +237,9 @@ def test_ctrl_c_stops_and_the_same_command_continues(tiny_table, tmp_path, store
 
     again = bench_command(*command, cwd=tmp_path)
     assert again.returncode == 0 and "2 runs (2 done); 0 to start" in again.stdout
+    hint = "bench report tiny.yaml --scale smoke --rows scratch --seeds 0 --method 'fine + baseline' "
+    hint += f"--plugin {tmp_path / 'mine.py'}"
+    assert again.stdout.splitlines()[-1] == f"see it: {hint}"
     assert not list((store_root / "logs").iterdir()), "workers that had nothing to say leave no log"
 
 
@@ -234,6 +272,30 @@ def test_runs_that_do_not_fit_beside_each_other_follow_each_other(
         for run in Store(store_root)
     )
     assert len(spans) == 2 and spans[0][1] <= spans[1][0], spans
+
+
+def test_runs_that_others_hold_leave_the_table_unfinished(tiny_table, tmp_path, store_root, bench_command):
+    """Somebody else holds one of two runs: it is said, and the exit status is not that of a whole table."""
+    held, _ = _specs(tmp_path / "tiny.yaml")
+    folder = Store(store_root).open(held)
+    with folder.lease():
+        folder.beat("running", 5, 12, 1.0)
+        command = ["run", "tiny.yaml", "--jobs", "1", "--set", "train.steps=12"]
+        done = bench_command(*command, cwd=tmp_path)
+        assert done.returncode == 1, done.stderr
+        assert "1 run finished; 1 run at work elsewhere, not done yet\n" in done.stdout
+        assert bench_command(*command, cwd=tmp_path).returncode == 1, "nothing to start, and yet not whole"
+    folder.beat("stopped", 5, 12, None)
+    done = bench_command(*command, cwd=tmp_path)
+    assert done.returncode == 0 and "1 run finished\n" in done.stdout, done.stderr
+
+
+def test_reference_points_can_be_left_out(tiny_table, tmp_path, bench_command):
+    table = tmp_path / "tiny.yaml"
+    table.write_text(table.read_text().replace("scales:", "references: [floor, memorised]\nscales:"))
+    assert "6 runs (6 planned)" in bench_command("plan", "tiny.yaml", cwd=tmp_path).stdout
+    told = bench_command("plan", "tiny.yaml", "--no-references", cwd=tmp_path).stdout
+    assert "2 runs (2 planned)" in told and "floor" not in told
 
 
 def _specs(table):

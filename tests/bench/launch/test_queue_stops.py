@@ -45,6 +45,9 @@ class Watch:
     def ended(self, run, outcome):
         self.active.discard(run.uid)
 
+    def said(self, text):
+        pass
+
     def tick(self):
         pass
 

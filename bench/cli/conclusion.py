@@ -1,0 +1,60 @@
+"""The end of `bench run`: what came of the plan's runs, by whom, and an exit status that is true of the whole table."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+
+from bench.launch.progress import counted
+from bench.plan import Plan
+from bench.store import Status, Store
+
+UNFINISHED = ("planned", "interrupted", "lost")
+
+
+def conclude(made: Plan, outcomes: dict[str, str], store: Store, stopped: bool) -> int:
+    """Say how the plan's runs stand after `outcomes` (uid -> outcome) of this command.
+
+    made: the plan as it was at the beginning. Returns 0 where every run of it is done (or has diverged), 130 where
+    this command was stopped before that, else 1: runs failed, or others have runs that are not done yet.
+    """
+    for run in made.runs:
+        outcome = outcomes.get(run.uid)
+        if outcome in ("failed", "blocked", "diverged", "cancelled"):
+            reason = store.folder(run.uid).error() if outcome == "failed" else ""
+            click.echo(f"{outcome}: {run.label} ({run.uid}) {reason or ''}".rstrip(), err=True)
+    now: dict[str, Status] = {run.uid: store.folder(run.uid).status() for run in made.runs}
+    blocked = {uid for uid, outcome in outcomes.items() if outcome == "blocked"}
+    left = [uid for uid, status in now.items() if status in UNFINISHED and uid not in blocked]
+    elsewhere = [uid for uid, status in now.items() if status == "running"]
+    failed = [uid for uid, status in now.items() if status == "failed"]
+    click.echo("; ".join(_sentences(made, outcomes, now, left, elsewhere)))
+    if before := [uid for uid in failed if uid not in outcomes]:
+        click.echo(f"{counted(len(before))} failed before; --retry failed starts them again", err=True)
+    if left and stopped:
+        return 130
+    return 1 if left or elsewhere or failed or blocked else 0
+
+
+def _sentences(
+    made: Plan, outcomes: dict[str, str], now: dict[str, Status], left: list[str], elsewhere: list[str]
+) -> list[str]:
+    finished = sum(outcome in ("done", "diverged") for outcome in outcomes.values())
+    again = f"run the same command{' without --rerun' if made.again else ''} to continue"
+    told = [f"{counted(finished)} finished" + (f", {len(left)} left: {again}" if left else "")]
+    others = sum(run.status == "running" and now[run.uid] in ("done", "diverged") for run in made.runs)
+    if others:
+        told.append(f"{counted(others)} finished by others meanwhile")
+    if elsewhere:
+        told.append(f"{counted(len(elsewhere))} at work elsewhere, not done yet")
+    return told
+
+
+def command_line(verb: str, table: str, options: dict[str, str | list[str] | None]) -> str:
+    """`bench VERB TABLE --option value ...` as a shell takes it, with the options that were given."""
+    words = ["bench", verb, table]
+    for name, value in options.items():
+        for one in [value] if isinstance(value, str) else value or []:
+            words += [f"--{name}", one]
+    return shlex.join(words)
