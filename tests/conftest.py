@@ -58,6 +58,7 @@ def store_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The store of this test alone; also what $BENCH_STORE says, here and in the processes it starts."""
     root = tmp_path / "runs"
     monkeypatch.setenv("BENCH_STORE", str(root))
+    monkeypatch.delenv("BENCH_RECORDED", raising=False)
     return root
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bench.errors import UserError
 from bench.metrics.checks import check_features, check_neighbour
 from bench.metrics.distances import SquaredDistances
 
@@ -44,19 +45,31 @@ class Balls:
 
 
 def precision_recall(
-    real: np.ndarray, fake: np.ndarray, k_precision: int = 10, k_recall: int = 40
+    real: np.ndarray,
+    fake: np.ndarray,
+    k_precision: int | None = None,
+    k_recall: int | None = None,
+    *,
+    k: int | None = None,
 ) -> PrecisionRecall:
     """The share of fakes inside the reals' balls, and of reals inside the fakes' balls.
 
     real (N, D), fake (M, D); k_precision and k_recall are the neighbours that set the radii of either (10 and
-    40 in DISP). Raises UserError for differing D, NaN or infinity, k_precision >= N, k_recall >= M.
+    40 where left out, as in DISP), k sets both, as in `density_coverage`. Raises UserError for k beside either
+    of them, for differing D, NaN or infinity, k_precision >= N, k_recall >= M.
     """
+    if k is not None and (k_precision is not None or k_recall is not None):
+        raise UserError(f"k={k} sets k_precision and k_recall both; give it or them")
+    for_reals, for_fakes = (
+        next(one for one in (k, own, default) if one is not None)
+        for own, default in ((k_precision, 10), (k_recall, 40))
+    )
     real, fake = np.asarray(real), np.asarray(fake)
     check_features(real=real, fake=fake)
-    check_neighbour(k_precision, "real", real)
-    check_neighbour(k_recall, "fake", fake)
+    check_neighbour(for_reals, "real", real)
+    check_neighbour(for_fakes, "fake", fake)
     return PrecisionRecall(
-        share_inside(balls(real, k_precision), fake), share_inside(balls(fake, k_recall, "fake"), real)
+        share_inside(balls(real, for_reals), fake), share_inside(balls(fake, for_fakes, "fake"), real)
     )
 
 

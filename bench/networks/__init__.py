@@ -99,3 +99,7 @@ def initialised(seed: int, *purpose: str) -> Iterator[None]:
 
 
 __all__ = ["NETWORKS", "build", "initialised", "names", "settings", "summaries"]
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
