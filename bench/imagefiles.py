@@ -17,6 +17,7 @@ import numpy as np
 
 from bench import atomic
 from bench.errors import UserError
+from bench.filedigest import Times, times_of
 from bench.memorymap import parts, update_digest
 
 REQUIRED = ("train.npy", "test.npy")
@@ -112,6 +113,27 @@ def read_array(folder: Path, file: str, record: dict[str, Any]) -> np.ndarray:
     except (OSError, ValueError, EOFError, KeyError, TypeError):
         pass  # said below
     raise UserError(f"{path}: not the file that was built; {build_again(folder)}")
+
+
+def current_hash(folder: Path, file: str, record: dict[str, Any]) -> str:
+    """The content hash of a stored array now: the recorded one unless the file was written after its record.
+
+    Raises UserError as `read_array`.
+    """
+    array = read_array(folder, file, record)
+    written = times_of(folder / file)
+    if written[0] <= (folder / "meta.json").stat().st_mtime_ns:
+        return str(record["sha256"])
+    return _hash_at(folder / file, written, array)
+
+
+def _hash_at(path: Path, times: Times, array: np.ndarray) -> str:
+    if (path, times) not in _HASHES:
+        _HASHES[path, times] = content_hash(array)
+    return _HASHES[path, times]
+
+
+_HASHES: dict[tuple[Path, Times], str] = {}
 
 
 def build_again(folder: Path) -> str:

@@ -201,6 +201,19 @@ def list_built() -> list[Built]:
     return sorted(found, key=lambda one: (one.name, one.resolution))
 
 
+def digests(name: str, resolution: int) -> dict[str, str] | None:
+    """File -> content hash of a built set's arrays as they are on this machine; None where it is not built, or damaged.
+
+    The sums of the build are believed while no array is newer than they are; one that is, is read and hashed.
+    """
+    folder = paths.cache_root() / "data" / f"{name}-{resolution}"
+    try:
+        meta = imagefiles.read_meta(folder)
+        return {file: imagefiles.current_hash(folder, file, one) for file, one in meta["files"].items()}
+    except UserError:
+        return None
+
+
 def few_shot(n_train: int, shots: int, seed: int, labels: np.ndarray | None = None) -> np.ndarray:
     """The indices of a few-shot draw, sorted, int64; with `labels` (n_train,) balanced over the classes.
 

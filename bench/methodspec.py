@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bench import registry
 from bench.errors import UserError, did_you_mean
+from bench.sourcecode import module_digest, module_file
 
 # The values that a setting of a plain type may have. bool is no int here, whatever Python says.
 PLAIN: dict[str, tuple[type, ...]] = {
@@ -34,13 +35,18 @@ PLAIN: dict[str, tuple[type, ...]] = {
 
 
 class Part(BaseModel):
-    """One part of a method with its resolved settings."""
+    """One part of a method with its resolved settings.
+
+    source: the digest of the code of a part from outside this project (a plug-in, another package), which makes
+    an edited one another run. None for our own parts, whose `version` does that.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     version: int = 1
     settings: dict[str, Any] = {}
+    source: str | None = None
 
 
 def parse_method(text: str) -> tuple[Part, ...]:
@@ -79,11 +85,21 @@ def needed_sources(parts: tuple[Part, ...]) -> tuple[str, ...]:
 
 
 def build_method(parts: tuple[Part, ...]) -> Any:
-    """The composition of the parts, imported and constructed. Raises UserError for bad values."""
+    """The composition of the parts, imported and constructed.
+
+    Raises UserError for bad values, and for a part whose code is not the one that the run was planned with.
+    """
     from bench.train.composition import Composition
 
     built = []
     for part in parts:
+        target = registry.methods().entry(part.name).target
+        if part.source is not None and part.source != _source(target):
+            module = target.partition(":")[0]
+            raise UserError(
+                f"method '{part.name}': its source ({module_file(module)}) is not the one that this run was planned "
+                "with; plan it again: with other code it is another run"
+            )
         try:
             built.append((part.name, registry.methods().load(part.name)(**part.settings)))
         except (TypeError, ValueError) as error:
@@ -111,7 +127,14 @@ def _parse_part(piece: str, text: str) -> Part:
         for key, value in settings.items()
         if key not in signature.later or value != signature.settings[key]
     }
-    return Part(name=name, version=signature.version, settings=kept)
+    source = _source(registry.methods().entry(name).target)
+    return Part(name=name, version=signature.version, settings=kept, source=source)
+
+
+def _source(target: str) -> str | None:
+    """The digest of a part's code, if it is not one of this project's."""
+    module = target.partition(":")[0]
+    return None if module.startswith("bench.methods.") else module_digest(module)
 
 
 def _typed(what: str, text: str, annotation: str) -> Any:

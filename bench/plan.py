@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bench.errors import UserError
+from bench.inputs import Machine
 from bench.paths import weights_root
 from bench.spec import Column, Resources, Row, RunSpec, TableSpec, WeightsFile
-from bench.store import Cause, Status, Store
+from bench.store import Cause, RunFolder, Status, Store
 
-Retry = Literal["failed", "lost", "all"]
+Retry = Literal["failed", "lost", "stale", "all"]
 MOST_SEEDS = 100_000  # a typing error must not plan runs until the memory is full
 
 
@@ -34,6 +35,8 @@ class PlannedRun:
     needs: tuple[str, ...] = ()
     status: Status = "planned"
     cause: Cause | None = None  # of a failed run: its method's fault or the machine's
+    changes: tuple[str, ...] = ()  # of a stale run: which inputs are others now
+    edited: tuple[str, ...] = ()  # whose code has changed since under the same version
     resources: Resources | None = None  # what its table says it takes
     title: str | None = None  # what its plan called it, where the cells are not known (a cluster job)
 
@@ -69,13 +72,22 @@ class Plan:
         """The runs that would start now: never done ones, failed ones only when asked for.
 
         Interrupted and lost runs (stopped without a word) continue from their checkpoints. retry: "lost" also
-        starts runs that failed through their machine (a full disk, a broken GPU), "failed" every failed run.
+        starts runs that failed through their machine (a full disk, a broken GPU), "failed" every failed run, "stale"
+        trains anew what was made from other inputs. A run whose source is stale waits until that is trained anew.
         """
         wanted: set[Status] = {"planned", "interrupted", "lost"}
         wanted |= {"failed"} if retry in ("failed", "all") else set()
+        wanted |= {"stale"} if retry in ("stale", "all") else set()
         by_machine = retry == "lost"
-        return [run for run in self.runs if run.status in wanted or run.uid in self.again
-                or (by_machine and run.cause == "machine")]  # fmt: skip
+        stale = {run.uid for run in self.runs if run.status == "stale" and "stale" not in wanted}
+        asked = [run for run in self.runs if run.status in wanted or run.uid in self.again
+                 or (by_machine and run.cause == "machine")]  # fmt: skip
+        return [run for run in asked if not stale & {*run.needs}]
+
+    def waiting_for_stale(self) -> list[PlannedRun]:
+        """Runs that have not begun and will not while their source is stale."""
+        stale = {run.uid for run in self.runs if run.status == "stale"}
+        return [run for run in self.runs if run.status == "planned" and stale & {*run.needs}]
 
     def ask_again(self) -> None:
         """Let the finished runs of the plan's rows start too (--rerun); sources and reference points stay as they are.
@@ -124,13 +136,44 @@ def make_plan(
         for row in table.pick_rows(rows):
             for column in chosen_columns:
                 _add_cell(runs, table, row, column, seed, scale)
-    known = {run.uid for run in store}
+    known, machine = {run.uid for run in store}, Machine(store)
     for uid in known & runs.keys():
-        runs[uid].status = store.folder(uid).status()
-        runs[uid].cause = store.folder(uid).cause() if runs[uid].status == "failed" else None
+        _look_up(runs[uid], store.folder(uid), machine)
     for run in runs.values():
         run.resources = table.at(scale).resources
     return Plan(table, scale, list(runs.values()))
+
+
+def _look_up(run: PlannedRun, folder: RunFolder, machine: Machine) -> None:
+    """Fill in what the store knows of a run, and whether its inputs are still those of this machine."""
+    run.status = machine.status(folder)
+    run.cause = folder.cause() if run.status == "failed" else None
+    run.changes = tuple(machine.changes(folder)) if run.status == "stale" else ()
+    run.edited = tuple(machine.edited(folder))
+
+
+def other_sources(runs: list[PlannedRun], store: Store) -> Counter[str]:
+    """How many runs of the store differ from these in nothing but the code of a part from outside: part -> runs.
+
+    They were trained before a plug-in was edited, or by another one of the same name.
+    """
+    planned = {run.uid for run in runs}
+    outside = {part.name for run in runs for part in run.spec.method if part.source is not None}
+    bare = {_without_sources(run.spec) for run in runs if outside & {part.name for part in run.spec.method}}
+    labels = {run.uid.rpartition("_")[0] for run in runs}
+    found: Counter[str] = Counter()
+    for folder in store if outside else ():
+        if folder.uid in planned or folder.uid.rpartition("_")[0] not in labels or not folder.has_progress():
+            continue
+        spec = folder.spec()
+        if _without_sources(spec) in bare:
+            found.update(part.name for part in spec.method if part.name in outside)
+    return found
+
+
+def _without_sources(spec: RunSpec) -> str:
+    method = tuple(part.model_copy(update={"source": None}) for part in spec.method)
+    return spec.model_copy(update={"method": method}).canonical()
 
 
 def parse_seeds(text: str) -> list[int]:

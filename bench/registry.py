@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError, did_you_mean
+from bench.sourcecode import PLUGIN, imported_again
 
 METHOD_NAME = r"[a-z][a-z0-9-]*"
 
@@ -124,7 +125,7 @@ def load_plugin(path: str) -> list[str]:
     file = Path(path)
     if not file.is_file():
         raise UserError(f"plug-in '{path}' is not a file")
-    name = f"bench_plugin_{re.sub(r'[^0-9a-zA-Z_]', '_', file.stem)}"
+    name = f"{PLUGIN}{re.sub(r'[^0-9a-zA-Z_]', '_', file.stem)}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise UserError(f"plug-in '{path}' is not a Python file: its name must end with .py")
@@ -134,10 +135,13 @@ def load_plugin(path: str) -> list[str]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        source = file.read_bytes()
+        exec(compile(source, str(file), "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UserError(f"plug-in '{path}' cannot be imported: {type(error).__name__}: {error}") from error
+    imported_again(name)
+    _PLUGINS[str(file.resolve())] = source
     names = []
     for part in _parts(module):
         label = getattr(part, "name", None) or _kebab(part.__name__)
@@ -167,6 +171,14 @@ def load_or_note(path: str) -> None:
 
 
 _BROKEN: list[str] = []  # why plug-ins could not be loaded
+
+
+def plugin_source(path: str) -> bytes:
+    """The bytes of a plug-in as this process has imported it, whatever has become of the file since."""
+    return _PLUGINS[str(Path(path).resolve())]
+
+
+_PLUGINS: dict[str, bytes] = {}
 _METHODS: list[Registry] = []
 _DATASETS: list[Registry] = []
 

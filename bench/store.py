@@ -1,7 +1,8 @@
 """The run store: one folder per run, records that are whole or absent, and one worker per run at a time.
 
 <store>/<uid>/spec.json         the resolved RunSpec, exactly what was hashed
-              provenance.json   one entry per start: code, packages, hardware, data
+              provenance.json   one entry per start: code, packages, hardware
+              inputs.json       the digests of all that the run has read: see bench.inputs
               state/            checkpoints (the newest two), final.pt when done, best.pt of scored runs:
                                 the snapshot that reports call the best (step, ema, discriminator, method)
               heartbeat.json    the step and who works on it, renewed every few seconds
@@ -10,6 +11,7 @@
               metrics.jsonl     one line per snapshot and metric
               samples/          a picture per snapshot
               error.txt         the traceback of the last failure
+              lock              held by whoever works on the run
               result.json       written last: its presence is what "done" means
 <store>/set-aside/<uid>.<time>/ a run folder that has made room for the same run again, with set-aside.json: why, when
 """
@@ -33,7 +35,8 @@ from bench import atomic
 from bench.errors import UserError
 from bench.spec import RunSpec
 
-Status = Literal["planned", "running", "interrupted", "lost", "failed", "done", "diverged"]
+# What the records say. A run whose inputs are no longer those on this machine is stale: see bench.inputs.
+Status = Literal["planned", "running", "interrupted", "lost", "failed", "done", "diverged", "stale"]
 Cause = Literal["method", "machine"]  # whose failure it was: the run's own code, or what it ran on
 HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 120.0  # a heartbeat of another host that is older than this counts as lost
@@ -91,8 +94,20 @@ class RunFolder:
                 "move the run folder away and run again"
             ) from error
 
+    def inputs(self) -> dict[str, Any] | None:
+        """What the run was made from; None for a run from before inputs were recorded."""
+        return _read_json(self.path / "inputs.json")
+
+    def write_inputs(self, value: dict[str, Any]) -> None:
+        """Record what the run is made from."""
+        atomic.write_json(self.path / "inputs.json", value)
+
+    def has_progress(self) -> bool:
+        """Whether anything was trained that a next start would go on from."""
+        return (self.path / "result.json").exists() or any(self.state.glob("step-*.pt"))
+
     def status(self) -> Status:
-        """What the records say; `lost` is a worker that stopped without a word."""
+        """What the records say; `lost` is a worker that stopped without a word. Never "stale": see bench.inputs."""
         if (result := self.result()) is not None:
             return "diverged" if result["diverged_at"] is not None else "done"
         beat = self.heartbeat()

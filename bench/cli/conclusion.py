@@ -6,6 +6,7 @@ import shlex
 
 import click
 
+from bench.inputs import Machine
 from bench.launch.progress import counted
 from bench.plan import Plan
 from bench.store import Status, Store
@@ -17,20 +18,23 @@ def conclude(made: Plan, outcomes: dict[str, str], store: Store, stopped: bool) 
     """Say how the plan's runs stand after `outcomes` (uid -> outcome) of this command.
 
     made: the plan as it was at the beginning. Returns 0 where every run of it is done (or has diverged), 130 where
-    this command was stopped before that, else 1: runs failed, or others have runs that are not done yet.
+    this command was stopped before that, else 1: runs failed or are stale, or others have runs that are not done yet.
     """
+    machine = Machine(store)
     for run in made.runs:
-        outcome = outcomes.get(run.uid)
-        if outcome in ("failed", "blocked", "diverged", "cancelled"):
-            reason = store.folder(run.uid).error() if outcome == "failed" else ""
+        outcome, folder = outcomes.get(run.uid), store.folder(run.uid)
+        if outcome in ("failed", "blocked", "diverged", "cancelled", "stale"):
+            reason = folder.error() if outcome == "failed" else ""
+            if outcome == "stale":
+                reason = "; ".join([*machine.changes(folder), *machine.stale_sources(run.spec)])
             click.echo(f"{outcome}: {run.label} ({run.uid}) {reason or ''}".rstrip(), err=True)
-    now: dict[str, Status] = {run.uid: store.folder(run.uid).status() for run in made.runs}
-    blocked = {uid for uid, outcome in outcomes.items() if outcome == "blocked"}
+    now: dict[str, Status] = {run.uid: machine.status(store.folder(run.uid)) for run in made.runs}
+    blocked = {uid for uid, outcome in outcomes.items() if outcome in ("blocked", "stale")}
     left = [uid for uid, status in now.items() if status in UNFINISHED and uid not in blocked]
     elsewhere = [uid for uid, status in now.items() if status == "running"]
-    failed = [uid for uid, status in now.items() if status == "failed"]
+    failed = [uid for uid, status in now.items() if status in ("failed", "stale")]
     click.echo("; ".join(_sentences(made, outcomes, now, left, elsewhere)))
-    if before := [uid for uid in failed if uid not in outcomes]:
+    if before := [uid for uid in failed if uid not in outcomes and now[uid] == "failed"]:
         click.echo(f"{counted(len(before))} failed before; --retry failed starts them again", err=True)
     if left and stopped:
         return 130

@@ -47,7 +47,9 @@ def scale_option(function: Function) -> Function:
 def starting_options(function: Function) -> Function:
     """--retry, --rerun: which runs start that would be left alone otherwise."""
     retry = click.option(
-        "--retry", type=click.Choice(["failed", "lost", "all"]), help="Also start failed or lost runs."
+        "--retry",
+        type=click.Choice(["failed", "lost", "stale", "all"]),
+        help="Also start failed or lost runs, or train stale ones (made from other inputs) anew.",
     )
     rerun = click.option(
         "--rerun", is_flag=True,

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from bench.cli.inputview import tell_of_inputs
 from bench.cli.options import rows_of, table_with
 from bench.errors import UserError
 from bench.estimate import estimate_cost
@@ -51,6 +52,7 @@ def summarise(made: Plan, store: Store, retry: Any) -> None:
     click.echo(line)
     for hint in made.table.at(made.scale).cost:
         click.echo(f"cost: {hint}")
+    tell_of_inputs(made, store)
     for name, path in made.missing_weights().items():
         click.echo(f"missing weights: {name} (put them at {path})")
 
@@ -72,15 +74,6 @@ def refuse_unwritable(store: Store) -> None:
     if not writable(place):
         raise UserError(
             f"store {store.root}: {place} is no folder that can be written to; name another by --store"
-        )
-
-
-def set_finished_aside(made: Plan, runs: list[PlannedRun], store: Store) -> None:
-    """Make room for the runs of --rerun, and say where the old ones are."""
-    old = [store.set_aside(run.uid, "bench --rerun") for run in runs if run.uid in made.again]
-    if old:
-        click.echo(
-            f"done again: {counted(len(old), 'finished run')}; what was there is kept in {old[0].parent}"
         )
 
 

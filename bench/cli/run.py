@@ -8,6 +8,7 @@ import click
 from click.core import ParameterSource
 
 from bench.cli.conclusion import command_line, conclude
+from bench.cli.inputview import set_old_aside
 from bench.cli.options import (
     plugin_option,
     references_option,
@@ -21,7 +22,6 @@ from bench.cli.planning import (
     plan_of,
     refuse_missing_weights,
     refuse_unwritable,
-    set_finished_aside,
     summarise,
 )
 from bench.estimate import Estimates
@@ -89,8 +89,8 @@ def _work(
     refuse_unwritable(store)
     build_data(todo)
     known, devices = Estimates.measured(store, todo), slots(jobs)
+    set_old_aside(made, todo, store)
     begun = {one.uid: store.folder(one.uid).saved_step() or 0 for one in todo}
-    set_finished_aside(made, todo, store)
     with progress(Tally(todo, known.seconds, len(devices), begun)) as watcher:
         for one in todo:
             store.folder(one.uid).hand_out()

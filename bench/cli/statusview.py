@@ -15,7 +15,7 @@ from bench.launch.standing import Standing, Word
 QUIET = ("done", "planned", "queued")  # counted, listed only when asked for
 BAD, UNSURE = "red", "yellow"
 COLOURS = {
-    "running": "green", "failed": BAD, "lost": BAD, "diverged": BAD, "requeued": UNSURE, "held": UNSURE,
+    "running": "green", "failed": BAD, "lost": BAD, "diverged": BAD, "stale": BAD, "requeued": UNSURE, "held": UNSURE,
 }  # fmt: skip
 FRAME = 6  # lines of a terminal that the table's head, the counts and the last line need
 
@@ -68,6 +68,7 @@ def _listed(found: list[Standing], everything: bool) -> list[Standing]:
         "failed": 0,
         "lost": 1,
         "diverged": 2,
+        "stale": 2,
         "cancelled": 3,
         "interrupted": 4,
         "held": 5,

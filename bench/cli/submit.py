@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from bench.cli.inputview import set_old_aside
 from bench.cli.options import (
     plugin_option,
     references_option,
@@ -19,7 +20,6 @@ from bench.cli.planning import (
     plan_of,
     refuse_missing_weights,
     refuse_unwritable,
-    set_finished_aside,
     summarise,
 )
 from bench.errors import UserError
@@ -86,7 +86,7 @@ def submit(
         runs = [run for run in wanted if run.uid not in in_hand]
         if runs:
             known = Estimates.measured(store, runs)
-            set_finished_aside(made, runs, store)
+            set_old_aside(made, runs, store)
             _send(made.table.name, scale, runs, settings, profile, choice["plugins"], store, survey, known)
 
 

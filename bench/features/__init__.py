@@ -11,7 +11,7 @@ import importlib.util
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.errors import UserError
-from bench.features.weights import WEIGHTS
+from bench.features.weights import WEIGHTS, digest, noted
 from bench.registry import Registry
 
 if TYPE_CHECKING:
@@ -158,11 +158,12 @@ def load(spec: str, device: str = "cpu") -> Extractor:
         raise UserError(f"extractor '{spec}': {reason}")
     from bench.features.extractor import Extractor
 
-    # The path is part of the key: a user may point to other weights in the same process.
-    key = (name, str(device), str(WEIGHTS[name].find()))
+    # The weights are part of the key: a user may point to others, or replace the file, in the same process.
+    key = (name, str(device), digest(name))
     network, dim, sha256 = _BUILT.get(key) or EXTRACTORS.load(name)(device)
     if name not in _BUILT_ANEW:
         _BUILT[key] = network, dim, sha256
+    noted(name)
     return Extractor(f"{name}@{size}", network, size, dim, sha256, device)
 
 

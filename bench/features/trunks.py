@@ -9,7 +9,7 @@ import torchvision
 from torch import Tensor, nn
 
 from bench.features.unpickle import load_numpy_pickle
-from bench.features.weights import WEIGHTS, PackagedWeights
+from bench.features.weights import WEIGHTS, PackagedWeights, noted
 
 _SCOPES = {"vgg16": "VGG16_0", "alexnet": "AlexNet_0"}
 _MEAN = (0.485, 0.456, 0.406)  # ImageNet, RGB in [0, 1]
@@ -49,6 +49,7 @@ def trunk_layers(name: str) -> nn.Sequential:
 
     ReLUs are out of place, so that each layer's output can be kept. Raises UserError as `load` does.
     """
+    noted(name)
     with torch.device(
         "meta"
     ):  # no random initialisation: it would cost seconds and move the global generator

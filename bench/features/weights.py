@@ -11,7 +11,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import ledger
 from bench.errors import UserError
+from bench.filedigest import file_sha256
 from bench.paths import weights_root
 
 INCEPTION_FILE = "inception-2015-12-05.pt"
@@ -135,3 +137,17 @@ WEIGHTS: dict[str, PackagedWeights | InceptionWeights | UserWeights] = {
         "resnet50.pth", "BENCH_RESNET50", "a state dict of torchvision's resnet50, e.g. IMAGENET1K_V1"
     ),
 }
+
+
+def digest(name: str) -> str:
+    """The sha256 of the weights of the extractor `name` on this machine.
+
+    Of packaged weights the one that every reading is held against. Raises UserError where there are none.
+    """
+    weights = WEIGHTS[name]
+    return weights.sha256 if isinstance(weights, PackagedWeights) else file_sha256(weights.find())
+
+
+def noted(name: str) -> None:
+    """Note that the run at work takes the weights of the extractor `name`."""
+    ledger.note(f"extractor/{name}", digest(name))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.estimate import Estimates
+from bench.inputs import changed_since, described
 from bench.launch.local import Queue
 from bench.launch.progress import Plain, Tally, counted
 from bench.launch.workers import slots
@@ -48,9 +49,10 @@ class TableJob:
     commit: str  # of the code that submitted
     plugins: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
-    labels: tuple[
-        str, ...
-    ] = ()  # what the plan called the runs, in the order of uids; () in jobs of older code
+    # what the plan called the runs, in the order of uids; () in jobs of older code
+    labels: tuple[str, ...] = ()
+    # the digests of what the runs read, as it was when they were submitted
+    inputs: dict[str, str] = field(default_factory=dict)
 
     def __call__(self) -> dict[str, str]:
         """Work the runs off; returns their outcomes, or does not return because the job was requeued."""
@@ -63,6 +65,9 @@ class TableJob:
         print(f"job {slurm_job()}: {len(runs)} of {len(self.uids)} runs to do", flush=True)
         if (now := commit()) != self.commit:
             print(f"bench: submitted by code {self.commit}, running code {now}", flush=True)
+        if changed := described(changed_since(self.inputs, store)):
+            what = "runs that begin now are made from what is here"
+            print(f"bench: changed since the submission: {'; '.join(changed)}; {what}", flush=True)
         if not runs:
             return {}
         queue = Queue(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from bench.inputs import Machine
 from bench.launch.room import Room
 from bench.launch.workers import Worker
 from bench.plan import PlannedRun
@@ -56,7 +57,8 @@ class Queue:
     progressed: bool = False  # whether any run made a step or ended
 
     def work(self) -> dict[str, str]:
-        """Run everything; returns uid -> done, diverged, failed, stopped, blocked (a source failed), cancelled.
+        """Run everything; returns uid -> done, diverged, failed, stopped, cancelled, stale, blocked (a source failed
+        or is stale).
 
         On a signal of STOPPING or at the deadline the workers save and stop, and so does this; what had not
         started is left out.
@@ -134,7 +136,7 @@ class Queue:
             self._adopt(PlannedRun(needed[uid]))
         for run in list(self.waiting):
             sources = [states.get(uid, "waiting") for uid in run.needs]
-            if any(state in ("failed", "diverged", "blocked", "cancelled") for state in sources):
+            if any(state in ("failed", "diverged", "blocked", "cancelled", "stale") for state in sources):
                 self.waiting.remove(run)
                 self._end(run, "blocked")
                 continue
@@ -146,7 +148,7 @@ class Queue:
     def _state_of(self, uid: str) -> str:
         if uid in self.outcomes:
             return self.outcomes[uid]
-        return "waiting" if uid in self.mine else self.store.folder(uid).status()
+        return "waiting" if uid in self.mine else Machine(self.store).status(self.store.folder(uid))
 
     def _adopt(self, run: PlannedRun) -> None:
         """Take over a source that somebody else was to train and has left unfinished."""

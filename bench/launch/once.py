@@ -10,7 +10,7 @@ from typing import Literal
 from bench.errors import UserError
 from bench.store import RunBusyError, Store
 
-Outcome = Literal["done", "diverged", "stopped", "failed", "cancelled", "busy"]
+Outcome = Literal["done", "diverged", "stopped", "failed", "cancelled", "stale", "busy"]
 
 
 def checkpoint_seconds() -> float:

@@ -9,12 +9,14 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bench import atomic
 from bench.errors import UserError
 from bench.estimate import Estimates
+from bench.inputs import Machine
 from bench.launch.job import START, TableJob
 from bench.launch.packing import Array, pack
 from bench.launch.profile import Profile
@@ -28,6 +30,7 @@ from bench.launch.submission import (
 )
 from bench.plan import PlannedRun
 from bench.provenance import commit
+from bench.registry import plugin_source
 from bench.store import Store
 
 # What a job of ours must not inherit from a job that it is submitted in; and SBATCH_*, which would silently
@@ -97,6 +100,7 @@ def submit(
     submission = _record(request, arrays, submission_id or new_id(request.table))
     folder = folder_of(store, submission.id)
     refuse_odd_folder(folder)
+    request = replace(request, plugins=_kept_plugins(folder, request.plugins))
     for run in request.runs:
         store.open(run.spec).hand_out()
     save(store, submission)
@@ -112,6 +116,15 @@ def submit(
         submission = submission.model_copy(update={"arrays": tuple(records)})
         save(store, submission)
     return submission
+
+
+def _kept_plugins(folder: Path, plugins: tuple[str, ...]) -> tuple[str, ...]:
+    """Copies of the plug-ins as they are now, for the jobs: what waits in the queue is not changed by an editor."""
+    copies = []
+    for path in plugins:
+        copies.append(folder / "plugins" / Path(path).name)
+        atomic.write_bytes(copies[-1], plugin_source(path))
+    return tuple(str(copy) for copy in copies)
 
 
 def refuse_odd_folder(folder: Path) -> None:
@@ -181,7 +194,17 @@ def _job(request: Request, store: Store, submission_id: str, runs: list[PlannedR
         plugins=request.plugins,
         environment=_our_environment(),
         labels=tuple(run.label for run in runs),
+        inputs=_inputs(store, runs),
     )
+
+
+def _inputs(store: Store, runs: list[PlannedRun]) -> dict[str, str]:
+    """The digests of what these runs read as it is now; their sources may be yet to train and are left out."""
+    machine = Machine(store)
+    found: dict[str, str] = {}
+    for run in runs:
+        found |= machine.reads(run.spec)
+    return {name: digest for name, digest in found.items() if not name.startswith("run/")}
 
 
 def _our_environment() -> dict[str, str]:

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from bench.inputs import FRESH, Machine
 from bench.launch.squeue import ClusterError, Task, accounting, ending_in_log, queue
 from bench.launch.submission import Place, Submission, places
 from bench.store import STALE_SECONDS, RunFolder, Store
@@ -26,6 +27,7 @@ Word = Literal[
     "lost",
     "failed",
     "diverged",
+    "stale",
     "done",
 ]
 IN_HAND: tuple[Word, ...] = ("queued", "running", "requeued", "held")
@@ -68,6 +70,7 @@ class Survey:
     places: dict[str, Place]
     tasks: dict[tuple[str, int], Task]
     past: dict[str, Task]
+    machine: Machine
     silent: str | None = None  # why the cluster could not be asked
 
     @classmethod
@@ -79,11 +82,11 @@ class Survey:
         try:
             tasks = queue(names)
         except ClusterError as error:
-            return cls(store, found, {}, {}, str(error))
+            return cls(store, found, {}, {}, Machine(store), str(error))
         forgotten = [
             place.job for place in open_places if place.job and (place.array.name, place.index) not in tasks
         ]
-        return cls(store, found, tasks, accounting(forgotten))
+        return cls(store, found, tasks, accounting(forgotten), Machine(store))
 
     def task(self, uid: str) -> Task | None:
         """The job that has the run now, if it is still in the queue or at work."""
@@ -105,6 +108,8 @@ class Survey:
             node=task.node if task and task.node else beat.get("host", ""),
             job=task.job if task else place.job if place else None,
         )
+        if status not in FRESH and (changes := self.machine.changes(folder)) and task is None:
+            return _with(base, "stale", f"{'; '.join(changes)}; --retry stale trains it anew")
         if status in ("done", "diverged"):
             return _with(base, status, "" if status == "done" else "a loss was not finite")
         if status == "failed":

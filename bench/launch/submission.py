@@ -3,6 +3,7 @@
 <store>/slurm/<id>/submission.json   written before sbatch is called, so that no job is ever without a record
                   *.sh, *.pkl         what submitit gives to the jobs
                   *_log.out           what the jobs print
+                  plugins/            the plug-ins as they were submitted, which the jobs use
                   workers/<job>/      what its worker processes print
 
 A job is found in the queue by its name, `bench-<id>-<array>`, and its index; its number is noted once sbatch has

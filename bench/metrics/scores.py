@@ -48,7 +48,10 @@ class MetricLike(Protocol):
 
 @dataclass(frozen=True)
 class Score:
-    """One number. seconds: what it took, with the features' time in the first score of each extractor."""
+    """One number. seconds: what it took, with the features' time in the first score of each extractor.
+
+    The digests say on which weights the features were made, and against which reference images.
+    """
 
     metric: str
     extractor: str  # with its size, e.g. "effnet_lite0@96"
@@ -57,6 +60,8 @@ class Score:
     n_generated: int
     n_reference: int
     seconds: float
+    extractor_sha256: str
+    reference_sha256: str
     version: int = 1  # of the score's meaning; see VERSIONS
 
 
@@ -133,8 +138,9 @@ class Scorer:
                 extracted[spec, "tied"] = self._tied(spec, generated_u8, extracted[spec])
             value, error = self._value(metric, spec, extracted)
             counts = len(generated_u8), len(self._reference_u8)
+            digests = self._extractor(spec).weights_sha256, self._reference_sha256
             seconds, version = time.perf_counter() - start, version_of(metric.name)
-            scores.append(Score(metric.name, spec, value, error, *counts, seconds, version))
+            scores.append(Score(metric.name, spec, value, error, *counts, seconds, *digests, version))
         return scores
 
     def _value(

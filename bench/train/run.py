@@ -10,14 +10,17 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
 
+from bench import inputs, ledger
 from bench.errors import UserError
+from bench.inputs import Machine
 from bench.memory import peak_bytes, reset_peak
 from bench.metrics.scores import Score, Scorer, fewest_generated
-from bench.provenance import provenance
+from bench.provenance import commit, provenance
 from bench.reference import reference_point
 from bench.spec import RunSpec
 from bench.store import Cause, RunFolder, Store
@@ -28,7 +31,7 @@ from bench.train.heart import Heart
 from bench.train.sampling import generate, save_sheet
 from bench.train.setup import build_context, reference_images
 
-Outcome = Literal["done", "diverged", "stopped", "failed", "cancelled"]
+Outcome = Literal["done", "diverged", "stopped", "failed", "cancelled", "stale"]
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What a shared file system or a broken node raises, and what torch says of a GPU that has gone
 MACHINE = (*DISK, errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENOTCONN, errno.EREMOTEIO, errno.ETIMEDOUT)
@@ -56,7 +59,8 @@ def execute(
     """Bring one run to its end, or to its next step boundary once `should_stop()` says so.
 
     Raises RunBusyError while another worker has the run. A failure is written to error.txt and returned as
-    "failed"; it is never recorded as a result.
+    "failed"; it is never recorded as a result. A run that was begun with other inputs than are here now, or
+    whose source was, is "stale": it is left as it is.
     """
     folder = store.folder(uid)
     with folder.lease():
@@ -65,12 +69,21 @@ def execute(
                 return "diverged" if result["diverged_at"] is not None else "done"
             if folder.asked_to_stop():
                 return "cancelled"
+            spec, machine = folder.spec(), Machine(store)
+            if why := [*machine.changes(folder), *machine.stale_sources(spec)]:
+                print(f"bench: {uid} is stale, it is not continued: {'; '.join(why)}", flush=True)
+                return "stale"
             reset_peak()
-            folder.begin(provenance())
-            spec = folder.spec()
-            if spec.kind == "reference":
-                return _score_reference(spec, folder, settings)
-            return Training(spec, folder, store, settings).run(should_stop, on_step)
+            folder.begin(entry := provenance())
+            inputs.begin(folder, machine, spec, {"commit": commit(), "packages": entry["packages"]})
+            with ledger.listening(partial(inputs.note, folder)):
+                if spec.kind == "reference":
+                    return _score_reference(spec, folder, settings)
+                training = Training(spec, folder, store, settings)
+                inputs.confirm(
+                    folder, Machine(store)
+                )  # nobody has replaced anything while it was being opened
+                return training.run(should_stop, on_step)
         except UserError as error:
             _record_failure(folder, str(error), "method")
         except OSError as error:

@@ -34,7 +34,7 @@ def test_what_the_source_says_is_what_the_class_says(name):
     assert [type(one) for _, one in built.parts] == [part]
 
 
-def test_a_setting_that_came_later_leaves_older_identities_alone(tmp_path):
+def test_a_setting_that_came_later_leaves_older_identities_alone(load_plugin):
     """At its default it is not in the spec, so a run from before it has the same uid; otherwise it is."""
     text = """from bench.train import Method
 
@@ -44,9 +44,7 @@ class Grows(Method):
     def __init__(self, *, weight: float = 1.0, point: str = "raw") -> None:
         self.weight, self.point = weight, point
 """
-    path = tmp_path / "grows.py"
-    path.write_text(text)
-    registry.load_plugin(str(path))
+    load_plugin(text)
     (plain,), (moved,) = parse_method("grows"), parse_method("grows(point=augmented)")
     assert plain.settings == {"weight": 1.0}
     assert moved.settings == {"weight": 1.0, "point": "augmented"}
@@ -128,3 +126,31 @@ def test_plugin_with_positional_settings_is_refused(load_plugin):
     load_plugin("from bench.train import Method\nclass Odd(Method):\n    def __init__(self, rate): pass\n")
     with pytest.raises(UserError, match="'odd': settings must be keyword-only arguments with defaults"):
         parse_method("odd")
+
+
+MIRROR = """from bench.train import Method
+
+class Mirror(Method):
+    def augment(self, ctx, images_NCHW):
+        return images_NCHW.flip(3)
+"""
+
+
+def test_the_source_of_a_part_from_outside_is_in_its_identity(load_plugin):
+    """An edited plug-in is another run; a comment, an empty line or another place of the file is not."""
+    load_plugin(MIRROR)
+    (first,) = parse_method("mirror")
+    assert first.source is not None and parse_method("disp")[0].source is None
+    load_plugin(MIRROR.replace("flip(3)", "flip(2)"))
+    (edited,) = parse_method("mirror")
+    assert edited.source != first.source
+    load_plugin("# what it does\n" + MIRROR.replace("flip(3)", "flip(3)  # left and right\n"))
+    assert parse_method("mirror") == (first,)
+
+
+def test_a_part_that_was_edited_since_the_plan_is_refused(load_plugin):
+    load_plugin(MIRROR)
+    planned = parse_method("mirror")
+    load_plugin(MIRROR.replace("flip(3)", "flip(2)"))
+    with pytest.raises(UserError, match=r"'mirror': its source \(.*mine\.py\) is not the one .* planned"):
+        build_method(planned)

@@ -31,8 +31,8 @@ def test_a_finished_run_has_exactly_these_files(tiny_spec, run_server, store_roo
     files = {str(path.relative_to(folder.path)) for path in folder.path.rglob("*") if path.is_file()}
     samples = {f"samples/step-{step:08d}.png" for step in (2, 4, 6)}
     assert files == samples | {
-        "spec.json", "provenance.json", "heartbeat.json", "lock", "train.jsonl", "metrics.jsonl", "result.json",
-        "state/final.pt", "state/best.pt",
+        "spec.json", "provenance.json", "inputs.json", "heartbeat.json", "lock", "train.jsonl",
+        "metrics.jsonl", "result.json", "state/final.pt", "state/best.pt",
     }  # fmt: skip
     assert json.loads((folder.path / "spec.json").read_text()) == spec.model_dump(mode="json")
     result = folder.result()

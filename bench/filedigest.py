@@ -1,0 +1,29 @@
+"""sha256 of files, remembered while the process lives: a plan of a thousand runs reads each weights file once."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+Times = tuple[int, int, int, int]
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file's bytes. Raises OSError where it cannot be read."""
+    return _sha256(path.resolve(), times_of(path))
+
+
+def times_of(path: Path) -> Times:
+    """What tells a file from an edited or replaced one without reading it; zeros where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0, 0, 0
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+
+
+@lru_cache(maxsize=1024)
+def _sha256(path: Path, times: Times) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

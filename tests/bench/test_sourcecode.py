@@ -1,0 +1,70 @@
+"""Digests of code: what counts as a change of a part, and which files belong to it."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from bench import sourcecode
+from bench.errors import UserError
+from bench.sourcecode import _without_comments, module_digest
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package `ownlib` with a part, a helper that it imports, and a module that it does not."""
+    folder = tmp_path / "ownlib"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "part.py").write_text("import math\nfrom .helper import half\nfrom ownlib import other\n")
+    (folder / "helper.py").write_text("def half(x):\n    return x / 2\n")
+    (folder / "other.py").write_text("THIRD = 3\n")
+    (folder / "stranger.py").write_text("ONE = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sourcecode, "_IMPORTED", {})
+    yield folder
+    for name in [name for name in sys.modules if name.partition(".")[0] == "ownlib"]:
+        del sys.modules[name]
+
+
+def _digest() -> str:
+    sourcecode._IMPORTED.clear()
+    return module_digest("ownlib.part")
+
+
+@pytest.mark.parametrize("file", ["part.py", "helper.py", "other.py"])
+def test_an_edit_of_the_part_or_of_what_it_imports_of_its_package_counts(package, file):
+    before = _digest()
+    (package / file).write_text((package / file).read_text() + "LATER = 1\n")
+    assert _digest() != before
+
+
+def test_other_files_comments_and_empty_lines_do_not_count(package):
+    before = _digest()
+    (package / "stranger.py").write_text("ONE = 2\n")
+    (package / "helper.py").write_text("# half of it\n\ndef half(x):  # any number\n    return x / 2   \n\n")
+    assert _digest() == before
+
+
+def test_what_is_imported_is_what_counts(package):
+    """Once a part has been taken up, an edit of its file does not change what this process runs."""
+    before = _digest()
+    (package / "part.py").write_text("EDITED = 1\n")
+    assert module_digest("ownlib.part") == before
+    assert sourcecode.imported_again("ownlib.part") != before
+
+
+def test_blanks_and_hashes_inside_strings_stay():
+    source = b'TEXT = """one  \n\n# two\n"""\nHASH = "#"  # no part of it\n'
+    assert _without_comments(source) == b'TEXT = """one  \n\n# two\n"""\nHASH = "#"'
+
+
+def test_a_helper_of_one_of_our_methods_belongs_to_it():
+    names = sourcecode._closure("bench.methods.disp", sourcecode.module_file("bench.methods.disp"))
+    assert "bench.methods._priors" in names and all(name.startswith("bench.methods.") for name in names)
+
+
+def test_a_module_without_source_is_refused():
+    with pytest.raises(UserError, match="module 'math' has no source file"):
+        module_digest("math")
