@@ -27,10 +27,14 @@ class LT(Method):
     """Eq 4-6 and algorithm 1. The text at hand gives no number but A's shape, so all defaults are declared.
 
     layer: the map D_k is the output of `discriminator.blocks[layer]`, counted from 0 (the fifth layer of SNDCGAN at
-    32 px is 4, its seventh at 128 px is 6); null: the map that D's own features read ("just before sum pooling").
-    pool, stride: of the average pooling of that map, without padding; null: stride is pool.
-    weight: lambda. sigma: standard deviation of e, below z's 1. warmup_share: share of the run's steps with the
-    plain losses. network: A, "two-layer", "linear" or "convolutional". lr: of A's Adam (0.9, 0.999).
+    32 px is 4, its seventh at 128 px is 6); null: the map that D's own features read ("just before sum pooling"). Of a
+    StyleGAN's D at R px the output of blocks[k] is the map of R / 2^(k+1) px; null is there the 4 px map behind the
+    minibatch deviation, where the supplement (9.4) has one resolution's map: name its block.
+    pool, stride: of the average pooling of that map, without padding; null: stride is pool. The supplement pools in
+    9.1, 9.3, 9.4 and 9.5, and not in 9.2 (BigGAN on CIFAR-10: pool=1).
+    weight: lambda; the text has another value for BigGAN on ImageNet and StyleGAN than elsewhere. sigma: standard
+    deviation of e, below z's 1. warmup_share: share of the run's steps with the plain losses. network: A, "two-layer",
+    "linear" or "convolutional". lr: of A's Adam (0.9, 0.999).
 
     Readings of algorithm 1 (declared): two e a step, given to the images in turns; an image's partner comes from a
     random permutation, which may leave it alone. "Twice the batch" for G is two images for each z; G's adversarial

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from bench import networks
+from bench.conformance import check_method
 from bench.errors import UserError
 from bench.methodspec import build_method, parse_method
 from bench.spec import DataSpec, NetworkSpec, RunSpec
@@ -253,3 +254,18 @@ def test_a_source_of_another_width_is_refused(tmp_path):
         target, _ = _built(name, wide, None, seed=1)
         with pytest.raises(UserError, match="has shape .*, this run's network wants"):
             copy_weights(narrow.state_dict(), target, "generator")
+
+
+@pytest.mark.parametrize(
+    ("text", "family"),
+    [
+        ("transfergan(condition=keep) + class-conditional", "biggan-32"),
+        (
+            "minegan(classes=false, condition=keep, mining_share=0.34) + class-conditional + lt(pool=2)",
+            "stylegan2-32",
+        ),
+    ],
+)
+def test_conformance(text, family):
+    findings = check_method(text, family)
+    assert len(findings) > 5 and [finding for finding in findings if not finding.passed] == []
