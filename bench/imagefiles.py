@@ -138,8 +138,12 @@ _HASHES: dict[tuple[Path, Times], str] = {}
 
 def build_again(folder: Path) -> str:
     """The clause that tells how to replace the set in `folder` (its name is NAME-RESOLUTION)."""
+    from bench import registry  # here: the catalogue is of no use to who only writes files
+
     name, _, resolution = folder.name.rpartition("-")
-    return f"build it again with `bench data build {name} --resolution {resolution} --force`"
+    known = registry.datasets()
+    source = "" if name in known and known.load(name).embedded else " --from DIR"
+    return f"build it again with `bench data build {name} --resolution {resolution}{source} --force`"
 
 
 def content_hash(array: np.ndarray) -> str:

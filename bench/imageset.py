@@ -19,12 +19,13 @@ from typing import Any, Literal
 import numpy as np
 
 import bench
-from bench import imagefiles, paths, registry
+from bench import imagefiles, ownsets, paths, registry
 from bench.catalogue import DatasetEntry
 from bench.errors import UserError
 from bench.seeds import numpy_stream
 
 SPLITS = ("train", "test")
+Split = Literal["train", "test", "decoded"]
 RESOLUTIONS = (8, 1024)
 
 
@@ -37,9 +38,13 @@ class Order:
     resolution: int
     source: Path | None  # the user's folder; None for an embedded set
     scratch: Path  # the temporary folder that becomes the set
+    skip_bad: bool = False  # leave out files that cannot be used, and count them, in place of an error
 
-    def allocate(self, split: Literal["train", "test"], count: int) -> np.ndarray:
-        """A writable (count, R, R, 3) uint8 array on disk, to be returned as that split."""
+    def allocate(self, split: Split, count: int) -> np.ndarray:
+        """A writable (count, R, R, 3) uint8 array on disk, to be returned as that split.
+
+        "decoded" is room for images that are yet to be divided; it goes when the set is built.
+        """
         shape = (count, self.resolution, self.resolution, 3)
         path = self.scratch / f"{split}.npy"
         array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
@@ -83,6 +88,7 @@ class ImageSet:
     sha256: str  # over the arrays' names, types, shapes and bytes
     licence: str
     entry: DatasetEntry
+    notes: dict[str, Any] = field(default_factory=dict)  # what its builder says of it
 
 
 @dataclass(frozen=True)
@@ -125,15 +131,28 @@ def load(name: str, resolution: int) -> ImageSet:
     return build(name, resolution, force=stale)
 
 
-def build(name: str, resolution: int, source: Path | None = None, force: bool = False) -> ImageSet:
+def build(
+    name: str,
+    resolution: int,
+    source: Path | None = None,
+    force: bool = False,
+    *,
+    skip_bad: bool = False,
+    test_share: float | None = None,
+) -> ImageSet:
     """Build a data set and open it; `source` is the user's folder for a set that is not embedded.
 
-    The set appears in one rename. Of two processes that build it at once, the later uses the earlier's.
-    Raises UserError for whatever the builder refuses, and where the cache cannot be written.
+    A name that nothing has becomes a set of the user's own, `test_share` of which is the test split. skip_bad:
+    files that cannot be used are left out and counted. The set appears in one rename. Of two processes that
+    build it at once, the later uses the earlier's. Raises UserError for whatever the builder refuses, and where
+    the cache cannot be written.
     """
-    entry, folder = _find(name, resolution)
-    if entry.embedded and source is not None:
-        raise UserError(f"data set '{name}' is made from installed packages; leave out --from")
+    entry, folder = _ordered(name, resolution, source, test_share)
+    own = "test_share" in entry.options
+    if entry.embedded and (source is not None or skip_bad):
+        raise UserError(f"data set '{name}' is made from installed packages; leave out --from and --skip-bad")
+    if test_share is not None and not own:
+        raise UserError(f"data set '{name}' has its own split; leave out --test-share")
     if not entry.embedded and source is None:
         raise UserError(f"data set '{name}' needs your files; run `{_command(name, resolution, entry)}`")
     if folder.is_dir() and not force:
@@ -145,16 +164,22 @@ def build(name: str, resolution: int, source: Path | None = None, force: bool = 
     print(f"building data set '{name}' at {resolution} px in {folder}", file=sys.stderr)
     scratch = imagefiles.scratch_folder(folder)
     try:
-        splits = _builder(name, entry)(Order(name, entry, resolution, source, scratch))
+        splits = _builder(name, entry)(Order(name, entry, resolution, source, scratch, skip_bad))
+        (scratch / "decoded.npy").unlink(missing_ok=True)
         _check(name, resolution, entry, splits)
-        imagefiles.write(
-            scratch, _arrays(splits), splits.licence_text, _meta(name, resolution, entry, splits)
-        )
+        if own:
+            entry = ownsets.counted(entry, len(splits.train), len(splits.test))
+        meta = _meta(name, resolution, entry, splits)
+        if own:
+            meta["own"] = entry.model_dump(mode="json")
+        imagefiles.write(scratch, _arrays(splits), splits.licence_text, meta)
         imagefiles.publish(scratch, folder, force)
     except OSError as error:
         raise imagefiles.cannot_write(folder, error) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    if own:
+        registry.know_own(name, entry)
     return _open(name, resolution, entry, folder)
 
 
@@ -236,11 +261,31 @@ def few_shot(n_train: int, shots: int, seed: int, labels: np.ndarray | None = No
 
 
 def _find(name: str, resolution: int) -> tuple[DatasetEntry, Path]:
-    entry = registry.datasets().load(name)
+    """The entry of a set and its folder; a set of the user's own may have another entry at each resolution."""
+    known = registry.datasets()
+    entry, folder = known.load(name), _folder(name, resolution)
+    if known.entry(name).target.startswith(ownsets.TARGET):
+        entry = ownsets.entry_of(folder) or entry
+    return entry, folder
+
+
+def _ordered(
+    name: str, resolution: int, source: Path | None, test_share: float | None
+) -> tuple[DatasetEntry, Path]:
+    """The entry by which a set is to be built, and its folder."""
+    known = registry.datasets()
+    own = name in known and known.entry(name).target.startswith(ownsets.TARGET)
+    if source is None or (name in known and not own):
+        return _find(name, resolution)
+    others = [one.name for one in known if one.name != name]
+    return ownsets.new_entry(name, others, test_share), _folder(name, resolution)
+
+
+def _folder(name: str, resolution: int) -> Path:
     low, high = RESOLUTIONS
     if not low <= resolution <= high:
         raise UserError(f"data set '{name}' at {resolution} px: the resolution must be {low} to {high}")
-    return entry, paths.cache_root() / "data" / f"{name}-{resolution}"
+    return paths.cache_root() / "data" / f"{name}-{resolution}"
 
 
 def _command(name: str, resolution: int, entry: DatasetEntry) -> str:
@@ -318,6 +363,7 @@ def _open(name: str, resolution: int, entry: DatasetEntry, folder: Path) -> Imag
         sha256=meta["sha256"],
         licence=meta["licence"],
         entry=entry,
+        notes=meta.get("notes", {}),
     )
 
 

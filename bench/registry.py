@@ -38,17 +38,17 @@ class Entry:
 class Registry:
     """A table of lazily imported things of one kind."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, hint: str = "") -> None:
         self.kind = kind
+        self._hint = hint  # what to do about an unknown name, with "{name}" for it
         self._entries: dict[str, Entry] = {}
         self._loaded: dict[str, Any] = {}
 
     def add(self, name: str, target: str, summary: str) -> None:
         """Register `name`; a second registration under a taken name is refused."""
-        if name in self._entries and self._entries[name].target != target:
-            raise UserError(
-                f"{self.kind} '{name}' is registered twice: {self._entries[name].target} and {target}"
-            )
+        taken = self._entries.get(name)
+        if taken and taken.target != target and not taken.target.startswith("own:"):
+            raise UserError(f"{self.kind} '{name}' is registered twice: {taken.target} and {target}")
         self._entries[name] = Entry(name, target, summary)
 
     def __contains__(self, name: str) -> bool:
@@ -62,7 +62,8 @@ class Registry:
         if name not in self._entries:
             if _BROKEN:
                 raise UserError(f"{self.kind} '{name}' is not there: {'; '.join(_BROKEN)}")
-            raise UserError(f"unknown {self.kind} '{name}'; {did_you_mean(name, self._entries)}")
+            hint = self._hint.format(name=name)
+            raise UserError(f"unknown {self.kind} '{name}'; {did_you_mean(name, self._entries)}{hint}")
         return self._entries[name]
 
     def load(self, name: str) -> Any:
@@ -104,14 +105,29 @@ def datasets() -> Registry:
     """
     if not _DATASETS:
         from bench.catalogue import read_catalogue
+        from bench.ownsets import own_sets
 
-        registry = Registry("data set")
+        registry = Registry(
+            "data set", " (a folder of your own: `bench data build {name} --resolution R --from DIR`)"
+        )
         for name, entry in read_catalogue().items():
             registry.add(name, f"catalogue:{name}", entry.summary)
             registry._loaded[name] = entry
         _add_entry_points(registry, "bench.datasets")
         _DATASETS.append(registry)
+        for name, entry in own_sets():
+            know_own(name, entry)
     return _DATASETS[0]
+
+
+def know_own(name: str, entry: Any) -> None:
+    """Register a built data set of the user's own, under a name that nothing else has."""
+    from bench.ownsets import TARGET
+
+    known = datasets()
+    if name not in known or known.entry(name).target.startswith(TARGET):
+        known.add(name, f"{TARGET}{name}", entry.summary)
+        known._loaded[name] = entry
 
 
 def load_plugin(path: str) -> list[str]:

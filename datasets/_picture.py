@@ -1,67 +1,132 @@
-"""One picture file of a user's: looked at, decoded, made a square of the wanted size; or refused by name."""
+"""One picture file of a user's: looked at, decoded, made a square of the wanted size; or bad, with the reason."""
 
 from __future__ import annotations
 
+import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
-from bench.errors import UserError
-
-SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"}
-MODES = {
-    "1",
-    "L",
-    "LA",
-    "P",
-    "PA",
-    "RGB",
-    "RGBA",
-    "CMYK",
-    "YCbCr",
-}  # 8 bits a channel, all of them safe to convert
+# What is read, by a file's content; PIL's other formats are rare, ambiguous, or call other programs (EPS).
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000")
+# Names that promise a picture: such a file that is none is a mistake, any other is merely something else.
+SUFFIXES = {
+    ".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
+    ".avif", ".jp2",
+}  # fmt: skip
+MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}  # 8 bits a channel, all safe to convert
+DEEP_GREY = {"I;16", "I;16B", "I;16L", "I;16N"}
 Fit = Literal["centre", "stretch"]  # the centre square, or the whole picture with its proportions lost
 MAX_PIXELS = 64_000_000  # 8000 x 8000: more is a mistake or a decompression bomb
-_FORMATS = tuple(sorted(set(SUFFIXES.values())))
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, MemoryError, Image.DecompressionBombError)
+_DECODE_ERRORS = (
+    OSError, SyntaxError, ValueError, EOFError, MemoryError, KeyError, IndexError, TypeError, struct.error,
+    Image.DecompressionBombError,
+)  # fmt: skip
+_SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP"}
+_ORIENTATION = 0x0112  # the EXIF tag
 
 
-def measure(path: Path) -> tuple[int, int]:
-    """(width, height) from the header. UserError naming a file that is no picture, too large or not 8-bit."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused below, at a lower limit
-            with Image.open(path, formats=_FORMATS) as image:
-                size, mode = image.size, image.mode
-    except _DECODE_ERRORS as error:
-        raise _unreadable(path, error) from error
-    if size[0] * size[1] > MAX_PIXELS:
-        raise UserError(f"{path}: {size[0]} x {size[1]} pixels; at most {MAX_PIXELS:,} are read")
-    if mode not in MODES:
-        raise UserError(f"{path}: its pixels are of mode {mode}; save it as 8-bit RGB")
-    return size
+class BadPictureError(Exception):
+    """A file that cannot be used; the message is the reason, without the file's name."""
+
+
+class NoPictureError(BadPictureError):
+    """A file whose content is of no format that is read."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says before its pixels are read; the size is that of the picture held upright."""
+
+    width: int
+    height: int
+    animated: bool
+
+    @property
+    def text(self) -> str:
+        """For example "20 x 30 pixels"."""
+        return f"{self.width} x {self.height} pixels"
+
+
+def measure(path: Path) -> Header:
+    """The header. BadPictureError for a file that is no picture, too large, or deeper than can be converted."""
+    with _opened(path) as image:
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise BadPictureError(f"{width} x {height} pixels; at most {MAX_PIXELS:,} are read")
+        _check_mode(image)
+        if image.getexif().get(_ORIENTATION, 1) >= 5:  # on its side
+            width, height = height, width
+        return Header(width, height, bool(getattr(image, "is_animated", False)))
 
 
 def decode(path: Path, resolution: int, fit: Fit = "centre") -> np.ndarray:
-    """The picture as (R, R, 3) uint8: on white where transparent, made a square by `fit`, Lanczos.
-
-    Raises UserError naming a file that is cut off or damaged.
-    """
-    try:
-        with Image.open(path, formats=_FORMATS) as image:
-            image.load()
-            flat = _on_white(image)
-    except _DECODE_ERRORS as error:
-        raise _unreadable(path, error) from error
+    """The picture (an animation's first) as (R, R, 3) uint8: upright, on white where transparent, made a square by
+    `fit`, Lanczos. BadPictureError for a file that is cut off or damaged.
+    """  # fmt: skip
+    with _opened(path) as image:
+        image.load()
+        _check_mode(image)
+        flat = _on_white(_eight_bits(ImageOps.exif_transpose(image)))
     if fit == "centre":
         side = min(flat.size)
         left, top = (flat.width - side) // 2, (flat.height - side) // 2
         # not resize(box=...): its filter would reach beyond the square
         flat = flat.crop((left, top, left + side, top + side))
     return np.asarray(flat.resize((resolution, resolution), Image.Resampling.LANCZOS))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The picture of a file; whatever PIL raises on a damaged one is said of it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # large pictures are refused here, damaged EXIF is of no use
+            with Image.open(path, formats=_available()) as image:
+                yield image
+    except Image.UnidentifiedImageError as error:
+        raise _unidentified(path) from error
+    except _DECODE_ERRORS as error:
+        raise BadPictureError(f"cannot be decoded ({_first_line(error)})") from error
+
+
+def _available() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _unidentified(path: Path) -> BadPictureError:
+    """Why PIL knows no format: it says the same of a PNG with one damaged chunk as of a text."""
+    with path.open("rb") as file:
+        head = file.read(8)
+        known = next((name for start, name in _SIGNATURES.items() if head.startswith(start)), None)
+        if known is None:
+            return NoPictureError("no picture of a format that is read")
+        file.seek(0)
+        try:
+            Image.OPEN[known][0](file, str(path))
+        except _DECODE_ERRORS as error:
+            return BadPictureError(f"a damaged {known} ({_first_line(error)})")
+    return BadPictureError(f"a damaged {known}")
+
+
+def _check_mode(image: Image.Image) -> None:
+    sixteen = image.mode in DEEP_GREY or (image.mode == "I" and image.format == "PNG")
+    if image.mode not in MODES and not (sixteen and "transparency" not in image.info):
+        raise BadPictureError(f"its pixels are of mode {image.mode}; save it as 8-bit RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """16-bit grey as 8-bit: 65,535 is 255. Any other picture as it is."""
+    if image.mode in MODES:
+        return image
+    return Image.fromarray(np.rint(np.asarray(image, np.float64) / 257).astype(np.uint8))
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -71,8 +136,5 @@ def _on_white(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _unreadable(path: Path, error: BaseException) -> UserError:
-    reason = "no PNG, JPEG, WebP or BMP" if isinstance(error, Image.UnidentifiedImageError) else str(error)
-    return UserError(
-        f"{path}: cannot be decoded ({reason.splitlines()[0] if reason else type(error).__name__})"
-    )
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

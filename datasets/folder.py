@@ -1,57 +1,65 @@
-"""A user's folder of pictures as a data set: every file checked, a deterministic split, one resize recipe.
+"""A user's folder of pictures as a data set: every file accounted for, a deterministic split, one resize recipe.
 
 Options of a catalogue entry: `crop: center` allows pictures of any shape (the centre square is taken),
 without it all must be squares of one size; `fit: stretch` allows any shape too and resizes the whole picture to
 the square, its proportions lost, as FastGAN's released code does (`fit: centre` is the default); `reference: all`
-makes the whole class the reference, training images included.
+makes the whole class the reference, training images included; `test_share: 0.2` makes so large a part the test
+split, where the entry's counts are but the least.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from bench.errors import UserError
 from bench.imagefiles import image_digests
-from bench.imageset import Order, Splits
+from bench.imageset import Order, Split, Splits
 from bench.seeds import numpy_stream
 
-from ._picture import SUFFIXES, Fit, decode, measure
+from ._picture import BadPictureError, Fit, decode
+from ._pile import Pile, look_through, refuse_bad
 from ._progress import progress
 
-RECIPE = "transparent parts on white; {}; PIL Lanczos; no EXIF rotation"
+RECIPE = "EXIF orientation applied; transparent parts on white; {}; PIL Lanczos"
 SQUARE: dict[Fit, str] = {"centre": "centre square", "stretch": "the whole picture stretched to a square"}
 WORKERS = 4  # PIL decodes outside the interpreter's lock
 OPTIONS = {"crop": ("center",), "fit": tuple(SQUARE), "reference": ("all",)}
 
 
 def build(order: Order) -> Splits:
-    """Splits from `order.source`: its train/ and test/ as they are, else `entry.test` files drawn at random.
+    """Splits from `order.source`: its train/ and test/ as they are, else test files drawn at random.
 
-    Pictures are searched in subfolders too, sorted by name and shuffled; copies of a file count once.
-    Raises UserError naming the file that is damaged, of another size, too small, or a link out of the folder,
-    and naming the folder that holds too few.
+    Pictures are searched in subfolders too, by their content, sorted by name and shuffled; copies of a file count
+    once. What is not taken is counted. Raises UserError naming all files that are damaged, too small or of another
+    size (unless `order.skip_bad`), a link out of the folder, and a folder that holds too few.
     """
     _check_options(order)
     assert order.source is not None, "bench.imageset.build asks for a folder"
     root = order.source.resolve()
     if not root.is_dir():
         raise UserError(f"--from {order.source}: is not a folder")
-    files = _files(root)
-    _check_sizes(order, files)
-    train_files, test_files = _split(order, root, files)
+    pile = look_through(root, order.name)
+    _drop_beside(order, pile)
+    _check_sizes(order, pile)
+    decoded, place = _decode(order, pile, _parts(order, pile))
+    if not order.skip_bad:
+        refuse_bad(pile, order.name)
+    train_files, test_files = _split(order, pile, _parts(order, pile))
     whole_class = order.entry.options.get("reference") == "all"
-    train = _read(order, "train", train_files)
-    test = train if whole_class else _read(order, "test", test_files)
+    train = _rows(order, "train", decoded, [place[file] for file in train_files])
+    test = train if whole_class else _rows(order, "test", decoded, [place[file] for file in test_files])
     if not whole_class:
         _check_disjoint(train, train_files, test, test_files)
+    used = len(train_files) + len(test_files)
+    pile.animated = sum(pile.pictures[file].animated for file in (*train_files, *test_files))
+    if copies := len(pile.pictures) - used:
+        pile.left_out["copies of another"] += copies
     return Splits(
         train=train,
         test=test,
@@ -59,15 +67,20 @@ def build(order: Order) -> Splits:
         overlap=whole_class,
         notes={
             "resize": RECIPE.format(SQUARE[_fit(order)]),
-            "files found": len(files),
-            "files used": len(train_files) + len(test_files),
+            "files found": used + sum(pile.left_out.values()) + len(pile.bad),
+            "files used": used,
+            "left out": pile.told(),
+            "bad": pile.bad_lines(),
         },
     )
 
 
 def _check_options(order: Order) -> None:
     for key, value in order.entry.options.items():
-        if value not in OPTIONS.get(key, ()):
+        if key == "test_share":
+            if not 0 < float(value) < 1:
+                raise UserError(f"data set '{order.name}': test_share is {value}, must lie between 0 and 1")
+        elif value not in OPTIONS.get(key, ()):
             known = "; ".join(f"{name}: {' or '.join(values)}" for name, values in OPTIONS.items())
             raise UserError(f"data set '{order.name}': option {key}: {value} is unknown; known are {known}")
     if _fit(order) == "stretch" and "crop" in order.entry.options:
@@ -83,57 +96,61 @@ def _fit(order: Order) -> Fit:
     return fit
 
 
-def _files(root: Path) -> list[Path]:
-    """Every picture file below `root`, sorted by name; a link that leads out of it is refused."""
-    found = []
-    for folder, folders, names in os.walk(root, onerror=_cannot_list, followlinks=False):
-        for name in (*folders, *names):
-            path = Path(folder) / name
-            if path.is_symlink() and (path.is_dir() or not path.resolve().is_relative_to(root)):
-                raise UserError(
-                    f"{path}: a link to a folder or out of {root} is not followed; put the files there"
-                )
-        found += [Path(folder) / name for name in names if Path(name).suffix.lower() in SUFFIXES]
-    return sorted(found, key=lambda path: path.relative_to(root).as_posix())
-
-
-def _cannot_list(error: OSError) -> None:
-    raise UserError(f"{error.filename}: cannot be listed: {error.strerror}")
-
-
-def _check_sizes(order: Order, files: Sequence[Path]) -> None:
-    """One look at every header, before hours are spent on decoding."""
-    expected: tuple[int, int] | None = None
-    for path in progress(files, len(files), f"{order.name}, headers"):
-        size = measure(path)
-        if min(size) < order.resolution:
-            raise UserError(f"{path}: {size[0]} x {size[1]} pixels are too few for {order.resolution} px")
-        if order.entry.options.get("crop") == "center" or _fit(order) == "stretch":
-            continue
-        if size[0] != size[1]:
-            raise UserError(f"{path}: {size[0]} x {size[1]} pixels are no square, as '{order.name}' needs")
-        expected = expected or size
-        if size != expected:
-            raise UserError(
-                f"{path}: {size[0]} x {size[1]} pixels, but {files[0]} has {expected[0]} x {expected[1]}; "
-                f"'{order.name}' needs one size"
+def _check_sizes(order: Order, pile: Pile) -> None:
+    """Reject pictures of a size that the set cannot use, before hours are spent on decoding."""
+    any_shape = order.entry.options.get("crop") == "center" or _fit(order) == "stretch"
+    squares = Counter(one.width for one in pile.pictures.values() if one.width == one.height)
+    usual = squares.most_common(1)[0][0] if squares else None  # the earliest of the most frequent
+    for path, header in list(pile.pictures.items()):
+        if min(header.width, header.height) < order.resolution:
+            pile.reject(path, f"{header.text} are too few for {order.resolution} px")
+        elif not any_shape and header.width != header.height:
+            pile.reject(path, f"{header.text} are no square, as '{order.name}' needs")
+        elif not any_shape and header.width != usual:
+            pile.reject(
+                path, f"{header.text}, but most have {usual} x {usual}; '{order.name}' needs one size"
             )
 
 
-def _split(order: Order, root: Path, files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """The files of train and test; those of a `reference: all` set are all in train."""
-    entry = order.entry
-    if entry.options.get("reference") == "all":
-        return _shuffled(_enough(root, _distinct(files), max(entry.train, entry.test))), []
+def _parts(order: Order, pile: Pile) -> dict[str, list[Path]]:
+    """The different files of the folders train/ and test/, or of the whole folder under ""."""
+    root, files = pile.root, list(pile.pictures)
     given = [split for split in ("train", "test") if (root / split).is_dir()]
+    if order.entry.options.get("reference") == "all" or not given:
+        return {"": _distinct(files)}
     if len(given) == 1:
         raise UserError(f"{root}: has a folder {given[0]}/ but not the other of train/ and test/")
-    if given:
-        parts = [[file for file in files if file.is_relative_to(root / split)] for split in given]
-        train, test = (_shuffled(_distinct(part)) for part in parts)
+    parts = {split: [file for file in files if file.is_relative_to(root / split)] for split in given}
+    return {split: _distinct(part) for split, part in parts.items()}
+
+
+def _drop_beside(order: Order, pile: Pile) -> None:
+    """Where there are train/ and test/, pictures beside them belong to neither."""
+    if order.entry.options.get("reference") == "all" or not (pile.root / "train").is_dir():
+        return
+    for file in [*pile.pictures, *pile.bad]:
+        if file.relative_to(pile.root).parts[0] not in ("train", "test"):
+            pile.pictures.pop(file, None)
+            pile.bad.pop(file, None)
+            pile.left_out["beside train/ and test/"] += 1
+
+
+def _split(order: Order, pile: Pile, parts: dict[str, list[Path]]) -> tuple[list[Path], list[Path]]:
+    """The files of train and test; those of a `reference: all` set are all in train."""
+    entry, root = order.entry, pile.root
+    if "" not in parts:
+        train, test = (_shuffled(parts[split]) for split in ("train", "test"))
         return _enough(root / "train", train, entry.train), _enough(root / "test", test, entry.test)
-    pool = _shuffled(_enough(root, _distinct(files), entry.train + entry.test))
-    return pool[entry.test :], pool[: entry.test]
+    if entry.options.get("reference") == "all":
+        return _shuffled(_enough(root, parts[""], max(entry.train, entry.test))), []
+    pool = _shuffled(_enough(root, parts[""], entry.train + entry.test))
+    share = entry.options.get("test_share")
+    tested = (
+        entry.test
+        if share is None
+        else min(max(round(share * len(pool)), entry.test), len(pool) - entry.train)
+    )
+    return pool[tested:], pool[:tested]
 
 
 def _shuffled(files: Sequence[Path]) -> list[Path]:
@@ -161,19 +178,37 @@ def _file_digest(path: Path) -> bytes:
         return hashlib.file_digest(file, "blake2b").digest()
 
 
-def _read(order: Order, split: Literal["train", "test"], files: Sequence[Path]) -> np.ndarray:
-    """Decode files into a split on disk, in the order given, a few at a time."""
-    images = order.allocate(split, len(files))
+def _decode(order: Order, pile: Pile, parts: dict[str, list[Path]]) -> tuple[np.ndarray, dict[Path, int]]:
+    """Every picture on disk, a few at a time, and each file's place there; what cannot be decoded is rejected.
 
-    def fill(place: int) -> None:
-        images[place] = decode(files[place], order.resolution, _fit(order))
+    All are decoded before any is refused, so that one message can name all bad files.
+    """
+    files = [file for part in parts.values() for file in part]
+    images = order.allocate("decoded", len(files))
+
+    def fill(place: int) -> str | None:
+        try:
+            images[place] = decode(files[place], order.resolution, _fit(order))
+        except BadPictureError as error:
+            return str(error)
+        return None
 
     pool = ThreadPoolExecutor(WORKERS)
     try:
-        for _ in progress(pool.map(fill, range(len(files))), len(files), f"{order.name}, {split}"):
-            pass
+        reasons = list(progress(pool.map(fill, range(len(files))), len(files), f"{order.name}, pictures"))
     finally:
-        pool.shutdown(cancel_futures=True)  # the first damaged file ends the build
+        pool.shutdown(cancel_futures=True)
+    for file, reason in zip(files, reasons, strict=True):
+        if reason is not None:
+            pile.reject(file, reason)
+    return images, {file: place for place, file in enumerate(files)}
+
+
+def _rows(order: Order, split: Split, decoded: np.ndarray, places: Sequence[int]) -> np.ndarray:
+    """A split on disk, of decoded pictures in this order."""
+    images = order.allocate(split, len(places))
+    for place, source in enumerate(places):
+        images[place] = decoded[source]
     return images
 
 

@@ -10,6 +10,8 @@ import pytest
 from bench import registry
 from bench.cli.main import cli
 from bench.conformance import check_method
+from bench.ownsets import new_entry
+from bench.spec import load_table
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
 COMMANDS = [
@@ -34,7 +36,24 @@ def test_the_method_of_forty_lines_passes_its_checks(tmp_path):
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_its_commands_parse(words):
-    command = cli.get_command(click.Context(cli), words[1])
+    command: click.Command | None = cli
+    for word in words[1:]:
+        if not isinstance(command, click.Group):
+            break
+        command = command.get_command(click.Context(command), word)
     assert isinstance(command, click.Command)
     options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     assert {word for word in words if word.startswith("--")} <= options
+
+
+def test_its_table_of_ones_own_is_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "_DATASETS", [])
+    registry.know_own("my-pictures", new_entry("my-pictures", [], None))  # as if it were built
+    source = next(
+        block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if "# mine.yaml" in block
+    )
+    path = tmp_path / "mine.yaml"
+    path.write_text(source)
+    spec = load_table(str(path))
+    assert {one.data.name for one in spec.at("smoke").columns.values()} == {"my-pictures"}
+    assert spec.run_spec(spec.rows[0], spec.columns[0], 0, "smoke").data.shots == 50

@@ -49,14 +49,36 @@ def list_(plugins: list[str]) -> None:
     help="A folder of images.",
 )
 @click.option("--force", is_flag=True, help="Build again even if it is there.")
+@click.option("--skip-bad", is_flag=True, help="Leave out files that cannot be used, and count them.")
+@click.option(
+    "--test-share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="SHARE",
+    help="Of a set of your own: how much becomes the test split. [default: 0.2]",
+)
 @plugin_option
-def build(name: str, resolution: int, source: Path | None, force: bool, plugins: list[str]) -> None:
-    """Build a data set at a resolution: checked images, disjoint splits, checksums, a contact sheet."""
+def build(
+    name: str,
+    resolution: int,
+    source: Path | None,
+    force: bool,
+    skip_bad: bool,
+    test_share: float | None,
+    plugins: list[str],
+) -> None:
+    """Build a data set at a resolution: checked images, disjoint splits, checksums, a contact sheet.
+
+    With --from, a NAME that no data set has becomes a set of your own, for `data:` in a table of your own. Files
+    are taken by content; whatever is not taken is counted in the last line.
+    """
     from bench import imageset
 
-    made = imageset.build(name, resolution, source, force)
+    made = imageset.build(name, resolution, source, force, skip_bad=skip_bad, test_share=test_share)
+    for line in made.notes.get("bad", ()) if skip_bad else ():
+        click.echo(f"skipped:{line}", err=True)
     counts = f"{len(made.train)} train + {len(made.test)} test images"
-    click.echo(f"{name} at {resolution} px: {counts}, sha256 {made.sha256}")
+    told = made.notes.get("left out")
+    click.echo(f"{name} at {resolution} px: {counts}{f'; {told}' if told else ''}; sha256 {made.sha256}")
 
 
 @data.command()
