@@ -7,8 +7,9 @@ and d the updates of D:
 
 G runs forward for D's update and forward and backward (3 forward passes' worth) for its own, D forward and backward on
 the real and the generated images of its own update; in G's update D is held, so its backward pass has no gradient of
-weights (2). What the method adds (penalties, further passes, decoders) is in the operations that were counted while
-the step ran, which are those of convolutions and matrix products, backward passes included.
+weights (2). Where G's update shares the images of D's last one (`share_fakes`) one of the d G is saved. What the method
+adds (penalties, further passes, decoders) is in the operations that were counted while the step ran, which are those of
+convolutions and matrix products, backward passes included.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def estimate(configuration: Configuration, measured: dict[str, Any]) -> Estimate
 def formula_flops(configuration: Configuration, macs: dict[str, int]) -> float:
     """Floating-point operations of the paper's step from the networks' multiply-accumulates an image."""
     g, d = macs["generator"], macs["discriminator"]
-    return 2.0 * configuration.batch * (configuration.d_steps * (g + 6 * d) + 3 * g + 2 * d)
+    forward = configuration.d_steps - bool(configuration.train.get("share_fakes"))
+    return 2.0 * configuration.batch * (forward * g + configuration.d_steps * 6 * d + 3 * g + 2 * d)
 
 
 def _every(settings: dict[str, Any]) -> int:

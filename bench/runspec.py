@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
 from bench.methodspec import Part, readable
 
@@ -66,11 +66,26 @@ class TrainSettings(Frozen):
         None  # images at once: an update's gradient is their micro-batches' mean
     )
     adam_eps: float | None = Field(default=None, gt=0)  # of both Adam optimisers; None: 1e-8
+    # D's hinge loss has margins drawn from U(hinge_margin, 1), one a logit (FastGAN's code: 0.8); None: 1
+    hinge_margin: float | None = Field(default=None, ge=0, lt=1)
+    # G's update is through the very images that D's last update saw, augmented as they were (FastGAN's code)
+    share_fakes: bool | None = None
+    # G is sampled for scores with the batch norms' statistics of so many images at once (FastGAN's code: 16)
+    batch_statistics: int | None = Field(default=None, ge=2)
+
+    @field_validator("share_fakes")
+    @classmethod
+    def _one_way_to_say_no(cls, value: bool | None) -> bool | None:
+        return value or None
 
     @model_validator(mode="after")
-    def _equal_micro_batches(self) -> TrainSettings:
+    def _possible(self) -> TrainSettings:
         if self.micro_batch is not None and self.batch % self.micro_batch:
             raise ValueError(f"micro_batch is {self.micro_batch}, must divide batch, which is {self.batch}")
+        if self.hinge_margin is not None and self.loss != "hinge":
+            raise ValueError(
+                f"hinge_margin is {self.hinge_margin}, but loss is {self.loss}; leave one of them out"
+            )
         return self
 
 

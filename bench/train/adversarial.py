@@ -15,8 +15,8 @@ from torch.nn.utils import parametrize
 from bench.spec import TrainSettings
 from bench.train.batches import Batches
 from bench.train.composition import Composition
-from bench.train.context import Batch, Context, DStep, GStep
-from bench.train.losses import LOSSES
+from bench.train.context import Augmentation, Batch, Context, DStep, GStep
+from bench.train.losses import LOSSES, AdversarialLoss, hinge_with_margins
 from bench.train.seen import Fakes, augmented, augmented_fakes, generated, judged, logits_of
 
 Values = dict[str, Tensor]
@@ -72,6 +72,9 @@ def adversarial(ctx: Context, method: Composition, optimizers: Optimizers) -> It
     z and conditions are drawn for the whole batch, so that losses which are means over images have the whole
     batch's gradient; all else is per micro-batch: batch norm's statistics, the estimate of spectral norms,
     augmentation and noise, and the parts' extra terms.
+
+    With `share_fakes` G's update draws nothing: it goes through the images that D's last update saw, by the D that
+    this update has made, as FastGAN's released code does. G's graphs of all micro-batches are then kept meanwhile.
     """
     train = _settings(ctx)
     batches = Batches(ctx.images_u8_NHWC, train.batch, ctx.spec.seed, flip=train.flip, device=ctx.device)
@@ -80,9 +83,11 @@ def adversarial(ctx: Context, method: Composition, optimizers: Optimizers) -> It
         updates = []
         for update in range(train.d_steps):
             given = _given(ctx, method, batches.at(ctx.step * train.d_steps + update))
-            updates.append(_update_discriminator(ctx, method, optimizers.discriminator, given))
+            shared = train.share_fakes is True and update == train.d_steps - 1
+            seen, made = _update_discriminator(ctx, method, optimizers.discriminator, given, shared=shared)
+            updates.append(seen)
         values = _means(updates)
-        values |= _update_generator(ctx, method, optimizers.generator, given)
+        values |= _update_generator(ctx, method, optimizers.generator, given, made)
         yield {**_floats(values), **method.after_step(ctx)}
 
 
@@ -114,48 +119,83 @@ class _Pass(NamedTuple):
     seen: Values  # further values to log
 
 
+class _Made(NamedTuple):
+    """Generated images of one micro-batch with the graph that leads back to G, and what D saw of them."""
+
+    z_NZ: Tensor
+    fakes: Fakes
+    seen: Fakes
+    augmentation: Augmentation
+
+
 def _given(ctx: Context, method: Composition, batch: Batch) -> _Given:
     condition_NK = method.condition(ctx, batch)
     return _Given(batch, condition_NK, method.d_condition(ctx, batch, condition_NK))
 
 
 def _update_discriminator(
-    ctx: Context, method: Composition, optimizer: torch.optim.Optimizer, given: _Given
-) -> Values:
+    ctx: Context, method: Composition, optimizer: torch.optim.Optimizer, given: _Given, *, shared: bool
+) -> tuple[Values, list[_Made]]:
+    """One update of D, and where they are to be shared the images that it saw, one item a micro-batch."""
     generator, _ = ctx.networks()
+    parts = _parts(ctx, given)
+    made: list[_Made] = []
+    # With their graph they are made while G's parameters are not held.
+    fakes = [_with_graph(ctx, z_NZ, some) if shared else None for z_NZ, some in parts]
+    passes = [
+        partial(_discriminator_pass, ctx, method, z_NZ, some, one, made)
+        for (z_NZ, some), one in zip(parts, fakes, strict=True)
+    ]
     with _held(generator):
-        return _descend(optimizer, "d", _passes(ctx, method, _discriminator_pass, given))
+        return _descend(optimizer, "d", passes), made
 
 
 def _update_generator(
-    ctx: Context, method: Composition, optimizer: torch.optim.Optimizer, given: _Given
+    ctx: Context, method: Composition, optimizer: torch.optim.Optimizer, given: _Given, made: list[_Made]
 ) -> Values:
-    """The generator's update: new z, the conditions of the last batch (Algorithm 1, lines 11-14)."""
+    """The generator's update: new z, the conditions of the last batch (Algorithm 1, lines 11-14); or what was made."""
     _, discriminator = ctx.networks()
+    if made:
+        passes = [
+            partial(_generator_pass, ctx, method, one.z_NZ, some, one)
+            for one, some in zip(made, given.split(len(made[0].z_NZ)), strict=True)
+        ]
+    else:
+        passes = [partial(_generator_pass, ctx, method, z_NZ, some) for z_NZ, some in _parts(ctx, given)]
     with _held(discriminator):
-        return _descend(optimizer, "g", _passes(ctx, method, _generator_pass, given))
+        return _descend(optimizer, "g", passes)
 
 
-def _passes(
-    ctx: Context, method: Composition, one_pass: Callable[..., _Pass], given: _Given
-) -> list[Callable[[], _Pass]]:
-    """The passes of one update, one for each micro-batch, with z drawn for the whole batch."""
+def _parts(ctx: Context, given: _Given) -> list[tuple[Tensor, _Given]]:
+    """The micro-batches of one update, with z drawn for the whole batch."""
     count = len(given.batch.index_N)
     size = _settings(ctx).micro_batch or count
-    parts = zip(latents(ctx, count).split(size), given.split(size), strict=True)
-    return [partial(one_pass, ctx, method, z_NZ, some) for z_NZ, some in parts]
+    return list(zip(latents(ctx, count).split(size), given.split(size), strict=True))
 
 
-def _discriminator_pass(ctx: Context, method: Composition, z_NZ: Tensor, given: _Given) -> _Pass:
+def _with_graph(ctx: Context, z_NZ: Tensor, given: _Given) -> Fakes:
+    with parametrize.cached():
+        return generated(ctx, z_NZ, given.condition_NK)
+
+
+def _discriminator_pass(
+    ctx: Context, method: Composition, z_NZ: Tensor, given: _Given, shared: Fakes | None, made: list[_Made]
+) -> _Pass:
+    """shared: images with the graph that leads back to G, which go to `made` with what D saw of them."""
     _, discriminator = ctx.networks()
     batch, condition_NK, d_condition_NK = given
     # One spectral normalisation a pass: within `cached` all calls of D see the same weights.
     with parametrize.cached():
-        with torch.no_grad():
-            fakes = generated(ctx, z_NZ, condition_NK)
+        fakes = shared
+        if fakes is None:
+            with torch.no_grad():
+                fakes = generated(ctx, z_NZ, condition_NK)
         raw_NCHW = method.reals(ctx, batch)
         real_NCHW, real_augmentation = augmented(ctx, method, raw_NCHW)
         fakes, fake_augmentation = augmented_fakes(ctx, method, fakes)
+        if shared is not None:
+            made.append(_Made(z_NZ, shared, fakes, fake_augmentation))
+            fakes = fakes.detached()
         real_N, fake_N, maps = judged(discriminator, real_NCHW, fakes, d_condition_NK)
         step = DStep(
             batch,
@@ -178,7 +218,10 @@ def _discriminator_pass(ctx: Context, method: Composition, z_NZ: Tensor, given: 
     return _Pass(loss, extra, seen)
 
 
-def _generator_pass(ctx: Context, method: Composition, z_NZ: Tensor, given: _Given) -> _Pass:
+def _generator_pass(
+    ctx: Context, method: Composition, z_NZ: Tensor, given: _Given, made: _Made | None = None
+) -> _Pass:
+    """made: the images to go through, in place of new ones."""
     _, discriminator = ctx.networks()
     batch, condition_NK, d_condition_NK = given
 
@@ -189,8 +232,11 @@ def _generator_pass(ctx: Context, method: Composition, z_NZ: Tensor, given: _Giv
             return logits_of(discriminator, Fakes(real_NCHW, None), d_condition_NK).float()
 
     with parametrize.cached():
-        fakes = generated(ctx, z_NZ, condition_NK)
-        seen, augmentation = augmented_fakes(ctx, method, fakes)
+        if made is None:
+            fakes = generated(ctx, z_NZ, condition_NK)
+            seen, augmentation = augmented_fakes(ctx, method, fakes)
+        else:
+            _, fakes, seen, augmentation = made
         logits_N = logits_of(discriminator, seen, d_condition_NK).float()
         step = GStep(
             z_NZ,
@@ -213,9 +259,22 @@ def _d_adversarial(ctx: Context, method: Composition, step: DStep) -> tuple[Tens
     if (replaced := method.d_adversarial(ctx, step)) is not None:
         return replaced, {}
     real_N, fake_N = method.d_weights(ctx, step)
-    loss = LOSSES[_settings(ctx).loss]
+    loss = _d_side(ctx, step)
     value = loss.discriminator(step.real_logits_N, step.fake_logits_N, real_N, fake_N)
     return value, _mean_weights(d_real_weight=real_N, d_fake_weight=fake_N)
+
+
+def _d_side(ctx: Context, step: DStep) -> AdversarialLoss:
+    """The loss that the settings ask for, with margins drawn for these very logits where they ask for that."""
+    train = _settings(ctx)
+    if train.hinge_margin is None:
+        return LOSSES[train.loss]
+    least = train.hinge_margin
+    margins = [
+        least + (1 - least) * torch.rand(logits_N.shape, generator=ctx.stream("hinge-margin")).to(ctx.device)
+        for logits_N in (step.real_logits_N, step.fake_logits_N)
+    ]
+    return hinge_with_margins(*margins)
 
 
 def _g_adversarial(ctx: Context, method: Composition, step: GStep) -> tuple[Tensor, Values]:

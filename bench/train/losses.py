@@ -70,6 +70,16 @@ LOSSES: dict[str, AdversarialLoss] = {
 }
 
 
+def hinge_with_margins(real_margins_N: Tensor, fake_margins_N: Tensor) -> AdversarialLoss:
+    """The hinge loss with a margin of each logit's own: mean max(0, m - r) + mean max(0, m' + f).
+
+    FastGAN's released code draws m and m' from U(0.8, 1); all of them 1 is "hinge". Margins have the logits' shape.
+    """
+    return AdversarialLoss(
+        lambda r: F.relu(real_margins_N - r), lambda f: F.relu(fake_margins_N + f), LOSSES["hinge"].generated
+    )
+
+
 def adversarial_loss(name: str) -> AdversarialLoss:
     """The loss of that name. Raises UserError with the nearest known name."""
     if name not in LOSSES:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench import seeds
 from bench.contactsheet import contact_sheet
@@ -26,23 +29,49 @@ def generate(ctx: Context, generator: nn.Module, sampler: Sampler, count: int, b
     """`count` uint8 images (N, H, W, 3) of the run's evaluation stream.
 
     Latents, conditions and noise depend on the run's seed and the batch's number alone: curves over snapshots
-    are drawn at fixed latents, and seed i of two methods is scored at the same z.
+    are drawn at fixed latents, and seed i of two methods is scored at the same z. With `train.batch_statistics` the
+    batches are of that size, whole to the last one, of which no more is kept than is wanted.
     """
+    own = ctx.spec.train.batch_statistics if ctx.spec.train else None
+    at_once = own or batch
     z_dim = int(generator.z_dim)  # type: ignore[arg-type]
     images_NHWC = np.empty(0, np.uint8)
-    for start in range(0, count, batch):
-        size = min(batch, count - start)
+    for start in range(0, count, at_once):
+        size = own or min(batch, count - start)
         latents, conditions, noises = (
             seeds.torch_stream(ctx.spec.seed, "evaluation", purpose, start)
             for purpose in ("latents", "sampler", "noise")
         )
         z_NZ = torch.randn(size, z_dim, generator=latents).to(ctx.device)
-        with noise.drawn_from(noises):
+        with noise.drawn_from(noises), batch_statistics(generator) if own else nullcontext():
             made_NHWC = to_uint8(sampler(generator, z_NZ, conditions))
         if start == 0:
             images_NHWC = np.empty((count, *made_NHWC.shape[1:]), np.uint8)
-        images_NHWC[start : start + size] = made_NHWC
+        images_NHWC[start : start + size] = made_NHWC[: count - start]
     return images_NHWC
+
+
+@contextmanager
+def batch_statistics(network: nn.Module) -> Iterator[None]:
+    """Inside, the network's batch norms normalise by the batch at hand, as in training, and learn nothing from it.
+
+    So FastGAN's released code samples, which leaves its generator in training mode. All else stays as it is: spectral
+    norms are not estimated further.
+    """
+    norms = batch_norms(network)
+    before = [(norm.training, norm.track_running_stats) for norm in norms]
+    for norm in norms:
+        norm.training, norm.track_running_stats = True, False
+    try:
+        yield
+    finally:
+        for norm, (training, tracking) in zip(norms, before, strict=True):
+            norm.training, norm.track_running_stats = training, tracking
+
+
+def batch_norms(network: nn.Module) -> list[_BatchNorm]:
+    """The network's batch norms, those inside conditional ones too."""
+    return [module for module in network.modules() if isinstance(module, _BatchNorm)]
 
 
 def save_sheet(path: Path, images_NHWC: np.ndarray) -> None:

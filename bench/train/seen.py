@@ -18,6 +18,11 @@ class Fakes(NamedTuple):
     images_NCHW: Tensor
     small_NCHW: Tensor | None  # the same images as a generator of two scales gives them to the discriminator
 
+    def detached(self) -> Fakes:
+        """The same images without the graph that leads to them."""
+        small_NCHW = None if self.small_NCHW is None else self.small_NCHW.detach()
+        return Fakes(self.images_NCHW.detach(), small_NCHW)
+
 
 def generated(ctx: Context, z_NZ: Tensor, condition_NK: Tensor | None) -> Fakes:
     """G's images; at both scales where G has two outputs, and with a noise stream of their own."""

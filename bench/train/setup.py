@@ -17,6 +17,7 @@ from bench.store import Store
 from bench.train.composition import Composition
 from bench.train.context import Context
 from bench.train.ema import make_ema
+from bench.train.sampling import batch_norms
 
 
 def training_images(data: DataSpec, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -94,6 +95,7 @@ def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Co
         discriminator = method.discriminator(ctx, discriminator)
         ctx.discriminator = discriminator.to(device).to(memory_format=torch.channels_last)
         _set_precision(ctx)
+        _check_norms(ctx)
     method.prepare(ctx)
     if ctx.generator is not None:
         ctx.ema = make_ema(ctx.generator)
@@ -115,6 +117,18 @@ def _merged_options(given: dict[str, Any], wanted: dict[str, Any]) -> dict[str, 
                 f"network option {key}={given[key]} contradicts the method, which needs {wanted[key]}"
             )
     return {**given, **wanted}
+
+
+def _check_norms(ctx: Context) -> None:
+    """UserError where a run is to be sampled with statistics that its generator does not take."""
+    generator, _ = ctx.networks()
+    assert ctx.spec.train is not None and ctx.spec.network is not None
+    images = ctx.spec.train.batch_statistics
+    if images is not None and not batch_norms(generator):
+        raise UserError(
+            f"train: batch_statistics is {images}, but the generator of '{ctx.spec.network.name}' has no batch norms; "
+            "leave it out"
+        )
 
 
 def _set_precision(ctx: Context) -> None:

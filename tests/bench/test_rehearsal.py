@@ -35,6 +35,7 @@ TINY = {
 }
 PLAIN = {"id": "plain", "method": ""}
 MICRO = {"id": "micro", "method": "", "micro_batch": 2, "rehearsed": 4}
+SHARED = {"id": "shared", "method": "", "train": {"g_lr": 1e-3, "d_lr": 1e-3, "share_fakes": True}}
 FROZEN = {"id": "frozen", "method": "freezed(blocks=2) + baseline", "source": {"condition_dim": 3}}
 BROKEN = {"id": "broken", "method": "", "train": {"g_lr": 1e-3, "d_lr": 1e38}}
 
@@ -49,12 +50,12 @@ def written(folder: Path, *configurations: dict[str, object], **shared: object) 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """Three tiny configurations, rehearsed: id -> (configuration, measurement)."""
+    """Four tiny configurations, rehearsed: id -> (configuration, measurement)."""
     folder = tmp_path_factory.mktemp("rehearsal")
-    images, configurations = load_configurations(written(folder, PLAIN, MICRO, FROZEN))
+    images, configurations = load_configurations(written(folder, PLAIN, MICRO, FROZEN, SHARED))
     results = Results(folder)
     outcomes = [rehearsal.rehearse(one, images, results, threads=1) for one in configurations]
-    assert [outcome.problem for outcome in outcomes] == ["", "", ""]
+    assert [outcome.problem for outcome in outcomes] == [""] * 4
     return {one.configuration.id: (one.configuration, one.measured) for one in outcomes}
 
 
@@ -96,8 +97,10 @@ def key(network, parts, batch):
 
 def test_counted_operations_are_those_of_the_formula(measured):
     """Adversarial training alone has no others; D's first layer passes no gradient on to its images (1 to 2 %)."""
-    configuration, found = measured["plain"]
-    assert found["flops"] == pytest.approx(formula_flops(configuration, found["macs"]), rel=0.03)
+    for name in ("plain", "shared"):
+        configuration, found = measured[name]
+        assert found["flops"] == pytest.approx(formula_flops(configuration, found["macs"]), rel=0.03)
+    assert measured["shared"][1]["flops"] < 0.97 * measured["plain"][1]["flops"]
 
 
 def test_a_share_of_the_batch_stands_for_all_of_it(measured):
