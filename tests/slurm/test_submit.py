@@ -82,6 +82,25 @@ def test_a_methods_failure_is_told_from_the_clusters(desk):
     assert "Traceback" in desk.bench("logs", desk.folder_of("broken/0").uid).stdout
 
 
+def test_a_finished_run_is_submitted_again_on_purpose(desk):
+    profile, words = desk.profile("site"), [*SHORT, "--seeds", "0"]
+    desk.submit(profile, *words)
+    desk.until_all_ended()
+    old = desk.folder_of("slow/0")
+    weights = old.result()["weights_sha256"]
+    assert "0 to start" in desk.submit(profile, *words).stdout
+    dry = desk.submit(profile, *words, "--rerun", "--dry-run").stdout
+    assert "1 to start" in dry and old.status() == "done", "a dry run moves nothing"
+    assert "done again: 1 finished run" in desk.submit(profile, *words, "--rerun").stdout
+    desk.until_all_ended()
+    (kept,) = (desk.store.root / "set-aside").iterdir()
+    assert kept.name.startswith(f"{old.uid}.") and (kept / "result.json").exists()
+    assert old.status() == "done" and old.result()["weights_sha256"] == weights
+    assert len(json.loads((old.path / "provenance.json").read_text())) == 1, "a start of its own"
+    logs = desk.bench("logs", "slow shapes seed 0", "--table", "slow.yaml", "--plugin", "slow.py").stdout
+    assert "_log.out" in logs
+
+
 def test_cancel_by_row_leaves_the_rest(desk):
     """Two runs share a job: one row is cancelled, the other goes on in the same job."""
     desk.environment["BENCH_TEST_WAIT"] = "0.2"
