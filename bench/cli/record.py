@@ -74,7 +74,7 @@ def _unfinished(frame: pd.DataFrame) -> list[str]:
     runs = frame.drop_duplicates("uid")
     counts = runs.loc[~runs["status"].isin(["done", "diverged", "missing"]), "status"].value_counts()
     told = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
-    return [f"left out, as they are not finished: {told}"] if told else []
+    return [f"left out, as they are not finished or are stale: {told}"] if told else []
 
 
 def _of_no_row(

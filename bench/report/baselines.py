@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bench.errors import UserError, did_you_mean
+from bench.report.origins import ENDED, unlike
 from bench.report.recorded import holdings, load_recorded
 from bench.spec import TableSpec
 
@@ -48,7 +49,24 @@ def baselines_of(
         found = found[(found["kind"] != "train") | found["row"].isin(wanted)]
     if seeds is not None:
         found = found[found["seed"].isin(seeds)]
-    return found, remarks
+    found, more = _of_these_inputs(name, ours[ours["row"] == method], found)
+    return found, [*remarks, *more]
+
+
+def _of_these_inputs(name: str, ours: pd.DataFrame, found: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Without the baselines that were made from other data, weights or extractors than the method's own runs."""
+    trained = found[found["kind"] == "train"]
+    other = unlike(ours[ours["status"].isin(ENDED)], trained)
+    remarks = [
+        f"Left out of '{name}', made from other inputs than ours: {row} · {column}: {changed}."
+        for (row, column), changed in other.items()
+    ]
+    kept = found[[pair not in other for pair in zip(found["row"], found["column"], strict=True)]]
+    if (kept.loc[kept["kind"] == "train", "inputs"] == "").any():
+        remarks.append(f"Of '{name}', inputs not recorded: whether data and weights were ours is not known.")
+    if kept[kept["kind"] == "train"].empty and other:
+        raise UserError(f"'{name}' has no baseline that was made from our inputs: {' '.join(remarks)}")
+    return kept, remarks
 
 
 def _named(name: str, spec: TableSpec, found: pd.DataFrame) -> list[str]:

@@ -25,6 +25,7 @@ from bench.report.model import (
     Rule,
     TableReport,
 )
+from bench.report.origins import origin_notes
 from bench.report.printed import printed_name, printed_texts
 from bench.spec import Claim, MetricSpec, Scale, TableSpec
 from bench.stats import verdict
@@ -65,7 +66,7 @@ def build_report(
         blocks=tuple(blocks),
         claims=claims,
         caption=caption(spec, scale, columns, results),
-        notes=notes(spec, scale, rows, blocks),
+        notes=(*notes(spec, scale, rows, blocks), *origin_notes(results)),
         results=results,
     )
     return narrowed(whole, asked, spec.claims) if asked else whole

@@ -127,6 +127,14 @@ def _plain(value: float, more: int = 0) -> str:
 
 
 _KINDS = {"control": "control, ours", "printed": "printed only", "reference": "reference"}
-_UNFINISHED = ("failed", "lost", "interrupted", "running", OLDER, "missing")  # what needs attention first
+_UNFINISHED = (
+    "failed",
+    "stale",
+    "lost",
+    "interrupted",
+    "running",
+    OLDER,
+    "missing",
+)  # what needs attention first
 _ROUNDING = 1e-9
 _MORE = 6  # digits added at most to tell two cells apart

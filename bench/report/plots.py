@@ -40,7 +40,10 @@ def fd_curves(report: TableReport) -> Figure:
         raise UserError(f"table '{report.name}' has no metric fd to plot; its metrics are in its YAML file")
     scores = report.results
     scores = scores[
-        (scores["metric"] == "fd") & (scores["extractor"] == block.extractor) & (scores["value"] > 0)
+        (scores["metric"] == "fd")
+        & (scores["extractor"] == block.extractor)
+        & (scores["value"] > 0)
+        & (scores["status"] != "stale")
     ]
     if scores.empty:
         raise UserError(

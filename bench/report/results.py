@@ -13,9 +13,11 @@ import pandas as pd
 
 from bench import features
 from bench.errors import UserError
+from bench.inputs import Machine
 from bench.metrics.scores import version_of
 from bench.ownrows import row_id
 from bench.paths import store_root
+from bench.report.origins import FACTS, commits, facts, judged
 from bench.spec import RunSpec, TableSpec, load_table
 from bench.store import RunFolder, Store
 
@@ -28,7 +30,10 @@ REQUIRED = (
 )  # fmt: skip
 # Columns that came later, each with its value where a line has none: older recorded sets lack them, and a set in
 # which all have that value is written without. `version`: of the score's meaning (bench.metrics.scores.VERSIONS).
-OPTIONAL: dict[str, Any] = {"version": 1}
+# The digests of a score's extractor and reference, and what the run was made from: see bench.report.origins.
+OPTIONAL: dict[str, Any] = {
+    "version": 1, "extractor_sha256": "", "reference_sha256": "", **dict.fromkeys(FACTS, "")
+}  # fmt: skip
 COLUMNS = (*REQUIRED, *OPTIONAL)
 
 
@@ -45,7 +50,7 @@ def load_results(
 ) -> pd.DataFrame:
     """All scores of a table at a scale, one line per row, column, metric, seed and step: `COLUMNS`.
 
-    status: done, diverged, running, interrupted, lost, failed or missing. A run without any score has one
+    status: done, diverged, running, interrupted, lost, failed, stale or missing. A run without any score has one
     line per metric with a nan value, so that nothing that was planned can go unseen; control rows
     and seeds beyond the table's own appear once they have a run folder.
 
@@ -69,15 +74,16 @@ def load_results(
     found = _seeds_in(store) | {int(line["seed"]) for run_lines in kept.values() for line in run_lines}
     every = sorted(found | set(range(spec.seeds))) if seeds is None else list(seeds)
     planned_seeds = set(range(spec.seeds) if seeds is None else seeds)
+    machine = Machine(store)
     for names, run, planned in _runs(spec, scale, every, asked):
         folder = store.folder(run.uid)
         if (folder.path / "spec.json").exists():
-            lines += [{**names, **line} for line in _folder_lines(folder, run)]
+            lines += [{**names, **line} for line in _folder_lines(folder, run, machine)]
         elif run.uid in kept:
             lines += [{**line, **names} for line in kept[run.uid]]
         elif planned and run.seed in planned_seeds:
             lines += [{**names, **line} for line in _empty_lines(run, "missing")]
-    return as_frame(lines, COLUMNS)
+    return judged(as_frame(lines, COLUMNS), machine)
 
 
 def _runs(
@@ -105,11 +111,12 @@ def _seeds_in(store: Store) -> set[int]:
     return {int(match[1]) for match in found if match}
 
 
-def _folder_lines(folder: RunFolder, run: RunSpec) -> list[dict[str, Any]]:
-    status = folder.status()
+def _folder_lines(folder: RunFolder, run: RunSpec, machine: Machine) -> list[dict[str, Any]]:
+    status = machine.status(folder)
     if status == "planned":
         return _empty_lines(run, "missing")
-    rest = {"status": status, "uid": run.uid, "origin": "runs", "commit": _commit(folder)}
+    commit = ", ".join(commits(folder)) or _commit(folder)
+    rest = {"status": status, "uid": run.uid, "origin": "runs", "commit": commit, **facts(folder, machine)}
     lines = [{**line, **rest} for line in folder.metrics()]
     return lines or [{**line, **rest} for line in _empty_lines(run, status)]
 

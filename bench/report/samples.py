@@ -35,7 +35,7 @@ def pictures(
     """  # fmt: skip
     found: dict[str, dict[str, tuple[str, Path]]] = {}
     for run in make_plan(spec, scale, store, rows, columns, seeds).runs:
-        sheet = latest_sheet(store.folder(run.uid))
+        sheet = latest_sheet(store.folder(run.uid)) if run.status != "stale" else None
         for cell in run.cells:
             if sheet is not None:
                 label = f"{cell.column} · seed {cell.seed} · step {int(sheet.stem.removeprefix('step-'))}"

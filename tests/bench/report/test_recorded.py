@@ -113,6 +113,7 @@ def test_recorded_runs_of_other_settings_are_no_baselines(save, simulated, table
     assert remarks == [
         "Left out of 'mine', recorded with other settings or versions than asked for: scratch+disp (6 runs).",
         "Of 'mine', not checked for equal settings, as the table has no such row: somebody.",
+        "Of 'mine', inputs not recorded: whether data and weights were ours is not known.",
     ]
     found, _ = baselines_of("mine", spec, "smoke", frame, "ada", ["somebody"], [0, 2])
     train = found[found["kind"] == "train"]
