@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -131,6 +131,22 @@ def load_plugin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cal
         del sys.modules[module]
 
 
+def lacks(what: str) -> NoReturn:
+    """A test needs what this machine lacks (`what` says how to get it): it is skipped, and `make test` names it.
+
+    Where all must run, on CI and with BENCH_TEST_ALL=1, that is a failure.
+    """
+    if os.environ.get("CI") or os.environ.get("BENCH_TEST_ALL"):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session", name="lacks")
+def lacks_fixture() -> Callable[[str], NoReturn]:
+    """`lacks`: the only way for a test to be skipped."""
+    return lacks
+
+
 @pytest.fixture(scope="session")
 def bench_command() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run `bench ARGUMENTS` in a process of its own, in a folder of the caller's."""
@@ -143,7 +159,7 @@ def bench_command() -> Callable[..., subprocess.CompletedProcess[str]]:
             env={**os.environ, "PYTHONPATH": path, **env},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
         )
 
     return run
@@ -189,7 +205,7 @@ class RunServer:
     def close(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
-        self.process.wait(10)
+        self.process.wait(300)
 
     def _ask(self, *request: Any) -> Any:
         assert self.process.stdin is not None

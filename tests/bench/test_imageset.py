@@ -178,7 +178,7 @@ def test_two_processes_building_at_once_both_succeed(cache: Path) -> None:
         "from bench.catalogue import DatasetEntry\n"
         "from bench.datasets import shapes\n"
         "def build(order):\n"
-        "    deadline = time.monotonic() + 20\n"
+        "    deadline = time.monotonic() + 300\n"
         "    while len(list(order.scratch.parent.glob('.meet-16.*'))) < 2 and time.monotonic() < deadline:\n"
         "        time.sleep(0.01)\n"
         "    assert time.monotonic() < deadline\n"
@@ -197,7 +197,7 @@ def test_two_processes_building_at_once_both_succeed(cache: Path) -> None:
         subprocess.Popen([sys.executable, str(plugin)], env=env, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    sums = [run.communicate(timeout=60)[0].strip() for run in runs]
+    sums = [run.communicate(timeout=600)[0].strip() for run in runs]
     assert [run.returncode for run in runs] == [0, 0]
     assert sums[0] == sums[1] == imageset.load("shapes", 16).sha256
     assert sorted(file.name for file in (cache / "data").iterdir()) == ["meet-16", "shapes-16"]

@@ -96,13 +96,12 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def cluster_of():
-    """Makes a OneNode. On CI the packages are installed, so a test that lacks them fails there."""
+def cluster_of(lacks):
+    """Makes a OneNode."""
 
     def make(folder: Path, *, accounting: bool = False, **options: Any) -> Any:
         if absent := one_node.missing(accounting):
-            reason = f"SLURM is not installed: {absent}"
-            pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+            lacks(absent)
         return one_node.OneNode(folder, accounting=accounting, **options)
 
     return make

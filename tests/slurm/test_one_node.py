@@ -24,21 +24,25 @@ def load_by_path():
 one_node = load_by_path()
 
 
-def need(accounting):
-    """Skips where SLURM is not installed; in CI, which installs it, that is a failure."""
-    if reason := one_node.missing(accounting):
-        assert not os.environ.get("CI"), reason
-        pytest.skip(reason)
+@pytest.fixture(scope="module")
+def need(lacks):
+    """SLURM has to be installed."""
+
+    def check(accounting):
+        if absent := one_node.missing(accounting):
+            lacks(absent)
+
+    return check
 
 
 def script(*arguments, **options):
     """The command line with its output in pipes: a daemon that held them would make this time out."""
     return subprocess.run(
-        [sys.executable, SCRIPT, *arguments], capture_output=True, text=True, timeout=60, **options
+        [sys.executable, SCRIPT, *arguments], capture_output=True, text=True, timeout=300, **options
     )
 
 
-def until(ready, seconds=20):
+def until(ready, seconds=120):
     """What `ready` returns as soon as it is true."""
     end = time.monotonic() + seconds
     while not (value := ready()):
@@ -48,7 +52,7 @@ def until(ready, seconds=20):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, need):
     """Where a cluster may be; whatever happens, none is left."""
     need(accounting=False)
     place = tmp_path_factory.mktemp("slurm") / "one"
@@ -94,7 +98,7 @@ def test_gpus_are_given_to_jobs(cluster):
     files = until(lambda: len(found := list((cluster.folder / "run").glob("gpu-*"))) == 2 and found)
     seen = until(lambda: all(texts := [file.read_text().strip() for file in files]) and texts)
     assert sorted(seen) == ["0", "1"]
-    assert cluster.run("srun", "--gres=gpu:3", "true", timeout=20).returncode
+    assert cluster.run("srun", "--gres=gpu:3", "true", timeout=300).returncode
 
 
 def test_array_runs_and_its_size_is_limited(cluster, tmp_path):
@@ -199,7 +203,7 @@ def test_stop_ends_jobs_and_daemons_and_removes_the_folder(cluster):
     assert script("stop", "--dir", cluster.folder).returncode == 0  # nothing there is fine
 
 
-def test_accounting_remembers_a_finished_job(tmp_path_factory):
+def test_accounting_remembers_a_finished_job(tmp_path_factory, need):
     need(accounting=True)
     place = tmp_path_factory.mktemp("slurm") / "sql"
     try:
@@ -223,9 +227,9 @@ def test_accounting_remembers_a_finished_job(tmp_path_factory):
         (["start", "--set", "SlurmctldPort=1"], "is started and stopped by it"),
         (["start", "--set", "MailProg=/bin/true \\"], "backslash"),
         (["start", "--nodes", "0"], "--nodes is 0; a number from 1 to 32"),
-        (["start", "--gpus", "two"], "invalid int value: 'two'"),
-        (["daemon", "hit", "slurmd"], "invalid choice: 'hit'"),
-        (["begin"], "invalid choice: 'begin'"),
+        (["start", "--gpus", "two"], "two"),
+        (["daemon", "hit", "slurmd"], "hit"),
+        (["begin"], "begin"),
         (["status"], "no cluster of one_node.py in"),
     ],
 )
@@ -243,7 +247,7 @@ def test_folders_that_slurm_conf_cannot_name_are_refused(name, tmp_path):
         one_node.OneNode(tmp_path / name)
 
 
-def test_an_unknown_key_leaves_nothing_behind(tmp_path_factory):
+def test_an_unknown_key_leaves_nothing_behind(tmp_path_factory, need):
     need(accounting=False)
     place = tmp_path_factory.mktemp("slurm") / "bad"
     done = script("start", "--dir", place, "--set", "MaxArraySizes=11")
@@ -253,7 +257,7 @@ def test_an_unknown_key_leaves_nothing_behind(tmp_path_factory):
 
 
 @pytest.mark.parametrize("content", [None, "{}", "[1]", '{"settings": {}, "site": {"folder": "/"}}', "\x00"])
-def test_foreign_folders_are_left_alone(content, tmp_path):
+def test_foreign_folders_are_left_alone(content, tmp_path, need):
     need(accounting=False)
     (tmp_path / "thesis.tex").write_text("years of work")
     if content is not None:

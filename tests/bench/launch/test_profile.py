@@ -413,7 +413,7 @@ def run_body(text, cwd):
     write(cwd, f'#!/bin/sh\n{skip}\nexec "$@"\n', "srun")
     (cwd / "srun").chmod(0o755)
     env = {"PATH": f"{cwd}:/usr/bin:/bin"}
-    return subprocess.run(["bash", "-c", text], cwd=cwd, env=env, capture_output=True, text=True, timeout=60)
+    return subprocess.run(["bash", "-c", text], cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
 
 
 def test_values_reach_python_as_they_were_written(tmp_path):

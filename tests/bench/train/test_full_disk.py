@@ -52,7 +52,7 @@ def test_file_size_limit(tiny_spec, run_server, tmp_path):
 
 
 @pytest.fixture
-def small_disk(tmp_path):
+def small_disk(tmp_path, lacks):
     """A file system of its own that holds three or four checkpoints."""
     folder = tmp_path / "disk"
     folder.mkdir()
@@ -62,7 +62,7 @@ def small_disk(tmp_path):
     except FileNotFoundError:
         mounted = False
     if not mounted:
-        pytest.skip("mounting a file system needs root")
+        lacks("mounting a file system needs root")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
