@@ -90,9 +90,9 @@ class Plan:
         return [run for run in self.runs if run.status == "planned" and stale & {*run.needs}]
 
     def ask_again(self) -> None:
-        """Let the finished runs of the plan's rows start too (--rerun); sources and reference points stay as they are.
+        """Let the finished runs of the plan's rows start too (--rerun), stale ones among them.
 
-        Raises UserError if one of the rows' runs is at work now.
+        Sources and reference points stay as they are. Raises UserError if one of the rows' runs is at work now.
         """
         rows = [run for run in self.runs if any(cell.row not in self.table.references for cell in run.cells)]
         for run in rows:
@@ -100,7 +100,7 @@ class Plan:
                 raise UserError(
                     f"--rerun: {run.label} ({run.uid}) is at work; wait, or stop it with `bench cancel`"
                 )
-        self.again = {run.uid for run in rows if run.status in ("done", "diverged")}
+        self.again = {run.uid for run in rows if run.status in ("done", "diverged", "stale")}
 
     def missing_weights(self) -> dict[str, str]:
         """Weights that the user has yet to supply: name -> where to put the file."""

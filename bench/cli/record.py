@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -17,11 +16,6 @@ from bench.cli.options import (
     table_with,
 )
 from bench.store import Store
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from bench.spec import TableSpec
 
 
 @click.command()
@@ -46,6 +40,7 @@ def record(
     What the set holds already stays, and what is left out is said.
     """
     from bench.paths import recorded_roots
+    from bench.report.leftout import left_out
     from bench.report.recorded import save_recorded
     from bench.report.results import load_results
 
@@ -61,41 +56,10 @@ def record(
     click.echo(
         f"wrote {saved.path}: {saved.new} new runs, {saved.replaced} renewed, {saved.kept} kept from before"
     )
-    for line in [*_unfinished(frame), *_of_no_row(set(every["uid"]), spec, scale, store, choice["seeds"])]:
+    for line in left_out(frame, every, spec, scale, store, choice["seeds"]):
         click.echo(line)
     folder = saved.path.parent.parent
     if folder.resolve() not in [one.resolve() for one in recorded_roots()]:
         click.echo(
             f"to compare with it and report it: BENCH_RECORDED={folder}, or `recorded` in a bench.toml"
         )
-
-
-def _unfinished(frame: pd.DataFrame) -> list[str]:
-    runs = frame.drop_duplicates("uid")
-    counts = runs.loc[~runs["status"].isin(["done", "diverged", "missing"]), "status"].value_counts()
-    told = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
-    return [f"left out, as they are not finished or are stale: {told}"] if told else []
-
-
-def _of_no_row(
-    known: set[str], spec: TableSpec, scale: str, store: Store, seeds: list[int] | None
-) -> list[str]:
-    """The store's finished runs on this table's data and protocol that are none of its rows' runs."""
-    from bench.methodspec import readable
-
-    places = {(column.data.model_dump_json(), column.generated, column.reference)
-              for column in spec.at(scale).columns.values()}  # fmt: skip
-    found: Counter[str] = Counter()
-    for folder in store:
-        run = folder.spec()
-        if run.kind != "train" or run.protocol is None or run.uid in known or folder.result() is None:
-            continue
-        place = (run.data.model_dump_json(), run.protocol.generated, run.protocol.reference)
-        if place in places and (seeds is None or run.seed in seeds):
-            found[readable(run.method)] += 1
-    told = ", ".join(f"{name} ({number})" for name, number in sorted(found.items()))
-    return (
-        [f"left out, as they are of no row here or have other settings (--method, --set): {told}"]
-        if told
-        else []
-    )
