@@ -39,7 +39,9 @@ class SquaredDistances:
         """Whether the distances are <= the targets' own limits (N,): bool (block, N), block by block."""
         for start, squared, slack in self._blocks():
             inside = squared <= limits + slack
-            rows, columns = _where(inside != (squared < limits - slack))
+            rows, columns = _where(inside)
+            doubtful = squared[rows, columns] >= (limits - slack)[columns]
+            rows, columns = rows[doubtful], columns[doubtful]
             inside[rows, columns] = self._exact(start + rows, columns) <= limits[columns]
             yield inside
 
@@ -63,16 +65,17 @@ class SquaredDistances:
 
     def _smallest_of(self, start: int, squared: np.ndarray, slack: float, k: int) -> np.ndarray:
         """The place-k distances of one block: those that the bound leaves in doubt are ranked exactly."""
-        near = np.partition(squared, k, axis=1)[:, k : k + 1]
-        lowest = near - 2 * slack
-        below = squared < lowest
-        lowest[near == 0] = np.inf  # more than k copies: nothing is in doubt
-        rows, columns = _where((squared <= near + 2 * slack) & (squared >= lowest))
+        near = np.partition(squared, k, axis=1)[:, k]
+        asked = near != 0  # else more than k copies: nothing is in doubt
+        rows, columns = _where(squared <= np.where(asked, near + 2 * slack, -1.0)[:, None])
+        sure = squared[rows, columns] < near[rows] - 2 * slack
+        below = np.bincount(rows[sure], minlength=len(squared))
+        rows, columns = rows[~sure], columns[~sure]
         values = self._exact(start + rows, columns)
         order = np.lexsort((values, rows))
-        found, asked = np.zeros(len(squared)), near[:, 0] != 0
+        found = np.zeros(len(squared))
         first = np.searchsorted(rows, np.flatnonzero(asked))
-        found[asked] = values[order][first + k - np.count_nonzero(below, axis=1)[asked]]
+        found[asked] = values[order][first + k - below[asked]]
         return found
 
     def _exact(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

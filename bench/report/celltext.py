@@ -100,7 +100,7 @@ def _number(mean: float, width: float, more: int) -> str:
     if math.isnan(width):
         return _plain(mean, more)
     if width <= _ROUNDING * abs(mean) or not math.isfinite(width):
-        return f"{_plain(mean, more)} ± {width:.1g}"
+        return f"{_plain(mean, more)} ± {0 if width <= _ROUNDING * abs(mean) else _plain(width)}"
     places = max(1 - math.floor(math.log10(width)), 0) + more
     return f"{mean:.{places}f} ± {width:.{places}f}"
 
@@ -136,5 +136,5 @@ _UNFINISHED = (
     OLDER,
     "missing",
 )  # what needs attention first
-_ROUNDING = 1e-9
+_ROUNDING = 1e-12  # a width below this share of the mean is the arithmetic's
 _MORE = 6  # digits added at most to tell two cells apart

@@ -129,8 +129,8 @@ def test_a_width_of_zero_rounds_nothing(table, run, frame, snapshots):
 
 
 def test_a_small_width_shows_its_digits(protocol, run, frame, snapshots):
-    pairs = ((0.0051, 0.0051001), (0.005, 0.005 + 1e-13))
-    for (a, b), shown in zip(pairs, ("0.00510005 ± 0.00000064", "0.005 ± 6e-13"), strict=True):
+    pairs = ((0.0051, 0.0051001), (0.005, 0.005 + 1e-18), (0.4, 0.4 + 6e-17))
+    for (a, b), shown in zip(pairs, ("0.00510005 ± 0.00000064", "0.005 ± 0", "0.4 ± 0"), strict=True):
         results = frame(*(run("ada", "anime", s, snapshots((9, x, 0.1))) for s, x in enumerate((a, b))))
         values = per_seed(results, "best", protocol).query("metric == 'precision'")
         told = cell_text(make_cells(values, "precision", ["ada"], ["anime"], 2)["ada", "anime"])
