@@ -139,20 +139,23 @@ def build(
     *,
     skip_bad: bool = False,
     test_share: float | None = None,
+    fit: Literal["centre", "stretch"] | None = None,
 ) -> ImageSet:
     """Build a data set and open it; `source` is the user's folder for a set that is not embedded.
 
-    A name that nothing has becomes a set of the user's own, `test_share` of which is the test split. skip_bad:
-    files that cannot be used are left out and counted. The set appears in one rename. Of two processes that
-    build it at once, the later uses the earlier's. Raises UserError for whatever the builder refuses, and where
-    the cache cannot be written.
+    A name that nothing has becomes a set of the user's own, `test_share` of which is the test split, its pictures
+    made squares by `fit`. skip_bad: files that cannot be used are left out and counted. The set appears in one
+    rename. Of two processes that build it at once, the later uses the earlier's. Raises UserError for whatever
+    the builder refuses, and where the cache cannot be written.
     """
-    entry, folder = _ordered(name, resolution, source, test_share)
+    entry, folder = _ordered(name, resolution, source, test_share, fit)
     own = "test_share" in entry.options
     if entry.embedded and (source is not None or skip_bad):
         raise UserError(f"data set '{name}' is made from installed packages; leave out --from and --skip-bad")
     if test_share is not None and not own:
         raise UserError(f"data set '{name}' has its own split; leave out --test-share")
+    if fit is not None and not own:
+        raise UserError(f"data set '{name}' has its own way to make squares; leave out --fit")
     if not entry.embedded and source is None:
         raise UserError(f"data set '{name}' needs your files; run `{_command(name, resolution, entry)}`")
     if folder.is_dir() and not force:
@@ -270,7 +273,7 @@ def _find(name: str, resolution: int) -> tuple[DatasetEntry, Path]:
 
 
 def _ordered(
-    name: str, resolution: int, source: Path | None, test_share: float | None
+    name: str, resolution: int, source: Path | None, test_share: float | None, fit: str | None
 ) -> tuple[DatasetEntry, Path]:
     """The entry by which a set is to be built, and its folder."""
     known = registry.datasets()
@@ -278,7 +281,7 @@ def _ordered(
     if source is None or (name in known and not own):
         return _find(name, resolution)
     others = [one.name for one in known if one.name != name]
-    return ownsets.new_entry(name, others, test_share), _folder(name, resolution)
+    return ownsets.new_entry(name, others, test_share, fit), _folder(name, resolution)
 
 
 def _folder(name: str, resolution: int) -> Path:

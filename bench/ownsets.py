@@ -23,9 +23,10 @@ TARGET = "own:"  # how the registry says that a name is one of these
 TEST_SHARE = 0.2
 
 
-def new_entry(name: str, known: list[str], test_share: float | None) -> DatasetEntry:
+def new_entry(name: str, known: list[str], test_share: float | None, fit: str | None = None) -> DatasetEntry:
     """The entry of a set that is about to be built; its counts are the least until then.
 
+    fit: "stretch" makes squares of whole pictures, "centre" or None of their centre squares; see bench.datasets.folder.
     Raises UserError for a name that is not fit for a folder, or so near a known one that it is a slip.
     """
     if not re.fullmatch(NAME, name):
@@ -43,7 +44,10 @@ def new_entry(name: str, known: list[str], test_share: float | None) -> DatasetE
         embedded=False,
         train=1,
         test=1,
-        options={"crop": "center", "test_share": TEST_SHARE if test_share is None else test_share},
+        options={
+            **({"fit": "stretch"} if fit == "stretch" else {"crop": "center"}),
+            "test_share": TEST_SHARE if test_share is None else test_share,
+        },
     )
 
 

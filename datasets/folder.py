@@ -20,6 +20,7 @@ import numpy as np
 from bench.errors import UserError
 from bench.imagefiles import image_digests
 from bench.imageset import Order, Split, Splits
+from bench.memorymap import ROWS, release, rows
 from bench.seeds import numpy_stream
 
 from ._picture import BadPictureError, Fit, decode
@@ -207,8 +208,9 @@ def _decode(order: Order, pile: Pile, parts: dict[str, list[Path]]) -> tuple[np.
 def _rows(order: Order, split: Split, decoded: np.ndarray, places: Sequence[int]) -> np.ndarray:
     """A split on disk, of decoded pictures in this order."""
     images = order.allocate(split, len(places))
-    for place, source in enumerate(places):
-        images[place] = decoded[source]
+    for start in range(0, len(places), ROWS):
+        images[start : start + ROWS] = rows(decoded, np.asarray(places[start : start + ROWS], np.int64))
+        release(images)
     return images
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -56,6 +57,11 @@ def list_(plugins: list[str]) -> None:
     metavar="SHARE",
     help="Of a set of your own: how much becomes the test split. [default: 0.2]",
 )
+@click.option(
+    "--fit",
+    type=click.Choice(["centre", "stretch"]),
+    help="Of a set of your own: the centre square of each picture, or all of it, stretched. [default: centre]",
+)
 @plugin_option
 def build(
     name: str,
@@ -64,6 +70,7 @@ def build(
     force: bool,
     skip_bad: bool,
     test_share: float | None,
+    fit: Literal["centre", "stretch"] | None,
     plugins: list[str],
 ) -> None:
     """Build a data set at a resolution: checked images, disjoint splits, checksums, a contact sheet.
@@ -73,7 +80,7 @@ def build(
     """
     from bench import imageset
 
-    made = imageset.build(name, resolution, source, force, skip_bad=skip_bad, test_share=test_share)
+    made = imageset.build(name, resolution, source, force, skip_bad=skip_bad, test_share=test_share, fit=fit)
     for line in made.notes.get("bad", ()) if skip_bad else ():
         click.echo(f"skipped:{line}", err=True)
     counts = f"{len(made.train)} train + {len(made.test)} test images"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import UserError
+from bench.filedigest import file_sha256
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], str]:
@@ -23,8 +23,7 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], str]:
         raise UserError(f"{path}: not a state dict that torch.load reads as plain weights") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path}: must be a state dict, names to tensors")
-    with path.open("rb") as file:
-        return state, hashlib.file_digest(file, "sha256").hexdigest()
+    return state, file_sha256(path)
 
 
 def checked(

@@ -106,7 +106,7 @@ def select_images(ctx: Context, method: Composition) -> None:
     """Leave the context only those training images, and their labels, that a part of the method selects."""
     ctx.selected_M = chosen_M = method.select(ctx)
     if chosen_M is not None:
-        ctx.images_u8_NHWC = np.ascontiguousarray(ctx.images_u8_NHWC[chosen_M])
+        ctx.images_u8_NHWC = rows(ctx.images_u8_NHWC, chosen_M)
         ctx.labels_N = None if ctx.labels_N is None else ctx.labels_N[chosen_M]
 
 

@@ -182,6 +182,26 @@ def test_a_folder_of_ones_own_needs_no_plugin(source: Path, monkeypatch: pytest.
     assert again.sha256 != built.sha256 and len(again.train) == 25
 
 
+def test_a_set_of_ones_own_may_be_stretched(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remembered with the set: found and verified by another process as it was built."""
+    for path in source.iterdir():
+        path.unlink()
+    wide = [_picture(number).resize((40, 24)) for number in range(5)]
+    for number, image in enumerate(wide):
+        image.save(source / f"{number}.png")
+    built = imageset.build("my-wide", 16, source, fit="stretch")
+    monkeypatch.setattr(registry, "_DATASETS", [])
+    loaded = imageset.load("my-wide", 16)
+    expected = {np.asarray(one.resize((16, 16), Image.Resampling.LANCZOS)).tobytes() for one in wide}
+    assert {image.tobytes() for image in (*loaded.train, *loaded.test)} == expected
+    assert loaded.entry.options["fit"] == "stretch" and imageset.verify("my-wide", 16)
+    centred = imageset.build("my-wide", 16, source, force=True, fit="centre")
+    assert centred.sha256 != built.sha256
+    assert imageset.build("my-wide", 16, source, force=True).sha256 == centred.sha256
+    with pytest.raises(UserError, match="has its own way to make squares; leave out --fit"):
+        imageset.build("ffhq", 16, source, fit="stretch")
+
+
 def test_a_set_of_ones_own_stands_in_a_table_of_ones_own(source: Path, tmp_path: Path) -> None:
     imageset.build("my-pictures", 32, _larger(source))
     shipped = load_table("table1")
