@@ -46,7 +46,8 @@ def test_other_inputs_than_the_machines_are_stale_and_in_no_cell(machine, table)
     frame = judged(_frame(_line(), old), machine)
     assert list(frame["status"]) == ["done", "stale"]
     report = build_report(table(), "mini", frame)
-    assert cell_text(report.blocks[0].cells["scratch", "anime"]) == "10 (n=1, 1 of 3 stale, 1 of 3 missing)"
+    told = cell_text(report.blocks[0].cells["scratch", "anime"])
+    assert told == "10 (n=1, 1 of 3 stale, 1 of 3 missing) [120.38]"
     (note,) = [line for line in report.notes if line.startswith("Stale")]
     assert "scratch · anime (seed 1)" in note and "data set own at 32 px (train images)" in note
 
