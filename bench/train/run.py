@@ -197,10 +197,13 @@ class Training:
 
     def _one_step(self, steps: Iterator[dict[str, float]]) -> dict[str, float]:
         """One training step. bfloat16 is an autocast region, so parameters and their averages stay
-        float32.
+        float32. Without its cache: a step has several updates, and the cache would keep the weights of the first.
         """
         with torch.autocast(
-            self.settings.device.type, dtype=torch.bfloat16, enabled=self.train.precision == "bfloat16"
+            self.settings.device.type,
+            dtype=torch.bfloat16,
+            enabled=self.train.precision == "bfloat16",
+            cache_enabled=False,
         ):
             return next(steps)
 
