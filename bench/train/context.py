@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -180,17 +181,15 @@ class Context:
 
         Afterwards `stream` goes on where it was: what is replayed changes no other random number.
         """
-        then = self._calls.copy()
+        return partial(self._replayed, dict(self._calls))
 
-        @contextmanager
-        def replayed() -> Iterator[None]:
-            now, self._calls = self._calls, then.copy()
-            try:
-                yield
-            finally:
-                self._calls = now
-
-        return replayed
+    @contextmanager
+    def _replayed(self, then: dict[Any, int]) -> Iterator[None]:
+        now, self._calls = self._calls, Counter(then)
+        try:
+            yield
+        finally:
+            self._calls = now
 
     def networks(self) -> tuple[nn.Module, nn.Module]:
         """The generator and the discriminator, of a run that has both."""
