@@ -146,6 +146,13 @@ def _seeds(ctx: click.Context, param: click.Parameter, value: str | None) -> lis
     return None if value is None else parse_seeds(value)
 
 
+def named_plugins(plugins: list[str]) -> list[str]:
+    """Those that the command line has named: the project file's need no option."""
+    project = project_file()
+    always = {str(one.resolve()) for one in project.plugins} if project else set()
+    return [one for one in plugins if one not in always]
+
+
 def _load_plugins(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[str]:
     from bench.registry import load_plugin
 

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 from bench.cli.conclusion import command_line, conclude
 from bench.cli.inputview import set_old_aside
 from bench.cli.options import (
+    named_plugins,
     plugin_option,
     references_option,
     scale_option,
@@ -116,7 +117,7 @@ def _report(table: str, scale: str, choice: dict[str, Any]) -> str:
         **listed,
         "method": list(choice["methods"]),
         "set": list(choice["settings"]),
-        "plugin": choice["plugins"],
+        "plugin": named_plugins(choice["plugins"]),
         "store": str(given.params["store"].root) if told else None,
     }
     return command_line("report", table, options)
