@@ -125,10 +125,30 @@ def load(name: str, resolution: int) -> ImageSet:
     if folder.is_dir() and not stale:
         return _open(name, resolution, entry, folder)
     if not entry.embedded:
-        state = "was built by another recipe" if stale else "is not built"
-        command = _command(name, resolution, entry) + " --force" * stale
-        raise UserError(f"data set '{name}' at {resolution} px {state}; run `{command}`")
+        raise UserError(not_built(name, resolution))
     return build(name, resolution, force=stale)
+
+
+def counts(name: str, resolution: int) -> tuple[int, int] | None:
+    """How many training and test images a set has, from its meta.json or, for an embedded set that is yet to be built,
+    from the catalogue; None for a set of the user's that is not built.
+
+    Raises UserError as `load` does for an unknown name, an impossible resolution and a damaged folder.
+    """
+    entry, folder = _find(name, resolution)
+    meta = imagefiles.read_meta(folder) if folder.is_dir() else None
+    if meta is None or meta["recipe"] != _recipe(entry):
+        return (entry.train, entry.test) if entry.embedded else None
+    train, test = (meta["files"][f"{split}.npy"]["shape"][0] for split in SPLITS)
+    return train, test
+
+
+def not_built(name: str, resolution: int) -> str:
+    """What to say of a set of the user's that is not there."""
+    entry, folder = _find(name, resolution)
+    state = "was built by another recipe" if folder.is_dir() else "is not built"
+    command = _command(name, resolution, entry) + " --force" * folder.is_dir()
+    return f"data set '{name}' at {resolution} px {state}; run `{command}`"
 
 
 def build(

@@ -8,6 +8,7 @@ import click
 from click.core import ParameterSource
 
 from bench.cli.conclusion import command_line, conclude
+from bench.cli.impossible import print_problems, refuse_impossible
 from bench.cli.inputview import set_old_aside
 from bench.cli.options import (
     named_plugins,
@@ -43,8 +44,11 @@ from bench.store import Store
 @references_option
 @plugin_option
 @store_option
-def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> None:
-    """The runs TABLE needs: status, order, cost, and what would start. Nothing starts."""
+def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> int:
+    """The runs TABLE needs: status, order, cost, and what would start. Nothing starts.
+
+    Exit status 2 if some of it is impossible: each mistake is a line.
+    """
     made = plan_of(table, scale, store, choice)
     width = max((len(run.label) for run in made.runs), default=0)
     starting = {run.uid for run in made.to_start(retry)}
@@ -52,6 +56,7 @@ def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> Non
         mark = ">" if run.uid in starting else " "
         click.echo(f"{mark} {run.label:<{width}}  {run.status:<11}  {run.uid}")
     summarise(made, store, retry)
+    return print_problems(made, table, choice)
 
 
 @click.command()
@@ -74,6 +79,8 @@ def run(table: str, scale: str, retry: Any, jobs: int | None, store: Store, **ch
     made = plan_of(table, scale, store, choice)
     refuse_missing_weights(made)
     todo = made.to_start(retry)
+    if todo:
+        refuse_impossible(made, table, choice)
     summarise(made, store, retry)
     outcomes, stopped = _work(made, todo, store, jobs, choice["plugins"]) if todo else ({}, False)
     status = conclude(made, outcomes, store, stopped)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from bench.cli.impossible import refuse_impossible
 from bench.cli.inputview import set_old_aside
 from bench.cli.options import (
     plugin_option,
@@ -67,6 +68,8 @@ def submit(
     settings = load_profile(profile)
     made = plan_of(table, scale, store, choice)
     refuse_missing_weights(made)
+    outside = "container" in settings.model_fields_set or "python" in settings.model_fields_set
+    refuse_impossible(made, table, choice, here=not (outside or dry_run))
     summarise(made, store, retry)
     wanted = made.to_start(retry)
     if dry_run:

@@ -15,16 +15,13 @@ from bench.features.cache import cached_features
 from bench.imagefiles import image_digests
 from bench.metrics.frechet import fit_gaussian, frechet_distance
 from bench.metrics.kernel import kernel_distance
+from bench.metrics.neighbour_counts import DEFAULT_K, METRICS
 from bench.metrics.neighbours import balls, coverage, density, share_inside
 
 if TYPE_CHECKING:
     from bench.features.extractor import Extractor
 
 Value = TypeVar("Value")
-# The neighbour of each metric that has one, where a protocol does not say: DISP's 10 and 40, prdc's example
-# 5.
-DEFAULT_K = {"precision": 10, "recall": 40, "density": 5, "coverage": 5}
-METRICS = ("fd", "kid", *DEFAULT_K)
 # Raised when the meaning of a score changes: numbers of two versions are never averaged or compared.
 # 2: closed balls, and exact ties (before: open balls, so that repeated images lay in none).
 VERSIONS = dict.fromkeys(DEFAULT_K, 2)

@@ -58,6 +58,11 @@ def summaries() -> dict[str, str]:
     return {entry.name: entry.summary for entry in NETWORKS}
 
 
+def resolution(name: str) -> int:
+    """The side of the images that a network makes, in pixels, which its name ends with."""
+    return int(NETWORKS.entry(name).name.rpartition("-")[2])
+
+
 def settings(name: str) -> dict[str, Any]:
     """The overrides that a network takes, with their defaults. Raises UserError for an unknown name."""
     return {key: value.default for key, value in inspect.signature(NETWORKS.load(name)).parameters.items()}
@@ -98,7 +103,7 @@ def initialised(seed: int, *purpose: str) -> Iterator[None]:
         yield
 
 
-__all__ = ["NETWORKS", "build", "initialised", "names", "settings", "summaries"]
+__all__ = ["NETWORKS", "build", "initialised", "names", "resolution", "settings", "summaries"]
 
 
 def __dir__() -> list[str]:
