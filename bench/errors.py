@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class UserError(Exception):
     """Something the user can put right: the message names the input, what is wrong and what would be
-    right.
+    right. details: further lines, one for each of many things that are wrong.
     """
+
+    def __init__(self, message: str = "", details: Sequence[str] = ()) -> None:
+        super().__init__("\n".join((message, *details)))
+        self.details = tuple(details)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -86,7 +86,7 @@ def refuse_bad(pile: Pile, name: str) -> None:
         return
     every = len(pile.bad) + len(pile.pictures)
     head = f"{pile.root}: {len(pile.bad):,} of {every:,} pictures cannot be used for '{name}'"
-    raise UserError("\n".join([f"{head} (--skip-bad leaves them out):", *pile.bad_lines()]))
+    raise UserError(f"{head} (--skip-bad leaves them out):", pile.bad_lines())
 
 
 def _walk(root: Path) -> Sequence[Path]:

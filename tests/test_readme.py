@@ -55,5 +55,6 @@ def test_its_table_of_ones_own_is_one(tmp_path, monkeypatch):
     path = tmp_path / "mine.yaml"
     path.write_text(source)
     spec = load_table(str(path))
-    assert {one.data.name for one in spec.at("smoke").columns.values()} == {"my-pictures"}
+    columns = spec.at("smoke").columns.values()
+    assert {(one.data.name, one.stand_in) for one in columns} == {("my-pictures", None)}
     assert spec.run_spec(spec.rows[0], spec.columns[0], 0, "smoke").data.shots == 50

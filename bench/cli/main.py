@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -82,7 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
         result: Any = cli.main(args=arguments, prog_name="bench", standalone_mode=False)
         status = result if isinstance(result, int) else 0
     except UserError as error:
-        status = _complain(str(error))
+        status = _complain(str(error).removesuffix("\n".join(("", *error.details))), error.details)
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)
         status = 2
@@ -103,8 +104,8 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(status)
 
 
-def _complain(message: str) -> int:
-    print(f"bench: error: {' '.join(message.split())}", file=sys.stderr)
+def _complain(message: str, details: Sequence[str] = ()) -> int:
+    print("\n".join([f"bench: error: {' '.join(message.split())}", *details]), file=sys.stderr)
     return 2
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from bench import imagefiles, imageset, paths, registry
 from bench.cli.data import data
+from bench.cli.main import main
 from bench.errors import UserError
 from bench.spec import load_table
 
@@ -248,3 +249,17 @@ def test_the_hint_to_build_again_can_be_followed(source: Path) -> None:
             ask("my-pictures", 16)
     assert "--from DIR --force" in imagefiles.build_again(folder.with_name("ffhq-128"))
     assert "--from" not in imagefiles.build_again(folder.with_name("shapes-16"))
+
+
+def test_the_command_line_gives_each_bad_file_a_line(
+    source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = _spoil(source)
+    with pytest.raises(SystemExit) as left:
+        main(["data", "build", "my-pictures", "--resolution", "16", "--from", str(source)])
+    lines = capsys.readouterr().err.splitlines()
+    assert left.value.code == 2
+    start = next(place for place, line in enumerate(lines) if line.startswith("bench: error: "))
+    assert "5 of 35 pictures cannot be used" in lines[start]
+    listed = {Path(line.split(": ")[0].strip()).name for line in lines[start + 1 :]}
+    assert listed == names
