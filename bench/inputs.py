@@ -207,6 +207,17 @@ def _differing(read: dict[str, str], machine: Machine) -> list[str]:
     return [name for name, digest in read.items() if machine.now(name) not in (digest, None)]
 
 
+def made_stale(store: Store, prefix: str) -> list[str]:
+    """The uids of a store's runs that are stale now and have read an input whose name begins so."""
+    machine = Machine(store)
+    readers = [
+        run
+        for run in store
+        if any(name.startswith(prefix) for name in (run.inputs() or {"read": {}})["read"])
+    ]
+    return [run.uid for run in readers if machine.changes(run)]
+
+
 def described(names: list[str]) -> list[str]:
     """Names of inputs for people: "data set faces at 128 px (train images, test images)", "weights anime"."""
     files: dict[str, list[str]] = {}

@@ -7,7 +7,9 @@ from typing import Literal
 
 import click
 
-from bench.cli.options import plugin_option
+from bench.cli.inputview import tell_of_stale
+from bench.cli.options import plugin_option, store_option
+from bench.store import Store
 
 
 @click.group()
@@ -63,6 +65,7 @@ def list_(plugins: list[str]) -> None:
     help="Of a set of your own: the centre square of each picture, or all of it, stretched. [default: centre]",
 )
 @plugin_option
+@store_option
 def build(
     name: str,
     resolution: int,
@@ -72,6 +75,7 @@ def build(
     test_share: float | None,
     fit: Literal["centre", "stretch"] | None,
     plugins: list[str],
+    store: Store,
 ) -> None:
     """Build a data set at a resolution: checked images, disjoint splits, checksums, a contact sheet.
 
@@ -86,6 +90,7 @@ def build(
     counts = f"{len(made.train)} train + {len(made.test)} test images"
     told = made.notes.get("left out")
     click.echo(f"{name} at {resolution} px: {counts}{f'; {told}' if told else ''}; sha256 {made.sha256}")
+    tell_of_stale(store, f"data/{name}-{resolution}/")
 
 
 @data.command()

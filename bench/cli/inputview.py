@@ -6,6 +6,7 @@ from collections import Counter
 
 import click
 
+from bench.inputs import made_stale
 from bench.launch.progress import counted
 from bench.plan import Plan, PlannedRun, other_sources
 from bench.store import Store
@@ -22,6 +23,15 @@ def set_old_aside(made: Plan, runs: list[PlannedRun], store: Store) -> None:
     for what, kind, old in (("done again", "finished run", again), ("trained anew", "stale run", stale)):
         if old:
             click.echo(f"{what}: {counted(len(old), kind)}; what was there is kept in {old[0].parent}")
+
+
+def tell_of_stale(store: Store, prefix: str) -> None:
+    """The runs that something new under an input's name has made stale (`bench data build`, `bench weights import`)."""
+    if found := made_stale(store, prefix):
+        click.echo(
+            f"{counted(len(found))} in {store.root} {'is' if len(found) == 1 else 'are'} stale now: made from "
+            f"what was there before; --retry stale trains anew: {', '.join(found)}"
+        )
 
 
 def tell_of_inputs(made: Plan, store: Store) -> None:

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import click
 
+from bench.cli.inputview import tell_of_stale
+from bench.cli.options import store_option
+from bench.store import Store
+
 
 @click.group()
 def weights() -> None:
@@ -20,6 +24,7 @@ def weights() -> None:
 @click.option("--network", metavar="NAME", help="What it is of, where the file does not say.")
 @click.option("--set", "settings", multiple=True, metavar="OPTION=VALUE", help="e.g. --set truncation=0.7")
 @click.option("--force", is_flag=True, help="Replace weights of that name.")
+@store_option
 def import_(
     format_name: str,
     files: tuple[Path, ...],
@@ -27,6 +32,7 @@ def import_(
     network: str | None,
     settings: tuple[str, ...],
     force: bool,
+    store: Store,
 ) -> None:
     """Turn a public checkpoint into NAME.pt among the weights; nothing in the file is executed.
 
@@ -56,6 +62,7 @@ def import_(
     click.echo(f"  network: {{name: {made.network}, options: {{{options}}}}}")
     for note in made.notes:
         click.echo(f"note: {note}")
+    tell_of_stale(store, f"weights/{made.path.stem}")
 
 
 def _yaml(value: object) -> str:
