@@ -89,7 +89,7 @@ def test_a_run_that_was_begun_on_other_data_is_not_continued_by_its_job(desk, tm
     """Interrupted on the cluster, requeued in fact or by hand: the job leaves it as it is and says why."""
     desk.environment |= {"BENCH_TEST_WAIT": "0.5", "BENCH_TEST_HOLD": str(tmp_path / "hold")}
     (tmp_path / "hold").touch()
-    profile = desk.profile("site", cpus=1, gpus=0, more="requeue: false")
+    profile = desk.profile("site", cpus=1, gpus=0)
     desk.submit(profile, "--rows", "slow", "--seeds", "0", "--set", "train.steps=400")
     desk.until("slow/0", r"running +step [2-9]")
     run = desk.folder_of("slow/0")
