@@ -11,7 +11,16 @@ from typing import Any
 import torch
 
 from bench import atomic
+from bench.checkpoints.inert import shown
+from bench.checkpoints.read import inspect
 from bench.errors import UserError
+
+NETWORKS = (
+    "ema",
+    "generator",
+    "discriminator",
+    "resnet50",
+)  # the members of a weights file that are networks
 
 
 def write_weights(path: Path, state: dict[str, Any]) -> None:
@@ -42,6 +51,35 @@ def read_weights(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise UserError(f"checkpoint {path} holds a {type(state).__name__}, not a dict of weights")
     return state
+
+
+def read_source(path: Path) -> dict[str, Any]:
+    """`read_weights`, of a file that may be anyone's: what it says of its tensors is held against its bytes first.
+
+    Raises UserError as `bench.checkpoints.read.inspect`, and naming the first tensor of a network (NETWORKS) that is
+    none, or not finite. What parts of a method keep for themselves may hold any numbers.
+    """
+    if not path.is_file():
+        raise UserError(f"weights file {path} does not exist")
+    inspect(path)
+    weights = read_weights(path)
+    for member in NETWORKS:
+        if member in weights:
+            check_state(weights[member], f"weights file {path}, '{member}'")
+    return weights
+
+
+def check_state(state: Any, where: str) -> None:
+    """Raises UserError unless this is a dict of names to finite dense tensors, naming the first that is not."""
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise UserError(f"{where}: a {type(state).__name__}, must be a dict of names to tensors")
+    for name, value in state.items():
+        if not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.is_complex():
+            raise UserError(f"{where}: {shown(name)} is no dense tensor of real numbers")
+        if value.nbytes > value.untyped_storage().nbytes():
+            raise UserError(f"{where}: {shown(name)} repeats numbers; only dense tensors are read")
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise UserError(f"{where}: {shown(name)} holds values that are not finite; all weights must be")
 
 
 def fingerprint(state: Any) -> str:

@@ -57,8 +57,8 @@ def copy_weights(
 ) -> None:
     """Put every tensor of `source` into `target`, except those below a module that `new` names.
 
-    Raises UserError naming the first tensor that only one side has, or that has another shape, and where the condition
-    is to be kept and there is none.
+    Raises UserError naming the first tensor that only one side has, or that has another shape or type, and where the
+    condition is to be kept and there is none.
     """
     wanted = {name: value for name, value in target.state_dict().items() if is_old(name, new)}
     given = {name: value for name, value in source.items() if is_old(name, new)}
@@ -74,6 +74,11 @@ def copy_weights(
             raise UserError(
                 f"source 'network': tensor {name} of the {role} has shape {tuple(value.shape)}, "
                 f"this run's network wants {tuple(wanted[name].shape)}"
+            )
+        if value.dtype != wanted[name].dtype:
+            raise UserError(
+                f"source 'network': tensor {name} of the {role} is {value.dtype}, "
+                f"this run's network wants {wanted[name].dtype}"
             )
     target.load_state_dict(given, strict=False)
 

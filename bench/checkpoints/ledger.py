@@ -54,8 +54,8 @@ class Given:
     def look(self, key: str, dtype: torch.dtype = torch.float32, shape: Shape | None = None) -> Tensor:
         """The tensor of that name, and leave it there.
 
-        shape: what it must have, where the network that is built does not say. Raises UserError if it is missing, not
-        of the sort that is read, empty, of another dtype or shape, or not finite.
+        shape: what it must have, where the network that is built does not say. Raises UserError if
+        it is missing, not of the sort that is read, empty, of another dtype or shape, or not finite.
         """
         if key not in self._left:
             raise UserError(f"{self.where}: the key '{key}' is missing; every {self.what} has it")

@@ -6,7 +6,7 @@ import io
 import mmap
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +23,11 @@ MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of torch.save's older format
 LOCAL_HEADER = struct.Struct(
     "<4s22xHH"
 )  # of a zip's member: mark, lengths of the name and of the extra field
+OF_WEIGHTS = {
+    "collections.Counter",
+    "_codecs.encode",
+    "torch.nn.parameter.Parameter",
+}  # what torch.load allows too
 TORCH_FILE = "a file of torch.save"
 
 
@@ -44,20 +49,41 @@ def load(path: Path) -> Any:
     """
     check_file(path)
     try:
-        value = _load_archive(path) if zipfile.is_zipfile(path) else _load_older_file(path)
+        value = _read(path, NAMES)
     except Exception as error:  # a damaged file raises nearly anything
         raise failure(f"checkpoint {path}", error, TORCH_FILE) from error
     check_tensors(value, f"checkpoint {path}")
     return value
 
 
-def check_tensors(value: Any, where: str) -> None:
+def check_tensors(value: Any, where: str, *, dense: bool = True) -> None:
     """Raises UserError naming the first tensor in a value, at any depth, that is not of the sort that is read."""
     for name, tensor in each_tensor(value):
-        check_tensor(tensor, f"{where}: '{name}'")
+        check_tensor(tensor, f"{where}: '{name}'", dense=dense)
 
 
-def _load_archive(path: Path) -> Any:
+def inspect(path: Path) -> None:
+    """Hold what a file of torch.save says of its tensors against its bytes, before torch.load believes it.
+
+    Raises UserError for a damaged or too large file, naming it for what a weights file does not refer to, and naming
+    the first tensor that is sparse, of numbers that are not plain and real, or beyond its bytes.
+    """
+    check_file(path)
+    try:
+        value = _read(path, NAMES | OF_WEIGHTS)
+    except Exception as error:  # a damaged file raises nearly anything
+        raise failure(f"checkpoint {path}", error, TORCH_FILE) from error
+    check_tensors(value, f"checkpoint {path}", dense=False)
+
+
+def _read(path: Path, names: Collection[str]) -> Any:
+    if zipfile.is_zipfile(path):
+        return _load_archive(path, names)
+    with mapped(path) as file:
+        return _load_older(file, path, file.size(), names)
+
+
+def _load_archive(path: Path, names: Collection[str]) -> Any:
     with zipfile.ZipFile(path) as archive:
         # A packed member may be a thousand times as large as the file says.
         if (size := sum(member.file_size for member in archive.infolist())) > MOST_BYTES:
@@ -75,7 +101,7 @@ def _load_archive(path: Path) -> Any:
         if f"{root}byteorder" in members and archive.read(f"{root}byteorder") != b"little":
             raise Damaged("numbers that are not stored with the least byte first")
         storages: list[Storage] = []
-        value = read_inert(io.BytesIO(archive.read(f"{root}data.pkl")), NAMES.__contains__, _into(storages))
+        value = read_inert(io.BytesIO(archive.read(f"{root}data.pkl")), names.__contains__, _into(storages))
     with path.open("rb") as file:
         for storage in storages:
             if (member_name := f"{root}data/{storage.key}") not in members:
@@ -103,11 +129,6 @@ def _into(storages: list[Storage]) -> Any:
     return note
 
 
-def _load_older_file(path: Path) -> Any:
-    with mapped(path) as file:
-        return _load_older(file, path, file.size())
-
-
 @contextmanager
 def mapped(path: Path) -> Iterator[mmap.mmap]:
     """The file in memory as far as it is read; unlike a file it reserves nothing for bytes that are not there."""
@@ -115,7 +136,7 @@ def mapped(path: Path) -> Iterator[mmap.mmap]:
         yield content
 
 
-def _load_older(file: Any, source: Path | bytes, end: int) -> Any:
+def _load_older(file: Any, source: Path | bytes, end: int, names: Collection[str] = NAMES) -> Any:
     """torch.save's older format: five pickles, then each storage's length and bytes. `end`: of the file, in bytes."""
     none = frozenset[str]().__contains__
     if (read_inert(file, none), read_inert(file, none)) != (MAGIC, PROTOCOL):
@@ -124,7 +145,7 @@ def _load_older(file: Any, source: Path | bytes, end: int) -> Any:
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise Damaged("numbers that are not stored with the least byte first")
     storages: list[Storage] = []
-    value = read_inert(file, NAMES.__contains__, _into(storages))
+    value = read_inert(file, names.__contains__, _into(storages))
     extents: dict[str, Extent] = {}
     by_key = {storage.key: storage for storage in storages}
     for key in read_inert(file, none):
@@ -153,9 +174,8 @@ def storage_in_bytes(data: bytes) -> Storage:
 def state(value: Any, where: str, what: str) -> Given:
     """A state dict as Given, without DataParallel's prefix. UserError if it is not a dict with names as keys."""
     if not isinstance(value, Mapping) or not value or not all(isinstance(key, str) for key in value):
-        raise UserError(
-            f"{where}: a {type(value).__name__}, must be a state dict (a {what}'s names to tensors)"
-        )
+        kind = "an empty dict" if value == {} else f"a {type(value).__name__}"
+        raise UserError(f"{where}: {kind}, must be a state dict (a {what}'s names to tensors)")
     if all(key.startswith(DATA_PARALLEL) for key in value):
         value = {key.removeprefix(DATA_PARALLEL): tensor for key, tensor in value.items()}
     return Given(value, where, what)

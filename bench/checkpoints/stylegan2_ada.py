@@ -22,7 +22,7 @@ from bench.checkpoints.ledger import Given
 from bench.checkpoints.modules import Modules, modules, read_pickle
 from bench.checkpoints.naming import Converted, Translation
 from bench.checkpoints.read import entries
-from bench.checkpoints.stylegan2_ada_layers import account_discriminator, account_generator
+from bench.checkpoints.stylegan2_ada_networks import account_discriminator, account_generator
 from bench.errors import UserError
 from bench.networks.stylegan2_generator import BOTTOM
 from bench.networks.stylegan2_layers import binomial

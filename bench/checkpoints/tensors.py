@@ -8,7 +8,7 @@ leave some out, subclasses. Nothing is allocated for what a pickle merely says: 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.checkpoints.inert import Name, Note, shown
+from bench.checkpoints.inert import Damaged, Name, Note, shown
 from bench.errors import UserError
 
 TENSORS = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor")
@@ -105,14 +105,14 @@ class Storage:
 
 
 def storage_of(persistent_id: Any) -> Storage:
-    """The storage that torch.save's persistent id names. Raises UserError for another id."""
+    """The storage that torch.save's persistent id names. Raises Damaged for another id."""
     match persistent_id:
         case ("storage", Name() as kind, str(key), str(), int(numel), *view) if numel >= 0 and view in (
             [],
             [None],
         ):
             return Storage(kind.text, key, numel)
-    raise UserError("a storage that is not named as torch.save names them")
+    raise Damaged("a storage that is not named as torch.save names them")
 
 
 def is_tensor(value: Any) -> bool:
@@ -136,9 +136,9 @@ def tensor_of(value: Any, where: str) -> Tensor:
     return torch.frombuffer(data, dtype=dtype).as_strided(plan.size, plan.stride)
 
 
-def check_tensor(value: Any, where: str) -> None:
-    """The checks of `tensor_of`, without reading a number."""
-    _plan(value, where)
+def check_tensor(value: Any, where: str, *, dense: bool = True) -> None:
+    """The checks of `tensor_of`, without reading a number; with dense=False of views that repeat or skip some too."""
+    _plan(value, where, dense=dense)
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class _Plan:
     stride: Sequence[int]
 
 
-def _plan(value: Any, where: str) -> _Plan:
+def _plan(value: Any, where: str, *, dense: bool = True) -> _Plan:
     while isinstance(value, Note) and value.name in PARAMETERS and value.args and value.state is None:
         if value.name == PARAMETERS[1] and value.args[3:] not in ((), (None,), ({},)):
             raise UserError(f"{where} is a parameter with attributes, which are not read")
@@ -179,22 +179,26 @@ def _plan(value: Any, where: str) -> _Plan:
         raise UserError(
             f"{where}: its offset, sizes and strides must be whole numbers from 0, for {MOST_AXES} axes at most"
         )
-    _check_span(storage.numel, offset, size, stride, where)
+    _check_span(storage.numel, offset, size, stride, where, dense)
     held = 0 if storage.extent is None else storage.extent.size // DTYPES[storage.kind].itemsize
     if held < storage.numel:
         raise UserError(f"{where}: the file has {held} of the {storage.numel} numbers that it says it has")
     return _Plan(storage, offset, size, stride)
 
 
-def _check_span(held: int, offset: int, size: Sequence[int], stride: Sequence[int], where: str) -> None:
+def _check_span(
+    held: int, offset: int, size: Sequence[int], stride: Sequence[int], where: str, dense: bool
+) -> None:
     """Within the storage, and dense there."""
     if not math.prod(size):
         return
     axes = [(step, length) for length, step in zip(size, stride, strict=True) if length > 1]
-    if offset + sum((length - 1) * step for step, length in axes) >= held or math.prod(size) > held - offset:
+    if offset + sum((length - 1) * step for step, length in axes) >= held or (
+        dense and math.prod(size) > held - offset
+    ):
         raise UserError(f"{where}: it has {held} numbers, fewer than its shape {tuple(size)} needs")
     step_when_dense = 1
-    for step, length in sorted(axes):
+    for step, length in sorted(axes) if dense else ():
         if step != step_when_dense:
             raise UserError(
                 f"{where}: shape {tuple(size)} with strides {tuple(stride)} repeats numbers or leaves some out; "
@@ -216,28 +220,30 @@ def _described(value: Any) -> str:
     return shown(value) if isinstance(value, Name) else f"a {type(value).__name__}"
 
 
-def each_tensor(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+def each_tensor(value: Any) -> Iterator[tuple[str, Any]]:
     """(dotted name, Note) of every tensor in a value, at any depth, each once, without recursion."""
-    stack, seen = [(name, value)], set()
+    stack: list[tuple[Any, Any]] = [((), value)]  # with the way to each: (the way before, its key)
+    seen = set()
     while stack:
-        path, one = stack.pop()
+        way, one = stack.pop()
         if not isinstance(one, dict | list | tuple | Note) or id(one) in seen:
             continue
         seen.add(id(one))
         if is_tensor(one):
-            yield path, one
-        elif isinstance(one, Mapping):
-            stack += [(_below(path, key), inner) for key, inner in one.items()]
+            yield _dotted(way), one
+        elif isinstance(one, dict):
+            stack += [((way, key), inner) for key, inner in one.items()]
+        elif isinstance(one, Note):
+            stack += [(way, inner) for inner in (*one.args, one.state)]
         else:
-            inside = (*one.args, one.state) if isinstance(one, Note) else one
-            stack += [
-                (path if isinstance(one, Note) else _below(path, place), inner)
-                for place, inner in enumerate(inside)
-            ]
+            stack += [((way, place), inner) for place, inner in enumerate(one)]
 
 
-def _below(path: str, key: Any) -> str:
-    if key in STRUCTURE:
-        return path
-    own = shown(key)
-    return f"{path[-200:]}.{own[1:-1] if isinstance(key, str) else own}".lstrip(".")
+def _dotted(way: Any) -> str:
+    """The last keys of a way."""
+    keys: list[str] = []
+    while way and len(keys) < MOST_AXES:
+        way, key = way
+        if key not in STRUCTURE:
+            keys.append(shown(key)[1:-1] if isinstance(key, str) else shown(key))
+    return ".".join(reversed(keys))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from bench.errors import UserError
 from bench.features.extractor import Extractor
 from bench.features.userstate import checked, read_state
 from bench.features.weights import WEIGHTS
@@ -70,6 +71,8 @@ def _filled(
 ) -> tuple[ResNet50, dict[str, Tensor]]:
     """The network with these weights, and those of them that it has."""
     network = ResNet50(standardised=standardised).to_empty(device="cpu")
+    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+        raise UserError(f"{where}: a {type(state).__name__}, must be a dict of names to tensors")
     trunk = {name: value for name, value in state.items() if not name.startswith("fc.")}
     trunk = checked(trunk, network.trunk.state_dict(), where, "ResNet-50")
     network.trunk.load_state_dict(trunk)

@@ -72,12 +72,16 @@ def trained_extractor(weights: Mapping[str, Any], size: int, device: str = "cpu"
     Raises UserError where the weights hold neither.
     """
     from bench.features.resnet50 import resnet50_extractor
-    from bench.weightfile import fingerprint
+    from bench.weightfile import check_state, fingerprint
 
     if "resnet50" in weights:
         return resnet50_extractor(weights["resnet50"], device)
 
     state = _encoder_state(weights)
+    check_state(state, "source 'simclr'")
+    if state["stem.weight"].ndim != 4:
+        shape = tuple(state["stem.weight"].shape)
+        raise UserError(f"source 'simclr': stem.weight has shape {shape}, must have 4 axes")
     encoder = SimclrEncoder(len(state["stem.weight"]), torch.Generator())
     try:
         encoder.load_state_dict(state)
@@ -87,9 +91,11 @@ def trained_extractor(weights: Mapping[str, Any], size: int, device: str = "cpu"
 
 
 def _encoder_state(weights: Mapping[str, Any]) -> dict[str, Tensor]:
-    for part in weights.get("method", {}).values():
-        if isinstance(part, dict) and "stem.weight" in part.get("encoder", {}):
-            state: dict[str, Tensor] = part["encoder"]
+    parts = weights.get("method")
+    for part in parts.values() if isinstance(parts, dict) else ():
+        encoder = part.get("encoder") if isinstance(part, dict) else None
+        if isinstance(encoder, dict) and "stem.weight" in encoder:
+            state: dict[str, Tensor] = encoder
             return state
     raise UserError(
         "source 'simclr': the weights hold no encoder; they must be of a run of the method simclr, or a dict "

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from bench.checkpoints.read import inspect
 from bench.errors import UserError
 from bench.filedigest import file_sha256
 
@@ -15,8 +16,9 @@ from bench.filedigest import file_sha256
 def read_state(path: Path) -> tuple[dict[str, Tensor], str]:
     """The state dict in a file that `torch.save` wrote, and the file's sha256.
 
-    Raises UserError for a file of another kind.
+    Raises UserError for a file of another kind, naming a tensor that is sparse, of no real numbers, or not all there.
     """
+    inspect(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises several types for a file that is damaged or of another kind

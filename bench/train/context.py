@@ -220,12 +220,12 @@ class Context:
     def source(self, role: str) -> dict[str, Any]:
         """The checkpoint of the source that the spec names `role` ("network", "simclr"), loaded without code.
 
-        Raises UserError where the run's spec names no such source.
+        Raises UserError where the run's spec names no such source, and as `bench.weightfile.read_source`.
         """
         if role not in self.sources:
             raise UserError(
                 f"this run was given no source '{role}'; the method's class must name it in `sources`"
             )
-        from bench.train.checkpoint import read_weights
+        from bench.weightfile import read_source
 
-        return read_weights(self.sources[role])
+        return read_source(self.sources[role])

@@ -59,9 +59,11 @@ def test_of_imagenet_it_is_torchvisions_with_its_own_standardisation(reference, 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"no weights", "not a state dict that torch.load reads"),
+        (b"no weights", "damaged, or not a file of torch.save"),
         ({"fc.weight": 1}, "names to tensors"),
         ({}, "is missing"),
+        ({"conv1.weight": torch.ones(64, 3, 7, 7)}, "the tensor bn1.bias is missing"),
+        ({"fc.weight": torch.ones(2, 2).to_sparse()}, "'fc.weight' is sparse; only dense tensors"),
     ],
 )
 def test_a_file_of_another_kind_is_named(content, message, monkeypatch, tmp_path):
@@ -71,3 +73,22 @@ def test_a_file_of_another_kind_is_named(content, message, monkeypatch, tmp_path
     with pytest.raises(UserError, match=message) as error:
         features.load("resnet50")
     assert "mine.pth" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda value: value * torch.inf, "the tensor layer1.0.conv1.weight holds NaN or infinite values"),
+        (lambda value: value.tolist(), "layer1.0.conv1.weight is a list, must be a tensor"),
+        (
+            lambda value: value.to_sparse(),
+            "the tensor layer1.0.conv1.weight holds torch.float32 (torch.sparse_coo)",
+        ),
+    ],
+)
+def test_tensors_that_no_resnet_has_are_named(change, message, reference):
+    state = reference.state_dict()
+    state["layer1.0.conv1.weight"] = change(state["layer1.0.conv1.weight"])
+    with pytest.raises(UserError) as error:
+        resnet50_extractor(state)
+    assert message in str(error.value)

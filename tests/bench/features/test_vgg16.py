@@ -103,7 +103,7 @@ def test_sizes_that_leave_no_whole_map_are_refused(size):
         ({"features.1.running_mean": torch.zeros(64)}, "features.1.running_mean is not part of a VGG16"),
         ({"features.0.bias": torch.full((64,), torch.nan)}, "features.0.bias holds NaN"),
         ({"features.0.bias": torch.zeros(64, dtype=torch.int32)}, "torch.int32 .* must be dense floats"),
-        ({"features.0.bias": torch.zeros(64).to_sparse()}, "must be dense floats"),
+        ({"features.0.bias": torch.zeros(64).to_sparse()}, "'features.0.bias' is sparse; only dense tensors"),
         ({"features.0.bias": 0.5}, "names to tensors"),
     ],
 )
