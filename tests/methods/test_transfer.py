@@ -246,6 +246,17 @@ def test_every_network_is_transferred_and_frozen(name, options, frozen, blocks, 
     assert "blocks" in trainable and "condition_embedding" in trainable
 
 
+def test_a_source_of_another_type_is_refused():
+    """torch would round or cut its numbers without a word."""
+    name, options, _, _ = FAMILIES[0]
+    source, _ = _built(name, options, None, seed=1)
+    target, _ = _built(name, options, None, seed=1)
+    state = source.state_dict()
+    first = next(key for key, value in state.items() if value.is_floating_point())
+    with pytest.raises(UserError, match="is torch.float64, this run's network wants torch.float32"):
+        copy_weights({**state, first: state[first].double()}, target, "generator")
+
+
 def test_a_source_of_another_width_is_refused(tmp_path):
     for name, options, _, _ in FAMILIES:
         narrow, _ = _built(name, options, None, seed=1)
