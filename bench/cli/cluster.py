@@ -82,8 +82,9 @@ def _watch(
             else:
                 click.echo("\n".join([*lines(found, silent, everything=everything, ids=ids), ""]))
             if not any(one.word in IN_HAND for one in found):
-                return
+                break
             time.sleep(every)
+    click.echo("nothing is queued or at work; there is nothing to wait for")
 
 
 @click.command()

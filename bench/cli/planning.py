@@ -14,6 +14,7 @@ from bench.errors import UserError
 from bench.estimate import estimate_cost
 from bench.launch.progress import counted
 from bench.plan import Plan, PlannedRun, make_plan
+from bench.provenance import commit
 from bench.store import Store
 
 
@@ -92,6 +93,25 @@ def writable(folder: Path) -> bool:
             return True
     except OSError:
         return False
+
+
+def say_other_code(runs: list[PlannedRun], store: Store) -> None:
+    """Before anything starts: which runs go on from what other code has trained of them?"""
+    now, others, commits = commit(), [], set()
+    for run in runs:
+        folder = store.folder(run.uid)
+        starts = (folder.inputs() or {}).get("starts", []) if folder.saved_step() is not None else []
+        if earlier := {start["commit"] for start in starts} - {now}:
+            others.append(run.label)
+            commits |= earlier
+    if others:
+        listed = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+        goes = "goes" if len(others) == 1 else "go"
+        click.echo(
+            f"{counted(len(others))} {goes} on from what code {', '.join(sorted(commits))} trained, this is {now}: "
+            f"{listed}",
+            err=True,
+        )
 
 
 def build_data(runs: list[PlannedRun]) -> None:

@@ -24,13 +24,15 @@ from bench.cli.planning import (
     plan_of,
     refuse_missing_weights,
     refuse_unwritable,
+    say_other_code,
     summarise,
 )
 from bench.estimate import Estimates
 from bench.launch.local import Queue
 from bench.launch.once import checkpoint_seconds
-from bench.launch.progress import Tally
+from bench.launch.progress import Tally, counted
 from bench.launch.room import Room
+from bench.launch.submission import places, submissions
 from bench.launch.workers import slots
 from bench.plan import Plan, PlannedRun
 from bench.store import Store
@@ -51,11 +53,15 @@ def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> int
     """
     made = plan_of(table, scale, store, choice)
     width = max((len(run.label) for run in made.runs), default=0)
-    starting = {run.uid for run in made.to_start(retry)}
+    starting, sent = {run.uid for run in made.to_start(retry)}, _submitted(made, store)
     for run in made.runs:
-        mark = ">" if run.uid in starting else " "
-        click.echo(f"{mark} {run.label:<{width}}  {run.status:<11}  {run.uid}")
+        mark = ">" if run.uid in starting and run.uid not in sent else " "
+        click.echo(f"{mark} {run.label:<{width}}  {sent.get(run.uid, run.status):<11}  {run.uid}")
     summarise(made, store, retry)
+    if waiting := [uid for uid in sent if uid in starting]:
+        click.echo(
+            f"{counted(len(waiting))} of these in the hands of the cluster: bench submit leaves them alone"
+        )
     return print_problems(made, table, choice)
 
 
@@ -88,6 +94,23 @@ def run(table: str, scale: str, retry: Any, jobs: int | None, store: Store, **ch
     return status
 
 
+def _submitted(made: Plan, store: Store) -> dict[str, str]:
+    """The runs that a cluster has, and what they are there; "submitted" where it does not answer."""
+    from bench.launch.standing import IN_HAND, Survey
+
+    sent = places(submissions(store))
+    uids = [
+        run.uid for run in made.runs if run.uid in sent and run.status not in ("done", "diverged", "failed")
+    ]
+    if not uids:
+        return {}
+    survey = Survey.of(store, submissions(store), uids)
+    found = [survey.standing(uid, uid) for uid in uids]
+    if survey.silent is not None:
+        return {one.uid: "submitted" for one in found if one.word == "planned" and one.job is not None}
+    return {one.uid: one.word for one in found if one.word in IN_HAND}
+
+
 def _work(
     made: Plan, todo: list[PlannedRun], store: Store, jobs: int | None, plugins: list[str]
 ) -> tuple[dict[str, str], bool]:
@@ -96,6 +119,7 @@ def _work(
 
     refuse_unwritable(store)
     build_data(todo)
+    say_other_code(todo, store)
     known, devices = Estimates.measured(store, todo), slots(jobs)
     set_old_aside(made, todo, store)
     begun = {one.uid: store.folder(one.uid).saved_step() or 0 for one in todo}

@@ -21,6 +21,7 @@ from bench.cli.planning import (
     plan_of,
     refuse_missing_weights,
     refuse_unwritable,
+    say_other_code,
     summarise,
 )
 from bench.errors import UserError
@@ -87,6 +88,10 @@ def submit(
         if in_hand:
             click.echo(f"{counted(len(in_hand))} queued or at work already")
         runs = [run for run in wanted if run.uid not in in_hand]
+        say_other_code(runs, store)
+        failed = [run for run in made.runs if run.status == "failed" and run not in wanted]
+        if failed:
+            click.echo(f"{counted(len(failed))} failed before; --retry failed submits them again", err=True)
         if runs:
             known = Estimates.measured(store, runs)
             set_old_aside(made, runs, store)

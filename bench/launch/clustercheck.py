@@ -13,6 +13,7 @@ from bench.launch.squeue import ClusterError, run_command
 Run = Callable[[list[str]], str]
 Gpus = tuple[tuple[str, int], ...]  # kind and number; the kind is "" where it is not told
 SINFO = ["sinfo", "--noheader", "--all", "--exact", "--noconvert", "--format=%P|%a|%l|%c|%m|%G|%f"]
+NODES = ["sinfo", "--noheader", "--all", "--Node", "--format=%N"]
 SHUT = ("inactive", "inact", "drain")  # a partition that is "down" takes jobs and keeps them until it is up
 MOST_LISTED = 4  # kinds of nodes in a message
 _TIME = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)")
@@ -55,16 +56,28 @@ class Partition:
 
 
 def check_against_cluster(profile: Profile, run: Run = run_command) -> None:
-    """Refuse what the cluster says it cannot run; one call of sinfo.
+    """Refuse what the cluster says it cannot run; one call of sinfo, and two more where nodes are named.
 
     run: gives the output of a command, or raises ClusterError. Raises UserError that names the profile's key, its
     value and what the cluster offers; SilentClusterError (a UserError too) where it does not answer.
     """
     partitions = parse_sinfo(_ask(SINFO, run))
+    _refuse_unknown_nodes(profile, run)
     problems = [_problem(profile, partition) for partition in _wanted(profile, partitions)]
     found = [problem for problem in problems if problem is not None]
     if len(found) == len(problems):  # of several partitions one that fits is enough
         raise UserError(found[0])
+
+
+def _refuse_unknown_nodes(profile: Profile, run: Run) -> None:
+    """Nodes that a profile names must be on the cluster: SLURM itself spells out lists such as n[1-3]."""
+    for key, listed in (("nodelist", profile.nodelist), ("exclude", profile.exclude)):
+        if listed is None:
+            continue
+        known = set(_ask(NODES, run).split())
+        for name in _ask(["scontrol", "show", "hostnames", listed], run).split():
+            if name not in known:
+                raise UserError(f"{key}: {name} is not on this cluster; {did_you_mean(name, known)}")
 
 
 def max_array_size(run: Run = run_command) -> int:

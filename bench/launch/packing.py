@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from bench.errors import UserError
 from bench.plan import PlannedRun
 
+SPREAD_SECONDS = 900.0  # what can run in parallel is not packed into fewer jobs than these, of so long each
 HEADROOM = 1.2  # a job asks for a fifth more memory than its runs are known to take
 Seconds = Callable[[PlannedRun], float | None]
 Bytes = Callable[[PlannedRun], int | None]
@@ -43,9 +44,9 @@ def pack(
     """Arrays in the order in which they are to be submitted: what others wait for comes first.
 
     devices: runs that a job works on at once. target_seconds: how much estimated work, per device, a job takes
-    on; a run of unknown length has a job of its own. memory_mb: what the profile gives a job. parallel: how many
-    jobs of a level may run at once, shared out among its arrays. Raises UserError where parallel or
-    largest_array is below 1.
+    on, less where more jobs may run at once; a run of unknown length has a job of its own. memory_mb: what the
+    profile gives a job. parallel: how many jobs of a level may run at once, shared out among its arrays. Raises
+    UserError where parallel or largest_array is below 1.
     """
     if parallel < 1 or largest_array < 1:
         raise UserError(f"parallel={parallel} and an array of {largest_array} must both be 1 or more")
@@ -57,7 +58,8 @@ def pack(
         groups.setdefault(shape, []).append(run)
     arrays: list[Array] = []
     for (level, _, megabytes), members in sorted(groups.items(), key=lambda item: item[0][:2]):
-        jobs = _fill(members, seconds, devices * target_seconds)
+        share = sum(seconds(run) or 0.0 for run in members) / (devices * parallel)
+        jobs = _fill(members, seconds, devices * min(target_seconds, max(share, SPREAD_SECONDS)))
         pieces = [jobs[start : start + largest_array] for start in range(0, len(jobs), largest_array)]
         arrays += [Array(piece, megabytes, level) for piece in pieces]
     _share_out(arrays, parallel)

@@ -6,6 +6,7 @@ a heartbeat of a job that has left the queue is no running run.
 
 from __future__ import annotations
 
+import socket
 import time
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -115,9 +116,13 @@ class Survey:
         if status == "failed":
             return _with(base, "failed", f"({folder.cause()}) {folder.error()}")
         if status == "running" and not _outlived(beat, place, task, self.silent):
-            return _with(base, "running", "", rate=beat.get("rate"))
+            alone = (
+                self.silent is None and task is None and place is not None and beat.get("job") == place.job
+            )
+            detail = f"job {place.job} has ended, its worker goes on" if alone and place and place.job else ""
+            return _with(base, "running", detail, rate=beat.get("rate"))
         if folder.asked_to_stop():
-            return _with(base, "cancelled", _kept(base))
+            return _with(base, "cancelled", _kept(base, folder))
         if task is not None:
             return _in_queue(base, task, beat)
         return self._out_of_queue(base, folder, status, place)
@@ -127,7 +132,7 @@ class Survey:
             return _with(base, "blocked", f"its source {stuck} failed")
         if place is None or place.job is None:
             if status in ("interrupted", "lost"):
-                return _with(base, status, _kept(base))
+                return _with(base, status, _kept(base, folder))
             return _with(
                 base, "planned", "" if place is None else "sbatch did not take its job; submit again"
             )
@@ -136,9 +141,11 @@ class Survey:
             return _with(base, word, f"the cluster does not answer ({self.silent}); job {place.job}")
         state, source = self._ending(place)
         if state == "CANCELLED":
-            return _with(base, "cancelled", f"job {place.job} was cancelled; {_kept(base)}")
+            return _with(base, "cancelled", f"job {place.job} was cancelled; {_kept(base, folder)}")
         how = f"job {place.job} ended: {state}" + (f" ({source})" if source else "")
-        return _with(base, "interrupted" if status == "interrupted" else "lost", f"{how}; {_kept(base)}")
+        return _with(
+            base, "interrupted" if status == "interrupted" else "lost", f"{how}; {_kept(base, folder)}"
+        )
 
     def _failed_source(self, folder: RunFolder, place: Place | None) -> str | None:
         """The source without which a submitted run cannot start."""
@@ -159,9 +166,12 @@ class Survey:
 def _outlived(beat: dict[str, Any], place: Place | None, task: Task | None, silent: str | None) -> bool:
     """Whether a heartbeat that looks alive is of a cluster job that the queue knows to be over or waiting.
 
-    The queue's word wins for runs that a job of this submission had; a run that somebody trains outside of the
-    cluster is judged by its heartbeat alone.
+    The queue's word wins for runs that a job of this submission had, unless the worker's process is seen alive on
+    this very machine (its job was killed, it was not); a run that somebody trains outside of the cluster is judged by
+    its heartbeat alone.
     """
+    if beat.get("host") == socket.gethostname():
+        return False
     if silent is not None or place is None or beat.get("job") is None or beat["job"] != place.job:
         return False
     return task is None or task.waits
@@ -181,8 +191,11 @@ def _in_queue(base: Standing, task: Task, beat: dict[str, Any]) -> Standing:
     return _with(base, "queued", f"in job {task.job}, which is at work", node=task.node)
 
 
-def _kept(base: Standing) -> str:
-    return f"continues from a checkpoint up to step {base.step}" if base.step else "nothing trained yet"
+def _kept(base: Standing, folder: RunFolder) -> str:
+    """What there is to go on from: the checkpoint that lies there, not the step that was last heard of."""
+    if (step := folder.saved_step()) is not None:
+        return f"continues from a checkpoint up to step {step}"
+    return f"trained up to step {base.step}, no checkpoint is left" if base.step else "nothing trained yet"
 
 
 def _with(base: Standing, word: Any, detail: str, **changes: Any) -> Standing:

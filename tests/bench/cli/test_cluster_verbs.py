@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -46,7 +47,8 @@ def test_watching_without_a_terminal_prints_until_nothing_is_left(submitted, say
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("scratch · shapes · seed 0  queued       job 12: others are before it") == 2
-    assert done.stdout.count("1 run: 1 ") == 3 and "cancelled" in done.stdout.splitlines()[-3]
+    assert done.stdout.count("1 run: 1 ") == 3 and "cancelled" in done.stdout.splitlines()[-4]
+    assert done.stdout.splitlines()[-1] == "nothing is queued or at work; there is nothing to wait for"
 
 
 def test_logs_are_the_runs_own(submitted, bench_command):
@@ -161,3 +163,52 @@ def test_doctor_wants_no_weights_that_only_its_user_can_bring(bench_command, tmp
     for name in ("inception", "resnet50", "vgg16_fc6", "vgg16_fc7"):
         assert f"absent  extractor {name}: weights" in done.stdout
     assert "MISSING" not in done.stdout and done.returncode == 0
+
+
+def test_plan_says_what_a_cluster_has(several, says, bench_command, store_root):
+    """Queued in SLURM: no plan to start it; a cluster that does not answer: it was submitted, no more is known."""
+    store, uid = Store(store_root), several["zero"].uid
+    array = ArrayRecord(name="bench-y-0", jobs=((uid,),), number="12")
+    save(store, Submission(
+        id="y", table="t", scale="mini", profile="p", user="u", host="h", time=1.0, commit="c", arrays=(array,),
+        labels={uid: "scratch"},
+    ))  # fmt: skip
+    asked = [
+        "plan",
+        "table1",
+        "--scale",
+        "mini",
+        "--rows",
+        "scratch",
+        "--columns",
+        "faces",
+        "--no-references",
+    ]
+    told = bench_command(
+        *asked, **says(squeue='echo "12|bench-y-0|PENDING|Priority|"', sacct="exit 1")
+    ).stdout
+    assert (
+        "  scratch · faces · seed 0  queued       " in told and "> scratch · faces · seed 1  planned" in told
+    )
+    assert "1 run of these in the hands of the cluster" in told
+    told = bench_command(*asked, **says(squeue="exit 1", sacct="exit 1")).stdout
+    assert "  scratch · faces · seed 0  submitted    " in told
+
+
+def test_going_on_with_other_code_is_said(several, bench_command, store_root, capsys):
+    from bench.cli.planning import say_other_code
+    from bench.plan import PlannedRun
+    from bench.provenance import commit
+
+    folder = several["zero"]
+    run = PlannedRun(folder.spec(), title="scratch · faces · seed 0")
+    (folder.path / "inputs.json").write_text(
+        json.dumps({"starts": [{"commit": "0123456789"}, {"commit": commit()}]})
+    )
+    say_other_code([run], Store(store_root))
+    assert capsys.readouterr().err == "", "nothing is left of what the other code did"
+    folder.state.mkdir()
+    (folder.state / "step-00000010.pt").touch()
+    say_other_code([run], Store(store_root))
+    said = f"1 run goes on from what code 0123456789 trained, this is {commit()}: scratch · faces · seed 0\n"
+    assert capsys.readouterr().err == said

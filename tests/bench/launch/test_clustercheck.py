@@ -160,3 +160,17 @@ def test_the_test_profile_fits_the_test_cluster():
     check_against_cluster(
         load_profile("test-node"), answering("debug*|up|2:00:00|4|64000|gpu:pretend:2|(null)\n")
     )
+
+
+@pytest.mark.parametrize("key", ["nodelist", "exclude"])
+def test_nodes_that_a_profile_names_are_on_the_cluster(key):
+    """scontrol spells lists out: the profile's n[1-3] is three names."""
+    answers = {"scontrol": "n1\nn2\nn3\n", "--Node": "n1\nn2\nn2\nm1\n"}
+
+    def run(command):
+        return next((text for word, text in answers.items() if word in command), RECORDED)
+
+    with pytest.raises(UserError, match=f"{key}: n3 is not on this cluster; did you mean 'n"):
+        check_against_cluster(Profile(**{"time": "1h", key: "n[1-3]"}), run)
+    answers["--Node"] += "n3\n"
+    check_against_cluster(Profile(**{"time": "1h", key: "n[1-3]"}), run)

@@ -37,6 +37,16 @@ def test_short_runs_share_a_job_up_to_the_target(run):
     assert [one.uid for one in packed(runs)[0].runs] == [one.uid for one in runs], "whole replicates first"
 
 
+def test_jobs_that_may_run_at_once_share_the_work(run):
+    """Twelve runs of three minutes, two jobs at once: two of six, not one of twelve; but no jobs of a few minutes."""
+    runs = [run(seed) for seed in range(12)]
+    settings = {"seconds": lambda one: 180.0, "target_seconds": 3600.0}
+    assert shape(packed(runs, **settings, parallel=2)) == [[6, 6]]
+    assert shape(packed(runs, **settings, parallel=1)) == [[12]]
+    assert shape(packed(runs, **settings, parallel=16)) == [[5, 5, 2]], "a quarter of an hour each"
+    assert shape(packed(runs, **settings, parallel=2, devices=2)) == [[10, 2]]
+
+
 def test_long_and_unknown_runs_have_a_job_of_their_own(run):
     runs = [run(seed) for seed in range(4)]
     lengths = dict(zip([one.uid for one in runs], [60.0, None, 1000.0, 60.0], strict=True))

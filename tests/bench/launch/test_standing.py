@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import socket
+import subprocess
 import time
 
 import pytest
@@ -68,7 +71,9 @@ def words(store, uids):
 
 
 def beat(folder, **changes):
-    """A heartbeat of another host, as a cluster's node writes it."""
+    """A heartbeat of another host, as a cluster's node writes it, and the checkpoint of that step."""
+    folder.state.mkdir(exist_ok=True)
+    (folder.state / "step-00000030.pt").touch()
     value = {"host": "n7", "pid": 1, "job": "12_0", "state": "running", "step": 30, "steps": 60, "rate": 2.0}
     (folder.path / "heartbeat.json").write_text(json.dumps({**value, "time": time.time(), **changes}))
 
@@ -137,6 +142,30 @@ def test_a_job_that_squeue_has_forgotten_is_explained_by_its_log(says, submitted
     found = words(store, uids)[0]
     assert found[0] == word and detail in found[1] and "up to step 30" in found[1]
     assert found[1].endswith("step 30") and words(store, uids)[1][1].endswith("nothing trained yet")
+
+
+def test_a_checkpoint_is_claimed_only_where_there_is_one(says, submitted):
+    store, uids = submitted
+    (folder_of(store, "x") / "12_0_0_log.out").write_text("DUE TO TIME LIMIT")
+    beat(store.folder(uids[0]))
+    (store.folder(uids[0]).state / "step-00000020.pt").touch()
+    assert words(store, uids)[0][1].endswith("continues from a checkpoint up to step 30")
+    (store.folder(uids[0]).state / "step-00000030.pt").unlink()
+    assert words(store, uids)[0][1].endswith("continues from a checkpoint up to step 20")
+    (store.folder(uids[0]).state / "step-00000020.pt").unlink()
+    assert words(store, uids)[0][1].endswith("trained up to step 30, no checkpoint is left")
+
+
+def test_a_worker_that_outlives_its_job_is_not_lost(says, submitted):
+    """Only the job's own process was killed; the worker is alive on this machine. A dead one's run is lost."""
+    store, uids = submitted
+    (folder_of(store, "x") / "12_0_0_log.out").write_text("srun: error: n1: task 0: Killed")
+    beat(store.folder(uids[0]), host=socket.gethostname(), pid=os.getpid())
+    assert words(store, uids)[0] == ("running", "job 12_0 has ended, its worker goes on")
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    beat(store.folder(uids[0]), host=socket.gethostname(), pid=gone.pid)
+    assert words(store, uids)[0][0] == "lost"
 
 
 def test_sacct_is_believed_before_the_log(says, submitted):
