@@ -24,11 +24,18 @@ class Scripted:
 
     def score(self, images):
         first, second = next(self.values)
-        rest = (None, len(images), 24, 0.0)
+        rest = {
+            "error": None,
+            "n_generated": len(images),
+            "n_reference": 24,
+            "seconds": 0.0,
+            "extractor_sha256": "e" * 64,
+            "reference_sha256": "f" * 64,
+        }
         return [
-            Score("precision", SECOND, 0.5, *rest),
-            Score("fd", FIRST, first, *rest),
-            Score("fd", SECOND, second, *rest),
+            Score("precision", SECOND, 0.5, **rest),
+            Score("fd", FIRST, first, **rest),
+            Score("fd", SECOND, second, **rest),
         ]
 
 
@@ -68,7 +75,7 @@ def printed(folder):
 def test_the_first_extractor_decides_for_the_weights_and_for_the_report(attempt):
     folder, go = attempt
     assert folder.spec().protocol.selects == ("fd", FIRST)
-    assert go([(30, 9), (10, 8), (20, 1), (25, 2)]) == "done"
+    assert go([(30, 9), (10, 8), (20, 1), (25, 2)]) == "done", folder.error()
     weights = checkpoint.read_weights(folder.state / "best.pt")
     assert {weights["step"]} == printed(folder) == {4}
     assert set(weights) == {"step", "ema", "discriminator", "method"}
