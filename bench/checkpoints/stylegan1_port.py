@@ -199,7 +199,6 @@ def _mean_w(made: Translation, mapping_layers: int) -> Tensor:
 
 def _block(made: Translation, ours: str, level: int) -> None:
     theirs = f"generator.progression.{level}"
-    _equal(made, f"{ours}.conv", f"{theirs}.conv2.conv")
     if level == 0:
         made.copy(
             f"{ours}.first.constant_CHW",
@@ -210,13 +209,14 @@ def _block(made: Translation, ours: str, level: int) -> None:
     elif made.given.has(f"{theirs}.conv1.0"):
         made.copy(f"{ours}.first.weight", f"{theirs}.conv1.0.weight", lambda x: transposed(x).flip(2, 3))
         made.copy(f"{ours}.first.bias", f"{theirs}.conv1.0.bias")
-        _blur(made, f"{theirs}.conv1.1", f"{ours}.conv.bias")
+        _blur(made, f"{theirs}.conv1.1", f"{ours}.first.bias")
     else:
         # Ours has the fused form's quarter; a checkpoint of the plain form carries it in the weight.
         gain = 4.0 if BOTTOM << level >= QUARTERED_FROM else 1.0
         made.copy(f"{ours}.first.weight", f"{theirs}.conv1.1.conv.weight_orig", lambda x: x * gain)
         made.copy(f"{ours}.first.bias", f"{theirs}.conv1.1.conv.bias")
-        _blur(made, f"{theirs}.conv1.2", f"{ours}.conv.bias")
+        _blur(made, f"{theirs}.conv1.2", f"{ours}.first.bias")
+    _equal(made, f"{ours}.conv", f"{theirs}.conv2.conv")
     for number in (0, 1):
         style, noise = f"{ours}.style{number}", f"{theirs}.noise{number + 1}.weight_orig"
         made.copy(f"{style}.noise_strength", noise, torch.flatten, shape=(1, None, 1, 1))
