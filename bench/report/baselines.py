@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bench.errors import UserError, did_you_mean
-from bench.report.origins import ENDED, unlike
+from bench.report.origins import ENDED, stale_notes, unlike
 from bench.report.recorded import holdings, load_recorded
 from bench.spec import TableSpec
 
@@ -50,7 +50,7 @@ def baselines_of(
     if seeds is not None:
         found = found[found["seed"].isin(seeds)]
     found, more = _of_these_inputs(name, ours[ours["row"] == method], found)
-    return found, [*remarks, *more]
+    return found, [*remarks, *more, *stale_notes(ours)]
 
 
 def _of_these_inputs(name: str, ours: pd.DataFrame, found: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

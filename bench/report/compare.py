@@ -15,6 +15,7 @@ from bench.report import markdown
 from bench.report.cells import ALPHA, make_cells, per_seed
 from bench.report.celltext import cell_text
 from bench.report.model import HIGHER_IS_BETTER, Cell, Comparison, Rule
+from bench.report.origins import stale_notes
 from bench.report.pairs import adjust, compare_cells, visible_gap
 from bench.spec import MetricSpec, Scale, TableSpec
 
@@ -85,7 +86,11 @@ def compare(
     theirs = _scores(recorded[recorded["kind"] == "train"], spec, scale, spec_metric)
     for name, values in ((f"method '{method}'", mine), (f"recorded set '{set_name}'", theirs)):
         if values["value"].notna().sum() == 0:
-            raise UserError(f"{name} has no finished '{metric}' scores for {spec.name} at scale {scale}")
+            stale = " ".join(stale_notes(ours[ours["row"] == method])) if values is mine else ""
+            raise UserError(
+                f"{name} has no finished '{metric}' scores for {spec.name} at scale {scale}"
+                + (f". {stale}" if stale else "")
+            )
     scored = set(mine.loc[mine["value"].notna(), "column"])
     columns = [column.id for column in spec.columns if column.id in scored]
     itself = set(ours.loc[ours["row"] == method, "uid"])  # a recorded copy of our own runs is no baseline

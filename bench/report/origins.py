@@ -94,9 +94,9 @@ def unlike(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[tuple[str, str], st
 def origin_notes(results: pd.DataFrame) -> tuple[str, ...]:
     """What to know of where the shown runs come from; empty where all are of one making."""
     runs = results.drop_duplicates("uid")
-    runs = runs.assign(**{name: runs[name].fillna("") for name in FACTS})
+    runs = runs.assign(**{name: runs[name].astype(object).where(runs[name].notna(), "") for name in FACTS})
     ended = runs[runs["status"].isin(ENDED)]
-    lines = [*_stale(runs[runs["status"] == "stale"]), *_mixed(ended)]
+    lines = [*stale_notes(results), *_mixed(ended)]
     if edited := sorted({name for text in ended["edited"] for name in str(text).split("; ") if name}):
         lines.append(
             f"Code that has changed since runs shown here were trained with it: {'; '.join(edited)}."
@@ -108,12 +108,14 @@ def origin_notes(results: pd.DataFrame) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _stale(runs: pd.DataFrame) -> Iterator[str]:
-    for changed, group in runs.groupby("changed"):
-        yield (
-            f"Stale, not shown in cells: {_named(group)}: made from other inputs than are here or than the newer runs: "
-            f"{changed}; --retry stale trains anew."
-        )
+def stale_notes(results: pd.DataFrame) -> list[str]:
+    """The stale runs among results, by what has changed."""
+    runs = results.drop_duplicates("uid")
+    return [
+        f"Stale, in no cell: {_named(group)}: made from other inputs than are here or than newer runs: {changed}; "
+        "--retry stale trains anew."
+        for changed, group in runs[runs["status"] == "stale"].groupby("changed")
+    ]
 
 
 def _mixed(runs: pd.DataFrame) -> Iterator[str]:

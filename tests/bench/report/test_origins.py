@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from bench.errors import UserError
 from bench.inputs import Machine
 from bench.report.baselines import baselines_of
 from bench.report.build import build_report
 from bench.report.celltext import cell_text
+from bench.report.compare import compare
 from bench.report.origins import judged, origin_notes, unlike
 from bench.report.recorded import load_recorded, save_recorded
 from bench.report.results import OPTIONAL, REQUIRED, as_frame
@@ -105,3 +107,9 @@ def test_baselines_of_other_data_are_left_out_and_named():
     ours, same = _frame(_line("mine")), _line("lt")
     other = _line("ada", inputs=f"{DATA}={OLD[:16]}")
     assert unlike(ours, _frame(same, other)) == {("ada", "anime"): "data set own at 32 px (train images)"}
+
+
+def test_compare_says_why_a_method_has_no_scores(table):
+    ours = _frame(_line("scratch+disp", status="stale", changed="weights mine"))
+    with pytest.raises(UserError, match=r"no finished 'fd' scores .*Stale, .*disp · anime .*: weights mine;"):
+        compare(table(), "mini", "scratch+disp", ours, _frame(_line()), "cpu")
