@@ -26,8 +26,8 @@ def sibling(name):
 class Sample:
     """A valid file of a format: `states`, role -> names to tensors, and how they become files."""
 
-    network = None
-    free = ()  # tensors that the format may lack: an older form has none
+    network: str | None = None
+    free: tuple[str, ...] = ()  # tensors that the format may lack: an older form has none
 
     def __init__(self, folder, draws):
         self.folder, self.states = folder, self.make(draws)
