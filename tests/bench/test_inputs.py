@@ -12,9 +12,9 @@ from PIL import Image
 
 from bench import imageset, paths, registry
 from bench.catalogue import DatasetEntry
-from bench.inputs import Machine
+from bench.inputs import Machine, changed_since, described
 from bench.launch.once import run_once
-from bench.spec import DataSpec, MetricSpec, WeightsFile
+from bench.spec import DataSpec, MetricSpec, RunSpec, WeightsFile
 from bench.store import RunFolder, Store
 from bench.train.checkpoint import write_weights
 
@@ -93,14 +93,25 @@ def test_an_array_overwritten_in_place_is_seen_without_its_record(tiny_spec, sto
     assert _changes(folder) == ["data set own at 32 px (test images)"]
 
 
-def test_labels_that_change_or_appear(tiny_spec, store_root):
-    folder = _begun(tiny_spec("class-conditional", data=DataSpec(name="shapes", resolution=32, shots=8)),
-                    Store(store_root))  # fmt: skip
-    record = folder.inputs()
-    assert len(record["read"]["data/shapes-32/train_labels.npy"]) == 64
-    other = {**record["read"], "data/shapes-32/train_labels.npy": "absent"}
-    folder.write_inputs({**record, "read": other})
+WHEN = pytest.mark.parametrize("steps", [None, 2], ids=["between runs", "during an interruption"])
+
+
+@WHEN
+def test_labels_that_change_or_disappear(tiny_spec, store_root, steps):
+    store = Store(store_root)
+    spec = tiny_spec("class-conditional", data=DataSpec(name="shapes", resolution=32, shots=8))
+    folder = _begun(spec, store, steps)
+    file = paths.cache_root() / "data" / "shapes-32" / "train_labels.npy"
+    labels = np.load(file)
+    np.save(file, (labels + 1) % (labels.max() + 1))
     assert _changes(folder) == ["data set shapes at 32 px (train labels)"]
+    if steps:
+        assert run_once(folder.uid, store.root) == "stale"
+    np.save(file, labels)
+    assert _changes(folder) == []
+    record = folder.inputs()
+    folder.write_inputs({**record, "read": {**record["read"], "data/shapes-32/train_labels.npy": "absent"}})
+    assert _changes(folder) == ["data set shapes at 32 px (train labels)"]  # a set that had none then
 
 
 def _with_source_file(tiny_spec, store: Store):
@@ -115,7 +126,7 @@ def _with_source_file(tiny_spec, store: Store):
     return spec.model_copy(update={"sources": {"network": WeightsFile(weights="mine")}}), file, state
 
 
-@pytest.mark.parametrize("steps", [None, 2], ids=["between runs", "during an interruption"])
+@WHEN
 def test_a_replaced_source_weights_file(tiny_spec, store_root, steps):
     store = Store(store_root)
     spec, file, state = _with_source_file(tiny_spec, store)
@@ -148,22 +159,27 @@ def test_a_stale_source_run_makes_its_dependants_stale(tiny_spec, store_root):
     assert run_once(other.uid, store.root) == "done"
 
 
-def test_a_replaced_extractor_of_the_protocol(tmp_path, tiny_spec, store_root, monkeypatch):
+@WHEN
+def test_a_replaced_extractor_of_the_protocol(tmp_path, tiny_spec, store_root, monkeypatch, steps):
     """ResNet-50 is the user's file: its scores are of that file."""
     from torchvision.models import resnet50
 
-    file = tmp_path / "resnet50.pth"
+    file, store = tmp_path / "resnet50.pth", Store(store_root)
     monkeypatch.setenv("BENCH_RESNET50", str(file))
     torch.save(resnet50(weights=None).state_dict(), file)
-    spec = tiny_spec(scored=True, data=OWN)
-    metric = MetricSpec(name="fd", extractor="resnet50@32")
-    protocol = spec.protocol.model_copy(update={"metrics": (metric,), "every": 6})
-    folder = _begun(spec.model_copy(update={"protocol": protocol}), Store(store_root))
-    line = folder.metrics()[-1]
-    assert line["extractor_sha256"] == folder.inputs()["read"]["extractor/resnet50"]
-    assert math.isfinite(line["value"])
+    protocol = tiny_spec(scored=True).protocol.model_copy(
+        update={"metrics": (MetricSpec(name="fd", extractor="resnet50@32"),), "every": 2}
+    )
+    spec = RunSpec.model_validate({**tiny_spec(data=OWN).model_dump(), "protocol": protocol})
+    folder = _begun(spec, store, steps)
+    digest = folder.inputs()["read"]["extractor/resnet50"]
+    assert {line["extractor_sha256"] for line in folder.metrics()} == {digest}
+    assert all(math.isfinite(line["value"]) for line in folder.metrics())
     torch.save(resnet50(weights=None).state_dict(), file)
     assert _changes(folder) == ["weights of the extractor resnet50"]
+    assert described(changed_since({"extractor/resnet50": digest}, store)) == _changes(folder)  # a job says
+    if steps:
+        assert run_once(folder.uid, store.root) == "stale"
 
 
 def test_what_a_method_reads_besides_is_recorded(tiny_spec, store_root):

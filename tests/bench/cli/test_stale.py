@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +15,7 @@ from PIL import Image
 
 from bench.store import Store
 
+CHECKOUT = Path(__file__).resolve().parents[3]
 TABLE = """
 title: mine
 paper: none
@@ -108,3 +114,37 @@ def test_an_edited_plugin_is_another_run(desk, tmp_path, store_root):
     assert len(set(second.values())) == 3
     (tmp_path / "grey.py").write_text("# said better\n" + PLUGIN.replace("FACTOR", "0.5"))
     assert "; 0 to start" in desk("plan", *words)
+
+
+def test_code_of_ours_that_is_edited_is_shown(desk, tmp_path, store_root):
+    """In a copy of the project: a method's file and a network's file, edited under unchanged versions."""
+    copy = tmp_path / "copy"
+    for name in ("bench", "methods", "datasets", "slurm", "results/recorded", "pyproject.toml"):
+        source = CHECKOUT / name
+        target = copy / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+
+    def bench(*words):
+        done = subprocess.run(
+            [sys.executable, "-m", "bench", *words], cwd=tmp_path, capture_output=True, text=True, timeout=200,
+            env={**os.environ, "PYTHONPATH": str(copy)},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    bench("run", "own.yaml", "--jobs", "1")
+    assert "has changed since" not in bench("plan", "own.yaml")
+    for file in ("methods/baseline.py", "bench/networks/sngan.py"):
+        (copy / file).write_text((copy / file).read_text() + "\nEDITED = True\n")
+    plan = bench("plan", "own.yaml")
+    for name in ("part baseline, still version 1", "network sngan-32"):
+        assert f"note: the code of {name}, has changed since 1 run here trained with it" in plan
+    report = " ".join(bench("report", "own.yaml").split())
+    assert (
+        "Code that has changed since runs shown here were trained with it: network sngan-32; part baseline"
+        in report
+    )
