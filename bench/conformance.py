@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,30 +21,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from bench import registry, seeds
+from bench import seeds
+from bench.conformance_cases import MICRO, NETWORKS, STEPS, STOP_AT, conformance_spec
 from bench.errors import UserError
-from bench.methodspec import Part, build_method, needed_sources, parse_method
+from bench.methodspec import build_method
 from bench.networks import noise
-from bench.spec import DataSpec, NetworkSpec, RunSpec, TrainSettings, WeightsFile
+from bench.spec import RunSpec
 from bench.store import Store
 from bench.train.batches import Batches
 from bench.train.checkpoint import fingerprint
-from bench.train.method import Method, Sampler
+from bench.train.method import Sampler
 from bench.train.run import Settings, Training, execute
-
-STEPS, STOP_AT = 6, 3
-MICRO = 2  # images of a micro-batch, half a batch
-SHOTS = 128  # training images: enough for any method with its default settings
-# One network of each family, in a size whose step takes some ten milliseconds
-NETWORKS: dict[str, dict[str, Any]] = {
-    "sngan-32": {"g_width": 8, "d_width": 8, "z_dim": 16, "sn_generator": True},
-    "sndcgan-32": {"g_width": 16, "d_width": 16, "z_dim": 16, "shared_dim": 16},
-    "biggan-32": {"g_channels": 4, "d_channels": 4, "z_dim": 20, "shared_dim": 16},
-    "stylegan1-32": {"z_dim": 16, "w_dim": 16, "shared_dim": 16, "channel_base": 256, "channel_max": 16},
-    "stylegan2-32": {"z_dim": 16, "w_dim": 16, "shared_dim": 16, "channel_base": 256, "channel_max": 16},
-    "fastgan-64": {"z_dim": 16, "shared_dim": 16, "ngf": 4, "ndf": 4, "decoder_width": 4},
-}
-TRAIN = TrainSettings(steps=STEPS, batch=4, d_steps=2, g_lr=1e-3, d_lr=1e-3, log_every=1)
 
 
 @dataclass(frozen=True)
@@ -108,39 +94,6 @@ def check_method(expression: str, network: str = "sngan-32") -> list[Finding]:
             findings += [_run(check.__name__.replace("_", " "), check) for check in checks]
         findings.append(_run("pickles", bench.pickles))
     return findings
-
-
-def conformance_spec(expression: str, network: str = "sngan-32") -> RunSpec:
-    """The tiny run that the checks train; its sources are tiny runs too."""
-    if network not in NETWORKS:
-        raise UserError(f"network '{network}' has no conformance setting; known: {', '.join(NETWORKS)}")
-    nets = NetworkSpec(name=network, options=NETWORKS[network])
-    data = DataSpec(name="shapes", resolution=int(network.rpartition("-")[2]), shots=SHOTS)
-    method = parse_method(expression)
-    source = partial(RunSpec, data=data, train=TRAIN, protocol=None, seed=7)
-    conditions = parse_method("class-conditional") if _has_conditions(method) else ()
-    sources = {
-        "network": source(method=conditions, network=nets),
-        "simclr": source(method=parse_method("simclr"), network=None),
-    }
-    chosen: dict[str, RunSpec | WeightsFile] = {role: sources[role] for role in needed_sources(method)}
-    trains_network = [part.name for part in method] != ["simclr"]
-    return RunSpec(
-        method=method,
-        network=nets if trains_network else None,
-        data=data,
-        train=TRAIN,
-        protocol=None,
-        seed=0,
-        sources=chosen,
-    )
-
-
-def _has_conditions(method: tuple[Part, ...]) -> bool:
-    """Whether a part conditions the networks; one with a loop of its own (`fit`) is taken to do so."""
-    classes = [registry.methods().load(part.name) for part in method]
-    hooks = ("condition", "fit")
-    return any(getattr(one, hook) is not getattr(Method, hook) for one in classes for hook in hooks)
 
 
 class _Problem(Exception):

@@ -7,7 +7,6 @@ a builder, a function (Order) -> Splits that a catalogue entry names.
 from __future__ import annotations
 
 import importlib
-import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -22,56 +21,10 @@ import bench
 from bench import imagefiles, ownsets, paths, registry
 from bench.catalogue import DatasetEntry
 from bench.errors import UserError
-from bench.seeds import numpy_stream
+from bench.imagebuilder import Order, Splits
 
 SPLITS = ("train", "test")
-Split = Literal["train", "test", "decoded"]
 RESOLUTIONS = (8, 1024)
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a builder is asked for. `allocate` spares it from holding a large split in memory."""
-
-    name: str
-    entry: DatasetEntry
-    resolution: int
-    source: Path | None  # the user's folder; None for an embedded set
-    scratch: Path  # the temporary folder that becomes the set
-    skip_bad: bool = False  # leave out files that cannot be used, and count them, in place of an error
-
-    def allocate(self, split: Split, count: int) -> np.ndarray:
-        """A writable (count, R, R, 3) uint8 array on disk, to be returned as that split.
-
-        "decoded" is room for images that are yet to be divided; it goes when the set is built.
-        """
-        shape = (count, self.resolution, self.resolution, 3)
-        path = self.scratch / f"{split}.npy"
-        array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-        if hasattr(
-            os, "posix_fallocate"
-        ):  # a full disk is an error here; through the map it would be a SIGBUS
-            with path.open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-        return array
-
-
-@dataclass(frozen=True, eq=False)
-class Splits:
-    """What a builder returns: images (N, R, R, 3) uint8 RGB, labels (N,) int64 that index `class_names`.
-
-    Both splits are in random order, so that the first n images are a fair sample wherever fewer are wanted.
-    """
-
-    train: np.ndarray
-    test: np.ndarray
-    licence_text: str
-    train_labels: np.ndarray | None = None
-    test_labels: np.ndarray | None = None
-    class_names: tuple[str, ...] = ()
-    packages: tuple[str, ...] = ()  # distributions whose version decides the pixels
-    overlap: bool = False  # the reference holds the training images on purpose (it is a whole class)
-    notes: dict[str, Any] = field(default_factory=dict)  # for meta.json: resize recipe, dropped duplicates
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,27 +213,6 @@ def digests(name: str, resolution: int) -> dict[str, str] | None:
         return {file: imagefiles.current_hash(folder, file, one) for file, one in meta["files"].items()}
     except UserError:
         return None
-
-
-def few_shot(n_train: int, shots: int, seed: int, labels: np.ndarray | None = None) -> np.ndarray:
-    """The indices of a few-shot draw, sorted, int64; with `labels` (n_train,) balanced over the classes.
-
-    A function of its arguments alone, so that seed i trains every method on the same images; the draws of one
-    seed are nested (25 shots are among the 50). A class too small for its share is used up and the others
-    fill in. Raises UserError unless 1 <= shots <= n_train.
-    """
-    if not 1 <= shots <= n_train:
-        raise UserError(f"cannot draw {shots} shots from {n_train} training images; choose 1 to {n_train}")
-    stream = numpy_stream(seed, "few-shot", n_train)
-    order = stream.permutation(n_train)
-    if labels is not None:
-        classes, class_of, counts = np.unique(labels[order], return_inverse=True, return_counts=True)
-        rank = np.empty(n_train, np.int64)  # how many of its own class come before an image
-        rank[np.argsort(class_of, kind="stable")] = np.arange(n_train) - np.repeat(
-            np.cumsum(counts) - counts, counts
-        )
-        order = order[np.lexsort((stream.permutation(len(classes))[class_of], rank))]
-    return np.sort(order[:shots]).astype(np.int64)
 
 
 def _find(name: str, resolution: int) -> tuple[DatasetEntry, Path]:

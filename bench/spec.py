@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
+from bench.claimspec import Claim, Order
 from bench.errors import UserError, did_you_mean
 from bench.methodspec import Part, needed_sources, parse_method
 from bench.ownrows import split_label
@@ -137,35 +138,6 @@ class ScaleSpec(Frozen):
         if isinstance(value, dict) and isinstance(value.get("protocol"), dict):
             value = {**value, "protocol": {"generated": 1, "reference": 1, **value["protocol"]}}
         return value
-
-
-class Order(Frozen):
-    """`lower` scores below `higher` in `metric`, in these columns (none named: in all)."""
-
-    lower: str
-    higher: str
-    metric: MetricName = "fd"
-    columns: tuple[str, ...] = ()
-
-
-class Claim(Frozen):
-    """A statement of the paper, in our words, as the orders that must all hold for it to be true.
-
-    In YAML a claim of one order may give `lower` and `higher` itself in place of `orders`.
-    """
-
-    id: str
-    text: str
-    orders: tuple[Order, ...] = Field(min_length=1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_order(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or "orders" in value:
-            return value
-        order = {key: value[key] for key in Order.model_fields if key in value}
-        rest = {key: given for key, given in value.items() if key not in order}
-        return {**rest, "orders": [order]} if order else value
 
 
 class TableSpec(Frozen):

@@ -9,8 +9,8 @@ import numpy as np
 from dicebear import Avatar, Style
 
 from bench.errors import UserError, did_you_mean
+from bench.imagebuilder import Order, Splits
 from bench.imagefiles import image_digests
-from bench.imageset import Order, Splits
 
 from ._packages import package_folder
 from ._progress import progress

@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from bench.errors import UserError
+from bench.imagebuilder import Order, Splits
 from bench.imagefiles import image_digests
-from bench.imageset import Order, Splits
 from bench.seeds import numpy_stream
 
 from ._packages import package_folder

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.errors import UserError
+from bench.imagebuilder import Order, Splits
 from bench.imagefiles import image_digests
-from bench.imageset import Order, Splits
 from bench.seeds import numpy_stream
 
 from ._emoji_groups import GROUPS, group_of

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.errors import UserError
+from bench.imagebuilder import Order, Split, Splits
 from bench.imagefiles import image_digests
-from bench.imageset import Order, Split, Splits
 from bench.memorymap import ROWS, release, rows
 from bench.seeds import numpy_stream
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.imageset import Order, Splits
+from bench.imagebuilder import Order, Splits
 from bench.seeds import numpy_stream
 
 CLASSES = ("disc", "square", "triangle", "ring")

@@ -30,7 +30,8 @@ def check(
     import torch
 
     from bench import registry
-    from bench.conformance import NETWORKS, check_everywhere
+    from bench.conformance import check_everywhere
+    from bench.conformance_cases import NETWORKS
     from bench.errors import UserError
 
     if (method is None) == (not everything):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench import imageset, networks, paths, seeds
+from bench import draws, imageset, networks, paths, seeds
 from bench.errors import UserError
 from bench.memorymap import rows
 from bench.methodspec import build_method
@@ -29,7 +29,7 @@ def training_images(data: DataSpec, seed: int) -> tuple[np.ndarray, np.ndarray |
     images = imageset.load(data.name, data.resolution)
     if data.shots is None:
         return images.train, images.train_labels
-    chosen = imageset.few_shot(len(images.train), data.shots, seeds.derive(seed, "data", data.name))
+    chosen = draws.few_shot(len(images.train), data.shots, seeds.derive(seed, "data", data.name))
     labels = images.train_labels[chosen] if images.train_labels is not None else None
     return rows(images.train, chosen), labels
 

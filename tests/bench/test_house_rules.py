@@ -20,7 +20,7 @@ PROJECT = sorted(
 # specs, store, registry, which everybody uses.
 LEVELS = {"cli": 4, "report": 3, "launch": 3, "train": 2, "metrics": 2, "networks": 1, "features": 1}
 # A method or data set may be named where it is the engine's own yardstick, nowhere else.
-MAY_NAME = {"conformance.py"}
+MAY_NAME = {"conformance.py", "conformance_cases.py"}
 LONGEST = 400
 
 

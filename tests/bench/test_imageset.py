@@ -15,8 +15,9 @@ from PIL import Image
 
 from bench import imageset, registry
 from bench.catalogue import DatasetEntry
+from bench.draws import few_shot
 from bench.errors import UserError
-from bench.imageset import Order, Splits, few_shot
+from bench.imageset import Order, Splits
 
 
 @pytest.fixture(autouse=True)

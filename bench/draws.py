@@ -1,0 +1,29 @@
+"""Few-shot draws: which training images of a pool a run has."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.errors import UserError
+from bench.seeds import numpy_stream
+
+
+def few_shot(n_train: int, shots: int, seed: int, labels: np.ndarray | None = None) -> np.ndarray:
+    """The indices of a few-shot draw, sorted, int64; with `labels` (n_train,) balanced over the classes.
+
+    A function of its arguments alone, so that seed i trains every method on the same images; the draws of one
+    seed are nested (25 shots are among the 50). A class too small for its share is used up and the others
+    fill in. Raises UserError unless 1 <= shots <= n_train.
+    """
+    if not 1 <= shots <= n_train:
+        raise UserError(f"cannot draw {shots} shots from {n_train} training images; choose 1 to {n_train}")
+    stream = numpy_stream(seed, "few-shot", n_train)
+    order = stream.permutation(n_train)
+    if labels is not None:
+        classes, class_of, counts = np.unique(labels[order], return_inverse=True, return_counts=True)
+        rank = np.empty(n_train, np.int64)  # how many of its own class come before an image
+        rank[np.argsort(class_of, kind="stable")] = np.arange(n_train) - np.repeat(
+            np.cumsum(counts) - counts, counts
+        )
+        order = order[np.lexsort((stream.permutation(len(classes))[class_of], rank))]
+    return np.sort(order[:shots]).astype(np.int64)
