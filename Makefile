@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 3
 
-.PHONY: demo install test test-table lint format benchmark clean
+.PHONY: demo install test test-table lint format benchmark gpu-check clean
 
 # The smoke scale of Table 1, trained here and now, then printed.
 demo: install
@@ -47,6 +47,10 @@ format: $(VENV)/installed-test
 # Speed and memory, printed side by side with the libraries; see benchmarks/.
 benchmark: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks
+
+# On a machine with a GPU: whether it computes what the CPU does, resumes, and how fast; a few minutes, one JSON file.
+gpu-check: $(VENV)/installed
+	$(BIN)/python -m benchmarks.gpu --output results/report/gpu
 
 clean:
 	rm -rf $(VENV) results/runs results/report

@@ -67,7 +67,7 @@ def check_everywhere(expression: str, networks: Sequence[str] = tuple(NETWORKS))
     return found
 
 
-def check_method(expression: str, network: str = "sngan-32") -> list[Finding]:
+def check_method(expression: str, network: str = "sngan-32", device: str = "cpu") -> list[Finding]:
     """Every check on one method expression. Raises UserError for an expression that cannot be read.
 
     A check that the failure of an earlier one makes meaningless is left out. A method that refuses the network
@@ -75,7 +75,7 @@ def check_method(expression: str, network: str = "sngan-32") -> list[Finding]:
     """
     spec = conformance_spec(expression, network)
     with tempfile.TemporaryDirectory() as folder:
-        bench = _Bench(spec, Path(folder))
+        bench = _Bench(spec, Path(folder), torch.device(device))
         findings = [_run("builds", bench.builds)]
         if findings[0].passed:
             findings.append(_run("steps", bench.steps))
@@ -115,9 +115,9 @@ def _run(name: str, check: Callable[[], None]) -> Finding:
 class _Bench:
     """One method on the test bench: a store for an undisturbed run, one for an interrupted run."""
 
-    def __init__(self, spec: RunSpec, root: Path) -> None:
-        self.spec, self.root = spec, root
-        self.settings = Settings(torch.device("cpu"), checkpoint_seconds=math.inf)
+    def __init__(self, spec: RunSpec, root: Path, device: torch.device) -> None:
+        self.spec, self.root, self.device = spec, root, device
+        self.settings = Settings(device, checkpoint_seconds=math.inf)
         self.straight: Training | None = None
         self.touched: list[str] = []
 
@@ -194,7 +194,7 @@ class _Bench:
         if ema is None:
             return  # a run without a generator has nothing to sample
         sampler = training.method.sampler(training.ctx)
-        z_NZ = torch.randn(8, int(ema.z_dim), generator=torch.Generator().manual_seed(0))  # type: ignore[arg-type]
+        z_NZ = torch.randn(8, int(ema.z_dim), generator=torch.Generator().manual_seed(0)).to(self.device)  # type: ignore[arg-type]
         with torch.no_grad(), _watching_global_state() as touched:
             first, second = (self._sampled(sampler, ema, z_NZ) for _ in range(2))
         side = training.spec.data.resolution
@@ -213,7 +213,7 @@ class _Bench:
             return
         stream = torch.Generator().manual_seed(0)
         side = training.spec.data.resolution
-        images = (torch.rand(8, 3, side, side, generator=stream) * 2 - 1).requires_grad_()
+        images = (torch.rand(8, 3, side, side, generator=stream) * 2 - 1).to(self.device).requires_grad_()
         replayed = training.ctx.replaying()
         augmented = training.method.augment(training.ctx, images)
         if augmented.shape != images.shape:
@@ -235,7 +235,7 @@ class _Bench:
         if training.ctx.discriminator is None or training.method.replaces_loop:
             return
         ctx, discriminator = training.ctx, training.ctx.discriminator
-        batch = Batches(ctx.images_u8_NHWC, 4, seed=0).at(0)
+        batch = Batches(ctx.images_u8_NHWC, 4, seed=0, device=self.device).at(0)
         condition_NK = training.method.d_condition(ctx, batch, training.method.condition(ctx, batch))
         half_NK = None if condition_NK is None else condition_NK[:2]
         with torch.no_grad(), parametrize.cached():
@@ -307,11 +307,14 @@ def _watching_global_state() -> Iterator[list[str]]:
     """Collects the names of the global generators that the block has drawn from, and puts them back."""
     touched: list[str] = []
     states = torch.random.get_rng_state(), np.random.get_state(), random.getstate()
+    on_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     try:
         yield touched
     finally:
         if not torch.equal(states[0], torch.random.get_rng_state()):
             touched.append("torch")
+        if on_gpus and not _same(on_gpus, torch.cuda.get_rng_state_all()):
+            touched.append("torch.cuda")
         if repr(states[1]) != repr(np.random.get_state()):
             touched.append("numpy")
         if states[2] != random.getstate():

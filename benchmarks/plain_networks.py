@@ -1,4 +1,4 @@
-"""Three of the papers' networks as one writes them down first: torch alone, no option, no reuse, nothing cached.
+"""Some of the papers' networks as one writes them down first: torch alone, no option, no reuse, nothing cached.
 
 What `steps.py` measures ours against: the same layers and parameter counts, every call with its own power iteration,
 shortcuts in the order of the papers' figures.
@@ -6,6 +6,7 @@ shortcuts in the order of the papers' figures.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -39,17 +40,17 @@ class SnganUp(nn.Module):
 
 
 class SnganG(nn.Module):
-    """128 normal numbers -> 128x128."""
+    """128 normal numbers -> 128x128; with other widths a map of 4x4, doubled by each block."""
 
-    def __init__(self) -> None:
+    def __init__(self, widths: Sequence[int] = (1024, 1024, 512, 256, 128, 64)) -> None:
         super().__init__()
-        widths = [1024, 1024, 512, 256, 128, 64]
-        self.linear = nn.Linear(128, 1024 * 16)
+        self.linear = nn.Linear(128, widths[0] * 16)
         self.blocks = nn.Sequential(*[SnganUp(a, b) for a, b in pairwise(widths)])
-        self.last = nn.Sequential(nn.BatchNorm2d(64), nn.ReLU(), nn.Conv2d(64, 3, 3, padding=1), nn.Tanh())
+        end = widths[-1]
+        self.last = nn.Sequential(nn.BatchNorm2d(end), nn.ReLU(), nn.Conv2d(end, 3, 3, padding=1), nn.Tanh())
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.last(self.blocks(self.linear(z).view(-1, 1024, 4, 4)))
+        return self.last(self.blocks(self.linear(z).unflatten(1, (-1, 4, 4))))
 
 
 class Down(nn.Module):
@@ -88,6 +89,28 @@ def sngan_d() -> ResidualD:
     """D at 128 px: five blocks down, one flat; the hidden width is the input's."""
     downs = [Down(a, b, a) for a, b in pairwise([64, 128, 256, 512, 1024])]
     return ResidualD([Down(3, 64, 64, first=True), *downs, Down(1024, 1024, 1024, down=False)], 1024)
+
+
+def sngan_64_g() -> SnganG:
+    """G at 64 px."""
+    return SnganG((1024, 512, 256, 128, 64))
+
+
+def sngan_64_d() -> ResidualD:
+    """D at 64 px: five blocks down."""
+    downs = [Down(a, b, a) for a, b in pairwise([64, 128, 256, 512, 1024])]
+    return ResidualD([Down(3, 64, 64, first=True), *downs], 1024)
+
+
+def sngan_32_g() -> SnganG:
+    """G at 32 px."""
+    return SnganG((256, 256, 256, 256))
+
+
+def sngan_32_d() -> ResidualD:
+    """D at 32 px: two blocks down, two flat."""
+    flat = [Down(128, 128, 128, down=False) for _ in range(2)]
+    return ResidualD([Down(3, 128, 128, first=True), Down(128, 128, 128), *flat], 128)
 
 
 # ---- BigGAN at 32 px without conditions: Brock et al. 2019, figure 15; Chen et al. 2019, equations 2 to 4 ------------
@@ -161,7 +184,7 @@ class Noise(nn.Module):
         self.weight = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.weight * torch.randn(len(x), 1, *x.shape[2:])
+        return x + self.weight * torch.randn(len(x), 1, *x.shape[2:], device=x.device)
 
 
 class Excitation(nn.Module):

@@ -15,8 +15,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -28,10 +29,9 @@ from bench.memory import peak_bytes, reset_peak
 from bench.methodspec import parse_method
 from bench.spec import DataSpec, NetworkSpec, RunSpec, TrainSettings
 from bench.store import Store
-from bench.train.adversarial import Optimizers, adversarial
 from bench.train.batches import Batches
 from bench.train.ema import update_ema
-from bench.train.setup import build_context
+from bench.train.run import Settings, Training
 from benchmarks.plain_networks import BigganG, FastganD, FastganG, SnganG, biggan_d, sngan_d
 
 ROUNDS, IMAGES, DECAY = 5, 64, 0.999
@@ -42,9 +42,10 @@ class Case(NamedTuple):
 
     batch: int
     method: str
-    generator: Callable[[], nn.Module]
-    discriminator: Callable[[], nn.Module]
+    generator: Callable[[], nn.Module] | None  # None: nobody has written the plain ones down
+    discriminator: Callable[[], nn.Module] | None
     z_dim: int
+    loss: Literal["hinge", "non-saturating"] = "hinge"
 
 
 CASES = {
@@ -55,56 +56,70 @@ CASES = {
 RATE, BETAS = 2e-4, (0.0, 0.999)
 
 
-def run_spec(network: str) -> RunSpec:
-    """Our run: hinge loss, one D step, images of the network's size."""
-    case = CASES[network]
+CPU = torch.device("cpu")
+Precision = Literal["float32", "tf32", "bfloat16"]
+
+
+def run_spec(network: str, case: Case, precision: Precision = "float32") -> RunSpec:
+    """Our run: one D step, images of the network's size."""
     return RunSpec(
         method=parse_method(case.method),
         network=NetworkSpec(name=network),
         data=DataSpec(name="benchmark-images", resolution=int(network.partition("-")[2])),
         train=TrainSettings(
-            steps=10**6, batch=case.batch, g_lr=RATE, d_lr=RATE, beta2=BETAS[1], ema_decay=DECAY
+            steps=10**6, batch=case.batch, g_lr=RATE, d_lr=RATE, beta2=BETAS[1], ema_decay=DECAY,
+            loss=case.loss, precision=precision,
         ),
         protocol=None,
         seed=0,
-    )
+    )  # fmt: skip
 
 
-def ours(network: str, store: Path) -> Iterator[int]:
+def ours(
+    network: str, case: Case, store: Path, device: torch.device = CPU, precision: Precision = "float32"
+) -> Iterator[int]:
     """The engine's loop, a step an item; each gives the parameters of both networks."""
-    ctx, method = build_context(run_spec(network), Store(store), torch.device("cpu"))
-    steps = adversarial(ctx, method, Optimizers.build(ctx))
+    spec = run_spec(network, case, precision)
+    training = Training(spec, Store(store).open(spec), Store(store), Settings(device))
+    ctx, steps = training.ctx, training.steps()
     generator, discriminator = ctx.networks()
     assert ctx.ema is not None
     for step in range(10**6):
         ctx.begin_step(step)
-        next(steps)
+        training.one_step(steps)
         update_ema(ctx.ema, generator, DECAY, step, ramp=False)
         yield _count(generator, discriminator)
 
 
-def plain(network: str, _: Path) -> Iterator[int]:
+def plain(
+    network: str, case: Case, _: Path, device: torch.device = CPU, precision: Precision = "float32"
+) -> Iterator[int]:
     """The same step written down once."""
-    case = CASES[network]
-    generator, discriminator = case.generator(), case.discriminator()
+    assert case.generator is not None and case.discriminator is not None
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    generator, discriminator = case.generator().to(device), case.discriminator().to(device)
     average = deepcopy(generator)
     g_adam = torch.optim.Adam(generator.parameters(), RATE, BETAS)
     d_adam = torch.optim.Adam(discriminator.parameters(), RATE, BETAS)
-    images = torch.from_numpy(_images(network).copy())
+    images = torch.from_numpy(_images(network).copy()).to(device)
     two_scales = network.startswith("fastgan")
+    autocast = partial(torch.autocast, device.type, torch.bfloat16, enabled=precision == "bfloat16")
     while True:
-        chosen = torch.randint(len(images), (case.batch,))
+        chosen = torch.randint(len(images), (case.batch,), device=device)
         real = images[chosen].permute(0, 3, 1, 2).float() / 127.5 - 1
         d_adam.zero_grad()
-        with torch.no_grad():
-            fake = generator(torch.randn(case.batch, case.z_dim))
-        (_fastgan_d_loss if two_scales else _d_loss)(discriminator, real, fake).backward()
+        with autocast():
+            with torch.no_grad():
+                fake = generator(torch.randn(case.batch, case.z_dim, device=device))
+            d_loss = (_fastgan_d_loss if two_scales else _d_loss)(discriminator, real, fake)
+        d_loss.backward()
         d_adam.step()
         g_adam.zero_grad()
         discriminator.requires_grad_(False)
-        fake = generator(torch.randn(case.batch, case.z_dim))
-        logits = discriminator(*fake)[0] if two_scales else discriminator(fake)
-        (-logits.mean()).backward()
+        with autocast():
+            fake = generator(torch.randn(case.batch, case.z_dim, device=device))
+            logits = discriminator(*fake)[0] if two_scales else discriminator(fake)
+        (-logits.float().mean()).backward()
         discriminator.requires_grad_(True)
         g_adam.step()
         with torch.no_grad():
@@ -116,7 +131,7 @@ def plain(network: str, _: Path) -> Iterator[int]:
 
 
 def _d_loss(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    r, f = discriminator(torch.cat([real, fake])).chunk(2)
+    r, f = discriminator(torch.cat([real, fake])).float().chunk(2)
     return F.relu(1 - r).mean() + F.relu(1 + f).mean()
 
 
@@ -129,12 +144,17 @@ def _fastgan_d_loss(discriminator: nn.Module, real: Tensor, fake: tuple[Tensor, 
         (one - target).abs().mean((1, 2, 3)).sum()
         for one, target in zip(decoded, (whole, real[:, :, :128, 128:], whole), strict=True)
     ]
-    return F.relu(1 - r).mean() + F.relu(1 + f).mean() + torch.stack(errors).sum()
+    return F.relu(1 - r.float()).mean() + F.relu(1 + f.float()).mean() + torch.stack(errors).sum()
+
+
+def offer_images() -> None:
+    """Make the data set known that both sides train on."""
+    rehearsal_images.offer("benchmark-images", DataSpec(name="shapes", resolution=64), IMAGES, None)
 
 
 def _images(network: str) -> np.ndarray:
     """Without our networks: memory that they have held would count as the plain ones'."""
-    return imageset.load("benchmark-images", run_spec(network).data.resolution).train
+    return imageset.load("benchmark-images", int(network.partition("-")[2])).train
 
 
 def _count(*networks: nn.Module) -> int:
@@ -146,7 +166,7 @@ SIDES = {"ours": ours, "plain": plain}
 
 def seconds(network: str, store: Path) -> dict[str, float]:
     """The median seconds of a step, the two in turns after one each to warm up. Raises where they are not the same."""
-    loops = {name: side(network, store) for name, side in SIDES.items()}
+    loops = {name: side(network, CASES[network], store) for name, side in SIDES.items()}
     counts = {name: next(loop) for name, loop in loops.items()}
     assert len(set(counts.values())) == 1, f"not the same network: {counts}"
     times: dict[str, list[float]] = {name: [] for name in loops}
@@ -169,7 +189,7 @@ def loading_seconds(network: str) -> float:
 
 def peak_megabytes(network: str, side: str, store: Path) -> float:
     """The peak of this process over two steps; run it in a process of its own."""
-    loop = SIDES[side](network, store)
+    loop = SIDES[side](network, CASES[network], store)
     next(loop)
     reset_peak()
     next(loop)
@@ -201,8 +221,7 @@ def main() -> None:
 
 
 def _worker(what: str, network: str, store: Path) -> dict[str, float]:
-    images_from = DataSpec(name="shapes", resolution=64)
-    rehearsal_images.offer("benchmark-images", images_from, IMAGES, None)
+    offer_images()
     if what in SIDES:
         return {"peak": peak_megabytes(network, what, store)}
     return {**seconds(network, store), "loading": loading_seconds(network)}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -35,11 +38,12 @@ class Extractor:
     def __call__(self, images_u8_NHWC: np.ndarray, batch: int = 32) -> np.ndarray:
         """Features (N, dim) float32 of uint8 RGB images (N, H, W, 3), `batch` at a time.
 
-        Raises UserError for another dtype or shape.
+        In float32 without TF32, which cuDNN would else use on its own accord: features must not depend on the
+        machine, nor on how a run trains. Raises UserError for another dtype or shape.
         """
         _check_images(images_u8_NHWC, self.name)
         features = np.empty((len(images_u8_NHWC), self.dim), dtype=np.float32)
-        with torch.inference_mode():
+        with torch.inference_mode(), without_tf32():
             for start in range(0, len(images_u8_NHWC), batch):
                 pixels_NHWC = resize_u8(images_u8_NHWC[start : start + batch], self.size)
                 x_NCHW = torch.from_numpy(pixels_NHWC).permute(0, 3, 1, 2).to(self.device) / 127.5 - 1
@@ -54,6 +58,18 @@ class Extractor:
         255 grey levels.
         """
         return self.network(resize_float(images_NCHW, self.size))
+
+
+@contextmanager
+def without_tf32() -> Iterator[None]:
+    """Inside, matrix products and convolutions on a GPU use all 24 bits of a float32; afterwards as before."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    matmul.allow_tf32 = cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before
 
 
 def resize_float(images_NCHW: Tensor, size: int) -> Tensor:

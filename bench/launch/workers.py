@@ -13,6 +13,9 @@ from typing import Any
 
 from bench.plan import PlannedRun
 
+DRIVER = Path("/proc/driver/nvidia/gpus")
+NVIDIA_SMI = ("nvidia-smi", "--query-gpu=index", "--format=csv,noheader")
+
 
 @dataclass
 class Worker:
@@ -106,5 +109,11 @@ def visible_gpus() -> list[str]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
-    driver = Path("/proc/driver/nvidia/gpus")
-    return [str(index) for index in range(len(list(driver.iterdir())))] if driver.is_dir() else []
+    if DRIVER.is_dir():
+        return [str(index) for index in range(len(list(DRIVER.iterdir())))]
+    # Containers and virtual machines may hide the driver's files, and have its tool all the same
+    try:
+        done = subprocess.run(NVIDIA_SMI, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return done.stdout.split() if done.returncode == 0 else []

@@ -167,10 +167,10 @@ class Training:
         """Train to the end, to divergence, or to the next step boundary after a stop was asked for."""
         with Heart(self.folder, self.train.steps, self.ctx.step) as heart:
             started = saved = time.monotonic()
-            steps = self._steps()
+            steps = self.steps()
             while self.ctx.step < self.train.steps:
                 self.ctx.begin_step(self.ctx.step)
-                logs = self._one_step(steps)
+                logs = self.one_step(steps)
                 self.ctx.step += 1
                 if bad := sorted(key for key, value in logs.items() if not math.isfinite(value)):
                     return self._finish(time.monotonic() - started, diverged=bad)
@@ -189,13 +189,14 @@ class Training:
             heart.state = "done"
             return outcome
 
-    def _steps(self) -> Iterator[dict[str, float]]:
+    def steps(self) -> Iterator[dict[str, float]]:
+        """The loop: an item a step, its values to log."""
         if self.method.replaces_loop:
             return self.method.fit(self.ctx)
         assert self.optimizers is not None
         return adversarial(self.ctx, self.method, self.optimizers)
 
-    def _one_step(self, steps: Iterator[dict[str, float]]) -> dict[str, float]:
+    def one_step(self, steps: Iterator[dict[str, float]]) -> dict[str, float]:
         """One training step. bfloat16 is an autocast region, so parameters and their averages stay
         float32. Without its cache: a step has several updates, and the cache would keep the weights of the first.
         """

@@ -76,6 +76,7 @@ def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Co
     put its own discriminator in place, then the method prepares (loads a source, freezes blocks), and the moving
     average starts from the result.
     """
+    _set_precision(spec)
     images, labels = training_images(spec.data, spec.seed)
     ctx = Context(spec, images, labels, device, source_files(spec, store))
     method = build_method(spec.method)
@@ -94,7 +95,9 @@ def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Co
         ctx.generator = generator.to(device).to(memory_format=torch.channels_last)
         discriminator = method.discriminator(ctx, discriminator)
         ctx.discriminator = discriminator.to(device).to(memory_format=torch.channels_last)
-        _set_precision(ctx)
+        if spec.train is not None and spec.train.compile:
+            for network in ctx.networks():
+                network.compile()
         _check_norms(ctx)
     method.prepare(ctx)
     if ctx.generator is not None:
@@ -131,11 +134,11 @@ def _check_norms(ctx: Context) -> None:
         )
 
 
-def _set_precision(ctx: Context) -> None:
-    train = ctx.spec.train
-    assert train is not None
-    torch.backends.cuda.matmul.allow_tf32 = train.precision == "tf32"
-    torch.backends.cudnn.allow_tf32 = train.precision == "tf32"
-    if train.compile:
-        for network in ctx.networks():
-            network.compile()
+def _set_precision(spec: RunSpec) -> None:
+    """TF32 on a GPU only where the run asks for it: cuDNN would use it unasked, and a worker's last run leaves its own.
+
+    Before anything is computed, and for a run without networks too: a SimCLR encoder trains as its spec says.
+    """
+    allowed = spec.train is not None and spec.train.precision == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed

@@ -175,3 +175,23 @@ def test_a_users_file_is_taken_only_with_the_right_sum(monkeypatch, tmp_path, di
     own.write_bytes(data)
     with pytest.raises(UserError, match="sha256"):
         features.load("alexnet@63")
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_features_are_taken_without_tf32(allowed):
+    """cuDNN uses it unasked: FD would depend on the card, and on the precision that a run trains in."""
+    seen = []
+
+    class Flags(nn.Module):
+        def forward(self, images_NCHW):
+            seen.append((torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32))
+            return images_NCHW.mean((2, 3))
+
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    try:
+        matmul.allow_tf32 = cudnn.allow_tf32 = allowed
+        Extractor("flags", Flags(), 8, 3, "0")(np.zeros((2, 8, 8, 3), np.uint8))
+        assert seen == [(False, False)] and (matmul.allow_tf32, cudnn.allow_tf32) == (allowed, allowed)
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before

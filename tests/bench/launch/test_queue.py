@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.launch import local
+from bench.launch import local, workers
 from bench.launch.local import Queue
 from bench.launch.workers import slots
 from bench.plan import PlannedRun
@@ -172,6 +172,20 @@ def test_slots(monkeypatch):
     assert slots(3) == ["cpu"] * 3 and set(slots(None)) == {"cpu"}
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
     assert slots(None) == ["cuda:0", "cuda:1"] and slots(1) == ["cuda:0"]
+
+
+def test_gpus_whose_driver_shows_no_files_are_found_by_its_tool(monkeypatch, tmp_path):
+    """A virtual machine without /proc/driver/nvidia: its runs would have gone to the CPU without a word."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(workers, "DRIVER", tmp_path / "absent")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert workers.visible_gpus() == [] and set(slots(None)) == {"cpu"}
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 0\necho 1\n")
+    tool.chmod(0o755)
+    assert workers.visible_gpus() == ["0", "1"] and slots(None) == ["cuda:0", "cuda:1"]
+    tool.write_text("#!/bin/sh\necho NVIDIA-SMI has failed\nexit 9\n")
+    assert workers.visible_gpus() == []
 
 
 TABLE = """

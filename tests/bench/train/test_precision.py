@@ -1,11 +1,14 @@
-"""What `precision: bfloat16` leaves as it is: the weights that each of a step's updates sees are the newest."""
+"""`precision`: which arithmetic a run has, whatever ran before it, and what bfloat16 leaves as it is."""
 
 import pytest
 import torch
 from torch import nn
 
+from bench.conformance import conformance_spec
+from bench.runspec import RunSpec
 from bench.store import Store
 from bench.train.run import Settings, Training
+from bench.train.setup import build_context
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -26,4 +29,21 @@ def test_an_update_within_a_step_is_seen_by_the_next(precision, tiny_spec, tmp_p
         yield {"difference": float((layer(x) - first).detach().mean())}
 
     # Four weights more of 1: 4, in bfloat16 to 8 digits of the binary numbers near it.
-    assert training._one_step(updates())["difference"] == pytest.approx(4, abs=0.05)
+    assert training.one_step(updates())["difference"] == pytest.approx(4, abs=0.05)
+
+
+@pytest.mark.parametrize("method", ["simclr", "baseline"])
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_tf32_is_used_where_the_run_asks_for_it_and_nowhere_else(method, precision, tmp_path):
+    """Also without networks (SimCLR), and whatever torch's default or the worker's last run has left."""
+    spec = conformance_spec(method)
+    assert spec.train is not None
+    changed = {**spec.model_dump(), "train": {**spec.train.model_dump(), "precision": precision}}
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    try:
+        matmul.allow_tf32 = cudnn.allow_tf32 = precision == "float32"
+        build_context(RunSpec.model_validate(changed), Store(tmp_path), torch.device("cpu"))
+        assert (matmul.allow_tf32, cudnn.allow_tf32) == (precision == "tf32",) * 2
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before

@@ -1,0 +1,228 @@
+"""`make gpu-check`: whether a GPU computes what the CPU does, resumes, and how fast, in a few minutes.
+
+    python -m benchmarks.gpu --output FOLDER [--device cuda:0] [--seconds 330]
+    python -m benchmarks.gpu --output FOLDER --device cpu --quick     # rehearses this script; says nothing of a GPU
+
+Writes FOLDER/gpu.json, anew after each part, and a few pictures. What one item of a part raises is recorded and the
+rest goes on. Exit status 0 if all that ran is right, 1 if something is not, 2 without a CUDA device. Needs no network
+and nothing but the project's packages; the last part also the smoke scale's data and weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench import atomic, registry
+from bench.launch.workers import slots
+from benchmarks import gpu_right as right
+from benchmarks.gpu_speed import RATES, measure_rates, summary
+from benchmarks.steps import offer_images, run_spec
+
+Record = dict[str, Any]
+# Parts in order, and by which share of the time each is over
+SHARES = {"facts": 0.05, "networks": 0.1, "methods": 0.4, "losses": 0.5, "resumed": 0.56, "deterministic": 0.64,
+          "precision": 0.7, "rates": 0.9, "table": 1.0}  # fmt: skip
+TABLE = ["table1", "--scale", "smoke", "--rows", "scratch,scratch+disp", "--columns", "faces", "--seeds", "0"]
+PICTURES = 4
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+class Check:
+    """One call of this script: the parts, one after another, into one record."""
+
+    def __init__(self, output: Path, device: torch.device, seconds: float, *, quick: bool) -> None:
+        self.output, self.device, self.quick = output, device, quick
+        self.seconds = math.inf if quick else seconds
+        self.started = time.monotonic()
+        self.record: Record = {"device": str(device), "quick": quick, "parts": {}}
+        if device.type != "cuda":
+            self.record["note"] = "a rehearsal of the script on a CPU: nothing here is about a GPU"
+
+    def run(self) -> bool:
+        """Whether all that ran is right."""
+        offer_images()
+        parts: dict[str, Callable[[right.Late], Record]] = {
+            "facts": lambda late: facts(self.device),
+            "networks": lambda late: right.compare_networks(self.device, late),
+            "methods": lambda late: right.conform(self._methods(), self.device, late),
+            "losses": lambda late: right.compare_losses(self.record["parts"]["methods"], self.device, late),
+            "resumed": lambda late: right.compare_resumed(self._specs(), self.device, late),
+            "deterministic": lambda late: self._deterministic(),
+            "precision": lambda late: right.compare_precisions(self._specs(), self.device, late),
+            "rates": self._rates,
+            "table": lambda late: table(self.output, self.device),
+        }
+        for name, part in parts.items():
+            self._part(name, part)
+        self.record["seconds"] = round(time.monotonic() - self.started, 1)
+        self.record["wrong"] = wrong(self.record["parts"])
+        self._write()
+        print("\n".join(summary(self.record["parts"]["rates"])))
+        print(f"wrong or not bit-equal: {', '.join(self.record['wrong']) or 'nothing'}")
+        return not self.record["wrong"]
+
+    def _part(self, name: str, part: Callable[[right.Late], Record]) -> None:
+        begun, end = time.monotonic(), self.started + SHARES[name] * self.seconds
+        print(f"== {name} ({begun - self.started:.0f} s)", flush=True)
+        try:
+            self.record["parts"][name] = part(lambda: time.monotonic() > end)
+        except Exception as error:
+            print(traceback.format_exc(), flush=True)
+            self.record["parts"][name] = {
+                "ok": False,
+                "error": str(error),
+                "traceback": traceback.format_exc(),
+            }
+        self.record.setdefault("part_seconds", {})[name] = round(time.monotonic() - begun, 1)
+        self._write()
+
+    def _write(self) -> None:
+        atomic.write_json(self.output / "gpu.json", self.record)
+
+    def _methods(self) -> list[str]:
+        found = [entry.name for entry in registry.methods()]
+        return [name for name in found if name in ("baseline", "diffaugment", "sle")] if self.quick else found
+
+    def _specs(self) -> dict[str, Any]:
+        """The tiny run of each family, and two at paper size, whose convolutions take other kernels."""
+        if self.quick:
+            return right.tiny_specs(["sngan-32"])
+        large = {
+            f"{name}, paper size, {RATES[name].method}": right.with_train(
+                run_spec(name, RATES[name]), steps=6, log_every=1
+            )
+            for name in ("sngan-64", "fastgan-256")
+        }
+        return {**right.tiny_specs(right.METHODS), **large}
+
+    def _rates(self, late: right.Late) -> Record:
+        names, seconds, least = (["sngan-32"], 0.01, 1) if self.quick else (list(RATES), 1.5, 16)
+        return measure_rates(names, self.device, seconds, least, late)
+
+    def _deterministic(self) -> Record:
+        """`resumed` once more in a process whose torch allows deterministic algorithms alone."""
+        answer = self.output / "deterministic.json"
+        words = ["--output", str(self.output), "--device", str(self.device), "--deterministic", str(answer)]
+        words += ["--quick"] if self.quick else []
+        done = _command(["-m", "benchmarks.gpu", *words], CUBLAS_WORKSPACE_CONFIG=":4096:8")
+        found: Record = json.loads(answer.read_text()) if answer.exists() else {}
+        answer.unlink(missing_ok=True)
+        return found if done["status"] == 0 else {"ok": False, **done}
+
+    def deterministic(self, answer: Path) -> None:
+        """In that process."""
+        offer_images()
+        torch.use_deterministic_algorithms(True)
+        end = self.started + 0.15 * self.seconds
+        found = right.compare_resumed(self._specs(), self.device, lambda: time.monotonic() > end)
+        atomic.write_json(answer, found)
+
+
+def facts(device: torch.device) -> Record:
+    """Card, driver and libraries."""
+    found: Record = {
+        "date": time.strftime("%Y-%m-%d", time.gmtime()), "torch": torch.__version__, "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(), "python": platform.python_version(),
+        "cpus": len(os.sched_getaffinity(0)), "threads": torch.get_num_threads(), "bench_run_uses": slots(None),
+        "driver_files": Path("/proc/driver/nvidia/gpus").is_dir(),
+        "commit": os.environ.get("BENCH_GPU_COMMIT"),
+    }  # fmt: skip
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        found |= {"card": properties.name, "memory_gb": properties.total_memory / 1e9}
+        found["capability"] = f"{properties.major}.{properties.minor}"
+        query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        if shutil.which(query[0]):
+            done = subprocess.run(query, capture_output=True, text=True, check=False, timeout=30)
+            found["driver"] = done.stdout.split("\n")[0].strip()
+    print(f"    {found}", flush=True)
+    return found
+
+
+def table(output: Path, device: torch.device) -> Record:
+    """Two rows of Table 1 at smoke scale through the command line: `bench run`, then `bench report`."""
+    store = output / "table-store"
+    words = ["--store", str(store)]
+    if device.type == "cuda" and not slots(None)[0].startswith("cuda"):
+        raise RuntimeError(f"`bench run` would use {slots(None)[0]}, not the GPU")
+    hidden = {} if device.type == "cuda" else {"CUDA_VISIBLE_DEVICES": ""}
+    run = _command(["-m", "bench", "run", *TABLE, *words], **hidden)
+    report = _command(["-m", "bench", "report", *TABLE, *words], **hidden)
+    for number, sheet in enumerate(sorted(store.glob("*/samples/*.png"))[-PICTURES:]):
+        shutil.copy(sheet, output / f"table1-smoke-{number}-{sheet.parent.parent.name[:40]}.png")
+    shutil.rmtree(store, ignore_errors=True)
+    ok = run["status"] == 0 and report["status"] == 0
+    return {"ok": ok, "command": " ".join(["bench run", *TABLE]), "run": run, "report": report}
+
+
+def _command(words: list[str], **more: str) -> Record:
+    """A command of this very checkout: its status, seconds and output."""
+    path = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH", "")]))
+    begun = time.monotonic()
+    environment = {**os.environ, "PYTHONPATH": path, **more}
+    done = subprocess.run(
+        [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        check=False, env=environment, timeout=240,
+    )  # fmt: skip
+    print("\n".join(f"    {line}" for line in done.stdout.split("\n")[-40:]), flush=True)
+    return {"status": done.returncode, "seconds": round(time.monotonic() - begun, 1), "output": done.stdout}
+
+
+def wrong(parts: Record) -> list[str]:
+    """The items that are not as they should be, as "part: item"."""
+    found = []
+    for name, part in parts.items():
+        if part.get("ok") is False:
+            found.append(name)
+        for item, one in part.items():
+            if isinstance(one, dict) and one.get("ok") is False:
+                found.append(f"{name}: {item}")
+    return found
+
+
+def main() -> int:
+    """Run the check as the command line says."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--output", type=Path, required=True, help="folder for gpu.json and the pictures")
+    parser.add_argument("--device", default="cuda:0", help="cuda:0, or cpu with --quick")
+    parser.add_argument("--seconds", type=float, default=330.0, help="about how long all of it may take")
+    parser.add_argument("--quick", action="store_true", help="one or a few items of each part")
+    parser.add_argument("--deterministic", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    device = torch.device(given.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        print(
+            "gpu-check: torch sees no CUDA device here; `--device cpu --quick` rehearses the script",
+            file=sys.stderr,
+        )
+        return 2
+    if device.type != "cuda" and not given.quick:
+        print("gpu-check: on a CPU only the script can be rehearsed: add --quick", file=sys.stderr)
+        return 2
+    torch.set_num_threads(min(4, len(os.sched_getaffinity(0))))  # of the CPU's side: its networks are tiny
+    given.output.mkdir(parents=True, exist_ok=True)
+    check = Check(given.output, device, given.seconds, quick=given.quick)
+    if given.deterministic is not None:
+        check.deterministic(given.deterministic)
+        return 0
+    return 0 if check.run() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,259 @@
+"""Whether a device computes what the CPU does: networks, methods, resuming, precision. Parts of `benchmarks.gpu`.
+
+Each function tries its items one by one; what an item raises is its record, and the others go on.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench import networks
+from bench.conformance import NETWORKS, Finding, check_method, conformance_spec
+from bench.networks import noise
+from bench.runspec import RunSpec
+from bench.seeds import torch_stream
+from bench.store import Store
+from bench.train.checkpoint import fingerprint
+from bench.train.run import Settings, Training, execute
+
+Record = dict[str, Any]
+Late = Callable[[], bool]  # whether the time of a part is over
+
+# A method for each family that has all of its own: gates and decoders, both regularisers, augmentation and a condition
+METHODS = {
+    "sngan-32": "diffaugment + baseline",
+    "sndcgan-32": "baseline",
+    "biggan-32": "baseline",
+    "stylegan1-32": "r1 + progressive(images_per_phase=16)",
+    "stylegan2-32": "r1(every=2) + path-length(every=2)",
+    "fastgan-64": "sle + ae-d(loss=l1)",
+}
+NEAR = 1e-4
+FLOAT32 = (
+    f"|x - y| / |y| over all values (or all gradients of a network), y the CPU's in float64; at most {NEAR}: float32 "
+    "rounds at 6e-8, which the sums and norms of these networks raise to 1e-6 or 1e-5; TF32 rounds at 5e-4"
+)
+FIRST, ALL = 1e-3, 5e-2
+LOSSES = (
+    f"|a - b| / max(|a|, |b|, 0.01) of each logged value; at most {FIRST} in step 1 and {ALL} in all three: Adam's "
+    "first steps divide a gradient by its own size, so where it is all rounding the weight moves by the rate either way"
+)
+
+
+def each(names: Iterable[str], one: Callable[[str], Record], late: Late) -> Record:
+    """A record for each name; of what `one` raises the traceback. What the time did not allow is said."""
+    found: Record = {}
+    for name in names:
+        if late():
+            found[name] = {"ok": None, "not_run": "the time of this part was over"}
+            continue
+        try:
+            found[name] = one(name)
+        except Exception as error:
+            found[name] = {"ok": False, "error": f"{type(error).__name__}: {error}"}
+            found[name]["traceback"] = traceback.format_exc()
+        print(f"    {name}: {_short(found[name])}", flush=True)
+    return found
+
+
+def _short(record: Record) -> str:
+    shown = {key: value for key, value in record.items() if key not in ("traceback", "findings", "logs")}
+    return ", ".join(f"{key} {_digits(value)}" for key, value in shown.items())[:300]
+
+
+def _digits(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+# ---- networks --------------------------------------------------------------------------------------------------------
+
+
+def compare_networks(device: torch.device, late: Late) -> Record:
+    """Images, logits and all gradients of each family on the device, beside the CPU in float32 and in float64."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    return {"tolerance": FLOAT32, **each(NETWORKS, lambda name: _compare_network(name, device), late)}
+
+
+def _compare_network(name: str, device: torch.device) -> Record:
+    exact = _passes(name, torch.device("cpu"), torch.float64)
+    here = _passes(name, torch.device("cpu"), torch.float32)
+    there = _passes(name, device, torch.float32)
+    record: Record = {"ok": True}
+    for key, wanted in exact.items():
+        own, other = _distance(here[key], wanted), _distance(there[key], wanted)
+        record |= {f"{key}_cpu": own, f"{key}_device": other}
+        record["ok"] &= other <= NEAR
+    return record
+
+
+def _passes(name: str, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
+    """One training pass through G and D of a tiny network at equal weights, z and noise."""
+    generator, discriminator = networks.build(name, seed=3, **NETWORKS[name])
+    pair = [network.to(device, dtype) for network in (generator, discriminator)]
+    z_NZ = torch.randn(4, int(generator.z_dim), generator=torch_stream(0, "z")).to(device, dtype)  # type: ignore[arg-type]
+    with noise.drawn_from(torch_stream(0, "noise")):
+        if getattr(generator, "small_resolution", None) is None:
+            images_NCHW, small = generator(z_NZ), {}
+        else:
+            images_NCHW, small_NCHW = generator.both_scales(z_NZ, None)  # type: ignore[operator]
+            small = {"small_NCHW": small_NCHW}
+    logits = discriminator(images_NCHW, None, **small)
+    nn.functional.softplus(logits).mean().backward()
+    found = {"images": images_NCHW, "logits": logits}
+    for role, network in zip(("g", "d"), pair, strict=True):
+        gradients = [p.grad.flatten() for p in network.parameters() if p.grad is not None]
+        found[f"{role}_gradient"] = torch.cat(gradients)
+    return {key: value.detach().cpu().double() for key, value in found.items()}
+
+
+def _distance(value: Tensor, wanted: Tensor) -> float:
+    return float((value - wanted).norm() / wanted.norm())
+
+
+# ---- methods ---------------------------------------------------------------------------------------------------------
+
+
+def conform(methods: Iterable[str], device: torch.device, late: Late) -> Record:
+    """All conformance checks of each method on the first network that it takes."""
+    return each(methods, lambda method: _conform(method, device), late)
+
+
+def _conform(method: str, device: torch.device) -> Record:
+    network, findings = first_network(method, device)
+    failed = {one.check: one.detail for one in findings if not one.passed}
+    return {
+        "ok": not failed,
+        "network": network,
+        "passed": [one.check for one in findings if one.passed],
+        "failed": failed,
+    }
+
+
+def first_network(method: str, device: torch.device) -> tuple[str, list[Finding]]:
+    """The first network that the method does not refuse, and the findings there; of none the last refusal."""
+    found: tuple[str, list[Finding]] = ("", [])
+    for network in NETWORKS:
+        found = network, check_method(method, network, str(device))
+        if any(one.supported for one in found[1]):
+            break
+    return found
+
+
+def compare_losses(found: Record, device: torch.device, late: Late) -> Record:
+    """Three steps of each method that `conform` has found to work, on the device and on the CPU."""
+    works = {name: one["network"] for name, one in found.items() if "steps" in one.get("passed", ())}
+    return {
+        "tolerance": LOSSES,
+        **each(works, lambda name: _compare_losses(name, works[name], device), late),
+    }
+
+
+def _compare_losses(method: str, network: str, device: torch.device) -> Record:
+    spec = with_train(conformance_spec(method, network), steps=3)
+    with tempfile.TemporaryDirectory() as folder:
+        sources = prepared(spec, Path(folder))
+        logs = [_logs(spec, Path(folder) / str(one), sources, one) for one in (torch.device("cpu"), device)]
+    errors = [_furthest(one, other) for one, other in zip(*logs, strict=True)]
+    ok = errors[0] <= FIRST and max(errors) <= ALL
+    return {"ok": ok, "network": network, "errors": errors, "logs": None if ok else logs}
+
+
+def _furthest(one: Record, other: Record) -> float:
+    return max(abs(one[key] - other[key]) / max(abs(one[key]), abs(other[key]), 0.01) for key in one)
+
+
+def with_train(spec: RunSpec, **settings: Any) -> RunSpec:
+    """The same run with other settings of `train`."""
+    assert spec.train is not None
+    return spec.model_copy(update={"train": spec.train.model_copy(update=settings)})
+
+
+def prepared(spec: RunSpec, root: Path) -> Store:
+    """A store in which the run's sources are trained, on the CPU."""
+    store = Store(root / "sources")
+    for source in spec.run_sources.values():
+        store.open(source)
+        outcome = execute(source.uid, store, Settings(torch.device("cpu")), lambda: False, lambda *_: None)
+        assert outcome == "done", store.folder(source.uid).error()
+    return store
+
+
+def trained(
+    spec: RunSpec, root: Path, sources: Store, device: torch.device, stop_at: int | None = None
+) -> Training:
+    """The run's training at its end; with `stop_at` stopped there, restored and continued."""
+    folder = Store(root).open(spec)
+    settings = Settings(device, checkpoint_seconds=math.inf)
+    if stop_at is not None:
+        first = Training(spec, folder, sources, settings)
+        assert first.run(lambda: first.ctx.step >= stop_at, lambda *_: None) == "stopped"
+    training = Training(spec, folder, sources, settings)
+    assert training.ctx.step == (stop_at or 0)
+    training.run(lambda: False, lambda *_: None)
+    return training
+
+
+def _logs(spec: RunSpec, root: Path, sources: Store, device: torch.device) -> list[Record]:
+    return list(trained(spec, root, sources, device).folder.read_log())
+
+
+# ---- resuming --------------------------------------------------------------------------------------------------------
+
+
+def compare_resumed(specs: dict[str, RunSpec], device: torch.device, late: Late) -> Record:
+    """Whether a second run, and one that is stopped at half its steps, end with the very weights of the first."""
+    return each(specs, lambda name: _compare_resumed(specs[name], device), late)
+
+
+def _compare_resumed(spec: RunSpec, device: torch.device) -> Record:
+    assert spec.train is not None
+    half = spec.train.steps // 2
+    with tempfile.TemporaryDirectory() as folder:
+        sources = prepared(spec, Path(folder))
+        ends = {
+            name: fingerprint(trained(spec, Path(folder) / name, sources, device, stop_at)._weights())
+            for name, stop_at in (("first", None), ("again", None), ("resumed", half))
+        }
+    repeats, resumes = ends["again"] == ends["first"], ends["resumed"] == ends["first"]
+    return {"ok": repeats and resumes, "repeats_bit_equal": repeats, "resumes_bit_equal": resumes}
+
+
+def tiny_specs(names: Iterable[str]) -> dict[str, RunSpec]:
+    """The conformance run of each family, with a method that uses what is its own."""
+    return {f"{name}, {METHODS[name]}": conformance_spec(METHODS[name], name) for name in names}
+
+
+# ---- precision -------------------------------------------------------------------------------------------------------
+
+
+def compare_precisions(specs: dict[str, RunSpec], device: torch.device, late: Late) -> Record:
+    """Three steps in TF32 and in bfloat16 beside float32: all values finite, and how far they are from its own."""
+    return each(specs, lambda name: _compare_precisions(specs[name], device), late)
+
+
+def _compare_precisions(spec: RunSpec, device: torch.device) -> Record:
+    record: Record = {"ok": True}
+    with tempfile.TemporaryDirectory() as folder:
+        sources = prepared(spec, Path(folder))
+        logs = {
+            one: _logs(
+                with_train(spec, steps=3, log_every=1, precision=one), Path(folder) / one, sources, device
+            )
+            for one in ("float32", "tf32", "bfloat16")
+        }
+    for one in ("tf32", "bfloat16"):
+        finite = len(logs[one]) == 3 and all(math.isfinite(v) for line in logs[one] for v in line.values())
+        record["ok"] &= finite
+        record |= {f"{one}_finite": finite}
+        record |= {
+            f"{one}_step_{k + 1}": _furthest(*pair) for k, pair in enumerate(zip(logs["float32"], logs[one]))
+        }
+    return record
