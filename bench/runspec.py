@@ -172,3 +172,19 @@ class RunSpec(Frozen):
     def run_sources(self) -> dict[str, RunSpec]:
         """The sources that are runs themselves."""
         return {role: source for role, source in self.sources.items() if isinstance(source, RunSpec)}
+
+
+def reference_run(point: str, data: DataSpec, protocol: Protocol, seed: int) -> RunSpec:
+    """The run that scores a reference point (real images, memorised images) under a protocol instead of a generator.
+
+    A reference point has no steps: its identity must not depend on the snapshot schedule.
+    """
+    return RunSpec(
+        kind="reference",
+        method=(Part(name=point),),
+        network=None,
+        data=data,
+        train=None,
+        protocol=protocol.model_copy(update={"every": 1, "first": 0}),
+        seed=seed,
+    )

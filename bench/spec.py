@@ -22,6 +22,7 @@ from bench.runspec import (
     RunSpec,
     TrainSettings,
     WeightsFile,
+    reference_run,
 )
 
 __all__ = [
@@ -258,22 +259,15 @@ class TableSpec(Frozen):
             network=override.network or settings.network,
             data=settings.columns[column.id].data,
             train=train,
-            protocol=self._protocol(column, scale, train.steps),
+            protocol=self.protocol_of(column, scale),
             seed=seed,
             sources={role: self._source(role, row, scale) for role in needed_sources(method)},
         )
 
     def reference_spec(self, point: str, column: Column, seed: int, scale: str) -> RunSpec:
         """The run that scores a reference point (real images, memorised images) instead of a generator."""
-        return RunSpec(
-            kind="reference",
-            method=(Part(name=point),),
-            network=None,
-            data=self.at(scale).columns[column.id].data,
-            train=None,
-            protocol=self._protocol(column, scale, None),
-            seed=seed,
-        )
+        data = self.at(scale).columns[column.id].data
+        return reference_run(point, data, self.protocol_of(column, scale), seed)
 
     def _source(self, role: str, row: Row, scale: str) -> RunSpec | WeightsFile:
         source = self.at(scale).sources.get(role)
@@ -292,14 +286,11 @@ class TableSpec(Frozen):
             seed=source.seed,
         )
 
-    def _protocol(self, column: Column, scale: str, steps: int | None) -> Protocol:
+    def protocol_of(self, column: Column, scale: str) -> Protocol:
+        """How a column's runs are scored at one scale: the scale's protocol with the column's counts."""
         settings = self.at(scale)
         counts = settings.columns[column.id]
-        update: dict[str, Any] = {"generated": counts.generated, "reference": counts.reference}
-        if (
-            steps is None
-        ):  # a reference point has no steps: its identity must not depend on the snapshot schedule
-            update |= {"every": 1, "first": 0}
+        update = {"generated": counts.generated, "reference": counts.reference}
         return settings.protocol.model_copy(update=update)
 
 

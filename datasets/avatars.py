@@ -11,9 +11,9 @@ from dicebear import Avatar, Style
 from bench.errors import UserError, did_you_mean
 from bench.imagebuilder import Order, Splits
 from bench.imagefiles import image_digests
+from bench.longwork import progress
 
 from ._packages import package_folder
-from ._progress import progress
 from ._render import render
 
 PATIENCE = 10  # seeds tried per picture wanted, before a style is called too poor

@@ -9,11 +9,11 @@ import numpy as np
 from bench.errors import UserError
 from bench.imagebuilder import Order, Splits
 from bench.imagefiles import image_digests
+from bench.longwork import progress
 from bench.seeds import numpy_stream
 
 from ._emoji_groups import GROUPS, group_of
 from ._packages import package_folder
-from ._progress import progress
 from ._render import render
 
 SKIN_TONES = {f"1F3F{digit}" for digit in "BCDEF"}

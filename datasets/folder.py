@@ -20,12 +20,11 @@ import numpy as np
 from bench.errors import UserError
 from bench.imagebuilder import Order, Split, Splits
 from bench.imagefiles import image_digests
+from bench.longwork import progress
 from bench.memorymap import ROWS, release, rows
+from bench.picture import BadPictureError, Fit, decode
+from bench.picturepile import Pile, look_through, refuse_bad
 from bench.seeds import numpy_stream
-
-from ._picture import BadPictureError, Fit, decode
-from ._pile import Pile, look_through, refuse_bad
-from ._progress import progress
 
 RECIPE = "EXIF orientation applied; transparent parts on white; {}; PIL Lanczos"
 SQUARE: dict[Fit, str] = {"centre": "centre square", "stretch": "the whole picture stretched to a square"}
@@ -50,7 +49,7 @@ def build(order: Order) -> Splits:
     _check_sizes(order, pile)
     decoded, place = _decode(order, pile, _parts(order, pile))
     if not order.skip_bad:
-        refuse_bad(pile, order.name)
+        refuse_bad(pile, "--skip-bad leaves them out", f"for '{order.name}'")
     train_files, test_files = _split(order, pile, _parts(order, pile))
     whole_class = order.entry.options.get("reference") == "all"
     train = _rows(order, "train", decoded, [place[file] for file in train_files])

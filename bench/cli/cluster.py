@@ -10,17 +10,15 @@ from typing import Any
 
 import click
 
-from bench.cli.finding import find_run
-from bench.cli.options import plugin_option, scale_option, selection_options, store_option
+from bench.cli.finding import NO_CHOICE, find_run
+from bench.cli.options import plugin_option, run_options, scale_option, selection_options, store_option
 from bench.cli.planning import plan_of
 from bench.errors import UserError
 from bench.launch.cancel import cancel_runs
 from bench.launch.standing import IN_HAND, Standing, Survey
 from bench.launch.submission import places, submissions
-from bench.spec import SCALES
 from bench.store import Store
 
-NO_CHOICE: dict[str, Any] = {"rows": None, "columns": None, "seeds": None, "methods": (), "settings": ()}
 Labels = dict[str, str]  # uid -> what the run is
 
 
@@ -92,9 +90,7 @@ def _watch(
 @click.option(
     "--lines", type=click.IntRange(1, 100_000), default=40, show_default=True, help="How many, from the end."
 )
-@click.option("--table", metavar="TABLE", help="Of this table [default: every table].")
-@click.option("--scale", type=click.Choice(SCALES), help="At this scale [default: every scale].")
-@selection_options
+@run_options
 @plugin_option
 @store_option
 def logs(run: str, lines: int, table: str | None, scale: str | None, store: Store, **choice: Any) -> None:

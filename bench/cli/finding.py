@@ -15,6 +15,7 @@ from bench.store import RunFolder, Store
 
 Labels = dict[str, list[str]]  # uid -> labels
 MOST_LISTED = 10
+NO_CHOICE: dict[str, Any] = {"rows": None, "columns": None, "seeds": None, "methods": (), "settings": ()}
 
 
 def find_run(

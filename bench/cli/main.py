@@ -31,6 +31,12 @@ VERBS = {
     ),
     "recorded": ("bench.cli.report:recorded", "The papers' printed numbers."),
     "record": ("bench.cli.record:record", "Keep finished runs as a named recorded set."),
+    "evaluate": (
+        "bench.cli.evaluate:evaluate",
+        "Score a folder of images, or a finished run again, under a table's protocol.",
+    ),
+    "sample": ("bench.cli.sample:sample", "Images of a finished run, as PNGs or a grid."),
+    "export": ("bench.cli.export:export", "The generator of a finished run, as one file for torch.load."),
     "check": ("bench.cli.check:check", "Conformance of a method, in seconds."),
     "data": ("bench.cli.data:data", "Build, list and verify data sets."),
     "networks": (

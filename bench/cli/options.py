@@ -81,6 +81,25 @@ def selection_options(function: Function) -> Function:
     return function
 
 
+def run_options(function: Function) -> Function:
+    """--table, --scale and `selection_options`: which of several runs of one name is meant; see bench.cli.finding."""
+    table = click.option("--table", metavar="TABLE", help="Of this table [default: every table].")
+    scale = click.option("--scale", type=click.Choice(SCALES), help="At this scale [default: every scale].")
+    return table(scale(selection_options(function)))
+
+
+def snapshot_options(function: Function) -> Function:
+    """--snapshot, --allow-stale: the weights of a finished run that are meant, and whether stale ones will do."""
+    snapshot = click.option(
+        "--snapshot", type=click.Choice(["best", "final"]), default="final", show_default=True,
+        help="The run's last weights, or those of its least Fréchet distance.",
+    )  # fmt: skip
+    stale = click.option(
+        "--allow-stale", is_flag=True, help="Also of a run that was made from other inputs than are here now."
+    )
+    return snapshot(stale(function))
+
+
 def references_option(function: Function) -> Function:
     """--no-references: leave out the table's reference points (floor, memorised)."""
     return click.option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from bench.features.extractor import Extractor
 
 Value = TypeVar("Value")
+Watch = Callable[[Iterable[int], int, str], Iterable[int]]
+WATCHED = (
+    160  # images a part of a watched extraction: whole batches of an extractor, so that no digit changes
+)
 # Raised when the meaning of a score changes: numbers of two versions are never averaged or compared.
 # 2: closed balls, and exact ties (before: open balls, so that repeated images lay in none).
 VERSIONS = dict.fromkeys(DEFAULT_K, 2)
@@ -99,7 +103,8 @@ class Scorer:
 
     reference_u8: uint8 images (N, H, W, 3) with their content hash, which names their cached features. Raises
     UserError for an unknown metric or extractor, or a k where there is none. Extractors are loaded, and the
-    reference's features, moments and balls computed, at the first score that needs them.
+    reference's features, moments and balls computed, at the first score that needs them. watch: says how far it is
+    while it passes on the parts of a long extraction (bench.longwork.progress).
     """
 
     def __init__(
@@ -108,6 +113,7 @@ class Scorer:
         reference_u8: np.ndarray,
         reference_sha256: str,
         device: str = "cpu",
+        watch: Watch | None = None,
     ) -> None:
         for metric in metrics:
             if metric.name not in METRICS:
@@ -118,6 +124,7 @@ class Scorer:
         self._reference_u8 = reference_u8
         self._reference_sha256 = reference_sha256
         self._device = device
+        self._watch = watch
         self._kept: dict[tuple[str | int, ...], object] = {}
 
     def score(self, generated_u8: np.ndarray) -> list[Score]:
@@ -130,7 +137,7 @@ class Scorer:
         for metric, spec in self._metrics:
             start = time.perf_counter()
             if spec not in extracted:
-                extracted[spec] = self._extractor(spec)(generated_u8)
+                extracted[spec] = self._extracted(spec, generated_u8)
             if metric.name in DEFAULT_K and (spec, "tied") not in extracted:
                 extracted[spec, "tied"] = self._tied(spec, generated_u8, extracted[spec])
             value, error = self._value(metric, spec, extracted)
@@ -156,6 +163,14 @@ class Scorer:
         return {"precision": share_inside, "density": density, "coverage": coverage}[metric.name](
             around, fake
         ), None
+
+    def _extracted(self, spec: str, generated_u8: np.ndarray) -> np.ndarray:
+        extractor = self._extractor(spec)
+        if self._watch is None or not len(generated_u8):
+            return extractor(generated_u8)
+        starts = range(0, len(generated_u8), WATCHED)
+        parts = self._watch(starts, len(starts), f"{spec}, parts of {WATCHED} images")
+        return np.concatenate([extractor(generated_u8[start : start + WATCHED]) for start in parts])
 
     def _tied_reference(self, spec: str) -> np.ndarray:
         return self._once(lambda: tied(self._reference(spec), self._digests()), spec, "tied")

@@ -19,7 +19,8 @@ from bench import inputs, ledger
 from bench.errors import UserError
 from bench.inputs import Machine
 from bench.memory import peak_bytes, reset_peak
-from bench.metrics.scores import Score, Scorer, fewest_generated
+from bench.metrics.scorers import make_scorer
+from bench.metrics.scores import Score
 from bench.provenance import commit, provenance
 from bench.reference import reference_point
 from bench.spec import RunSpec
@@ -29,7 +30,7 @@ from bench.train.adversarial import Optimizers, adversarial
 from bench.train.ema import update_ema
 from bench.train.heart import Heart
 from bench.train.sampling import generate, save_sheet
-from bench.train.setup import build_context, reference_images
+from bench.train.setup import build_context
 
 Outcome = Literal["done", "diverged", "stopped", "failed", "cancelled", "stale"]
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -118,18 +119,6 @@ def _record_failure(folder: RunFolder, reason: str, cause: Cause) -> None:
         print(f"bench: {folder.path}: {error.strerror}: cannot record: {reason}", file=sys.stderr)
 
 
-def make_scorer(spec: RunSpec, device: torch.device, generated: int | None = None) -> Scorer:
-    """The scorer of a run's protocol, with its reference images; of the metrics that so many generated images
-    allow.
-    """
-    assert spec.protocol is not None
-    images, sha256 = reference_images(spec.data, spec.protocol.reference)
-    metrics = [
-        one for one in spec.protocol.metrics if generated is None or generated >= fewest_generated(one)
-    ]
-    return Scorer(metrics, images, sha256, str(device))
-
-
 def score_lines(step: int, scores: list[Score]) -> list[dict[str, Any]]:
     """Scores as lines of metrics.jsonl."""
     return [{"step": step, **vars(score)} for score in scores]
@@ -139,7 +128,8 @@ def _score_reference(spec: RunSpec, folder: RunFolder, settings: Settings) -> Ou
     begin = time.monotonic()
     images = reference_point(spec)
     folder.rewind(-1)
-    scorer = make_scorer(spec, settings.device, len(images))
+    assert spec.protocol is not None
+    scorer = make_scorer(spec.protocol, spec.data, str(settings.device), len(images))
     folder.append("metrics.jsonl", score_lines(0, scorer.score(images)))
     save_sheet(folder.path / "samples" / "step-00000000.png", images)
     seconds = time.monotonic() - begin
@@ -156,7 +146,7 @@ class Training:
         self.spec, self.folder, self.settings, self.train = spec, folder, settings, spec.train
         self.ctx, self.method = build_context(spec, store, settings.device)
         self.optimizers = Optimizers.build(self.ctx) if not self.method.replaces_loop else None
-        self.scorer = make_scorer(spec, settings.device) if spec.protocol else None
+        self.scorer = make_scorer(spec.protocol, spec.data, str(settings.device)) if spec.protocol else None
         self.lines: list[dict[str, Any]] = []
         self.elapsed = 0.0
         self.restore()

@@ -24,31 +24,47 @@ def to_uint8(images_NCHW: Tensor) -> np.ndarray:
     return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
-@torch.no_grad()
 def generate(ctx: Context, generator: nn.Module, sampler: Sampler, count: int, batch: int) -> np.ndarray:
-    """`count` uint8 images (N, H, W, 3) of the run's evaluation stream.
+    """`count` uint8 images (N, H, W, 3) of the run's evaluation stream: see `batches`."""
+    images_NHWC, at = np.empty(0, np.uint8), 0
+    for made_NHWC in batches(ctx, generator, sampler, count, batch):
+        if at == 0:
+            images_NHWC = np.empty((count, *made_NHWC.shape[1:]), np.uint8)
+        images_NHWC[at : at + len(made_NHWC)] = made_NHWC
+        at += len(made_NHWC)
+    return images_NHWC
 
-    Latents, conditions and noise depend on the run's seed and the batch's number alone: curves over snapshots
-    are drawn at fixed latents, and seed i of two methods is scored at the same z. With `train.batch_statistics` the
-    batches are of that size, whole to the last one, of which no more is kept than is wanted.
+
+@torch.no_grad()
+def batches(
+    ctx: Context,
+    generator: nn.Module,
+    sampler: Sampler,
+    count: int,
+    batch: int,
+    *,
+    first: int = 0,
+    seed: int | None = None,
+) -> Iterator[np.ndarray]:
+    """`count` uint8 images of the run's evaluation stream from image `first` on, a batch (N, H, W, 3) at a time.
+
+    Latents, conditions and noise depend on the run's seed (or `seed`) and the batch's number alone: curves over
+    snapshots are drawn at fixed latents, and seed i of two methods is scored at the same z. With
+    `train.batch_statistics` the batches are of that size, whole to the last one, of which no more is kept than is
+    wanted.
     """
     own = ctx.spec.train.batch_statistics if ctx.spec.train else None
-    at_once = own or batch
     z_dim = int(generator.z_dim)  # type: ignore[arg-type]
-    images_NHWC = np.empty(0, np.uint8)
-    for start in range(0, count, at_once):
-        size = own or min(batch, count - start)
+    for start in range(first, first + count, own or batch):
+        size = own or min(batch, first + count - start)
         latents, conditions, noises = (
-            seeds.torch_stream(ctx.spec.seed, "evaluation", purpose, start)
+            seeds.torch_stream(ctx.spec.seed if seed is None else seed, "evaluation", purpose, start)
             for purpose in ("latents", "sampler", "noise")
         )
         z_NZ = torch.randn(size, z_dim, generator=latents).to(ctx.device)
         with noise.drawn_from(noises), batch_statistics(generator) if own else nullcontext():
             made_NHWC = to_uint8(sampler(generator, z_NZ, conditions))
-        if start == 0:
-            images_NHWC = np.empty((count, *made_NHWC.shape[1:]), np.uint8)
-        images_NHWC[start : start + size] = made_NHWC[: count - start]
-    return images_NHWC
+        yield made_NHWC[: first + count - start]
 
 
 @contextmanager

@@ -34,17 +34,6 @@ def training_images(data: DataSpec, seed: int) -> tuple[np.ndarray, np.ndarray |
     return rows(images.train, chosen), labels
 
 
-def reference_images(data: DataSpec, count: int) -> tuple[np.ndarray, str]:
-    """The first `count` test images and a hash that names them. UserError if the test split is smaller."""
-    images = imageset.load(data.name, data.resolution)
-    if count > len(images.test):
-        raise UserError(
-            f"data set '{data.name}' has {len(images.test)} test images, the protocol wants {count} "
-            "as reference"
-        )
-    return images.test[:count], f"{images.sha256}-test-{count}"
-
-
 def source_files(spec: RunSpec, store: Store) -> dict[str, Path]:
     """Where each source's weights are. UserError for a missing file of the user's, saying where it may be
     put.
@@ -82,9 +71,8 @@ def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Co
     method = build_method(spec.method)
     select_images(ctx, method)
     if spec.network is not None:
-        options = _merged_options(spec.network.options, method.networks(ctx))
         generator, discriminator = networks.build(
-            spec.network.name, seed=seeds.derive(spec.seed, "init"), **options
+            spec.network.name, seed=seeds.derive(spec.seed, "init"), **network_options(ctx, method)
         )
         if generator.resolution != spec.data.resolution:
             raise UserError(
@@ -113,7 +101,10 @@ def select_images(ctx: Context, method: Composition) -> None:
         ctx.labels_N = None if ctx.labels_N is None else ctx.labels_N[chosen_M]
 
 
-def _merged_options(given: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+def network_options(ctx: Context, method: Composition) -> dict[str, Any]:
+    """The options that the run's networks are built with: the spec's and those that the method needs."""
+    assert ctx.spec.network is not None
+    given, wanted = ctx.spec.network.options, method.networks(ctx)
     for key in given.keys() & wanted.keys():
         if given[key] != wanted[key]:
             raise UserError(

@@ -19,15 +19,17 @@ TABLE = {
     "report": SELECTION | {"--metric"},
     "compare": SELECTION | {"--metric"},
     "record": SELECTION,
+    "sample": SELECTION,
+    "export": SELECTION,
 }
 SHARED = SELECTION | {"--metric", "--retry", "--rerun"}
 # The verbs that take a table's runs as arguments are all above; these are about other things.
-OTHERS = {"list", "recorded", "check", "data", "networks", "weights", "rehearse", "doctor"}
-# --scale: of `logs` every scale, as it looks for one run; of the rest the project file's.
-APART = {("logs", "--scale")}
+OTHERS = {"list", "recorded", "check", "data", "networks", "weights", "rehearse", "doctor", "evaluate"}
+# --scale: of verbs that look for one run every scale; of the rest the project file's.
+APART = {(verb, "--scale") for verb in ("logs", "sample", "export")}
 # What an option of a shared name means where it is no table's.
 ELSEWHERE = {"list": {"--plugin"}, "check": {"--plugin"}, "rehearse": {"--store"}, "doctor": {"--store"},
-             "networks": {"--set"}}  # fmt: skip
+             "networks": {"--set"}, "evaluate": {"--method", "--plugin", "--scale", "--store"}}  # fmt: skip
 
 
 def options(verb):

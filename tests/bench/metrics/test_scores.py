@@ -51,6 +51,23 @@ def test_scores_are_the_functions_on_the_features(pictures, worse):
     assert all((score.n_generated, score.n_reference) == (100, 150) and score.seconds > 0 for score in scores)
 
 
+def test_a_watched_extraction_has_the_same_digits(pictures, worse):
+    """Its parts are whole batches, the last one apart: nothing that a run has recorded would come out otherwise."""
+    seen = []
+
+    def watch(starts, total, what):
+        for done, start in enumerate(starts):
+            seen.append((done, total, what))
+            yield start
+
+    fake = np.concatenate([worse, pictures])[:199]
+    plain = Scorer(ALL, pictures[:150], "a" * 64).score(fake)
+    watched = Scorer(ALL, pictures[:150], "a" * 64, watch=watch).score(fake)
+    assert [one.value for one in watched] == [one.value for one in plain]
+    effnet, alexnet = (f"{name}, parts of 160 images" for name in ("effnet_lite0@32", "alexnet@63"))
+    assert seen == [(0, 2, effnet), (1, 2, effnet), (0, 2, alexnet), (1, 2, alexnet)]
+
+
 def test_features_are_extracted_once_and_the_references_kept(pictures, worse, monkeypatch):
     calls = []
     original = Extractor.__call__

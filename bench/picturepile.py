@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.errors import UserError
-
-from ._picture import SUFFIXES, BadPictureError, Header, NoPictureError, measure
-from ._progress import progress
+from bench.longwork import progress
+from bench.picture import SUFFIXES, BadPictureError, Header, NoPictureError, measure
 
 LISTED = 100  # bad files that a message names; the others are counted
 FOREIGN = "__MACOSX"  # what macOS puts into archives
@@ -80,13 +79,13 @@ def _look_at(pile: Pile, path: Path) -> None:
         pile.pictures[path] = header
 
 
-def refuse_bad(pile: Pile, name: str) -> None:
-    """One message with all bad files; UserError if there is any."""
+def refuse_bad(pile: Pile, remedy: str, use: str = "") -> None:
+    """One message with all bad files; UserError if there is any. use: what they are not fit for ("for 'faces'")."""
     if not pile.bad:
         return
     every = len(pile.bad) + len(pile.pictures)
-    head = f"{pile.root}: {len(pile.bad):,} of {every:,} pictures cannot be used for '{name}'"
-    raise UserError(f"{head} (--skip-bad leaves them out):", pile.bad_lines())
+    head = f"{pile.root}: {len(pile.bad):,} of {every:,} pictures cannot be used{use and ' '}{use}"
+    raise UserError(f"{head} ({remedy}):", pile.bad_lines())
 
 
 def _walk(root: Path) -> Sequence[Path]:

@@ -1,0 +1,99 @@
+"""`bench evaluate`: images made elsewhere, or a finished run again, under a table's protocol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from bench.cli.conclusion import command_line
+from bench.cli.finding import NO_CHOICE
+from bench.cli.opening import open_run
+from bench.cli.options import (
+    plugin_option,
+    scale_option,
+    snapshot_options,
+    store_option,
+    table_with,
+)
+from bench.errors import UserError
+from bench.launch.workers import slots
+from bench.store import Store
+
+if TYPE_CHECKING:
+    from bench.report.evaluation import Evaluation
+
+OF_IMAGES = ("dataset", "resolution", "table", "scale", "column", "resize", "allow_fewer")
+OF_RUNS = ("snapshot", "allow_stale")
+
+
+@click.command()
+@click.option("--images", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
+              help="Score the pictures of this folder.")  # fmt: skip
+@click.option("--run", metavar="RUN", help="Or: score a finished run again, by its id, label or row.")
+@click.option("--dataset", metavar="NAME", help="The data set that the pictures are held against.")
+@click.option("--resolution", type=click.IntRange(8, 1024), help="Its pixels a side.")
+@click.option(
+    "--table", default="table1", show_default=True, help="Whose protocol: a table's name or YAML file."
+)
+@scale_option
+@click.option("--column", metavar="ID", help="Whose protocol, where --dataset does not tell.")
+@click.option("--method", metavar="LABEL", help="What to call what is scored.")
+@click.option("--resize", is_flag=True, help="Take pictures of other sizes: centre square, PIL Lanczos.")
+@click.option("--allow-fewer", is_flag=True, help="Take fewer pictures than the protocol generates.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@snapshot_options
+@plugin_option
+@store_option
+def evaluate(images: Path | None, run: str | None, as_json: bool, store: Store, **choice: Any) -> None:
+    """Score a folder of images as the runs of a table's column are scored, or a finished run again.
+
+    The column is the one whose data set is NAME; its extractors, metrics, k and counts are used. Of more pictures
+    than the protocol generates the first by name are taken. Scores of fewer images are not comparable: a Fréchet
+    distance is biased upward.
+    """
+    if (images is None) == (run is None):
+        raise UserError("name what to score: either --images DIR or --run RUN")
+    _refuse_idle(OF_IMAGES if images is None else OF_RUNS, "--run" if images is None else "--images")
+
+    from bench.report import evaluationtext
+
+    made = _folder(images, store, choice) if images is not None else _run(str(run), store, choice)
+    click.echo(evaluationtext.as_json(made) if as_json else evaluationtext.as_text(made))
+
+
+def _refuse_idle(names: tuple[str, ...], beside: str) -> None:
+    """UserError for an option that would say nothing."""
+    given = click.get_current_context()
+    for name in names:
+        if given.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise UserError(f"--{name.replace('_', '-')} says nothing beside {beside}; leave it out")
+
+
+def _folder(images: Path, store: Store, choice: dict[str, Any]) -> Evaluation:
+    from bench.report.evaluation import evaluate_folder, pick_column
+
+    table, scale = table_with(choice["table"]), choice["scale"]
+    column = pick_column(table, scale, choice["dataset"], choice["resolution"], choice["column"])
+    return evaluate_folder(
+        table,
+        scale,
+        column,
+        images,
+        store,
+        slots(1)[0],
+        method=choice["method"],
+        resize=choice["resize"],
+        allow_fewer=choice["allow_fewer"],
+        command_for_floor=command_line("run", choice["table"], {"scale": scale, "columns": column.id}),
+    )
+
+
+def _run(run: str, store: Store, choice: dict[str, Any]) -> Evaluation:
+    opened = open_run(run, store, {**choice, **NO_CHOICE, "table": None, "scale": None})
+
+    from bench.report.evaluation import evaluate_run
+
+    return evaluate_run(opened, store, str(opened.ctx.device), method=choice["method"])

@@ -1,0 +1,36 @@
+"""The scorer of a protocol, with the reference images that it names."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench import imageset
+from bench.errors import UserError
+from bench.metrics.scores import Scorer, Watch, fewest_generated
+from bench.runspec import DataSpec, Protocol
+
+
+def reference_images(data: DataSpec, count: int) -> tuple[np.ndarray, str]:
+    """The first `count` test images and a hash that names them. UserError if the test split is smaller."""
+    images = imageset.load(data.name, data.resolution)
+    if count > len(images.test):
+        raise UserError(
+            f"data set '{data.name}' has {len(images.test)} test images, the protocol wants {count} "
+            "as reference"
+        )
+    return images.test[:count], f"{images.sha256}-test-{count}"
+
+
+def make_scorer(
+    protocol: Protocol,
+    data: DataSpec,
+    device: str = "cpu",
+    generated: int | None = None,
+    watch: Watch | None = None,
+) -> Scorer:
+    """The scorer of a protocol on a data set, with its reference images; of the metrics that so many generated
+    images allow.
+    """  # fmt: skip
+    images, sha256 = reference_images(data, protocol.reference)
+    metrics = [one for one in protocol.metrics if generated is None or generated >= fewest_generated(one)]
+    return Scorer(metrics, images, sha256, device, watch)

@@ -1,0 +1,186 @@
+"""Scores of a folder of pictures made elsewhere, or of a finished run again, under a table's protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.features import canonical
+from bench.longwork import progress
+from bench.metrics.neighbour_counts import DEFAULT_K
+from bench.metrics.scorers import make_scorer
+from bench.metrics.scores import Score, fewest_generated, label
+from bench.picturefolder import read_pictures
+from bench.report.floors import POINT, Floor, Floors
+from bench.runspec import DataSpec, MetricSpec, Protocol
+from bench.spec import Column, TableSpec
+from bench.store import Store
+from bench.train.reopen import Reopened
+
+
+@dataclass(frozen=True)
+class Line:
+    """One score with what it is compared with."""
+
+    score: Score
+    label: str
+    k: int | None
+    floor: Floor | None
+    recorded: float | None = None  # the run's own score at this snapshot
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All scores of one set of images.
+
+    subject: what was scored; method: what its owner calls it; asked: the protocol's name and where it stands;
+    wanted: how many images the protocol generates; notes: what was left out or changed; floor_hint: how to get a floor
+    that is not known.
+    """
+
+    subject: str
+    method: str | None
+    asked: str
+    data: DataSpec
+    wanted: int
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...]
+    floor_hint: str
+
+
+def pick_column(
+    table: TableSpec, scale: str, dataset: str | None, resolution: int | None, column: str | None
+) -> Column:
+    """The column at a scale whose data set this is; the first of several with one protocol.
+
+    Raises UserError if none fits, with what there is, and if several of different protocols do.
+    """
+    columns = table.at(scale).columns
+    named = table.pick_columns(None if column is None else [column])
+    found = [
+        one
+        for one in named
+        if dataset in (None, columns[one.id].data.name)
+        and resolution in (None, columns[one.id].data.resolution)
+    ]
+    there = ", ".join(f"{one.id}: {_set_text(columns[one.id].data)}" for one in table.columns)
+    where = f"{table.name} at scale {scale}"
+    if not found:
+        asked = " ".join(
+            [*([f"'{dataset}'"] if dataset else []), *([f"at {resolution} px"] if resolution else [])]
+        )
+        raise UserError(
+            f"no column{f' {column}' if column else ''} of {where} is {asked}; it has {there}. Another --table or "
+            "--scale, or a table of your own (--table mine.yaml), has other sets"
+        )
+    kinds = [(_set_text(columns[one.id].data), table.protocol_of(one, scale)) for one in found]
+    if any(kind != kinds[0] for kind in kinds):
+        raise UserError(f"several columns of {where} fit: {there}; name one by --column or --dataset")
+    return found[0]
+
+
+def evaluate_folder(
+    table: TableSpec,
+    scale: str,
+    column: Column,
+    root: Path,
+    store: Store,
+    device: str = "cpu",
+    *,
+    method: str | None = None,
+    resize: bool = False,
+    allow_fewer: bool = False,
+    command_for_floor: str = "",
+) -> Evaluation:
+    """Score a folder of pictures as the runs of a column are scored: the same extractors, metrics, k and reference.
+
+    command_for_floor: what runs the column's reference points. Raises UserError for pictures that do not fit the
+    protocol: see bench.picturefolder.
+    """
+    data, protocol = table.at(scale).columns[column.id].data, table.protocol_of(column, scale)
+    pictures = read_pictures(
+        root, data.resolution, protocol.generated, resize=resize, allow_fewer=allow_fewer
+    )
+    count = len(pictures.images)
+    scores = make_scorer(protocol, data, device, count, progress).score(pictures.images)
+    few = [
+        f"{_name(metric)} left out: it needs {fewest_generated(metric):,} images"
+        for metric in protocol.metrics
+        if count < fewest_generated(metric)
+    ]
+    if count < protocol.generated:
+        hint = f"a table of your own with `generated: {count}` in this column has one"
+    elif POINT in table.references:
+        hint = f"`{command_for_floor}` scores it, before it trains anything" if command_for_floor else ""
+    else:
+        hint = f"{table.name} has no reference point '{POINT}'"
+    return Evaluation(
+        subject=str(root),
+        method=method,
+        asked=f"{protocol.name} v{protocol.version} of {table.name} · {column.id} at scale {scale}",
+        data=data,
+        wanted=protocol.generated,
+        lines=_lines(protocol, scores, Floors(data, protocol, store)),
+        notes=(*pictures.notes, *few),
+        floor_hint=hint,
+    )
+
+
+def evaluate_run(
+    run: Reopened, store: Store, device: str = "cpu", *, method: str | None = None
+) -> Evaluation:
+    """Score a run's snapshot again under its own protocol, beside what it has recorded at that step.
+
+    Raises UserError for a run that is not scored (a source of other runs).
+    """
+    protocol, data = run.spec.protocol, run.spec.data
+    if protocol is None:
+        raise UserError(f"run {run.folder.uid} has no protocol: other runs start from it, it is never scored")
+    images = run.all_images(protocol.generated)
+    scores = make_scorer(protocol, data, device, watch=progress).score(images)
+    recorded = {
+        (line["metric"], line["extractor"], line.get("version", 1)): float(line["value"])
+        for line in run.folder.metrics()
+        if line["step"] == run.step
+    }
+    return Evaluation(
+        subject=f"{run.folder.uid}, its {run.snapshot} snapshot (step {run.step:,})",
+        method=method,
+        asked=f"{protocol.name} v{protocol.version}, the run's own",
+        data=data,
+        wanted=protocol.generated,
+        lines=_lines(protocol, scores, Floors(data, protocol, store), recorded),
+        notes=(),
+        floor_hint="`bench run` of its table scores it, unless with --no-references",
+    )
+
+
+def _lines(
+    protocol: Protocol,
+    scores: Sequence[Score],
+    floors: Floors,
+    recorded: Mapping[tuple[str, str, int], float] | None = None,
+) -> tuple[Line, ...]:
+    ks: dict[tuple[str, str], int | None] = {
+        (metric.name, canonical(metric.extractor)): metric.k for metric in protocol.metrics
+    }
+    return tuple(
+        Line(
+            score,
+            label(score.metric, score.extractor),
+            ks[score.metric, score.extractor] or DEFAULT_K.get(score.metric),
+            floors.of(score),
+            (recorded or {}).get((score.metric, score.extractor, score.version)),
+        )
+        for score in scores
+    )
+
+
+def _name(metric: MetricSpec) -> str:
+    return label(metric.name, metric.extractor)
+
+
+def _set_text(data: DataSpec) -> str:
+    return f"{data.name} at {data.resolution} px"

@@ -1,0 +1,68 @@
+"""The floor beside a score: what real images of the train pool score at the same counts, where it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+from bench.inputs import Machine
+from bench.metrics.scores import Score
+from bench.report.recorded import load_recorded, recorded_sets
+from bench.runspec import DataSpec, Protocol, reference_run
+from bench.store import Store
+
+POINT = "floor"
+SEEDS = 10  # floors of more seeds are not looked for
+Line = dict[str, Any]  # a score as metrics.jsonl and recorded sets hold it
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The mean floor of some seeds, and where it is from: "runs" (the store) or a recorded set's name."""
+
+    value: float
+    seeds: int
+    origin: str
+
+
+class Floors:
+    """The floors of a protocol on a data set, of the store's runs, else of the first recorded set that has them."""
+
+    def __init__(self, data: DataSpec, protocol: Protocol, store: Store) -> None:
+        self._uids = [reference_run(POINT, data, protocol, seed).uid for seed in range(SEEDS)]
+        self._lines = {origin: lines for origin, lines in self._origins(store) if lines}
+
+    def of(self, score: Score) -> Floor | None:
+        """The floor of a score: of the same metric, extractor, counts, version, and of the same weights and
+        reference images where their digests are recorded.
+        """  # fmt: skip
+        for origin, lines in self._lines.items():
+            if values := [float(line["value"]) for line in lines if _is_like(line, score)]:
+                return Floor(mean(values), len(values), origin)
+        return None
+
+    def _origins(self, store: Store) -> Iterator[tuple[str, list[Line]]]:
+        machine = Machine(store)
+        folders = [store.folder(uid) for uid in self._uids]
+        done = [one for one in folders if one.result() is not None and not machine.changes(one)]
+        yield "runs", [line for one in done for line in one.metrics()]
+        for name in recorded_sets():
+            frame = load_recorded(name)
+            frame = frame[frame["uid"].isin(self._uids) & (frame["status"] == "done")]
+            yield (
+                name,
+                [{str(key): value for key, value in line.items()} for line in frame.to_dict("records")],
+            )
+
+
+def _is_like(line: Line, score: Score) -> bool:
+    exact = ("metric", "extractor", "n_generated", "n_reference")
+    digests = ("extractor_sha256", "reference_sha256")
+    return (
+        all(line[name] == getattr(score, name) for name in exact)
+        and all((line.get(name) or getattr(score, name)) == getattr(score, name) for name in digests)
+        and line.get("version", 1) == score.version
+        and line["value"] == line["value"]  # no nan
+    )

@@ -1,0 +1,204 @@
+"""`bench evaluate`: a run's own pictures, put into a folder, get the run's own scores; what does not fit is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import torch
+from PIL import Image
+
+from bench import imageset
+from bench.cli.main import cli
+from bench.errors import UserError
+from bench.metrics.scorers import make_scorer
+from bench.metrics.scores import Score
+from bench.report import evaluationtext
+from bench.report.evaluation import evaluate_folder, pick_column
+from bench.report.floors import Floors
+from bench.spec import load_table
+from bench.store import Store
+from bench.train.run import Settings, execute
+
+TABLE = """\
+schema_version: 1
+title: Tiny
+seeds: 2
+snapshot: final
+metrics: [fd, recall]
+references: [floor]
+rows:
+  - {id: plain, label: Plain, method: baseline}
+columns:
+  - {id: one, label: One}
+  - {id: same, label: The same}
+  - {id: other, label: Other}
+scales:
+  smoke:
+    network: {name: sngan-32, options: {g_width: 8, d_width: 8, z_dim: 16, sn_generator: true}}
+    train: {steps: 3, batch: 4, g_lr: 1.0e-3, d_lr: 1.0e-3}
+    protocol:
+      name: tiny
+      version: 1
+      every: 3
+      batch: 7
+      metrics:
+        - {name: fd, extractor: effnet_lite0@32}
+        - {name: recall, extractor: effnet_lite0@32, k: 9}
+    columns:
+      one: {data: {name: shapes, resolution: 32, shots: 16}, generated: 24, reference: 30}
+      same: {data: {name: shapes, resolution: 32, shots: 8}, generated: 24, reference: 30}
+      other: {data: {name: digits, resolution: 32, shots: 16}, generated: 24, reference: 30}
+"""
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A table of one's own, by path."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(TABLE)
+    return path
+
+
+def done(store, spec):
+    """Execute a run in this process."""
+    torch.set_num_threads(1)
+    folder = store.open(spec)
+    assert execute(spec.uid, store, Settings(torch.device("cpu")), lambda: False, lambda *_: None) == "done"
+    return folder
+
+
+def call(capsys, *words):
+    cli.main(args=[str(word) for word in words], standalone_mode=False)
+    return capsys.readouterr().out
+
+
+def test_a_runs_own_pictures_get_its_own_scores_beside_the_floor(table, store_root, tmp_path, capsys):
+    """Bit for bit, through PNGs, a table by path, and JSON; the floor is the mean of what the store has."""
+    spec, store = load_table(str(table)), Store(store_root)
+    folder = done(store, spec.run_spec(spec.rows[0], spec.columns[0], 0, "smoke"))
+    floors = [done(store, spec.reference_spec("floor", spec.columns[0], seed, "smoke")) for seed in range(2)]
+    call(capsys, "sample", folder.uid, "--count", 24, "--output", tmp_path / "made")
+    words = (
+        "evaluate",
+        "--images",
+        tmp_path / "made",
+        "--table",
+        table,
+        "--dataset",
+        "shapes",
+        "--resolution",
+        32,
+    )
+    made = json.loads(call(capsys, *words, "--method", "mine", "--json"))
+    recorded = {line["metric"]: line for line in folder.metrics()}
+    assert [one["metric"] for one in made["scores"]] == ["fd", "recall"]
+    for one in made["scores"]:
+        same = recorded[one["metric"]]
+        assert one["value"] == same["value"]
+        assert one["extractor_sha256"] == same["extractor_sha256"]
+        assert one["reference_sha256"] == same["reference_sha256"]
+        assert (one["n_generated"], one["n_reference"], one["fewer_than_protocol"]) == (24, 30, False)
+        scores = [
+            line["value"] for run in floors for line in run.metrics() if line["metric"] == one["metric"]
+        ]
+        assert one["floor"] == {"value": pytest.approx(sum(scores) / 2), "seeds": 2, "origin": "runs"}
+    assert made["method"] == "mine" and made["notes"] == ["left out: 1 .json"]
+    told = call(capsys, *words, "--method", "mine").splitlines()
+    assert told[0] == f"mine: {tmp_path / 'made'}"
+    (line,) = [line for line in told if line.startswith("  FD(effnet_lite0@32) ")]
+    assert "(24 generated, 30 reference)  floor " in line and line.endswith("(2 seeds, runs)")
+    assert any(line.startswith("  recall(effnet_lite0@32), k = 9 ") for line in told)
+    assert "FID" not in " ".join(told)
+    again = call(capsys, "evaluate", "--run", folder.uid)
+    assert again.count("  as recorded") == 2 and f"{folder.uid}, its final snapshot (step 3)" in again
+
+
+def test_fewer_images_are_refused_or_said_in_every_line(table, store_root, tmp_path, capsys):
+    spec = load_table(str(table))
+    pool = make_pictures(tmp_path / "few", 9)
+    words = ("evaluate", "--images", pool, "--table", table, "--column", "one")
+    with pytest.raises(UserError, match="9 pictures found, the protocol generates 24; --allow-fewer"):
+        call(capsys, *words)
+    told = call(capsys, *words, "--allow-fewer")
+    scored = [line for line in told.splitlines() if "generated," in line]
+    assert len(scored) == 1 and all("only 9 of the protocol's 24 images" in line for line in scored)
+    assert scored[0].endswith("images, biased upward")
+    assert "recall(effnet_lite0@32) left out: it needs 10 images" in told
+    assert "no floor is known at these counts: a table of your own with `generated: 9`" in told
+    made = evaluate_folder(spec, "smoke", spec.columns[0], pool, Store(store_root), allow_fewer=True)
+    assert [one["fewer_than_protocol"] for one in json.loads(evaluationtext.as_json(made))["scores"]] == [
+        True
+    ]
+
+
+def make_pictures(root, count):
+    """Real pictures of the set, as a stranger would have them in a folder."""
+    root.mkdir()
+    for number, image in enumerate(imageset.load("shapes", 32).train[:count]):
+        Image.fromarray(image).save(root / f"{number:03}.png")
+    return root
+
+
+def test_the_column_is_the_one_whose_set_it_is(table):
+    spec = load_table(str(table))
+    assert pick_column(spec, "smoke", "digits", 32, None).id == "other"
+    assert pick_column(spec, "smoke", "shapes", None, None).id == "one", "two columns of one protocol"
+    assert pick_column(spec, "smoke", None, None, "same").id == "same"
+    with pytest.raises(
+        UserError, match=r"no column of mine at scale smoke is 'shapes' at 64 px; it has one: shapes"
+    ):
+        pick_column(spec, "smoke", "shapes", 64, None)
+    with pytest.raises(UserError, match="several columns of mine at scale smoke fit"):
+        pick_column(spec, "smoke", None, 32, None)
+    with pytest.raises(UserError, match="no scale 'mini'"):
+        pick_column(spec, "mini", "shapes", 32, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ((), "either --images DIR or --run RUN"),
+        (("--images", ".", "--run", "x"), "either --images DIR or --run RUN"),
+        (("--run", "x", "--dataset", "shapes"), "--dataset says nothing beside --run"),
+        (("--images", ".", "--snapshot", "best"), "--snapshot says nothing beside --images"),
+        (("--images", ".", "--column", "anime"), "0 pictures found"),
+    ],
+)  # fmt: skip
+def test_what_says_nothing_is_refused(words, why, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=why):
+        call(capsys, "evaluate", *words)
+
+
+def test_a_recorded_floor_is_found_and_one_of_another_version_or_count_is_not(store_root):
+    """The project's own set has floors of Table 1 at mini, whose precision is of an older version."""
+    spec = load_table("table1")
+    column = next(one for one in spec.columns if one.id == "faces")
+    data, protocol = spec.at("mini").columns["faces"].data, spec.protocol_of(column, "mini")
+    floors = Floors(data, protocol, Store(store_root))
+
+    def score(metric, extractor, generated=1000, version=1):
+        return Score(metric, extractor, 1.0, None, generated, 2000, 0.0, "a", "b", version)
+
+    found = floors.of(score("fd", "effnet_lite0@96"))
+    assert found is not None and found.origin == "cpu" and found.seeds >= 3 and 40 < found.value < 50
+    assert floors.of(score("fd", "effnet_lite0@96", generated=999)) is None
+    assert floors.of(score("precision", "vgg16@32", version=2)) is None
+
+
+def test_a_floor_of_other_inputs_is_not_taken(table, store_root):
+    spec, store = load_table(str(table)), Store(store_root)
+    column = spec.columns[0]
+    folder = done(store, spec.reference_spec("floor", column, 0, "smoke"))
+    data, protocol = spec.at("smoke").columns["one"].data, spec.protocol_of(column, "smoke")
+    scored = make_scorer(protocol, data).score(imageset.load("shapes", 32).train[:24])
+    assert Floors(data, protocol, store).of(scored[0]) is not None
+    record = folder.inputs()
+    name = next(name for name in record["read"] if "train.npy" in name)
+    folder.write_inputs({**record, "read": {**record["read"], name: "0" * 64}})
+    assert Floors(data, protocol, store).of(scored[0]) is None
+    folder.write_inputs(record)
+    shutil.rmtree(folder.path)
+    assert Floors(data, protocol, store).of(scored[0]) is None
