@@ -1,6 +1,8 @@
 """Metrics on features: pure functions on arrays (N, D), one file per family, and the scorer that runs use.
 
-`bench evaluate` scores a folder of images with them under a table's protocol. Lazy: importing this package imports neither scipy nor torch.
+`bench evaluate` scores a folder of images with them under a table's protocol.
+
+Lazy: importing this package imports neither scipy nor torch.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ README = (Path(__file__).resolve().parents[3] / "README.md").read_text()
 
 @pytest.fixture
 def train(store_root, tiny_spec):
-    """Train a tiny run, with what it starts from, in this test's store (network: another than its own); gives its folder."""
+    """Train a tiny run, with what it starts from, in this test's store; gives its folder. network: not its own."""
     torch.set_num_threads(1)
     store = Store(store_root)
 
