@@ -77,7 +77,7 @@ def test_readable_names_the_prior():
         ("disp(piror=vgg16)", "no setting 'piror'; did you mean 'prior'?"),
         ("disp(prior={)", "the value is not YAML"),
         ("disp(prior=3)", "prior is 3, must be str"),
-        ("disp(prior_size=large)", "prior_size is 'large', must be int"),
+        ("lt(pool=large)", "pool is 'large', must be int"),
         ("disp(prior_size=2.5)", "prior_size is 2.5, must be int"),
         ("disp(prior_size=true)", "prior_size is True, must be int"),
         ("disp(prior=null)", "prior is None, must be str"),
