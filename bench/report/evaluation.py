@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.errors import UserError
+from bench.errors import UserError, did_you_mean
 from bench.features import canonical
 from bench.longwork import progress
 from bench.metrics.neighbour_counts import DEFAULT_K
@@ -71,6 +71,10 @@ def pick_column(
         asked = " ".join(
             [*([f"'{dataset}'"] if dataset else []), *([f"at {resolution} px"] if resolution else [])]
         )
+        sets = {one.data.name for one in columns.values()}
+        slip = did_you_mean(dataset, sets) if dataset is not None and dataset not in sets else ""
+        if slip.startswith("did you mean"):
+            raise UserError(f"no column of {where} is {asked}; {slip}")
         raise UserError(
             f"no column{f' {column}' if column else ''} of {where} is {asked}; it has {there}. Another --table or "
             "--scale, or a table of your own (--table mine.yaml), has other sets"

@@ -150,6 +150,8 @@ def test_the_column_is_the_one_whose_set_it_is(table):
         UserError, match=r"no column of mine at scale smoke is 'shapes' at 64 px; it has one: shapes"
     ):
         pick_column(spec, "smoke", "shapes", 64, None)
+    with pytest.raises(UserError, match="is 'shape'; did you mean 'shapes'"):
+        pick_column(spec, "smoke", "shape", None, None)
     with pytest.raises(UserError, match="several columns of mine at scale smoke fit"):
         pick_column(spec, "smoke", None, 32, None)
     with pytest.raises(UserError, match="no scale 'mini'"):
