@@ -11,7 +11,6 @@ and nothing but the project's packages; the last part also the smoke scale's dat
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import platform
@@ -34,7 +33,7 @@ from benchmarks.steps import offer_images, run_spec
 
 Record = dict[str, Any]
 # Parts in order, and by which share of the time each is over
-SHARES = {"facts": 0.05, "networks": 0.1, "methods": 0.4, "losses": 0.5, "resumed": 0.56, "deterministic": 0.64,
+SHARES = {"facts": 0.05, "networks": 0.1, "methods": 0.4, "losses": 0.5, "resumed": 0.64,
           "precision": 0.7, "rates": 0.9, "table": 1.0}  # fmt: skip
 TABLE = ["table1", "--scale", "smoke", "--rows", "scratch,scratch+disp", "--columns", "faces", "--seeds", "0"]
 PICTURES = 4
@@ -61,7 +60,6 @@ class Check:
             "methods": lambda late: right.conform(self._methods(), self.device, late),
             "losses": lambda late: right.compare_losses(self.record["parts"]["methods"], self.device, late),
             "resumed": lambda late: right.compare_resumed(self._specs(), self.device, late),
-            "deterministic": lambda late: self._deterministic(),
             "precision": lambda late: right.compare_precisions(self._specs(), self.device, late),
             "rates": self._rates,
             "table": lambda late: table(self.output, self.device),
@@ -112,24 +110,6 @@ class Check:
     def _rates(self, late: right.Late) -> Record:
         names, seconds, least = (["sngan-32"], 0.01, 1) if self.quick else (list(RATES), 1.5, 16)
         return measure_rates(names, self.device, seconds, least, late)
-
-    def _deterministic(self) -> Record:
-        """`resumed` once more in a process whose torch allows deterministic algorithms alone."""
-        answer = self.output / "deterministic.json"
-        words = ["--output", str(self.output), "--device", str(self.device), "--deterministic", str(answer)]
-        words += ["--quick"] if self.quick else []
-        done = _command(["-m", "benchmarks.gpu", *words], CUBLAS_WORKSPACE_CONFIG=":4096:8")
-        found: Record = json.loads(answer.read_text()) if answer.exists() else {}
-        answer.unlink(missing_ok=True)
-        return found if done["status"] == 0 else {"ok": False, **done}
-
-    def deterministic(self, answer: Path) -> None:
-        """In that process."""
-        offer_images()
-        torch.use_deterministic_algorithms(True)
-        end = self.started + 0.15 * self.seconds
-        found = right.compare_resumed(self._specs(), self.device, lambda: time.monotonic() > end)
-        atomic.write_json(answer, found)
 
 
 def facts(device: torch.device) -> Record:
@@ -203,7 +183,6 @@ def main() -> int:
     parser.add_argument("--device", default="cuda:0", help="cuda:0, or cpu with --quick")
     parser.add_argument("--seconds", type=float, default=330.0, help="about how long all of it may take")
     parser.add_argument("--quick", action="store_true", help="one or a few items of each part")
-    parser.add_argument("--deterministic", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     device = torch.device(given.device)
     if device.type == "cuda" and not torch.cuda.is_available():
@@ -217,11 +196,7 @@ def main() -> int:
         return 2
     torch.set_num_threads(min(4, len(os.sched_getaffinity(0))))  # of the CPU's side: its networks are tiny
     given.output.mkdir(parents=True, exist_ok=True)
-    check = Check(given.output, device, given.seconds, quick=given.quick)
-    if given.deterministic is not None:
-        check.deterministic(given.deterministic)
-        return 0
-    return 0 if check.run() else 1
+    return 0 if Check(given.output, device, given.seconds, quick=given.quick).run() else 1
 
 
 if __name__ == "__main__":

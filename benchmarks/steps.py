@@ -97,6 +97,7 @@ def plain(
     """The same step written down once."""
     assert case.generator is not None and case.discriminator is not None
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    torch.use_deterministic_algorithms(False)
     generator, discriminator = case.generator().to(device), case.discriminator().to(device)
     average = deepcopy(generator)
     g_adam = torch.optim.Adam(generator.parameters(), RATE, BETAS)

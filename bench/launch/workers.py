@@ -93,7 +93,9 @@ def _environment() -> dict[str, str]:
     package = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return {**os.environ, "PYTHONPATH": path, **threads}
+    # Before the first product on a GPU, or cuBLAS may add up in another order each time (bench.train.setup)
+    cublas = {"CUBLAS_WORKSPACE_CONFIG": os.environ.get("CUBLAS_WORKSPACE_CONFIG", ":4096:8")}
+    return {**os.environ, "PYTHONPATH": path, **threads, **cublas}
 
 
 def slots(jobs: int | None) -> list[str]:

@@ -19,6 +19,7 @@ from bench.networks.fastgan_layers import (
     ResidualDown,
     SkipExcitation,
     first_block,
+    mean_to,
     noisy_up_block,
     up_block,
 )
@@ -648,3 +649,18 @@ def test_a_pair_learns_one_image():
         gaps.append(gap.item())
     assert gaps[-1] > gaps[0] + 1
     assert errors[-1] < 0.7 * errors[0]
+
+
+class _OnGpu(torch.Tensor):
+    """A tensor that says it is on a GPU."""
+
+    is_cuda = True  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 16, 16), (2, 3, 8, 32), (2, 3, 4, 4), (2, 3, 6, 8)])
+def test_the_mean_of_windows_on_a_gpu_is_the_adaptive_mean(shape):
+    """Windows that overlap (6 to 4) are left to torch."""
+    map_NCHW = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    wanted = F.adaptive_avg_pool2d(map_NCHW, 4)
+    assert torch.equal(mean_to(map_NCHW, 4), wanted)
+    torch.testing.assert_close(mean_to(map_NCHW.as_subclass(_OnGpu), 4).as_subclass(torch.Tensor), wanted)

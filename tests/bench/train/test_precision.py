@@ -8,7 +8,7 @@ from bench.conformance import conformance_spec
 from bench.runspec import RunSpec
 from bench.store import Store
 from bench.train.run import Settings, Training
-from bench.train.setup import build_context
+from bench.train.setup import _set_precision, build_context
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -47,3 +47,18 @@ def test_tf32_is_used_where_the_run_asks_for_it_and_nowhere_else(method, precisi
         assert (matmul.allow_tf32, cudnn.allow_tf32) == (precision == "tf32",) * 2
     finally:
         matmul.allow_tf32, cudnn.allow_tf32 = before
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
+def test_on_a_gpu_float32_takes_deterministic_algorithms(precision, tiny_spec):
+    """A resumed float32 run is promised to end bit-equal, which cuDNN's fastest convolutions do not keep."""
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    filled = torch.utils.deterministic.fill_uninitialized_memory
+    try:
+        _set_precision(tiny_spec("unconditional", precision=precision), torch.device("cuda"))
+        assert torch.are_deterministic_algorithms_enabled() == (precision == "float32")
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+        torch.utils.deterministic.fill_uninitialized_memory = filled
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
