@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -33,19 +34,32 @@ from pydantic import ValidationError
 
 from bench import atomic
 from bench.errors import UserError
+from bench.liveness import is_alive
 from bench.spec import RunSpec
 
 # What the records say. A run whose inputs are no longer those on this machine is stale: see bench.inputs.
 Status = Literal["planned", "running", "interrupted", "lost", "failed", "done", "diverged", "stale"]
 Cause = Literal["method", "machine"]  # whose failure it was: the run's own code, or what it ran on
-HEARTBEAT_SECONDS = 5.0
-STALE_SECONDS = 120.0  # a heartbeat of another host that is older than this counts as lost
 SCHEMA = 1
 SET_ASIDE = "set-aside"
 
 
 class RunBusyError(Exception):
     """Another worker holds the run."""
+
+
+class RunGoneError(OSError):
+    """The folder of a run is no longer where it was: somebody has moved or deleted it, or its store."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            errno.ENOENT,
+            f"run folder {folder} has gone (moved or deleted?) and is not made anew; with the store's new place "
+            "as --store or BENCH_STORE the run continues",
+        )
+
+    def __str__(self) -> str:
+        return str(self.strerror)
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,12 @@ class RunFolder:
     @property
     def final_weights(self) -> Path:
         return self.state / "final.pt"
+
+    def require(self) -> None:
+        """Raises RunGoneError unless the folder is there. Only `Store.open` makes one: where a store has been moved
+        away under its workers, no piece of a run is left."""
+        if not self.path.is_dir():
+            raise RunGoneError(self.path)
 
     def saved_step(self) -> int | None:
         """The step of the newest checkpoint that is there; None without one."""
@@ -100,7 +120,7 @@ class RunFolder:
 
     def write_inputs(self, value: dict[str, Any]) -> None:
         """Record what the run is made from."""
-        atomic.write_json(self.path / "inputs.json", value)
+        self._write_json("inputs.json", value)
 
     def has_progress(self) -> bool:
         """Whether anything was trained that a next start would go on from."""
@@ -112,13 +132,15 @@ class RunFolder:
             return "diverged" if result["diverged_at"] is not None else "done"
         beat = self.heartbeat()
         if beat is not None and beat["state"] == "running":
-            return "running" if _is_alive(beat) else "lost"
+            return "running" if is_alive(beat) else "lost"
         if (self.path / "error.txt").exists():
             return "failed"
         return "interrupted" if beat is not None else "planned"
 
     def error(self) -> str | None:
-        """The last line of the last failure."""
+        """The last line of the last failure; that the folder has gone, where it has."""
+        if not self.path.is_dir():
+            return str(RunGoneError(self.path))
         path = self.path / "error.txt"
         lines = path.read_text().strip().splitlines() if path.exists() else []
         return lines[-1] if lines else None
@@ -140,11 +162,11 @@ class RunFolder:
         """Renew the heartbeat. Rate in steps per second; `more` is kept as it is."""
         who = {"host": socket.gethostname(), "pid": os.getpid(), "job": slurm_job()}
         value = {**who, "state": state, "step": step, "steps": steps, "rate": rate, "time": time.time()}
-        atomic.write_json(self.path / "heartbeat.json", {**value, **more})
+        self._write_json("heartbeat.json", {**value, **more})
 
     def ask_to_stop(self) -> None:
         """Ask whoever works on the run, or is about to, to save and leave it (`bench cancel`)."""
-        atomic.write_text(self.path / "cancel", "")
+        self._write_text("cancel", "")
 
     def asked_to_stop(self) -> bool:
         """Whether `ask_to_stop` has been called since the run was last handed out."""
@@ -157,8 +179,8 @@ class RunFolder:
 
     def add_provenance(self, entry: dict[str, Any]) -> None:
         """Append the record of one start."""
-        path = self.path / "provenance.json"
-        atomic.write_json(path, [*(_read_json(path) or []), entry])
+        name = "provenance.json"
+        self._write_json(name, [*(_read_json(self.path / name) or []), entry])
 
     def begin(self, provenance: dict[str, Any]) -> None:
         """Record one start: its provenance and a first heartbeat; the last failure and leftovers go.
@@ -173,11 +195,12 @@ class RunFolder:
 
     def fail(self, reason: str, cause: Cause = "method") -> None:
         """Record a failure: its text, whose last line is what people are shown, and a last heartbeat."""
-        atomic.write_text(self.path / "error.txt", reason.rstrip() + "\n")
+        self._write_text("error.txt", reason.rstrip() + "\n")
         self.beat("stopped", 0, 0, None, cause=cause)
 
     def append(self, name: Literal["train.jsonl", "metrics.jsonl"], records: list[dict[str, Any]]) -> None:
         """Append lines; a torn last line (a kill in mid-write) is cut off by `rewind`."""
+        self.require()
         with (self.path / name).open("a") as file:
             file.write("".join(json.dumps(record) + "\n" for record in records))
             file.flush()
@@ -189,7 +212,7 @@ class RunFolder:
             path = self.path / name
             if path.exists():
                 kept = [line for line in read_lines(path) if line["step"] <= step]
-                atomic.write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+                self._write_text(name, "".join(json.dumps(line) + "\n" for line in kept))
 
     def metrics(self) -> list[dict[str, Any]]:
         """All scores so far."""
@@ -201,17 +224,25 @@ class RunFolder:
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result record: from now on the run is done."""
-        atomic.write_json(self.path / "result.json", {"schema": SCHEMA, "uid": self.uid, **result})
+        self._write_json("result.json", {"schema": SCHEMA, "uid": self.uid, **result})
         (self.path / "error.txt").unlink(missing_ok=True)
+
+    def _write_json(self, name: str, value: Any) -> None:
+        self.require()
+        atomic.write_json(self.path / name, value)
+
+    def _write_text(self, name: str, text: str) -> None:
+        self.require()
+        atomic.write_text(self.path / name, text)
 
     @contextmanager
     def lease(self) -> Iterator[None]:
-        """Hold the run. Raises RunBusyError while another worker has it.
+        """Hold the run. Raises RunBusyError while another worker has it, RunGoneError where there is none.
 
         The lock is the kernel's and dies with its process, so a killed worker leaves nothing to clean up; a
         fresh heartbeat of another host guards file systems whose locks do not reach across hosts.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.require()
         with (self.path / "lock").open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -219,13 +250,8 @@ class RunFolder:
                 raise RunBusyError(self.uid) from error
             if not _still_at(self.path / "lock", file.fileno()):
                 raise RunBusyError(self.uid)  # the folder has just been set aside: this lock guards nothing
-            beat = self.heartbeat()
-            if (
-                beat
-                and beat["state"] == "running"
-                and beat["host"] != socket.gethostname()
-                and _is_alive(beat)
-            ):
+            beat = self.heartbeat() or {"state": "none"}
+            if beat["state"] == "running" and beat["host"] != socket.gethostname() and is_alive(beat):
                 raise RunBusyError(self.uid)
             yield
 
@@ -319,16 +345,3 @@ def _read_json(path: Path) -> Any:
         raise UserError(
             f"{path}: is not readable JSON ({error}); move the run folder away and run again"
         ) from error
-
-
-def _is_alive(beat: dict[str, Any]) -> bool:
-    """Whether the process behind a heartbeat can still be at work."""
-    if beat["host"] == socket.gethostname():
-        try:
-            os.kill(beat["pid"], 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return time.time() - beat["time"] < 10 * STALE_SECONDS
-    return time.time() - beat["time"] < STALE_SECONDS

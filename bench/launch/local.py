@@ -17,7 +17,7 @@ from bench.launch.room import Room
 from bench.launch.workers import Worker
 from bench.plan import PlannedRun
 from bench.spec import RunSpec
-from bench.store import RunBusyError, Store
+from bench.store import RunBusyError, RunGoneError, Store
 
 DEATHS = 3  # a run whose workers were killed this often is left as failed
 ABANDONED = ("planned", "interrupted", "lost")  # states of a source that nobody works on
@@ -244,5 +244,5 @@ def _record_death(store: Store, uid: str, reason: str) -> None:
     try:
         with folder.lease():
             folder.fail(reason, "machine")
-    except RunBusyError:
+    except (RunBusyError, RunGoneError):
         return

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from bench.errors import UserError
-from bench.store import RunBusyError, Store
+from bench.store import RunBusyError, RunGoneError, Store
 
 Outcome = Literal["done", "diverged", "stopped", "failed", "cancelled", "stale", "busy"]
 
@@ -32,7 +33,8 @@ def run_once(
     should_stop: Callable[[], bool] = lambda: False,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
 ) -> Outcome:
-    """Execute the run `uid` of the store at `root`; "busy" if another worker has it (nothing is waited for).
+    """Execute the run `uid` of the store at `root`; "busy" if another worker has it (nothing is waited for),
+    "failed", which only the worker's log tells, if its folder has been moved away.
 
     $BENCH_CHECKPOINT_SECONDS sets how often it saves (60).
     """
@@ -45,3 +47,6 @@ def run_once(
         return execute(uid, Store(root), Settings(torch.device(device), every), should_stop, on_step)
     except RunBusyError:
         return "busy"
+    except RunGoneError as error:
+        print(f"bench: {error}", file=sys.stderr, flush=True)
+        return "failed"

@@ -14,7 +14,8 @@ from typing import Any, Literal
 from bench.inputs import FRESH, Machine
 from bench.launch.squeue import ClusterError, Task, accounting, ending_in_log, queue
 from bench.launch.submission import Place, Submission, places
-from bench.store import STALE_SECONDS, RunFolder, Store
+from bench.liveness import STALE_SECONDS
+from bench.store import RunFolder, Store
 
 Word = Literal[
     "planned",

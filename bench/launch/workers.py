@@ -82,9 +82,9 @@ class Worker:
         """Wait for its end; gives its exit status and what it had to say to the user. An empty log goes."""
         os.close(self.events)
         status = self.process.wait()
-        text = self.log.read_text(errors="replace")
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""  # its store may have moved
         if not text:
-            self.log.unlink()
+            self.log.unlink(missing_ok=True)
         return status, [line for line in text.splitlines() if line.startswith("bench: ")]
 
 

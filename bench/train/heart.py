@@ -9,8 +9,9 @@ import time
 from contextlib import suppress
 from typing import Literal
 
+from bench.liveness import HEARTBEAT_SECONDS
 from bench.memory import peak_bytes
-from bench.store import HEARTBEAT_SECONDS, RunFolder
+from bench.store import RunFolder
 
 
 class Heart:
@@ -43,7 +44,7 @@ class Heart:
             self.cancelled = self.cancelled or self.folder.asked_to_stop()
 
     def _beat_once(self, state: Literal["running", "stopped", "done"], rate: float | None) -> None:
-        """One beat. A full disk is not its business: the run itself fails where it cannot save."""
+        """One beat. A full disk or a moved store is not its business: the run itself fails where it cannot save."""
         with suppress(OSError):
             self.folder.beat(state, self.step, self.steps, rate, memory=peak_bytes())
 

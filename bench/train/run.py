@@ -24,7 +24,7 @@ from bench.metrics.scores import Score
 from bench.provenance import commit, provenance
 from bench.reference import reference_point
 from bench.spec import RunSpec
-from bench.store import Cause, RunFolder, Store
+from bench.store import Cause, RunFolder, RunGoneError, Store
 from bench.train import best, checkpoint
 from bench.train.adversarial import Optimizers, adversarial
 from bench.train.ema import update_ema
@@ -59,9 +59,9 @@ def execute(
 ) -> Outcome:
     """Bring one run to its end, or to its next step boundary once `should_stop()` says so.
 
-    Raises RunBusyError while another worker has the run. A failure is written to error.txt and returned as
-    "failed"; it is never recorded as a result. A run that was begun with other inputs than are here now, or
-    whose source was, is "stale": it is left as it is.
+    Raises RunBusyError while another worker has the run, RunGoneError once its folder has gone. A failure is
+    written to error.txt and returned as "failed"; it is never recorded as a result. A run that was begun with
+    other inputs than are here now, or whose source was, is "stale": it is left as it is.
     """
     folder = store.folder(uid)
     with folder.lease():
@@ -85,6 +85,8 @@ def execute(
                     folder, Machine(store)
                 )  # nobody has replaced anything while it was being opened
                 return training.run(should_stop, on_step)
+        except RunGoneError:
+            raise
         except UserError as error:
             _record_failure(folder, str(error), "method")
         except OSError as error:
@@ -253,6 +255,7 @@ class Training:
         return {**state, "method": self.method.state_dict()}
 
     def _save(self, elapsed: float) -> None:
+        self.folder.require()
         self._flush()
         state = {**self._weights(), "step": self.ctx.step, "elapsed": elapsed}
         if self.optimizers is not None:
@@ -268,6 +271,7 @@ class Training:
         """Write the final weights and, last, the result record. A diverged run says where and in which
         value.
         """
+        self.folder.require()
         self._flush()
         weights = self._weights()
         checkpoint.write_weights(self.folder.final_weights, {**weights, "step": self.ctx.step})

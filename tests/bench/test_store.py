@@ -14,7 +14,8 @@ import pytest
 
 from bench import atomic
 from bench.errors import UserError
-from bench.store import STALE_SECONDS, RunBusyError, Store
+from bench.liveness import STALE_SECONDS
+from bench.store import RunBusyError, Store
 
 FINISHED = {"diverged_at": None, "steps": 1}
 

@@ -22,7 +22,8 @@ from bench.launch.cancel import cancel_runs
 from bench.launch.squeue import ClusterError, Task, ending_in_log, queue, run_command
 from bench.launch.standing import Standing, Survey
 from bench.launch.submission import ArrayRecord, Submission, folder_of, places, save, submissions
-from bench.store import STALE_SECONDS, Store
+from bench.liveness import STALE_SECONDS
+from bench.store import Store
 
 NO_ACCOUNTS = "echo 'Slurm accounting storage is disabled' >&2; exit 1"
 
