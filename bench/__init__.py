@@ -5,6 +5,7 @@ The public Python API (docs/python-api.md has examples):
     load_table(name)            a table: its rows, columns, scales and claims
     load_results(table, scale)  every score of a table's runs, as a tidy pandas frame
     load_recorded(name)         the scores of a recorded set
+    load_plugin(path)           make known the methods and data sets of a Python file of your own
     Store(path)                 a folder of runs
     UserError                   what a mistake of the caller's raises, in one line
     metrics, stats              scores on feature arrays; intervals and tests over seeds
@@ -29,6 +30,7 @@ if (_checkout / "pyproject.toml").is_file() and (_checkout / "methods").is_dir()
 _API = {
     "Store": "bench.store",
     "UserError": "bench.errors",
+    "load_plugin": "bench.registry",
     "load_recorded": "bench.report.recorded",
     "load_results": "bench.report.results",
     "load_table": "bench.spec",
@@ -40,6 +42,7 @@ __all__ = [
     "UserError",
     "__version__",
     "features",
+    "load_plugin",
     "load_recorded",
     "load_results",
     "load_table",

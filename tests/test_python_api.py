@@ -111,3 +111,20 @@ def test_neighbour_counts_have_one_name_in_both_functions():
         metrics.precision_recall(real, fake, 5, k=7)
     with pytest.raises(UserError, match="k=0"):
         metrics.precision_recall(real, fake, k=0)
+
+
+def test_a_method_of_a_file_is_known_once_it_is_loaded(tmp_path):
+    """In a process of its own: what a plug-in registers stays."""
+    (tmp_path / "halve.py").write_text(
+        '"""A method."""\nfrom bench.train import Method\n\n\nclass Halve(Method):\n    """Nothing."""\n'
+    )
+    code = (
+        "import bench\n"
+        "assert bench.load_plugin('halve.py') == ['halve']\n"
+        "frame = bench.load_results('table1', store='runs', methods=['ours=halve + baseline'])\n"
+        "print(set(frame[frame['row'] == 'ours']['status']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0 and done.stdout == "{'missing'}\n", done.stderr

@@ -46,7 +46,9 @@ def _sentences(
 ) -> list[str]:
     finished = sum(outcome in ("done", "diverged") for outcome in outcomes.values())
     again = f"run the same command{' without --rerun' if made.again else ''} to continue"
-    told = [f"{counted(finished)} finished" + (f", {len(left)} left: {again}" if left else "")]
+    diverged = sum(outcome == "diverged" for outcome in outcomes.values())
+    ended = f"{counted(finished)} finished" + (f" ({diverged} diverged)" if diverged else "")
+    told = [ended + (f", {len(left)} left: {again}" if left else "")]
     others = sum(run.status == "running" and now[run.uid] in ("done", "diverged") for run in made.runs)
     if others:
         told.append(f"{counted(others)} finished by others meanwhile")

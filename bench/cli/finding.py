@@ -48,7 +48,8 @@ def find_run(
         if found:
             return _the_one(text, store, {uid: exact.get(uid) or loose.get(uid, []) for uid in found})
     raise UserError(
-        f"run '{text}': not in {store.root}; `bench plan TABLE` prints the ids and labels of runs"
+        f"run '{text}': not in {store.root}; `bench plan TABLE` prints the ids and labels of runs "
+        "(rows of --method are known where the same --method is given)"
     )
 
 

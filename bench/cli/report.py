@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,7 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, style: str | N
     """
     from bench.report.build import build_report
     from bench.report.fold import Asked
+    from bench.report.leftout import not_shown
     from bench.report.results import load_results
 
     for spec in _tables(tables, store, scale, choice):
@@ -72,6 +74,7 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, style: str | N
         results = load_results(spec, scale, store, recorded, seeds=seeds, asked=named or ())
         only = named if choice["rows"] is not None else None
         made = build_report(spec, scale, results, Asked(only, columns, metrics))
+        made = replace(made, notes=(*made.notes, *not_shown(results, spec, scale, store, seeds)))
         if output is not None:
             for path in _write(made, spec, output, store, choice, everything, named or ()):
                 click.echo(f"wrote {path}")
@@ -108,6 +111,7 @@ def compare(
     """
     from bench.report import compare as comparing
     from bench.report.baselines import baselines_of
+    from bench.report.leftout import not_shown
     from bench.report.results import load_results
 
     spec = table_with(table, choice["settings"], choice["methods"])
@@ -121,6 +125,7 @@ def compare(
         method = row_id(method)
     seeds = choice["seeds"]
     ours = load_results(spec, scale, store, seeds=seeds, asked=[method])
+    unseen = not_shown(ours, spec, scale, store, seeds)
     if choice["columns"] is not None:
         ours = ours[ours["column"].isin([one.id for one in spec.pick_columns(choice["columns"])])]
     name = "cpu" if against == "recorded" else against
@@ -131,7 +136,7 @@ def compare(
     for metric in metrics or ["fd"]:
         made = comparing.compare(spec, scale, method, ours, baselines, name, metric)
         click.echo(comparing.render_markdown(made) if markdown else comparing.render(made))
-    for remark in remarks:
+    for remark in [*remarks, *unseen]:
         click.echo(remark)
 
 

@@ -20,6 +20,7 @@ from bench.report.pairs import adjust, compare_cells, visible_gap
 from bench.spec import MetricSpec, Scale, TableSpec
 
 NO_TEST = "undecided: one seed"
+NOT_JUDGED = "not judged"  # at smoke
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,8 @@ def _title(comparison: MethodComparison) -> str:
 
 
 def _headline(comparison: MethodComparison, standing: Standing) -> str:
+    if comparison.scale == "smoke":
+        return f"{standing.column}: {comparison.method} {cell_text(standing.ours)}"
     rank = (
         f"rank {standing.rank} of {standing.of}"
         if standing.rank
@@ -175,16 +178,16 @@ def _headline(comparison: MethodComparison, standing: Standing) -> str:
 def _table(comparison: MethodComparison, standing: Standing) -> tuple[list[str], list[list[str]]]:
     what = "ours / baseline" if comparison.metric == "fd" else "ours - baseline"
     heads = ["baseline", comparison.label, what, "95 % interval", "p", "n", "ours is"]
-    return heads, [_line(one, standing.ours, comparison.metric) for one in standing.against]
+    return heads, [_line(one, standing.ours, comparison.metric, comparison.scale) for one in standing.against]
 
 
-def _line(one: Against, ours: Cell, metric: str) -> list[str]:
+def _line(one: Against, ours: Cell, metric: str, scale: Scale) -> list[str]:
     pair = one.comparison
     if pair is None:
         differ = one.cell.sound and ours.sound and one.cell.version != ours.version
         verdict = "of another version of the score" if differ else "undecided"
         return [one.row, cell_text(one.cell), "–", "–", "–", "–", verdict]
-    verdict = one.verdict(metric)
+    verdict = one.verdict(metric) if scale != "smoke" else NOT_JUDGED
     gap = visible_gap(pair) if verdict == "undecided" else None
     known = pair.df > 0
     return [
@@ -204,8 +207,11 @@ def _reading(comparison: MethodComparison) -> str:
         lone = f" {NO_TEST}: a single seed shows no spread; run at least two seeds of either side."
     else:
         lone = ""
+    if comparison.scale == "smoke":
+        lone += " Smoke numbers rank nothing: no rank and no verdict is given."
     return (
-        f"{comparison.rule} snapshot of each seed; p Holm-adjusted over all baselines and columns; "
+        f"{comparison.rule} snapshot of each seed; ±: 95 % t interval, ours of its own spread, theirs "
+        "pooled unless it differs; p Holm-adjusted over all baselines and columns; "
         "paired: over shared seeds. could have seen: the gap that such a comparison finds four times in "
         f"five (alpha .05, unadjusted).{lone}"
     )

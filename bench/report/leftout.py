@@ -1,4 +1,4 @@
-"""What recording a table leaves out, in lines for people."""
+"""What a table of results leaves out of the store's runs, in lines for people."""
 
 from __future__ import annotations
 
@@ -22,7 +22,21 @@ def left_out(
     """The runs of `frame` that have begun and are not recorded, by status; then the store's finished runs that are
     none of `every`, the table's results before rows were chosen, though they are on its data and protocol.
     """
-    return [*_unfinished(frame), *_of_no_row(set(every["uid"]), spec, scale, store, seeds)]
+    other = of_no_row(set(every["uid"]), spec, scale, store, seeds)
+    reason = "left out, as they are of no row here or have other settings (--method, --set)"
+    return [*_unfinished(frame), *([f"{reason}: {other}"] if other else [])]
+
+
+def not_shown(
+    every: pd.DataFrame, spec: TableSpec, scale: str, store: Store, seeds: list[int] | None
+) -> list[str]:
+    """A note that names the store's finished runs on this table's data and protocol that are not among `every`.
+
+    Without it a row looks untrained whose plug-in was edited, or whose runs have settings that were not named.
+    """
+    other = of_no_row(set(every["uid"]), spec, scale, store, seeds)
+    reason = "Runs here that are of no row of this table, have other settings (--method, --set)"
+    return [f"{reason} or another plug-in's code: {other}."] if other else []
 
 
 def _unfinished(frame: pd.DataFrame) -> list[str]:
@@ -32,10 +46,8 @@ def _unfinished(frame: pd.DataFrame) -> list[str]:
     return [f"left out, as they are not finished or are stale: {told}"] if told else []
 
 
-def _of_no_row(
-    known: set[str], spec: TableSpec, scale: str, store: Store, seeds: list[int] | None
-) -> list[str]:
-    """The store's finished runs on this table's data and protocol that are none of its rows' runs."""
+def of_no_row(known: set[str], spec: TableSpec, scale: str, store: Store, seeds: list[int] | None) -> str:
+    """The store's finished runs on this table's data and protocol that are none of its rows' runs: "disp (2)"."""
     places = {(column.data.model_dump_json(), column.generated, column.reference)
               for column in spec.at(scale).columns.values()}  # fmt: skip
     found: Counter[str] = Counter()
@@ -46,9 +58,4 @@ def _of_no_row(
         place = (run.data.model_dump_json(), run.protocol.generated, run.protocol.reference)
         if place in places and (seeds is None or run.seed in seeds):
             found[readable(run.method)] += 1
-    told = ", ".join(f"{name} ({number})" for name, number in sorted(found.items()))
-    return (
-        [f"left out, as they are of no row here or have other settings (--method, --set): {told}"]
-        if told
-        else []
-    )
+    return ", ".join(f"{name} ({number})" for name, number in sorted(found.items()))

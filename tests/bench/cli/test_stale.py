@@ -108,12 +108,23 @@ def test_an_edited_plugin_is_another_run(desk, tmp_path, store_root):
     plan = desk("plan", *words)
     assert "(1 done, 1 planned); 1 to start" in plan
     assert "note: 1 run of another source of 'grey' in the store: not part of this table" in plan
+    left = "Runs here that are of no row of this table, have other settings (--method, --set) or another plug-in's code"
+    assert f"{left}: grey+baseline (1)." in " ".join(desk("report", *words).split())
     desk("run", *words, "--jobs", "1")
     second = {run.uid: run.result()["weights_sha256"] for run in Store(store_root)}
     assert len(second) == 3 and first.items() <= second.items()
     assert len(set(second.values())) == 3
     (tmp_path / "grey.py").write_text("# said better\n" + PLUGIN.replace("FACTOR", "0.5"))
     assert "; 0 to start" in desk("plan", *words)
+    against = ["compare", "plain", "--table", "own.yaml", "--against", "runs", *words[1:]]
+    assert f"{left}: grey+baseline (1)." in desk(*against[:-2])
+
+
+def test_runs_of_other_settings_are_named_under_the_table(desk):
+    desk("run", "own.yaml", "--set", "train.steps=2", "--jobs", "1")
+    without = " ".join(desk("report", "own.yaml").split())
+    assert "have other settings (--method, --set) or another plug-in's code: baseline (1)." in without
+    assert "other settings" not in desk("report", "own.yaml", "--set", "train.steps=2")
 
 
 def test_code_of_ours_that_is_edited_is_shown(desk, tmp_path, store_root):

@@ -62,6 +62,20 @@ def test_one_seed_is_said_in_so_many_words(spec, simulated, mine):
     assert "one seed" not in render(compare(spec, "smoke", "mine", mine(), simulated(), "cpu"))
 
 
+@pytest.mark.parametrize("rendering", [render, render_markdown])
+def test_smoke_numbers_rank_nothing(spec, simulated, mine, rendering):
+    """As in the report: no rank, and no verdict where a ratio would be decided at another scale."""
+    told = {
+        scale: rendering(compare(spec, scale, "mine", mine(n=5), simulated(range(5)), "cpu"))
+        for scale in ("smoke", "mini")
+    }
+    assert "rank 3 of 4" in told["mini"] and "better" in told["mini"]
+    assert "rank 3" not in told["smoke"] and "Smoke numbers rank nothing" in told["smoke"]
+    assert (
+        "better" not in told["smoke"] and "undecided" not in told["smoke"] and "not judged" in told["smoke"]
+    )
+
+
 def test_an_undecided_comparison_says_which_gap_it_could_have_seen(spec, results, mine):
     found = compare(spec, "mini", "mine", mine(level=60.0), results, "cpu")
     assert verdicts(found, "anime")["ada"] == "undecided"
