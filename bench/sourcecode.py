@@ -24,9 +24,9 @@ DIGITS = 16  # of a sha256: two sources of one name will not meet by chance
 def module_digest(module: str) -> str:
     """The digest of an importable module and of the modules of its own package that it imports.
 
-    Its own package: the folder of a method or of a network for one of ours, the distribution's top-level package
-    for somebody else's, the file alone (and other plug-ins) for a plug-in. Raises UserError where there is no
-    source file.
+    Its own package: the folder of a method or of a network for one of ours; for somebody else's the distribution's
+    top-level package, for a plug-in its file, and for both whatever they import that is not installed: a file
+    beside the plug-in, a package under development. Raises UserError where there is no source file.
     """
     if module in _IMPORTED:
         return _IMPORTED[module]
@@ -62,12 +62,29 @@ def _closure(module: str, file: Path) -> dict[str, Path]:
     while waiting:
         name, path = waiting.pop()
         for wanted in _imports(name, path, times_of(path)):
-            if wanted in found or not (wanted == own or wanted.startswith((f"{own}.", PLUGIN))):
+            if wanted in found:
                 continue
-            if (other := module_file(wanted)) is not None:
+            named = wanted == own or wanted.startswith((f"{own}.", PLUGIN))
+            if not named and wanted.partition(".")[0] in _NOT_OWN:
+                continue
+            other = module_file(wanted) if named or not module.startswith("bench.") else None
+            if other is not None and (named or not _is_installed(other)):
                 found[wanted] = other
                 waiting.append((wanted, other))
     return found
+
+
+_NOT_OWN = {*sys.stdlib_module_names, "bench"}
+
+
+def _is_installed(file: Path) -> bool:
+    """Whether a file is of an installed package, which records name by its version: pip keeps its notes beside."""
+    return any(map(_is_of_pip, file.parents))
+
+
+@lru_cache(maxsize=64)
+def _is_of_pip(folder: Path) -> bool:
+    return any(folder.glob("*.dist-info"))
 
 
 def _own_package(module: str) -> str:

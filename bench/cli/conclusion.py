@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from bench.cli.options import named_plugins
 from bench.inputs import Machine
 from bench.launch.progress import counted
 from bench.plan import Plan
@@ -64,3 +67,23 @@ def command_line(verb: str, table: str, options: dict[str, str | list[str] | Non
         for one in [value] if isinstance(value, str) else value or []:
             words += [f"--{name}", one]
     return shlex.join(words)
+
+
+def same_choice(verb: str, table: str, scale: str, choice: dict[str, Any]) -> str:
+    """`bench VERB TABLE` of the very runs that the current command was asked for, as a shell takes it."""
+    given = click.get_current_context()
+    told = given.get_parameter_source("store") is ParameterSource.COMMANDLINE
+    listed = {
+        name: ",".join(map(str, choice[name]))
+        for name in ("rows", "columns", "seeds")
+        if choice[name] is not None
+    }
+    options = {
+        "scale": scale,
+        **listed,
+        "method": list(choice["methods"]),
+        "set": list(choice["settings"]),
+        "plugin": named_plugins(choice["plugins"]),
+        "store": str(given.params["store"].root) if told else None,
+    }
+    return command_line(verb, table, options)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from bench.cli.conclusion import command_line, conclude
+from bench.cli.conclusion import conclude, same_choice
 from bench.cli.impossible import print_problems, refuse_impossible
 from bench.cli.inputview import set_old_aside
 from bench.cli.options import (
-    named_plugins,
     plugin_option,
     references_option,
     scale_option,
@@ -90,7 +88,7 @@ def run(table: str, scale: str, retry: Any, jobs: int | None, store: Store, **ch
     summarise(made, store, retry)
     outcomes, stopped = _work(made, todo, store, jobs, choice["plugins"]) if todo else ({}, False)
     status = conclude(made, outcomes, store, stopped)
-    click.echo(f"see it: {_report(table, scale, choice)}")
+    click.echo(f"see it: {same_choice('report', table, scale, choice)}")
     return status
 
 
@@ -132,23 +130,3 @@ def _work(
     for note in queue.notes:
         click.echo(note, err=True)
     return outcomes, queue.stopping
-
-
-def _report(table: str, scale: str, choice: dict[str, Any]) -> str:
-    """The command that shows what has been trained."""
-    given = click.get_current_context()
-    told = given.get_parameter_source("store") is ParameterSource.COMMANDLINE
-    listed = {
-        name: ",".join(map(str, choice[name]))
-        for name in ("rows", "columns", "seeds")
-        if choice[name] is not None
-    }
-    options = {
-        "scale": scale,
-        **listed,
-        "method": list(choice["methods"]),
-        "set": list(choice["settings"]),
-        "plugin": named_plugins(choice["plugins"]),
-        "store": str(given.params["store"].root) if told else None,
-    }
-    return command_line("report", table, options)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from bench.cli.conclusion import same_choice
 from bench.cli.impossible import refuse_impossible
 from bench.cli.inputview import set_old_aside
 from bench.cli.options import (
@@ -96,6 +97,7 @@ def submit(
             known = Estimates.measured(store, runs)
             set_old_aside(made, runs, store)
             _send(made.table.name, scale, runs, settings, profile, choice["plugins"], store, survey, known)
+            click.echo(f"how it goes: {same_choice('status', table, scale, choice)}")
 
 
 def _send(
@@ -119,7 +121,7 @@ def _send(
     sent = send(request, store, arrays, queued)
     for array, record in zip(arrays, sent.arrays, strict=True):
         click.echo(f"job {record.number}: {_contents(array)}")
-    click.echo(f"submission {sent.id}; bench status {table} --scale {scale} tells how it goes")
+    click.echo(f"submission {sent.id}")
 
 
 def _contents(array: Array) -> str:

@@ -8,6 +8,8 @@ import pytest
 
 from bench import sourcecode
 from bench.errors import UserError
+from bench.methodspec import build_method, parse_method
+from bench.registry import methods
 from bench.sourcecode import _without_comments, module_digest
 
 
@@ -68,3 +70,50 @@ def test_a_helper_of_one_of_our_methods_belongs_to_it():
 def test_a_module_without_source_is_refused():
     with pytest.raises(UserError, match="module 'math' has no source file"):
         module_digest("math")
+
+
+PART = """
+import json
+
+import beside
+import torch
+from bench.train import Method
+
+
+class WithHelper(Method):
+    def g_loss(self, ctx, step):
+        return {"more": beside.FACTOR * step.logits_N.square().mean()}
+"""
+
+
+def test_a_file_that_a_plug_in_imports_is_part_of_it_and_installed_packages_are_not(
+    tmp_path, monkeypatch, load_plugin
+):
+    helper = tmp_path / "beside.py"
+    helper.write_text("FACTOR = 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        load_plugin(PART)
+        (part,) = parse_method("with-helper")
+        module = methods().entry("with-helper").target.partition(":")[0]
+        assert set(sourcecode._closure(module, sourcecode.module_file(module))) == {module, "beside"}
+        build_method((part,))
+        helper.write_text("FACTOR = 7.0\n")
+        sourcecode.imported_again(module)
+        assert parse_method("with-helper")[0].source != part.source
+        with pytest.raises(UserError, match="its source .* is not the one that this run was planned with"):
+            build_method((part,))
+    finally:
+        sys.modules.pop("beside", None)
+
+
+def test_what_pip_installed_anywhere_is_no_users_own(tmp_path, monkeypatch, load_plugin):
+    (tmp_path / "elsewhere" / "beside-1.0.dist-info").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "beside.py").write_text("FACTOR = 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path / "elsewhere")
+    try:
+        load_plugin(PART)
+        module = methods().entry("with-helper").target.partition(":")[0]
+        assert set(sourcecode._closure(module, sourcecode.module_file(module))) == {module}
+    finally:
+        sys.modules.pop("beside", None)

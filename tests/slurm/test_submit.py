@@ -69,7 +69,9 @@ def test_a_site_that_cancels_instead_of_requeuing(desk, cluster):
 
 def test_a_methods_failure_is_told_from_the_clusters(desk):
     profile = desk.profile("site")
-    desk.submit(profile, "--rows", "broken", "--seeds", "0")
+    sent = desk.submit(profile, "--rows", "broken", "--seeds", "0").stdout
+    (hint,) = re.findall(r"^how it goes: bench (status .*)$", sent, re.MULTILINE)
+    assert "broken · shapes · seed 0" in desk.bench(*shlex.split(hint), "--all").stdout
     desk.until("broken/0", r"failed .*\(method\) RuntimeError: broken on purpose")
     again = desk.submit(profile, "--rows", "broken", "--seeds", "0").stdout
     assert "1 failed" in again and "0 to start" in again
