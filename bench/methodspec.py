@@ -97,8 +97,8 @@ def build_method(parts: tuple[Part, ...]) -> Any:
         if part.source is not None and part.source != _source(target):
             module = target.partition(":")[0]
             raise UserError(
-                f"method '{part.name}': its source ({module_file(module)}) is not the one that this run was planned "
-                "with; plan it again: with other code it is another run"
+                f"method '{part.name}': its source ({module_file(module)}, or a file that it imports) is not the "
+                "one that this run was planned with; plan it again: with other code it is another run"
             )
         try:
             built.append((part.name, registry.methods().load(part.name)(**part.settings)))
