@@ -31,7 +31,6 @@ MISTAKES = {
     "plug-in": (["list", "methods", "--plugin", "gone.py"], "plug-in 'gone.py' is not a file"),
     "broken plug-in": (["list", "methods", "--plugin", "broken.py"], "broken.py' cannot be imported: ZeroDivision"),
     "weights": (["run", "table1", "--scale", "paper", "--rows", "freezed"], "put them at"),
-    "data": (["run", "table1", "--scale", "paper", "--rows", "scratch"], "bench data build danbooru-faces"),
     "data name": (["data", "build", "shape"], "unknown data set 'shape'; did you mean 'shapes'?"),
     "data folder": (["data", "build", "ffhq", "--from", "gone"], "gone"),
     "data small": (["data", "build", "shapes", "--resolution", "4"], "--resolution"),
@@ -68,6 +67,18 @@ def test_mistake(name, bench_command, tmp_path):
     assert len(lines) == 1 and lines[0].startswith("bench: error: "), done.stderr
     assert expected in lines[0]
     assert sorted(tmp_path.rglob("*")) == before, "a mistake must leave nothing behind"
+
+
+def test_all_that_is_missing_is_named_at_once_a_line_each(bench_command, tmp_path):
+    arguments = ("run", "table1", "--scale", "paper", "--rows", "scratch")
+    done = bench_command(*arguments, cwd=tmp_path, BENCH_WEIGHTS=str(tmp_path / "weights"))
+    lines = done.stderr.splitlines()
+    assert done.returncode == 2 and all(
+        line.startswith("bench: error: disp/table1: scales.paper.") for line in lines
+    )
+    wanted = ("bench data build danbooru-faces", "bench data build ffhq", "extractor 'inception@299'")
+    assert len(lines) == len(wanted) and all(any(one in line for line in lines) for one in wanted)
+    assert not list(tmp_path.glob("results"))
 
 
 def test_table_mistake_names_file_line_and_key(bench_command, tmp_path):
