@@ -654,7 +654,7 @@ def test_a_pair_learns_one_image():
 class _OnGpu(torch.Tensor):
     """A tensor that says it is on a GPU."""
 
-    is_cuda = True  # type: ignore[assignment]
+    is_cuda = True
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 16, 16), (2, 3, 8, 32), (2, 3, 4, 4), (2, 3, 6, 8)])
