@@ -13,13 +13,17 @@ from typing import Any, BinaryIO
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, inside: Path | None = None) -> Iterator[BinaryIO]:
     """A file to write to, which replaces `path` in one step when the block ends. A full disk, an exception or a
     kill leaves the old file as it was.
 
+    inside: a folder that has to be there: not it, only one folder below it is made where that is missing.
     Raises OSError (for example ENOSPC) after removing the partial temporary file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if inside is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    elif path.parent != inside:
+        path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(
         f".{path.name}.{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}.tmp"
     )
@@ -34,17 +38,17 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, inside: Path | None = None) -> None:
     """Replace `path` by `data` in one step, as `replacing` does."""
-    with replacing(path) as file:
+    with replacing(path, inside) as file:
         file.write(data)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, inside: Path | None = None) -> None:
     """`write_bytes` for UTF-8 text."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(), inside)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, inside: Path | None = None) -> None:
     """`write_bytes` for one JSON document: sorted keys, so equal values give equal files."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=True) + "\n")
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=True) + "\n", inside)

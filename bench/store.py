@@ -229,11 +229,11 @@ class RunFolder:
 
     def _write_json(self, name: str, value: Any) -> None:
         self.require()
-        atomic.write_json(self.path / name, value)
+        atomic.write_json(self.path / name, value, inside=self.path)
 
     def _write_text(self, name: str, text: str) -> None:
         self.require()
-        atomic.write_text(self.path / name, text)
+        atomic.write_text(self.path / name, text, inside=self.path)
 
     @contextmanager
     def lease(self) -> Iterator[None]:

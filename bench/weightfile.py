@@ -23,11 +23,11 @@ NETWORKS = (
 )  # the members of a weights file that are networks
 
 
-def write_weights(path: Path, state: dict[str, Any]) -> None:
-    """Write a nested dict of tensors and numbers, atomically."""
+def write_weights(path: Path, state: dict[str, Any], inside: Path | None = None) -> None:
+    """Write a nested dict of tensors and numbers, as `atomic.replacing` does."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    atomic.write_bytes(path, buffer.getvalue())
+    atomic.write_bytes(path, buffer.getvalue(), inside)
 
 
 def read_weights(path: Path) -> dict[str, Any]:

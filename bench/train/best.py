@@ -20,7 +20,7 @@ NAME = "best.pt"
 
 def keep(folder: Path, step: int, weights: dict[str, Any]) -> None:
     """Write the weights of the best snapshot so far, with its step."""
-    write_weights(_path(folder, step), {"step": step, **weights})
+    write_weights(_path(folder, step), {"step": step, **weights}, inside=folder.parent)
 
 
 def back_to(folder: Path, step: int) -> None:

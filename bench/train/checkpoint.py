@@ -20,7 +20,7 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> int:
 
     OSError (a full disk) leaves the older ones whole.
     """
-    write_weights(folder / f"step-{step:08d}.pt", state)
+    write_weights(folder / f"step-{step:08d}.pt", state, inside=folder.parent)
     found = _newest_first(folder)
     for old in found[KEEP:]:
         old.unlink()

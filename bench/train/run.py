@@ -274,7 +274,9 @@ class Training:
         self.folder.require()
         self._flush()
         weights = self._weights()
-        checkpoint.write_weights(self.folder.final_weights, {**weights, "step": self.ctx.step})
+        checkpoint.write_weights(
+            self.folder.final_weights, {**weights, "step": self.ctx.step}, inside=self.folder.path
+        )
         if self.spec.protocol:
             best.settle(self.folder.state, self.spec.protocol.best_step(self.folder.metrics()))
         self.folder.finish(

@@ -91,6 +91,6 @@ def batch_norms(network: nn.Module) -> list[_BatchNorm]:
 
 
 def save_sheet(path: Path, images_NHWC: np.ndarray) -> None:
-    """Write a contact sheet of up to 50 images."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a contact sheet of up to 50 images; the folder is made, not what it lies in: that is a run's."""
+    path.parent.mkdir(exist_ok=True)
     contact_sheet(images_NHWC[:50], scale=max(1, 64 // images_NHWC.shape[1])).save(path)

@@ -7,11 +7,14 @@ from __future__ import annotations
 import shutil
 import time
 
+import numpy as np
 import pytest
 
 from bench.launch.local import _record_death
 from bench.launch.once import run_once
 from bench.store import RunGoneError, Store
+from bench.train import best, checkpoint
+from bench.train.sampling import save_sheet
 
 STEPS = 400
 
@@ -68,6 +71,24 @@ def test_no_write_makes_a_folder_anew(write, tiny_spec, tmp_path):
     else:
         with pytest.raises(RunGoneError, match="has gone"):
             WRITES[write](folder)
+    assert not folder.path.exists()
+
+
+SLOWER_WRITES = {
+    "checkpoint": lambda folder: checkpoint.save(folder.state, 1, {"step": 1}),
+    "best": lambda folder: best.keep(folder.state, 1, {}),
+    "sheet": lambda folder: save_sheet(folder.path / "samples" / "x.png", np.zeros((1, 8, 8, 3), np.uint8)),
+}
+
+
+@pytest.mark.parametrize("write", SLOWER_WRITES)
+def test_a_folder_that_goes_while_weights_are_gathered_is_not_made_anew(write, tiny_spec, tmp_path):
+    """Between looking for the folder and writing into it lie seconds; the write itself makes no run folder."""
+    folder = Store(tmp_path / "runs").open(tiny_spec())
+    SLOWER_WRITES[write](folder)  # it makes its own folder in that of a run
+    shutil.rmtree(folder.path)
+    with pytest.raises(FileNotFoundError):
+        SLOWER_WRITES[write](folder)
     assert not folder.path.exists()
 
 
