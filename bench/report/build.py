@@ -65,7 +65,7 @@ def build_report(
         columns=columns,
         blocks=tuple(blocks),
         claims=claims,
-        caption=caption(spec, scale, columns, results),
+        caption=caption(spec, scale, columns, results, bool(printed)),
         notes=(*notes(spec, scale, rows, blocks), *origin_notes(results)),
         results=results,
     )

@@ -20,11 +20,13 @@ POINTS = {
 
 
 def caption(
-    spec: TableSpec, scale: Scale, columns: Sequence[ColumnHead], results: pd.DataFrame
+    spec: TableSpec, scale: Scale, columns: Sequence[ColumnHead], results: pd.DataFrame, printed: bool
 ) -> tuple[str, ...]:
-    """The sentences under the table, from the general to the particular."""
-    lines = [f"{spec.title}. Scale {scale}. {_reading(spec, scale)}"]
-    if scale != "paper" and spec.paper:
+    """The sentences under the table, from the general to the particular. printed: whether a paper's numbers of it are
+    known; a user's table that extends a paper's has none.
+    """
+    lines = [f"{spec.title}. Scale {scale}. {_reading(spec, scale, printed)}"]
+    if scale != "paper" and printed:
         lines.append(
             "The printed numbers are another data set and another extractor: "
             "they show the paper's order and are not comparable in value."
@@ -53,8 +55,8 @@ def notes(spec: TableSpec, scale: Scale, rows: Sequence[RowHead], blocks: Sequen
     return (*lines, *spec.notes)
 
 
-def _reading(spec: TableSpec, scale: Scale) -> str:
-    printed = f" [printed in {spec.name}]" if spec.paper else ""
+def _reading(spec: TableSpec, scale: Scale, printed: bool) -> str:
+    source = f" [printed in {spec.name}]" if printed else ""
     whose = "paper's" if spec.paper else "table's"
     marked = (
         "; marked: the best of a column and all that the seeds cannot tell apart from it (paired over shared "
@@ -64,7 +66,7 @@ def _reading(spec: TableSpec, scale: Scale) -> str:
     )
     text = (
         "Cells: mean ± half-width of the Student-t 95 % interval over n training seeds"
-        f"{printed}{marked}. The sd is pooled over the "
+        f"{source}{marked}. The sd is pooled over the "
         f"rows of a column (the {whose}, controls and reference points each among themselves) unless "
         f"Bartlett's test finds them to differ (p < {ALIKE:g})."
     )

@@ -98,3 +98,11 @@ def test_a_table_without_a_paper_speaks_of_its_own_rows(table, results):
     told = text.render(build_report(table(paper=None), "paper", results))
     assert "sd pooled over the table's rows" in told and "paper's rows" not in told
     assert "sd pooled over the paper's rows" in text.render(build_report(table(), "paper", results))
+
+
+def test_a_table_without_printed_numbers_speaks_of_none(spec, results):
+    """A user's table that extends a paper's has its rows, and not one number that was printed of them."""
+    mine = text.render(build_report(spec.model_copy(update={"name": "mine"}), "mini", results))
+    assert "printed numbers" not in mine and "[printed in" not in mine
+    papers = text.render(build_report(spec, "mini", results))
+    assert "The printed numbers are another data set" in papers and f"[printed in {spec.name}]" in papers
