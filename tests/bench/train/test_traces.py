@@ -13,7 +13,8 @@ run in float32. Largest relative difference of any logged value from a trace mad
 
     float64, ATEN_CPU_CAPABILITY=default                                   4e-11  3e-13  8e-15
     float64, the oldest versions allowed (torch 2.4, scikit-learn 1.4)     8e-11  2e-13  8e-15
-    float32, AVX-512, oneDNN and one thread                                1e-3   9e-3   3e-3
+    float64, torch 2.15, the newest (fourteen methods, without these two)  -      -      0
+    float32, as one processor recorded it before                           1e-3   9e-3   3e-3
 
 To measure another machine, processor feature or version, run this file there, with any of ATEN_CPU_CAPABILITY=default
 or avx2, TRACE_ONEDNN=0, TRACE_THREADS=2 in the environment; BENCH_TRACE_SPREAD=1 prints each method's largest
