@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +25,7 @@ from bench.conformance_cases import MICRO, NETWORKS, STEPS, STOP_AT, conformance
 from bench.errors import UserError
 from bench.methodspec import build_method
 from bench.networks import noise
+from bench.sameness import different_attributes, same
 from bench.spec import RunSpec
 from bench.store import Store
 from bench.train.batches import Batches
@@ -164,7 +164,7 @@ class _Bench:
             raise _Problem(f"the resumed run is at step {second.ctx.step}, was stopped at {STOP_AT}")
         second.run(lambda: False, lambda *_: None)
         assert self.straight is not None
-        if lost := _different_attributes(self.straight, second):
+        if lost := different_attributes(self.straight, second):
             raise _Problem(
                 f"{', '.join(lost)} differ between a run that was stopped at step {STOP_AT} and one that "
                 "was not: return them from state_dict and put them back in load_state_dict"
@@ -313,7 +313,7 @@ def _watching_global_state() -> Iterator[list[str]]:
     finally:
         if not torch.equal(states[0], torch.random.get_rng_state()):
             touched.append("torch")
-        if on_gpus and not _same(on_gpus, torch.cuda.get_rng_state_all()):
+        if on_gpus and not same(on_gpus, torch.cuda.get_rng_state_all()):
             touched.append("torch.cuda")
         if repr(states[1]) != repr(np.random.get_state()):
             touched.append("numpy")
@@ -322,32 +322,3 @@ def _watching_global_state() -> Iterator[list[str]]:
         torch.random.set_rng_state(states[0])
         np.random.set_state(states[1])
         random.setstate(states[2])
-
-
-def _different_attributes(first: Training, second: Training) -> list[str]:
-    """Attributes of the parts that two trainings of one spec should agree on and do not."""
-    lost = []
-    for (name, one), (_, other) in zip(first.method.parts, second.method.parts, strict=True):
-        for key in sorted(vars(one).keys() | vars(other).keys()):
-            if not _same(vars(one).get(key), vars(other).get(key)):
-                lost.append(f"{name}.{key}")
-    return lost
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Equality of plain values, tensors and containers; objects of other types are not judged here."""
-    if isinstance(one, torch.Generator) and isinstance(other, torch.Generator):
-        return torch.equal(one.get_state(), other.get_state())
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
-        return np.array_equal(one, other)
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other, strict=True))
-    if isinstance(one, int | float | str | bytes | None) or isinstance(
-        other, int | float | str | bytes | None
-    ):
-        return type(one) is type(other) and one == other
-    return True
