@@ -92,7 +92,16 @@ PROFILE = """
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
     """The files that wait most start first: other tests use the cores meanwhile."""
-    items.sort(key=lambda item: "test_survival" not in item.nodeid)
+    waiting = (
+        "test_survival",
+        "slurm/test_submit",
+        "slurm/test_inputs",
+        "slurm/test_watch",
+        "slurm/test_one_node",
+    )
+    items.sort(
+        key=lambda item: next((at for at, name in enumerate(waiting) if name in item.nodeid), len(waiting))
+    )
 
 
 @pytest.fixture(scope="session")
