@@ -17,6 +17,7 @@ from bench.errors import UserError
 from bench.launch.cancel import cancel_runs
 from bench.launch.standing import IN_HAND, Standing, Survey
 from bench.launch.submission import places, submissions
+from bench.spec import table_names
 from bench.store import Store
 
 Labels = dict[str, str]  # uid -> what the run is
@@ -134,7 +135,10 @@ def cancel(target: str, scale: str, store: Store, **choice: Any) -> None:
 
 
 def _target(target: str, scale: str, store: Store, choice: dict[str, Any]) -> Labels:
-    """A run's id where it fits one, else a table."""
+    """The runs of a table, if the target is the name or the file of one, else one run."""
+    known = table_names()
+    if target.endswith((".yaml", ".yml")) or target in known or f"disp/{target}" in known:
+        return _labels(target, scale, store, choice)
     try:
         uid = find_run(target, store, None, None, NO_CHOICE).uid
     except UserError as not_a_run:
