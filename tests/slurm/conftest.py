@@ -287,7 +287,8 @@ class Disturbances:
             and "Traceback" not in refused.stderr
         )
         self.cluster.daemon("start", "slurmctld")
-        self.desk.until("slow/4", "queued +job")
+        # it has kept its place; on a slow machine that may have come free meanwhile
+        self.desk.until("slow/4", "queued +job|running")
 
     def requeued_ones(self) -> list[str]:
         """Those that a preemption has sent back; slow/8 goes back by itself."""

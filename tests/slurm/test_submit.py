@@ -40,7 +40,7 @@ def test_an_array_larger_than_the_cluster_takes_goes_through(desk):
     profile = desk.profile("site", more="parallel: 4")
     words = ["--rows", "transfer", "--seeds", "0..11", "--set", "train.steps=2"]
     sent = desk.submit(profile, *words).stdout
-    sizes = [int(found) for found in re.findall(r"runs in (\d+) job", sent)]
+    sizes = [int(found) for found in re.findall(r"runs? in (\d+) job", sent)]
     assert sizes == [1, 11, 1], sent
     assert sent.count(", after 1 other array") == 2
     record = submissions(desk.store)[-1]
