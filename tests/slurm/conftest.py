@@ -273,7 +273,12 @@ class Disturbances:
         again = self.desk.submit(self.low, "--rows", "slow", "--seeds", "0..4")
         assert "5 runs queued or at work already" in again.stdout and "\njob " not in again.stdout
 
+    def jobs(self) -> set[str]:
+        """The numbers of the queue's jobs, each task of an array by itself."""
+        return {line.split()[0] for line in self.desk.squeue().splitlines()}
+
     def controller_restarts_with_jobs_pending(self) -> None:
+        (waiting,) = (job for job in self.jobs() if job.endswith("_4"))  # slow/4, the last of its array
         self.cluster.daemon("stop", "slurmctld")
         silent = self.desk.bench("status").stdout
         assert "the cluster does not answer" in silent and re.search(r"slow · .*running", silent), silent
@@ -284,8 +289,9 @@ class Disturbances:
             and "Traceback" not in refused.stderr
         )
         self.cluster.daemon("start", "slurmctld")
-        # it has kept its place; on a slow machine that may have come free meanwhile
+        # the very job is there, waiting or, on a slow machine where a place has come free meanwhile, at work
         self.desk.until("slow/4", "queued +job|running")
+        assert waiting in self.jobs()
 
     def requeued_ones(self) -> list[str]:
         """Those that a preemption has sent back; slow/8 goes back by itself."""
