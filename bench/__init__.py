@@ -28,12 +28,12 @@ if (_checkout / "pyproject.toml").is_file() and (_checkout / "methods").is_dir()
     __path__.append(str(_checkout))  # a source checkout: methods/ lies beside bench/; a wheel has it inside
 
 _API = {
-    "Store": "bench.store",
+    "Store": "bench.store.runs",
     "UserError": "bench.errors",
     "load_plugin": "bench.registry",
     "load_recorded": "bench.report.recorded",
     "load_results": "bench.report.results",
-    "load_table": "bench.spec",
+    "load_table": "bench.spec.table",
 }
 _MODULES = ("features", "metrics", "networks", "report", "stats", "train")
 

@@ -10,7 +10,7 @@ def store_root() -> Path:
     """The folder of run folders: $BENCH_STORE, else the project file's, else results/runs under the current
     directory.
     """
-    from bench.projectfile import project_file
+    from bench.plan.project import project_file
 
     if named := os.environ.get("BENCH_STORE"):
         return Path(named)
@@ -38,7 +38,7 @@ def recorded_roots() -> list[Path]:
     """Where recorded sets are kept, in order: the folders of $BENCH_RECORDED (with `os.pathsep` between), else the
     project file's; last the one that ships. The first is where `bench record` writes.
     """
-    from bench.projectfile import project_file
+    from bench.plan.project import project_file
 
     named = [Path(one).expanduser() for one in os.environ.get("BENCH_RECORDED", "").split(os.pathsep) if one]
     if not named and (project := project_file()):

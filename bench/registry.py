@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError, did_you_mean
-from bench.sourcecode import PLUGIN, imported_again
+from bench.files.source_code import PLUGIN, imported_again
 
 METHOD_NAME = r"[a-z][a-z0-9-]*"
 
@@ -104,8 +104,8 @@ def datasets() -> Registry:
     entries.
     """
     if not _DATASETS:
-        from bench.catalogue import read_catalogue
-        from bench.ownsets import own_sets
+        from bench.data.catalogue import read_catalogue
+        from bench.data.own_sets import own_sets
 
         registry = Registry(
             "data set", " (a folder of your own: `bench data build {name} --resolution R --from DIR`)"
@@ -122,7 +122,7 @@ def datasets() -> Registry:
 
 def know_own(name: str, entry: Any) -> None:
     """Register a built data set of the user's own, under a name that nothing else has."""
-    from bench.ownsets import TARGET
+    from bench.data.own_sets import TARGET
 
     known = datasets()
     if name not in known or known.entry(name).target.startswith(TARGET):
@@ -136,7 +136,7 @@ def load_plugin(path: str) -> list[str]:
 
     The module is importable afterwards under its own name, so that workers find its classes again.
     """
-    from bench.catalogue import DatasetEntry
+    from bench.data.catalogue import DatasetEntry
 
     file = Path(path)
     if not file.is_file():
@@ -169,7 +169,9 @@ def load_plugin(path: str) -> list[str]:
         names.append(label)
     for label, entry in dict(getattr(module, "DATASETS", {})).items():
         if not isinstance(entry, DatasetEntry):
-            raise UserError(f"plug-in '{path}': DATASETS['{label}'] must be a bench.catalogue.DatasetEntry")
+            raise UserError(
+                f"plug-in '{path}': DATASETS['{label}'] must be a bench.data.catalogue.DatasetEntry"
+            )
         datasets().add(label, f"{name}:{label}", entry.summary)
         datasets()._loaded[label] = entry
         names.append(label)

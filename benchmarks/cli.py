@@ -9,9 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.plan import make_plan
-from bench.spec import load_table
-from bench.store import Store
+from bench.plan.runs import make_plan
+from bench.spec.table import load_table
+from bench.store.runs import Store
 
 REPEATS = 5
 

@@ -25,8 +25,9 @@ from typing import Any
 
 import torch
 
-from bench import atomic, registry
-from bench.launch.workers import slots
+from bench import registry
+from bench.files import atomic
+from bench.launch.local.worker_handle import slots
 from benchmarks import gpu_right as right
 from benchmarks.gpu_speed import RATES, measure_rates, summary
 from benchmarks.steps import offer_images, run_spec

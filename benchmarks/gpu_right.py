@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from bench import networks
-from bench.conformance import NETWORKS, Finding, check_method, conformance_spec
-from bench.networks import noise
-from bench.runspec import RunSpec
+from bench.conformance.checks import NETWORKS, Finding, check_method, conformance_spec
+from bench.networks.common import noise
+from bench.run.training import Settings, Training, execute
 from bench.seeds import torch_stream
-from bench.store import Store
-from bench.train.checkpoint import fingerprint
-from bench.train.run import Settings, Training, execute
+from bench.spec.run import RunSpec
+from bench.store.checkpoints import fingerprint
+from bench.store.runs import Store
 
 Record = dict[str, Any]
 Late = Callable[[], bool]  # whether the time of a part is over

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench.spec import RunSpec, load_table
-from bench.store import Store
+from bench.run.build import build_context
+from bench.run.training import Settings, Training
+from bench.spec.table import RunSpec, load_table
+from bench.store.runs import Store
 from bench.train.adversarial import Optimizers, adversarial
 from bench.train.ema import update_ema
-from bench.train.run import Settings, Training
-from bench.train.setup import build_context
 
 ROUNDS, STEPS = 6, 100
 
@@ -27,9 +27,9 @@ start = time.perf_counter()
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from bench.spec import load_table
-from bench.store import Store
-from bench.train.run import Settings, Training
+from bench.spec.table import load_table
+from bench.store.runs import Store
+from bench.run.training import Settings, Training
 table = load_table("table1")
 spec = table.run_spec(table.pick_rows(["scratch+disp"])[0], table.pick_columns(["faces"])[0], 0, "smoke")
 store = Store(Path(sys.argv[1]))

@@ -24,14 +24,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench import imageset, rehearsal_images
-from bench.memory import peak_bytes, reset_peak
-from bench.methodspec import parse_method
-from bench.spec import DataSpec, NetworkSpec, RunSpec, TrainSettings
-from bench.store import Store
+from bench.contract.expression import parse_method
+from bench.data import imageset
+from bench.machine.memory import peak_bytes, reset_peak
+from bench.rehearsal import images as rehearsal_images
+from bench.run.training import Settings, Training
+from bench.spec.table import DataSpec, NetworkSpec, RunSpec, TrainSettings
+from bench.store.runs import Store
 from bench.train.batches import Batches
 from bench.train.ema import update_ema
-from bench.train.run import Settings, Training
 from benchmarks.plain_networks import BigganG, FastganD, FastganG, SnganG, biggan_d, sngan_d
 
 ROUNDS, IMAGES, DECAY = 5, 64, 0.999

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import numpy as np
 from dicebear import Avatar, Style
 
+from bench.data.builder import Order, Splits
+from bench.data.disk import image_digests
 from bench.errors import UserError, did_you_mean
-from bench.imagebuilder import Order, Splits
-from bench.imagefiles import image_digests
-from bench.longwork import progress
+from bench.machine.long_work import progress
 
-from ._packages import package_folder
-from ._render import render
+from .common.packages import package_folder
+from .common.render import render
 
 PATIENCE = 10  # seeds tried per picture wanted, before a style is called too poor
 

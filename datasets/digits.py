@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from bench.data.builder import Order, Splits
+from bench.data.disk import image_digests
 from bench.errors import UserError
-from bench.imagebuilder import Order, Splits
-from bench.imagefiles import image_digests
 from bench.seeds import numpy_stream
 
-from ._packages import package_folder
+from .common.packages import package_folder
 
 CLASSES = 10
 PADDED = 32  # 28 px and two pixels of black on each side: the size networks of powers of two want

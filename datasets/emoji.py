@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.data.builder import Order, Splits
+from bench.data.disk import image_digests
 from bench.errors import UserError
-from bench.imagebuilder import Order, Splits
-from bench.imagefiles import image_digests
-from bench.longwork import progress
+from bench.machine.long_work import progress
 from bench.seeds import numpy_stream
 
-from ._emoji_groups import GROUPS, group_of
-from ._packages import package_folder
-from ._render import render
+from .common.emoji_groups import GROUPS, group_of
+from .common.packages import package_folder
+from .common.render import render
 
 SKIN_TONES = {f"1F3F{digit}" for digit in "BCDEF"}
 REGIONAL = range(0x1F1E6, 0x1F200)  # pairs of these letters are flags

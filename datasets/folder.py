@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.data.builder import Order, Split, Splits
+from bench.data.disk import image_digests
+from bench.data.picture import BadPictureError, Fit, decode
+from bench.data.picture_pile import Pile, look_through, refuse_bad
 from bench.errors import UserError
-from bench.imagebuilder import Order, Split, Splits
-from bench.imagefiles import image_digests
-from bench.longwork import progress
-from bench.memorymap import ROWS, release, rows
-from bench.picture import BadPictureError, Fit, decode
-from bench.picturepile import Pile, look_through, refuse_bad
+from bench.files.memory_map import ROWS, release, rows
+from bench.machine.long_work import progress
 from bench.seeds import numpy_stream
 
 RECIPE = "EXIF orientation applied; transparent parts on white; {}; PIL Lanczos"
@@ -40,7 +40,7 @@ def build(order: Order) -> Splits:
     size (unless `order.skip_bad`), a link out of the folder, and a folder that holds too few.
     """
     _check_options(order)
-    assert order.source is not None, "bench.imageset.build asks for a folder"
+    assert order.source is not None, "bench.data.imageset.build asks for a folder"
     root = order.source.resolve()
     if not root.is_dir():
         raise UserError(f"--from {order.source}: is not a folder")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.imagebuilder import Order, Splits
+from bench.data.builder import Order, Splits
 from bench.seeds import numpy_stream
 
 CLASSES = ("disc", "square", "triangle", "ring")

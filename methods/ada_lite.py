@@ -17,7 +17,7 @@ from torch import Tensor
 from bench.errors import UserError
 from bench.train import Context, Method
 
-from . import _affine, _colour
+from .common import affine, colour
 
 
 class AdaLite(Method):
@@ -51,7 +51,7 @@ class AdaLite(Method):
         count, _, height, width = images_NCHW.shape
         ctx.draws["geometry_N33"] = geometry_N33 = geometry(count, height, width, self.p, stream)
         ctx.draws["colour_N44"] = colour_N44 = colours(count, self.p, stream)
-        return _colour.recolour(_affine.warp(images_NCHW, geometry_N33), colour_N44)
+        return colour.recolour(affine.warp(images_NCHW, geometry_N33), colour_N44)
 
     def after_step(self, ctx: Context) -> dict[str, float]:
         logits = torch.cat(ctx.real_logits)
@@ -77,7 +77,7 @@ class AdaLite(Method):
 
 
 def geometry(count: int, height: int, width: int, p: float, stream: torch.Generator) -> Tensor:
-    """The eight geometric operations of bgc, in order, as one matrix per image (N, 3, 3), for `_affine.warp`.
+    """The eight geometric operations of bgc, in order, as one matrix per image (N, 3, 3), for `affine.warp`.
 
     Rotation comes twice, each time with probability 1 - sqrt(1 - p), so that one of both happens with
     probability p.
@@ -94,19 +94,19 @@ def geometry(count: int, height: int, width: int, p: float, stream: torch.Genera
     (after_N,) = draw.gated(p_rotation, 0.0, draw.uniform(math.pi))
     part_x_N, part_y_N = draw.gated(p, 0.0, draw.normal(0.125), draw.normal(0.125))
     return _composed(
-        _affine.scaling(mirror_N, one_N),
-        _affine.rotation(quarters_N * (math.pi / 2)),
-        _affine.translation((whole_x_N * width).round(), (whole_y_N * height).round()),
-        _affine.scaling(zoom_N, zoom_N),
-        _affine.rotation(before_N),
-        _affine.scaling(stretch_N, 1 / stretch_N),
-        _affine.rotation(after_N),
-        _affine.translation(part_x_N * width, part_y_N * height),
+        affine.scaling(mirror_N, one_N),
+        affine.rotation(quarters_N * (math.pi / 2)),
+        affine.translation((whole_x_N * width).round(), (whole_y_N * height).round()),
+        affine.scaling(zoom_N, zoom_N),
+        affine.rotation(before_N),
+        affine.scaling(stretch_N, 1 / stretch_N),
+        affine.rotation(after_N),
+        affine.translation(part_x_N * width, part_y_N * height),
     )
 
 
 def colours(count: int, p: float, stream: torch.Generator) -> Tensor:
-    """The five colour operations of bgc, in order: one matrix per image (N, 4, 4), for `_colour.recolour`."""
+    """The five colour operations of bgc, in order: one matrix per image (N, 4, 4), for `colour.recolour`."""
     draw = _Draws(count, stream)
     (shift_N,) = draw.gated(p, 0.0, draw.normal(0.2))
     (contrast_N,) = draw.gated(p, 1.0, draw.power_of_two(0.5))
@@ -114,11 +114,11 @@ def colours(count: int, p: float, stream: torch.Generator) -> Tensor:
     (angle_N,) = draw.gated(p, 0.0, draw.uniform(math.pi))
     (saturation_N,) = draw.gated(p, 1.0, draw.power_of_two(1.0))
     return _composed(
-        _colour.brightness(shift_N),
-        _colour.contrast(contrast_N),
-        _colour.luma_flip(flip_N),
-        _colour.hue(angle_N),
-        _colour.saturation(saturation_N),
+        colour.brightness(shift_N),
+        colour.contrast(contrast_N),
+        colour.luma_flip(flip_N),
+        colour.hue(angle_N),
+        colour.saturation(saturation_N),
     )
 
 

@@ -2,8 +2,8 @@
 
 L_recons = E[|| G(f) - T(x) ||] over real images x and maps f of D(x) (equation 2): the whole image from the last map,
 a part of it from a crop of the map before, and the small image where D has a branch for it. The decoders belong to
-the network (bench.networks.fastgan); D and decoders minimise the sum of L_recons and the adversarial loss. The paper
-names no norm; the released code compares by LPIPS.
+the network (bench.networks.fastgan); D and decoders minimise the sum of L_recons and the adversarial loss. The
+paper names no norm; the released code compares by LPIPS.
 """
 
 from __future__ import annotations

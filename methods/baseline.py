@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.contract.base import Sampler
+from bench.contract.conditions import OneHots, sampling_named
 from bench.errors import UserError
 from bench.train import Batch, Context, Method
-from bench.train.conditions import OneHots, sampling_named
-from bench.train.method import Sampler
 
 # The mean norm of 512-dimensional priors whose root mean square is 1 (the default of `disp`).
 RMS_NORM = math.sqrt(512)

@@ -13,14 +13,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from bench.contract.base import Sampler
 from bench.errors import UserError
 from bench.features.perceptual import VGG16Activations
-from bench.networks import noise
+from bench.networks.common import noise
 from bench.train import Context, Method
 from bench.train.batches import Batches
-from bench.train.method import Sampler
 
-from ._perceptual import l1_distances
+from .common.perceptual import l1_distances
 from .transfergan import copy_weights, source_member
 
 LAYERS = (1, 3, 6, 8, 11, 13, 15, 18, 20, 22)  # of VGG16: conv1_1 to conv4_3, after ReLU

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bench.contract.base import Sampler
 from bench.errors import UserError
 from bench.train import Batch, Context, Method
-from bench.train.method import Sampler
 
 
 class ClassConditional(Method):

@@ -13,7 +13,7 @@ from torch import Tensor
 from bench.errors import UserError
 from bench.train import Context, DStep, Method
 
-from ._consistency import penalty
+from .common.consistency import penalty
 from .diffaugment import translate
 
 

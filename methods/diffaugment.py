@@ -13,7 +13,7 @@ from torch import Tensor
 from bench.errors import UserError, did_you_mean
 from bench.train import Context, DStep, Method
 
-from ._consistency import penalty
+from .common.consistency import penalty
 
 TRANSLATION = 0.125  # largest shift, a share of the side
 CUTOUT = 0.5  # side of the cut square, a share of the side

@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from bench.contract.base import Sampler
 from bench.train import Batch, Context, Method
-from bench.train.method import Sampler
 
-from ._inference import inference_named
-from ._priors import prior_spec, prior_table
+from .common.inference import inference_named
+from .common.priors import prior_spec, prior_table
 
 
 class Disp(Method):
@@ -24,9 +24,9 @@ class Disp(Method):
     prior: an extractor (vgg16, vgg16_fc7, effnet_lite0, ...), simclr, random or shuffled; see `prior_table`.
     prior_size: pixels at which the extractor sees the images, or "own", those that it was trained at (the paper
     gives none: declared). control_of: the prior that random and shuffled are controls of.
-    scale: size of the centred priors (the paper gives none: declared); see `bench.train.conditions.scaled`.
+    scale: size of the centred priors (the paper gives none: declared); see `bench.contract.conditions.scaled`.
     sampling: "mix" (Eq 5) or "pure", the priors of the training images as they are; "gmm" or "kmeans" (Eq 6, with
-    its numbers of clusters), "gmm-COUNT", "kmeans-COUNT" or "gmm-COUNT@IMAGES"; see `_inference.inference_named`.
+    its numbers of clusters), "gmm-COUNT", "kmeans-COUNT" or "gmm-COUNT@IMAGES"; see `inference.inference_named`.
     """
 
     sources: ClassVar[dict[str, str]] = {"simclr": "prior=simclr"}

@@ -16,8 +16,8 @@ from torch.nn import functional
 from bench.errors import UserError, did_you_mean
 from bench.train import Context, DStep, Method
 
-from . import _affine
-from ._penultimate import penultimate
+from .common import affine
+from .common.penultimate import penultimate
 
 ELSEWHERE = {"auto-encoding": "ae-d", "rotation": "ssgan"}
 WIDEST = 2.0  # drawn aspect ratios lie between 1 / WIDEST and WIDEST
@@ -90,5 +90,5 @@ def squared(images_NCHW: Tensor, ratio_N: Tensor, place_N: Tensor) -> Tensor:
     share_x_N, share_y_N = ratio_N.clamp(max=1), (1 / ratio_N).clamp(max=1)
     x_N = (place_N - 0.5) * (1 - share_x_N) * width
     y_N = (place_N - 0.5) * (1 - share_y_N) * height
-    stretch_N33 = _affine.scaling(1 / share_x_N, 1 / share_y_N) @ _affine.translation(-x_N, -y_N)
-    return _affine.warp(images_NCHW, stretch_N33)
+    stretch_N33 = affine.scaling(1 / share_x_N, 1 / share_y_N) @ affine.translation(-x_N, -y_N)
+    return affine.warp(images_NCHW, stretch_N33)

@@ -13,16 +13,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bench.contract.base import Sampler
 from bench.errors import UserError
 from bench.features.perceptual import VGG16Activations
 from bench.features.simclr import initialise
-from bench.networks import noise
+from bench.networks.common import noise
 from bench.train import Context, Method
 from bench.train.batches import Batches
-from bench.train.method import Sampler
 
-from ._perceptual import l1_distances
-from ._priors import prior_spec, prior_table
+from .common.perceptual import l1_distances
+from .common.priors import prior_spec, prior_table
 from .transfergan import copy_weights, source_member
 
 LAYERS = (2, 7, 12, 21, 30)  # of VGG16: GLANN's perceptual loss

@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from bench.contract.base import Sampler
 from bench.errors import UserError
 from bench.train import Batch, Context, Method
-from bench.train.method import Sampler
 
-from ._clusters import check_clusters, kmeans, label_condition, label_sampler
-from ._priors import prior_spec, prior_table
+from .common.clusters import check_clusters, kmeans, label_condition, label_sampler
+from .common.priors import prior_spec, prior_table
 
 
 class LogoGan(Method):

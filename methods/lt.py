@@ -17,8 +17,8 @@ from torch.nn import functional
 from bench.errors import UserError, did_you_mean
 from bench.train import Context, GStep, Method
 
-from ._lt_networks import NETWORKS
-from ._lt_pairs import image_pairs, tiled
+from .common.lt_networks import NETWORKS
+from .common.lt_pairs import image_pairs, tiled
 
 BETAS = (0.9, 0.999)
 

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from bench.contract.context import ADDED
 from bench.errors import UserError, did_you_mean
-from bench.networks.layers import spectral
+from bench.networks.common.layers import spectral
 from bench.train import Context
-from bench.train.context import ADDED
 
 from .transfergan import EMBEDDING, TransferGAN, is_old, new_in, source_member
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import UserError
-from bench.networks import noise
+from bench.networks.common import noise
 from bench.train import Context, GStep, Method
 
 

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.contract.base import Sampler
 from bench.errors import UserError
-from bench.memorymap import rows
+from bench.files.memory_map import rows
 from bench.train import Batch, Context, Method
 from bench.train.batches import to_signed
-from bench.train.method import Sampler
 
-from ._clusters import centres, check_clusters, kmeans, label_condition, label_sampler, matched
-from ._penultimate import evaluating, penultimate
+from .common.clusters import centres, check_clusters, kmeans, label_condition, label_sampler, matched
+from .common.penultimate import evaluating, penultimate
 
 CHUNK = 100  # images in one look at the features
 

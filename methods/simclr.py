@@ -18,7 +18,7 @@ from bench.features.simclr import SimclrEncoder, initialise
 from bench.train import Context, Method
 from bench.train.batches import Batches
 
-from . import _affine, _colour
+from .common import affine, colour
 
 
 class Simclr(Method):
@@ -96,8 +96,8 @@ def view(images_NCHW: Tensor, stream: torch.Generator) -> Tensor:
     in the paper's CIFAR-10 experiments.
     """
     count, _, height, width = images_NCHW.shape
-    cropped_NCHW = _affine.warp(images_NCHW, _crop(count, height, width, stream))
-    return _colour.recolour(cropped_NCHW, _jitter(count, stream)).clamp(-1, 1)
+    cropped_NCHW = affine.warp(images_NCHW, _crop(count, height, width, stream))
+    return colour.recolour(cropped_NCHW, _jitter(count, stream)).clamp(-1, 1)
 
 
 def _crop(count: int, height: int, width: int, stream: torch.Generator) -> Tensor:
@@ -107,7 +107,7 @@ def _crop(count: int, height: int, width: int, stream: torch.Generator) -> Tenso
     share_x_N, share_y_N = (area_N * ratio_N).sqrt().clamp(max=1), (area_N / ratio_N).sqrt().clamp(max=1)
     centre_x_N, centre_y_N = (x_N - 0.5) * (1 - share_x_N) * width, (y_N - 0.5) * (1 - share_y_N) * height
     sign_N = torch.where(mirror_N < 0.5, -1.0, 1.0)
-    return _affine.scaling(sign_N / share_x_N, 1 / share_y_N) @ _affine.translation(-centre_x_N, -centre_y_N)
+    return affine.scaling(sign_N / share_x_N, 1 / share_y_N) @ affine.translation(-centre_x_N, -centre_y_N)
 
 
 def _jitter(count: int, stream: torch.Generator) -> Tensor:
@@ -117,11 +117,11 @@ def _jitter(count: int, stream: torch.Generator) -> Tensor:
     turn_N = torch.where(jittered_N, (draws_6N[3] * 2 - 1) * 0.1, 0.0)
     # Brightness scales the distance from black, which is -1: gain, then the shift that keeps black in place.
     gain_N = 1 + spread_3N[0]
-    brighter = _colour.brightness(gain_N - 1) @ _colour.contrast(gain_N)
+    brighter = colour.brightness(gain_N - 1) @ colour.contrast(gain_N)
     saturation_N = torch.where(draws_6N[5] < 0.2, 0.0, 1 + spread_3N[2])
     return (
-        _colour.saturation(saturation_N)
-        @ _colour.hue(turn_N * 2 * math.pi)
-        @ _colour.contrast(1 + spread_3N[1])
+        colour.saturation(saturation_N)
+        @ colour.hue(turn_N * 2 * math.pi)
+        @ colour.contrast(1 + spread_3N[1])
         @ brighter
     )

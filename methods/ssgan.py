@@ -13,10 +13,10 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from bench.errors import UserError, did_you_mean
-from bench.networks.layers import linear, plain, spectral
+from bench.networks.common.layers import linear, plain, spectral
 from bench.train import Context, DStep, GStep, Method
 
-from ._penultimate import penultimate
+from .common.penultimate import penultimate
 
 TURNS = 4
 HEAD = "rotation"

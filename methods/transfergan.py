@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from bench.contract.context import ADDED
 from bench.errors import UserError, did_you_mean
 from bench.train import Context, Method
-from bench.train.context import ADDED
 
 EMBEDDING = "condition_embedding"  # in G and in D: what turns the condition into numbers of the network's own
 CONDITIONS = ("new", "keep")

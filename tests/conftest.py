@@ -15,9 +15,10 @@ from typing import Any, NoReturn
 
 import pytest
 
-from bench import methodspec, registry
-from bench.methodspec import needed_sources, parse_method
-from bench.spec import DataSpec, MetricSpec, NetworkSpec, Protocol, RunSpec, TrainSettings
+from bench import registry
+from bench.contract import expression
+from bench.contract.expression import needed_sources, parse_method
+from bench.spec.table import DataSpec, MetricSpec, NetworkSpec, Protocol, RunSpec, TrainSettings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 NETWORK = NetworkSpec(
@@ -117,7 +118,7 @@ def load_plugin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cal
     """Write a plug-in file and load it into registries of this test's own; gives the names it defines."""
     monkeypatch.setattr(registry, "_METHODS", [])
     monkeypatch.setattr(registry, "_DATASETS", [])
-    methodspec._signature.cache_clear()
+    expression._signature.cache_clear()
 
     def load(text: str, name: str = "mine.py") -> list[str]:
         path = tmp_path / name
@@ -126,7 +127,7 @@ def load_plugin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cal
         return registry.load_plugin(str(path))
 
     yield load
-    methodspec._signature.cache_clear()
+    expression._signature.cache_clear()
     for module in [one for one in sys.modules if one.startswith("bench_plugin_")]:
         del sys.modules[module]
 
@@ -224,11 +225,11 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 import torch._dynamo  # torch.optim imports it, for seconds
-import bench.features.effnet, bench.provenance, bench.registry, bench.train.run
-from bench.launch.once import run_once
-from bench.launch.worker import SIGNALS, StopFlag
+import bench.features.effnet, bench.machine.provenance, bench.registry, bench.run.training
+from bench.run.attempt import run_once
+from bench.launch.local.worker import SIGNALS, StopFlag
 
-bench.provenance.provenance()
+bench.machine.provenance.provenance()
 for entry in bench.registry.methods():
     bench.registry.methods().load(entry.name)
 

@@ -9,9 +9,9 @@ import pytest
 
 from bench import registry
 from bench.cli.main import cli
-from bench.conformance import check_method
-from bench.ownsets import new_entry
-from bench.spec import load_table
+from bench.conformance.checks import check_method
+from bench.data.own_sets import new_entry
+from bench.spec.table import load_table
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
 COMMANDS = [

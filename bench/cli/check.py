@@ -10,7 +10,7 @@ import click
 from bench.cli.options import plugin_option
 
 if TYPE_CHECKING:
-    from bench.conformance import Finding
+    from bench.conformance.checks import Finding
 
 
 @click.command()
@@ -30,8 +30,8 @@ def check(
     import torch
 
     from bench import registry
-    from bench.conformance import check_everywhere
-    from bench.conformance_cases import NETWORKS
+    from bench.conformance.cases import NETWORKS
+    from bench.conformance.checks import check_everywhere
     from bench.errors import UserError
 
     if (method is None) == (not everything):

@@ -14,11 +14,11 @@ from bench.cli.finding import NO_CHOICE, find_run
 from bench.cli.options import plugin_option, run_options, scale_option, selection_options, store_option
 from bench.cli.planning import plan_of
 from bench.errors import UserError
-from bench.launch.cancel import cancel_runs
-from bench.launch.standing import IN_HAND, Standing, Survey
-from bench.launch.submission import places, submissions
-from bench.spec import table_names
-from bench.store import Store
+from bench.launch.slurm.cancel import cancel_runs
+from bench.launch.slurm.records import places, submissions
+from bench.launch.slurm.status import IN_HAND, Standing, Survey
+from bench.spec.table import table_names
+from bench.store.runs import Store
 
 Labels = dict[str, str]  # uid -> what the run is
 
@@ -55,7 +55,7 @@ def status(
     if watch:
         _watch(look, every, everything, ids)
     else:
-        from bench.cli.statusview import lines
+        from bench.cli.status_lines import lines
 
         for line in lines(*look(), everything=everything, ids=ids):
             click.echo(line)
@@ -68,7 +68,7 @@ def _watch(
     from rich.console import Console
     from rich.live import Live
 
-    from bench.cli.statusview import lines, picture
+    from bench.cli.status_lines import lines, picture
 
     console = Console()
     screen = Live(console=console, auto_refresh=False) if sys.stdout.isatty() else None

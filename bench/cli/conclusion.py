@@ -9,10 +9,10 @@ import click
 from click.core import ParameterSource
 
 from bench.cli.options import named_plugins
-from bench.inputs import Machine
 from bench.launch.progress import counted
-from bench.plan import Plan
-from bench.store import Status, Store
+from bench.plan.inputs import Machine
+from bench.plan.runs import Plan
+from bench.store.runs import Status, Store
 
 UNFINISHED = ("planned", "interrupted", "lost")
 

@@ -7,9 +7,9 @@ from typing import Literal
 
 import click
 
-from bench.cli.inputview import tell_of_stale
 from bench.cli.options import plugin_option, store_option
-from bench.store import Store
+from bench.cli.stale_lines import tell_of_stale
+from bench.store.runs import Store
 
 
 @click.group()
@@ -21,7 +21,8 @@ def data() -> None:
 @plugin_option
 def list_(plugins: list[str]) -> None:
     """Every data set of the catalogue, and what is built here."""
-    from bench import imageset, registry
+    from bench import registry
+    from bench.data import imageset
 
     built: dict[str, list[str]] = {}
     for one in imageset.list_built():
@@ -82,7 +83,7 @@ def build(
     With --from, a NAME that no data set has becomes a set of your own, for `data:` in a table of your own. Files
     are taken by content; whatever is not taken is counted in the last line.
     """
-    from bench import imageset
+    from bench.data import imageset
 
     made = imageset.build(name, resolution, source, force, skip_bad=skip_bad, test_share=test_share, fit=fit)
     for line in made.notes.get("bad", ()) if skip_bad else ():
@@ -101,7 +102,7 @@ def build(
 @plugin_option
 def verify(name: str, resolution: int, plugins: list[str]) -> None:
     """Recompute a data set's checksums. Exit status 2 if a file is damaged."""
-    from bench import imageset
+    from bench.data import imageset
 
     for finding in imageset.verify(name, resolution):
         click.echo(f"{finding.verdict}: {finding.subject}: {finding.text}")

@@ -13,12 +13,12 @@ from bench import __version__
 from bench.cli.options import store_option
 from bench.cli.planning import existing, writable
 from bench.errors import UserError
-from bench.launch.clustercheck import SilentClusterError, check_against_cluster
-from bench.launch.profilefile import VARIABLE, load_profile, usual_profile
-from bench.launch.squeue import ClusterError, run_command
+from bench.launch.slurm.commands import ClusterError, run_command
+from bench.launch.slurm.limits import SilentClusterError, check_against_cluster
+from bench.launch.slurm.profile_load import VARIABLE, load_profile, usual_profile
 from bench.paths import cache_root, weights_root
-from bench.projectfile import project_file
-from bench.store import Store
+from bench.plan.project import project_file
+from bench.store.runs import Store
 
 EMBEDDED = {
     "mlxtend": "mlxtend", "resvg_py": "resvg-py", "dicebear": "dicebear-core",

@@ -19,8 +19,8 @@ from bench.cli.options import (
     table_with,
 )
 from bench.errors import UserError
-from bench.launch.workers import slots
-from bench.store import Store
+from bench.launch.local.worker_handle import slots
+from bench.store.runs import Store
 
 if TYPE_CHECKING:
     from bench.report.evaluation import Evaluation
@@ -58,10 +58,10 @@ def evaluate(images: Path | None, run: str | None, as_json: bool, store: Store, 
         raise UserError("name what to score: either --images DIR or --run RUN")
     _refuse_idle(OF_IMAGES if images is None else OF_RUNS, "--run" if images is None else "--images")
 
-    from bench.report import evaluationtext
+    from bench.report.render import evaluation_text
 
     made = _folder(images, store, choice) if images is not None else _run(str(run), store, choice)
-    click.echo(evaluationtext.as_json(made) if as_json else evaluationtext.as_text(made))
+    click.echo(evaluation_text.as_json(made) if as_json else evaluation_text.as_text(made))
 
 
 def _refuse_idle(names: tuple[str, ...], beside: str) -> None:

@@ -10,7 +10,7 @@ import click
 from bench.cli.opening import open_run
 from bench.cli.options import plugin_option, run_options, snapshot_options, store_option
 from bench.errors import UserError
-from bench.store import Store
+from bench.store.runs import Store
 
 
 @click.command()
@@ -32,8 +32,8 @@ def export(run: str, output: Path, force: bool, store: Store, **choice: Any) -> 
         raise UserError(f"{output} exists; add --force to replace it")
     opened = open_run(run, store, choice)
 
-    from bench.train.export import exported
-    from bench.weightfile import write_weights
+    from bench.files.weights import write_weights
+    from bench.run.export import exported
 
     made = exported(opened)
     write_weights(output, made)

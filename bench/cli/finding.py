@@ -8,10 +8,10 @@ from typing import Any
 
 from bench.cli.options import rows_of, table_with
 from bench.errors import UserError
-from bench.launch.submission import submissions
-from bench.plan import make_plan
-from bench.spec import SCALES, RunSpec, table_names
-from bench.store import RunFolder, Store
+from bench.launch.slurm.records import submissions
+from bench.plan.runs import make_plan
+from bench.spec.table import SCALES, RunSpec, table_names
+from bench.store.runs import RunFolder, Store
 
 Labels = dict[str, list[str]]  # uid -> labels
 MOST_LISTED = 10

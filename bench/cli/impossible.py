@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from bench.errors import UserError
-from bench.plan import Plan
-from bench.preflight import Problem, problems
-from bench.yamlfile import mistake
+from bench.files.yamlfile import mistake
+from bench.plan.preflight import Problem, problems
+from bench.plan.runs import Plan
 
 
 def print_problems(made: Plan, table: str, choice: dict[str, Any]) -> int:

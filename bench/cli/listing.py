@@ -33,7 +33,7 @@ def networks(name: str | None, settings: tuple[str, ...]) -> None:
     """Parameter counts of all networks, or layer shapes of one; nothing is allocated."""
     from bench.networks import names
     from bench.networks.describe import describe
-    from bench.tablefile import parse_setting
+    from bench.plan.load import parse_setting
 
     options = dict(parse_setting(text) for text in settings)
     if name is None:
@@ -77,7 +77,7 @@ def _entries(kind: str) -> list[tuple[str, str]]:
 
         return [(name, "; ".join(f"{table} at {scale}: {runs} runs" for table, scale, runs in holdings(name)))
                 for name in recorded_sets()]  # fmt: skip
-    from bench.spec import load_table, table_names
+    from bench.spec.table import load_table, table_names
 
     return [(name, load_table(name).title) for name in table_names()]
 

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.finding import find_run
-from bench.launch.workers import slots
-from bench.store import Store
+from bench.launch.local.worker_handle import slots
+from bench.store.runs import Store
 
 if TYPE_CHECKING:
-    from bench.train.reopen import Reopened
+    from bench.run.reopen import Reopened
 
 
 def open_run(run: str, store: Store, choice: Mapping[str, Any]) -> Reopened:
     """The run that is meant, with the weights of the snapshot that is: see `run_options` and `snapshot_options`."""
     folder = find_run(run, store, choice["table"], choice["scale"], choice)
 
-    from bench.train.reopen import reopen
+    from bench.run.reopen import reopen
 
     return reopen(folder, store, choice["snapshot"], slots(1)[0], allow_stale=choice["allow_stale"])

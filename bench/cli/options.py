@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import click
 
 from bench.errors import UserError
-from bench.ownrows import row_id, split_label
 from bench.paths import store_root
-from bench.plan import parse_seeds
-from bench.projectfile import project_file
-from bench.spec import SCALES, TableSpec, load_table
-from bench.store import Store
+from bench.plan.project import project_file
+from bench.plan.runs import parse_seeds
+from bench.spec.own_rows import row_id, split_label
+from bench.spec.table import SCALES, TableSpec, load_table
+from bench.store.runs import Store
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -117,7 +117,7 @@ def metric_option(function: Function) -> Function:
 
 def table_with(name: str, settings: Sequence[str] = (), methods: Sequence[str] = ()) -> TableSpec:
     """The table of a name with the --set overrides, the project file's rows and those of --method."""
-    from bench.tablefile import parse_setting
+    from bench.plan.load import parse_setting
 
     spec = load_table(name, dict(parse_setting(text) for text in settings))
     project = project_file()

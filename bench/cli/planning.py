@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from bench.cli.inputview import tell_of_inputs
 from bench.cli.options import rows_of, table_with
+from bench.cli.stale_lines import tell_of_inputs
 from bench.errors import UserError
-from bench.estimate import estimate_cost
 from bench.launch.progress import counted
-from bench.plan import Plan, PlannedRun, make_plan
-from bench.provenance import commit
-from bench.store import Store
+from bench.machine.provenance import commit
+from bench.plan.estimate import estimate_cost
+from bench.plan.runs import Plan, PlannedRun, make_plan
+from bench.store.runs import Store
 
 
 def plan_of(table: str, scale: str, store: Store, choice: dict[str, Any]) -> Plan:
@@ -116,7 +116,7 @@ def say_other_code(runs: list[PlannedRun], store: Store) -> None:
 
 def build_data(runs: list[PlannedRun]) -> None:
     """Build embedded data sets once, before many workers ask; refuses a set that is missing."""
-    from bench.imageset import load
+    from bench.data.imageset import load
 
     for name, resolution in sorted({(run.spec.data.name, run.spec.data.resolution) for run in runs}):
         load(name, resolution)

@@ -15,7 +15,7 @@ from bench.cli.options import (
     store_option,
     table_with,
 )
-from bench.store import Store
+from bench.store.runs import Store
 
 
 @click.command()
@@ -40,7 +40,7 @@ def record(
     What the set holds already stays, and what is left out is said.
     """
     from bench.paths import recorded_roots
-    from bench.report.leftout import left_out
+    from bench.report.left_out import left_out
     from bench.report.recorded import save_recorded
     from bench.report.results import load_results
 

@@ -15,11 +15,11 @@ import click
 
 from bench.cli.options import store_option
 from bench.errors import UserError
-from bench.store import Store
+from bench.store.runs import Store
 
 if TYPE_CHECKING:
-    from bench.rehearsal import Configuration, Outcome, Results
-    from bench.runspec import DataSpec
+    from bench.rehearsal.configurations import Configuration, Outcome, Results
+    from bench.spec.run import DataSpec
 
 BEGIN, END = "<!-- rehearsal -->", "<!-- /rehearsal -->"
 
@@ -63,7 +63,7 @@ def rehearse(
     Prints parameters, time, peak memory and what a GPU would take. What was measured is kept in the store: an
     interrupted rehearsal continues, and only a changed configuration is run again. Exit status 1 if one failed.
     """
-    from bench.rehearsal import LIST, Outcome, Results, load_configurations, pick
+    from bench.rehearsal.configurations import LIST, Outcome, Results, load_configurations, pick
 
     if output is not None and output.suffix not in (".md", ".json"):
         raise UserError(f"--output {output}: the file's name must end with .md or .json")
@@ -93,7 +93,7 @@ def _run(
 ) -> dict[str, str]:
     """Rehearse what is missing; returns the failures by id."""
     from bench.launch.progress import duration
-    from bench.rehearsal import rehearse as rehearse_one
+    from bench.rehearsal.configurations import rehearse as rehearse_one
 
     missing = [one for one in chosen if again or results.read(one) is None]
     problems: dict[str, str] = {}
@@ -121,8 +121,8 @@ def _list(chosen: Sequence[Configuration], results: Results) -> None:
 def _show(
     outcomes: Sequence[Outcome], images_from: DataSpec, output: Path | None, write: Path | None
 ) -> None:
-    from bench import atomic
-    from bench.rehearsal_estimate import markdown, values
+    from bench.files import atomic
+    from bench.rehearsal.estimate import markdown, values
 
     images = f"images of the true size ({images_from.name} at {images_from.resolution} px, enlarged)"
     text = markdown(outcomes, images)

@@ -20,14 +20,14 @@ from bench.cli.options import (
     table_with,
 )
 from bench.errors import UserError
-from bench.ownrows import row_id
-from bench.store import Store
+from bench.spec.own_rows import row_id
+from bench.store.runs import Store
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from bench.report.model import TableReport
-    from bench.spec import TableSpec
+    from bench.spec.table import TableSpec
 
 FORMATS = ("latex", "markdown", "csv", "html")
 SUFFIXES = {"latex": "tex", "markdown": "md", "html": "html"}
@@ -61,7 +61,7 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, style: str | N
     """
     from bench.report.build import build_report
     from bench.report.fold import Asked
-    from bench.report.leftout import not_shown
+    from bench.report.left_out import not_shown
     from bench.report.results import load_results
 
     for spec in _tables(tables, store, scale, choice):
@@ -111,7 +111,7 @@ def compare(
     """
     from bench.report import compare as comparing
     from bench.report.baselines import baselines_of
-    from bench.report.leftout import not_shown
+    from bench.report.left_out import not_shown
     from bench.report.results import load_results
 
     spec = table_with(table, choice["settings"], choice["methods"])
@@ -146,7 +146,7 @@ def compare(
 def recorded(table: str | None, as_csv: bool) -> None:
     """The papers' printed numbers, of all tables or of one."""
     from bench.report.printed import read_printed, recorded_csv
-    from bench.spec import resolve_table
+    from bench.spec.table import resolve_table
 
     name = resolve_table(table) if table else None
     if as_csv:
@@ -161,8 +161,8 @@ def recorded(table: str | None, as_csv: bool) -> None:
 
 def _tables(names: tuple[str, ...], store: Store, scale: str, choice: Mapping[str, Any]) -> list[TableSpec]:
     """The named tables, or every table that has a run in the store."""
-    from bench.plan import make_plan
-    from bench.spec import table_names
+    from bench.plan.runs import make_plan
+    from bench.spec.table import table_names
 
     if not names and (choice["rows"] is not None or choice["columns"] is not None):
         raise UserError(
@@ -188,9 +188,9 @@ def _has_runs(make_plan: Any, spec: TableSpec, scale: str, store: Store, choice:
 def _render(made: TableReport, style: str | None, everything: bool, named: Collection[str],
             samples: Mapping[str, Image] | None = None) -> str:  # fmt: skip
     """The report in one style; a page has the curves and these samples inside."""
-    from bench.report import csv, html, latex, markdown, text
     from bench.report.fold import folded
     from bench.report.pictures import pictures
+    from bench.report.render import csv, html, latex, markdown, text
 
     shown = made if everything or style == "csv" else folded(made, named)
     renderers = {
@@ -206,9 +206,10 @@ def _render(made: TableReport, style: str | None, everything: bool, named: Colle
 def _write(made: TableReport, spec: TableSpec, folder: Path, store: Store, choice: Mapping[str, Any],
            everything: bool, named: Collection[str]) -> list[Path]:  # fmt: skip
     """All formats of one table below `folder`; the CSV files are never folded."""
-    from bench import atomic
-    from bench.report import csv, plots, samples
+    from bench.files import atomic
+    from bench.report.figures import curves, samples
     from bench.report.pictures import has_curves
+    from bench.report.render import csv
 
     shown = _samples(made, spec, store, choice)
     stem = f"{made.name.replace('/', '-')}-{made.scale}"
@@ -224,13 +225,13 @@ def _write(made: TableReport, spec: TableSpec, folder: Path, store: Store, choic
         atomic.write_text(written[-1], content)
     if has_curves(made):
         written.append(folder / f"{stem}.fd.png")
-        plots.save(plots.fd_curves(made), written[-1])
+        curves.save(curves.fd_curves(made), written[-1])
     return written + samples.write(shown, folder / f"{stem}.samples")
 
 
 def _samples(made: TableReport, spec: TableSpec, store: Store, choice: Mapping[str, Any]) -> dict[str, Image]:
     """A picture of samples for every row that has some."""
-    from bench.report import samples
+    from bench.report.figures import samples
 
     tried = set(made.results.loc[made.results["status"] != "missing", "row"])
     rows = [row.id for row in spec.rows if row.id in tried]

@@ -8,7 +8,6 @@ import click
 
 from bench.cli.conclusion import conclude, same_choice
 from bench.cli.impossible import print_problems, refuse_impossible
-from bench.cli.inputview import set_old_aside
 from bench.cli.options import (
     plugin_option,
     references_option,
@@ -25,15 +24,16 @@ from bench.cli.planning import (
     say_other_code,
     summarise,
 )
-from bench.estimate import Estimates
-from bench.launch.local import Queue
-from bench.launch.once import checkpoint_seconds
+from bench.cli.stale_lines import set_old_aside
+from bench.launch.local.admission import Room
+from bench.launch.local.queue import Queue
+from bench.launch.local.worker_handle import slots
 from bench.launch.progress import Tally, counted
-from bench.launch.room import Room
-from bench.launch.submission import places, submissions
-from bench.launch.workers import slots
-from bench.plan import Plan, PlannedRun
-from bench.store import Store
+from bench.launch.slurm.records import places, submissions
+from bench.plan.estimate import Estimates
+from bench.plan.runs import Plan, PlannedRun
+from bench.run.attempt import checkpoint_seconds
+from bench.store.runs import Store
 
 
 @click.command()
@@ -94,7 +94,7 @@ def run(table: str, scale: str, retry: Any, jobs: int | None, store: Store, **ch
 
 def _submitted(made: Plan, store: Store) -> dict[str, str]:
     """The runs that a cluster has, and what they are there; "submitted" where it does not answer."""
-    from bench.launch.standing import IN_HAND, Survey
+    from bench.launch.slurm.status import IN_HAND, Survey
 
     sent = places(submissions(store))
     uids = [

@@ -9,7 +9,7 @@ import click
 
 from bench.cli.opening import open_run
 from bench.cli.options import plugin_option, run_options, snapshot_options, store_option
-from bench.store import Store
+from bench.store.runs import Store
 
 
 @click.command()
@@ -33,7 +33,7 @@ def sample(
     Without --seed they are the first of those that were scored, pixel for pixel, then further ones. RUN is what
     `bench logs` takes: an id or a piece of it, a label, a row.
     """
-    from bench.train.pngs import refuse_taken, write_pictures
+    from bench.data.pngs import refuse_taken, write_pictures
 
     refuse_taken(output)
     opened = open_run(run, store, choice)

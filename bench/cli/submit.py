@@ -8,7 +8,6 @@ import click
 
 from bench.cli.conclusion import same_choice
 from bench.cli.impossible import refuse_impossible
-from bench.cli.inputview import set_old_aside
 from bench.cli.options import (
     plugin_option,
     references_option,
@@ -25,21 +24,22 @@ from bench.cli.planning import (
     say_other_code,
     summarise,
 )
+from bench.cli.stale_lines import set_old_aside
 from bench.errors import UserError
-from bench.estimate import Estimates
-from bench.launch.clustercheck import check_against_cluster, max_array_size
-from bench.launch.once import checkpoint_seconds
-from bench.launch.packing import Array
-from bench.launch.profile import Profile
-from bench.launch.profilefile import load_profile
 from bench.launch.progress import counted
-from bench.launch.slurm import Request, arrays_of, script
-from bench.launch.slurm import submit as send
-from bench.launch.squeue import ClusterError
-from bench.launch.standing import IN_HAND, Survey
-from bench.launch.submission import folder_of, new_id, one_at_a_time, submissions
-from bench.plan import PlannedRun
-from bench.store import Store
+from bench.launch.slurm.commands import ClusterError
+from bench.launch.slurm.limits import check_against_cluster, max_array_size
+from bench.launch.slurm.packing import Array
+from bench.launch.slurm.profile import Profile
+from bench.launch.slurm.profile_load import load_profile
+from bench.launch.slurm.records import folder_of, new_id, one_at_a_time, submissions
+from bench.launch.slurm.status import IN_HAND, Survey
+from bench.launch.slurm.submit import Request, arrays_of, script
+from bench.launch.slurm.submit import submit as send
+from bench.plan.estimate import Estimates
+from bench.plan.runs import PlannedRun
+from bench.run.attempt import checkpoint_seconds
+from bench.store.runs import Store
 
 UNCHECKED_ARRAY = 1001  # SLURM's own default, for a dry run away from any cluster
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from bench.cli.inputview import tell_of_stale
 from bench.cli.options import store_option
-from bench.store import Store
+from bench.cli.stale_lines import tell_of_stale
+from bench.store.runs import Store
 
 
 @click.group()
@@ -44,8 +44,8 @@ def import_(
       stylegan2-ada     network-snapshot-*.pkl, unconditional
       stylegan1-port    *.model; needs --network, for example stylegan1-256
     """
-    from bench.checkpoints.importing import import_checkpoint
-    from bench.tablefile import parse_setting
+    from bench.convert.importing import import_checkpoint
+    from bench.plan.load import parse_setting
 
     made = import_checkpoint(
         format_name,

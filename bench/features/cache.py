@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench import atomic
-from bench.memorymap import parts, update_digest
+from bench.files import atomic
+from bench.files.memory_map import parts, update_digest
 from bench.paths import cache_root
 
 if TYPE_CHECKING:

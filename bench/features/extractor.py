@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from bench.errors import UserError
 from bench.features.resize import RECIPE, resize_u8
-from bench.memorymap import release
+from bench.files.memory_map import release
 
 
 class Extractor:

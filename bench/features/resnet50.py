@@ -60,7 +60,7 @@ def resnet50_extractor(state: Mapping[str, Tensor], device: str = "cpu") -> Extr
 
     Raises UserError naming the first tensor that is missing, superfluous or of another shape.
     """
-    from bench.weightfile import fingerprint
+    from bench.files.weights import fingerprint
 
     network, trunk = _filled(state, "source 'simclr'", standardised=False)
     return Extractor(f"simclr-resnet50@{SIZE}", network, SIZE, DIM, fingerprint(trunk), device)

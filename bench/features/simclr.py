@@ -72,7 +72,7 @@ def trained_extractor(weights: Mapping[str, Any], size: int, device: str = "cpu"
     Raises UserError where the weights hold neither.
     """
     from bench.features.resnet50 import resnet50_extractor
-    from bench.weightfile import check_state, fingerprint
+    from bench.files.weights import check_state, fingerprint
 
     if "resnet50" in weights:
         return resnet50_extractor(weights["resnet50"], device)

@@ -8,8 +8,8 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from bench.features.unpickle import load_numpy_pickle
 from bench.features.weights import WEIGHTS, PackagedWeights, noted
+from bench.files.numpy_pickle import load_numpy_pickle
 
 _SCOPES = {"vgg16": "VGG16_0", "alexnet": "AlexNet_0"}
 _MEAN = (0.485, 0.456, 0.406)  # ImageNet, RGB in [0, 1]

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bench.checkpoints.read import inspect
 from bench.errors import UserError
-from bench.filedigest import file_sha256
+from bench.files.digests import file_sha256
+from bench.files.foreign import inspect
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], str]:

@@ -11,9 +11,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import ledger
 from bench.errors import UserError
-from bench.filedigest import file_sha256
+from bench.files import readings
+from bench.files.digests import file_sha256
 from bench.paths import weights_root
 
 INCEPTION_FILE = "inception-2015-12-05.pt"
@@ -150,4 +150,4 @@ def digest(name: str) -> str:
 
 def noted(name: str) -> None:
     """Note that the run at work takes the weights of the extractor `name`."""
-    ledger.note(f"extractor/{name}", digest(name))
+    readings.note(f"extractor/{name}", digest(name))

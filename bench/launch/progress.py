@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.estimate import kind
-from bench.plan import PlannedRun
+from bench.plan.estimate import kind
+from bench.plan.runs import PlannedRun
 
 PLAIN_SECONDS = 10.0
 ENOUGH = 0.05  # of a run's steps: from then on the pace seen here counts more than an estimate from elsewhere
@@ -32,7 +32,7 @@ class Track:
 class Tally:
     """How much of a list of runs is done, and how long the rest will take.
 
-    seconds: what a worker will take for a run, None where nothing tells (bench.estimate). workers: runs at once.
+    seconds: what a worker will take for a run, None where nothing tells (bench.plan.estimate). workers: runs at once.
     begun: uid -> step at which an earlier start left the run. A run's pace is measured between two reports of the
     same start, so that neither steps of earlier starts nor the time before the first step count.
     """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench import imageset
+from bench.data import imageset
 from bench.errors import UserError
 from bench.metrics.scores import Scorer, Watch, fewest_generated
-from bench.runspec import DataSpec, Protocol
+from bench.spec.run import DataSpec, Protocol
 
 
 def reference_images(data: DataSpec, count: int) -> tuple[np.ndarray, str]:

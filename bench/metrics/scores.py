@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 
 from bench import features
+from bench.data.disk import image_digests
 from bench.errors import UserError, did_you_mean
 from bench.features.cache import cached_features
-from bench.imagefiles import image_digests
 from bench.metrics.frechet import fit_gaussian, frechet_distance
 from bench.metrics.kernel import kernel_distance
 from bench.metrics.neighbour_counts import DEFAULT_K, METRICS
@@ -104,7 +104,7 @@ class Scorer:
     reference_u8: uint8 images (N, H, W, 3) with their content hash, which names their cached features. Raises
     UserError for an unknown metric or extractor, or a k where there is none. Extractors are loaded, and the
     reference's features, moments and balls computed, at the first score that needs them. watch: says how far it is
-    while it passes on the parts of a long extraction (bench.longwork.progress).
+    while it passes on the parts of a long extraction (bench.machine.long_work.progress).
     """
 
     def __init__(

@@ -23,28 +23,49 @@ if TYPE_CHECKING:
 
 NETWORKS = Registry("network")
 NETWORKS.add(
-    "sngan-48", "bench.networks.sngan_48:sngan_48", "SNGAN residual networks at 48 px (Miyato et al. 2018)"
+    "sngan-48",
+    "bench.networks.sngan.pair_48:sngan_48",
+    "SNGAN residual networks at 48 px (Miyato et al. 2018)",
 )
 
 
-def _add_family(family: str, sizes: Sequence[int], summary: str) -> None:
+def _add_family(family: str, home: str, sizes: Sequence[int], summary: str) -> None:
     for size in sizes:
-        NETWORKS.add(
-            f"{family}-{size}", f"bench.networks.{family}:{family}_{size}", summary.format(size=size)
-        )
+        NETWORKS.add(f"{family}-{size}", f"bench.networks.{home}:{family}_{size}", summary.format(size=size))
 
 
-_add_family("sngan", (32, 64, 128), "SNGAN residual networks at {size} px (Miyato and Koyama 2018)")
-_add_family("sndcgan", (32, 128), "SNDCGAN at {size} px, convolutions without residuals (Miyato et al. 2018)")
 _add_family(
-    "biggan", (32, 128), "BigGAN at {size} px, by class, by prior or self-modulated (Brock et al. 2019)"
-)
-_add_family("stylegan1", (32, 128, 256), "StyleGAN, progressively grown, at {size} px (Karras et al. 2019)")
-_add_family(
-    "stylegan2", (32, 64, 128, 256, 512, 1024), "StyleGAN2, config F, at {size} px (Karras et al. 2020)"
+    "sngan", "sngan.pair", (32, 64, 128), "SNGAN residual networks at {size} px (Miyato and Koyama 2018)"
 )
 _add_family(
-    "fastgan", (64, 128, 256, 512, 1024), "FastGAN at {size} px, SLE and auto-encoding D (Liu et al. 2021)"
+    "sndcgan",
+    "sngan.sndcgan",
+    (32, 128),
+    "SNDCGAN at {size} px, convolutions without residuals (Miyato et al. 2018)",
+)
+_add_family(
+    "biggan",
+    "biggan.recipes",
+    (32, 128),
+    "BigGAN at {size} px, by class, by prior or self-modulated (Brock et al. 2019)",
+)
+_add_family(
+    "stylegan1",
+    "stylegan1.pair",
+    (32, 128, 256),
+    "StyleGAN, progressively grown, at {size} px (Karras et al. 2019)",
+)
+_add_family(
+    "stylegan2",
+    "stylegan2.discriminator",
+    (32, 64, 128, 256, 512, 1024),
+    "StyleGAN2, config F, at {size} px (Karras et al. 2020)",
+)
+_add_family(
+    "fastgan",
+    "fastgan.generator",
+    (64, 128, 256, 512, 1024),
+    "FastGAN at {size} px, SLE and auto-encoding D (Liu et al. 2021)",
 )
 
 

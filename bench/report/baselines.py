@@ -9,7 +9,7 @@ import pandas as pd
 from bench.errors import UserError, did_you_mean
 from bench.report.origins import ENDED, stale_notes, unlike
 from bench.report.recorded import holdings, load_recorded
-from bench.spec import TableSpec
+from bench.spec.table import TableSpec
 
 OWN = "runs"  # the name of one's own store among the recorded sets
 

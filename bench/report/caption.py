@@ -9,7 +9,7 @@ import pandas as pd
 from bench import registry
 from bench.metrics.scores import fewest_generated
 from bench.report.model import Block, ColumnHead, RowHead
-from bench.spec import Scale, TableSpec
+from bench.spec.table import Scale, TableSpec
 from bench.stats.intervals import ALIKE
 
 POINTS = {

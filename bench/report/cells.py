@@ -13,7 +13,7 @@ import pandas as pd
 from bench.metrics.scores import version_of
 from bench.report.model import HIGHER_IS_BETTER, OLDER, Cell, Comparison, Rule
 from bench.report.pairs import compare_cells, gap_text
-from bench.runspec import Protocol
+from bench.spec.run import Protocol
 from bench.stats import Interval, holm, minimum_detectable_ratio, pooled_sd, spread, t_interval
 
 ENDED = ("done", "diverged")

@@ -11,13 +11,13 @@ from tabulate import tabulate
 from bench.errors import UserError
 from bench.features import canonical
 from bench.metrics.scores import label
-from bench.report import markdown
 from bench.report.cells import ALPHA, make_cells, per_seed
-from bench.report.celltext import cell_text
 from bench.report.model import HIGHER_IS_BETTER, Cell, Comparison, Rule
 from bench.report.origins import stale_notes
 from bench.report.pairs import adjust, compare_cells, visible_gap
-from bench.spec import MetricSpec, Scale, TableSpec
+from bench.report.render import markdown
+from bench.report.render.cell_text import cell_text
+from bench.spec.table import MetricSpec, Scale, TableSpec
 
 NO_TEST = "undecided: one seed"
 NOT_JUDGED = "not judged"  # at smoke

@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.data.picture_folder import read_pictures
 from bench.errors import UserError, did_you_mean
 from bench.features import canonical
-from bench.longwork import progress
+from bench.machine.long_work import progress
 from bench.metrics.neighbour_counts import DEFAULT_K
 from bench.metrics.scorers import make_scorer
 from bench.metrics.scores import Score, fewest_generated, label
-from bench.picturefolder import read_pictures
 from bench.report.floors import POINT, Floor, Floors
-from bench.runspec import DataSpec, MetricSpec, Protocol
-from bench.spec import Column, TableSpec
-from bench.store import Store
-from bench.train.reopen import Reopened
+from bench.run.reopen import Reopened
+from bench.spec.run import DataSpec, MetricSpec, Protocol
+from bench.spec.table import Column, TableSpec
+from bench.store.runs import Store
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def evaluate_folder(
     """Score a folder of pictures as the runs of a column are scored: the same extractors, metrics, k and reference.
 
     command_for_floor: what runs the column's reference points. Raises UserError for pictures that do not fit the
-    protocol: see bench.picturefolder.
+    protocol: see bench.data.picture_folder.
     """
     data, protocol = table.at(scale).columns[column.id].data, table.protocol_of(column, scale)
     pictures = read_pictures(

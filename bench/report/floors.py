@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from bench.inputs import Machine
 from bench.metrics.scores import Score
+from bench.plan.inputs import Machine
 from bench.report.recorded import load_recorded, recorded_sets
-from bench.runspec import DataSpec, Protocol, reference_run
-from bench.store import Store
+from bench.spec.run import DataSpec, Protocol, reference_run
+from bench.store.runs import Store
 
 POINT = "floor"
 SEEDS = 10  # floors of more seeds are not looked for

@@ -10,7 +10,7 @@ from typing import Literal
 
 import pandas as pd
 
-from bench.spec import Scale
+from bench.spec.table import Scale
 from bench.stats import Interval, Spread
 
 Rule = Literal["best", "final"]

@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.inputs import Machine, described
-from bench.store import RunFolder
+from bench.plan.inputs import Machine, described
+from bench.store.runs import RunFolder
 
 # Columns of a run: `inputs` and `sources` are "name=digest" with blanks between, `packages` "name version" with commas
 # between, of each start (starts are set off by " | "); `changed` says which inputs of a stale run, `edited` which code

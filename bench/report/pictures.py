@@ -32,13 +32,13 @@ def has_curves(report: TableReport) -> bool:
 
 
 def pictures(report: TableReport, samples: Mapping[str, Image.Image]) -> list[Picture]:
-    """The curves, where anything is scored, then each row's samples (bench.report.samples), in the table's order."""
-    from bench.report import plots  # here, for matplotlib takes a while to import
+    """The curves, where anything is scored, then each row's samples (report/figures/samples.py), in table order."""
+    from bench.report.figures import curves  # here, for matplotlib takes a while to import
 
     found = []
     if has_curves(report):
         plotted = io.BytesIO()
-        plots.fd_curves(report).savefig(plotted, format="png", dpi=110)
+        curves.fd_curves(report).savefig(plotted, format="png", dpi=110)
         found.append(Picture("Fréchet distance over the training's steps", plotted.getvalue()))
     labels = {row.id: _named(row) for row in report.rows}
     for row in sorted(samples, key=lambda row: list(labels).index(row) if row in labels else len(labels)):

@@ -14,8 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench import atomic
 from bench.errors import UserError
+from bench.files import atomic
 from bench.paths import recorded_roots
 from bench.report.results import OPTIONAL, REQUIRED, as_frame
 

@@ -13,13 +13,13 @@ import pandas as pd
 
 from bench import features
 from bench.errors import UserError
-from bench.inputs import Machine
 from bench.metrics.scores import version_of
-from bench.ownrows import row_id
 from bench.paths import store_root
+from bench.plan.inputs import Machine
 from bench.report.origins import FACTS, commits, facts, judged
-from bench.spec import RunSpec, TableSpec, load_table
-from bench.store import RunFolder, Store
+from bench.spec.own_rows import row_id
+from bench.spec.table import RunSpec, TableSpec, load_table
+from bench.store.runs import RunFolder, Store
 
 # One line per (row, column, metric, extractor, seed, snapshot step). `kind` is "train" or "reference"
 # (row then names the reference point), `commit` the code of the run's last start, `origin` "runs" or

@@ -1,8 +1,8 @@
 """Training: the Method base class that adapters extend, what its hooks are given, and the losses."""
 
-from bench.train.context import Augmentation, Batch, Context, DStep, GStep
+from bench.contract.base import Method, Sampler, Weights
+from bench.contract.context import Augmentation, Batch, Context, DStep, GStep
 from bench.train.losses import AdversarialLoss, adversarial_loss, weighted_mean
-from bench.train.method import Method, Sampler, Weights
 
 __all__ = [
     "AdversarialLoss",

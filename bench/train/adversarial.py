@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from bench.spec import TrainSettings
+from bench.contract.composition import Composition
+from bench.contract.context import Augmentation, Batch, Context, DStep, GStep
+from bench.spec.table import TrainSettings
 from bench.train.batches import Batches
-from bench.train.composition import Composition
-from bench.train.context import Augmentation, Batch, Context, DStep, GStep
 from bench.train.losses import LOSSES, AdversarialLoss, hinge_with_margins
 from bench.train.seen import Fakes, augmented, augmented_fakes, generated, judged, logits_of
 
@@ -61,7 +61,7 @@ def adversarial(ctx: Context, method: Composition, optimizers: Optimizers) -> It
     """DISP, Algorithm 1: `d_steps` discriminator updates, one generator update, one item of the iterator.
 
     A part may select or reweigh images, replace a loss, what is shown as real, what D is told, or D itself
-    (bench.train.method); without such a part nothing below differs from Algorithm 1.
+    (bench.contract.base); without such a part nothing below differs from Algorithm 1.
 
     The engine calls `ctx.begin_step(step)` before it asks for the next item, at the first step too; the loop
     reads `ctx.step` alone and so starts anywhere. The yielded floats are losses, mean logits, gradient norms

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from bench import seeds
-from bench.memorymap import rows
-from bench.train.context import Batch
+from bench.contract.context import Batch
+from bench.files.memory_map import rows
 
 
 class Batches:

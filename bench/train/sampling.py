@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench import seeds
-from bench.contactsheet import contact_sheet
-from bench.networks import noise
-from bench.train.context import Context
-from bench.train.method import Sampler
+from bench.contract.base import Sampler
+from bench.contract.context import Context
+from bench.data.contact_sheet import contact_sheet
+from bench.networks.common import noise
 
 
 def to_uint8(images_NCHW: Tensor) -> np.ndarray:

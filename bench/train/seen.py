@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from bench.networks import noise
-from bench.train.composition import Composition
-from bench.train.context import Augmentation, Context
+from bench.contract.composition import Composition
+from bench.contract.context import Augmentation, Context
+from bench.networks.common import noise
 
 
 class Fakes(NamedTuple):

@@ -6,13 +6,14 @@ import sys
 
 import pytest
 
-from bench import methodspec, registry
+from bench import registry
+from bench.contract import expression
+from bench.contract.expression import build_method, parse_method
 from bench.errors import UserError
-from bench.methodspec import build_method, parse_method
-from bench.spec import load_table
+from bench.spec.table import load_table
 
 GOOD = '''"""A plug-in."""
-from bench.catalogue import DatasetEntry
+from bench.data.catalogue import DatasetEntry
 from bench.train import Method
 
 
@@ -34,9 +35,9 @@ def fresh(monkeypatch):
     """Registries as a new process would find them."""
     monkeypatch.setattr(registry, "_METHODS", [])
     monkeypatch.setattr(registry, "_DATASETS", [])
-    methodspec._signature.cache_clear()
+    expression._signature.cache_clear()
     yield
-    methodspec._signature.cache_clear()
+    expression._signature.cache_clear()
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_plugin_method_is_a_row(load_plugin, store_root):
         ("def f(:", "cannot be imported: SyntaxError"),
         ("raise SystemExit(3)", "cannot be imported: SystemExit"),
         ("x = 1", "defines neither a Method subclass nor DATASETS"),
-        ("DATASETS = {'a': 5}", "DATASETS['a'] must be a bench.catalogue.DatasetEntry"),
+        ("DATASETS = {'a': 5}", "DATASETS['a'] must be a bench.data.catalogue.DatasetEntry"),
         (
             "from bench.train import Method\nclass A(Method):\n    name = 'My Way'",
             "method name 'My Way' must be",
@@ -121,7 +122,7 @@ def test_missing_plugin_and_other_files(fresh, tmp_path):
 def test_entry_points_of_an_installed_package(distribution):
     distribution(
         "[bench.methods]\ntheir-trick = their_gans:Trick\n[bench.datasets]\ntheir-set = their_gans:ENTRY\n",
-        "from bench.catalogue import DatasetEntry\nfrom bench.train import Method\n"
+        "from bench.data.catalogue import DatasetEntry\nfrom bench.train import Method\n"
         "class Trick(Method):\n    def __init__(self, *, rate: float = 0.5): pass\n"
         "ENTRY = DatasetEntry(summary='s', builder='m:f', licence='l', source='s', train=1, test=1)\n",
     )

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import imageset, registry
-from bench.catalogue import read_catalogue
+from bench import registry
+from bench.data import imageset
+from bench.data.catalogue import read_catalogue
+from bench.data.disk import image_digests
 from bench.errors import UserError
-from bench.imagefiles import image_digests
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +139,7 @@ def test_more_avatars_of_a_style_start_with_the_same_ones() -> None:
 
 def _render(body: str, view: str, resolution: int) -> np.ndarray:
     svg = f'<svg viewBox="{view}" xmlns="http://www.w3.org/2000/svg">{body}</svg>'
-    image: np.ndarray = importlib.import_module("bench.datasets._render").render(svg, resolution)
+    image: np.ndarray = importlib.import_module("bench.datasets.common.render").render(svg, resolution)
     return image
 
 

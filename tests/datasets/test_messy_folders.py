@@ -11,11 +11,12 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from bench import imagefiles, imageset, paths, registry
+from bench import paths, registry
 from bench.cli.data import data
 from bench.cli.main import main
+from bench.data import disk, imageset
 from bench.errors import UserError
-from bench.spec import load_table
+from bench.spec.table import load_table
 
 
 @pytest.fixture(autouse=True)
@@ -247,8 +248,8 @@ def test_the_hint_to_build_again_can_be_followed(source: Path) -> None:
             UserError, match=r"`bench data build my-pictures --resolution 16 --from DIR --force`"
         ):
             ask("my-pictures", 16)
-    assert "--from DIR --force" in imagefiles.build_again(folder.with_name("ffhq-128"))
-    assert "--from" not in imagefiles.build_again(folder.with_name("shapes-16"))
+    assert "--from DIR --force" in disk.build_again(folder.with_name("ffhq-128"))
+    assert "--from" not in disk.build_again(folder.with_name("shapes-16"))
 
 
 def test_the_command_line_gives_each_bad_file_a_line(

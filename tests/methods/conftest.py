@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from bench import networks
-from bench.methodspec import build_method, parse_method
-from bench.spec import DataSpec, NetworkSpec, RunSpec, TrainSettings
-from bench.train import checkpoint
+from bench.contract.context import Context
+from bench.contract.expression import build_method, parse_method
+from bench.spec.table import DataSpec, NetworkSpec, RunSpec, TrainSettings
+from bench.store import checkpoints
 from bench.train.adversarial import Optimizers, adversarial
-from bench.train.context import Context
 from bench.train.ema import make_ema, update_ema
 
 
@@ -29,7 +29,7 @@ def pictures(count: int, seed: int = 0, size: int = 32) -> np.ndarray:
 
 
 class Run:
-    """What `bench.train.run` does with a spec, minus records."""
+    """What `bench.run.training` does with a spec, minus records."""
 
     def __init__(
         self,
@@ -104,12 +104,12 @@ class Run:
 
     def save(self, path: Path) -> Path:
         """Write the checkpoint as the engine would."""
-        checkpoint.write_weights(path, self.state())
+        checkpoints.write_weights(path, self.state())
         return path
 
     def load(self, path: Path) -> Run:
         """Restore a checkpoint, as the engine does after `prepare`."""
-        state = checkpoint.read_weights(path)
+        state = checkpoints.read_weights(path)
         for name, module in self._modules().items():
             module.load_state_dict(state[name])
         if self.optimizers is not None:

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from bench.contract.expression import build_method, parse_method
 from bench.errors import UserError
-from bench.methodspec import build_method, parse_method
 
 ada = importlib.import_module("bench.methods.ada_lite")
-affine = importlib.import_module("bench.methods._affine")
-colour = importlib.import_module("bench.methods._colour")
+affine = importlib.import_module("bench.methods.common.affine")
+colour = importlib.import_module("bench.methods.common.colour")
 MANY = 20_000
 
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from bench import networks, seeds
-from bench.conformance import check_method
+from bench.conformance.checks import check_method
+from bench.contract.context import Context, DStep
+from bench.contract.expression import build_method, parse_method
 from bench.errors import UserError
 from bench.features.perceptual import lpips_distance
-from bench.methodspec import build_method, parse_method
-from bench.spec import DataSpec, NetworkSpec, RunSpec, TrainSettings
+from bench.spec.table import DataSpec, NetworkSpec, RunSpec, TrainSettings
 from bench.train.adversarial import Optimizers, adversarial
 from bench.train.batches import Batches
-from bench.train.context import Context, DStep
 
 OPTIONS = {"z_dim": 8, "ngf": 4, "ndf": 8, "decoder_width": 8}
 

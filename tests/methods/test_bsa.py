@@ -11,11 +11,11 @@ import torch
 from scipy import stats
 
 from bench import networks, seeds
-from bench.conformance import check_method
+from bench.conformance.checks import check_method
+from bench.contract.expression import build_method, parse_method
 from bench.errors import UserError
 from bench.features.perceptual import VGG16Activations
-from bench.methodspec import build_method, parse_method
-from bench.train import checkpoint
+from bench.store import checkpoints
 from bench.train.batches import Batches
 from bench.train.sampling import to_uint8
 
@@ -58,7 +58,7 @@ def test_the_fit_lowers_the_distance(run):
 
 
 def test_it_starts_as_the_source_at_the_mean_of_its_classes(make_run, source):
-    weights = checkpoint.read_weights(source["network"])["ema"]
+    weights = checkpoints.read_weights(source["network"])["ema"]
     original, _ = networks.build("sngan-32", seed=99, condition_dim=3, **OPTIONS)
     original.load_state_dict(weights)
     ctx = make_run("bsa", sources=source).ctx
@@ -156,7 +156,7 @@ def test_what_does_not_fit_is_refused(make_run, source, tmp_path):
     with pytest.raises(UserError, match="source 'network': tensor blocks.0.norm1.gain.*shape"):
         make_run("bsa", sources=source, shared_dim=64)
     mapped = tmp_path / "mapped.pt"
-    checkpoint.write_weights(mapped, {"ema": {"condition_embedding.layers.0.weight": torch.zeros(2, 2)}})
+    checkpoints.write_weights(mapped, {"ema": {"condition_embedding.layers.0.weight": torch.zeros(2, 2)}})
     with pytest.raises(UserError, match="the source's condition_embedding is no linear map"):
         make_run("bsa", sources={"network": mapped})
     for setting, complaint in {"lr=0": "lr is 0, must be positive", "latent=-1": "latent is -1"}.items():

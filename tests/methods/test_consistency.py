@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench.conformance import check_method
+from bench.conformance.checks import check_method
+from bench.contract.context import Batch, DStep
+from bench.contract.expression import build_method, parse_method
 from bench.errors import UserError
-from bench.methodspec import build_method, parse_method
-from bench.train.context import Batch, DStep
 
 cr = importlib.import_module("bench.methods.consistency")
 N, SIDE = 4, 12

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from bench.contract.context import Batch, DStep
+from bench.contract.expression import build_method, parse_method
 from bench.errors import UserError
-from bench.methodspec import build_method, parse_method
-from bench.train.context import Batch, DStep
 
 da = importlib.import_module("bench.methods.diffaugment")
 N, H, W = 5, 6, 8

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from bench import features
+from bench.contract.context import Batch
+from bench.contract.expression import build_method, parse_method
 from bench.errors import UserError
 from bench.features.extractor import Extractor
-from bench.methodspec import build_method, parse_method
-from bench.train.context import Batch
 
-priors = importlib.import_module("bench.methods._priors")
+priors = importlib.import_module("bench.methods.common.priors")
 
 
 def _conditions(run):

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from bench import seeds
-from bench.conformance import check_method
+from bench.conformance.checks import check_method
+from bench.contract.context import DStep
+from bench.contract.expression import build_method, parse_method
 from bench.errors import UserError
-from bench.methodspec import build_method, parse_method
 from bench.train.batches import Batches
-from bench.train.context import DStep
 
 ssl = importlib.import_module("bench.methods.fastgan_ssl")
 BOTH = "fastgan-ssl(task=contrastive+aspect, weight=0.5)"

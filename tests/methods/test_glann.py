@@ -10,12 +10,13 @@ import torch
 from torch.nn import functional
 
 from bench import networks, seeds
+from bench.contract.expression import build_method, parse_method
 from bench.errors import UserError
 from bench.features.perceptual import VGG16Activations
-from bench.methodspec import build_method, parse_method
-from bench.networks import noise
-from bench.spec import DataSpec, NetworkSpec, RunSpec, TrainSettings
-from bench.train import Context, checkpoint
+from bench.networks.common import noise
+from bench.spec.table import DataSpec, NetworkSpec, RunSpec, TrainSettings
+from bench.store import checkpoints
+from bench.train import Context
 from bench.train.batches import Batches
 
 METHOD = "glann(prior_size=32, fit_share=0.2, lr=0.003)"
@@ -88,7 +89,7 @@ def test_the_first_loss_is_the_sum_of_l1_distances(make_run, source):
 
 def test_it_starts_from_the_source_generator(make_run, source):
     run = make_run(METHOD, sources=source)
-    ema = checkpoint.read_weights(source["network"])["ema"]
+    ema = checkpoints.read_weights(source["network"])["ema"]
     same = {
         name
         for name, value in run.ctx.generator.state_dict().items()
@@ -130,7 +131,7 @@ def _fitting(network, options, images, folder):
     """GLANN prepared on a small network from a source of the same kind."""
     pair = networks.build(network, seed=1, **options, condition_dim=3)
     weights = {key: one.state_dict() for key, one in zip(("ema", "discriminator"), pair, strict=True)}
-    checkpoint.write_weights(folder / "style.pt", weights)
+    checkpoints.write_weights(folder / "style.pt", weights)
     spec = RunSpec(
         method=parse_method(METHOD),
         network=NetworkSpec(name=network, options=options),

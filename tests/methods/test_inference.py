@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from bench.contract.expression import build_method, parse_method
 from bench.errors import UserError
-from bench.methodspec import build_method, parse_method
-from bench.train.checkpoint import fingerprint
+from bench.store.checkpoints import fingerprint
 
-inference = importlib.import_module("bench.methods._inference")
+inference = importlib.import_module("bench.methods.common.inference")
 
 
 def _stream(seed=0):

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from bench.conformance import check_method
+from bench.conformance.checks import check_method
+from bench.contract.expression import build_method, parse_method
 from bench.errors import UserError
-from bench.methodspec import build_method, parse_method
 
-priors = importlib.import_module("bench.methods._priors")
+priors = importlib.import_module("bench.methods.common.priors")
 
 
 def _part(run):

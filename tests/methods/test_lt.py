@@ -11,17 +11,17 @@ import torch
 from torch.nn import functional
 
 from bench import seeds
-from bench.conformance import check_method
+from bench.conformance.checks import check_method
+from bench.contract.context import GStep
+from bench.contract.expression import build_method, parse_method
 from bench.errors import UserError
-from bench.methodspec import build_method, parse_method
-from bench.networks import noise
-from bench.networks.stylegan1 import stylegan1_32
-from bench.networks.stylegan2 import stylegan2_32
-from bench.train.context import GStep
+from bench.networks.common import noise
+from bench.networks.stylegan1.pair import stylegan1_32
+from bench.networks.stylegan2.discriminator import stylegan2_32
 
 lt = importlib.import_module("bench.methods.lt")
-pairs = importlib.import_module("bench.methods._lt_pairs")
-networks = importlib.import_module("bench.methods._lt_networks")
+pairs = importlib.import_module("bench.methods.common.lt_pairs")
+networks = importlib.import_module("bench.methods.common.lt_networks")
 SMALL_STYLEGAN2 = {"channel_base": 128, "channel_max": 16, "z_dim": 8, "w_dim": 8, "mapping_layers": 2}
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.train.checkpoint import fingerprint
+from bench.store.checkpoints import fingerprint
 
 METHODS = [
     "baseline",

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from bench import networks
-from bench.conformance import check_everywhere
+from bench.conformance.checks import check_everywhere
+from bench.contract.expression import build_method, parse_method
 from bench.errors import UserError
-from bench.methodspec import build_method, parse_method
-from bench.networks import noise
-from bench.spec import DataSpec, NetworkSpec, RunSpec
-from bench.train import Context, checkpoint
+from bench.networks.common import noise
+from bench.spec.table import DataSpec, NetworkSpec, RunSpec
+from bench.store import checkpoints
+from bench.train import Context
 from bench.train.ema import make_ema
 
 minegan = importlib.import_module("bench.methods.minegan")
@@ -68,7 +69,7 @@ def test_the_stylegan_miner_is_two_layers_with_a_relu():
 def test_with_classes_g_is_called_with_a_mined_latent_and_embedding_and_d_without_a_class(make_run, source):
     run = make_run("minegan", sources=source)
     generator, discriminator = (network.eval() for network in run.ctx.networks())
-    weights = checkpoint.read_weights(source["network"])
+    weights = checkpoints.read_weights(source["network"])
     miner = generator.added["miner"]
     mined, embedding = miner(_z())
     assert embedding.shape == (5, generator.shared_dim)
@@ -86,7 +87,7 @@ def test_with_classes_g_is_called_with_a_mined_latent_and_embedding_and_d_withou
 def test_without_classes_m_gives_the_latent_alone(make_run, plain_source):
     run = make_run("minegan", sources=plain_source)
     generator = run.ctx.generator.eval()
-    weights = checkpoint.read_weights(plain_source["network"])["ema"]
+    weights = checkpoints.read_weights(plain_source["network"])["ema"]
     assert all(torch.equal(value, generator.state_dict()[name]) for name, value in weights.items())
     mined, embedding = generator.added["miner"](_z())
     assert embedding is None and torch.equal(generator(_z()), generator.synthesize(mined))
@@ -164,7 +165,7 @@ def _mining(network, options, folder):
     """A generator that MineGAN has prepared, and its average, from a source of the same network."""
     pair = networks.build(network, seed=1, **options)
     weights = {key: one.state_dict() for key, one in zip(("ema", "discriminator"), pair, strict=True)}
-    checkpoint.write_weights(folder / "style.pt", weights)
+    checkpoints.write_weights(folder / "style.pt", weights)
     spec = RunSpec(
         method=(),
         network=NetworkSpec(name=network, options=options),

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from bench import seeds
+from bench.contract.context import GStep
+from bench.contract.expression import build_method, parse_method
 from bench.errors import UserError
-from bench.methodspec import build_method, parse_method
-from bench.networks import noise
-from bench.networks.stylegan2 import stylegan2_32
-from bench.train.context import GStep
+from bench.networks.common import noise
+from bench.networks.stylegan2.discriminator import stylegan2_32
 
 pl = importlib.import_module("bench.methods.path_length")
 SMALL = {"channel_base": 64, "z_dim": 8, "w_dim": 4, "mapping_layers": 2}

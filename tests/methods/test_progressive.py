@@ -8,13 +8,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from bench import conformance
-from bench.conformance import check_method
+from bench.conformance import checks
+from bench.conformance.checks import check_method
 from bench.errors import UserError
 from bench.networks import NETWORKS
-from bench.networks.stylegan1 import stylegan1_32
+from bench.networks.stylegan1.pair import stylegan1_32
 from bench.registry import Entry
-from bench.train.checkpoint import fingerprint
+from bench.store.checkpoints import fingerprint
 
 progressive = importlib.import_module("bench.methods.progressive")
 SMALL = {"w_dim": 8, "channel_base": 128, "channel_max": 8, "mapping_layers": 2, "mbstd_group": 2}
@@ -149,9 +149,9 @@ def test_a_resumed_run_is_bit_equal_and_grown_before_its_first_step(grow, tmp_pa
 
 def test_conforms(monkeypatch):
     options = {"z_dim": 16, "shared_dim": 16, **SMALL}
-    entry = Entry("stylegan1-32", "bench.networks.stylegan1:stylegan1_32", "")
+    entry = Entry("stylegan1-32", "bench.networks.stylegan1.pair:stylegan1_32", "")
     monkeypatch.setitem(NETWORKS._entries, "stylegan1-32", entry)
-    monkeypatch.setitem(conformance.NETWORKS, "stylegan1-32", options)
+    monkeypatch.setitem(checks.NETWORKS, "stylegan1-32", options)
     findings = check_method("progressive(start=8, images_per_phase=6) + r1", "stylegan1-32")
     assert len(findings) > 5
     assert [(one.check, one.detail) for one in findings if not one.passed] == []

@@ -11,13 +11,13 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
-from bench.conformance import check_method
+from bench.conformance.checks import check_method
+from bench.contract.context import Augmentation, Batch, DStep
+from bench.contract.expression import build_method, parse_method
 from bench.errors import UserError
-from bench.methodspec import build_method, parse_method
-from bench.networks.fastgan import fastgan_64
-from bench.networks.stylegan1 import stylegan1_32
-from bench.networks.stylegan2 import stylegan2_32
-from bench.train.context import Augmentation, Batch, DStep
+from bench.networks.fastgan.generator import fastgan_64
+from bench.networks.stylegan1.pair import stylegan1_32
+from bench.networks.stylegan2.discriminator import stylegan2_32
 
 r1 = importlib.import_module("bench.methods.r1")
 diffaugment = importlib.import_module("bench.methods.diffaugment")

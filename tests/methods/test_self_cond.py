@@ -10,12 +10,12 @@ import pytest
 import torch
 from sklearn.cluster import KMeans
 
-from bench.conformance import check_method
+from bench.conformance.checks import check_method
+from bench.contract.expression import build_method, parse_method
 from bench.errors import UserError
-from bench.methodspec import build_method, parse_method
-from bench.train.checkpoint import fingerprint
+from bench.store.checkpoints import fingerprint
 
-clusters = importlib.import_module("bench.methods._clusters")
+clusters = importlib.import_module("bench.methods.common.clusters")
 self_cond = importlib.import_module("bench.methods.self_cond")
 
 

@@ -11,7 +11,7 @@ import torch
 
 from bench.errors import UserError
 from bench.features.simclr import trained_extractor
-from bench.train import checkpoint
+from bench.store import checkpoints
 
 simclr = importlib.import_module("bench.methods.simclr")
 
@@ -76,7 +76,7 @@ def test_the_extractor_is_the_trained_encoder(make_run, tmp_path):
     run = make_run("simclr(width=4)", network=None)
     encoder = run.method.parts[0][1].encoder
     start = encoder.stem.weight.detach().clone()
-    weights = checkpoint.read_weights(run.advance(2).save(tmp_path / "final.pt"))
+    weights = checkpoints.read_weights(run.advance(2).save(tmp_path / "final.pt"))
     assert not torch.equal(encoder.stem.weight, start)
     features = trained_extractor(weights, 32)(run.ctx.images_u8_NHWC)
     with torch.no_grad():
@@ -93,7 +93,7 @@ def test_a_batch_of_one_is_refused(make_run):
 
 
 def test_damaged_encoders_are_refused(source):
-    weights = checkpoint.read_weights(source["simclr"])
+    weights = checkpoints.read_weights(source["simclr"])
     next(iter(weights["method"].values()))["encoder"].pop("norm.bias")
     with pytest.raises(UserError, match=r"source 'simclr'.*norm.bias"):
         trained_extractor(weights, 32)

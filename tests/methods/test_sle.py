@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from bench import networks
+from bench.contract.context import Context
+from bench.contract.expression import build_method, parse_method
 from bench.errors import UserError
-from bench.methodspec import build_method, parse_method
-from bench.spec import DataSpec, NetworkSpec, RunSpec, TrainSettings
-from bench.train.context import Context
+from bench.spec.table import DataSpec, NetworkSpec, RunSpec, TrainSettings
 
 SMALL = {"z_dim": 8, "ngf": 4, "ndf": 4, "decoder_width": 4}
 ROWS = {

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch.nn.utils import parametrize
 
-from bench.conformance import check_method
+from bench.conformance.checks import check_method
+from bench.contract.context import Batch, DStep, GStep
+from bench.contract.expression import build_method, parse_method
 from bench.errors import UserError
-from bench.methodspec import build_method, parse_method
-from bench.train.context import Batch, DStep, GStep
 
 ssgan = importlib.import_module("bench.methods.ssgan")
 

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from bench import networks
-from bench.conformance import check_method
+from bench.conformance.checks import check_method
+from bench.contract.expression import build_method, parse_method
 from bench.errors import UserError
-from bench.methodspec import build_method, parse_method
-from bench.spec import DataSpec, NetworkSpec, RunSpec
-from bench.train import Context, checkpoint
+from bench.spec.table import DataSpec, NetworkSpec, RunSpec
+from bench.store import checkpoints
+from bench.train import Context
 
 copy_weights = importlib.import_module("bench.methods.transfergan").copy_weights
 
@@ -23,7 +24,7 @@ def _same(first, second):
 
 
 def test_transfer_copies_everything_but_what_embeds_the_condition(make_run, source):
-    weights = checkpoint.read_weights(source["network"])
+    weights = checkpoints.read_weights(source["network"])
     fresh = make_run("disp(prior_size=32)")
     run = make_run("transfergan + disp(prior_size=32)", sources=source)
     for role, key in (("generator", "ema"), ("discriminator", "discriminator")):
@@ -56,9 +57,9 @@ def test_transfer_copies_everything_but_what_embeds_the_condition(make_run, sour
     ],
 )
 def test_odd_sources_are_refused_by_name(edit, message, make_run, source, tmp_path):
-    weights = checkpoint.read_weights(source["network"])
+    weights = checkpoints.read_weights(source["network"])
     edit(weights)
-    checkpoint.write_weights(tmp_path / "odd.pt", weights)
+    checkpoints.write_weights(tmp_path / "odd.pt", weights)
     with pytest.raises(UserError, match=message):
         make_run("transfergan + disp(prior_size=32)", sources={"network": tmp_path / "odd.pt"})
 
@@ -146,7 +147,7 @@ KEEP = [
 @pytest.mark.parametrize("method", KEEP)
 def test_with_the_same_classes_the_class_tables_can_be_kept(method, make_run, source):
     """As LT-GAN goes on from an ImageNet network on ImageNet: it starts at what that network draws and says."""
-    weights = checkpoint.read_weights(source["network"])
+    weights = checkpoints.read_weights(source["network"])
     labels = np.arange(12) % 3  # the source has three classes too
     theirs = make_run("class-conditional", labels=labels, seed=3)
     theirs.ctx.generator.load_state_dict(weights["ema"])
@@ -215,7 +216,7 @@ def _built(name, options, condition_dim, seed):
 def test_every_network_is_transferred_and_frozen(name, options, frozen, blocks, tmp_path):
     """The source has four classes, the target a condition of another size: all else is taken over."""
     ema, source_d = _built(name, options, 4, seed=1)
-    checkpoint.write_weights(
+    checkpoints.write_weights(
         tmp_path / "source.pt", {"ema": ema.state_dict(), "discriminator": source_d.state_dict()}
     )
     method = build_method(parse_method("freezed"))

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from bench.cli.statusview import lines
-from bench.launch.standing import Survey
-from bench.launch.submission import submissions
-from bench.store import Store
+from bench.cli.status_lines import lines
+from bench.launch.slurm.records import submissions
+from bench.launch.slurm.status import Survey
+from bench.store.runs import Store
 
 one_node = importlib.import_module("bench.slurm.one_node")
 CHECKOUT = Path(__file__).resolve().parents[2]

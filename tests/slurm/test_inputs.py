@@ -9,7 +9,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from bench.store import Store
+from bench.store.runs import Store
 
 CPUS = 2
 EDIT = ("def after_step(self, ctx):\n        if", "def g_loss(self, ctx, step):\n        "

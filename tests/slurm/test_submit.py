@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from bench.launch.submission import submissions
+from bench.launch.slurm.records import submissions
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from bench.launch.submission import ArrayRecord, Submission, save
-from bench.store import Store
+from bench.launch.slurm.records import ArrayRecord, Submission, save
+from bench.store.runs import Store
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_logs_are_the_runs_own(submitted, bench_command):
 @pytest.fixture
 def several(store_root):
     """Three seeds of the scratch row, one of them with another setting, and one of DiffAugment."""
-    from bench.spec import load_table
+    from bench.spec.table import load_table
 
     store, runs = Store(store_root), {}
     for name, row, seed, settings in (("zero", "scratch", 0, {}), ("one", "scratch", 1, {"train.steps": 7}),
@@ -197,8 +197,8 @@ def test_plan_says_what_a_cluster_has(several, says, bench_command, store_root):
 
 def test_going_on_with_other_code_is_said(several, bench_command, store_root, capsys):
     from bench.cli.planning import say_other_code
-    from bench.plan import PlannedRun
-    from bench.provenance import commit
+    from bench.machine.provenance import commit
+    from bench.plan.runs import PlannedRun
 
     folder = several["zero"]
     run = PlannedRun(folder.spec(), title="scratch · faces · seed 0")

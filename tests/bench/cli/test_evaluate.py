@@ -9,17 +9,17 @@ import pytest
 import torch
 from PIL import Image
 
-from bench import imageset
 from bench.cli.main import cli
+from bench.data import imageset
 from bench.errors import UserError
 from bench.metrics.scorers import make_scorer
 from bench.metrics.scores import Score
-from bench.report import evaluationtext
 from bench.report.evaluation import evaluate_folder, pick_column
 from bench.report.floors import Floors
-from bench.spec import load_table
-from bench.store import Store
-from bench.train.run import Settings, execute
+from bench.report.render import evaluation_text
+from bench.run.training import Settings, execute
+from bench.spec.table import load_table
+from bench.store.runs import Store
 
 TABLE = """\
 schema_version: 1
@@ -128,7 +128,7 @@ def test_fewer_images_are_refused_or_said_in_every_line(table, store_root, tmp_p
     assert "recall(effnet_lite0@32) left out: it needs 10 images" in told
     assert "no floor is known at these counts: a table of your own with `generated: 9`" in told
     made = evaluate_folder(spec, "smoke", spec.columns[0], pool, Store(store_root), allow_fewer=True)
-    assert [one["fewer_than_protocol"] for one in json.loads(evaluationtext.as_json(made))["scores"]] == [
+    assert [one["fewer_than_protocol"] for one in json.loads(evaluation_text.as_json(made))["scores"]] == [
         True
     ]
 

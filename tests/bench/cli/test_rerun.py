@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from bench.store import Store
+from bench.store.runs import Store
 
 TINY = [
     "--columns", "faces", "--seeds", "0", "--set", "train.steps=4", "--set", "train.batch=4",

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.store import Store
+from bench.store.runs import Store
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 TABLE = """
@@ -149,7 +149,7 @@ def test_code_of_ours_that_is_edited_is_shown(desk, tmp_path, store_root):
 
     bench("run", "own.yaml", "--jobs", "1")
     assert "has changed since" not in bench("plan", "own.yaml")
-    for file in ("methods/baseline.py", "bench/networks/sngan.py"):
+    for file in ("methods/baseline.py", "bench/networks/sngan/pair.py"):
         (copy / file).write_text((copy / file).read_text() + "\nEDITED = True\n")
     plan = bench("plan", "own.yaml")
     for name in ("part baseline, still version 1", "network sngan-32"):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.spec import load_table
-from bench.store import Store
+from bench.spec.table import load_table
+from bench.store.runs import Store
 
 SET = ["--set", "train.steps=4"]
 OURS = ["--method", "ours=r1 + baseline"]

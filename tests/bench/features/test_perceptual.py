@@ -9,7 +9,7 @@ from bench import features
 from bench.errors import UserError
 from bench.features.perceptual import VGG16Activations, lpips_distance
 from bench.features.trunks import _weights, trunk_layers
-from bench.features.unpickle import load_numpy_pickle
+from bench.files.numpy_pickle import load_numpy_pickle
 
 # The layers after which LPIPS compares (Zhang et al. 2018), as positions in torchvision's features.
 TAPS = {"alex": ("alexnet", (1, 4, 7, 9, 11)), "vgg": ("vgg16", (3, 8, 15, 22, 29))}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bench.launch.progress import Plain, Tally, counted
-from bench.plan import PlannedRun, make_plan
-from bench.spec import load_table
-from bench.store import Store
+from bench.plan.runs import PlannedRun, make_plan
+from bench.spec.table import load_table
+from bench.store.runs import Store
 
 
 class Clock:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from bench import features, metrics
+from bench.data.disk import image_digests
 from bench.errors import UserError
 from bench.features.extractor import Extractor
-from bench.imagefiles import image_digests
 from bench.metrics import Scorer, label
 from bench.metrics.scores import tied
 

@@ -7,7 +7,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.errors import UserError
-from bench.networks import build, names, noise
+from bench.networks import build, names
+from bench.networks.common import noise
 from bench.networks.describe import describe
 
 SETTINGS = {"g_width": 32, "d_width": 16, "condition_dim": 12, "z_dim": 20, "sn_generator": True}

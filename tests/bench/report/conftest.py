@@ -9,7 +9,7 @@ import pytest
 from bench import seeds
 from bench.metrics.scores import version_of
 from bench.report.results import COLUMNS
-from bench.spec import TableSpec
+from bench.spec.table import TableSpec
 
 EXTRACTOR = "effnet_lite0@96"
 

@@ -3,9 +3,9 @@
 import pytest
 
 from bench.errors import UserError
-from bench.report import csv, html, latex, markdown, text
 from bench.report.build import build_report
 from bench.report.fold import Asked, folded
+from bench.report.render import csv, html, latex, markdown, text
 
 
 @pytest.fixture

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from bench.errors import UserError
-from bench.inputs import Machine
+from bench.plan.inputs import Machine
 from bench.report.baselines import baselines_of
 from bench.report.build import build_report
-from bench.report.celltext import cell_text
 from bench.report.compare import compare
 from bench.report.origins import judged, origin_notes, unlike
 from bench.report.recorded import load_recorded, save_recorded
+from bench.report.render.cell_text import cell_text
 from bench.report.results import OPTIONAL, REQUIRED, as_frame
-from bench.spec import load_table
-from bench.store import Store
+from bench.spec.table import load_table
+from bench.store.runs import Store
 
 NEW, OLD = "a" * 64, "b" * 64
 DATA = "data/own-32/train.npy"

@@ -10,8 +10,8 @@ from bench.paths import recorded_root
 from bench.report.build import build_report
 from bench.report.recorded import RECORDED_COLUMNS, load_recorded, recorded_sets, save_recorded
 from bench.report.results import COLUMNS, load_results
-from bench.spec import load_table
-from bench.store import Store
+from bench.spec.table import load_table
+from bench.store.runs import Store
 
 
 def write_run(store, spec, row, column, seed, values, diverged=None, done=True):

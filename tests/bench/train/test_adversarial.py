@@ -11,11 +11,11 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from bench import networks, seeds
-from bench.spec import DataSpec, RunSpec, TrainSettings
+from bench.contract.composition import Composition
+from bench.spec.table import DataSpec, RunSpec, TrainSettings
 from bench.train import Context, Method
 from bench.train.adversarial import Optimizers, adversarial
 from bench.train.batches import Batches
-from bench.train.composition import Composition
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3)).astype(np.uint8)
 TABLE = torch.randn(10, 6, generator=torch.Generator().manual_seed(9))

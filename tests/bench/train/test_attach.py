@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from bench import networks
+from bench.contract.composition import Composition
 from bench.errors import UserError
-from bench.spec import DataSpec, RunSpec, TrainSettings
+from bench.spec.table import DataSpec, RunSpec, TrainSettings
 from bench.train import Context, Method
 from bench.train.adversarial import Optimizers, adversarial
-from bench.train.composition import Composition
 from bench.train.ema import make_ema, update_ema
 
 copy_weights = importlib.import_module("bench.methods.transfergan").copy_weights

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from bench import networks
-from bench.methodspec import build_method, parse_method
-from bench.spec import DataSpec, RunSpec, TrainSettings
+from bench.contract.composition import Composition
+from bench.contract.expression import build_method, parse_method
+from bench.spec.table import DataSpec, RunSpec, TrainSettings
 from bench.train import Context, Method
 from bench.train.adversarial import Optimizers, adversarial
-from bench.train.composition import Composition
 
 translate = importlib.import_module("bench.methods.diffaugment").translate
-affine = importlib.import_module("bench.methods._affine")
+affine = importlib.import_module("bench.methods.common.affine")
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3)).astype(np.uint8)
 ALL = "diffaugment(consistency=0) + ada-lite"
 
@@ -104,7 +104,7 @@ class Matrices(Method):
     def d_loss(self, ctx, step):
         self.draws = step.real_augmentation.draws
         warped_NCHW = affine.warp(step.batch.images_NCHW, self.draws["ada-lite/geometry_N33"])
-        colour = importlib.import_module("bench.methods._colour")
+        colour = importlib.import_module("bench.methods.common.colour")
         again_NCHW = colour.recolour(warped_NCHW, self.draws["ada-lite/colour_N44"])
         assert torch.equal(again_NCHW, step.real_NCHW)
         return {}

@@ -6,10 +6,10 @@ import math
 import pytest
 import torch
 
-from bench.conformance import conformance_spec
+from bench.conformance.checks import conformance_spec
 from bench.networks import build
-from bench.store import Store
-from bench.train import run
+from bench.run import training
+from bench.store.runs import Store
 from bench.train.ema import ema_decay, make_ema, update_ema
 
 
@@ -88,17 +88,19 @@ def test_where_the_ramp_ends(decay, reached):
 
 def test_the_engine_counts_updates_from_one(tmp_path, monkeypatch):
     """What `update_ema` is given in a real run, so that its docstring is true of the records."""
-    seen, update = [], run.update_ema
+    seen, update = [], training.update_ema
 
     def watched(ema, generator, decay, step, *, ramp):
         seen.append(step)
         update(ema, generator, decay, step, ramp=ramp)
 
-    monkeypatch.setattr(run, "update_ema", watched)
+    monkeypatch.setattr(training, "update_ema", watched)
     spec, store = conformance_spec("unconditional"), Store(tmp_path)
     store.open(spec)
     assert (
-        run.execute(spec.uid, store, run.Settings(torch.device("cpu")), lambda: False, lambda *_: None)
+        training.execute(
+            spec.uid, store, training.Settings(torch.device("cpu")), lambda: False, lambda *_: None
+        )
         == "done"
     )
     assert seen == [1, 2, 3, 4, 5, 6]

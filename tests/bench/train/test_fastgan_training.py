@@ -12,17 +12,17 @@ from torch import nn
 from torch.nn import functional as F
 
 from bench import networks, seeds
+from bench.contract.composition import Composition
 from bench.errors import UserError
-from bench.networks import noise
-from bench.runspec import DataSpec, MetricSpec, NetworkSpec, Protocol, RunSpec, TrainSettings
-from bench.store import Store
+from bench.networks.common import noise
+from bench.run.training import Settings, Training
+from bench.spec.run import DataSpec, MetricSpec, NetworkSpec, Protocol, RunSpec, TrainSettings
+from bench.store.checkpoints import fingerprint, read_weights
+from bench.store.runs import Store
 from bench.train import Context, Method
 from bench.train.adversarial import Optimizers, adversarial
 from bench.train.batches import Batches
-from bench.train.checkpoint import fingerprint, read_weights
-from bench.train.composition import Composition
 from bench.train.losses import LOSSES, hinge_with_margins
-from bench.train.run import Settings, Training
 from bench.train.sampling import batch_norms, batch_statistics, generate, to_uint8
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 4, 4, 3)).astype(np.uint8)

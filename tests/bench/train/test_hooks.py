@@ -11,12 +11,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from bench import seeds
+from bench.contract.composition import Composition
 from bench.errors import UserError
-from bench.spec import DataSpec, RunSpec, TrainSettings
+from bench.spec.table import DataSpec, RunSpec, TrainSettings
 from bench.train import Context, Method
 from bench.train.adversarial import Optimizers, adversarial
 from bench.train.batches import Batches
-from bench.train.composition import Composition
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 4, 4, 3)).astype(np.uint8)
 TABLE = torch.randn(20, 6, generator=torch.Generator().manual_seed(9), dtype=torch.float64)

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from bench import networks, seeds
-from bench.networks import noise
-from bench.spec import DataSpec, RunSpec, TrainSettings
+from bench.contract.composition import Composition
+from bench.networks.common import noise
+from bench.spec.table import DataSpec, RunSpec, TrainSettings
 from bench.train import Context, Method
 from bench.train.adversarial import Optimizers, adversarial
-from bench.train.composition import Composition
 from bench.train.sampling import generate
 
 FASTGAN = {"z_dim": 8, "ngf": 4, "ndf": 4, "decoder_width": 4}

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from bench.conformance import conformance_spec
-from bench.runspec import RunSpec
-from bench.store import Store
-from bench.train.run import Settings, Training
-from bench.train.setup import _set_precision, build_context
+from bench.conformance.checks import conformance_spec
+from bench.run.build import _set_precision, build_context
+from bench.run.training import Settings, Training
+from bench.spec.run import RunSpec
+from bench.store.runs import Store
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

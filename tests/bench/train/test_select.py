@@ -9,18 +9,18 @@ import pytest
 import torch
 
 from bench import features
-from bench.conformance import check_method, conformance_spec
+from bench.conformance.checks import check_method, conformance_spec
+from bench.contract.composition import positions
+from bench.contract.conditions import scaled
+from bench.contract.expression import Part, build_method, parse_method
+from bench.data.reference import reference_point
 from bench.errors import UserError
-from bench.methodspec import Part, build_method, parse_method
-from bench.reference import reference_point
-from bench.spec import Protocol
-from bench.store import Store
+from bench.run.build import build_context, training_images
+from bench.run.training import Settings, Training, execute
+from bench.spec.table import Protocol
+from bench.store.checkpoints import fingerprint
+from bench.store.runs import Store
 from bench.train import Batch
-from bench.train.checkpoint import fingerprint
-from bench.train.composition import positions
-from bench.train.conditions import scaled
-from bench.train.run import Settings, Training, execute
-from bench.train.setup import build_context, training_images
 
 CPU = torch.device("cpu")
 PLUGIN = '''

@@ -6,9 +6,10 @@ for a new method, write the traces anew and look at the difference:
     BENCH_RECORD_TRACES=1 pytest tests/bench/train/test_traces.py
 
 Runs are those of the conformance checks: the drawn shapes at 32 pixels (the smallest size of the networks; 64 where
-FastGAN is a method's first network), and tiny networks, the first of bench.conformance.NETWORKS that the method takes.
-They are trained in float64 by a process of their own (trace_in_float64.py says why and how), with the very draws of a
-run in float32. Largest relative difference of any logged value from a trace made with AVX-512, oneDNN and one thread
+FastGAN is a method's first network), and tiny networks, the first of bench.conformance.cases.NETWORKS that the
+method takes. They are trained in float64 by a process of their own (trace_in_float64.py says why and how), with the
+very draws of a run in float32. Largest relative difference of any logged value from a trace made with AVX-512, oneDNN
+and one thread
 (values under 0.1 count as 0.1; methods: bsa, glann, the largest of the other twelve that were measured):
 
     float64, ATEN_CPU_CAPABILITY=default                                   4e-11  3e-13  8e-15

@@ -28,10 +28,10 @@ import sklearn.cluster
 import torch
 from torch import Tensor, nn
 
-from bench.conformance import NETWORKS, conformance_spec
+from bench.conformance.checks import NETWORKS, conformance_spec
 from bench.errors import UserError
-from bench.store import Store
-from bench.train.run import Settings, Training, execute
+from bench.run.training import Settings, Training, execute
+from bench.store.runs import Store
 
 STEPS = 5
 # Small rates and a large epsilon: what a method does in five steps shows, chaos does not begin.

@@ -1,0 +1,1 @@
+"""Whether a method keeps the contract: builds, steps, resumes, samples, pickles."""

@@ -1,0 +1,185 @@
+"""The Method base class: a part of a method is one class that implements some of its hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.contract.context import Batch, Context, DStep, GStep
+
+Sampler = Callable[[nn.Module, Tensor, torch.Generator], Tensor]
+Weights = tuple[Tensor | None, Tensor | None]
+
+
+class Method:
+    """One part of a method. Every hook is optional; the defaults below are plain adversarial training.
+
+    A row's method is an ordered composition of parts (`diffaugment + disp(prior=vgg16)`): augmentations and what is
+    shown as real chain, losses add, weights multiply, network settings merge, and an exclusive hook belongs to one part
+    at most. Constructor arguments are keyword-only with literal defaults: they are the settings that a table may write.
+    A class is called by its name in lower case with dashes (`LeCam` is `le-cam`), or by a class attribute `name`.
+
+    Hooks by the time at which they are called:
+
+    once, before training    select, networks, discriminator, prepare; load_state_dict on resume
+    each step                begin_step
+    each update of D         condition, d_condition, reals, augment, d_weights or d_adversarial, d_loss
+    each update of G         augment, g_weights or g_adversarial, g_loss
+    after each step          after_step
+    each snapshot            sampler
+    each checkpoint          state_dict
+    instead of all steps     fit
+
+    version: raise it whenever a change alters results, so that old records are not taken for new ones.
+    sources: roles of the runs or weights it starts from, each with the setting that calls for it ("" for
+    always): {"network": ""} for TransferGAN, {"simclr": "prior=simclr"} for DISP. A table says what fills a
+    role.
+    later: settings that were added after runs had been recorded. At their default, which must be what the part
+    did before, they are no part of a run's identity, so that the old runs keep their names.
+    """
+
+    version: ClassVar[int] = 1
+    sources: ClassVar[dict[str, str]] = {}
+    later: ClassVar[tuple[str, ...]] = ()
+
+    def select(self, ctx: Context) -> np.ndarray | None:
+        """Which of the run's training images are trained on: their positions in `ctx.images_u8_NHWC`, distinct
+        integers in any order; None for all. Exclusive.
+
+        Called once, before every other hook of every part, whatever their order, and again before a resumed step:
+        it must choose the same again, so random numbers come from `ctx.stream`. There are no networks yet. The
+        images it leaves, in their old order, are the run's from here on: `ctx.images_u8_NHWC`, `ctx.labels_N`,
+        `Batch.index_N`, conditions, priors and batches know no others. The reference points (floor, memorised,
+        pixel-mix) and the scores are those of the whole draw, and a source run selects by its own method alone.
+        """
+        return None
+
+    def networks(self, ctx: Context) -> dict[str, Any]:
+        """Keyword overrides for `bench.networks.build`, e.g. {"condition_dim": 512}."""
+        return {}
+
+    def discriminator(self, ctx: Context, discriminator: nn.Module) -> nn.Module:
+        """The discriminator to train, given the one that the table names: another, or one that wraps it. Exclusive.
+
+        It is called with images (N, C, H, W) in [-1, 1] and a condition (N, K) or None and gives logits (N,) or (N,
+        L). D's optimiser trains it, G's update holds it, checkpoints save and restore it: nothing else is to do. One
+        whose layers look at the whole batch sets `batch_statistics = True`, or real and generated images come in
+        one call; one that judges what a generator of two scales gives takes `small_NCHW=`. Construct new layers
+        inside `ctx.initialised(...)`. Parts that look into the table's discriminator (FreezeD) may refuse it.
+        """
+        return discriminator
+
+    def prepare(self, ctx: Context) -> None:
+        """Once, before step 0 and also before a resumed step: load source weights, freeze blocks, compute
+        priors, attach modules (`ctx.attach`).
+
+        Whatever this leaves in the networks is overwritten by a checkpoint on resume; frozen flags are not
+        part of checkpoints and so must be set here, or in `begin_step`.
+        """
+
+    def begin_step(self, ctx: Context) -> None:
+        """Before each step of the adversarial loop, `ctx.step` being its number: what depends on the step alone.
+
+        The place to switch `requires_grad` (two stages of fine-tuning): a resumed run comes by here as well.
+        """
+
+    def condition(self, ctx: Context, batch: Batch) -> Tensor | None:
+        """What G and D are conditioned on for these images: (N, K) float, or None. Exclusive."""
+        return None
+
+    def d_condition(self, ctx: Context, batch: Batch, condition_NK: Tensor | None) -> Tensor | None:
+        """What D is told of these images where that is not what G is told: (N, K') float, or None. Exclusive.
+
+        condition_NK is G's. Once for each update of D, for the whole batch; it holds for the generated images too,
+        and for the update of G that follows. The discriminator must take K' numbers (`discriminator`).
+        """
+        return condition_NK
+
+    def reals(self, ctx: Context, batch: Batch, images_NCHW: Tensor) -> Tensor:
+        """What D is shown as real images, before augmentation: (N, C, H, W) in [-1, 1], without a gradient.
+
+        images_NCHW: `batch.images_NCHW`, or what the parts before this one have made of them. N must stay.
+        """
+        return images_NCHW
+
+    def augment(self, ctx: Context, images_NCHW: Tensor) -> Tensor:
+        """A differentiable transform of everything D sees, real and generated, in [-1, 1].
+
+        Random numbers come from `ctx.stream`, and it changes nothing in the part: the loop may apply the same
+        augmentation again (`Augmentation`). What it puts into `ctx.draws` other parts can see and invert.
+        """
+        return images_NCHW
+
+    def d_weights(self, ctx: Context, step: DStep) -> Weights:
+        """Weights (N,) of the real and of the generated images in D's adversarial loss; None for all 1.
+
+        The loss becomes 1/N sum of weight * term on each side: weights of mean 1 leave its size, a weight of 0 leaves
+        an image out. Those of several parts multiply. No gradient passes through them. With micro-batches, called once
+        for each: the N best are then those of a micro-batch. Their means are logged (`d_real_weight`,
+        `d_fake_weight`) and `d_loss` is the weighted loss, the one that is trained.
+        """
+        return None, None
+
+    def g_weights(self, ctx: Context, step: GStep) -> Tensor | None:
+        """Weights (N,) of the generated images in G's adversarial loss, as `d_weights`; `g_weight` is logged.
+
+        Top-k training, for one, gives N / k to the k images of the highest logits and 0 to the others.
+        """
+        return None
+
+    def d_adversarial(self, ctx: Context, step: DStep) -> Tensor | None:
+        """D's adversarial loss, a scalar, instead of the table's (`train.loss`); None for the table's. Exclusive.
+
+        For losses that are no mean over single images, such as relativistic ones. Logged as `d_loss`. Not together
+        with a part that weighs images.
+        """
+        return None
+
+    def g_adversarial(self, ctx: Context, step: GStep) -> Tensor | None:
+        """G's adversarial loss, a scalar, as `d_adversarial`; D's logits of real images are `step.real_logits()`."""
+        return None
+
+    def d_loss(self, ctx: Context, step: DStep) -> dict[str, Tensor]:
+        """Extra scalar terms of the discriminator's loss, by name, beside the adversarial one.
+
+        Called once an update; with `train.micro_batch` once for each micro-batch, whose terms are averaged.
+        A term of whole-batch statistics is then one of micro-batches.
+        """
+        return {}
+
+    def g_loss(self, ctx: Context, step: GStep) -> dict[str, Tensor]:
+        """Extra scalar terms of the generator's loss, by name; with micro-batches as `d_loss`."""
+        return {}
+
+    def after_step(self, ctx: Context) -> dict[str, float]:
+        """After each generator update (ADA's p, re-clustering); returns what to log."""
+        return {}
+
+    def sampler(self, ctx: Context) -> Sampler | None:
+        """How images are drawn at inference: a function (generator, z_NZ, stream) -> images NCHW. Exclusive.
+
+        z is the engine's, so that every method is sampled at the same latents; all else comes from `stream`.
+        Noise inside the network is the engine's too: it makes a noise stream active around each call.
+        """
+        return None
+
+    def fit(self, ctx: Context) -> Iterator[dict[str, float]]:
+        """Replaces the adversarial loop (GLANN, SimCLR): a generator that yields its losses after each step.
+
+        It starts at `ctx.step` (not at zero: runs resume) and ends after `ctx.spec.train.steps`; the engine
+        checkpoints, logs and scores between two yields. A call of a network that draws noise needs
+        `with noise.drawn_from(ctx.stream("noise"))` (bench.networks.common.noise). Exclusive, and no
+        other part may bring a hook of the adversarial loop, which would not be called.
+        """
+        raise NotImplementedError  # never called: the engine asks `overrides` first
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that training changes in the part itself (tensors, numbers, nested dicts)."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back what `state_dict` gave."""

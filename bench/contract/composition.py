@@ -1,0 +1,243 @@
+"""The composition of a method's parts: their hooks as one, in order, and which parts do not go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.contract.base import Method, Sampler, Weights
+from bench.contract.context import Batch, Context, DStep, GStep
+from bench.errors import UserError
+
+# Two selections would depend on their order (does the second see all images, or the first one's?), which that of the
+# parts must not decide; two discriminators would throw one away.
+EXCLUSIVE = (
+    "select",
+    "discriminator",
+    "condition",
+    "d_condition",
+    "d_adversarial",
+    "g_adversarial",
+    "sampler",
+    "fit",
+)
+# The hooks that the adversarial loop alone calls
+LOOP = (
+    "begin_step",
+    "condition",
+    "d_condition",
+    "reals",
+    "augment",
+    "d_weights",
+    "g_weights",
+    "d_adversarial",
+    "g_adversarial",
+    "d_loss",
+    "g_loss",
+    "after_step",
+)
+
+
+def overrides(part: Method, hook: str) -> bool:
+    """Whether a part implements `hook` itself."""
+    return getattr(type(part), hook) is not getattr(Method, hook)
+
+
+def positions(chosen: Any, count: int, name: str) -> np.ndarray:
+    """Positions (M,) of some of `count` images, ascending: long. ValueError that names the method for anything else."""
+    chosen_M = np.asarray(chosen.cpu() if isinstance(chosen, Tensor) else chosen)
+    what = f"method '{name}': select"
+    if chosen_M.ndim != 1 or not np.issubdtype(chosen_M.dtype, np.integer):
+        raise ValueError(
+            f"{what} gives {chosen_M.dtype} of shape {chosen_M.shape}, must be whole numbers (M,): the positions of "
+            "the images to train on (of a mask: np.flatnonzero)"
+        )
+    if not len(chosen_M):
+        raise ValueError(f"{what} leaves none of the {count} training images")
+    if chosen_M.min() < 0 or chosen_M.max() >= count:
+        raise ValueError(
+            f"{what} gives positions {chosen_M.min()} to {chosen_M.max()}, must lie in 0 to {count - 1}"
+        )
+    unique_M = np.unique(chosen_M).astype(np.int64)
+    if len(unique_M) < len(chosen_M):
+        raise ValueError(f"{what} gives a position twice; let d_weights say what counts more")
+    return unique_M
+
+
+def _check_images(ctx: Context, images: np.ndarray, name: str, hook: str) -> None:
+    if ctx.images_u8_NHWC is not images:
+        raise ValueError(
+            f"method '{name}' replaces the training images in {hook}, where other parts may have counted them "
+            "already: return positions from select, or change what D sees in reals"
+        )
+
+
+def _product(weights: Sequence[Tensor | None]) -> Tensor | None:
+    given = [one for one in weights if one is not None]
+    return reduce(torch.mul, given) if given else None
+
+
+class Composition:
+    """Parts in order, behind the hooks of one method."""
+
+    def __init__(self, parts: Sequence[tuple[str, Method]]) -> None:
+        self.parts = list(parts)
+        for hook in EXCLUSIVE:
+            if len(claims := self._claims(hook)) > 1:
+                raise UserError(
+                    f"methods '{claims[0]}' and '{claims[1]}' both claim the hook '{hook}', which only one "
+                    "part may; leave one of them out"
+                )
+        for side in ("d", "g"):
+            replacing, weighing = self._claims(f"{side}_adversarial"), self._claims(f"{side}_weights")
+            if replacing and weighing:
+                raise UserError(
+                    f"method '{weighing[0]}' weighs images ({side}_weights) in a loss that method '{replacing[0]}' "
+                    f"replaces ({side}_adversarial); leave one of them out"
+                )
+        self._refuse_hooks_of_a_loop_that_does_not_run()
+
+    def _refuse_hooks_of_a_loop_that_does_not_run(self) -> None:
+        """Beside a part with its own `fit`, another part's hooks of the adversarial loop would be silently idle."""
+        for owner in self._claims("fit"):
+            for name, part in self.parts:
+                idle = [hook for hook in LOOP if overrides(part, hook)]
+                if idle and name != owner:
+                    raise UserError(
+                        f"method '{owner}' trains without the adversarial loop, so '{name}' could not do its part "
+                        f"({', '.join(idle)}); leave one of them out"
+                    )
+
+    def _claims(self, hook: str) -> list[str]:
+        return [name for name, part in self.parts if overrides(part, hook)]
+
+    def _owner(self, hook: str) -> Method | None:
+        return next((part for _, part in self.parts if overrides(part, hook)), None)
+
+    @property
+    def replaces_loop(self) -> bool:
+        """Whether a part trains with its own `fit`."""
+        return self._owner("fit") is not None
+
+    def select(self, ctx: Context) -> np.ndarray | None:
+        """The chosen positions, ascending; None for all. ValueError for what are no positions of training images."""
+        owner = self._owner("select")
+        chosen = owner.select(ctx) if owner else None
+        return (
+            None if chosen is None else positions(chosen, len(ctx.images_u8_NHWC), self._claims("select")[0])
+        )
+
+    def discriminator(self, ctx: Context, discriminator: nn.Module) -> nn.Module:
+        owner = self._owner("discriminator")
+        return owner.discriminator(ctx, discriminator) if owner else discriminator
+
+    def networks(self, ctx: Context) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        images = ctx.images_u8_NHWC
+        for name, part in self.parts:
+            wanted = part.networks(ctx)
+            _check_images(ctx, images, name, "networks")
+            for key, value in wanted.items():
+                if key in merged and merged[key] != value:
+                    raise UserError(
+                        f"method '{name}' sets the network's {key} to {value}, another part to {merged[key]}"
+                    )
+                merged[key] = value
+        return merged
+
+    def prepare(self, ctx: Context) -> None:
+        images = ctx.images_u8_NHWC
+        for name, part in self.parts:
+            part.prepare(ctx)
+            _check_images(ctx, images, name, "prepare")
+
+    def begin_step(self, ctx: Context) -> None:
+        for _, part in self.parts:
+            part.begin_step(ctx)
+
+    def condition(self, ctx: Context, batch: Batch) -> Tensor | None:
+        owner = self._owner("condition")
+        return owner.condition(ctx, batch) if owner else None
+
+    def d_condition(self, ctx: Context, batch: Batch, condition_NK: Tensor | None) -> Tensor | None:
+        owner = self._owner("d_condition")
+        return owner.d_condition(ctx, batch, condition_NK) if owner else condition_NK
+
+    def reals(self, ctx: Context, batch: Batch) -> Tensor:
+        """What D is shown as real of a batch, before augmentation. ValueError for another shape than the batch's."""
+        images_NCHW = batch.images_NCHW
+        for name, part in self.parts:
+            images_NCHW = part.reals(ctx, batch, images_NCHW)
+            if images_NCHW.shape != batch.images_NCHW.shape:
+                raise ValueError(
+                    f"method '{name}': reals gives shape {tuple(images_NCHW.shape)}, must be "
+                    f"{tuple(batch.images_NCHW.shape)}"
+                )
+        return images_NCHW.detach()
+
+    def augment(self, ctx: Context, images_NCHW: Tensor) -> Tensor:
+        """All augmentations in order; afterwards `ctx.draws` has what they drew, by "part/name"."""
+        drawn: dict[str, Tensor] = {}
+        for name, part in self.parts:
+            ctx.draws = {}
+            images_NCHW = part.augment(ctx, images_NCHW)
+            drawn |= {f"{name}/{key}": value for key, value in ctx.draws.items()}
+        ctx.draws = drawn
+        return images_NCHW
+
+    def d_weights(self, ctx: Context, step: DStep) -> Weights:
+        """The products of the parts' weights of real and of generated images; None where no part weighs them."""
+        pairs = [part.d_weights(ctx, step) for _, part in self.parts]
+        return _product([real for real, _ in pairs]), _product([fake for _, fake in pairs])
+
+    def g_weights(self, ctx: Context, step: GStep) -> Tensor | None:
+        return _product([part.g_weights(ctx, step) for _, part in self.parts])
+
+    def d_adversarial(self, ctx: Context, step: DStep) -> Tensor | None:
+        owner = self._owner("d_adversarial")
+        return owner.d_adversarial(ctx, step) if owner else None
+
+    def g_adversarial(self, ctx: Context, step: GStep) -> Tensor | None:
+        owner = self._owner("g_adversarial")
+        return owner.g_adversarial(ctx, step) if owner else None
+
+    def d_loss(self, ctx: Context, step: DStep) -> dict[str, Tensor]:
+        return {
+            f"{name}/{key}": value
+            for name, part in self.parts
+            for key, value in part.d_loss(ctx, step).items()
+        }
+
+    def g_loss(self, ctx: Context, step: GStep) -> dict[str, Tensor]:
+        return {
+            f"{name}/{key}": value
+            for name, part in self.parts
+            for key, value in part.g_loss(ctx, step).items()
+        }
+
+    def after_step(self, ctx: Context) -> dict[str, float]:
+        return {
+            f"{name}/{key}": value for name, part in self.parts for key, value in part.after_step(ctx).items()
+        }
+
+    def sampler(self, ctx: Context) -> Sampler:
+        owner = self._owner("sampler")
+        found = owner.sampler(ctx) if owner else None
+        return found or (lambda generator, z_NZ, stream: generator(z_NZ))
+
+    def fit(self, ctx: Context) -> Iterator[dict[str, float]]:
+        owner = self._owner("fit")
+        assert owner is not None
+        return owner.fit(ctx)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {f"{position}.{name}": part.state_dict() for position, (name, part) in enumerate(self.parts)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for position, (name, part) in enumerate(self.parts):
+            part.load_state_dict(state[f"{position}.{name}"])

@@ -1,0 +1,231 @@
+"""What a method sees of a run while it trains."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench import networks, seeds
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.spec.table import RunSpec
+
+# Shape suffixes: N batch, C channels, H height, W width, Z latent size, K condition size, F feature size.
+# Logits are (N,), or (N, L) from a discriminator that judges L patches of each image.
+
+Role = Literal["generator", "discriminator"]
+ADDED = "added"  # the child of a network that holds what methods have attached to it
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One mini-batch of training images.
+
+    images_NCHW: float32 in [-1, 1], mirrored where the table says so (`train.flip`), not augmented.
+    index_N: long, the position of each image among the run's training images: row i of `ctx.images_u8_NHWC` and of
+    `ctx.labels_N`, that is among the selected ones where a part selects.
+    """
+
+    images_NCHW: Tensor
+    index_N: Tensor
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What one set of images went through in `augment`; call it to have other images go through the very same.
+
+    count: how many images it was drawn for.
+    draws: the numbers that were drawn for it, by "part/name", names that say their shape: what the parts have put into
+    `ctx.draws`, such as "diffaugment/translation_2N" or "ada-lite/geometry_N33".
+    apply: the augmentation of exactly these draws, of as many images. A gradient passes through.
+    """
+
+    count: int
+    draws: dict[str, Tensor]
+    apply: Callable[[Tensor], Tensor]
+
+    def __call__(self, images_NCHW: Tensor) -> Tensor:
+        """The same augmentation of other images (N, C, H, W). ValueError if N is another number of images."""
+        if len(images_NCHW) != self.count:
+            raise ValueError(
+                f"the augmentation was drawn for {self.count} images, not for {len(images_NCHW)}"
+            )
+        return self.apply(images_NCHW)
+
+
+@dataclass(frozen=True)
+class DStep:
+    """One discriminator update, as D's hooks see it; with `train.micro_batch` one micro-batch of it.
+
+    batch: the training images, not augmented, and their positions.
+    condition_NK: what D was told of these images, of the real and of the generated ones alike: the generator's
+    condition, or what a part's `d_condition` made of it. None where D is told nothing.
+    real_NCHW: what D saw of the real images: after `reals`, and augmented. Without a gradient.
+    fake_NCHW: what D saw of the generated images: augmented. Without a gradient to G.
+    real_logits_N, fake_logits_N: D's logits of them, float32, with a gradient to D: (N,), or (N, L) of a D that
+    judges L patches of each image.
+    discriminate: D on further images, as `discriminate(images_NCHW, condition_NK)`, with this update's weights
+    (spectral norms are computed once an update). It augments nothing.
+    maps: what `D.forward_with_maps` returned beside the logits of the real images; None from a D without that method.
+    g_condition_NK: what G was told.
+    real_augmentation, fake_augmentation: what the real and the generated images went through: its draws, and a
+    function that does the same to other images.
+    raw_NCHW: the real images before augmentation: after `reals`. `real_augmentation(raw_NCHW)` is `real_NCHW`.
+    """
+
+    batch: Batch
+    condition_NK: Tensor | None
+    real_NCHW: Tensor
+    fake_NCHW: Tensor
+    real_logits_N: Tensor
+    fake_logits_N: Tensor
+    discriminate: Callable[[Tensor, Tensor | None], Tensor]
+    maps: Any = None
+    g_condition_NK: Tensor | None = None
+    # The loop gives all of them; without a default, a test of one term would have to make up the rest
+    real_augmentation: Augmentation = None  # type: ignore[assignment]
+    fake_augmentation: Augmentation = None  # type: ignore[assignment]
+    raw_NCHW: Tensor = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class GStep:
+    """One generator update, as G's hooks see it; with `train.micro_batch` one micro-batch of it.
+
+    z_NZ: the latents, from N(0, I).
+    condition_NK: what G was told: the condition of the last discriminator update's images. None without conditions.
+    images_NCHW: G's output, not augmented, with a gradient.
+    logits_N: D's logits of these images, augmented, float32: (N,), or (N, L) of a D that judges L patches of each
+    image. With a gradient to G; D is held.
+    discriminate: D on further images, as `discriminate(images_NCHW, d_condition_NK)`. It augments nothing.
+    d_condition_NK: what D was told of these images; the same as `condition_NK` but for a part's `d_condition`.
+    batch: the training images of the last discriminator update, whose conditions these are.
+    real_logits: `real_logits()` gives D's logits of that batch, (N,) or (N, L), float32 without a gradient: after
+    `reals`, augmented anew, judged by the D of this update. Computed when first asked for.
+    augmentation: what the generated images went through before D: its draws, and a function that does the same to
+    other images.
+    """
+
+    z_NZ: Tensor
+    condition_NK: Tensor | None
+    images_NCHW: Tensor
+    logits_N: Tensor
+    discriminate: Callable[[Tensor, Tensor | None], Tensor]
+    d_condition_NK: Tensor | None = None
+    batch: Batch = None  # type: ignore[assignment]
+    real_logits: Callable[[], Tensor] = None  # type: ignore[assignment]
+    augmentation: Augmentation = None  # type: ignore[assignment]
+
+
+@dataclass
+class Context:
+    """A run in progress: its spec, data, networks and random streams.
+
+    spec: the run's whole description; `spec.train` has its steps, batch and loss.
+    images_u8_NHWC: the run's training images, uint8: its few-shot draw, or what a part's `select` left of it.
+    labels_N: their class labels where the data set has them, else None.
+    device: where networks and batches are.
+    sources: role -> weights file of a run or of the user; read it by `source`.
+    generator, discriminator: the networks that train; None before they are built (in `select` and `networks`) and in
+    a run that trains neither (a SimCLR source run).
+    ema: the average of the generator, from which images are scored; None before training.
+    step: generator updates done so far.
+    selected_M: the positions in the run's draw of the images that `select` chose, ascending; None if no part selects.
+    real_logits: D's logits of the reals that this step's updates have seen (augmented), detached; one tensor (N,) or
+    (N, L) for each update or micro-batch.
+    draws: what the running `augment` has drawn, by name: a part puts in, as `ctx.draws["shift_2N"] = ...`, what other
+    parts may want to use or to invert. They find it in `Augmentation.draws` as "part/shift_2N".
+    """
+
+    spec: RunSpec
+    images_u8_NHWC: np.ndarray
+    labels_N: np.ndarray | None
+    device: torch.device
+    sources: dict[str, Path] = field(default_factory=dict)
+    generator: nn.Module | None = None
+    discriminator: nn.Module | None = None
+    ema: nn.Module | None = None
+    step: int = 0
+    selected_M: np.ndarray | None = None
+    real_logits: list[Tensor] = field(default_factory=list)
+    draws: dict[str, Tensor] = field(default_factory=dict)
+    _calls: Counter[Any] = field(default_factory=Counter)
+
+    def stream(self, *purpose: str | int) -> torch.Generator:
+        """A fresh CPU generator from (seed, purpose, step, how often it was asked for in this step).
+
+        Every random number of a method must come from here: that is what makes resuming exact.
+        """
+        self._calls[purpose] += 1
+        return seeds.torch_stream(self.spec.seed, *purpose, self.step, self._calls[purpose])
+
+    def begin_step(self, step: int) -> None:
+        """Move to `step`; from here on the streams are those of this step."""
+        self.step = step
+        self.real_logits = []
+        self._calls.clear()
+
+    def replaying(self) -> Callable[[], AbstractContextManager[None]]:
+        """A function that makes contexts inside which `stream` gives the streams that it would give now, once more.
+
+        Afterwards `stream` goes on where it was: what is replayed changes no other random number.
+        """
+        return partial(self._replayed, dict(self._calls))
+
+    @contextmanager
+    def _replayed(self, then: dict[Any, int]) -> Iterator[None]:
+        now, self._calls = self._calls, Counter(then)
+        try:
+            yield
+        finally:
+            self._calls = now
+
+    def networks(self) -> tuple[nn.Module, nn.Module]:
+        """The generator and the discriminator, of a run that has both."""
+        assert self.generator is not None and self.discriminator is not None, "this run has no networks"
+        return self.generator, self.discriminator
+
+    def attach(self, role: Role, name: str, module: nn.Module) -> None:
+        """Add a part's own trainable module to a network, as `network.added[name]`; for `Method.prepare`.
+
+        It is trained by that network's optimiser, held while the other network is updated, saved and restored
+        with it, averaged in the EMA of the generator, and left alone by TransferGAN's copying. Construct it
+        inside `initialised(...)`. Raises UserError for a name that is taken or is no lower-case identifier.
+        """
+        network = dict(zip(("generator", "discriminator"), self.networks(), strict=True))[role]
+        if not hasattr(network, ADDED):
+            network.add_module(ADDED, nn.ModuleDict())
+        added = network.get_submodule(ADDED)
+        assert isinstance(added, nn.ModuleDict)
+        if name in added or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            what = "is attached already" if name in added else "must be a lower-case identifier"
+            raise UserError(f"a module named '{name}' cannot be attached to the {role}: the name {what}")
+        added[name] = module.to(self.device)
+
+    def initialised(self, purpose: str) -> AbstractContextManager[None]:
+        """Inside, layer constructors draw their weights from a stream of (seed, purpose) on the CPU."""
+        return networks.initialised(self.spec.seed, "initialised", purpose)
+
+    def source(self, role: str) -> dict[str, Any]:
+        """The checkpoint of the source that the spec names `role` ("network", "simclr"), loaded without code.
+
+        Raises UserError where the run's spec names no such source, and as `bench.files.weights.read_source`.
+        """
+        if role not in self.sources:
+            raise UserError(
+                f"this run was given no source '{role}'; the method's class must name it in `sources`"
+            )
+        from bench.files.weights import read_source
+
+        return read_source(self.sources[role])

@@ -1,0 +1,1 @@
+"""Data sets: the catalogue, builders, image sets on disk, draws of images, reference points."""

@@ -1,0 +1,59 @@
+"""What a builder of a data set is asked for (Order), and what it gives back (Splits)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from bench.data.catalogue import DatasetEntry
+
+Split = Literal["train", "test", "decoded"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a builder is asked for. `allocate` spares it from holding a large split in memory."""
+
+    name: str
+    entry: DatasetEntry
+    resolution: int
+    source: Path | None  # the user's folder; None for an embedded set
+    scratch: Path  # the temporary folder that becomes the set
+    skip_bad: bool = False  # leave out files that cannot be used, and count them, in place of an error
+
+    def allocate(self, split: Split, count: int) -> np.ndarray:
+        """A writable (count, R, R, 3) uint8 array on disk, to be returned as that split.
+
+        "decoded" is room for images that are yet to be divided; it goes when the set is built.
+        """
+        shape = (count, self.resolution, self.resolution, 3)
+        path = self.scratch / f"{split}.npy"
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+        if hasattr(
+            os, "posix_fallocate"
+        ):  # a full disk is an error here; through the map it would be a SIGBUS
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        return array
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """What a builder returns: images (N, R, R, 3) uint8 RGB, labels (N,) int64 that index `class_names`.
+
+    Both splits are in random order, so that the first n images are a fair sample wherever fewer are wanted.
+    """
+
+    train: np.ndarray
+    test: np.ndarray
+    licence_text: str
+    train_labels: np.ndarray | None = None
+    test_labels: np.ndarray | None = None
+    class_names: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()  # distributions whose version decides the pixels
+    overlap: bool = False  # the reference holds the training images on purpose (it is a whole class)
+    notes: dict[str, Any] = field(default_factory=dict)  # for meta.json: resize recipe, dropped duplicates

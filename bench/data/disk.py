@@ -1,0 +1,172 @@
+"""The folder of a built data set: arrays, sums, licence, contact sheet; written whole and renamed once."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.errors import UserError
+from bench.files import atomic
+from bench.files.digests import Times, times_of
+from bench.files.memory_map import parts, update_digest
+
+REQUIRED = ("train.npy", "test.npy")
+ABANDONED_SECONDS = 24 * 3600  # a temporary folder this old belongs to a build that was killed
+
+
+def scratch_folder(folder: Path) -> Path:
+    """A fresh temporary folder beside `folder`; those of builds that were killed long ago are removed."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for old in folder.parent.glob(f".{folder.name}.*"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - old.stat().st_mtime > ABANDONED_SECONDS:
+                    shutil.rmtree(old, ignore_errors=True)
+        return Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    except OSError as error:
+        raise cannot_write(folder.parent, error) from error
+
+
+def cannot_write(folder: Path, error: OSError) -> UserError:
+    """What to tell a user whose cache refuses a file."""
+    return UserError(
+        f"{folder}: cannot be written: {error.strerror or error}; BENCH_CACHE names another place"
+    )
+
+
+def write(folder: Path, arrays: dict[str, np.ndarray], licence_text: str, meta: dict[str, Any]) -> None:
+    """Store a set's arrays ("train.npy": array, ...) with all that belongs to them, flushed to disk.
+
+    An array that already is the memory map of its file is flushed in place. The sums in meta.json are of what
+    was read back. Raises OSError (for example ENOSPC).
+    """
+    files = {}
+    for file, array in arrays.items():
+        path = folder / file
+        if isinstance(array, np.memmap) and Path(str(array.filename)).resolve() == path.resolve():
+            array.flush()
+        else:
+            np.save(path, array)
+        stored = np.load(path, mmap_mode="r", allow_pickle=False)
+        assert stored.shape == array.shape, f"{file}: stored {stored.shape}, built {array.shape}"
+        files[file] = {
+            "sha256": content_hash(stored),
+            "shape": list(stored.shape),
+            "dtype": stored.dtype.str,
+            "bytes": path.stat().st_size,
+        }
+    _spread(arrays["train.npy"]).save(folder / "contact-sheet.png")
+    atomic.write_text(folder / "LICENCE.txt", licence_text.strip() + "\n")
+    atomic.write_json(folder / "meta.json", {**meta, "files": files, "sha256": set_hash(files)})
+    folder.chmod(0o755)  # mkdtemp makes what only its owner can read; a cache is often shared
+    for path in folder.iterdir():
+        path.chmod(0o644)
+        with path.open("rb") as file_object:
+            os.fsync(file_object.fileno())
+
+
+def publish(scratch: Path, folder: Path, replace: bool) -> None:
+    """Rename `scratch` to `folder`; a folder that another process put there meanwhile is kept and used."""
+    if replace and folder.is_dir():
+        retired = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        with contextlib.suppress(FileNotFoundError):  # another process may be replacing it too
+            folder.rename(retired / "old")  # maps that are open keep their pages
+        shutil.rmtree(retired, ignore_errors=True)
+    try:
+        scratch.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """The parsed meta.json of a built set; UserError if it is missing or lacks a key."""
+    path = folder / "meta.json"
+    try:
+        meta: dict[str, Any] = json.loads(path.read_text())
+        files_known = all(file in meta["files"] for file in REQUIRED)
+        if files_known and {"recipe", "sha256", "class_names", "licence"} <= meta.keys():
+            return meta
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        pass  # said below, once for every way in which the file can be wrong
+    raise UserError(f"{path}: missing or damaged; {build_again(folder)}")
+
+
+def read_array(folder: Path, file: str, record: dict[str, Any]) -> np.ndarray:
+    """One stored array as a read-only memory map; UserError unless size, shape and type are as recorded."""
+    path = folder / file
+    try:
+        if path.stat().st_size == record["bytes"]:
+            array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+            if list(array.shape) == record["shape"] and array.dtype.str == record["dtype"]:
+                return array
+    except (OSError, ValueError, EOFError, KeyError, TypeError):
+        pass  # said below
+    raise UserError(f"{path}: not the file that was built; {build_again(folder)}")
+
+
+def current_hash(folder: Path, file: str, record: dict[str, Any]) -> str:
+    """The content hash of a stored array now: the recorded one unless the file was written after its record.
+
+    Raises UserError as `read_array`.
+    """
+    array = read_array(folder, file, record)
+    written = times_of(folder / file)
+    if written[0] <= (folder / "meta.json").stat().st_mtime_ns:
+        return str(record["sha256"])
+    return _hash_at(folder / file, written, array)
+
+
+def _hash_at(path: Path, times: Times, array: np.ndarray) -> str:
+    if (path, times) not in _HASHES:
+        _HASHES[path, times] = content_hash(array)
+    return _HASHES[path, times]
+
+
+_HASHES: dict[tuple[Path, Times], str] = {}
+
+
+def build_again(folder: Path) -> str:
+    """The clause that tells how to replace the set in `folder` (its name is NAME-RESOLUTION)."""
+    from bench import registry  # here: the catalogue is of no use to who only writes files
+
+    name, _, resolution = folder.name.rpartition("-")
+    known = registry.datasets()
+    source = "" if name in known and known.load(name).embedded else " --from DIR"
+    return f"build it again with `bench data build {name} --resolution {resolution}{source} --force`"
+
+
+def content_hash(array: np.ndarray) -> str:
+    """sha256 over type, shape and bytes: what the array is, not how a file stores it."""
+    digest = hashlib.sha256(f"{array.dtype.str} {list(array.shape)}\n".encode())
+    update_digest(digest, array)
+    return digest.hexdigest()
+
+
+def set_hash(files: dict[str, Any]) -> str:
+    """sha256 over the names and content hashes of a set's arrays."""
+    lines = [f"{file} {files[file]['sha256']}\n" for file in sorted(files)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def image_digests(images: np.ndarray) -> list[bytes]:
+    """A 16-byte digest of each image's pixels, to find exact duplicates."""
+    return [hashlib.blake2b(image.data, digest_size=16).digest() for part in parts(images) for image in part]
+
+
+def _spread(images: np.ndarray, columns: int = 8) -> Any:
+    """A PIL picture of up to 64 images spread evenly over the split, for a look with one's own eyes."""
+    from bench.data.contact_sheet import contact_sheet
+
+    chosen = np.unique(np.linspace(0, len(images) - 1, columns * columns).astype(int))
+    return contact_sheet(np.asarray(images[chosen]), columns)

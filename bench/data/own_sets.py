@@ -1,0 +1,83 @@
+"""Data sets of the user's own: folders built without a catalogue entry, found again by what stands in the cache.
+
+`bench data build NAME --from DIR` of a name that nothing else has makes one. Its entry is kept in the built set's
+meta.json under "own"; the name is known wherever that cache is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from bench import paths
+from bench.data.catalogue import DatasetEntry
+from bench.errors import UserError, did_you_mean
+
+NAME = r"[a-z0-9][a-z0-9-]*"
+TARGET = "own:"  # how the registry says that a name is one of these
+TEST_SHARE = 0.2
+
+
+def new_entry(name: str, known: list[str], test_share: float | None, fit: str | None = None) -> DatasetEntry:
+    """The entry of a set that is about to be built; its counts are the least until then.
+
+    fit: "stretch" makes squares of whole pictures, "centre" or None of their centre squares; see bench.datasets.folder.
+    Raises UserError for a name that is not fit for a folder, or so near a known one that it is a slip.
+    """
+    if not re.fullmatch(NAME, name):
+        raise UserError(f"data set '{name}': a name is lower-case letters, digits and hyphens")
+    slip = did_you_mean(name, known)
+    if slip.startswith("did you mean") and _alike(name, slip):
+        raise UserError(
+            f"unknown data set '{name}'; {slip} A set of your own needs a name less like that of another"
+        )
+    return DatasetEntry(
+        summary="a folder of your own",
+        builder="bench.datasets.folder:build",
+        licence="yours to know",
+        source="a folder of your own",
+        embedded=False,
+        train=1,
+        test=1,
+        options={
+            **({"fit": "stretch"} if fit == "stretch" else {"crop": "center"}),
+            "test_share": TEST_SHARE if test_share is None else test_share,
+        },
+    )
+
+
+def counted(entry: DatasetEntry, train: int, test: int) -> DatasetEntry:
+    """The entry of a built set, with the images that it has."""
+    return entry.model_copy(update={"train": train, "test": test})
+
+
+def entry_of(folder: Path) -> DatasetEntry | None:
+    """The entry of a built set of the user's own; None for any other folder."""
+    try:
+        own: Any = json.loads((folder / "meta.json").read_text()).get("own")
+        return DatasetEntry.model_validate(own) if own is not None else None
+    except (OSError, ValueError, AttributeError, ValidationError):
+        return None
+
+
+def own_sets() -> Iterator[tuple[str, DatasetEntry]]:
+    """Every set of the user's own in the cache, by name, one entry for each; resolutions may differ in counts."""
+    root = paths.cache_root() / "data"
+    seen = set()
+    for folder in sorted(root.glob("[!.]*")) if root.is_dir() else ():
+        name = folder.name.rpartition("-")[0]
+        if name not in seen and (entry := entry_of(folder)) is not None:
+            seen.add(name)
+            yield name, entry
+
+
+def _alike(name: str, slip: str) -> bool:
+    """Whether the suggestion is a slip of the pen away, not merely the nearest name there is."""
+    from difflib import SequenceMatcher
+
+    return SequenceMatcher(None, name, slip.split("'")[1]).ratio() > 0.85

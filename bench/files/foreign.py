@@ -1,0 +1,221 @@
+"""Reading public checkpoints: what torch.save wrote, and pickles of modules; nothing runs, sizes are bounded."""
+
+from __future__ import annotations
+
+import io
+import mmap
+import struct
+import zipfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from bench.convert.given import Given
+from bench.errors import UserError
+from bench.files.inert_pickle import Damaged, failure, read_inert, shown
+from bench.files.tensors import DTYPES, NAMES, Extent, Storage, check_tensor, each_tensor, storage_of
+
+# The largest public checkpoint of these formats, with optimiser states, has a quarter of it.
+MOST_BYTES = 4 * 2**30
+DATA_PARALLEL = "module."  # what torch.nn.DataParallel puts before every key
+MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of torch.save's older format
+LOCAL_HEADER = struct.Struct(
+    "<4s22xHH"
+)  # of a zip's member: mark, lengths of the name and of the extra field
+OF_WEIGHTS = {
+    "collections.Counter",
+    "_codecs.encode",
+    "torch.nn.parameter.Parameter",
+}  # what torch.load allows too
+TORCH_FILE = "a file of torch.save"
+
+
+def check_file(path: Path) -> None:
+    """Raises UserError unless `path` is a file of at most MOST_BYTES."""
+    if not path.is_file():
+        raise UserError(
+            f"checkpoint {path} {'is a folder, not a file' if path.is_dir() else 'does not exist'}"
+        )
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise UserError(f"checkpoint {path} has {size} bytes; at most {MOST_BYTES} are read")
+
+
+def load(path: Path) -> Any:
+    """What torch.save wrote: numbers, text, plain containers, and a Note for each tensor (bench.files.tensors).
+
+    Raises UserError for a missing, damaged or too large file, naming it for anything else that the file refers to,
+    which is neither imported nor called, and for a tensor anywhere in the file that is not of the sort that is read.
+    """
+    check_file(path)
+    try:
+        value = _read(path, NAMES)
+    except Exception as error:  # a damaged file raises nearly anything
+        raise failure(f"checkpoint {path}", error, TORCH_FILE) from error
+    check_tensors(value, f"checkpoint {path}")
+    return value
+
+
+def check_tensors(value: Any, where: str, *, dense: bool = True) -> None:
+    """Raises UserError naming the first tensor in a value, at any depth, that is not of the sort that is read."""
+    for name, tensor in each_tensor(value):
+        check_tensor(tensor, f"{where}: '{name}'", dense=dense)
+
+
+def inspect(path: Path) -> None:
+    """Hold what a file of torch.save says of its tensors against its bytes, before torch.load believes it.
+
+    Raises UserError for a damaged or too large file, naming it for what a weights file does not refer to, and naming
+    the first tensor that is sparse, of numbers that are not plain and real, or beyond its bytes.
+    """
+    check_file(path)
+    try:
+        value = _read(path, NAMES | OF_WEIGHTS)
+    except Exception as error:  # a damaged file raises nearly anything
+        raise failure(f"checkpoint {path}", error, TORCH_FILE) from error
+    check_tensors(value, f"checkpoint {path}", dense=False)
+
+
+def _read(path: Path, names: Collection[str]) -> Any:
+    if zipfile.is_zipfile(path):
+        return _load_archive(path, names)
+    with mapped(path) as file:
+        return _load_older(file, path, file.size(), names)
+
+
+def _load_archive(path: Path, names: Collection[str]) -> Any:
+    with zipfile.ZipFile(path) as archive:
+        # A packed member may be a thousand times as large as the file says.
+        if (size := sum(member.file_size for member in archive.infolist())) > MOST_BYTES:
+            raise UserError(f"checkpoint {path} unpacks to {size} bytes; at most {MOST_BYTES} are read")
+        members = {member.filename: member for member in archive.infolist()}
+        for member in archive.infolist():
+            if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
+                raise Damaged("a packed or encrypted member, which torch.save never writes")
+        if (bad := archive.testzip()) is not None:
+            raise UserError(f"checkpoint {path} is damaged: member {shown(bad)} fails its checksum")
+        roots = [name.removesuffix("data.pkl") for name in members if f"/{name}".endswith("/data.pkl")]
+        if len(roots) != 1 or f"{roots[0]}constants.pkl" in members:
+            raise Damaged("no member data.pkl, or several, or a script")
+        root = roots[0]
+        if f"{root}byteorder" in members and archive.read(f"{root}byteorder") != b"little":
+            raise Damaged("numbers that are not stored with the least byte first")
+        storages: list[Storage] = []
+        value = read_inert(io.BytesIO(archive.read(f"{root}data.pkl")), names.__contains__, _into(storages))
+    with path.open("rb") as file:
+        for storage in storages:
+            if (member_name := f"{root}data/{storage.key}") not in members:
+                raise Damaged(f"the numbers of storage {shown(storage.key)} are missing")
+            member = members[member_name]
+            storage.extent = Extent(path, _data_start(file, member.header_offset), member.file_size)
+    return value
+
+
+def _data_start(file: IO[bytes], header: int) -> int:
+    file.seek(header)
+    mark, name, extra = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
+    if mark != b"PK\x03\x04":
+        raise Damaged("a member without a header")
+    return header + LOCAL_HEADER.size + name + extra
+
+
+def _into(storages: list[Storage]) -> Any:
+    """Turns persistent ids into storages, and keeps them in the list."""
+
+    def note(persistent_id: Any) -> Storage:
+        storages.append(storage_of(persistent_id))
+        return storages[-1]
+
+    return note
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[mmap.mmap]:
+    """The file in memory as far as it is read; unlike a file it reserves nothing for bytes that are not there."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        yield content
+
+
+def _load_older(file: Any, source: Path | bytes, end: int, names: Collection[str] = NAMES) -> Any:
+    """torch.save's older format: five pickles, then each storage's length and bytes. `end`: of the file, in bytes."""
+    none = frozenset[str]().__contains__
+    if (read_inert(file, none), read_inert(file, none)) != (MAGIC, PROTOCOL):
+        raise Damaged("its first numbers are others")
+    system = read_inert(file, none)
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise Damaged("numbers that are not stored with the least byte first")
+    storages: list[Storage] = []
+    value = read_inert(file, names.__contains__, _into(storages))
+    extents: dict[str, Extent] = {}
+    by_key = {storage.key: storage for storage in storages}
+    for key in read_inert(file, none):
+        storage = by_key[key]
+        if storage.kind not in DTYPES:
+            return value  # what has such storages is refused by name
+        count = int.from_bytes(file.read(8), "little", signed=True)
+        size = count * DTYPES[storage.kind].itemsize
+        if count != storage.numel or file.tell() + size > end:
+            raise Damaged(f"storage {shown(key)} is not as long as the file says")
+        extents[key] = Extent(source, file.tell(), size)
+        file.seek(size, io.SEEK_CUR)
+    for storage in storages:
+        storage.extent = extents[storage.key]
+    return value
+
+
+def storage_in_bytes(data: bytes) -> Storage:
+    """The storage that torch.save wrote into bytes, in its older format. Raises Damaged and nearly anything."""
+    value = _load_older(io.BytesIO(data), data, len(data))
+    if not isinstance(value, Storage):
+        raise Damaged("no storage")
+    return value
+
+
+def state(value: Any, where: str, what: str) -> Given:
+    """A state dict as Given, without DataParallel's prefix. UserError if it is not a dict with names as keys."""
+    if not isinstance(value, Mapping) or not value or not all(isinstance(key, str) for key in value):
+        kind = "an empty dict" if value == {} else f"a {type(value).__name__}"
+        raise UserError(f"{where}: {kind}, must be a state dict (a {what}'s names to tensors)")
+    if all(key.startswith(DATA_PARALLEL) for key in value):
+        value = {key.removeprefix(DATA_PARALLEL): tensor for key, tensor in value.items()}
+    return Given(value, where, what)
+
+
+def entries(
+    value: Any, path: Path, what: str, needed: Sequence[str], left_out: Mapping[str, str]
+) -> dict[str, Any]:
+    """A checkpoint's dict of networks and more. left_out: the entries that may be there and are not built, and why.
+
+    Raises UserError naming an entry that is missing, or one that is neither needed nor known to have no effect.
+    """
+    for key in needed:
+        if not isinstance(value, dict) or key not in value:
+            raise UserError(f"checkpoint {path}: the key '{key}' is missing; every {what} checkpoint has it")
+    for key in value:
+        if key not in needed and key not in left_out:
+            raise UserError(
+                f"checkpoint {path}: the key {shown(key)} is unexpected; no {what} checkpoint has it"
+            )
+    found: dict[str, Any] = value
+    return found
+
+
+def by_role(states: Sequence[tuple[Path, Any]], marks: Mapping[str, str], what: str) -> dict[str, Given]:
+    """Role -> state, told apart by a key that only that role's networks have (`marks`: role -> such a key).
+
+    UserError for a file of neither role, for two of one role, and where the generator is missing.
+    """
+    found: dict[str, Given] = {}
+    for path, value in states:
+        given = state(value, f"checkpoint {path}", what)
+        roles = [role for role, key in marks.items() if key in given]
+        if len(roles) != 1:
+            wanted = " or ".join(f"'{key}' (a {role})" for role, key in marks.items())
+            raise UserError(f"checkpoint {path} is not of a {what}: it must have one of the keys {wanted}")
+        if roles[0] in found:
+            raise UserError(f"checkpoint {path} is a second {roles[0]}; give one file of each")
+        given.what = f"{what} {roles[0]}"
+        found[roles[0]] = given
+    if "generator" not in found:
+        raise UserError(f"{what}: no generator among the files; one must have the key '{marks['generator']}'")
+    return found

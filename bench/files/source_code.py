@@ -1,0 +1,147 @@
+"""Digests of source code: of a part of a method, of a network, of a plug-in, each with what it imports of its own.
+
+Comments and blank lines do not count, so that a better explanation does not make another method.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import io
+import sys
+import tokenize
+from functools import lru_cache
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.files.digests import Times, times_of
+
+PLUGIN = "bench_plugin_"  # the first letters of every plug-in's module name (bench.registry)
+DIGITS = 16  # of a sha256: two sources of one name will not meet by chance
+
+
+def module_digest(module: str) -> str:
+    """The digest of an importable module and of the modules of its own package that it imports.
+
+    Its own package: the folder of a method or of a network for one of ours; for somebody else's the distribution's
+    top-level package, for a plug-in its file, and for both whatever they import that is not installed: a file
+    beside the plug-in, a package under development. Raises UserError where there is no source file.
+    """
+    if module in _IMPORTED:
+        return _IMPORTED[module]
+    file = module_file(module)
+    if file is None:
+        raise UserError(f"module '{module}' has no source file: what it does cannot be recorded")
+    digest = _digest(module, file)
+    if not module.startswith("bench."):
+        _IMPORTED[module] = digest
+    return digest
+
+
+def imported_again(module: str) -> str:
+    """The digest of a module that has just been imported, perhaps once more: from here on it is this one's."""
+    _IMPORTED.pop(module, None)
+    return module_digest(module)
+
+
+# Of modules from outside: what this process has imported and will run, whatever becomes of the files.
+_IMPORTED: dict[str, str] = {}
+
+
+def _digest(module: str, file: Path) -> str:
+    files = sorted(_closure(module, file).items())
+    lines = [f"{name} {_content(path, times_of(path))}\n" for name, path in files]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:DIGITS]
+
+
+def _closure(module: str, file: Path) -> dict[str, Path]:
+    """The module and, of its own package, all that it imports, directly or not: name within the package -> file."""
+    own = _own_package(module)
+    found, waiting = {module: file}, [(module, file)]
+    while waiting:
+        name, path = waiting.pop()
+        for wanted in _imports(name, path, times_of(path)):
+            if wanted in found:
+                continue
+            named = wanted == own or wanted.startswith((f"{own}.", PLUGIN))
+            if not named and wanted.partition(".")[0] in _NOT_OWN:
+                continue
+            other = module_file(wanted) if named or not module.startswith("bench.") else None
+            if other is not None and (named or not _is_installed(other)):
+                found[wanted] = other
+                waiting.append((wanted, other))
+    return found
+
+
+_NOT_OWN = {*sys.stdlib_module_names, "bench"}
+
+
+def _is_installed(file: Path) -> bool:
+    """Whether a file is of an installed package, which records name by its version: pip keeps its notes beside."""
+    return any(map(_is_of_pip, file.parents))
+
+
+@lru_cache(maxsize=64)
+def _is_of_pip(folder: Path) -> bool:
+    return any(folder.glob("*.dist-info"))
+
+
+def _own_package(module: str) -> str:
+    """bench.methods for bench.methods.disp, mylib for mylib.gans.lecam."""
+    if module.startswith("bench."):
+        return ".".join(module.split(".")[:2])
+    return module.partition(".")[0]
+
+
+def module_file(module: str) -> Path | None:
+    """The source file of a module, imported or not; None for one without, and for an attribute of a module."""
+    if (loaded := sys.modules.get(module)) is not None:
+        named = getattr(loaded, "__file__", None)
+        return Path(named) if named and named.endswith(".py") else None
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, AttributeError, ValueError):
+        return None
+    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+
+
+@lru_cache(maxsize=1024)
+def _imports(module: str, file: Path, times: Times) -> tuple[str, ...]:
+    """The full names of what a file imports, attributes included (the caller drops what is no module)."""
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    names: list[str] = []
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            steps = package.split(".")
+            base = ".".join([*steps[: len(steps) - node.level + 1], *filter(None, [node.module])])
+            start = base if node.level else node.module or ""
+            names += [start, *(f"{start}.{alias.name}" for alias in node.names)]
+    return tuple(dict.fromkeys(names))
+
+
+@lru_cache(maxsize=1024)
+def _content(file: Path, times: Times) -> str:
+    return hashlib.sha256(_without_comments(file.read_bytes())).hexdigest()
+
+
+def _without_comments(source: bytes) -> bytes:
+    """The source without comments, trailing blanks and empty lines; as it is where it cannot be read as Python."""
+    try:
+        tokens = list(tokenize.tokenize(io.BytesIO(source).readline))
+        lines = source.decode(tokens[0].string).splitlines()
+        strings = [
+            one for one in ast.walk(ast.parse(source)) if isinstance(one, ast.Constant | ast.JoinedStr)
+        ]
+    except (tokenize.TokenError, SyntaxError, UnicodeDecodeError, ValueError):
+        return source
+    inside = {row for one in strings for row in range(one.lineno, one.end_lineno or one.lineno)}
+    for token in tokens:
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    # a line that a string goes on from keeps its blanks: they are part of the string
+    kept = [line if row in inside else line.rstrip() for row, line in enumerate(lines, start=1)]
+    return "\n".join(line for row, line in enumerate(kept, start=1) if line or row in inside).encode()

@@ -1,0 +1,1 @@
+"""Runs on this machine: a queue over worker processes."""

@@ -1,0 +1,96 @@
+"""A worker process: takes run ids on stdin, works them off one by one, reports on an inherited pipe.
+
+One interpreter serves many short runs. Started by bench.launch.local.queue (and usable inside a cluster job): lines
+on stdin are run ids, an empty stdin ends the worker; SIGTERM, SIGINT and SIGUSR2 save at the next step
+boundary and end it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+REPORT_SECONDS = 0.5
+
+
+class StopFlag:
+    """Whether a signal has come; a signal handler itself.
+
+    Not a threading.Event: the handler of a second signal (the cluster's notice is followed by the queue's SIGTERM)
+    may run inside that of the first, and Event.set() would wait for its own lock for ever.
+    """
+
+    def __init__(self) -> None:
+        self.raised = False
+
+    def __call__(self, *_: object) -> None:
+        self.raised = True
+
+    def is_set(self) -> bool:
+        """Whether any signal has come."""
+        return self.raised
+
+
+def main() -> None:
+    """Entry point of `python -m bench.launch.local.worker`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--events", type=int, required=True, help="file descriptor that events are written to"
+    )
+    parser.add_argument("--plugin", action="append", default=[])
+    arguments = parser.parse_args()
+    stop = StopFlag()
+    for number in SIGNALS:
+        signal.signal(number, stop)
+    # a forked child must not run the handler: the scheduler signals every process of a job's step
+    os.register_at_fork(after_in_child=lambda: [signal.signal(one, signal.SIG_IGN) for one in SIGNALS])
+    with contextlib.suppress(BrokenPipeError), os.fdopen(arguments.events, "w", buffering=1) as events:
+        _work(arguments, stop, lambda **event: _send(events, event))
+
+
+def _work(arguments: argparse.Namespace, stop: StopFlag, send: Any) -> None:
+    import torch
+
+    from bench.registry import load_or_note
+    from bench.run.attempt import run_once
+
+    torch.set_num_threads(arguments.threads)
+    for plugin in arguments.plugin:
+        load_or_note(plugin)
+    send(event="ready")
+    for line in iter(sys.stdin.readline, ""):
+        uid, last = line.strip(), 0.0
+
+        def on_step(step: int, steps: int, uid: str = uid) -> None:
+            nonlocal last
+            if time.monotonic() - last >= REPORT_SECONDS:
+                last = time.monotonic()
+                send(event="step", uid=uid, step=step, steps=steps)
+
+        outcome = run_once(uid, arguments.store, arguments.device, stop.is_set, on_step)
+        send(event="outcome", uid=uid, outcome=outcome)
+        if stop.is_set():
+            return
+
+
+def _send(events: Any, event: dict[str, Any]) -> None:
+    """Report to the parent. A parent that is gone does not matter: the store has the truth."""
+    try:
+        events.write(json.dumps(event) + "\n")
+    except (BrokenPipeError, ValueError):
+        return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Runs on a SLURM cluster: submitted as job arrays, watched, cancelled."""

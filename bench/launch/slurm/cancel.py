@@ -1,0 +1,39 @@
+"""Stopping runs that are queued or at work on the cluster, and no others."""
+
+from __future__ import annotations
+
+from bench.errors import UserError
+from bench.launch.slurm.commands import ClusterError, run_command
+from bench.launch.slurm.status import Survey
+from bench.store.runs import Store
+
+AT_ONCE = 200  # job ids on one command line
+
+
+def cancel_runs(store: Store, survey: Survey, uids: list[str]) -> list[str]:
+    """Stop these runs; returns the jobs that were cancelled as a whole.
+
+    A job whose unfinished runs are all meant is cancelled by scancel. A job that also has other runs goes on: the
+    runs that are meant are asked to save and leave by a mark in their folders, which their worker reads within
+    seconds. Raises UserError where scancel fails.
+    """
+    meant = set(uids)
+    for uid in uids:
+        store.folder(uid).ask_to_stop()
+    jobs = set()
+    for uid in uids:
+        task, place = survey.task(uid), survey.places.get(uid)
+        if task is None or place is None:
+            continue
+        unfinished = {one for one in place.array.jobs[place.index] if store.folder(one).result() is None}
+        if unfinished <= meant:
+            jobs.add(task.job)
+    wanted = sorted(jobs)
+    try:
+        for start in range(0, len(wanted), AT_ONCE):
+            run_command(["scancel", *wanted[start : start + AT_ONCE]])
+    except ClusterError as error:
+        raise UserError(
+            f"{error}; the runs were asked to stop by a mark, their jobs are still there"
+        ) from error
+    return wanted

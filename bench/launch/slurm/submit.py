@@ -1,0 +1,242 @@
+"""Sends runs to a SLURM cluster through submitit: packed into jobs, jobs into arrays, sources before dependants."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.files import atomic
+from bench.launch.slurm.job import START, TableJob
+from bench.launch.slurm.packing import Array, pack
+from bench.launch.slurm.profile import Profile
+from bench.launch.slurm.records import ArrayRecord, Submission, folder_of, identity, new_id, save
+from bench.machine.provenance import commit
+from bench.plan.estimate import Estimates
+from bench.plan.inputs import Machine
+from bench.plan.runs import PlannedRun
+from bench.registry import plugin_source
+from bench.store.runs import Store
+
+# What a job of ours must not inherit from a job that it is submitted in; and SBATCH_*, which would silently
+# override what the profile says. SLURM_CONF says where the cluster is.
+INHERITED = re.compile(r"(SLURM|SLURMD|SRUN|SBATCH|PMI|PMIX|SUBMITIT)_")
+KEPT = {"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_TIME_FORMAT"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be submitted, and how."""
+
+    table: str
+    scale: str
+    runs: list[PlannedRun]  # sources before their dependants
+    profile: Profile
+    profile_name: str
+    plugins: tuple[str, ...] = ()
+
+
+def arrays_of(request: Request, estimates: Estimates, largest_array: int) -> list[Array]:
+    """The request's runs as job arrays, in the order of submission."""
+    profile = request.profile
+    return pack(
+        request.runs,
+        seconds=estimates.seconds,
+        memory=estimates.memory,
+        devices=profile.workers,
+        target_seconds=60 * profile.pack,
+        memory_mb=profile.memory,
+        largest_array=largest_array,
+        parallel=profile.parallel,
+    )
+
+
+def script(
+    request: Request, store: Store, submission_id: str, position: int, array: Array, after: list[str]
+) -> str:
+    """The batch script of one array: what sbatch gets, word for word."""
+    from submitit.slurm.slurm import _make_sbatch_string
+
+    executor = _parameters(request, submission_id, position, array, after)
+    count = len(array.jobs)
+    command = f"{request.profile.command()} -u -m submitit.core._submit"
+    folder = folder_of(store, submission_id)
+    return _make_sbatch_string(
+        command=f"{command} {shlex.quote(str(folder))}",
+        folder=folder,
+        map_count=count if count > 1 else None,
+        **executor,
+    )
+
+
+def submit(
+    request: Request,
+    store: Store,
+    arrays: list[Array],
+    queued: Callable[[str], str | None],
+    submission_id: str | None = None,
+) -> Submission:
+    """Hand the arrays to sbatch and return at once.
+
+    queued: the number of the queued job that trains a run which is not in the request, if there is one; jobs that
+    need such a run wait for it. The record is written before the first sbatch and after each. Raises UserError
+    with sbatch's own words where it refuses; what it had accepted by then stays recorded.
+    """
+    submission = _record(request, arrays, submission_id or new_id(request.table))
+    folder = folder_of(store, submission.id)
+    refuse_odd_folder(folder)
+    request = replace(request, plugins=_kept_plugins(folder, request.plugins))
+    for run in request.runs:
+        store.open(run.spec).hand_out()
+    save(store, submission)
+    for position, array in enumerate(arrays):
+        numbers = {one.number for at, one in enumerate(submission.arrays) if at in array.after}
+        numbers |= {queued(uid) for run in array.runs for uid in run.needs}
+        after = sorted((number for number in numbers if number), key=int)
+        parameters = _parameters(request, submission.id, position, array, after)
+        jobs = [_job(request, store, submission.id, runs) for runs in array.jobs]
+        number = _sbatch(request, folder, parameters, jobs)
+        records = list(submission.arrays)
+        records[position] = records[position].model_copy(update={"number": number})
+        submission = submission.model_copy(update={"arrays": tuple(records)})
+        save(store, submission)
+    return submission
+
+
+def _kept_plugins(folder: Path, plugins: tuple[str, ...]) -> tuple[str, ...]:
+    """Copies of the plug-ins as they are now, for the jobs: what waits in the queue is not changed by an editor."""
+    copies = []
+    for path in plugins:
+        copies.append(folder / "plugins" / Path(path).name)
+        atomic.write_bytes(copies[-1], plugin_source(path))
+    return tuple(str(copy) for copy in copies)
+
+
+def refuse_odd_folder(folder: Path) -> None:
+    """SLURM fills in % in the names of logs, and no name may hold a line break."""
+    if "%" in str(folder) or not str(folder).isprintable():
+        raise UserError(
+            f"store {folder}: SLURM cannot write logs to a folder with % or line breaks in its name"
+        )
+
+
+def _record(request: Request, arrays: list[Array], submission_id: str) -> Submission:
+    return Submission(
+        id=submission_id,
+        table=request.table,
+        scale=request.scale,
+        profile=request.profile_name,
+        **identity(),
+        time=time.time(),
+        commit=commit(),
+        arrays=tuple(
+            ArrayRecord(
+                name=_name(submission_id, at), jobs=tuple(tuple(run.uid for run in job) for job in array.jobs)
+            )
+            for at, array in enumerate(arrays)
+        ),
+        labels={run.uid: run.label for run in request.runs},
+    )
+
+
+def _name(submission_id: str, position: int) -> str:
+    return f"bench-{submission_id}-{position}"
+
+
+def _parameters(
+    request: Request, submission_id: str, position: int, array: Array, after: list[str]
+) -> dict[str, Any]:
+    parameters = {**request.profile.parameters(), "job_name": _name(submission_id, position)}
+    parameters["setup"] = [f'export {START}="$(date +%s)"', *_python_path(request), *parameters["setup"]]
+    parameters["array_parallelism"] = array.parallel
+    if array.memory_mb is not None:
+        parameters["mem"] = f"{array.memory_mb}M"
+    if after:
+        parameters["dependency"] = ":".join(["afterany", *after])
+    return parameters
+
+
+def _python_path(request: Request) -> list[str]:
+    """The same interpreter finds the very package that submits, installed or not; a container has its own."""
+    if "container" in request.profile.model_fields_set or "python" in request.profile.model_fields_set:
+        return []
+    package = shlex.quote(str(Path(__file__).resolve().parents[3]))
+    return [f"export PYTHONPATH={package}${{PYTHONPATH:+:$PYTHONPATH}}"]
+
+
+def _job(request: Request, store: Store, submission_id: str, runs: list[PlannedRun]) -> TableJob:
+    profile = request.profile
+    return TableJob(
+        uids=tuple(run.uid for run in runs),
+        store=str(store.root.resolve()),
+        device=profile.device,
+        workers=profile.workers,
+        seconds=60.0 * profile.time - profile.signal_seconds,
+        slice_seconds=None if profile.slice is None else 60.0 * profile.slice,
+        requeue=profile.requeue,
+        logs=str(folder_of(store, submission_id) / "workers"),
+        commit=commit(),
+        plugins=request.plugins,
+        environment=_our_environment(),
+        labels=tuple(run.label for run in runs),
+        inputs=_inputs(store, runs),
+    )
+
+
+def _inputs(store: Store, runs: list[PlannedRun]) -> dict[str, str]:
+    """The digests of what these runs read as it is now; their sources may be yet to train and are left out."""
+    machine = Machine(store)
+    found: dict[str, str] = {}
+    for run in runs:
+        found |= machine.reads(run.spec)
+    return {name: digest for name, digest in found.items() if not name.startswith("run/")}
+
+
+def _our_environment() -> dict[str, str]:
+    """Where data and weights are, for sites that give a job an empty environment."""
+    from bench.paths import cache_root, weights_root
+
+    named = {name: value for name, value in os.environ.items() if name.startswith("BENCH_")}
+    named |= {"BENCH_CACHE": str(cache_root().resolve()), "BENCH_WEIGHTS": str(weights_root().resolve())}
+    named.pop(START, None)
+    return named
+
+
+def _sbatch(request: Request, folder: Path, parameters: dict[str, Any], jobs: list[TableJob]) -> str:
+    """One array to sbatch; returns its number."""
+    import submitit
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with outside_allocation(), redirect_stderr(io.StringIO()):  # submitit prints what its error says again
+        try:
+            executor = submitit.SlurmExecutor(folder=folder, python=request.profile.command())
+            executor.update_parameters(**parameters)
+            first = executor.submit_array(jobs)[0]
+        except (FailedJobError, FailedSubmissionError, RuntimeError) as error:
+            words = str(error).strip().splitlines() or [type(error).__name__]
+            raise UserError(f"sbatch refused {parameters['job_name']}: {words[-1]}") from error
+    return str(first.job_id).partition("_")[0]
+
+
+@contextmanager
+def outside_allocation() -> Iterator[None]:
+    """Inside, the environment is that of somebody who is in no job: sbatch would pass SLURM_* on to the new ones."""
+    before = dict(os.environ)
+    for name in before:
+        if INHERITED.match(name) and name not in KEPT:
+            del os.environ[name]
+    os.environ.pop(START, None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,1 @@
+"""This machine: its memory, its versions and hardware, what a job on it may use."""

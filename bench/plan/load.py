@@ -1,0 +1,110 @@
+"""Reading a table's YAML: `extends:` another table, then `--set` overrides, then validation."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from bench.errors import UserError, did_you_mean
+from bench.files.yamlfile import first_problem, load_yaml, mistake, validate
+from bench.plan.names import names_problem
+from bench.spec.table import TABLES, Protocol, TableSpec, TrainSettings, resolve_table
+
+
+def read_table(path: Path, name: str, overrides: dict[str, Any] | None = None) -> TableSpec:
+    """The validated table of a file. Raises UserError naming file, line and key, or the override."""
+    value = _merged(path)
+    value["name"] = name
+    spec = validate(TableSpec, value, path)
+    if problem := names_problem(spec):
+        raise mistake(path, *problem)
+    for key, setting in (overrides or {}).items():
+        for scale in value["scales"].values():
+            _override(scale, key, setting)
+        spec = _overridden(value, f"--set {key}={setting}")
+    return spec
+
+
+def _overridden(value: dict[str, Any], override: str) -> TableSpec:
+    try:
+        spec = TableSpec.model_validate(value)
+    except ValidationError as error:
+        raise UserError(f"{override}: {first_problem(TableSpec, error)[1]}") from error
+    if problem := names_problem(spec):
+        raise UserError(f"{override}: {problem[1]}")
+    return spec
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """`train.steps=50` as ("train.steps", 50); the value is read as YAML."""
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise UserError(f"--set '{text}': write key=value, for example --set train.steps=50")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set '{text}': the value is not YAML") from error
+
+
+def _merged(path: Path) -> dict[str, Any]:
+    value = load_yaml(path)
+    if "extends" not in value:
+        return value
+    parent = resolve_table(str(value.pop("extends")))
+    return _deep_merge(_merged(TABLES / f"{parent}.yaml"), value)
+
+
+def _deep_merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    """Mappings merge key by key; anything else, lists included, is replaced; null takes a key away."""
+    merged = copy.deepcopy(base)
+    for key, value in top.items():
+        if value is None:
+            merged.pop(key, None)
+            continue
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _deep_merge(merged[key], value) if both else value
+    return merged
+
+
+_SETTABLE = ("network", "train", "protocol", "columns", "rows", "sources")
+
+
+def _override(scale: dict[str, Any], key: str, setting: Any) -> None:
+    """Set one dotted key in a scale's plain data; misspelt last keys are found by validation afterwards."""
+    head, *rest = key.split(".")
+    if head not in _SETTABLE or not rest:
+        raise UserError(f"--set {key}: must start with one of {', '.join(_SETTABLE)}; {_suggestion(key)}")
+    if head == "train" and rest[0] not in _train_keys():
+        raise UserError(f"--set {key}: unknown setting; {did_you_mean(rest[0], _train_keys())}")
+    place = scale.setdefault(head, {})
+    for part in rest[:-1]:
+        place = place.setdefault(part, {})
+        if not isinstance(place, dict):
+            raise UserError(f"--set {key}: '{part}' is not a group of settings")
+    place[rest[-1]] = setting
+    if head == "train":  # a row's own value would hide what the user has just asked for
+        for row in scale.get("rows", {}).values():
+            (row.get("train") or {}).pop(rest[0], None)
+
+
+def _suggestion(key: str) -> str:
+    """For `steps`, "did you mean 'train.steps'?": the setting that has this name, else the nearest one."""
+    whole = {f"{group}.{name}": name for group, model in (("train", TrainSettings), ("protocol", Protocol))
+             for name in model.model_fields}  # fmt: skip
+    named = key.rpartition(".")[2]
+    same = [one for one, name in whole.items() if name == named]
+    if same:
+        return f"did you mean {' or '.join(repr(one) for one in same)}?"
+    near = difflib.get_close_matches(named, whole.values(), n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {' or '.join(repr(one) for one, name in whole.items() if name == near[0])}?"
+    return did_you_mean(key.partition(".")[0], _SETTABLE)
+
+
+def _train_keys() -> list[str]:
+    return list(TrainSettings.model_fields)

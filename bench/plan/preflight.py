@@ -1,0 +1,203 @@
+"""Impossible plans, found before anything trains: counts, resolutions, options and files that do not fit together.
+
+A problem says where in the table's YAML it lies. What is merely absent here (a set that is not built, weights of the
+user's) is no mistake of the table's: a plan can be read without it, but not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench import features, networks
+from bench.contract.expression import Part, build_method
+from bench.data import imageset
+from bench.errors import UserError, did_you_mean
+from bench.files.yamlfile import Keys
+from bench.metrics.neighbour_counts import DEFAULT_K
+from bench.plan.runs import Plan, PlannedRun
+from bench.spec.table import DataSpec, NetworkSpec, Protocol, RowOverride, RunSpec
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What cannot be, and at which keys of the table's YAML; no keys where it stands in no file."""
+
+    keys: Keys
+    text: str
+    absent: bool = False  # nothing is wrong but that something is not on this machine
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where a run's settings stand in the YAML."""
+
+    data: Keys
+    counts: Keys
+    metrics: Keys
+    network: Keys
+    method: Keys
+    own_network: bool  # whether the row has a network of its own
+
+
+def problems(made: Plan, *, deep: bool = False) -> list[Problem]:
+    """What is wrong with the plan's runs that are not done, each once.
+
+    deep: also construct the methods and build the networks, without weights: that finds impossible settings and
+    values, and imports torch.
+    """
+    roles = {source.uid: role for run in made.runs for role, source in run.spec.run_sources.items()}
+    found: dict[Problem, None] = {}
+    seen: set[tuple[str, ...]] = set()
+    seen_deep: set[str] = set()
+    for run in made.runs:
+        first = run.cells[0] if run.cells else None
+        kind = (first.row, first.column) if first else ("", roles.get(run.uid, ""))
+        if run.status in ("done", "diverged") or kind in seen:
+            continue
+        seen.add(kind)  # seeds differ in nothing that is looked at
+        places = _places(made, run, roles.get(run.uid))
+        found |= dict.fromkeys(_of_run(run.spec, places))
+        if deep:
+            found |= dict.fromkeys(_deep(run.spec, places, seen_deep))
+    return list(found)
+
+
+def _places(made: Plan, run: PlannedRun, role: str | None) -> _Places:
+    base: Keys = ("scales", made.scale)
+    if not run.cells:
+        source: Keys = (*base, "sources", role or "")
+        return _Places((*source, "data"), (), (), (*source, "network"), (*source, "method"), True)
+    row, column = run.cells[0].row, (*base, "columns", run.cells[0].column)
+    override = made.table.at(made.scale).rows.get(row, RowOverride())
+    index = next((at for at, one in enumerate(made.table.rows) if one.id == row and not one.added), None)
+    method: Keys = () if index is None else ("rows", index, "method")
+    return _Places(
+        data=(*column, "data"),
+        counts=column,
+        metrics=(*base, "protocol", "metrics"),
+        network=(*base, "rows", row, "network") if override.network else (*base, "network"),
+        method=(*base, "rows", row, "method") if override.method else method,
+        own_network=override.network is not None,
+    )
+
+
+def _of_run(spec: RunSpec, places: _Places) -> Iterator[Problem]:
+    try:
+        counts = imageset.counts(spec.data.name, spec.data.resolution)
+    except UserError as error:
+        yield Problem((*places.data, "resolution"), str(error))
+        return
+    if counts is None:
+        yield Problem(places.data, imageset.not_built(spec.data.name, spec.data.resolution), absent=True)
+    else:
+        yield from _counts(spec, places, *counts)
+    if spec.protocol is not None:
+        yield from _neighbours(spec.protocol, places.metrics)
+        extractors = {metric.extractor: None for metric in spec.protocol.metrics}
+        yield from _extractors(list(extractors), places.metrics)
+    yield from _extractors(_priors(spec.method), places.method)
+    if spec.network is not None:
+        yield from _resolution(spec.network, spec.data, places)
+
+
+def _counts(spec: RunSpec, places: _Places, train: int, test: int) -> Iterator[Problem]:
+    name = f"data set '{spec.data.name}' at {spec.data.resolution} px"
+    if spec.data.shots is not None and spec.data.shots > train:
+        text = f"{spec.data.shots} shots, but {name} has {train} training images"
+        yield Problem((*places.data, "shots"), text)
+    if spec.protocol is not None and spec.protocol.reference > test:
+        text = f"{spec.protocol.reference} reference images, but {name} has {test} test images"
+        yield Problem((*places.counts, "reference"), text)
+
+
+def _neighbours(protocol: Protocol, keys: Keys) -> Iterator[Problem]:
+    """A k-th neighbour must exist: among the generated images for recall, among the reference for the others."""
+    for at, metric in enumerate(protocol.metrics):
+        place = (*keys, at, "k")
+        if metric.k is not None and metric.name not in DEFAULT_K:
+            yield Problem(place, f"metric '{metric.name}' has no k; leave it out")
+        if metric.name not in DEFAULT_K:
+            continue
+        k = metric.k or DEFAULT_K[metric.name]
+        count, kind = (
+            (protocol.generated, "generated")
+            if metric.name == "recall"
+            else (protocol.reference, "reference")
+        )
+        if k >= count:
+            text = f"{metric.name} wants neighbour {k} of {count} {kind} images; k must be below {count}"
+            yield Problem(place, text)
+
+
+def _priors(method: tuple[Part, ...]) -> list[str]:
+    """The extractors that parts name in their settings."""
+    named = [value for part in method for value in part.settings.values() if isinstance(value, str)]
+    return [value for value in named if value.partition("@")[0] in features.EXTRACTORS]
+
+
+def _extractors(specs: list[str], keys: Keys) -> Iterator[Problem]:
+    for spec in specs:
+        try:
+            reason = features.available(spec)
+        except UserError as error:
+            yield Problem(keys, str(error))
+            continue
+        if reason is not None:
+            yield Problem(keys, f"extractor '{spec}': {reason}", absent=True)
+
+
+def _resolution(network: NetworkSpec, data: DataSpec, places: _Places) -> Iterator[Problem]:
+    makes = networks.resolution(network.name)
+    if makes != data.resolution:
+        text = (
+            f"network '{network.name}' makes {makes} px images, data set '{data.name}' is asked for at "
+            f"{data.resolution} px"
+        )
+        place = (
+            (*places.network, "name")
+            if places.own_network and places.counts
+            else (*places.data, "resolution")
+        )
+        yield Problem(place, text)
+
+
+def _deep(spec: RunSpec, places: _Places, seen: set[str]) -> Iterator[Problem]:
+    """Constructs what is not in `seen` yet: many rows share a network, columns their methods."""
+    if spec.kind == "train" and (key := f"{places.method} {spec.method}") not in seen:
+        seen.add(key)
+        try:
+            build_method(spec.method)
+        except UserError as error:
+            yield Problem(places.method, str(error))
+    if spec.network is not None and (key := f"{places.network} {spec.network}") not in seen:
+        seen.add(key)
+        yield from _options(spec.network, (*places.network, "options"))
+
+
+def _options(network: NetworkSpec, keys: Keys) -> Iterator[Problem]:
+    """Unknown options of a network, and values that it refuses with a condition as without (its method brings that)."""
+    known = networks.settings(network.name)
+    odd = [key for key in network.options if key not in known]
+    for key in odd:
+        yield Problem(
+            (*keys, key), f"network '{network.name}' has no setting '{key}'; {did_you_mean(key, known)}"
+        )
+    conditions: list[dict[str, int]] = (
+        [{}] if "condition_dim" in network.options else [{}, {"condition_dim": 8}]
+    )
+    refusals = [] if odd else [_refusal(network, condition) for condition in conditions]
+    if refusals and all(refusals):
+        yield Problem(keys, refusals[0] or "")
+
+
+def _refusal(network: NetworkSpec, condition: dict[str, int]) -> str | None:
+    """Why the network cannot be built, if so."""
+    from bench.networks.describe import weightless
+
+    try:
+        with weightless():
+            networks.build(network.name, **network.options, **condition)
+    except (UserError, TypeError, ValueError, RuntimeError) as error:
+        return f"network '{network.name}' cannot be built: {str(error).splitlines()[0]}"
+    return None

@@ -1,0 +1,140 @@
+"""The project file: what a project of the user's says once instead of in every command.
+
+`bench.toml`, or `[tool.bench]` in pyproject.toml, of the current folder or of the nearest folder above it:
+
+    plugins = ["mirror.py"]
+    store = "runs"
+    recorded = "recorded"            # one folder or a list
+    profile = "my-site.yaml"
+    scale = "mini"
+    [rows]
+    mine = "mirror + disp"           # label = method expression
+
+Relative paths start from the file's folder. The command line comes first, then the environment, then this file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator
+
+from bench.errors import UserError
+from bench.files.yamlfile import first_problem
+from bench.spec.own_rows import LABEL
+from bench.spec.run import Frozen
+from bench.spec.table import Scale
+
+NAME = "bench.toml"
+
+
+class Settings(Frozen):
+    """The keys of a project file."""
+
+    plugins: tuple[str, ...] = ()
+    rows: dict[str, str] = Field(default_factory=dict)
+    store: str | None = Field(default=None, min_length=1)
+    recorded: tuple[str, ...] = ()
+    profile: str | None = Field(default=None, min_length=1)
+    scale: Scale | None = None
+
+    @field_validator("recorded", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("rows")
+    @classmethod
+    def _labels(cls, value: dict[str, str]) -> dict[str, str]:
+        for label in value:
+            if not LABEL.fullmatch(label):
+                raise ValueError(f"label '{label}': letters, digits, spaces and + . _ - alone make a label")
+        return value
+
+
+@dataclass(frozen=True)
+class ProjectFile:
+    """A project file that was found, its paths made whole."""
+
+    path: Path
+    settings: Settings
+
+    @property
+    def plugins(self) -> list[Path]:
+        return [self._whole(one) for one in self.settings.plugins]
+
+    @property
+    def rows(self) -> dict[str, str]:
+        """Label -> method expression."""
+        return self.settings.rows
+
+    @property
+    def store(self) -> Path | None:
+        return self._whole(self.settings.store) if self.settings.store is not None else None
+
+    @property
+    def recorded(self) -> list[Path]:
+        return [self._whole(one) for one in self.settings.recorded]
+
+    @property
+    def profile(self) -> str | None:
+        """The path of a profile, or a shipped one's name as it stands."""
+        named = self.settings.profile
+        is_file = named is not None and named.endswith((".yaml", ".yml"))
+        return str(self._whole(named)) if named is not None and is_file else named
+
+    @property
+    def scale(self) -> Scale | None:
+        return self.settings.scale
+
+    def _whole(self, path: str) -> Path:
+        return self.path.parent / Path(path).expanduser()
+
+    def __str__(self) -> str:
+        """The file and what it says, in one line."""
+        told = [f"{key} {', '.join(value) if isinstance(value, tuple | dict) else value}"
+                for key, value in self.settings if value]  # fmt: skip
+        return f"{self.path} ({'; '.join(told) or 'empty'})"
+
+
+def project_file(start: Path | None = None) -> ProjectFile | None:
+    """The project file in force in a folder (the current one), or None. Raises UserError naming file and key."""
+    folder = (start or Path.cwd()).absolute()
+    for place in (folder, *folder.parents):
+        found = [(path, value) for path in (place / NAME, place / "pyproject.toml")
+                 if (value := _section(path)) is not None]  # fmt: skip
+        if len(found) > 1:
+            raise UserError(
+                f"{found[0][0]} and [tool.bench] of {found[1][0]} are two project files; keep one"
+            )
+        if found:
+            return ProjectFile(found[0][0], _validated(*found[0]))
+    return None
+
+
+def _section(path: Path) -> Any:
+    """What a file says to bench; None if it says nothing."""
+    if not path.is_file():
+        return None
+    try:
+        value: Any = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: is not TOML: {error}") from error
+    if path.name == NAME:
+        return value
+    tool = value.get("tool")
+    return tool.get("bench") if isinstance(tool, dict) else None
+
+
+def _validated(path: Path, value: Any) -> Settings:
+    where = "" if path.name == NAME else "tool.bench."
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: tool.bench: must be a table of keys")
+    try:
+        return Settings.model_validate(value)
+    except ValidationError as error:
+        keys, message = first_problem(Settings, error)
+        raise UserError(f"{path}: {where}{'.'.join(map(str, keys))}: {message}") from error

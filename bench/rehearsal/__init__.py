@@ -1,0 +1,1 @@
+"""Rehearsals: one real training step at paper size, with its time and memory."""

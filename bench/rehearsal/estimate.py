@@ -1,0 +1,151 @@
+"""From a rehearsed step to a training on a GPU: operations, memory, hours; and the table of them.
+
+Operations of one step. From the networks, with G and D the multiply-accumulates of an image's forward pass, B the batch
+and d the updates of D:
+
+    2 B [ d (G + 3 * 2 D) + 3 G + 2 D ]
+
+G runs forward for D's update and forward and backward (3 forward passes' worth) for its own, D forward and backward on
+the real and the generated images of its own update; in G's update D is held, so its backward pass has no gradient of
+weights (2). Where G's update shares the images of D's last one (`share_fakes`) one of the d G is saved. What the method
+adds (penalties, further passes, decoders) is in the operations that were counted while the step ran, which are those of
+convolutions and matrix products, backward passes included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.rehearsal.configurations import Configuration, Outcome
+
+GPU = "V100"
+PEAK_FLOPS = 15.7e12  # of a V100 in float32, as its data sheet has it
+SHARE = 0.4  # of the peak that these convolutions sustain: assumed, not measured
+FLOAT, MOMENTS = 4, 2  # bytes of a number; Adam's numbers for each parameter
+COLUMNS = (
+    "configuration", "network", "method", "batch x D steps", "rehearsed", "G, M", "D, M", "G, GMAC", "D, GMAC",
+    "CPU, s", "CPU, GB", "GPU, GB", "TFLOP a step", "steps", "GPU hours",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a configuration would take on one GPU."""
+
+    gpu_bytes: int  # weights, averages, gradients, moments, and what is kept for the backward passes
+    formula_flops: float  # of the paper's step, from the networks alone; 0 of a method with its own loop
+    step_flops: float  # of the paper's step, with what the method adds
+    gpu_hours: float
+
+
+def estimate(configuration: Configuration, measured: dict[str, Any]) -> Estimate:
+    """The estimate from a measurement of `bench.rehearsal.step`.
+
+    Kept activations scale with the images at once; counted operations with the batch. Terms that only every n-th
+    step has are in the rehearsed step; what was counted beyond the formula is divided by the least such n.
+    """
+    formula = 0.0 if measured["own_loop"] else formula_flops(configuration, measured["macs"])
+    counted = measured["flops"] * configuration.batch / configuration.images_run
+    least = min((every for part in configuration.parts if (every := _every(part.settings)) > 1), default=1)
+    step = counted if least == 1 else formula + max(0.0, counted - formula) / least
+    hours = step * configuration.steps / (PEAK_FLOPS * SHARE) / 3600
+    return Estimate(_gpu_bytes(configuration, measured), formula, step, hours)
+
+
+def formula_flops(configuration: Configuration, macs: dict[str, int]) -> float:
+    """Floating-point operations of the paper's step from the networks' multiply-accumulates an image."""
+    g, d = macs["generator"], macs["discriminator"]
+    forward = configuration.d_steps - bool(configuration.train.get("share_fakes"))
+    return 2.0 * configuration.batch * (forward * g + configuration.d_steps * 6 * d + 3 * g + 2 * d)
+
+
+def _every(settings: dict[str, Any]) -> int:
+    value = settings.get("every", 1)
+    return value if isinstance(value, int) else 1
+
+
+def _gpu_bytes(configuration: Configuration, measured: dict[str, Any]) -> int:
+    generator, discriminator = (measured["networks"][role] for role in ("generator", "discriminator"))
+    numbers = 2 * generator["parameters"] + discriminator["parameters"]  # G's average is as large as G
+    trained = generator["trained_parameters"] + discriminator["trained_parameters"]
+    at_once = configuration.micro_batch or configuration.images_run
+    activations = (
+        measured["activation_bytes"]
+        / at_once
+        * min(configuration.per_gpu or configuration.batch, configuration.batch)
+    )
+    return round(FLOAT * (numbers + (1 + MOMENTS) * trained) + activations)
+
+
+def values(outcome: Outcome) -> dict[str, Any]:
+    """A configuration's row by column; the measured ones are None where there is no measurement."""
+    one, measured = outcome.configuration, outcome.measured
+    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    row |= {
+        "configuration": one.id,
+        "network": one.network.name,
+        "method": one.method or "(adversarial loss alone)",
+        "batch x D steps": f"{one.batch} x {one.d_steps}",
+        "rehearsed": one.as_run,
+        "steps": one.steps,
+    }
+    if measured is not None:
+        guess = estimate(one, measured)
+        for letter, role in (("G", "generator"), ("D", "discriminator")):
+            row[f"{letter}, M"] = measured["networks"][role]["parameters"] / 1e6
+            row[f"{letter}, GMAC"] = measured["macs"][role] / 1e9
+        row |= {
+            "CPU, s": measured["seconds"],
+            "CPU, GB": measured["peak_bytes"] / 1e9,
+            "GPU, GB": guess.gpu_bytes / 1e9,
+            "TFLOP a step": guess.step_flops / 1e12,
+            "GPU hours": guess.gpu_hours,
+        }
+    return row
+
+
+def markdown(outcomes: Sequence[Outcome], images: str) -> str:
+    """The table of all rehearsals with what its columns mean, and what each row stands for."""
+    done = [one for one in outcomes if one.measured is not None]
+    lines = [_legend(outcomes, done, images), ""]
+    lines += ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
+    for one in outcomes:
+        row = values(one)
+        lines.append("| " + " | ".join(_cell(column, row[column]) for column in COLUMNS) + " |")
+    lines += ["", "What each stands for, and what is declared in it:", ""]
+    lines += [
+        f"- `{one.configuration.id}`: {'; '.join(one.configuration.tables)}."
+        + (f" {one.configuration.note}" if one.configuration.note else "")
+        + (f" **Not run: {one.problem}**" if one.problem else "")
+        for one in outcomes
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _legend(outcomes: Sequence[Outcome], done: Sequence[Outcome], images: str) -> str:
+    threads = sorted({str(one.measured["threads"]) for one in done if one.measured})
+    moved = "every trained network has moved and every frozen parameter has not"
+    return (
+        f"`bench rehearse` has run {len(done)} of {len(outcomes)} configurations"
+        + (f" with {' or '.join(threads)} CPU threads" if threads else "")
+        + f": one real step each, all D updates and the G update, in a process of its own, on {images}. All losses "
+        f"are finite, {moved}. Source weights are a fresh network's. G and D: parameters, conditions and what "
+        "methods attach included, and multiply-accumulates of an image's forward pass. CPU: seconds and peak "
+        "memory of what was rehearsed. GPU memory: weights, G's average, gradients, two moments, and the "
+        "activations that were kept, scaled to the images at once on one GPU; the context and workspaces of its "
+        f"libraries come on top. GPU hours: the operations of a step, counted as it ran, times the paper's steps, at "
+        f"{PEAK_FLOPS * SHARE / 1e12:.1f} TFLOP/s, {SHARE:.0%} of a {GPU}'s float32 peak (assumed); no data "
+        "loading, no scoring."
+    )
+
+
+def _cell(column: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if column in ("configuration", "method", "network"):
+        return f"`{value}`" if not str(value).startswith("(") else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value < 1 else f"{value:.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

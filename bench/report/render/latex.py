@@ -1,0 +1,93 @@
+"""A report as LaTeX with booktabs rules: one table environment a block, the marked cells in bold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.report.model import Block, RowHead, TableReport
+from bench.report.pairs import claim_text
+from bench.report.render.cell_text import Shown, column_text, row_text, shown_rows
+
+PACKAGES = "\\usepackage{booktabs}\n\\usepackage{graphicx}\n"
+_ESCAPES = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
+    "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
+    ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
+    "`": r"\textasciigrave{}",
+    "'": r"\textquotesingle{}", "[": "{[}", "]": "{]}", "-": r"{-}", "\n": " ", "\t": " ",
+    "±": r"$\pm$", "†": r"$\dagger$", "∞": r"$\infty$", "×": r"$\times$",
+    "÷": r"$\div$", "→": r"$\rightarrow$",
+    "≤": r"$\leq$", "≥": r"$\geq$", "–": "--", "—": "---", "’": "'", "…": r"\ldots{}",
+}  # fmt: skip
+
+
+def render(report: TableReport) -> str:
+    """The tables, to be \\input, then claims and caption; the preamble needs booktabs and graphicx."""
+    parts = [f"% {' '.join(report.name.split())} at scale {report.scale}; needs booktabs and graphicx"]
+    parts += ["\n".join(_table(report, block, number)) for number, block in enumerate(report.blocks)]
+    if report.claims:
+        parts.append("\n".join(_claims(report)))
+    sentences = [escape(line) for line in (*report.caption, *report.notes)]
+    notes = "\\par\n".join(sentences).replace("; marked: ", "; bold: ", 1)
+    parts.append(f"\\begingroup\\small\\noindent\n{notes}\\par\n\\endgroup")
+    return "\n\n".join(parts) + "\n"
+
+
+def document(report: TableReport) -> str:
+    """`render` as a whole document for pdflatex."""
+    head = "\\documentclass{article}\n\\usepackage[T1]{fontenc}\n\\usepackage{textcomp}\n"
+    return f"{head}{PACKAGES}\\begin{{document}}\n{render(report)}\\end{{document}}\n"
+
+
+def escape(text: str) -> str:
+    """Text that LaTeX sets as it is; a character that pdflatex has no glyph for is set as its code point."""
+    return "".join(_ESCAPES.get(char) or (char if _is_set(char) else _code(char)) for char in text)
+
+
+def _is_set(char: str) -> bool:
+    """Whether the T1 encoding sets it as it is: printable ASCII and the accented letters of Latin-1."""
+    return " " <= char <= "~" or "À" <= char <= "ÿ"
+
+
+def _code(char: str) -> str:
+    return f"\\texttt{{U+{ord(char):04X}}}"
+
+
+def _table(report: TableReport, block: Block, number: int) -> Iterator[str]:
+    """One block, shrunk to the line where it would be wider."""
+    label = f"tab:{report.name.replace('/', '-')}-{report.scale}-{number}"
+    title = f"{report.title} (scale {report.scale}). {block.title}." + "".join(
+        f" {note}" for note in block.notes
+    )
+    heads = " & ".join(["", *(escape(column_text(column)) for column in report.columns)])
+    yield "\\begin{table}[htbp]\n\\centering"
+    yield f"\\caption{{{escape(title)}}}\n\\label{{{label}}}"
+    yield "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%"
+    yield f"\\begin{{tabular}}{{l{'l' * len(report.columns)}}}\n\\toprule\n{heads} \\\\\n\\midrule"
+    kind = ""
+    for row, cells in shown_rows(report, block):
+        if kind and row.kind == "reference" and kind != "reference":
+            yield "\\midrule"
+        kind = row.kind
+        yield " & ".join([_label(row), *map(_cell, cells)]) + " \\\\"
+    yield "\\bottomrule\n\\end{tabular}}\n\\end{table}"
+
+
+def _label(row: RowHead) -> str:
+    text = row_text(row)
+    return ("\\quad " if text.startswith(" ") else "") + escape(text.lstrip())
+
+
+def _cell(cell: Shown) -> str:
+    text = escape(cell.text)
+    return f"\\textbf{{\\boldmath {text}}}" if cell.marked else text
+
+
+def _claims(report: TableReport) -> Iterator[str]:
+    yield "\\begin{description}"
+    for claim in report.claims:
+        text = f"{claim.text} ({claim.id}): {claim.reason}."
+        yield f"\\item[{escape(claim.verdict)}] {escape(text)}"
+        for one in claim.comparisons:
+            yield f"\\\\ {escape(claim_text(one))}"
+    yield "\\end{description}"

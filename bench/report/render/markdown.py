@@ -1,0 +1,57 @@
+"""A report as GitHub Markdown: pipe tables, the marked cells in bold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bench.report.model import Block, TableReport
+from bench.report.pairs import claim_text
+from bench.report.render.cell_text import Shown, column_text, row_text, shown_rows
+
+
+def render(report: TableReport) -> str:
+    """The whole report. Labels and notes are escaped: they cannot break a table or smuggle in markup."""
+    parts = [f"## {escape(report.name)}: {escape(report.title)} (scale {report.scale})"]
+    for block in report.blocks:
+        parts += [f"### {escape(block.title)}", "\n".join(_table(report, block))]
+        parts += [escape(note) for note in block.notes]
+    if report.claims:
+        parts += ["### Claims", "\n".join(_claims(report))]
+    parts += [escape(line) for line in (*report.caption, *report.notes)]
+    return "\n\n".join(parts).replace("; marked: ", "; **bold**: ", 1) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", text)
+
+
+def table(heads: list[str], body: list[list[str]]) -> list[str]:
+    """The lines of a pipe table of escaped cells."""
+    rule = ["---"] * len(heads)
+    return ["| " + " | ".join(cells) + " |" for cells in (heads, rule, *body)]
+
+
+def _table(report: TableReport, block: Block) -> Iterator[str]:
+    heads = ["", *(escape(column_text(column)) for column in report.columns)]
+    body = [[_label(row_text(row)), *map(_cell, cells)] for row, cells in shown_rows(report, block)]
+    yield from table(heads, body)
+
+
+def _label(text: str) -> str:
+    """Leading blanks vanish in Markdown: an indented label keeps them as non-breaking ones."""
+    stripped = text.lstrip()
+    return "&nbsp;" * (len(text) - len(stripped)) + escape(stripped)
+
+
+def _cell(cell: Shown) -> str:
+    text = escape(cell.text)
+    return f"**{text}**" if cell.marked else text
+
+
+def _claims(report: TableReport) -> Iterator[str]:
+    for claim in report.claims:
+        yield f"- **{claim.verdict}**: {escape(claim.text)} ({escape(claim.id)}): {escape(claim.reason)}"
+        for one in claim.comparisons:
+            yield f"  - {escape(claim_text(one))}"

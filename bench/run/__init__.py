@@ -1,0 +1,1 @@
+"""One run brought to its record: built, trained, scored, opened again."""

@@ -1,0 +1,143 @@
+"""From a RunSpec to a Context: its images, its sources, its networks and its method."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench import networks, paths, seeds
+from bench.contract.composition import Composition
+from bench.contract.context import Context
+from bench.contract.expression import build_method
+from bench.data import draws, imageset
+from bench.errors import UserError
+from bench.files.memory_map import rows
+from bench.spec.table import DataSpec, RunSpec, WeightsFile
+from bench.store.runs import Store
+from bench.train.ema import make_ema
+from bench.train.sampling import batch_norms
+
+
+def training_images(data: DataSpec, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The run's training images (N, H, W, 3) uint8 and labels: its few-shot draw, or the whole train pool, which
+    stays the memory map that it is.
+
+    The draw depends on the data set and the seed alone, so run i of every method trains on the same images.
+    """
+    images = imageset.load(data.name, data.resolution)
+    if data.shots is None:
+        return images.train, images.train_labels
+    chosen = draws.few_shot(len(images.train), data.shots, seeds.derive(seed, "data", data.name))
+    labels = images.train_labels[chosen] if images.train_labels is not None else None
+    return rows(images.train, chosen), labels
+
+
+def source_files(spec: RunSpec, store: Store) -> dict[str, Path]:
+    """Where each source's weights are. UserError for a missing file of the user's, saying where it may be
+    put.
+    """
+    files = {}
+    for role, source in spec.sources.items():
+        if isinstance(source, WeightsFile):
+            path = paths.weights_root() / f"{source.weights}.pt"
+            if not path.is_file():
+                raise UserError(
+                    f"source '{role}' needs the weights '{source.weights}': put them at {path}, "
+                    "or set BENCH_WEIGHTS to the folder that holds them"
+                )
+        else:
+            path = store.folder(source.uid).final_weights
+            if not path.is_file():
+                raise UserError(
+                    f"source '{role}' ({source.uid}) has not been trained: run its table without --rows first"
+                )
+        files[role] = path
+    return files
+
+
+def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Context, Composition]:
+    """The context of a run before its first step, and its composed method.
+
+    Order matters: first of all a part may select among the images, so that all that follows sees what it left; the
+    method may set network options (a condition's size), the networks are initialised from the seed, a part may
+    put its own discriminator in place, then the method prepares (loads a source, freezes blocks), and the moving
+    average starts from the result.
+    """
+    _set_precision(spec, device)
+    images, labels = training_images(spec.data, spec.seed)
+    ctx = Context(spec, images, labels, device, source_files(spec, store))
+    method = build_method(spec.method)
+    select_images(ctx, method)
+    if spec.network is not None:
+        generator, discriminator = networks.build(
+            spec.network.name, seed=seeds.derive(spec.seed, "init"), **network_options(ctx, method)
+        )
+        if generator.resolution != spec.data.resolution:
+            raise UserError(
+                f"network '{spec.network.name}' makes {generator.resolution} px images, "
+                f"data set '{spec.data.name}' is asked for at {spec.data.resolution} px"
+            )
+        # channels_last makes a CPU step of these networks up to a fifth faster, and suits tensor cores
+        ctx.generator = generator.to(device).to(memory_format=torch.channels_last)
+        discriminator = method.discriminator(ctx, discriminator)
+        ctx.discriminator = discriminator.to(device).to(memory_format=torch.channels_last)
+        if spec.train is not None and spec.train.compile:
+            for network in ctx.networks():
+                network.compile()
+        _check_norms(ctx)
+    method.prepare(ctx)
+    if ctx.generator is not None:
+        ctx.ema = make_ema(ctx.generator)
+    return ctx, method
+
+
+def select_images(ctx: Context, method: Composition) -> None:
+    """Leave the context only those training images, and their labels, that a part of the method selects."""
+    ctx.selected_M = chosen_M = method.select(ctx)
+    if chosen_M is not None:
+        ctx.images_u8_NHWC = rows(ctx.images_u8_NHWC, chosen_M)
+        ctx.labels_N = None if ctx.labels_N is None else ctx.labels_N[chosen_M]
+
+
+def network_options(ctx: Context, method: Composition) -> dict[str, Any]:
+    """The options that the run's networks are built with: the spec's and those that the method needs."""
+    assert ctx.spec.network is not None
+    given, wanted = ctx.spec.network.options, method.networks(ctx)
+    for key in given.keys() & wanted.keys():
+        if given[key] != wanted[key]:
+            raise UserError(
+                f"network option {key}={given[key]} contradicts the method, which needs {wanted[key]}"
+            )
+    return {**given, **wanted}
+
+
+def _check_norms(ctx: Context) -> None:
+    """UserError where a run is to be sampled with statistics that its generator does not take."""
+    generator, _ = ctx.networks()
+    assert ctx.spec.train is not None and ctx.spec.network is not None
+    images = ctx.spec.train.batch_statistics
+    if images is not None and not batch_norms(generator):
+        raise UserError(
+            f"train: batch_statistics is {images}, but the generator of '{ctx.spec.network.name}' has no batch norms; "
+            "leave it out"
+        )
+
+
+def _set_precision(spec: RunSpec, device: torch.device) -> None:
+    """TF32 on a GPU only where the run asks for it: cuDNN would use it unasked, and a worker's last run leaves its own.
+
+    float32 promises that a resumed run ends bit-equal, so that on a GPU it is given the deterministic algorithms; an
+    operation that has none (the warp of ADA-lite, going back) is used all the same, and torch warns of it.
+    Before anything is computed, and for a run without networks too: a SimCLR encoder trains as its spec says.
+    """
+    precision = spec.train.precision if spec.train is not None else "float32"
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS asks for; read once
+        torch.use_deterministic_algorithms(precision == "float32", warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -1,0 +1,154 @@
+"""A trained generator as one file that torch.load(file, weights_only=True) reads, without its run or its data.
+
+The file is a dict:
+
+    format, version   "lowdata-gan-bench generator", 1
+    network, options  what bench.networks.build takes: the name, and every option that is not its default
+    state             the state dict of the generator's average, the weights that were scored
+    z_dim, resolution the latent's size; images are (N, 3, resolution, resolution) in [-1, 1]
+    condition         in words, what the generator is told beside its latent
+    latents           (M, z_dim): the latents of the run's first scored images, as its method gave them to the network
+    conditions        (M, K) or None: their conditions. latents[:64] and conditions[:64] give the first 64 images; with
+                      other latents, random rows of `conditions` are conditions as the method draws them
+    normal            whether the method passes latents from N(0, I) on as they are, so that fresh ones may be used
+    batch_statistics  None, or how many images at once the batch norms normalise by (bench.train.sampling)
+    provenance        the run's id, its whole spec as JSON, snapshot, step, commits, and digests of what it read
+
+To load one (the README has the lines): networks.build(file["network"], **file["options"]) makes the generator and a
+discriminator; then load_state_dict(file["state"]), eval(), and a call inside
+bench.networks.common.noise.drawn_from(stream): networks that draw noise need one.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench import networks, seeds
+from bench.contract.expression import readable
+from bench.errors import UserError
+from bench.files.weights import fingerprint
+from bench.networks.common import noise
+from bench.run.build import network_options
+from bench.run.reopen import Reopened
+from bench.train.sampling import batch_statistics, to_uint8
+
+FORMAT = "lowdata-gan-bench generator"
+VERSION = 1
+MOST_CONDITIONS = 1_000
+
+
+class Fed(NamedTuple):
+    """What a sampler gives its generator, and what comes of it."""
+
+    latents_MZ: Tensor
+    conditions_MK: Tensor | None
+    normal: bool  # whether the latents are the engine's own
+    images_NHWC: np.ndarray  # of the first batch
+    batch: int  # how many latents that was
+
+
+def exported(run: Reopened) -> dict[str, Any]:
+    """The content of an export, after a check that the network built from it makes the run's own images.
+
+    Raises UserError for a run whose method adds modules to the generator, or calls it otherwise than with latents and
+    conditions (GLANN's embeddings, a fitted mixture): its file alone could not make its images.
+    """
+    assert run.spec.network is not None
+    fed = _fed(run)
+    options = network_options(run.ctx, run.method)
+    condition = "nothing"
+    if fed.conditions_MK is not None:
+        size, method = fed.conditions_MK.shape[1], readable(run.spec.method)
+        condition = f"vectors of {size} numbers, as the method {method} draws them at inference"
+    made = {
+        "format": FORMAT,
+        "version": VERSION,
+        "network": run.spec.network.name,
+        "options": options,
+        "state": {name: value.contiguous() for name, value in run.generator.state_dict().items()},
+        "z_dim": int(fed.latents_MZ.shape[1]),
+        "resolution": run.spec.data.resolution,
+        "condition": condition,
+        "latents": fed.latents_MZ,
+        "conditions": fed.conditions_MK,
+        "normal": fed.normal,
+        "batch_statistics": run.spec.train.batch_statistics if run.spec.train else None,
+        "provenance": _provenance(run),
+    }
+    _check(run, made, fed)
+    return made
+
+
+def _fed(run: Reopened) -> Fed:
+    """What the method's sampler gives the generator for the run's first images."""
+    protocol = run.spec.protocol
+    count = min(protocol.generated, MOST_CONDITIONS) if protocol else MOST_CONDITIONS
+    calls: list[tuple[Any, ...]] = []
+    hook = run.generator.register_forward_pre_hook(lambda module, given: calls.append(given))
+    try:
+        made = list(run.images(count))
+    finally:
+        hook.remove()
+    if len(calls) != len(made) or not all(len(call) in (1, 2) for call in calls):
+        raise UserError(
+            f"run {run.folder.uid} cannot be exported: its method ({readable(run.spec.method)}) does not make images "
+            "from latents and conditions alone; `bench sample` draws from it"
+        )
+    given = [call[1] if len(call) == 2 else None for call in calls]
+    conditions = [one for one in given if one is not None]
+    return Fed(
+        torch.cat([call[0] for call in calls])[:count].cpu(),
+        torch.cat(conditions)[:count].cpu() if conditions else None,
+        _is_normal(run, calls[0][0].cpu()),
+        made[0],
+        len(calls[0][0]),
+    )
+
+
+def _is_normal(run: Reopened, latents_NZ: Tensor) -> bool:
+    """Whether the latents of the first batch are the engine's own, unchanged by the method."""
+    stream = seeds.torch_stream(run.spec.seed, "evaluation", "latents", 0)
+    return torch.equal(latents_NZ, torch.randn(*latents_NZ.shape, generator=stream))
+
+
+def _check(run: Reopened, made: dict[str, Any], fed: Fed) -> None:
+    """Refuse a file from which the run's first images cannot be made again, to one grey level."""
+    generator, _ = networks.build(made["network"], seed=0, **made["options"])
+    try:
+        generator.load_state_dict(made["state"])
+    except RuntimeError as error:
+        raise UserError(
+            f"run {run.folder.uid} cannot be exported: its method ({readable(run.spec.method)}) changes the layers of "
+            f"the generator, so that network '{made['network']}' alone does not hold its weights"
+        ) from error
+    generator = generator.to(run.ctx.device).to(memory_format=torch.channels_last).eval()
+    given = (fed.latents_MZ, fed.conditions_MK)
+    first = [one if one is None else one[: fed.batch].to(run.ctx.device) for one in given]
+    stream = seeds.torch_stream(run.spec.seed, "evaluation", "noise", 0)
+    own = made["batch_statistics"] is not None
+    with torch.no_grad(), noise.drawn_from(stream), batch_statistics(generator) if own else nullcontext():
+        again_NHWC = to_uint8(generator(*first))[: len(fed.images_NHWC)]
+    if np.abs(again_NHWC.astype(int) - fed.images_NHWC).max() > 1:
+        raise UserError(
+            f"run {run.folder.uid} cannot be exported: network '{made['network']}' with its weights makes "
+            f"other images; its method ({readable(run.spec.method)}) changes the generator otherwise"
+        )
+
+
+def _provenance(run: Reopened) -> dict[str, Any]:
+    record = run.folder.inputs() or {}
+    return {
+        "uid": run.folder.uid,
+        "spec": json.loads(run.spec.canonical()),
+        "snapshot": run.snapshot,
+        "step": run.step,
+        "commits": list(dict.fromkeys(start["commit"] for start in record.get("starts", []))),
+        "inputs": record.get("read", {}),
+        "weights_sha256": fingerprint(run.generator.state_dict()),
+    }

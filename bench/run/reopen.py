@@ -1,0 +1,138 @@
+"""A finished run's generator, opened again: its images are those that were scored, bit for bit."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from bench.contract.composition import Composition
+from bench.contract.context import Context
+from bench.errors import UserError
+from bench.plan.inputs import Machine
+from bench.run.build import build_context
+from bench.spec.table import RunSpec
+from bench.store import best
+from bench.store.checkpoints import fingerprint, read_weights
+from bench.store.runs import RunFolder, Store
+from bench.train.sampling import batches
+
+Snapshot = Literal["best", "final"]
+BATCH = 100  # images at once from a run that has no protocol
+
+
+@dataclass(frozen=True)
+class Reopened:
+    """A run as it was at one of its snapshots, ready to be sampled."""
+
+    folder: RunFolder
+    spec: RunSpec
+    ctx: Context
+    method: Composition
+    snapshot: Snapshot
+    step: int
+
+    @property
+    def generator(self) -> nn.Module:
+        """The average of the generator's weights, which is what was scored."""
+        assert self.ctx.ema is not None
+        return self.ctx.ema
+
+    def images(self, count: int, seed: int | None = None) -> Iterator[np.ndarray]:
+        """The first `count` uint8 images, a batch (N, H, W, 3) at a time: first of all those that were scored.
+
+        seed: of the latents, conditions and noise [default: the run's, as in scoring]. They are generated in the
+        batches of the protocol, from which images beyond `count` are cut, since an image's last digits and its
+        condition depend on its batch.
+        """
+        protocol = self.spec.protocol
+        scored, batch = (protocol.generated, protocol.batch) if protocol else (0, BATCH)
+        beyond = -(-max(0, count - scored) // batch) * batch
+        sampler, left = self.method.sampler(self.ctx), count
+        for first, wanted in ((0, scored), (scored, beyond)):
+            for made_NHWC in batches(
+                self.ctx, self.generator, sampler, wanted, batch, first=first, seed=seed
+            ):
+                yield made_NHWC[:left]
+                left -= min(left, len(made_NHWC))
+                if left == 0:
+                    return
+
+    def all_images(self, count: int) -> np.ndarray:
+        """`images` as one array (count, H, W, 3)."""
+        return np.concatenate(list(self.images(count)))
+
+
+def reopen(
+    folder: RunFolder, store: Store, snapshot: Snapshot, device: str = "cpu", *, allow_stale: bool = False
+) -> Reopened:
+    """The run of a folder with the weights of its final or its best snapshot.
+
+    Raises UserError for a reference point, a run that trains no generator, is not finished or lacks these weights,
+    one that has diverged (its final weights are no numbers), and one that was made from other inputs than are here
+    now: what its method draws from (priors, training images) would not be what it was trained with. allow_stale:
+    that is only said on stderr.
+    """
+    spec = folder.spec()
+    if spec.kind == "reference":
+        raise UserError(f"run {folder.uid} scores real images, a reference point: it has no generator")
+    if spec.network is None:
+        raise UserError(f"run {folder.uid} trains no generator")
+    result = folder.result()
+    if result is None:
+        raise UserError(
+            f"run {folder.uid} is not finished ({folder.status()}): it has no final weights yet; "
+            "`bench run` or `bench submit` of its table goes on with it"
+        )
+    _refuse_stale(folder, store, allow_stale)
+    state = _weights(folder, snapshot, result)
+    ctx, method = build_context(spec, store, torch.device(device))
+    if "ema" not in state or ctx.ema is None:
+        raise UserError(f"run {folder.uid} trains no generator")
+    for name, network in (
+        ("generator", ctx.generator),
+        ("discriminator", ctx.discriminator),
+        ("ema", ctx.ema),
+    ):
+        if network is not None and name in state:
+            network.load_state_dict(state[name])
+    method.load_state_dict(state["method"])
+    ctx.step = int(state["step"])
+    return Reopened(folder, spec, ctx, method, snapshot, ctx.step)
+
+
+def _refuse_stale(folder: RunFolder, store: Store, allowed: bool) -> None:
+    machine = Machine(store)
+    if changed := machine.changes(folder):
+        told = f"run {folder.uid} is stale, made from other inputs than are here: {'; '.join(changed)}"
+        if not allowed:
+            raise UserError(f"{told}; --allow-stale takes it nevertheless, --retry stale trains it anew")
+        print(f"bench: {told}; its images may not be those that were scored", file=sys.stderr)
+    if edited := machine.edited(folder):
+        print(
+            f"bench: run {folder.uid}: this code has changed since: {', '.join(edited)}; "
+            "its images may not be those that were scored",
+            file=sys.stderr,
+        )
+
+
+def _weights(folder: RunFolder, snapshot: Snapshot, result: dict[str, Any]) -> dict[str, Any]:
+    """What state/final.pt or state/best.pt holds. UserError where it is missing, or is not what the run wrote."""
+    path = folder.final_weights if snapshot == "final" else folder.state / best.NAME
+    if snapshot == "final" and result["diverged_at"] is not None:
+        hint = "; --snapshot best has the weights of its best snapshot" * (folder.state / best.NAME).exists()
+        raise UserError(f"run {folder.uid} diverged at step {result['diverged_at']}{hint}")
+    if not path.exists():
+        hint = "; --snapshot final" if snapshot == "best" and folder.final_weights.exists() else ""
+        raise UserError(f"run {folder.uid} has no weights of its {snapshot} snapshot ({path}){hint}")
+    state = read_weights(path)
+    if snapshot == "final":
+        weights = {name: value for name, value in state.items() if name != "step"}
+        if fingerprint(weights) != result["weights_sha256"]:
+            raise UserError(f"{path} holds other weights than its run has recorded")
+    return state

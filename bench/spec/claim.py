@@ -1,0 +1,38 @@
+"""What a claim is: a statement of a paper as comparisons of a table's cells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from bench.spec.run import Frozen, MetricName
+
+
+class Order(Frozen):
+    """`lower` scores below `higher` in `metric`, in these columns (none named: in all)."""
+
+    lower: str
+    higher: str
+    metric: MetricName = "fd"
+    columns: tuple[str, ...] = ()
+
+
+class Claim(Frozen):
+    """A statement of the paper, in our words, as the orders that must all hold for it to be true.
+
+    In YAML a claim of one order may give `lower` and `higher` itself in place of `orders`.
+    """
+
+    id: str
+    text: str
+    orders: tuple[Order, ...] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_order(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "orders" in value:
+            return value
+        order = {key: value[key] for key in Order.model_fields if key in value}
+        rest = {key: given for key, given in value.items() if key not in order}
+        return {**rest, "orders": [order]} if order else value

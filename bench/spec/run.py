@@ -1,0 +1,190 @@
+"""What a run is: plain, validated, hashable data.
+
+A RunSpec says everything that can change a run's result and nothing that cannot (devices, workers, paths and
+site profiles are not in it), so that its hash is the run's identity.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+
+from bench.contract.expression import Part, readable
+
+MetricName = Literal["fd", "kid", "precision", "recall", "density", "coverage"]
+
+
+class Frozen(BaseModel):
+    """Immutable data; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkSpec(Frozen):
+    """A named generator/discriminator pair and the options that differ from its defaults."""
+
+    name: str
+    options: dict[str, Any] = {}
+
+
+class DataSpec(Frozen):
+    """A data set at one resolution; `shots` images drawn by seed from its train pool (None: all of it)."""
+
+    name: str
+    resolution: PositiveInt
+    shots: PositiveInt | None = None
+
+
+class TrainSettings(Frozen):
+    """The optimisation, in generator steps."""
+
+    steps: PositiveInt
+    batch: PositiveInt
+    d_steps: PositiveInt = 1  # discriminator updates per generator update
+    g_lr: float = Field(gt=0)
+    d_lr: float = Field(gt=0)
+    beta1: float = Field(default=0.0, ge=0, lt=1)
+    beta2: float = Field(default=0.9, ge=0, lt=1)
+    loss: Literal["hinge", "non-saturating", "wasserstein"] = "hinge"
+    ema_decay: float = Field(default=0.999, ge=0, lt=1)
+    ema_ramp: bool = True  # decay min(ema_decay, (1 + t) / (10 + t)), so that short runs forget their start
+    flip: bool = False  # random horizontal flips of the training images
+    precision: Literal["float32", "tf32", "bfloat16"] = (
+        "float32"  # bit-equal resume is promised for float32 only
+    )
+    compile: bool = False
+    log_every: PositiveInt = 10
+    # Settings from here on are None where unused, and are then no part of a run's identity.
+    micro_batch: PositiveInt | None = (
+        None  # images at once: an update's gradient is their micro-batches' mean
+    )
+    adam_eps: float | None = Field(default=None, gt=0)  # of both Adam optimisers; None: 1e-8
+    # D's hinge loss has margins drawn from U(hinge_margin, 1), one a logit (FastGAN's code: 0.8); None: 1
+    hinge_margin: float | None = Field(default=None, ge=0, lt=1)
+    # G's update is through the very images that D's last update saw, augmented as they were (FastGAN's code)
+    share_fakes: bool | None = None
+    # G is sampled for scores with the batch norms' statistics of so many images at once (FastGAN's code: 16)
+    batch_statistics: int | None = Field(default=None, ge=2)
+
+    @field_validator("share_fakes")
+    @classmethod
+    def _one_way_to_say_no(cls, value: bool | None) -> bool | None:
+        return value or None
+
+    @model_validator(mode="after")
+    def _possible(self) -> TrainSettings:
+        if self.micro_batch is not None and self.batch % self.micro_batch:
+            raise ValueError(f"micro_batch is {self.micro_batch}, must divide batch, which is {self.batch}")
+        if self.hinge_margin is not None and self.loss != "hinge":
+            raise ValueError(
+                f"hinge_margin is {self.hinge_margin}, but loss is {self.loss}; leave one of them out"
+            )
+        return self
+
+
+class MetricSpec(Frozen):
+    """One score: its name, the features it is computed on, and k where it has neighbours."""
+
+    name: MetricName
+    extractor: str
+    k: PositiveInt | None = None
+
+
+class Protocol(Frozen):
+    """How snapshots are scored. Raise `version` when the meaning of a score changes."""
+
+    name: str
+    version: PositiveInt
+    generated: PositiveInt
+    reference: PositiveInt
+    metrics: tuple[MetricSpec, ...]
+    every: PositiveInt  # snapshots at multiples of this many steps, and at the end
+    first: int = 0  # no snapshot before this step
+    batch: PositiveInt = 100  # images generated at once; recorded because it can change the last float digits
+
+    def is_snapshot(self, step: int, last: int) -> bool:
+        """Whether the weights after `step` of `last` steps are scored."""
+        return step == last or (step % self.every == 0 and step >= max(self.first, 1))
+
+    @property
+    def selects(self) -> tuple[str, str] | None:
+        """(metric, extractor as scores name it) of the score whose least value picks the best snapshot: the
+        first FD. None without one.
+        """
+        from bench.features import canonical
+
+        first = next((metric for metric in self.metrics if metric.name == "fd"), None)
+        return (first.name, canonical(first.extractor)) if first else None
+
+    def best_step(self, lines: Iterable[Mapping[Any, Any]]) -> int | None:
+        """The step of the best snapshot among a run's score lines, the earliest of equals; None without
+        one.
+        """
+        scores = [
+            (float(line["value"]), int(line["step"]))
+            for line in lines
+            if (line["metric"], line["extractor"]) == self.selects and math.isfinite(line["value"])
+        ]
+        return min(scores)[1] if scores else None
+
+
+class WeightsFile(Frozen):
+    """Source weights that the user supplies: <weights root>/<weights>.pt."""
+
+    weights: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+
+
+class RunSpec(Frozen):
+    """One training (or one reference point) with one seed."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["train", "reference"] = "train"
+    method: tuple[Part, ...]
+    network: NetworkSpec | None
+    data: DataSpec
+    train: TrainSettings | None
+    protocol: Protocol | None
+    seed: int = Field(ge=0)
+    sources: dict[str, RunSpec | WeightsFile] = {}
+
+    def canonical(self) -> str:
+        """The JSON whose hash is the identity: sorted keys, absent values left out."""
+        return json.dumps(
+            self.model_dump(mode="json", exclude_none=True), sort_keys=True, separators=(",", ":")
+        )
+
+    @cached_property
+    def uid(self) -> str:
+        """A readable prefix and 12 hex digits of the hash; also the name of the run's folder."""
+        shots = self.data.shots or "all"
+        label = f"{readable(self.method)}_{self.data.name}-{self.data.resolution}-{shots}_s{self.seed}"
+        slug = re.sub(r"[^a-z0-9+._-]+", "-", label.lower())[:80].strip("-")
+        return f"{slug}_{hashlib.sha256(self.canonical().encode()).hexdigest()[:12]}"
+
+    @property
+    def run_sources(self) -> dict[str, RunSpec]:
+        """The sources that are runs themselves."""
+        return {role: source for role, source in self.sources.items() if isinstance(source, RunSpec)}
+
+
+def reference_run(point: str, data: DataSpec, protocol: Protocol, seed: int) -> RunSpec:
+    """The run that scores a reference point (real images, memorised images) under a protocol instead of a generator.
+
+    A reference point has no steps: its identity must not depend on the snapshot schedule.
+    """
+    return RunSpec(
+        kind="reference",
+        method=(Part(name=point),),
+        network=None,
+        data=data,
+        train=None,
+        protocol=protocol.model_copy(update={"every": 1, "first": 0}),
+        seed=seed,
+    )

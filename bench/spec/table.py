@@ -1,0 +1,325 @@
+"""What a table is: one YAML file (see bench/tables/) that says which runs (bench.spec.run) its cells need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
+
+from bench.contract.expression import Part, needed_sources, parse_method
+from bench.errors import UserError, did_you_mean
+from bench.spec.claim import Claim, Order
+from bench.spec.own_rows import split_label
+from bench.spec.run import (
+    DataSpec,
+    Frozen,
+    MetricName,
+    MetricSpec,
+    NetworkSpec,
+    Protocol,
+    RunSpec,
+    TrainSettings,
+    WeightsFile,
+    reference_run,
+)
+
+__all__ = [
+    "SCALES", "TABLES", "Claim", "Column", "ColumnData", "DataSpec", "Frozen", "MetricName", "MetricSpec",
+    "NetworkSpec", "Order", "Part", "Protocol", "Resources", "Row", "RowOverride", "RunSpec", "Scale", "ScaleSpec",
+    "SourceRun", "TableSpec", "TrainSettings", "WeightsFile", "load_table", "resolve_table", "table_names",
+]  # fmt: skip
+
+Scale = Literal["smoke", "mini", "paper"]
+# The Inception of a paper's FID, with its resizing: clean-fid's (mode clean), the TensorFlow graph of Heusel et al.,
+# torchvision's, another that REPRODUCING.md names, or one that the paper does not tell.
+Inception = Literal["clean-fid", "tensorflow", "torchvision", "other", "unknown"]
+SCALES: tuple[Scale, ...] = ("smoke", "mini", "paper")
+
+
+def _method_text(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError("a method is text such as 'diffaugment + disp(prior=vgg16)'")
+    return value
+
+
+class Row(Frozen):
+    """A row: the paper's label and our method, or a printed number only, with the reason."""
+
+    id: str = Field(pattern=r"^[a-z0-9+.-]+$")
+    label: str
+    method: Annotated[str | None, BeforeValidator(_method_text)] = None
+    control: bool = False  # ours, not the paper's; trained only when named
+    added: bool = False  # the user's own, from --method
+    printed_only: str | None = None  # why we do not train it
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Row:
+        if (self.method is None) == (self.printed_only is None):
+            raise ValueError("a row has either a method or the reason why it is printed only")
+        return self
+
+
+class Column(Frozen):
+    """A column: one data set of the paper."""
+
+    id: str = Field(pattern=r"^[a-z0-9-]+$")
+    label: str
+
+
+class ColumnData(Frozen):
+    """What a column is at one scale; `stand_in` says what an embedded set stands for."""
+
+    data: DataSpec
+    generated: PositiveInt
+    reference: PositiveInt
+    stand_in: str | None = None
+
+
+class RowOverride(Frozen):
+    """What a row does differently at one scale. A network of its own has nothing of the scale's, options neither."""
+
+    method: str | None = None
+    network: NetworkSpec | None = None
+    train: dict[str, Any] = Field(default_factory=dict)
+
+
+class SourceRun(Frozen):
+    """A run that other runs start from, trained once and shared."""
+
+    method: str
+    network: NetworkSpec | None = None
+    data: DataSpec
+    train: TrainSettings
+    seed: int = 0
+
+
+def _source_kind(value: Any) -> str:
+    """Which of the two a source is, so that a mistake in it is reported as a mistake in that one."""
+    is_file = "weights" in value if isinstance(value, dict) else isinstance(value, WeightsFile)
+    return "WeightsFile" if is_file else "SourceRun"
+
+
+Source = Annotated[
+    Annotated[SourceRun, Tag("SourceRun")] | Annotated[WeightsFile, Tag("WeightsFile")],
+    Discriminator(_source_kind),
+]
+
+
+class Resources(Frozen):
+    """What one run takes, as far as the table's authors know: for packing short runs and for fitting memory.
+
+    Runs of the same kind that have finished here are believed before this.
+    """
+
+    minutes: float | None = Field(default=None, gt=0)
+    memory_gb: float | None = Field(default=None, gt=0)
+    gpu_memory_gb: float | None = Field(default=None, gt=0)
+
+
+class ScaleSpec(Frozen):
+    """One scale of a table."""
+
+    network: NetworkSpec
+    train: TrainSettings
+    protocol: Protocol
+    columns: dict[str, ColumnData]
+    sources: dict[str, Source] = Field(default_factory=dict)
+    rows: dict[str, RowOverride] = Field(default_factory=dict)
+    resources: Resources | None = None
+    cost: tuple[str, ...] = ()  # what is known of time, memory and disk, each with its basis
+
+    @model_validator(mode="before")
+    @classmethod
+    def _counts_are_per_column(cls, value: Any) -> Any:
+        """`generated` and `reference` stand in the columns; the protocol's own are filled in by
+        `run_spec`.
+        """
+        if isinstance(value, dict) and isinstance(value.get("protocol"), dict):
+            value = {**value, "protocol": {"generated": 1, "reference": 1, **value["protocol"]}}
+        return value
+
+
+class TableSpec(Frozen):
+    """A table of a paper."""
+
+    schema_version: Literal[1] = 1
+    name: str
+    title: str
+    paper: str | None = None  # None: no paper's table
+    seeds: PositiveInt = 3
+    snapshot: Literal["best", "final"]  # the paper's rule; a report prints the other beside it
+    best_of: PositiveInt = 1  # how many runs the paper chose its number from
+    metrics: tuple[MetricName, ...]
+    inception: Inception = "unknown"  # whose features the printed numbers are on; see bench.features.VARIANTS
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    references: tuple[str, ...] = ()  # reference points: see bench.data.reference
+    scales: dict[Scale, ScaleSpec]
+    claims: tuple[Claim, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> TableSpec:
+        rows, columns = [row.id for row in self.rows], [column.id for column in self.columns]
+        for label, names in (("row", rows), ("column", columns)):
+            if len(set(names)) != len(names):
+                raise ValueError(f"a {label} id stands twice")
+        for scale, spec in self.scales.items():
+            if missing := set(columns) - set(spec.columns):
+                raise ValueError(f"scale {scale} lacks the column '{min(missing)}'")
+            if odd := set(spec.rows) - set(rows):
+                raise ValueError(
+                    f"scale {scale} overrides the unknown row '{min(odd)}'; {did_you_mean(min(odd), rows)}"
+                )
+        scored = [*rows, *self.references]
+        for claim in self.claims:
+            orders = claim.orders
+            compared = [name for order in orders for name in (order.lower, order.higher)]
+            within = [name for order in orders for name in order.columns]
+            metrics = [order.metric for order in orders]
+            for label, named, known in (
+                ("row", compared, scored),
+                ("column", within, columns),
+                ("metric", metrics, self.metrics),
+            ):
+                for name in sorted(set(named) - set(known)):
+                    raise ValueError(
+                        f"claim {claim.id} names the unknown {label} '{name}'; {did_you_mean(name, known)}"
+                    )
+        return self
+
+    def at(self, scale: str) -> ScaleSpec:
+        """The settings of one scale; UserError if the table lacks it."""
+        if scale not in self.scales:
+            raise UserError(f"table '{self.name}' has no scale '{scale}'; {did_you_mean(scale, self.scales)}")
+        return self.scales[scale]
+
+    def pick_rows(self, names: list[str] | None) -> list[Row]:
+        """The named rows; without names the paper's trained rows. `controls` names all control rows."""
+        trained = [row for row in self.rows if row.printed_only is None]
+        if names is None:
+            return [row for row in trained if not row.control]
+        known = {row.id: row for row in self.rows}
+        picked: list[Row] = []
+        for name in names:
+            if name == "controls":
+                picked += [row for row in trained if row.control]
+                continue
+            if name not in known:
+                raise UserError(f"unknown row '{name}' of {self.name}; {did_you_mean(name, known)}")
+            if why := known[name].printed_only:
+                raise UserError(f"row '{name}' of {self.name} is printed only, it is not trained: {why}")
+            picked.append(known[name])
+        return list({row.id: row for row in picked}.values())
+
+    def pick_columns(self, names: list[str] | None) -> list[Column]:
+        """The named columns; without names all."""
+        known = {column.id: column for column in self.columns}
+        for name in names or ():
+            if name not in known:
+                raise UserError(f"unknown column '{name}' of {self.name}; {did_you_mean(name, known)}")
+        return [known[name] for name in dict.fromkeys(names)] if names is not None else list(self.columns)
+
+    def with_methods(self, expressions: Iterable[str]) -> TableSpec:
+        """This table with a row per method expression of the user's, written "expression" or "label=expression".
+
+        The label, else the expression, is the row's id and label; what it trains is the expression alone. Raises
+        UserError for a label that is taken and for what is no method.
+        """
+        rows = list(self.rows)
+        for text in expressions:
+            label, method = split_label(text)
+            taken = {row.id for row in rows}
+            if label is None and text in taken:
+                continue
+            if label is not None and label in {*taken, *self.references, "controls"}:
+                raise UserError(f"'{text}': {self.name} has a row '{label}' already; choose another label")
+            parse_method(method)
+            name = label or text
+            rows.append(Row.model_construct(id=name, label=name, method=method, control=True, added=True))
+        return self.model_copy(update={"rows": tuple(rows)})
+
+    def fits(self, row: Row, scale: str) -> bool:
+        """Whether the table has the sources that a trained row starts from."""
+        method = self.at(scale).rows.get(row.id, RowOverride()).method or row.method
+        return (
+            method is not None and set(needed_sources(parse_method(method))) <= self.at(scale).sources.keys()
+        )
+
+    def run_spec(self, row: Row, column: Column, seed: int, scale: str) -> RunSpec:
+        """The run of one cell and seed."""
+        settings, override = self.at(scale), self.at(scale).rows.get(row.id, RowOverride())
+        assert row.method is not None
+        train = TrainSettings.model_validate({**settings.train.model_dump(), **override.train})
+        method = parse_method(override.method or row.method)
+        return RunSpec(
+            method=method,
+            network=override.network or settings.network,
+            data=settings.columns[column.id].data,
+            train=train,
+            protocol=self.protocol_of(column, scale),
+            seed=seed,
+            sources={role: self._source(role, row, scale) for role in needed_sources(method)},
+        )
+
+    def reference_spec(self, point: str, column: Column, seed: int, scale: str) -> RunSpec:
+        """The run that scores a reference point (real images, memorised images) instead of a generator."""
+        data = self.at(scale).columns[column.id].data
+        return reference_run(point, data, self.protocol_of(column, scale), seed)
+
+    def _source(self, role: str, row: Row, scale: str) -> RunSpec | WeightsFile:
+        source = self.at(scale).sources.get(role)
+        if source is None:
+            raise UserError(
+                f"row '{row.id}' starts from a source '{role}', which {self.name} at scale {scale} lacks"
+            )
+        if isinstance(source, WeightsFile):
+            return source
+        return RunSpec(
+            method=parse_method(source.method),
+            network=source.network,
+            data=source.data,
+            train=source.train,
+            protocol=None,
+            seed=source.seed,
+        )
+
+    def protocol_of(self, column: Column, scale: str) -> Protocol:
+        """How a column's runs are scored at one scale: the scale's protocol with the column's counts."""
+        settings = self.at(scale)
+        counts = settings.columns[column.id]
+        update = {"generated": counts.generated, "reference": counts.reference}
+        return settings.protocol.model_copy(update=update)
+
+
+TABLES = Path(__file__).resolve().parents[1] / "tables"
+
+
+def table_names() -> list[str]:
+    """Every table that ships with the project, e.g. "disp/table1"."""
+    return sorted(str(path.relative_to(TABLES).with_suffix("")) for path in TABLES.glob("*/*.yaml"))
+
+
+def resolve_table(name: str) -> str:
+    """The full name of a table: a bare `table1` is `disp/table1`."""
+    known = table_names()
+    full = name if "/" in name else f"disp/{name}"
+    if full not in known:
+        raise UserError(f"unknown table '{name}'; {did_you_mean(full, known)}")
+    return full
+
+
+def load_table(name: str, overrides: dict[str, Any] | None = None) -> TableSpec:
+    """The TableSpec of a name, or of a YAML file of the user's.
+
+    `overrides` ({"train.steps": 50}) replace settings in every scale: the `--set` of the command line.
+    Raises UserError naming file, line and key of a mistake.
+    """
+    from bench.plan.load import read_table
+
+    if name.endswith((".yaml", ".yml")):
+        return read_table(Path(name), Path(name).stem, overrides)
+    full = resolve_table(name)
+    return read_table(TABLES / f"{full}.yaml", full, overrides)

@@ -1,0 +1,85 @@
+"""Data instance priors: C(x) for every training image, real ones and the two controls."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+from bench import features
+from bench.contract.conditions import scaled
+from bench.errors import UserError
+from bench.features.cache import cached_features
+from bench.features.simclr import trained_extractor
+from bench.files.memory_map import update_digest
+from bench.train import Context
+
+CONTROLS = ("random", "shuffled")
+CONTROL_OF = "vgg16"  # what the control priors take their shape and size from, where a table does not say
+
+
+def prior_table(
+    ctx: Context, prior: str, prior_size: int | str, scale: str | float, control_of: str = CONTROL_OF
+) -> Tensor:
+    """The scaled priors of the run's training images, (M, K) float32 on the run's device.
+
+    prior: an extractor's name, read at `prior_size` pixels ("own": those that the network was trained at); "simclr",
+    the encoder of the run's source `simclr`, whose size is its own; or a control: "random" (Gaussian vectors of the
+    width and root mean square of the prior `control_of`), "shuffled" (its vectors, each handed to another image).
+    Raises UserError for an unknown extractor or a missing source.
+    """
+    if prior == "random":
+        table_MK = _random_like(
+            scaled(_extracted(ctx, control_of, prior_size), scale), ctx.stream("random-prior")
+        )
+    elif prior == "shuffled":
+        table_MK = scaled(_extracted(ctx, control_of, prior_size), scale)
+        table_MK = table_MK[derangement(len(table_MK), ctx.stream("shuffled-prior"))]
+    else:
+        table_MK = scaled(_extracted(ctx, prior, prior_size), scale)
+    return table_MK.to(ctx.device)
+
+
+def prior_spec(prior: str, prior_size: int | str, control_of: str = CONTROL_OF) -> str | None:
+    """The extractor that a part's settings ask for, e.g. "vgg16@64"; None for "simclr", which is the run's source.
+
+    Parts call it when they are constructed, so that nothing is trained in vain. Raises UserError for an unknown
+    prior and for a size that its network does not take.
+    """
+    if prior == "simclr":
+        return None
+    name = control_of if prior in CONTROLS else prior
+    own = features.own_size(name)
+    try:
+        return features.canonical(f"{name}@{own if prior_size == 'own' else prior_size}")
+    except UserError as error:
+        raise UserError(
+            f"prior '{prior}': {error}; set prior_size, or prior_size=own for the {own} pixels that it was trained at"
+        ) from error
+
+
+def derangement(count: int, stream: torch.Generator) -> Tensor:
+    """A random cyclic permutation (count,): none keeps its place. Raises UserError for fewer than two."""
+    if count < 2:
+        raise UserError("prior 'shuffled' needs at least two training images")
+    order = torch.randperm(count, generator=stream)
+    image = torch.empty_like(order)
+    image[order] = order.roll(1)
+    return image
+
+
+def _extracted(ctx: Context, name: str, size: int | str) -> Tensor:
+    spec = prior_spec(name, size)
+    if spec is None:
+        extractor = trained_extractor(ctx.source("simclr"), ctx.images_u8_NHWC.shape[1], str(ctx.device))
+    else:
+        extractor = features.load(spec, str(ctx.device))
+    content = hashlib.sha256(str(ctx.images_u8_NHWC.shape).encode())
+    update_digest(content, ctx.images_u8_NHWC)
+    return torch.from_numpy(cached_features(extractor, ctx.images_u8_NHWC, content.hexdigest(), "priors"))
+
+
+def _random_like(vectors_MK: Tensor, stream: torch.Generator) -> Tensor:
+    noise_MK = torch.randn(vectors_MK.shape, generator=stream)
+    return noise_MK * (vectors_MK.square().mean() / noise_MK.square().mean()).sqrt()

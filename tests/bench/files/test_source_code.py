@@ -1,0 +1,119 @@
+"""Digests of code: what counts as a change of a part, and which files belong to it."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from bench.contract.expression import build_method, parse_method
+from bench.errors import UserError
+from bench.files import source_code
+from bench.files.source_code import _without_comments, module_digest
+from bench.registry import methods
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package `ownlib` with a part, a helper that it imports, and a module that it does not."""
+    folder = tmp_path / "ownlib"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "part.py").write_text("import math\nfrom .helper import half\nfrom ownlib import other\n")
+    (folder / "helper.py").write_text("def half(x):\n    return x / 2\n")
+    (folder / "other.py").write_text("THIRD = 3\n")
+    (folder / "stranger.py").write_text("ONE = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(source_code, "_IMPORTED", {})
+    yield folder
+    for name in [name for name in sys.modules if name.partition(".")[0] == "ownlib"]:
+        del sys.modules[name]
+
+
+def _digest() -> str:
+    source_code._IMPORTED.clear()
+    return module_digest("ownlib.part")
+
+
+@pytest.mark.parametrize("file", ["part.py", "helper.py", "other.py"])
+def test_an_edit_of_the_part_or_of_what_it_imports_of_its_package_counts(package, file):
+    before = _digest()
+    (package / file).write_text((package / file).read_text() + "LATER = 1\n")
+    assert _digest() != before
+
+
+def test_other_files_comments_and_empty_lines_do_not_count(package):
+    before = _digest()
+    (package / "stranger.py").write_text("ONE = 2\n")
+    (package / "helper.py").write_text("# half of it\n\ndef half(x):  # any number\n    return x / 2   \n\n")
+    assert _digest() == before
+
+
+def test_what_is_imported_is_what_counts(package):
+    """Once a part has been taken up, an edit of its file does not change what this process runs."""
+    before = _digest()
+    (package / "part.py").write_text("EDITED = 1\n")
+    assert module_digest("ownlib.part") == before
+    assert source_code.imported_again("ownlib.part") != before
+
+
+def test_blanks_and_hashes_inside_strings_stay():
+    source = b'TEXT = """one  \n\n# two\n"""\nHASH = "#"  # no part of it\n'
+    assert _without_comments(source) == b'TEXT = """one  \n\n# two\n"""\nHASH = "#"'
+
+
+def test_a_helper_of_one_of_our_methods_belongs_to_it():
+    names = source_code._closure("bench.methods.disp", source_code.module_file("bench.methods.disp"))
+    assert "bench.methods.common.priors" in names and all(name.startswith("bench.methods.") for name in names)
+
+
+def test_a_module_without_source_is_refused():
+    with pytest.raises(UserError, match="module 'math' has no source file"):
+        module_digest("math")
+
+
+PART = """
+import json
+
+import beside
+import torch
+from bench.train import Method
+
+
+class WithHelper(Method):
+    def g_loss(self, ctx, step):
+        return {"more": beside.FACTOR * step.logits_N.square().mean()}
+"""
+
+
+def test_a_file_that_a_plug_in_imports_is_part_of_it_and_installed_packages_are_not(
+    tmp_path, monkeypatch, load_plugin
+):
+    helper = tmp_path / "beside.py"
+    helper.write_text("FACTOR = 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        load_plugin(PART)
+        (part,) = parse_method("with-helper")
+        module = methods().entry("with-helper").target.partition(":")[0]
+        assert set(source_code._closure(module, source_code.module_file(module))) == {module, "beside"}
+        build_method((part,))
+        helper.write_text("FACTOR = 7.0\n")
+        source_code.imported_again(module)
+        assert parse_method("with-helper")[0].source != part.source
+        with pytest.raises(UserError, match="its source .* is not the one that this run was planned with"):
+            build_method((part,))
+    finally:
+        sys.modules.pop("beside", None)
+
+
+def test_what_pip_installed_anywhere_is_no_users_own(tmp_path, monkeypatch, load_plugin):
+    (tmp_path / "elsewhere" / "beside-1.0.dist-info").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "beside.py").write_text("FACTOR = 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path / "elsewhere")
+    try:
+        load_plugin(PART)
+        module = methods().entry("with-helper").target.partition(":")[0]
+        assert set(source_code._closure(module, source_code.module_file(module))) == {module}
+    finally:
+        sys.modules.pop("beside", None)

@@ -1,0 +1,185 @@
+"""Impossible plans: each mistake is named with its line and its numbers before anything starts, all at once by plan."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bench import networks
+from bench.networks.describe import weightless
+from bench.plan.preflight import problems
+from bench.plan.runs import make_plan
+from bench.spec.table import load_table, table_names
+from bench.store.runs import Store
+
+TABLE = """\
+title: mine
+seeds: 1
+snapshot: final
+metrics: [fd, density, recall]
+rows:
+  - {id: scratch, label: Scratch, method: baseline}
+  - {id: disp, label: DISP, method: disp + diffaugment}
+columns: [{id: shapes, label: Shapes}]
+scales:
+  smoke:
+    network: {name: sngan-32, options: {g_width: 8, d_width: 8}}
+    train: {steps: 6, batch: 4, g_lr: 1.0e-3, d_lr: 1.0e-3}
+    protocol:
+      name: tiny
+      version: 1
+      every: 6
+      metrics:
+        - {name: fd, extractor: effnet_lite0@32}
+        - {name: density, extractor: effnet_lite0@32, k: 5}
+        - {name: recall, extractor: effnet_lite0@32, k: 5}
+    columns:
+      shapes:
+        data: {name: shapes, resolution: 32, shots: 16}
+        generated: 24
+        reference: 24
+"""
+MISTAKES = [
+    ("reference: 24", "reference: 300", 25,
+     "scales.smoke.columns.shapes.reference: 300 reference images, but data set 'shapes' at 32 px has 256 test images"),
+    ("shots: 16", "shots: 900", 23,
+     "scales.smoke.columns.shapes.data.shots: 900 shots, but data set 'shapes' at 32 px has 256 training images"),
+    ("g_width: 8", "g_widht: 8", 11,
+     "scales.smoke.network.options.g_widht: network 'sngan-32' has no setting 'g_widht'; did you mean 'g_width'?"),
+    ("g_width: 8", "g_width: -8", 11, "scales.smoke.network.options: network 'sngan-32' cannot be built: "),
+    ("resolution: 32", "resolution: 64", 23, "scales.smoke.columns.shapes.data.resolution: network 'sngan-32' makes "
+     "32 px images, data set 'shapes' is asked for at 64 px"),
+    ("density, extractor: effnet_lite0@32, k: 5", "density, extractor: effnet_lite0@32, k: 24", 19,
+     "scales.smoke.protocol.metrics.1.k: density wants neighbour 24 of 24 reference images; k must be below 24"),
+    ("recall, extractor: effnet_lite0@32, k: 5", "recall, extractor: effnet_lite0@32", 20,
+     "scales.smoke.protocol.metrics.2.k: recall wants neighbour 40 of 24 generated images; k must be below 24"),
+    ("fd, extractor: effnet_lite0@32", "fd, extractor: effnet_lite0@32, k: 3", 18,
+     "scales.smoke.protocol.metrics.0.k: metric 'fd' has no k; leave it out"),
+    ("method: disp +", "method: disp(prior=vgg61) +", 7, "rows.1.method: "),
+]  # fmt: skip
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(*changes):
+        text = TABLE
+        for old, new in changes:
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        (tmp_path / "mine.yaml").write_text(text)
+        return tmp_path / "mine.yaml"
+
+    return write
+
+
+@pytest.mark.parametrize(("old", "new", "line", "says"), MISTAKES, ids=[one[1] for one in MISTAKES])
+def test_a_mistake_is_found_before_anything_starts(written, bench_command, store_root, old, new, line, says):
+    path = written((old, new))
+    done = bench_command("plan", str(path))
+    assert done.returncode == 2 and done.stderr.startswith(f"bench: error: {path}:{line}: {says}"), (
+        done.stderr
+    )
+
+
+def test_plan_lists_all_and_run_refuses_with_all(written, bench_command, store_root):
+    path = written(
+        *[(old, new) for old, new, _, _ in MISTAKES[:3]], ("k: 5}\n    columns", "k: 99}\n    columns")
+    )
+    planned = bench_command("plan", str(path))
+    assert planned.returncode == 2 and len(planned.stderr.splitlines()) == 4
+    assert "2 runs (2 planned)" in planned.stdout, "the plan is shown all the same"
+    for verb in (["run"], ["submit", "--profile", "test-node"]):
+        done = bench_command(verb[0], str(path), *verb[1:])
+        assert done.returncode == 2 and sorted(done.stderr.splitlines()) == sorted(
+            planned.stderr.splitlines()
+        )
+    assert not store_root.exists(), "nothing has started"
+    assert bench_command("plan", str(written())).returncode == 0
+
+
+def test_a_setting_of_the_command_line_is_named_as_such(written, bench_command):
+    done = bench_command("plan", str(written()), "--set", "columns.shapes.reference=300")
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "bench: error: --set columns.shapes.reference=300: 300 reference images, but"
+    )
+    done = bench_command("plan", "table1", "--rows", "scratch", "--set", "network.options.g_widht=3")
+    assert done.returncode == 2 and "--set network.options.g_widht=3: network" in done.stderr
+    done = bench_command("run", "table1", "--rows", "scratch", "--set", "columns.faces.data.shots=99999")
+    assert done.returncode == 2 and "--set columns.faces.data.shots=99999: 99999 shots" in done.stderr
+
+
+PLUGIN = """
+from bench.data.catalogue import DatasetEntry
+
+entry = DatasetEntry(
+    summary="mine", builder="bench.datasets.folder:build", licence="mine", source="mine", embedded=False, train=1,
+    test=1, options={}
+)
+DATASETS = {"mypics": entry}
+"""
+
+
+def test_what_is_absent_here_can_be_planned_but_not_run(written, bench_command, tmp_path, store_root):
+    """A set of the user's that is not built: plan notes it; the counts of a built one are those of its pictures."""
+    path = written(("name: shapes, res", "name: mypics, res"))
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    extra = ["--plugin", str(tmp_path / "mine.py")]
+    cache = {"BENCH_CACHE": str(tmp_path / "cache")}
+    done = bench_command("plan", str(path), *extra, **cache)
+    absent = (
+        "data set 'mypics' at 32 px is not built; run `bench data build mypics --resolution 32 --from DIR`"
+    )
+    assert done.returncode == 0 and f"missing: {absent}\n" in done.stdout, done.stderr
+    done = bench_command("run", str(path), *extra, **cache)
+    assert done.returncode == 2 and absent in done.stderr and not store_root.exists()
+    folder = tmp_path / "cache" / "data" / "mypics-32"
+    folder.mkdir(parents=True)
+    (folder / "meta.json").write_text(META)
+    done = bench_command("plan", str(path), *extra, **cache)
+    assert done.returncode == 2
+    assert "16 shots, but data set 'mypics' at 32 px has 9 training images" in done.stderr
+    assert "24 reference images, but data set 'mypics' at 32 px has 7 test images" in done.stderr
+
+
+META = """{"sha256": "0", "class_names": [], "licence": "mine", "files": {"train.npy": {"shape": [9, 32, 32, 3]},
+"test.npy": {"shape": [7, 32, 32, 3]}}, "recipe": {"builder": "bench.datasets.folder:build", "options": {}, "train": 1,
+"test": 1}}"""
+
+
+def test_extractors_that_only_their_user_can_supply(written, bench_command, tmp_path):
+    path = written(("method: disp + diffaugment", "method: 'disp(prior=resnet50, prior_size=224)'"))
+    weights = {"BENCH_WEIGHTS": str(tmp_path / "none")}
+    done = bench_command("plan", str(path), **weights)
+    assert done.returncode == 0 and "missing: extractor 'resnet50': weights " in done.stdout, done.stderr
+    done = bench_command("run", str(path), **weights)
+    assert done.returncode == 2 and re.search(
+        r"mine.yaml:7: rows.1.method: extractor 'resnet50'", done.stderr
+    )
+    assert bench_command("plan", str(path), "--rows", "scratch", **weights).stdout.count("missing") == 0
+
+
+@pytest.mark.parametrize("name", table_names())
+def test_shipped_tables_are_possible(name, store_root):
+    """Every row at every scale, networks and methods constructed: no false alarm, nothing but absent files."""
+    table = load_table(name)
+    rows = [row.id for row in table.rows if row.printed_only is None]
+    for scale in table.scales:
+        made = make_plan(table, scale, Store(store_root), rows, seeds=[0])
+        assert [one for one in problems(made, deep=True) if not one.absent] == []
+
+
+@pytest.mark.parametrize("name", networks.names())
+def test_the_name_of_a_network_ends_with_what_it_makes(name):
+    with weightless():
+        generator, _ = networks.build(name)
+    assert networks.resolution(name) == generator.resolution
+
+
+def test_own_tables_of_this_project_are_possible(store_root):
+    for path in sorted((Path(__file__).parents[3] / "experiments").glob("*.yaml")):
+        table = load_table(str(path))
+        made = make_plan(table, "mini", Store(store_root), seeds=[0])
+        assert [one for one in problems(made, deep=True) if not one.absent] == []
