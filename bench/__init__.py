@@ -30,10 +30,10 @@ if (_checkout / "pyproject.toml").is_file() and (_checkout / "methods").is_dir()
 _API = {
     "Store": "bench.store.runs",
     "UserError": "bench.errors",
-    "load_plugin": "bench.registry",
+    "load_plugin": "bench.plugins",
     "load_recorded": "bench.report.recorded",
     "load_results": "bench.report.results",
-    "load_table": "bench.spec.table",
+    "load_table": "bench.plan.load",
 }
 _MODULES = ("features", "metrics", "networks", "report", "stats", "train")
 

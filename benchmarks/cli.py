@@ -9,8 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.plan.load import load_table
 from bench.plan.runs import make_plan
-from bench.spec.table import load_table
 from bench.store.runs import Store
 
 REPEATS = 5

@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 
-from bench import registry
+from bench.contract.discovery import methods
 from bench.files import atomic
 from bench.launch.local.worker_handle import slots
 from benchmarks import gpu_right as right
@@ -93,7 +93,7 @@ class Check:
         atomic.write_json(self.output / "gpu.json", self.record)
 
     def _methods(self) -> list[str]:
-        found = [entry.name for entry in registry.methods()]
+        found = [entry.name for entry in methods()]
         return [name for name in found if name in ("baseline", "diffaugment", "sle")] if self.quick else found
 
     def _specs(self) -> dict[str, Any]:

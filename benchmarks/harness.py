@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bench.plan.load import load_table
 from bench.run.build import build_context
 from bench.run.training import Settings, Training
-from bench.spec.table import RunSpec, load_table
+from bench.spec.run import RunSpec
 from bench.store.runs import Store
 from bench.train.adversarial import Optimizers, adversarial
 from bench.train.ema import update_ema
@@ -27,7 +28,7 @@ start = time.perf_counter()
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from bench.spec.table import load_table
+from bench.plan.load import load_table
 from bench.store.runs import Store
 from bench.run.training import Settings, Training
 table = load_table("table1")

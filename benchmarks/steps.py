@@ -29,7 +29,7 @@ from bench.data import imageset
 from bench.machine.memory import peak_bytes, reset_peak
 from bench.rehearsal import images as rehearsal_images
 from bench.run.training import Settings, Training
-from bench.spec.table import DataSpec, NetworkSpec, RunSpec, TrainSettings
+from bench.spec.run import DataSpec, NetworkSpec, RunSpec, TrainSettings
 from bench.store.runs import Store
 from bench.train.batches import Batches
 from bench.train.ema import update_ema

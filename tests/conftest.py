@@ -15,10 +15,12 @@ from typing import Any, NoReturn
 
 import pytest
 
-from bench import registry
-from bench.contract import expression
-from bench.contract.expression import needed_sources, parse_method
-from bench.spec.table import DataSpec, MetricSpec, NetworkSpec, Protocol, RunSpec, TrainSettings
+from bench import plugins
+from bench.contract.discovery import methods
+from bench.contract.expression import parse_method
+from bench.contract.signature import needed_sources, signature
+from bench.data.known import datasets
+from bench.spec.run import DataSpec, MetricSpec, NetworkSpec, Protocol, RunSpec, TrainSettings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 NETWORK = NetworkSpec(
@@ -114,20 +116,27 @@ def tiny_spec() -> Callable[..., RunSpec]:
 
 
 @pytest.fixture
-def load_plugin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., list[str]]]:
+def fresh_registries() -> Iterator[None]:
+    """Registries as a new process would find them; what a test adds ends with it."""
+    caches = methods, datasets, signature
+    for cached in caches:
+        cached.cache_clear()
+    yield
+    for cached in caches:
+        cached.cache_clear()
+
+
+@pytest.fixture
+def load_plugin(fresh_registries: None, tmp_path: Path) -> Iterator[Callable[..., list[str]]]:
     """Write a plug-in file and load it into registries of this test's own; gives the names it defines."""
-    monkeypatch.setattr(registry, "_METHODS", [])
-    monkeypatch.setattr(registry, "_DATASETS", [])
-    expression._signature.cache_clear()
 
     def load(text: str, name: str = "mine.py") -> list[str]:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-        return registry.load_plugin(str(path))
+        return plugins.load_plugin(str(path))
 
     yield load
-    expression._signature.cache_clear()
     for module in [one for one in sys.modules if one.startswith("bench_plugin_")]:
         del sys.modules[module]
 
@@ -225,13 +234,14 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 import torch._dynamo  # torch.optim imports it, for seconds
-import bench.features.effnet, bench.machine.provenance, bench.registry, bench.run.training
+import bench.features.effnet, bench.machine.provenance, bench.run.training
+from bench.contract.discovery import methods
 from bench.run.attempt import run_once
 from bench.launch.local.worker import SIGNALS, StopFlag
 
 bench.machine.provenance.provenance()
-for entry in bench.registry.methods():
-    bench.registry.methods().load(entry.name)
+for entry in methods():
+    methods().load(entry.name)
 
 def child(uid, root, every, limit, pipe):
     os.environ["BENCH_CHECKPOINT_SECONDS"] = str(every)

@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 import pytest
 
-from bench import registry
 from bench.cli.main import cli
 from bench.conformance.checks import check_method
+from bench.data.known import know_own
 from bench.data.own_sets import new_entry
-from bench.spec.table import load_table
+from bench.plan.load import load_table
+from bench.plugins import load_plugin
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
 COMMANDS = [
@@ -29,7 +30,7 @@ def test_the_method_of_forty_lines_passes_its_checks(tmp_path):
     assert len(source.splitlines()) <= 40
     path = tmp_path / "mirror.py"
     path.write_text(source)
-    assert registry.load_plugin(str(path)) == ["mirror"]
+    assert load_plugin(str(path)) == ["mirror"]
     failed = [finding for finding in check_method("mirror + disp(prior=random)") if not finding.passed]
     assert not failed
 
@@ -46,9 +47,8 @@ def test_its_commands_parse(words):
     assert {word for word in words if word.startswith("--")} <= options
 
 
-def test_its_table_of_ones_own_is_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "_DATASETS", [])
-    registry.know_own("my-pictures", new_entry("my-pictures", [], None))  # as if it were built
+def test_its_table_of_ones_own_is_one(tmp_path, fresh_registries):
+    know_own("my-pictures", new_entry("my-pictures", [], None))  # as if it were built
     source = next(
         block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if "# mine.yaml" in block
     )

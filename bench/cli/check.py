@@ -29,16 +29,16 @@ def check(
     """
     import torch
 
-    from bench import registry
     from bench.conformance.cases import NETWORKS
     from bench.conformance.checks import check_everywhere
+    from bench.contract.discovery import methods
     from bench.errors import UserError
 
     if (method is None) == (not everything):
         raise UserError("name one METHOD, or give --all")
     torch.set_num_threads(1)
     failures = 0
-    for name in [entry.name for entry in registry.methods()] if everything else [str(method)]:
+    for name in [entry.name for entry in methods()] if everything else [str(method)]:
         for tried, findings in check_everywhere(name, [network] if network else list(NETWORKS)).items():
             failures += sum(finding.failed for finding in findings)
             click.echo("\n".join(_lines(f"{name} on {tried}", findings, verbose)))

@@ -17,7 +17,7 @@ from bench.errors import UserError
 from bench.launch.slurm.cancel import cancel_runs
 from bench.launch.slurm.records import places, submissions
 from bench.launch.slurm.status import IN_HAND, Standing, Survey
-from bench.spec.table import table_names
+from bench.plan.load import table_names
 from bench.store.runs import Store
 
 Labels = dict[str, str]  # uid -> what the run is

@@ -21,8 +21,8 @@ def data() -> None:
 @plugin_option
 def list_(plugins: list[str]) -> None:
     """Every data set of the catalogue, and what is built here."""
-    from bench import registry
     from bench.data import imageset
+    from bench.data.known import datasets
 
     built: dict[str, list[str]] = {}
     for one in imageset.list_built():
@@ -32,8 +32,8 @@ def list_(plugins: list[str]) -> None:
             else f"{one.train} + {one.test} images, {one.bytes / 1e6:.1f} MB"
         )
         built.setdefault(one.name, []).append(f"    {one.resolution} px: {note}")
-    for entry in registry.datasets():
-        known = registry.datasets().load(entry.name)
+    for entry in datasets():
+        known = datasets().load(entry.name)
         origin = "from packages" if known.embedded else "needs a folder of images"
         click.echo(f"{entry.name}: {entry.summary} ({origin}; {known.licence})")
         for line in built.get(entry.name, []):

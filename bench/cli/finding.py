@@ -9,8 +9,10 @@ from typing import Any
 from bench.cli.options import rows_of, table_with
 from bench.errors import UserError
 from bench.launch.slurm.records import submissions
+from bench.plan.load import table_names
 from bench.plan.runs import make_plan
-from bench.spec.table import SCALES, RunSpec, table_names
+from bench.spec.run import RunSpec
+from bench.spec.table import SCALES
 from bench.store.runs import RunFolder, Store
 
 Labels = dict[str, list[str]]  # uid -> labels

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from bench import registry
 from bench.cli.options import plugin_option
+from bench.contract.discovery import methods
+from bench.data.known import datasets
 
 KINDS = ("methods", "datasets", "networks", "metrics", "extractors", "tables", "recorded")
 
@@ -57,9 +58,9 @@ def networks(name: str | None, settings: tuple[str, ...]) -> None:
 
 def _entries(kind: str) -> list[tuple[str, str]]:
     if kind == "methods":
-        return [(entry.name, entry.summary) for entry in registry.methods()]
+        return [(entry.name, entry.summary) for entry in methods()]
     if kind == "datasets":
-        return [(entry.name, entry.summary) for entry in registry.datasets()]
+        return [(entry.name, entry.summary) for entry in datasets()]
     if kind == "networks":
         from bench.networks import summaries
 
@@ -77,7 +78,7 @@ def _entries(kind: str) -> list[tuple[str, str]]:
 
         return [(name, "; ".join(f"{table} at {scale}: {runs} runs" for table, scale, runs in holdings(name)))
                 for name in recorded_sets()]  # fmt: skip
-    from bench.spec.table import load_table, table_names
+    from bench.plan.load import load_table, table_names
 
     return [(name, load_table(name).title) for name in table_names()]
 

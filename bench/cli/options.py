@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 import click
 
 from bench.errors import UserError
-from bench.paths import store_root
+from bench.plan.expand import Table
+from bench.plan.folders import store_root
+from bench.plan.load import load_table
 from bench.plan.project import project_file
 from bench.plan.runs import parse_seeds
 from bench.spec.own_rows import row_id, split_label
-from bench.spec.table import SCALES, TableSpec, load_table
+from bench.spec.table import SCALES
 from bench.store.runs import Store
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -115,7 +117,7 @@ def metric_option(function: Function) -> Function:
     )(function)
 
 
-def table_with(name: str, settings: Sequence[str] = (), methods: Sequence[str] = ()) -> TableSpec:
+def table_with(name: str, settings: Sequence[str] = (), methods: Sequence[str] = ()) -> Table:
     """The table of a name with the --set overrides, the project file's rows and those of --method."""
     from bench.plan.load import parse_setting
 
@@ -137,7 +139,7 @@ def rows_of(choice: Mapping[str, Any]) -> list[str] | None:
     return [*(choice["rows"] or []), *own] if own else choice["rows"]
 
 
-def shown_rows(spec: TableSpec, choice: Mapping[str, Any]) -> list[str] | None:
+def shown_rows(spec: Table, choice: Mapping[str, Any]) -> list[str] | None:
     """The ids of the rows that --rows and --method name, for verbs that show: printed rows may be named too."""
     names = rows_of(choice)
     if names is None:
@@ -173,7 +175,7 @@ def named_plugins(plugins: list[str]) -> list[str]:
 
 
 def _load_plugins(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[str]:
-    from bench.registry import load_plugin
+    from bench.plugins import load_plugin
 
     project = project_file()
     files: dict[str, str] = {}  # whole path -> how the user wrote it

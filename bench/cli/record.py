@@ -39,7 +39,7 @@ def record(
 
     What the set holds already stays, and what is left out is said.
     """
-    from bench.paths import recorded_roots
+    from bench.plan.folders import recorded_roots
     from bench.report.left_out import left_out
     from bench.report.recorded import save_recorded
     from bench.report.results import load_results

@@ -26,8 +26,8 @@ from bench.store.runs import Store
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from bench.plan.expand import Table
     from bench.report.model import TableReport
-    from bench.spec.table import TableSpec
 
 FORMATS = ("latex", "markdown", "csv", "html")
 SUFFIXES = {"latex": "tex", "markdown": "md", "html": "html"}
@@ -145,8 +145,8 @@ def compare(
 @click.option("--csv", "as_csv", is_flag=True, help="CSV: paper, table, row, column, metric, value.")
 def recorded(table: str | None, as_csv: bool) -> None:
     """The papers' printed numbers, of all tables or of one."""
+    from bench.plan.load import resolve_table
     from bench.report.printed import read_printed, recorded_csv
-    from bench.spec.table import resolve_table
 
     name = resolve_table(table) if table else None
     if as_csv:
@@ -159,10 +159,10 @@ def recorded(table: str | None, as_csv: bool) -> None:
     click.echo(grid.fillna("-").to_string())
 
 
-def _tables(names: tuple[str, ...], store: Store, scale: str, choice: Mapping[str, Any]) -> list[TableSpec]:
+def _tables(names: tuple[str, ...], store: Store, scale: str, choice: Mapping[str, Any]) -> list[Table]:
     """The named tables, or every table that has a run in the store."""
+    from bench.plan.load import table_names
     from bench.plan.runs import make_plan
-    from bench.spec.table import table_names
 
     if not names and (choice["rows"] is not None or choice["columns"] is not None):
         raise UserError(
@@ -179,7 +179,7 @@ def _tables(names: tuple[str, ...], store: Store, scale: str, choice: Mapping[st
     return have
 
 
-def _has_runs(make_plan: Any, spec: TableSpec, scale: str, store: Store, choice: Mapping[str, Any]) -> bool:
+def _has_runs(make_plan: Any, spec: Table, scale: str, store: Store, choice: Mapping[str, Any]) -> bool:
     rows = [row.id for row in spec.rows if row.printed_only is None and spec.fits(row, scale)]
     made = make_plan(spec, scale, store, rows, None, choice["seeds"])
     return any(run.status != "planned" for run in made.runs)
@@ -203,7 +203,7 @@ def _render(made: TableReport, style: str | None, everything: bool, named: Colle
     return str(renderers[style](shown))
 
 
-def _write(made: TableReport, spec: TableSpec, folder: Path, store: Store, choice: Mapping[str, Any],
+def _write(made: TableReport, spec: Table, folder: Path, store: Store, choice: Mapping[str, Any],
            everything: bool, named: Collection[str]) -> list[Path]:  # fmt: skip
     """All formats of one table below `folder`; the CSV files are never folded."""
     from bench.files import atomic
@@ -229,7 +229,7 @@ def _write(made: TableReport, spec: TableSpec, folder: Path, store: Store, choic
     return written + samples.write(shown, folder / f"{stem}.samples")
 
 
-def _samples(made: TableReport, spec: TableSpec, store: Store, choice: Mapping[str, Any]) -> dict[str, Image]:
+def _samples(made: TableReport, spec: Table, store: Store, choice: Mapping[str, Any]) -> dict[str, Image]:
     """A picture of samples for every row that has some."""
     from bench.report.figures import samples
 

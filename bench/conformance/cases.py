@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from bench import registry
 from bench.contract.base import Method
-from bench.contract.expression import Part, needed_sources, parse_method
+from bench.contract.discovery import methods
+from bench.contract.expression import parse_method
+from bench.contract.signature import needed_sources
 from bench.errors import UserError
-from bench.spec.table import DataSpec, NetworkSpec, RunSpec, TrainSettings, WeightsFile
+from bench.spec.run import DataSpec, NetworkSpec, Part, RunSpec, TrainSettings, WeightsFile
 
 STEPS, STOP_AT = 6, 3
 MICRO = 2  # images of a micro-batch, half a batch
@@ -54,6 +55,6 @@ def conformance_spec(expression: str, network: str = "sngan-32") -> RunSpec:
 
 def _has_conditions(method: tuple[Part, ...]) -> bool:
     """Whether a part conditions the networks; one with a loop of its own (`fit`) is taken to do so."""
-    classes = [registry.methods().load(part.name) for part in method]
+    classes = [methods().load(part.name) for part in method]
     hooks = ("condition", "fit")
     return any(getattr(one, hook) is not getattr(Method, hook) for one in classes for hook in hooks)

@@ -24,11 +24,11 @@ from bench import seeds
 from bench.conformance.cases import MICRO, NETWORKS, STEPS, STOP_AT, conformance_spec
 from bench.conformance.same import different_attributes, same
 from bench.contract.base import Sampler
-from bench.contract.expression import build_method
+from bench.contract.composition import build_method
 from bench.errors import UserError
 from bench.networks.common import noise
 from bench.run.training import Settings, Training, execute
-from bench.spec.table import RunSpec
+from bench.spec.run import RunSpec
 from bench.store.checkpoints import fingerprint
 from bench.store.runs import Store
 from bench.train.batches import Batches

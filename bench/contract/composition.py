@@ -12,7 +12,11 @@ from torch import Tensor, nn
 
 from bench.contract.base import Method, Sampler, Weights
 from bench.contract.context import Batch, Context, DStep, GStep
+from bench.contract.discovery import methods
+from bench.contract.signature import source_digest
 from bench.errors import UserError
+from bench.files.source_code import module_file
+from bench.spec.run import Part
 
 # Two selections would depend on their order (does the second see all images, or the first one's?), which that of the
 # parts must not decide; two discriminators would throw one away.
@@ -241,3 +245,24 @@ class Composition:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for position, (name, part) in enumerate(self.parts):
             part.load_state_dict(state[f"{position}.{name}"])
+
+
+def build_method(parts: tuple[Part, ...]) -> Composition:
+    """The composition of the parts, imported and constructed.
+
+    Raises UserError for bad values, and for a part whose code is not the one that the run was planned with.
+    """
+    built = []
+    for part in parts:
+        target = methods().entry(part.name).target
+        if part.source is not None and part.source != source_digest(target):
+            module = target.partition(":")[0]
+            raise UserError(
+                f"method '{part.name}': its source ({module_file(module)}, or a file that it imports) is not the "
+                "one that this run was planned with; plan it again: with other code it is another run"
+            )
+        try:
+            built.append((part.name, methods().load(part.name)(**part.settings)))
+        except (TypeError, ValueError) as error:
+            raise UserError(f"method '{part.name}': {error}") from error
+    return Composition(built)

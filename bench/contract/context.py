@@ -19,7 +19,7 @@ from bench import networks, seeds
 from bench.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.spec.table import RunSpec
+    from bench.spec.run import RunSpec
 
 # Shape suffixes: N batch, C channels, H height, W width, Z latent size, K condition size, F feature size.
 # Logits are (N,), or (N, L) from a discriminator that judges L patches of each image.

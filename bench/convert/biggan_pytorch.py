@@ -21,9 +21,10 @@ from typing import Any
 import torch
 
 from bench.convert.given import Given
+from bench.convert.states import by_role
 from bench.convert.translation import Converted, Translation, transposed
 from bench.errors import UserError
-from bench.files.foreign import by_role, load
+from bench.files.foreign import load
 
 WHAT = "BigGAN-PyTorch"
 MARKS = {"generator": "output_layer.2.weight", "discriminator": "embed.weight"}

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.convert.given import Given
+from bench.convert.states import entries, state
 from bench.convert.translation import Converted, Translation
 from bench.errors import UserError
-from bench.files.foreign import entries, load, state
+from bench.files.foreign import load
 
 WHAT = "FastGAN"
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)  # of the generator's maps after the first

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.convert.given import Given
+from bench.convert.states import by_role, entries
 from bench.convert.translation import Converted, Translation
 from bench.errors import UserError
-from bench.files.foreign import by_role, entries, load
+from bench.files.foreign import load
 
 WHAT = "mimicry SNGAN"
 MODEL = "model_state_dict"

@@ -25,9 +25,10 @@ from torch.nn import functional as F
 
 from bench import seeds
 from bench.convert.given import Given
+from bench.convert.states import entries, state
 from bench.convert.translation import Converted, Translation, transposed
 from bench.errors import UserError
-from bench.files.foreign import entries, load, state
+from bench.files.foreign import load
 from bench.networks.stylegan2.generator import BOTTOM, MAPPING_LR
 from bench.networks.stylegan2.layers import SLOPE, unit_second_moment
 

@@ -19,10 +19,10 @@ import torch
 from bench.convert.arguments import Arguments
 from bench.convert.given import Given
 from bench.convert.modules import Modules, modules, read_pickle
+from bench.convert.states import entries
 from bench.convert.stylegan2_ada_networks import account_discriminator, account_generator
 from bench.convert.translation import Converted, Translation
 from bench.errors import UserError
-from bench.files.foreign import entries
 from bench.files.inert_pickle import shown
 from bench.networks.stylegan2.generator import BOTTOM
 from bench.networks.stylegan2.layers import binomial

@@ -138,10 +138,10 @@ _HASHES: dict[tuple[Path, Times], str] = {}
 
 def build_again(folder: Path) -> str:
     """The clause that tells how to replace the set in `folder` (its name is NAME-RESOLUTION)."""
-    from bench import registry  # here: the catalogue is of no use to who only writes files
+    from bench.data.known import datasets  # here: the catalogue is of no use to who only writes files
 
     name, _, resolution = folder.name.rpartition("-")
-    known = registry.datasets()
+    known = datasets()
     source = "" if name in known and known.load(name).embedded else " --from DIR"
     return f"build it again with `bench data build {name} --resolution {resolution}{source} --force`"
 

@@ -1,11 +1,15 @@
-"""Few-shot draws: which training images of a pool a run has."""
+"""Draws: which training images of a pool a run has."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from bench import seeds
+from bench.data import imageset
 from bench.errors import UserError
+from bench.files.memory_map import rows
 from bench.seeds import numpy_stream
+from bench.spec.run import DataSpec
 
 
 def few_shot(n_train: int, shots: int, seed: int, labels: np.ndarray | None = None) -> np.ndarray:
@@ -27,3 +31,17 @@ def few_shot(n_train: int, shots: int, seed: int, labels: np.ndarray | None = No
         )
         order = order[np.lexsort((stream.permutation(len(classes))[class_of], rank))]
     return np.sort(order[:shots]).astype(np.int64)
+
+
+def training_images(data: DataSpec, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The run's training images (N, H, W, 3) uint8 and labels: its few-shot draw, or the whole train pool, which
+    stays the memory map that it is.
+
+    The draw depends on the data set and the seed alone, so run i of every method trains on the same images.
+    """
+    images = imageset.load(data.name, data.resolution)
+    if data.shots is None:
+        return images.train, images.train_labels
+    chosen = few_shot(len(images.train), data.shots, seeds.derive(seed, "data", data.name))
+    labels = images.train_labels[chosen] if images.train_labels is not None else None
+    return rows(images.train, chosen), labels

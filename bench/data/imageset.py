@@ -18,10 +18,11 @@ from typing import Any, Literal
 import numpy as np
 
 import bench
-from bench import paths, registry
+from bench import paths
 from bench.data import disk, own_sets
 from bench.data.builder import Order, Splits
 from bench.data.catalogue import DatasetEntry
+from bench.data.known import datasets, know_own
 from bench.errors import UserError
 
 SPLITS = ("train", "test")
@@ -156,7 +157,7 @@ def build(
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     if own:
-        registry.know_own(name, entry)
+        know_own(name, entry)
     return _open(name, resolution, entry, folder)
 
 
@@ -218,7 +219,7 @@ def digests(name: str, resolution: int) -> dict[str, str] | None:
 
 def _find(name: str, resolution: int) -> tuple[DatasetEntry, Path]:
     """The entry of a set and its folder; a set of the user's own may have another entry at each resolution."""
-    known = registry.datasets()
+    known = datasets()
     entry, folder = known.load(name), _folder(name, resolution)
     if known.entry(name).target.startswith(own_sets.TARGET):
         entry = own_sets.entry_of(folder) or entry
@@ -229,7 +230,7 @@ def _ordered(
     name: str, resolution: int, source: Path | None, test_share: float | None, fit: str | None
 ) -> tuple[DatasetEntry, Path]:
     """The entry by which a set is to be built, and its folder."""
-    known = registry.datasets()
+    known = datasets()
     own = name in known and known.entry(name).target.startswith(own_sets.TARGET)
     if source is None or (name in known and not own):
         return _find(name, resolution)

@@ -6,9 +6,10 @@ import numpy as np
 
 from bench import seeds
 from bench.data import imageset
+from bench.data.draws import training_images
 from bench.errors import UserError, did_you_mean
 from bench.files.memory_map import rows
-from bench.spec.table import RunSpec
+from bench.spec.run import RunSpec
 
 POINTS = {
     "floor": "real images of the train pool: what a perfect generator scores at these counts",
@@ -30,8 +31,6 @@ def reference_point(spec: RunSpec) -> np.ndarray:
     if name == "floor":
         pool = imageset.load(spec.data.name, spec.data.resolution).train
         return rows(pool, np.sort(stream.choice(len(pool), min(count, len(pool)), replace=False)))
-    from bench.run.build import training_images  # here, so that naming the points imports no torch
-
     images, _ = training_images(spec.data, spec.seed)
     first = stream.integers(len(images), size=count)
     if name == "memorised":

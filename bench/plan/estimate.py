@@ -7,7 +7,7 @@ import statistics
 from dataclasses import dataclass, field
 
 from bench.plan.runs import Plan, PlannedRun, Retry
-from bench.spec.table import RunSpec
+from bench.spec.run import RunSpec
 from bench.store.runs import Store
 
 REFERENCE_SECONDS = 60.0  # scoring real images once: feature extraction only

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench import paths, registry
+from bench import paths
+from bench.contract.discovery import methods
 from bench.data import imageset
 from bench.errors import UserError
 from bench.features import parse_spec
@@ -123,7 +124,7 @@ class Machine:
         if name not in self._code:
             kind, _, label = name.partition("/")
             try:
-                known = registry.methods() if kind == "part" else NETWORKS
+                known = methods() if kind == "part" else NETWORKS
                 self._code[name] = module_digest(known.entry(label).target.partition(":")[0])
             except UserError:
                 self._code[name] = None

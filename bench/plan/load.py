@@ -12,15 +12,44 @@ from pydantic import ValidationError
 
 from bench.errors import UserError, did_you_mean
 from bench.files.yamlfile import first_problem, load_yaml, mistake, validate
+from bench.plan.expand import Table
 from bench.plan.names import names_problem
-from bench.spec.table import TABLES, Protocol, TableSpec, TrainSettings, resolve_table
+from bench.spec.run import Protocol, TrainSettings
+
+TABLES = Path(__file__).resolve().parents[1] / "tables"
 
 
-def read_table(path: Path, name: str, overrides: dict[str, Any] | None = None) -> TableSpec:
+def table_names() -> list[str]:
+    """Every table that ships with the project, e.g. "disp/table1"."""
+    return sorted(str(path.relative_to(TABLES).with_suffix("")) for path in TABLES.glob("*/*.yaml"))
+
+
+def resolve_table(name: str) -> str:
+    """The full name of a table: a bare `table1` is `disp/table1`."""
+    known = table_names()
+    full = name if "/" in name else f"disp/{name}"
+    if full not in known:
+        raise UserError(f"unknown table '{name}'; {did_you_mean(full, known)}")
+    return full
+
+
+def load_table(name: str, overrides: dict[str, Any] | None = None) -> Table:
+    """The table of a name, or of a YAML file of the user's.
+
+    `overrides` ({"train.steps": 50}) replace settings in every scale: the `--set` of the command line.
+    Raises UserError naming file, line and key of a mistake.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return read_table(Path(name), Path(name).stem, overrides)
+    full = resolve_table(name)
+    return read_table(TABLES / f"{full}.yaml", full, overrides)
+
+
+def read_table(path: Path, name: str, overrides: dict[str, Any] | None = None) -> Table:
     """The validated table of a file. Raises UserError naming file, line and key, or the override."""
     value = _merged(path)
     value["name"] = name
-    spec = validate(TableSpec, value, path)
+    spec = validate(Table, value, path)
     if problem := names_problem(spec):
         raise mistake(path, *problem)
     for key, setting in (overrides or {}).items():
@@ -30,11 +59,11 @@ def read_table(path: Path, name: str, overrides: dict[str, Any] | None = None) -
     return spec
 
 
-def _overridden(value: dict[str, Any], override: str) -> TableSpec:
+def _overridden(value: dict[str, Any], override: str) -> Table:
     try:
-        spec = TableSpec.model_validate(value)
+        spec = Table.model_validate(value)
     except ValidationError as error:
-        raise UserError(f"{override}: {first_problem(TableSpec, error)[1]}") from error
+        raise UserError(f"{override}: {first_problem(Table, error)[1]}") from error
     if problem := names_problem(spec):
         raise UserError(f"{override}: {problem[1]}")
     return spec

@@ -7,12 +7,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench import features, networks, registry
+from bench import features, networks
 from bench.contract.expression import parse_method
+from bench.data.known import datasets
 from bench.data.reference import POINTS
 from bench.errors import UserError, did_you_mean
 from bench.files.yamlfile import Keys, first_problem
-from bench.spec.table import NetworkSpec, ScaleSpec, SourceRun, TableSpec, TrainSettings
+from bench.spec.run import NetworkSpec, TrainSettings
+from bench.spec.table import ScaleSpec, SourceRun, TableSpec
 
 Check = tuple[Keys, Callable[[Any], object], Any]  # where a name stands, what looks it up, the name
 
@@ -43,11 +45,11 @@ def _checks_of_scale(scale: ScaleSpec) -> Iterator[Check]:
     for number, metric in enumerate(scale.protocol.metrics):
         yield ("protocol", "metrics", number, "extractor"), features.parse_spec, metric.extractor
     for name, column in scale.columns.items():
-        yield ("columns", name, "data", "name"), registry.datasets().entry, column.data.name
+        yield ("columns", name, "data", "name"), datasets().entry, column.data.name
     for role, source in scale.sources.items():
         if isinstance(source, SourceRun):
             yield ("sources", role, "method"), parse_method, source.method
-            yield ("sources", role, "data", "name"), registry.datasets().entry, source.data.name
+            yield ("sources", role, "data", "name"), datasets().entry, source.data.name
             yield from _network(("sources", role, "network"), source.network)
     for name, override in scale.rows.items():
         if override.method is not None:

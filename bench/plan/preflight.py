@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench import features, networks
-from bench.contract.expression import Part, build_method
+from bench.contract.composition import build_method
 from bench.data import imageset
 from bench.errors import UserError, did_you_mean
 from bench.files.yamlfile import Keys
 from bench.metrics.neighbour_counts import DEFAULT_K
 from bench.plan.runs import Plan, PlannedRun
-from bench.spec.table import DataSpec, NetworkSpec, Protocol, RowOverride, RunSpec
+from bench.spec.run import DataSpec, NetworkSpec, Part, Protocol, RunSpec
+from bench.spec.table import RowOverride
 
 
 @dataclass(frozen=True)

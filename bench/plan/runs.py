@@ -9,8 +9,10 @@ from typing import Literal
 
 from bench.errors import UserError
 from bench.paths import weights_root
+from bench.plan.expand import Table
 from bench.plan.inputs import Machine
-from bench.spec.table import Column, Resources, Row, RunSpec, TableSpec, WeightsFile
+from bench.spec.run import RunSpec, WeightsFile
+from bench.spec.table import Column, Resources, Row
 from bench.store.runs import Cause, RunFolder, Status, Store
 
 Retry = Literal["failed", "lost", "stale", "all"]
@@ -59,7 +61,7 @@ class PlannedRun:
 class Plan:
     """The runs of a table at a scale, sources before their dependants."""
 
-    table: TableSpec
+    table: Table
     scale: str
     runs: list[PlannedRun]
     again: set[str] = field(default_factory=set)  # finished runs to be done once more (`ask_again`)
@@ -111,7 +113,7 @@ class Plan:
 
 
 def make_plan(
-    table: TableSpec,
+    table: Table,
     scale: str,
     store: Store,
     rows: list[str] | None = None,
@@ -194,7 +196,7 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def _add_cell(
-    runs: dict[str, PlannedRun], table: TableSpec, row: Row, column: Column, seed: int, scale: str
+    runs: dict[str, PlannedRun], table: Table, row: Row, column: Column, seed: int, scale: str
 ) -> None:
     spec = table.run_spec(row, column, seed, scale)
     for source in spec.run_sources.values():

@@ -22,13 +22,14 @@ from typing import Any
 
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
-from bench.contract.expression import Part, needed_sources, parse_method
+from bench.contract.expression import parse_method
+from bench.contract.signature import needed_sources
 from bench.errors import UserError, did_you_mean
 from bench.features.weights import VGG16
 from bench.files import atomic
 from bench.files.yamlfile import first_problem, load_yaml, mistake, validate
 from bench.networks import NETWORKS
-from bench.spec.run import DataSpec, Frozen, NetworkSpec, RunSpec, TrainSettings, WeightsFile
+from bench.spec.run import DataSpec, Frozen, NetworkSpec, Part, RunSpec, TrainSettings, WeightsFile
 
 LIST = Path(__file__).with_name("rehearsal.yaml")
 DATA = "rehearsal"  # the data set that bench.rehearsal.images makes

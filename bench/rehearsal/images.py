@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from bench import registry
 from bench.data import imageset
 from bench.data.catalogue import DatasetEntry
+from bench.data.known import datasets
 from bench.spec.run import DataSpec
 
 ENTRY: DatasetEntry  # what `offer` was asked for: a rehearsal's process has one data set
@@ -25,7 +25,7 @@ def offer(name: str, images_from: DataSpec, images: int, classes: int | None) ->
         test=1,
         options={"from": images_from.name, "pixels": images_from.resolution, "classes": classes},
     )
-    registry.datasets().add(name, f"{__name__}:ENTRY", ENTRY.summary)
+    datasets().add(name, f"{__name__}:ENTRY", ENTRY.summary)
 
 
 def build(order: imageset.Order) -> imageset.Splits:

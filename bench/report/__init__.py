@@ -21,9 +21,18 @@ _HOMES = {
     "load_results": "results",
     "recorded_sets": "recorded",
 }
+RENDERERS = (
+    "csv",
+    "html",
+    "latex",
+    "markdown",
+    "text",
+)  # bench.report.markdown is bench.report.render.markdown
 
 
 def __getattr__(name: str) -> Any:
+    if name in RENDERERS:
+        return importlib.import_module(f"bench.report.render.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'bench.report' has no attribute {name!r}")
     return getattr(importlib.import_module(f"bench.report.{_HOMES[name]}"), name)

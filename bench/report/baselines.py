@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bench.errors import UserError, did_you_mean
+from bench.plan.expand import Table
 from bench.report.origins import ENDED, stale_notes, unlike
 from bench.report.recorded import holdings, load_recorded
-from bench.spec.table import TableSpec
 
 OWN = "runs"  # the name of one's own store among the recorded sets
 
 
 def baselines_of(
     name: str,
-    spec: TableSpec,
+    spec: Table,
     scale: str,
     ours: pd.DataFrame,
     method: str,
@@ -69,7 +69,7 @@ def _of_these_inputs(name: str, ours: pd.DataFrame, found: pd.DataFrame) -> tupl
     return kept, remarks
 
 
-def _named(name: str, spec: TableSpec, found: pd.DataFrame) -> list[str]:
+def _named(name: str, spec: Table, found: pd.DataFrame) -> list[str]:
     if name == "controls":
         return [row.id for row in spec.pick_rows([name])]
     known = list(dict.fromkeys(found.loc[found["kind"] == "train", "row"]))
@@ -79,7 +79,7 @@ def _named(name: str, spec: TableSpec, found: pd.DataFrame) -> list[str]:
 
 
 def _of_these_settings(
-    name: str, spec: TableSpec, scale: str, found: pd.DataFrame
+    name: str, spec: Table, scale: str, found: pd.DataFrame
 ) -> tuple[pd.DataFrame, list[str]]:
     """Without the runs that are not what the table, with its --set, plans for their cell and seed: they were made
     under other settings or by another version of a part. Rows that the table does not know cannot be checked.

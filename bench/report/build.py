@@ -27,7 +27,9 @@ from bench.report.model import (
 )
 from bench.report.origins import origin_notes
 from bench.report.printed import printed_name, printed_texts
-from bench.spec.table import Claim, MetricSpec, Scale, TableSpec
+from bench.spec.claim import Claim
+from bench.spec.run import MetricSpec
+from bench.spec.table import Scale, TableSpec
 from bench.stats import verdict
 
 OTHER_KINDS: tuple[Kind, ...] = ("control", "added", "reference")

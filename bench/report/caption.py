@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from bench import registry
+from bench.data.known import datasets
 from bench.metrics.scores import fewest_generated
 from bench.report.model import Block, ColumnHead, RowHead
 from bench.spec.table import Scale, TableSpec
@@ -101,7 +101,7 @@ def _fewer(spec: TableSpec, scale: Scale, column: ColumnHead, results: pd.DataFr
 
 def _is_its_own_reference(name: str) -> bool:
     """Whether the reference of a data set holds its training images on purpose."""
-    known = registry.datasets()
+    known = datasets()
     return name in known and known.load(name).options.get("reference") == "all"
 
 

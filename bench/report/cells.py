@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bench.metrics.scores import version_of
+from bench.metrics.selection import best_step
 from bench.report.model import HIGHER_IS_BETTER, OLDER, Cell, Comparison, Rule
 from bench.report.pairs import compare_cells, gap_text
 from bench.spec.run import Protocol
@@ -24,7 +25,7 @@ Grid = dict[tuple[str, str], Cell]
 def per_seed(results: pd.DataFrame, rule: Rule, protocol: Protocol) -> pd.DataFrame:
     """One line per run (kind, row, column, seed), metric and extractor: the score that `rule` picks.
 
-    best: the snapshot with the lowest FD of that seed (`protocol.best_step`, by which training keeps
+    best: the snapshot with the lowest FD of that seed (`bench.metrics.selection`, by which training keeps
     best.pt), for all metrics alike; final: the last one, which a diverged run has not. The value is nan where
     a run has no such snapshot or has not ended.
     """
@@ -115,7 +116,7 @@ def _snapshot(run: pd.DataFrame, rule: Rule, protocol: Protocol) -> int | None:
     if rule == "final":
         ended = run["status"].iloc[0] == "done" and not scored.empty
         return max(map(int, scored["step"])) if ended else None
-    return protocol.best_step(scored.to_dict("records"))
+    return best_step(protocol, scored.to_dict("records"))
 
 
 def _cell(lines: pd.DataFrame | None, metric: str, seeds: int) -> Cell:

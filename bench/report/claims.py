@@ -9,7 +9,7 @@ from typing import Literal
 from bench.report.cells import ALPHA
 from bench.report.model import Block, ClaimResult, Comparison
 from bench.report.pairs import adjust, compare_cells
-from bench.spec.table import Claim, Order
+from bench.spec.claim import Claim, Order
 
 
 def judge(claim: Claim, blocks: Sequence[Block], columns: tuple[str, ...]) -> ClaimResult:

@@ -17,7 +17,8 @@ from bench.report.origins import stale_notes
 from bench.report.pairs import adjust, compare_cells, visible_gap
 from bench.report.render import markdown
 from bench.report.render.cell_text import cell_text
-from bench.spec.table import MetricSpec, Scale, TableSpec
+from bench.spec.run import MetricSpec
+from bench.spec.table import Scale, TableSpec
 
 NO_TEST = "undecided: one seed"
 NOT_JUDGED = "not judged"  # at smoke

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol as Interface
+
+import numpy as np
 
 from bench.data.picture_folder import read_pictures
 from bench.errors import UserError, did_you_mean
@@ -13,11 +16,11 @@ from bench.machine.long_work import progress
 from bench.metrics.neighbour_counts import DEFAULT_K
 from bench.metrics.scorers import make_scorer
 from bench.metrics.scores import Score, fewest_generated, label
+from bench.plan.expand import Table
 from bench.report.floors import POINT, Floor, Floors
-from bench.run.reopen import Reopened
-from bench.spec.run import DataSpec, MetricSpec, Protocol
-from bench.spec.table import Column, TableSpec
-from bench.store.runs import Store
+from bench.spec.run import DataSpec, MetricSpec, Protocol, RunSpec
+from bench.spec.table import Column
+from bench.store.runs import RunFolder, Store
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,25 @@ class Evaluation:
     floor_hint: str
 
 
+class Sampled(Interface):
+    """A finished run at one of its snapshots, as it is scored again: bench.run.reopen.Reopened is one."""
+
+    @property
+    def folder(self) -> RunFolder: ...
+    @property
+    def spec(self) -> RunSpec: ...
+    @property
+    def snapshot(self) -> str: ...
+    @property
+    def step(self) -> int: ...
+
+    def all_images(self, count: int) -> np.ndarray:
+        """The first `count` uint8 images (count, H, W, 3), those that were scored first."""
+        ...
+
+
 def pick_column(
-    table: TableSpec, scale: str, dataset: str | None, resolution: int | None, column: str | None
+    table: Table, scale: str, dataset: str | None, resolution: int | None, column: str | None
 ) -> Column:
     """The column at a scale whose data set this is; the first of several with one protocol.
 
@@ -86,7 +106,7 @@ def pick_column(
 
 
 def evaluate_folder(
-    table: TableSpec,
+    table: Table,
     scale: str,
     column: Column,
     root: Path,
@@ -132,9 +152,7 @@ def evaluate_folder(
     )
 
 
-def evaluate_run(
-    run: Reopened, store: Store, device: str = "cpu", *, method: str | None = None
-) -> Evaluation:
+def evaluate_run(run: Sampled, store: Store, device: str = "cpu", *, method: str | None = None) -> Evaluation:
     """Score a run's snapshot again under its own protocol, beside what it has recorded at that step.
 
     Raises UserError for a run that is not scored (a source of other runs).

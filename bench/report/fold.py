@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from bench.errors import UserError, did_you_mean
 from bench.report.caption import column_sentence
 from bench.report.model import TableReport
-from bench.spec.table import Claim
+from bench.spec.claim import Claim
 
 PARTLY = "Shown are the rows that were asked for; pooled spreads, marks and adjusted p are those of the whole table."
 

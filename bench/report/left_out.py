@@ -6,15 +6,15 @@ from collections import Counter
 
 import pandas as pd
 
-from bench.contract.expression import readable
-from bench.spec.table import TableSpec
+from bench.plan.expand import Table
+from bench.spec.run import readable
 from bench.store.runs import Store
 
 
 def left_out(
     frame: pd.DataFrame,
     every: pd.DataFrame,
-    spec: TableSpec,
+    spec: Table,
     scale: str,
     store: Store,
     seeds: list[int] | None,
@@ -28,7 +28,7 @@ def left_out(
 
 
 def not_shown(
-    every: pd.DataFrame, spec: TableSpec, scale: str, store: Store, seeds: list[int] | None
+    every: pd.DataFrame, spec: Table, scale: str, store: Store, seeds: list[int] | None
 ) -> list[str]:
     """A note that names the store's finished runs on this table's data and protocol that are not among `every`.
 
@@ -46,7 +46,7 @@ def _unfinished(frame: pd.DataFrame) -> list[str]:
     return [f"left out, as they are not finished or are stale: {told}"] if told else []
 
 
-def of_no_row(known: set[str], spec: TableSpec, scale: str, store: Store, seeds: list[int] | None) -> str:
+def of_no_row(known: set[str], spec: Table, scale: str, store: Store, seeds: list[int] | None) -> str:
     """The store's finished runs on this table's data and protocol that are none of its rows' runs: "disp (2)"."""
     places = {(column.data.model_dump_json(), column.generated, column.reference)
               for column in spec.at(scale).columns.values()}  # fmt: skip

@@ -16,8 +16,8 @@ import pandas as pd
 
 from bench.errors import UserError
 from bench.files import atomic
-from bench.paths import recorded_roots
-from bench.report.results import OPTIONAL, REQUIRED, as_frame
+from bench.plan.folders import recorded_roots
+from bench.report.frame import OPTIONAL, REQUIRED, as_frame
 
 RECORDED_COLUMNS = ("table", "scale", *REQUIRED)
 _EVERY = (*RECORDED_COLUMNS, *OPTIONAL)

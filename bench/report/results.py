@@ -14,31 +14,20 @@ import pandas as pd
 from bench import features
 from bench.errors import UserError
 from bench.metrics.scores import version_of
-from bench.paths import store_root
+from bench.plan.expand import Table
+from bench.plan.folders import store_root
 from bench.plan.inputs import Machine
-from bench.report.origins import FACTS, commits, facts, judged
+from bench.plan.load import load_table
+from bench.report.frame import COLUMNS, as_frame
+from bench.report.origins import commits, facts, judged
+from bench.report.recorded import load_recorded
 from bench.spec.own_rows import row_id
-from bench.spec.table import RunSpec, TableSpec, load_table
+from bench.spec.run import RunSpec
 from bench.store.runs import RunFolder, Store
-
-# One line per (row, column, metric, extractor, seed, snapshot step). `kind` is "train" or "reference"
-# (row then names the reference point), `commit` the code of the run's last start, `origin` "runs" or
-# "recorded:<set>".
-REQUIRED = (
-    "row", "column", "metric", "extractor", "seed", "step", "value", "error", "n_generated", "n_reference",
-    "status", "uid", "origin", "kind", "commit",
-)  # fmt: skip
-# Columns that came later, each with its value where a line has none: older recorded sets lack them, and a set in
-# which all have that value is written without. `version`: of the score's meaning (bench.metrics.scores.VERSIONS).
-# The digests of a score's extractor and reference, and what the run was made from: see bench.report.origins.
-OPTIONAL: dict[str, Any] = {
-    "version": 1, "extractor_sha256": "", "reference_sha256": "", **dict.fromkeys(FACTS, "")
-}  # fmt: skip
-COLUMNS = (*REQUIRED, *OPTIONAL)
 
 
 def load_results(
-    table: str | TableSpec,
+    table: str | Table,
     scale: str = "smoke",
     store: str | Path | Store | None = None,
     recorded: str | None = None,
@@ -54,16 +43,14 @@ def load_results(
     line per metric with a nan value, so that nothing that was planned can go unseen; control rows
     and seeds beyond the table's own appear once they have a run folder.
 
-    table: a name, the path of a YAML file, or a TableSpec. store: a folder of runs [default: $BENCH_STORE, the project
+    table: a name, the path of a YAML file, or a Table. store: a folder of runs [default: $BENCH_STORE, the project
     file's, or results/runs]. recorded: a recorded set that fills in for runs which the store lacks, matched by the
     run's identity. methods: rows of your own, "mine + disp" or "label=mine + disp", as `--method` takes them; settings:
     {"train.steps": 300}, as `--set` does. seeds: these alone. asked: control and own rows that are planned as the
     table's other rows are. Raises UserError for unknown names.
     """
-    if isinstance(table, TableSpec) and settings:
-        raise UserError(
-            "settings go with a table's name: load_table(name, settings) makes a TableSpec with them"
-        )
+    if isinstance(table, Table) and settings:
+        raise UserError("settings go with a table's name: load_table(name, settings) makes a Table with them")
     spec = load_table(table, dict(settings or {})) if isinstance(table, str) else table
     spec = spec.with_methods(methods)
     spec.at(scale)
@@ -87,7 +74,7 @@ def load_results(
 
 
 def _runs(
-    spec: TableSpec, scale: str, seeds: Sequence[int], asked: Collection[str]
+    spec: Table, scale: str, seeds: Sequence[int], asked: Collection[str]
 ) -> Iterator[tuple[dict[str, Any], RunSpec, bool]]:
     """Every run the table may have: what names its lines, its spec, whether its row is planned."""
     for column in spec.columns:
@@ -150,19 +137,5 @@ def _commit(folder: RunFolder) -> str | None:
 
 def _recorded_lines(name: str, table: str, scale: str) -> dict[str, list[dict[str, Any]]]:
     """The lines of a recorded set by run."""
-    from bench.report.recorded import load_recorded
-
     frame = load_recorded(name, table, scale)
     return {str(uid): list(group.to_dict("records")) for uid, group in frame.groupby("uid")}  # type: ignore[arg-type]
-
-
-def as_frame(lines: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
-    """The lines as a frame: scores are floats, a step that never was is missing."""
-    frame = pd.DataFrame(lines, columns=list(columns))
-    for name in ("value", "error"):
-        frame[name] = frame[name].astype(float)
-    for name, absent in OPTIONAL.items():
-        frame[name] = frame[name].where(frame[name].notna(), absent)
-    for name in ("seed", "step", "n_generated", "n_reference", "version"):
-        frame[name] = frame[name].astype("Int64")
-    return frame

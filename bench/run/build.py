@@ -6,34 +6,18 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from bench import networks, paths, seeds
-from bench.contract.composition import Composition
+from bench.contract.composition import Composition, build_method
 from bench.contract.context import Context
-from bench.contract.expression import build_method
-from bench.data import draws, imageset
+from bench.data.draws import training_images
 from bench.errors import UserError
 from bench.files.memory_map import rows
-from bench.spec.table import DataSpec, RunSpec, WeightsFile
+from bench.spec.run import RunSpec, WeightsFile
 from bench.store.runs import Store
 from bench.train.ema import make_ema
 from bench.train.sampling import batch_norms
-
-
-def training_images(data: DataSpec, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """The run's training images (N, H, W, 3) uint8 and labels: its few-shot draw, or the whole train pool, which
-    stays the memory map that it is.
-
-    The draw depends on the data set and the seed alone, so run i of every method trains on the same images.
-    """
-    images = imageset.load(data.name, data.resolution)
-    if data.shots is None:
-        return images.train, images.train_labels
-    chosen = draws.few_shot(len(images.train), data.shots, seeds.derive(seed, "data", data.name))
-    labels = images.train_labels[chosen] if images.train_labels is not None else None
-    return rows(images.train, chosen), labels
 
 
 def source_files(spec: RunSpec, store: Store) -> dict[str, Path]:

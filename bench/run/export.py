@@ -30,12 +30,12 @@ import torch
 from torch import Tensor
 
 from bench import networks, seeds
-from bench.contract.expression import readable
 from bench.errors import UserError
 from bench.files.weights import fingerprint
 from bench.networks.common import noise
 from bench.run.build import network_options
 from bench.run.reopen import Reopened
+from bench.spec.run import readable
 from bench.train.sampling import batch_statistics, to_uint8
 
 FORMAT = "lowdata-gan-bench generator"

@@ -16,7 +16,7 @@ from bench.contract.context import Context
 from bench.errors import UserError
 from bench.plan.inputs import Machine
 from bench.run.build import build_context
-from bench.spec.table import RunSpec
+from bench.spec.run import RunSpec
 from bench.store import best
 from bench.store.checkpoints import fingerprint, read_weights
 from bench.store.runs import RunFolder, Store

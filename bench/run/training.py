@@ -22,10 +22,11 @@ from bench.machine.memory import peak_bytes, reset_peak
 from bench.machine.provenance import commit, provenance
 from bench.metrics.scorers import make_scorer
 from bench.metrics.scores import Score
+from bench.metrics.selection import best_step
 from bench.plan import inputs
 from bench.plan.inputs import Machine
 from bench.run.build import build_context
-from bench.spec.table import RunSpec
+from bench.spec.run import RunSpec
 from bench.store import best, checkpoints
 from bench.store.heartbeat import Heart
 from bench.store.runs import Cause, RunFolder, RunGoneError, Store
@@ -219,7 +220,7 @@ class Training:
         images = generate(self.ctx, ema, self.method.sampler(self.ctx), protocol.generated, protocol.batch)
         self.folder.append("metrics.jsonl", score_lines(step, self.scorer.score(images)))
         save_sheet(self.folder.path / "samples" / f"step-{step:08d}.png", images)
-        if protocol.best_step(self.folder.metrics()) == step:
+        if best_step(protocol, self.folder.metrics()) == step:
             weights = self._weights()
             weights.pop("generator", None)  # its average is what was scored
             best.keep(self.folder.state, step, weights)
@@ -279,7 +280,7 @@ class Training:
             self.folder.final_weights, {**weights, "step": self.ctx.step}, inside=self.folder.path
         )
         if self.spec.protocol:
-            best.settle(self.folder.state, self.spec.protocol.best_step(self.folder.metrics()))
+            best.settle(self.folder.state, best_step(self.spec.protocol, self.folder.metrics()))
         self.folder.finish(
             {
                 "steps": self.ctx.step,

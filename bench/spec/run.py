@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
-from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
-
-from bench.contract.expression import Part, readable
 
 MetricName = Literal["fd", "kid", "precision", "recall", "density", "coverage"]
 
@@ -25,6 +21,19 @@ class Frozen(BaseModel):
     """Immutable data; an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Part(Frozen):
+    """One part of a method with its resolved settings.
+
+    source: the digest of the code of a part from outside this project (a plug-in, another package), which makes
+    an edited one another run. None for our own parts, whose `version` does that.
+    """
+
+    name: str
+    version: int = 1
+    settings: dict[str, Any] = {}
+    source: str | None = None
 
 
 class NetworkSpec(Frozen):
@@ -114,25 +123,9 @@ class Protocol(Frozen):
         return step == last or (step % self.every == 0 and step >= max(self.first, 1))
 
     @property
-    def selects(self) -> tuple[str, str] | None:
-        """(metric, extractor as scores name it) of the score whose least value picks the best snapshot: the
-        first FD. None without one.
-        """
-        from bench.features import canonical
-
-        first = next((metric for metric in self.metrics if metric.name == "fd"), None)
-        return (first.name, canonical(first.extractor)) if first else None
-
-    def best_step(self, lines: Iterable[Mapping[Any, Any]]) -> int | None:
-        """The step of the best snapshot among a run's score lines, the earliest of equals; None without
-        one.
-        """
-        scores = [
-            (float(line["value"]), int(line["step"]))
-            for line in lines
-            if (line["metric"], line["extractor"]) == self.selects and math.isfinite(line["value"])
-        ]
-        return min(scores)[1] if scores else None
+    def selects(self) -> MetricSpec | None:
+        """The score that picks the best snapshot (bench.metrics.selection): the first FD. None without one."""
+        return next((metric for metric in self.metrics if metric.name == "fd"), None)
 
 
 class WeightsFile(Frozen):
@@ -172,6 +165,13 @@ class RunSpec(Frozen):
     def run_sources(self) -> dict[str, RunSpec]:
         """The sources that are runs themselves."""
         return {role: source for role, source in self.sources.items() if isinstance(source, RunSpec)}
+
+
+def readable(parts: tuple[Part, ...]) -> str:
+    """A short name for people: the parts' names, with a prior where one is set."""
+    return "+".join(
+        f"{part.name}-{part.settings['prior']}" if "prior" in part.settings else part.name for part in parts
+    )
 
 
 def reference_run(point: str, data: DataSpec, protocol: Protocol, seed: int) -> RunSpec:

@@ -1,35 +1,14 @@
-"""What a table is: one YAML file (see bench/tables/) that says which runs (bench.spec.run) its cells need."""
+"""What a table is: one YAML file (see bench/tables/); bench.plan.expand says which runs its cells need."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
-from bench.contract.expression import Part, needed_sources, parse_method
 from bench.errors import UserError, did_you_mean
-from bench.spec.claim import Claim, Order
-from bench.spec.own_rows import split_label
-from bench.spec.run import (
-    DataSpec,
-    Frozen,
-    MetricName,
-    MetricSpec,
-    NetworkSpec,
-    Protocol,
-    RunSpec,
-    TrainSettings,
-    WeightsFile,
-    reference_run,
-)
-
-__all__ = [
-    "SCALES", "TABLES", "Claim", "Column", "ColumnData", "DataSpec", "Frozen", "MetricName", "MetricSpec",
-    "NetworkSpec", "Order", "Part", "Protocol", "Resources", "Row", "RowOverride", "RunSpec", "Scale", "ScaleSpec",
-    "SourceRun", "TableSpec", "TrainSettings", "WeightsFile", "load_table", "resolve_table", "table_names",
-]  # fmt: skip
+from bench.spec.claim import Claim
+from bench.spec.run import DataSpec, Frozen, MetricName, NetworkSpec, Protocol, TrainSettings, WeightsFile
 
 Scale = Literal["smoke", "mini", "paper"]
 # The Inception of a paper's FID, with its resizing: clean-fid's (mode clean), the TensorFlow graph of Heusel et al.,
@@ -133,8 +112,8 @@ class ScaleSpec(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _counts_are_per_column(cls, value: Any) -> Any:
-        """`generated` and `reference` stand in the columns; the protocol's own are filled in by
-        `run_spec`.
+        """`generated` and `reference` stand in the columns; the protocol's own are filled in when a
+        run is made of them.
         """
         if isinstance(value, dict) and isinstance(value.get("protocol"), dict):
             value = {**value, "protocol": {"generated": 1, "reference": 1, **value["protocol"]}}
@@ -221,105 +200,3 @@ class TableSpec(Frozen):
             if name not in known:
                 raise UserError(f"unknown column '{name}' of {self.name}; {did_you_mean(name, known)}")
         return [known[name] for name in dict.fromkeys(names)] if names is not None else list(self.columns)
-
-    def with_methods(self, expressions: Iterable[str]) -> TableSpec:
-        """This table with a row per method expression of the user's, written "expression" or "label=expression".
-
-        The label, else the expression, is the row's id and label; what it trains is the expression alone. Raises
-        UserError for a label that is taken and for what is no method.
-        """
-        rows = list(self.rows)
-        for text in expressions:
-            label, method = split_label(text)
-            taken = {row.id for row in rows}
-            if label is None and text in taken:
-                continue
-            if label is not None and label in {*taken, *self.references, "controls"}:
-                raise UserError(f"'{text}': {self.name} has a row '{label}' already; choose another label")
-            parse_method(method)
-            name = label or text
-            rows.append(Row.model_construct(id=name, label=name, method=method, control=True, added=True))
-        return self.model_copy(update={"rows": tuple(rows)})
-
-    def fits(self, row: Row, scale: str) -> bool:
-        """Whether the table has the sources that a trained row starts from."""
-        method = self.at(scale).rows.get(row.id, RowOverride()).method or row.method
-        return (
-            method is not None and set(needed_sources(parse_method(method))) <= self.at(scale).sources.keys()
-        )
-
-    def run_spec(self, row: Row, column: Column, seed: int, scale: str) -> RunSpec:
-        """The run of one cell and seed."""
-        settings, override = self.at(scale), self.at(scale).rows.get(row.id, RowOverride())
-        assert row.method is not None
-        train = TrainSettings.model_validate({**settings.train.model_dump(), **override.train})
-        method = parse_method(override.method or row.method)
-        return RunSpec(
-            method=method,
-            network=override.network or settings.network,
-            data=settings.columns[column.id].data,
-            train=train,
-            protocol=self.protocol_of(column, scale),
-            seed=seed,
-            sources={role: self._source(role, row, scale) for role in needed_sources(method)},
-        )
-
-    def reference_spec(self, point: str, column: Column, seed: int, scale: str) -> RunSpec:
-        """The run that scores a reference point (real images, memorised images) instead of a generator."""
-        data = self.at(scale).columns[column.id].data
-        return reference_run(point, data, self.protocol_of(column, scale), seed)
-
-    def _source(self, role: str, row: Row, scale: str) -> RunSpec | WeightsFile:
-        source = self.at(scale).sources.get(role)
-        if source is None:
-            raise UserError(
-                f"row '{row.id}' starts from a source '{role}', which {self.name} at scale {scale} lacks"
-            )
-        if isinstance(source, WeightsFile):
-            return source
-        return RunSpec(
-            method=parse_method(source.method),
-            network=source.network,
-            data=source.data,
-            train=source.train,
-            protocol=None,
-            seed=source.seed,
-        )
-
-    def protocol_of(self, column: Column, scale: str) -> Protocol:
-        """How a column's runs are scored at one scale: the scale's protocol with the column's counts."""
-        settings = self.at(scale)
-        counts = settings.columns[column.id]
-        update = {"generated": counts.generated, "reference": counts.reference}
-        return settings.protocol.model_copy(update=update)
-
-
-TABLES = Path(__file__).resolve().parents[1] / "tables"
-
-
-def table_names() -> list[str]:
-    """Every table that ships with the project, e.g. "disp/table1"."""
-    return sorted(str(path.relative_to(TABLES).with_suffix("")) for path in TABLES.glob("*/*.yaml"))
-
-
-def resolve_table(name: str) -> str:
-    """The full name of a table: a bare `table1` is `disp/table1`."""
-    known = table_names()
-    full = name if "/" in name else f"disp/{name}"
-    if full not in known:
-        raise UserError(f"unknown table '{name}'; {did_you_mean(full, known)}")
-    return full
-
-
-def load_table(name: str, overrides: dict[str, Any] | None = None) -> TableSpec:
-    """The TableSpec of a name, or of a YAML file of the user's.
-
-    `overrides` ({"train.steps": 50}) replace settings in every scale: the `--set` of the command line.
-    Raises UserError naming file, line and key of a mistake.
-    """
-    from bench.plan.load import read_table
-
-    if name.endswith((".yaml", ".yml")):
-        return read_table(Path(name), Path(name).stem, overrides)
-    full = resolve_table(name)
-    return read_table(TABLES / f"{full}.yaml", full, overrides)

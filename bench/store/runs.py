@@ -34,7 +34,8 @@ from pydantic import ValidationError
 
 from bench.errors import UserError
 from bench.files import atomic
-from bench.spec.table import RunSpec
+from bench.machine.host import slurm_job
+from bench.spec.run import RunSpec
 from bench.store.liveness import is_alive
 
 # What the records say. A run whose inputs are no longer those on this machine is stale: see bench.plan.inputs.
@@ -308,12 +309,6 @@ class Store:
             for path in sorted(self.root.iterdir()):
                 if (path / "spec.json").is_file():
                     yield RunFolder(path)
-
-
-def slurm_job() -> str | None:
-    """The cluster job that this process belongs to, as squeue prints it (123_4 in an array); None outside."""
-    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
-    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 
 from bench.contract.composition import Composition
 from bench.contract.context import Augmentation, Batch, Context, DStep, GStep
-from bench.spec.table import TrainSettings
+from bench.spec.run import TrainSettings
 from bench.train.batches import Batches
 from bench.train.losses import LOSSES, AdversarialLoss, hinge_with_margins
 from bench.train.seen import Fakes, augmented, augmented_fakes, generated, judged, logits_of

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 from pathlib import Path
 
 import pytest
 
-from bench import registry
+from bench.contract.discovery import methods
+from bench.data.known import datasets
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = sorted((ROOT / "bench").rglob("*.py"))
@@ -16,11 +18,23 @@ PROJECT = sorted(
     for folder in ("bench", "methods", "datasets", "slurm", "benchmarks")
     for path in (ROOT / folder).rglob("*.py")
 )
-# Lower rooms never import higher ones; rooms on one level may know each other. The rest of bench/ is the hall:
-# specs, store, registry, which everybody uses.
-LEVELS = {"cli": 4, "report": 3, "launch": 3, "train": 2, "metrics": 2, "networks": 1, "features": 1}
+# The floors of bench/, lowest first. A room is a folder of bench/ or a file that lies loose in it; a file imports from
+# its own room and from the floors below, never from above, never from another room of its floor.
+FLOORS = (
+    ("errors", "paths", "seeds"),
+    ("spec", "files", "machine", "stats", "registry"),
+    ("networks", "features", "store", "data"),
+    ("contract", "metrics", "convert"),
+    ("train", "plan", "plugins"),
+    ("run", "report"),
+    ("launch", "rehearsal", "conformance"),
+    ("cli",),
+    ("__main__",),
+)
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+OLD_HOMES = {"catalogue": "data"}  # loose files that only pass a name on
 # A method or data set may be named where it is the engine's own yardstick, nowhere else.
-MAY_NAME = {"conformance.py", "conformance_cases.py"}
+MAY_NAME = {"conformance/checks.py", "conformance/cases.py"}
 LONGEST = 400
 
 
@@ -45,7 +59,27 @@ def where(path, line):
 
 
 def room(module):
-    return module.split(".")[1] if module.startswith("bench.") else ""
+    """The room of a module of the engine; "" for the package itself and for modules from elsewhere."""
+    inside = module.split(".")[1] if module.startswith("bench.") else ""
+    return OLD_HOMES.get(inside, inside)
+
+
+def name_of(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def engine_imports(path):
+    """(module, line) of every import of one of the engine's own files, inside functions too."""
+    known = {name_of(one) for one in ENGINE}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names if alias.name in known)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{where(path, node.lineno)}: write the whole name"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                if whole in known or node.module in known:
+                    yield whole if whole in known else node.module, node.lineno
 
 
 def test_folders_that_are_mounted_have_no_init():
@@ -67,11 +101,11 @@ def test_engine_imports_no_method_and_no_data_set():
 
 def test_engine_names_no_method_and_no_data_set():
     """No string in the engine's code is the name of a method or of a data set, except in docstrings."""
-    names = {entry.name for entry in (*registry.methods(), *registry.datasets())}
+    names = {entry.name for entry in (*methods(), *datasets())}
     assert {"disp", "diffaugment", "shapes"} <= names
     found = []
     for path in ENGINE:
-        if path.name in MAY_NAME:
+        if str(path.relative_to(ROOT / "bench")) in MAY_NAME:
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and node.value in names:
@@ -81,14 +115,30 @@ def test_engine_names_no_method_and_no_data_set():
     assert [one for one in found if one.rpartition(" ")[2] not in roles] == []
 
 
-def test_imports_point_one_way():
+def test_every_file_of_the_engine_lies_on_one_floor():
+    assert len(FLOOR) == sum(map(len, FLOORS))
+    rooms = {room(name_of(path)) for path in ENGINE} - {""}
+    assert rooms == set(FLOOR)
+
+
+def test_imports_go_down_only():
     found = []
     for path in ENGINE:
-        own = LEVELS.get(path.relative_to(ROOT / "bench").parts[0])
-        for module, line in imports(path):
-            if own is not None and LEVELS.get(room(module), 0) > own:
-                found.append(f"{where(path, line)} {module}")
+        own = room(name_of(path))
+        for module, line in engine_imports(path):
+            there = room(module)
+            if own and there and there != own and FLOOR[there] >= FLOOR[own]:
+                found.append(f"{where(path, line)} imports {module}, which is not on a floor below")
     assert found == []
+
+
+def test_no_file_imports_itself_in_a_circle():
+    graph = {name_of(path): {name for name, _ in engine_imports(path)} for path in ENGINE}
+    graph.pop("bench")  # its public names are looked up when they are asked for
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        raise AssertionError(" imports ".join(reversed(error.args[1]))) from None
 
 
 def test_methods_import_no_command_line_and_no_report():
@@ -159,6 +209,9 @@ def test_nothing_is_unpickled_without_restriction():
                 found.append(where(path, node.lineno))
             if call in ("np.load", "numpy.load") and keywords.get("allow_pickle", "False") != "False":
                 found.append(where(path, node.lineno))
-            if call in ("pickle.load", "pickle.loads", "yaml.unsafe_load") and path.name != "conformance.py":
+            if (
+                call in ("pickle.load", "pickle.loads", "yaml.unsafe_load")
+                and path.parent.name != "conformance"
+            ):
                 found.append(where(path, node.lineno))
     assert found == []

@@ -6,11 +6,13 @@ import sys
 
 import pytest
 
-from bench import registry
-from bench.contract import expression
-from bench.contract.expression import build_method, parse_method
+from bench.contract.composition import build_method
+from bench.contract.discovery import methods
+from bench.contract.expression import parse_method
+from bench.data.known import datasets
 from bench.errors import UserError
-from bench.spec.table import load_table
+from bench.plan.load import load_table
+from bench.plugins import load_plugin
 
 GOOD = '''"""A plug-in."""
 from bench.data.catalogue import DatasetEntry
@@ -31,17 +33,7 @@ DATASETS = {
 
 
 @pytest.fixture
-def fresh(monkeypatch):
-    """Registries as a new process would find them."""
-    monkeypatch.setattr(registry, "_METHODS", [])
-    monkeypatch.setattr(registry, "_DATASETS", [])
-    expression._signature.cache_clear()
-    yield
-    expression._signature.cache_clear()
-
-
-@pytest.fixture
-def distribution(tmp_path, monkeypatch, fresh):
+def distribution(tmp_path, monkeypatch, fresh_registries):
     """Install a package with entry points: its metadata and module on sys.path."""
 
     def install(entry_points, module="", name="their_gans"):
@@ -58,18 +50,18 @@ def distribution(tmp_path, monkeypatch, fresh):
 
 
 def test_every_method_file_is_listed_without_importing_it(bench_command):
-    names = {entry.name for entry in registry.methods()}
+    names = {entry.name for entry in methods()}
     assert {"baseline", "disp", "ada-lite", "class-conditional"} <= names
     assert not any(name.startswith("-") for name in names)
-    assert all(entry.summary for entry in registry.methods())
+    assert all(entry.summary for entry in methods())
     done = bench_command("list", "methods")
     assert done.returncode == 0 and {line.split()[0] for line in done.stdout.splitlines()} == names
 
 
 def test_plugin_file_defines_methods_and_data_sets(load_plugin):
     assert load_plugin(GOOD) == ["sharp-edges", "my-set"]
-    assert registry.methods().entry("sharp-edges").summary == "Adds nothing at all."
-    assert registry.datasets().load("my-set").summary == "mine"
+    assert methods().entry("sharp-edges").summary == "Adds nothing at all."
+    assert datasets().load("my-set").summary == "mine"
     assert build_method(parse_method("baseline + sharp-edges")).parts[1][0] == "sharp-edges"
 
 
@@ -111,12 +103,12 @@ def test_two_plugins_of_one_name_are_refused(load_plugin):
         load_plugin(GOOD, "b/mine.py")
 
 
-def test_missing_plugin_and_other_files(fresh, tmp_path):
+def test_missing_plugin_and_other_files(fresh_registries, tmp_path):
     with pytest.raises(UserError, match="'nowhere.py' is not a file"):
-        registry.load_plugin("nowhere.py")
+        load_plugin("nowhere.py")
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(UserError, match=r"must end with \.py"):
-        registry.load_plugin(str(tmp_path / "notes.txt"))
+        load_plugin(str(tmp_path / "notes.txt"))
 
 
 def test_entry_points_of_an_installed_package(distribution):
@@ -126,10 +118,10 @@ def test_entry_points_of_an_installed_package(distribution):
         "class Trick(Method):\n    def __init__(self, *, rate: float = 0.5): pass\n"
         "ENTRY = DatasetEntry(summary='s', builder='m:f', licence='l', source='s', train=1, test=1)\n",
     )
-    assert registry.methods().entry("their-trick").summary == "from the package their_gans"
+    assert methods().entry("their-trick").summary == "from the package their_gans"
     assert "their_gans" not in sys.modules, "listing must not import"
     assert parse_method("their-trick(rate=1)")[0].settings == {"rate": 1}
-    assert registry.datasets().load("their-set").train == 1
+    assert datasets().load("their-set").train == 1
 
 
 @pytest.mark.parametrize(
@@ -153,4 +145,4 @@ def test_two_packages_with_one_name_are_both_named(distribution):
     distribution("[bench.methods]\ntrick = first_gans:A\n", name="first_gans")
     distribution("[bench.methods]\ntrick = second_gans:A\n", name="second_gans")
     with pytest.raises(UserError, match="'trick' is registered twice: .*_gans:A and .*_gans:A"):
-        registry.methods()
+        methods()

@@ -8,24 +8,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import registry
 from bench.data import imageset
 from bench.data.catalogue import read_catalogue
 from bench.data.disk import image_digests
+from bench.data.known import datasets
 from bench.errors import UserError
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registries: None) -> Path:
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(registry, "_DATASETS", [])
     return tmp_path / "cache"
 
 
 def _shrink(name: str, **changes: object) -> None:
     """The catalogue's entry with other counts or options."""
-    entry = registry.datasets().load(name)
-    registry.datasets()._loaded[name] = entry.model_copy(update=changes)
+    known = datasets()
+    known.add(
+        name, known.entry(name).target, known.entry(name).summary, known.load(name).model_copy(update=changes)
+    )
 
 
 def _assert_disjoint(built: imageset.ImageSet) -> None:

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import paths, registry
+from bench import paths
 from bench.data import disk, imageset
 from bench.data.catalogue import DatasetEntry
+from bench.data.known import datasets
 from bench.errors import UserError
 
 
 @pytest.fixture(autouse=True)
-def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registries: None) -> Path:
     """A folder of twelve 20 x 20 pictures, some below a subfolder."""
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(registry, "_DATASETS", [])
     folder = tmp_path / "pictures"
     (folder / "more").mkdir(parents=True)
     for number in range(12):
@@ -47,8 +47,7 @@ def _register(train: int = 4, test: int = 3, **options: str) -> None:
         test=test,
         options=options,
     )
-    registry.datasets().add("mine", "catalogue:mine", "s")
-    registry.datasets()._loaded["mine"] = entry
+    datasets().add("mine", "catalogue:mine", "s", entry)
 
 
 def _build(source: Path, resolution: int = 16) -> imageset.ImageSet:

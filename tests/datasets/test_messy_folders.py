@@ -11,19 +11,19 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from bench import paths, registry
+from bench import paths
 from bench.cli.data import data
 from bench.cli.main import main
 from bench.data import disk, imageset
+from bench.data.known import datasets
 from bench.errors import UserError
-from bench.spec.table import load_table
+from bench.plan.load import load_table
 
 
 @pytest.fixture(autouse=True)
-def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registries: None) -> Path:
     """A folder of thirty pictures of 24 x 20 pixels."""
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(registry, "_DATASETS", [])
     folder = tmp_path / "pictures"
     folder.mkdir()
     for number in range(30):
@@ -167,12 +167,12 @@ def test_pictures_beside_train_and_test_are_counted(source: Path) -> None:
 def test_a_folder_of_ones_own_needs_no_plugin(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built = imageset.build("my-pictures", 16, source)
     assert (len(built.train), len(built.test)) == (24, 6)
-    monkeypatch.setattr(registry, "_DATASETS", [])  # as another process would find it
+    datasets.cache_clear()  # as another process would find it
     assert imageset.load("my-pictures", 16).sha256 == built.sha256
     other = imageset.build("my-pictures", 20, source, test_share=0.5)
     assert (len(other.train), len(other.test)) == (15, 15)
     for resolution, tested in ((16, 6), (20, 15)):
-        monkeypatch.setattr(registry, "_DATASETS", [])
+        datasets.cache_clear()
         assert len(imageset.load("my-pictures", resolution).test) == tested
         assert imageset.verify("my-pictures", resolution)
     with pytest.raises(
@@ -192,7 +192,7 @@ def test_a_set_of_ones_own_may_be_stretched(source: Path, monkeypatch: pytest.Mo
     for number, image in enumerate(wide):
         image.save(source / f"{number}.png")
     built = imageset.build("my-wide", 16, source, fit="stretch")
-    monkeypatch.setattr(registry, "_DATASETS", [])
+    datasets.cache_clear()
     loaded = imageset.load("my-wide", 16)
     expected = {np.asarray(one.resize((16, 16), Image.Resampling.LANCZOS)).tobytes() for one in wide}
     assert {image.tobytes() for image in (*loaded.train, *loaded.test)} == expected

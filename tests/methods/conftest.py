@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from bench import networks
+from bench.contract.composition import build_method
 from bench.contract.context import Context
-from bench.contract.expression import build_method, parse_method
-from bench.spec.table import DataSpec, NetworkSpec, RunSpec, TrainSettings
+from bench.contract.expression import parse_method
+from bench.spec.run import DataSpec, NetworkSpec, RunSpec, TrainSettings
 from bench.store import checkpoints
 from bench.train.adversarial import Optimizers, adversarial
 from bench.train.ema import make_ema, update_ema

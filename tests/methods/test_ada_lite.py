@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.contract.expression import build_method, parse_method
+from bench.contract.composition import build_method
+from bench.contract.expression import parse_method
 from bench.errors import UserError
 
 ada = importlib.import_module("bench.methods.ada_lite")

@@ -8,11 +8,12 @@ import torch
 
 from bench import networks, seeds
 from bench.conformance.checks import check_method
+from bench.contract.composition import build_method
 from bench.contract.context import Context, DStep
-from bench.contract.expression import build_method, parse_method
+from bench.contract.expression import parse_method
 from bench.errors import UserError
 from bench.features.perceptual import lpips_distance
-from bench.spec.table import DataSpec, NetworkSpec, RunSpec, TrainSettings
+from bench.spec.run import DataSpec, NetworkSpec, RunSpec, TrainSettings
 from bench.train.adversarial import Optimizers, adversarial
 from bench.train.batches import Batches
 

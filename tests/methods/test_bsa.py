@@ -12,7 +12,8 @@ from scipy import stats
 
 from bench import networks, seeds
 from bench.conformance.checks import check_method
-from bench.contract.expression import build_method, parse_method
+from bench.contract.composition import build_method
+from bench.contract.expression import parse_method
 from bench.errors import UserError
 from bench.features.perceptual import VGG16Activations
 from bench.store import checkpoints

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from bench.conformance.checks import check_method
+from bench.contract.composition import build_method
 from bench.contract.context import Batch, DStep
-from bench.contract.expression import build_method, parse_method
+from bench.contract.expression import parse_method
 from bench.errors import UserError
 
 cr = importlib.import_module("bench.methods.consistency")

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from bench.contract.composition import build_method
 from bench.contract.context import Batch, DStep
-from bench.contract.expression import build_method, parse_method
+from bench.contract.expression import parse_method
 from bench.errors import UserError
 
 da = importlib.import_module("bench.methods.diffaugment")

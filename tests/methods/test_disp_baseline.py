@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from bench import features
+from bench.contract.composition import build_method
 from bench.contract.context import Batch
-from bench.contract.expression import build_method, parse_method
+from bench.contract.expression import parse_method
 from bench.errors import UserError
 from bench.features.extractor import Extractor
 

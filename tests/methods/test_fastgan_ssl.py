@@ -10,8 +10,9 @@ import torch
 
 from bench import seeds
 from bench.conformance.checks import check_method
+from bench.contract.composition import build_method
 from bench.contract.context import DStep
-from bench.contract.expression import build_method, parse_method
+from bench.contract.expression import parse_method
 from bench.errors import UserError
 from bench.train.batches import Batches
 

@@ -10,11 +10,12 @@ import torch
 from torch.nn import functional
 
 from bench import networks, seeds
-from bench.contract.expression import build_method, parse_method
+from bench.contract.composition import build_method
+from bench.contract.expression import parse_method
 from bench.errors import UserError
 from bench.features.perceptual import VGG16Activations
 from bench.networks.common import noise
-from bench.spec.table import DataSpec, NetworkSpec, RunSpec, TrainSettings
+from bench.spec.run import DataSpec, NetworkSpec, RunSpec, TrainSettings
 from bench.store import checkpoints
 from bench.train import Context
 from bench.train.batches import Batches

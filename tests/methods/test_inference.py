@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.contract.expression import build_method, parse_method
+from bench.contract.composition import build_method
+from bench.contract.expression import parse_method
 from bench.errors import UserError
 from bench.store.checkpoints import fingerprint
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from bench.conformance.checks import check_method
-from bench.contract.expression import build_method, parse_method
+from bench.contract.composition import build_method
+from bench.contract.expression import parse_method
 from bench.errors import UserError
 
 priors = importlib.import_module("bench.methods.common.priors")

@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from bench import seeds
 from bench.conformance.checks import check_method
+from bench.contract.composition import build_method
 from bench.contract.context import GStep
-from bench.contract.expression import build_method, parse_method
+from bench.contract.expression import parse_method
 from bench.errors import UserError
 from bench.networks.common import noise
 from bench.networks.stylegan1.pair import stylegan1_32

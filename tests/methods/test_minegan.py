@@ -10,10 +10,11 @@ import torch
 
 from bench import networks
 from bench.conformance.checks import check_everywhere
-from bench.contract.expression import build_method, parse_method
+from bench.contract.composition import build_method
+from bench.contract.expression import parse_method
 from bench.errors import UserError
 from bench.networks.common import noise
-from bench.spec.table import DataSpec, NetworkSpec, RunSpec
+from bench.spec.run import DataSpec, NetworkSpec, RunSpec
 from bench.store import checkpoints
 from bench.train import Context
 from bench.train.ema import make_ema

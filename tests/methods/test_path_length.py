@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from bench import seeds
+from bench.contract.composition import build_method
 from bench.contract.context import GStep
-from bench.contract.expression import build_method, parse_method
+from bench.contract.expression import parse_method
 from bench.errors import UserError
 from bench.networks.common import noise
 from bench.networks.stylegan2.discriminator import stylegan2_32

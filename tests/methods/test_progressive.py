@@ -13,7 +13,6 @@ from bench.conformance.checks import check_method
 from bench.errors import UserError
 from bench.networks import NETWORKS
 from bench.networks.stylegan1.pair import stylegan1_32
-from bench.registry import Entry
 from bench.store.checkpoints import fingerprint
 
 progressive = importlib.import_module("bench.methods.progressive")
@@ -26,11 +25,10 @@ def growing(*, z_dim=8, g_width=8, d_width=8, sn_generator=True):
 
 
 @pytest.fixture
-def grow(make_run, monkeypatch):
+def grow(make_run):
     """A run of a method on `growing`."""
-    monkeypatch.setitem(NETWORKS._entries, "growing-32", Entry("growing-32", f"{__name__}:growing", ""))
-    monkeypatch.setitem(NETWORKS._loaded, "growing-32", growing)
-    return lambda method, **options: make_run(method, network="growing-32", **options)
+    with NETWORKS.override("growing-32", growing):
+        yield lambda method, **options: make_run(method, network="growing-32", **options)
 
 
 def port(batch, phase, start, top, steps):
@@ -149,8 +147,6 @@ def test_a_resumed_run_is_bit_equal_and_grown_before_its_first_step(grow, tmp_pa
 
 def test_conforms(monkeypatch):
     options = {"z_dim": 16, "shared_dim": 16, **SMALL}
-    entry = Entry("stylegan1-32", "bench.networks.stylegan1.pair:stylegan1_32", "")
-    monkeypatch.setitem(NETWORKS._entries, "stylegan1-32", entry)
     monkeypatch.setitem(checks.NETWORKS, "stylegan1-32", options)
     findings = check_method("progressive(start=8, images_per_phase=6) + r1", "stylegan1-32")
     assert len(findings) > 5

@@ -12,8 +12,9 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from bench.conformance.checks import check_method
+from bench.contract.composition import build_method
 from bench.contract.context import Augmentation, Batch, DStep
-from bench.contract.expression import build_method, parse_method
+from bench.contract.expression import parse_method
 from bench.errors import UserError
 from bench.networks.fastgan.generator import fastgan_64
 from bench.networks.stylegan1.pair import stylegan1_32

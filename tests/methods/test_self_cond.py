@@ -11,7 +11,8 @@ import torch
 from sklearn.cluster import KMeans
 
 from bench.conformance.checks import check_method
-from bench.contract.expression import build_method, parse_method
+from bench.contract.composition import build_method
+from bench.contract.expression import parse_method
 from bench.errors import UserError
 from bench.store.checkpoints import fingerprint
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from bench import networks
+from bench.contract.composition import build_method
 from bench.contract.context import Context
-from bench.contract.expression import build_method, parse_method
+from bench.contract.expression import parse_method
 from bench.errors import UserError
-from bench.spec.table import DataSpec, NetworkSpec, RunSpec, TrainSettings
+from bench.spec.run import DataSpec, NetworkSpec, RunSpec, TrainSettings
 
 SMALL = {"z_dim": 8, "ngf": 4, "ndf": 4, "decoder_width": 4}
 ROWS = {

@@ -10,8 +10,9 @@ import torch
 from torch.nn.utils import parametrize
 
 from bench.conformance.checks import check_method
+from bench.contract.composition import build_method
 from bench.contract.context import Batch, DStep, GStep
-from bench.contract.expression import build_method, parse_method
+from bench.contract.expression import parse_method
 from bench.errors import UserError
 
 ssgan = importlib.import_module("bench.methods.ssgan")

@@ -10,9 +10,10 @@ import torch
 
 from bench import networks
 from bench.conformance.checks import check_method
-from bench.contract.expression import build_method, parse_method
+from bench.contract.composition import build_method
+from bench.contract.expression import parse_method
 from bench.errors import UserError
-from bench.spec.table import DataSpec, NetworkSpec, RunSpec
+from bench.spec.run import DataSpec, NetworkSpec, RunSpec
 from bench.store import checkpoints
 from bench.train import Context
 

@@ -16,7 +16,7 @@ from bench.launch.local.admission import Room
 from bench.launch.local.worker_handle import Worker
 from bench.plan.inputs import Machine
 from bench.plan.runs import PlannedRun
-from bench.spec.table import RunSpec
+from bench.spec.run import RunSpec
 from bench.store.runs import RunBusyError, RunGoneError, Store
 
 DEATHS = 3  # a run whose workers were killed this often is left as failed

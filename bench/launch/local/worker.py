@@ -62,7 +62,7 @@ def main() -> None:
 def _work(arguments: argparse.Namespace, stop: StopFlag, send: Any) -> None:
     import torch
 
-    from bench.registry import load_or_note
+    from bench.plugins import load_or_note
     from bench.run.attempt import run_once
 
     torch.set_num_threads(arguments.threads)

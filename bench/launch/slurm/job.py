@@ -14,15 +14,16 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.contract.expression import readable
 from bench.launch.local.queue import Queue
 from bench.launch.local.worker_handle import slots
 from bench.launch.progress import Plain, Tally, counted
+from bench.machine.host import slurm_job
 from bench.machine.provenance import commit
 from bench.plan.estimate import Estimates
 from bench.plan.inputs import changed_since, described
 from bench.plan.runs import PlannedRun
-from bench.store.runs import Store, slurm_job
+from bench.spec.run import readable
+from bench.store.runs import Store
 
 START = "BENCH_JOB_START"  # set by the batch script: seconds since the epoch when the job began
 LOG_SECONDS = 60.0  # a progress line a minute

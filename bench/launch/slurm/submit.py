@@ -23,7 +23,7 @@ from bench.machine.provenance import commit
 from bench.plan.estimate import Estimates
 from bench.plan.inputs import Machine
 from bench.plan.runs import PlannedRun
-from bench.registry import plugin_source
+from bench.plugins import plugin_source
 from bench.store.runs import Store
 
 # What a job of ours must not inherit from a job that it is submitted in; and SBATCH_*, which would silently

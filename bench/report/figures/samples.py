@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from bench.plan.expand import Table
 from bench.plan.runs import make_plan
-from bench.spec.table import TableSpec
 from bench.store.runs import RunFolder, Store
 
 MARGIN, TITLE = 8, 16  # pixels
@@ -23,7 +23,7 @@ def write(found: Mapping[str, Image.Image], folder: Path) -> list[Path]:
 
 
 def pictures(
-    spec: TableSpec,
+    spec: Table,
     scale: str,
     store: Store,
     rows: list[str],

@@ -99,8 +99,8 @@ def test_bad_environment(bench_command, tmp_path):
 
 
 def test_damaged_run_folder_is_named(bench_command, tmp_path, tiny_spec, store_root):
+    from bench.plan.load import load_table
     from bench.plan.runs import make_plan
-    from bench.spec.table import load_table
     from bench.store.runs import Store
 
     store = Store(store_root)

@@ -68,7 +68,7 @@ def test_logs_are_the_runs_own(submitted, bench_command):
 @pytest.fixture
 def several(store_root):
     """Three seeds of the scratch row, one of them with another setting, and one of DiffAugment."""
-    from bench.spec.table import load_table
+    from bench.plan.load import load_table
 
     store, runs = Store(store_root), {}
     for name, row, seed, settings in (("zero", "scratch", 0, {}), ("one", "scratch", 1, {"train.steps": 7}),

@@ -14,11 +14,11 @@ from bench.data import imageset
 from bench.errors import UserError
 from bench.metrics.scorers import make_scorer
 from bench.metrics.scores import Score
+from bench.plan.load import load_table
 from bench.report.evaluation import evaluate_folder, pick_column
 from bench.report.floors import Floors
 from bench.report.render import evaluation_text
 from bench.run.training import Settings, execute
-from bench.spec.table import load_table
 from bench.store.runs import Store
 
 TABLE = """\

@@ -6,7 +6,7 @@ import numpy as np
 from click.testing import CliRunner
 
 from bench.cli.report import report
-from bench.spec.table import load_table
+from bench.plan.load import load_table
 from bench.store.runs import Store
 from bench.train.sampling import save_sheet
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.spec.table import load_table
+from bench.plan.load import load_table
 from bench.store.runs import Store
 
 SET = ["--set", "train.steps=4"]

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from bench.conformance.checks import NETWORKS, check_everywhere, check_method
+from bench.contract.discovery import methods
 from bench.errors import UserError
 
 HEAD = '''
@@ -225,10 +226,8 @@ def test_unbounded_images_must_use_both_halves(load_plugin):
     for name, (low, high) in {"wide": (-9, 9), "high": (1, 9), "low": (-9, -1)}.items():
         text = images.format(low=low, high=high)
         load_plugin(HEAD + sampler.format(images=text), name=f"{name}.py")
-        from bench import registry
-
         verdicts[name] = failures(check_method("mine", "stylegan2-32")).get("samples", "")
-        registry._METHODS.clear()
+        methods.cache_clear()
     assert verdicts["wide"] == ""
     assert "never negative" in verdicts["high"] and "never positive" in verdicts["low"]
 

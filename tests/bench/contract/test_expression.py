@@ -6,9 +6,12 @@ import inspect
 
 import pytest
 
-from bench import registry
-from bench.contract.expression import _signature, build_method, needed_sources, parse_method, readable
+from bench.contract.composition import build_method
+from bench.contract.discovery import methods
+from bench.contract.expression import parse_method
+from bench.contract.signature import needed_sources, signature
 from bench.errors import UserError
+from bench.spec.run import readable
 
 
 def test_settings_are_filled_in_and_order_is_kept():
@@ -19,12 +22,12 @@ def test_settings_are_filled_in_and_order_is_kept():
     assert parse_method("disp(scale=4)") != parse_method("disp")
 
 
-@pytest.mark.parametrize("name", [entry.name for entry in registry.methods()])
+@pytest.mark.parametrize("name", [entry.name for entry in methods()])
 def test_what_the_source_says_is_what_the_class_says(name):
     """Settings are read from the syntax tree; the imported class must agree with them."""
-    entry = registry.methods().entry(name)
-    read = _signature(entry.target)
-    part = registry.methods().load(name)
+    entry = methods().entry(name)
+    read = signature(entry.target)
+    part = methods().load(name)
     own = part.__init__ is not object.__init__
     arguments = list(inspect.signature(part).parameters.values()) if own else []
     assert read.settings == {one.name: one.default for one in arguments}

@@ -13,7 +13,7 @@ from torch import nn
 from bench import paths
 from bench.convert.importing import import_checkpoint
 from bench.files.weights import read_weights
-from bench.networks import NETWORKS, build
+from bench.networks import build
 
 # One rounding of float32 is 6e-8; some twenty layers, each a sum of up to a few hundred products in another order,
 # leave a few 1e-6 of the largest value.
@@ -61,15 +61,6 @@ def assert_equal():
         assert (ours - original).abs().max() <= TOLERANCE * original.abs().max()
 
     return check
-
-
-@pytest.fixture(autouse=True)
-def stylegan1(monkeypatch):
-    """The StyleGAN networks by name, wherever the table of networks stands."""
-    for size in (32, 128):
-        if f"stylegan1-{size}" not in NETWORKS:
-            monkeypatch.setattr(NETWORKS, "_entries", dict(NETWORKS._entries))
-            NETWORKS.add(f"stylegan1-{size}", f"bench.networks.stylegan1.pair:stylegan1_{size}", "")
 
 
 def _called(meta):

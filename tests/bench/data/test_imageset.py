@@ -13,18 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import registry
 from bench.data import imageset
 from bench.data.catalogue import DatasetEntry
 from bench.data.draws import few_shot
 from bench.data.imageset import Order, Splits
+from bench.data.known import datasets
 from bench.errors import UserError
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registries: None) -> Path:
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(registry, "_DATASETS", [])  # entries added by a test end with it
     return tmp_path / "cache"
 
 
@@ -38,8 +37,7 @@ def _register(name: str, **fields: object) -> None:
         "train": 1,
         "test": 1,
     }
-    registry.datasets().add(name, f"catalogue:{name}", "s")
-    registry.datasets()._loaded[name] = DatasetEntry.model_validate(base | fields)
+    datasets().add(name, f"catalogue:{name}", "s", DatasetEntry.model_validate(base | fields))
 
 
 def two_greys(order: Order) -> Splits:
@@ -176,7 +174,8 @@ def test_two_processes_building_at_once_both_succeed(cache: Path) -> None:
     plugin = cache.parent / "meeting.py"
     plugin.write_text(
         "import time\nfrom pathlib import Path\n"
-        "from bench import registry; from bench.data import imageset\n"
+        "from bench.data import imageset\n"
+        "from bench.data.known import datasets\n"
         "from bench.data.catalogue import DatasetEntry\n"
         "from bench.datasets import shapes\n"
         "def build(order):\n"
@@ -189,8 +188,7 @@ def test_two_processes_building_at_once_both_succeed(cache: Path) -> None:
         "entry = DatasetEntry(summary='s', builder='meeting:build', licence='MIT', source='x',\n"
         "                     train=256, test=256)\n"
         "if __name__ == '__main__':\n"
-        "    registry.datasets().add('meet', 'catalogue:meet', 's')\n"
-        "    registry.datasets()._loaded['meet'] = entry\n"
+        "    datasets().add('meet', 'catalogue:meet', 's', entry)\n"
         "    print(imageset.load('meet', 16).sha256)\n"
     )
     root = Path(imageset.__file__).parents[2]

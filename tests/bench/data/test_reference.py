@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from bench.contract.expression import Part
 from bench.data import imageset
 from bench.data.reference import reference_point
+from bench.plan.expand import Table
 from bench.report.build import build_report
 from bench.report.render.cell_text import cell_text
 from bench.report.results import load_results
 from bench.run.training import Settings, execute
-from bench.spec.run import DataSpec, MetricSpec, Protocol, RunSpec
-from bench.spec.table import TableSpec
+from bench.spec.run import DataSpec, MetricSpec, Part, Protocol, RunSpec
 from bench.store.runs import Store
 
 POOL = 256  # of the data set shapes
@@ -50,7 +49,7 @@ def table():
             }
         },
     }
-    return TableSpec.model_validate(
+    return Table.model_validate(
         {
             "name": "mine/floor",
             "title": "A small pool",

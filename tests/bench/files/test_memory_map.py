@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.contract.expression import Part
 from bench.data import disk
+from bench.data.draws import training_images
 from bench.data.reference import reference_point
 from bench.features import cache
 from bench.files.memory_map import parts, release, rows, update_digest
-from bench.run.build import training_images
 from bench.seeds import numpy_stream
-from bench.spec.run import DataSpec, Protocol, RunSpec
+from bench.spec.run import DataSpec, Part, Protocol, RunSpec
 
 
 @pytest.fixture
@@ -104,7 +103,7 @@ from torch import nn
 from bench import features
 from bench.data import disk, imageset, reference
 from bench.features.extractor import Extractor
-from bench.contract.expression import Part
+from bench.spec.run import Part
 from bench.spec.run import DataSpec, Protocol, RunSpec
 from bench.train import setup
 from bench.train.batches import Batches
@@ -140,14 +139,14 @@ def point(name):
 
 priors.prior_table(context(np.zeros((200, SIDE, SIDE, 3), np.uint8)), "vgg16", SIDE, "raw")  # torch's own memory
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-whole, _ = setup.training_images(data, 0)
+whole, _ = draws.training_images(data, 0)
 assert isinstance(whole, np.memmap) and np.shares_memory(whole, mapped)
 table = priors.prior_table(context(whole), "vgg16", SIDE, "raw")
 features.cached_features(Extractor("own@64", Colour(), SIDE, 3, "1" * 64), whole)
 batches = Batches(whole, 64, 0)
 for number in range(COUNT // 64):
     batches.at(number)
-few, _ = setup.training_images(data.model_copy(update={"shots": 100}), 0)
+few, _ = draws.training_images(data.model_copy(update={"shots": 100}), 0)
 assert few.shape == (100, SIDE, SIDE, 3)
 assert all(point(name).shape == (1000, SIDE, SIDE, 3) for name in reference.POINTS)
 disk.content_hash(whole)

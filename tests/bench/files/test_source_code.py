@@ -6,11 +6,12 @@ import sys
 
 import pytest
 
-from bench.contract.expression import build_method, parse_method
+from bench.contract.composition import build_method
+from bench.contract.discovery import methods
+from bench.contract.expression import parse_method
 from bench.errors import UserError
 from bench.files import source_code
 from bench.files.source_code import _without_comments, module_digest
-from bench.registry import methods
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from bench.data.catalogue import DatasetEntry
 from bench.errors import UserError
 from bench.files import yamlfile
 from bench.files.yamlfile import load_yaml, validate
-from bench.spec.table import TABLES, load_table
+from bench.plan.load import TABLES, load_table
 
 TABLE1 = (TABLES / "disp" / "table1.yaml").read_text()
 

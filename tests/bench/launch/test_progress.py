@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bench.launch.progress import Plain, Tally, counted
+from bench.plan.load import load_table
 from bench.plan.runs import PlannedRun, make_plan
-from bench.spec.table import load_table
 from bench.store.runs import Store
 
 

@@ -10,12 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from bench import paths, registry
+from bench import paths
 from bench.data import imageset
 from bench.data.catalogue import DatasetEntry
+from bench.data.known import datasets
 from bench.plan.inputs import Machine, changed_since, described
 from bench.run.attempt import run_once
-from bench.spec.table import DataSpec, MetricSpec, RunSpec, WeightsFile
+from bench.spec.run import DataSpec, MetricSpec, RunSpec, WeightsFile
 from bench.store.checkpoints import write_weights
 from bench.store.runs import RunFolder, Store
 
@@ -23,16 +24,14 @@ OWN = DataSpec(name="own", resolution=32, shots=8)
 
 
 @pytest.fixture(autouse=True)
-def own_set(tmp_path, monkeypatch):
+def own_set(tmp_path, monkeypatch, fresh_registries):
     """A folder of 60 pictures, built as the data set `own` in a cache of this test's own."""
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(registry, "_DATASETS", [])
     entry = DatasetEntry(
         summary="s", builder="bench.datasets.folder:build", licence="mine", source="here", embedded=False,
         train=24, test=24,
     )  # fmt: skip
-    registry.datasets().add("own", "catalogue:own", "s")
-    registry.datasets()._loaded["own"] = entry
+    datasets().add("own", "catalogue:own", "s", entry)
     _build(tmp_path, seed=0)
 
 

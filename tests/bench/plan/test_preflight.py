@@ -9,9 +9,9 @@ import pytest
 
 from bench import networks
 from bench.networks.describe import weightless
+from bench.plan.load import load_table, table_names
 from bench.plan.preflight import problems
 from bench.plan.runs import make_plan
-from bench.spec.table import load_table, table_names
 from bench.store.runs import Store
 
 TABLE = """\

@@ -8,7 +8,7 @@ import pytest
 
 from bench.errors import UserError
 from bench.launch.slurm.profile_load import VARIABLE, load_profile
-from bench.paths import recorded_roots, store_root
+from bench.plan.folders import recorded_roots, store_root
 from bench.plan.project import project_file
 from bench.spec.own_rows import split_label
 

@@ -8,8 +8,8 @@ import pytest
 
 from bench.errors import UserError
 from bench.plan.estimate import estimate_cost
+from bench.plan.load import load_table
 from bench.plan.runs import MOST_SEEDS, make_plan, parse_seeds
-from bench.spec.table import load_table
 from bench.store.runs import Store
 
 

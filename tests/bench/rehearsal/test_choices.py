@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bench import networks
-from bench.contract.expression import build_method
+from bench.contract.composition import build_method
 from bench.rehearsal import configurations
 from bench.rehearsal.configurations import Results, load_configurations
 from bench.spec.run import DataSpec, NetworkSpec

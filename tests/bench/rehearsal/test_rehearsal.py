@@ -15,13 +15,13 @@ from click.testing import CliRunner
 from torch import nn
 
 from bench.cli.rehearse import BEGIN, END, rehearse
-from bench.contract.expression import build_method
+from bench.contract.composition import build_method
 from bench.errors import UserError
+from bench.plan.load import load_table, table_names
 from bench.rehearsal import configurations as rehearsal
 from bench.rehearsal.configurations import Configuration, Outcome, Results, load_configurations, pick
 from bench.rehearsal.estimate import PEAK_FLOPS, SHARE, estimate, formula_flops, markdown
 from bench.rehearsal.step import _Activations, _Step, _sums
-from bench.spec.table import load_table, table_names
 
 TINY = {
     "network": {"name": "sngan-32", "options": {"g_width": 16, "d_width": 16, "z_dim": 8}},

@@ -8,8 +8,8 @@ import pytest
 
 from bench import seeds
 from bench.metrics.scores import version_of
-from bench.report.results import COLUMNS
-from bench.spec.table import TableSpec
+from bench.plan.expand import Table
+from bench.report.frame import COLUMNS
 
 EXTRACTOR = "effnet_lite0@96"
 
@@ -72,7 +72,7 @@ def make_table(extractor=EXTRACTOR, **changes):
         ],
         "notes": ["A note with 100 % of the odd characters: # $ & _ { } ~ ^ \\ <b> |"],
     }  # fmt: skip
-    return TableSpec.model_validate({**value, **changes})
+    return Table.model_validate({**value, **changes})
 
 
 def make_run(row, column, seed, scores, status="done", kind="train", extractor=EXTRACTOR, version=None):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bench.plan.load import load_table
 from bench.report.build import build_report
 from bench.report.cells import make_cells, per_seed
 from bench.report.pairs import compare_cells
 from bench.report.render import html, latex, markdown, text
 from bench.report.render.cell_text import cell_text, shown_rows
-from bench.spec.table import load_table
 
 
 def block_of(report, metric="fd", rule="best"):

@@ -6,14 +6,14 @@ import pytest
 
 from bench.errors import UserError
 from bench.plan.inputs import Machine
+from bench.plan.load import load_table
 from bench.report.baselines import baselines_of
 from bench.report.build import build_report
 from bench.report.compare import compare
+from bench.report.frame import OPTIONAL, REQUIRED, as_frame
 from bench.report.origins import judged, origin_notes, unlike
 from bench.report.recorded import load_recorded, save_recorded
 from bench.report.render.cell_text import cell_text
-from bench.report.results import OPTIONAL, REQUIRED, as_frame
-from bench.spec.table import load_table
 from bench.store.runs import Store
 
 NEW, OLD = "a" * 64, "b" * 64

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from bench.errors import UserError
+from bench.plan.load import load_table
 from bench.report.printed import printed_texts, read_printed, recorded_csv
-from bench.spec.table import load_table
 
 HEADER = "paper,table,row,column,metric,value\n"
 # Typed from the papers' pages, independently of the CSV files: FID, precision, recall for each column in

@@ -7,10 +7,10 @@ import pytest
 
 from bench.errors import UserError
 from bench.paths import recorded_root
+from bench.plan.load import load_table
 from bench.report.build import build_report
 from bench.report.recorded import RECORDED_COLUMNS, load_recorded, recorded_sets, save_recorded
 from bench.report.results import COLUMNS, load_results
-from bench.spec.table import load_table
 from bench.store.runs import Store
 
 

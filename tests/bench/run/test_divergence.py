@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from bench.plan.load import load_table
 from bench.plan.runs import Plan, PlannedRun
 from bench.run.training import Settings, execute
-from bench.spec.table import load_table
 from bench.store.runs import Store
 
 EXPLODES = '''

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from bench.errors import UserError
 from bench.networks import build
-from bench.plan.load import parse_setting
-from bench.spec.table import RunSpec, load_table, table_names
+from bench.plan.load import load_table, parse_setting, table_names
+from bench.spec.run import RunSpec
 
 EXPERIMENTS = sorted((Path(__file__).parents[3] / "experiments").glob("*.yaml"))
 PINNED = json.loads((Path(__file__).parents[1] / "uids.json").read_text())

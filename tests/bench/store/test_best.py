@@ -74,7 +74,7 @@ def printed(folder):
 
 def test_the_first_extractor_decides_for_the_weights_and_for_the_report(attempt):
     folder, go = attempt
-    assert folder.spec().protocol.selects == ("fd", FIRST)
+    assert folder.spec().protocol.selects.extractor == FIRST
     assert go([(30, 9), (10, 8), (20, 1), (25, 2)]) == "done", folder.error()
     weights = checkpoints.read_weights(folder.state / "best.pt")
     assert {weights["step"]} == printed(folder) == {4}

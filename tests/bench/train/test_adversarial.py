@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize
 
 from bench import networks, seeds
 from bench.contract.composition import Composition
-from bench.spec.table import DataSpec, RunSpec, TrainSettings
+from bench.spec.run import DataSpec, RunSpec, TrainSettings
 from bench.train import Context, Method
 from bench.train.adversarial import Optimizers, adversarial
 from bench.train.batches import Batches

@@ -13,7 +13,7 @@ from torch import nn
 from bench import networks
 from bench.contract.composition import Composition
 from bench.errors import UserError
-from bench.spec.table import DataSpec, RunSpec, TrainSettings
+from bench.spec.run import DataSpec, RunSpec, TrainSettings
 from bench.train import Context, Method
 from bench.train.adversarial import Optimizers, adversarial
 from bench.train.ema import make_ema, update_ema

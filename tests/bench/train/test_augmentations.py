@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from bench import networks
-from bench.contract.composition import Composition
-from bench.contract.expression import build_method, parse_method
-from bench.spec.table import DataSpec, RunSpec, TrainSettings
+from bench.contract.composition import Composition, build_method
+from bench.contract.expression import parse_method
+from bench.spec.run import DataSpec, RunSpec, TrainSettings
 from bench.train import Context, Method
 from bench.train.adversarial import Optimizers, adversarial
 

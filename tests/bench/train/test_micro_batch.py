@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from torch import nn
 
 from bench.contract.composition import Composition
+from bench.spec.run import DataSpec, RunSpec, TrainSettings
 from bench.spec.run import RunSpec as Spec
-from bench.spec.table import DataSpec, RunSpec, TrainSettings
 from bench.train import Context, Method
 from bench.train.adversarial import Optimizers, adversarial
 

@@ -10,7 +10,7 @@ from torch import nn
 from bench import networks, seeds
 from bench.contract.composition import Composition
 from bench.networks.common import noise
-from bench.spec.table import DataSpec, RunSpec, TrainSettings
+from bench.spec.run import DataSpec, RunSpec, TrainSettings
 from bench.train import Context, Method
 from bench.train.adversarial import Optimizers, adversarial
 from bench.train.sampling import generate

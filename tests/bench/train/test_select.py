@@ -10,14 +10,15 @@ import torch
 
 from bench import features
 from bench.conformance.checks import check_method, conformance_spec
-from bench.contract.composition import positions
+from bench.contract.composition import build_method, positions
 from bench.contract.conditions import scaled
-from bench.contract.expression import Part, build_method, parse_method
+from bench.contract.expression import parse_method
+from bench.data.draws import training_images
 from bench.data.reference import reference_point
 from bench.errors import UserError
-from bench.run.build import build_context, training_images
+from bench.run.build import build_context
 from bench.run.training import Settings, Training, execute
-from bench.spec.table import Protocol
+from bench.spec.run import Part, Protocol
 from bench.store.checkpoints import fingerprint
 from bench.store.runs import Store
 from bench.train import Batch

@@ -35,12 +35,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import registry
+from bench.contract.discovery import methods
 
 CHECKOUT = Path(__file__).parents[3]
 FILE = Path(__file__).with_name("traces.json")
 SCRIPT = Path(__file__).with_name("trace_in_float64.py")
-METHODS = [entry.name for entry in registry.methods()]
+METHODS = [entry.name for entry in methods()]
 # Thousands of times what was measured (see above), and far below any change of a method that could be meant.
 # The absolute part is for values near 0.
 RTOL, ATOL = 1e-7, 1e-8

@@ -314,8 +314,8 @@ def test_reference_points_can_be_left_out(tiny_table, tmp_path, bench_command):
 
 
 def _specs(table):
+    from bench.plan.load import load_table
     from bench.plan.runs import make_plan
-    from bench.spec.table import load_table
 
     settings = {"train.steps": 12}
     plan = make_plan(

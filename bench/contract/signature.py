@@ -1,0 +1,126 @@
+"""What a method part declares: its version, settings and sources, read without importing it (and so without torch).
+
+A file in methods/ is read as a syntax tree: its class's keyword-only arguments with literal defaults are the settings,
+its `version`, `sources` and `later` the part's own. Parts from elsewhere are imported.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.contract.discovery import methods
+from bench.errors import UserError
+from bench.files.source_code import module_digest
+from bench.spec.run import Part
+
+
+def needed_sources(parts: tuple[Part, ...]) -> tuple[str, ...]:
+    """The roles of the trainings or weights that these parts start from, e.g. ("network",) for
+    TransferGAN.
+    """
+    roles = set()
+    for part in parts:
+        declared = signature(methods().entry(part.name).target)
+        settings = {**declared.settings, **part.settings}
+        for role, when in declared.sources.items():
+            key, _, value = when.partition("=")
+            if not when or str(settings[key]) == value:
+                roles.add(role)
+    return tuple(sorted(roles))
+
+
+def source_digest(target: str) -> str | None:
+    """The digest of a part's code, if it is not one of this project's."""
+    module = target.partition(":")[0]
+    return None if module.startswith("bench.methods.") else module_digest(module)
+
+
+class Signature(NamedTuple):
+    """What a method's class declares: its version, its settings with defaults, the sources it starts from,
+    its settings' annotations, and which settings came after runs had been recorded.
+    """
+
+    version: int
+    settings: dict[str, Any]
+    sources: dict[str, str]
+    types: dict[str, str]
+    later: tuple[str, ...] = ()
+
+
+@cache
+def signature(target: str) -> Signature:
+    """The declarations of a part, from its source where that is one of our files."""
+    module, _, attribute = target.partition(":")
+    if not module.startswith("bench.methods.") or attribute:
+        return _imported_signature(target)
+    spec = importlib.util.find_spec(module)
+    assert spec is not None and spec.origin is not None
+    tree = ast.parse(Path(spec.origin).read_text())
+    wanted = Path(spec.origin).stem.replace("_", "")
+    parts = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name.lower() == wanted]
+    if len(parts) != 1:
+        raise UserError(f"{module}: the method's class must be named like its file")
+    attributes = _class_attributes(parts[0])
+    defaults, types = _keywords(parts[0], module)
+    return Signature(
+        attributes.get("version", 1),
+        defaults,
+        attributes.get("sources", {}),
+        types,
+        tuple(attributes.get("later", ())),
+    )
+
+
+def _class_attributes(node: ast.ClassDef) -> dict[str, Any]:
+    """The literal `version`, `sources` and `later` of a class body."""
+    found = {}
+    for statement in node.body:
+        targets = (
+            [statement.target] if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [])
+        )
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id in ("version", "sources", "later"):
+                found[target.id] = ast.literal_eval(statement.value)  # type: ignore[attr-defined]
+    return found
+
+
+def _keywords(node: ast.ClassDef, module: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The defaults and the annotations of the constructor's keyword-only arguments."""
+    init = next(
+        (one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None
+    )
+    if init is None:
+        return {}, {}
+    if len(init.args.args) != 1 or init.args.vararg or init.args.kwarg:
+        raise UserError(f"{module}: settings must be keyword-only arguments of __init__")
+    pairs = zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True)
+    defaults = {one.arg: ast.literal_eval(default) for one, default in pairs if default is not None}
+    return defaults, {one.arg: ast.unparse(one.annotation) for one in init.args.kwonlyargs if one.annotation}
+
+
+def _imported_signature(target: str) -> Signature:
+    from bench.contract.base import Method  # here, for it imports torch
+
+    name = next(entry.name for entry in methods() if entry.target == target)
+    part = methods().load(name)
+    if not (inspect.isclass(part) and issubclass(part, Method)):
+        raise UserError(f"method '{name}' ({target}) is not a subclass of bench.train.Method")
+    own = part.__init__ is not object.__init__
+    parameters = [p for p in inspect.signature(part.__init__).parameters.values() if own and p.name != "self"]
+    for parameter in parameters:
+        if parameter.kind is not parameter.KEYWORD_ONLY or parameter.default is parameter.empty:
+            raise UserError(f"method '{name}': settings must be keyword-only arguments with defaults")
+    types = {one.name: _annotation(one.annotation) for one in parameters}
+    defaults = {one.name: one.default for one in parameters}
+    return Signature(part.version, defaults, part.sources, types, part.later)
+
+
+def _annotation(annotation: Any) -> str:
+    if annotation is inspect.Parameter.empty:
+        return ""
+    return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))

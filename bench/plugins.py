@@ -1,0 +1,82 @@
+"""Plug-ins: a Python file of the user's, with methods and data sets of its own (`--plugin FILE.py`)."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import re
+import sys
+from pathlib import Path
+
+from bench.contract.discovery import METHOD_NAME, methods, parts_of
+from bench.data.catalogue import DatasetEntry
+from bench.data.known import datasets
+from bench.errors import UserError
+from bench.files.source_code import PLUGIN, imported_again
+from bench.registry import BROKEN
+
+_SOURCES: dict[str, bytes] = {}  # whole path -> the bytes that were imported
+
+
+def load_plugin(path: str) -> list[str]:
+    """Import a file of the user's and register each `Method` and `DATASETS` entry it defines; returns the
+    names.
+
+    The module is importable afterwards under its own name, so that workers find its classes again.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise UserError(f"plug-in '{path}' is not a file")
+    name = f"{PLUGIN}{re.sub(r'[^0-9a-zA-Z_]', '_', file.stem)}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise UserError(f"plug-in '{path}' is not a Python file: its name must end with .py")
+    before = getattr(sys.modules.get(name), "__file__", None)
+    if before is not None and Path(before).resolve() != file.resolve():
+        raise UserError(f"plug-ins '{before}' and '{path}' have the same name; rename one of them")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        source = file.read_bytes()
+        exec(compile(source, str(file), "exec"), module.__dict__)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise UserError(f"plug-in '{path}' cannot be imported: {type(error).__name__}: {error}") from error
+    imported_again(name)
+    _SOURCES[str(file.resolve())] = source
+    names = []
+    for part in parts_of(module):
+        label = getattr(part, "name", None) or _kebab(part.__name__)
+        if not re.fullmatch(METHOD_NAME, label):
+            raise UserError(
+                f"plug-in '{path}': method name '{label}' must be lower-case words joined by hyphens"
+            )
+        methods().add(label, f"{name}:{part.__name__}", (inspect.getdoc(part) or "").split("\n")[0])
+        names.append(label)
+    for label, entry in dict(getattr(module, "DATASETS", {})).items():
+        if not isinstance(entry, DatasetEntry):
+            raise UserError(
+                f"plug-in '{path}': DATASETS['{label}'] must be a bench.data.catalogue.DatasetEntry"
+            )
+        datasets().add(label, f"{name}:{label}", entry.summary, entry)
+        names.append(label)
+    if not names:
+        raise UserError(f"plug-in '{path}' defines neither a Method subclass nor DATASETS")
+    return names
+
+
+def load_or_note(path: str) -> None:
+    """`load_plugin` for a worker: a file that cannot be loaded is the failure of the runs that name what is in it."""
+    try:
+        load_plugin(path)
+    except UserError as error:
+        BROKEN.append(str(error))
+
+
+def plugin_source(path: str) -> bytes:
+    """The bytes of a plug-in as this process has imported it, whatever has become of the file since."""
+    return _SOURCES[str(Path(path).resolve())]
+
+
+def _kebab(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()

@@ -1,0 +1,36 @@
+"""The columns of a frame of results, and their types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from bench.report.origins import FACTS
+
+# One line per (row, column, metric, extractor, seed, snapshot step). `kind` is "train" or "reference"
+# (row then names the reference point), `commit` the code of the run's last start, `origin` "runs" or
+# "recorded:<set>".
+REQUIRED = (
+    "row", "column", "metric", "extractor", "seed", "step", "value", "error", "n_generated", "n_reference",
+    "status", "uid", "origin", "kind", "commit",
+)  # fmt: skip
+# Columns that came later, each with its value where a line has none: older recorded sets lack them, and a set in
+# which all have that value is written without. `version`: of the score's meaning (bench.metrics.scores.VERSIONS).
+# The digests of a score's extractor and reference, and what the run was made from: see bench.report.origins.
+OPTIONAL: dict[str, Any] = {
+    "version": 1, "extractor_sha256": "", "reference_sha256": "", **dict.fromkeys(FACTS, "")
+}  # fmt: skip
+COLUMNS = (*REQUIRED, *OPTIONAL)
+
+
+def as_frame(lines: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
+    """The lines as a frame: scores are floats, a step that never was is missing."""
+    frame = pd.DataFrame(lines, columns=list(columns))
+    for name in ("value", "error"):
+        frame[name] = frame[name].astype(float)
+    for name, absent in OPTIONAL.items():
+        frame[name] = frame[name].where(frame[name].notna(), absent)
+    for name in ("seed", "step", "n_generated", "n_reference", "version"):
+        frame[name] = frame[name].astype("Int64")
+    return frame
