@@ -6,9 +6,13 @@ image goes; `after @ before` applies `before` first. Parameters are (N,) tensors
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+BILINEAR, REFLECTION = 0, 2  # aten's numbers of grid_sample's modes
 
 
 def identity(count: int, size: int = 3) -> Tensor:
@@ -40,12 +44,52 @@ def rotation(angle_N: Tensor) -> Tensor:
 
 
 def warp(images_NCHW: Tensor, matrix_N33: Tensor) -> Tensor:
-    """Images moved by the matrices: bilinear, mirrored at the border pixels' centres. Differentiable once."""
+    """Images moved by the matrices: bilinear, mirrored at the border pixels' centres. Differentiable in the images, as
+    often as one likes.
+    """
     _, _, height, width = images_NCHW.shape
     half = torch.diag(torch.tensor([(width - 1) / 2, (height - 1) / 2, 1.0]))
     look_N33 = torch.linalg.inv(half) @ torch.linalg.inv(matrix_N33) @ half
     look_N23 = look_N33[:, :2].to(images_NCHW.device, images_NCHW.dtype)
     grid_NHW2 = functional.affine_grid(look_N23, list(images_NCHW.shape), align_corners=True)
+    moved_NCHW: Tensor = _Warp.apply(images_NCHW, grid_NHW2)
+    return moved_NCHW
+
+
+def _sampled(images_NCHW: Tensor, grid_NHW2: Tensor) -> Tensor:
     return functional.grid_sample(
         images_NCHW, grid_NHW2, mode="bilinear", padding_mode="reflection", align_corners=True
     )
+
+
+# For a fixed grid the warp is linear, x -> A x: its gradient is A^T, whose gradient is A again. Not every torch since 2.4
+# differentiates the gradient of grid_sample, which R1 at the raw images needs.
+class _Warp(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images_NCHW: Tensor, grid_NHW2: Tensor) -> Tensor:
+        ctx.save_for_backward(grid_NHW2)
+        ctx.shape = images_NCHW.shape
+        return _sampled(images_NCHW, grid_NHW2)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (grid_NHW2,) = ctx.saved_tensors
+        return _Transposed.apply(gradients[0], grid_NHW2.to(gradients[0].dtype), ctx.shape), None
+
+
+class _Transposed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, moved_NCHW: Tensor, grid_NHW2: Tensor, shape: torch.Size) -> Tensor:
+        ctx.save_for_backward(grid_NHW2)
+        like_NCHW = moved_NCHW.new_zeros(()).expand(shape)  # of the images only the shape matters
+        back_NCHW, _ = torch.ops.aten.grid_sampler_2d_backward(
+            moved_NCHW, like_NCHW, grid_NHW2, BILINEAR, REFLECTION, True, [True, False]
+        )
+        images_NCHW: Tensor = back_NCHW
+        return images_NCHW
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (grid_NHW2,) = ctx.saved_tensors
+        moved_NCHW: Tensor = _Warp.apply(gradients[0], grid_NHW2)
+        return moved_NCHW, None, None

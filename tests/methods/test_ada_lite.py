@@ -196,6 +196,7 @@ def test_the_pipeline_is_differentiable():
     x = torch.rand(2, 3, 5, 5, dtype=torch.float64, requires_grad=True)
     geometry, colours = ada.geometry(2, 5, 5, 1.0, _stream(4)), ada.colours(2, 1.0, _stream(5))
     torch.autograd.gradcheck(lambda y: colour.recolour(affine.warp(y, geometry), colours), x)
+    torch.autograd.gradgradcheck(lambda y: affine.warp(y, geometry), x)  # as R1 at the raw images asks
 
 
 def test_impossible_settings_are_refused():
