@@ -62,8 +62,8 @@ def _sampled(images_NCHW: Tensor, grid_NHW2: Tensor) -> Tensor:
     )
 
 
-# For a fixed grid the warp is linear, x -> A x: its gradient is A^T, whose gradient is A again. Not every torch since 2.4
-# differentiates the gradient of grid_sample, which R1 at the raw images needs.
+# For a fixed grid the warp is linear, x -> A x: its gradient is A^T, whose gradient is A again. Older torches do not
+# differentiate the gradient of grid_sample, which R1 at the raw images needs.
 class _Warp(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, images_NCHW: Tensor, grid_NHW2: Tensor) -> Tensor:
