@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench import features, networks
-from bench.contract.composition import build_method
 from bench.data import imageset
 from bench.errors import UserError, did_you_mean
 from bench.files.yamlfile import Keys
@@ -165,6 +164,8 @@ def _resolution(network: NetworkSpec, data: DataSpec, places: _Places) -> Iterat
 
 def _deep(spec: RunSpec, places: _Places, seen: set[str]) -> Iterator[Problem]:
     """Constructs what is not in `seen` yet: many rows share a network, columns their methods."""
+    from bench.contract.composition import build_method  # here, for it imports torch
+
     if spec.kind == "train" and (key := f"{places.method} {spec.method}") not in seen:
         seen.add(key)
         try:

@@ -101,11 +101,9 @@ from pathlib import Path
 import numpy as np, torch
 from torch import nn
 from bench import features
-from bench.data import disk, imageset, reference
+from bench.data import disk, draws, imageset, reference
 from bench.features.extractor import Extractor
-from bench.spec.run import Part
-from bench.spec.run import DataSpec, Protocol, RunSpec
-from bench.train import setup
+from bench.spec.run import DataSpec, Part, Protocol, RunSpec
 from bench.train.batches import Batches
 from bench.contract.context import Context
 from bench.methods.common import priors
