@@ -7,7 +7,7 @@ JOBS   ?= 3
 CONSTRAINTS ?= constraints.txt
 PIP    := $(BIN)/pip install --quiet
 
-.PHONY: demo install test test-table lint format benchmark gpu-check clean
+.PHONY: demo install test test-table coverage lint format docs benchmark gpu-check clean
 
 # The smoke scale of Table 1, trained here and now, then printed.
 demo: install
@@ -38,6 +38,16 @@ test: $(VENV)/installed-test
 test-table: $(VENV)/installed-test
 	$(BIN)/pytest -m whole_table
 
+# Which lines the tests ran, in every process that they start; the pages are results/report/coverage/index.html.
+# `make coverage TESTS=tests/bench/stats` looks at some of the tests.
+coverage: $(VENV)/installed-test
+	rm -rf results/report/coverage
+	mkdir -p results/report/coverage
+	$(BIN)/coverage run -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet
+	$(BIN)/coverage report --skip-covered
+
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -46,6 +56,10 @@ lint: $(VENV)/installed-test
 format: $(VENV)/installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The parts of the Markdown pages that are made from tables, records and code; tests/test_docs.py holds them to it.
+docs: $(VENV)/installed-test
+	$(BIN)/python docs/generate.py
 
 # Speed and memory, printed side by side with the libraries; see benchmarks/.
 benchmark: $(VENV)/installed-test

@@ -9,7 +9,7 @@ import pytest
 
 TESTS = Path(__file__).parent
 README = (TESTS.parent / "README.md").read_text()
-CI = (TESTS.parent / ".ci" / "run").read_text()
+CI = (TESTS.parent / ".ci" / "packages").read_text()
 WAYS = re.compile(r"pytest\.(skip|importorskip|xfail)\b|mark\.(skip|skipif|xfail)\b")
 
 
