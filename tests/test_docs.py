@@ -1,0 +1,127 @@
+"""The pages: generated parts are current, links and paths lead somewhere, the picture shows what is imported."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+FOLDERS = (
+    "bench",
+    "methods",
+    "datasets",
+    "slurm",
+    "docs",
+    "tests",
+    "experiments",
+    "benchmarks",
+    "results",
+    ".github",
+)
+
+
+@pytest.fixture(scope="module")
+def draw_floors() -> ModuleType:
+    found = importlib.util.spec_from_file_location("draw_floors", ROOT / "docs" / "draw_floors.py")
+    assert found is not None and found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules["draw_floors"] = module
+    found.loader.exec_module(module)
+    return module
+
+
+def test_generated_parts_are_current() -> None:
+    command = [sys.executable, "-m", "docs.generate", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_reproducing_is_an_index() -> None:
+    text = (ROOT / "REPRODUCING.md").read_text()
+    assert len(text.splitlines()) < 150
+    listed = set(re.findall(r"\]\((docs/reproduce/[^)#]+)\)", text))
+    assert listed == {f"docs/reproduce/{page.name}" for page in (ROOT / "docs" / "reproduce").glob("*.md")}
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_links_lead_somewhere() -> None:
+    broken = []
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            if re.match(r"https?:", target):
+                continue
+            path, _, anchor = target.partition("#")
+            there = (page.parent / path).resolve() if path else page
+            if not there.exists() or (anchor and anchor not in anchors(there)):
+                broken.append(f"{page.relative_to(ROOT)}: {target}")
+    assert broken == []
+
+
+def test_paths_that_a_page_names_are_there() -> None:
+    """In backquotes, under one of our folders. A name in capitals stands for any; what is not tracked is left out."""
+    missing = []
+    for page in PAGES:
+        if page.name == "CHANGELOG.md":  # it names what was
+            continue
+        for path in re.findall(r"`([\w./-]+)`", page.read_text()):
+            first, _, rest = path.partition("/")
+            stands_for_any = re.search(r"\b[A-Z]{3,}\b", path) and not (ROOT / path).exists()
+            untracked = path.startswith(("results/runs", "results/report"))
+            if (
+                first in FOLDERS
+                and rest
+                and not stands_for_any
+                and not untracked
+                and not (ROOT / path).exists()
+            ):
+                missing.append(f"{page.relative_to(ROOT)}: {path}")
+    assert missing == []
+
+
+def test_the_picture_marks_an_import_that_goes_up(draw_floors: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "runs.py").write_text("from bench.files import atomic\n")
+    (tmp_path / "errors.py").write_text("def late():\n    from bench import store\n")
+    imports = draw_floors.read_imports(tmp_path)
+    assert imports.at_head == {("store", "files")} and imports.inside == {("errors", "store")}
+    drawn = draw_floors.picture(imports)
+    assert drawn == draw_floors.picture(imports)
+    (down,) = [line for line in drawn.splitlines() if "store imports files" in line]
+    (up,) = [line for line in drawn.splitlines() if "errors imports store" in line]
+    assert draw_floors.DOWN in down and draw_floors.UP in up
+
+
+def test_the_workflow_calls_what_there_is() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text())
+    job = workflow["jobs"]["test"]
+    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    commands = [step["run"] for step in job["steps"] if "run" in step]
+    (made,) = [command.split()[1:] for command in commands if command.startswith("make ")]
+    assert {"lint", "test"} <= set(made) <= targets
+    assert ".ci/packages" in commands and (ROOT / ".ci" / "packages").stat().st_mode & 0o111
+
+
+def test_hooks_run_tools_that_are_installed() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    assert {hook["id"] for hook in hooks} == {"ruff-check", "ruff-format", "house-rules"}
+    pinned = (ROOT / "constraints.txt").read_text()
+    for hook in hooks:
+        program = Path(hook["entry"].split()[0])
+        assert program.parent == Path(".venv/bin")
+        assert program.name == "python" or re.search(rf"^{program.name}==", pinned, re.MULTILINE)
+    named = [word for hook in hooks for word in hook["entry"].split() if word.startswith("tests/")]
+    assert named == ["tests/bench/test_house_rules.py"] and (ROOT / named[0]).exists()
