@@ -18,7 +18,9 @@ from torch import Tensor, nn
 from bench import networks
 from bench.conformance.checks import NETWORKS, Finding, check_method, conformance_spec
 from bench.networks.common import noise
-from bench.run.training import Settings, Training, execute
+from bench.run.execute import execute
+from bench.run.settings import Settings
+from bench.run.training import Training
 from bench.seeds import torch_stream
 from bench.spec.run import RunSpec
 from bench.store.checkpoints import fingerprint
@@ -242,7 +244,7 @@ def _compare_resumed(spec: RunSpec, device: torch.device) -> Record:
     with tempfile.TemporaryDirectory() as folder:
         sources = prepared(spec, Path(folder))
         ends = {
-            name: fingerprint(trained(spec, Path(folder) / name, sources, device, stop_at)._weights())
+            name: fingerprint(trained(spec, Path(folder) / name, sources, device, stop_at).weights())
             for name, stop_at in (("first", None), ("again", None), ("resumed", half))
         }
     repeats, resumes = ends["again"] == ends["first"], ends["resumed"] == ends["first"]

@@ -14,7 +14,8 @@ import torch
 
 from bench.plan.load import load_table
 from bench.run.build import build_context
-from bench.run.training import Settings, Training
+from bench.run.settings import Settings
+from bench.run.training import Training
 from bench.spec.run import RunSpec
 from bench.store.runs import Store
 from bench.train.adversarial import Optimizers, adversarial
@@ -30,7 +31,8 @@ import torch
 torch.set_num_threads(1)
 from bench.plan.load import load_table
 from bench.store.runs import Store
-from bench.run.training import Settings, Training
+from bench.run.settings import Settings
+from bench.run.training import Training
 table = load_table("table1")
 spec = table.run_spec(table.pick_rows(["scratch+disp"])[0], table.pick_columns(["faces"])[0], 0, "smoke")
 store = Store(Path(sys.argv[1]))

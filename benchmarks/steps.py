@@ -28,7 +28,8 @@ from bench.contract.expression import parse_method
 from bench.data import imageset
 from bench.machine.memory import peak_bytes, reset_peak
 from bench.rehearsal import images as rehearsal_images
-from bench.run.training import Settings, Training
+from bench.run.settings import Settings
+from bench.run.training import Training
 from bench.spec.run import DataSpec, NetworkSpec, RunSpec, TrainSettings
 from bench.store.runs import Store
 from bench.train.batches import Batches

@@ -234,7 +234,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 import torch._dynamo  # torch.optim imports it, for seconds
-import bench.features.effnet, bench.machine.provenance, bench.run.training
+import bench.features.effnet, bench.machine.provenance, bench.run.execute
 from bench.contract.discovery import methods
 from bench.run.attempt import run_once
 from bench.launch.local.worker import SIGNALS, StopFlag

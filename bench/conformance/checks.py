@@ -27,7 +27,9 @@ from bench.contract.base import Sampler
 from bench.contract.composition import build_method
 from bench.errors import UserError
 from bench.networks.common import noise
-from bench.run.training import Settings, Training, execute
+from bench.run.execute import execute
+from bench.run.settings import Settings
+from bench.run.training import Training
 from bench.spec.run import RunSpec
 from bench.store.checkpoints import fingerprint
 from bench.store.runs import Store
@@ -134,13 +136,13 @@ class _Bench:
         self._training("first")
 
     def steps(self) -> None:
-        before = fingerprint(self._training("first")._weights())
+        before = fingerprint(self._training("first").weights())
         with _watching_global_state() as self.touched:
             self.straight = self._training("first")
             outcome = self.straight.run(lambda: False, lambda *_: None)
         if outcome != "done":
             raise _Problem(f"a loss or gradient is not finite after {self.straight.ctx.step} steps")
-        if fingerprint(self.straight._weights()) == before:
+        if fingerprint(self.straight.weights()) == before:
             raise _Problem(f"nothing has changed after {STEPS} steps")
 
     def global_random_state(self) -> None:
@@ -277,7 +279,7 @@ class _Bench:
         assert self.straight is not None
         if not np.array_equal(self.straight.ctx.images_u8_NHWC, other.ctx.images_u8_NHWC):
             raise _Problem(f"{what} trains on other images: select must choose the same again ({guess})")
-        if fingerprint(self.straight._weights()) != fingerprint(other._weights()):
+        if fingerprint(self.straight.weights()) != fingerprint(other.weights()):
             raise _Problem(f"{what} ends with other weights: {guess}")
         logs = [list(training.folder.read_log()) for training in (self.straight, other)]
         if logs[0] != logs[1]:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from bench.errors import UserError
+from bench.run.settings import Outcome, Settings
 from bench.store.runs import RunBusyError, RunGoneError, Store
 
-Outcome = Literal["done", "diverged", "stopped", "failed", "cancelled", "stale", "busy"]
+AttemptOutcome = Outcome | Literal["busy"]
 
 
 def checkpoint_seconds() -> float:
@@ -32,7 +33,7 @@ def run_once(
     device: str = "cpu",
     should_stop: Callable[[], bool] = lambda: False,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
-) -> Outcome:
+) -> AttemptOutcome:
     """Execute the run `uid` of the store at `root`; "busy" if another worker has it (nothing is waited for),
     "failed", which only the worker's log tells, if its folder has been moved away.
 
@@ -40,7 +41,7 @@ def run_once(
     """
     import torch
 
-    from bench.run.training import Settings, execute
+    from bench.run.execute import execute
 
     every = checkpoint_seconds()
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from bench.errors import UserError
 from bench.files.memory_map import rows
 from bench.spec.run import RunSpec, WeightsFile
 from bench.store.runs import Store
+from bench.train.device import set_precision
 from bench.train.ema import make_ema
 from bench.train.sampling import batch_norms
 
@@ -51,7 +51,7 @@ def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Co
     put its own discriminator in place, then the method prepares (loads a source, freezes blocks), and the moving
     average starts from the result.
     """
-    _set_precision(spec, device)
+    set_precision(spec, device)
     images, labels = training_images(spec.data, spec.seed)
     ctx = Context(spec, images, labels, device, source_files(spec, store))
     method = build_method(spec.method)
@@ -109,19 +109,3 @@ def _check_norms(ctx: Context) -> None:
             f"train: batch_statistics is {images}, but the generator of '{ctx.spec.network.name}' has no batch norms; "
             "leave it out"
         )
-
-
-def _set_precision(spec: RunSpec, device: torch.device) -> None:
-    """TF32 on a GPU only where the run asks for it: cuDNN would use it unasked, and a worker's last run leaves its own.
-
-    float32 promises that a resumed run ends bit-equal, so that on a GPU it is given the deterministic algorithms; an
-    operation that has none (the warp of ADA-lite, going back) is used all the same, and torch warns of it.
-    Before anything is computed, and for a run without networks too: a SimCLR encoder trains as its spec says.
-    """
-    precision = spec.train.precision if spec.train is not None else "float32"
-    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-    torch.backends.cudnn.allow_tf32 = precision == "tf32"
-    if device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS asks for; read once
-        torch.use_deterministic_algorithms(precision == "float32", warn_only=True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -1,6 +1,4 @@
-"""The heartbeat of a running worker: a thread that renews heartbeat.json while a step or a scoring takes its
-time.
-"""
+"""The heartbeat of a running worker: a thread renews heartbeat.json while a step or a scoring takes its time."""
 
 from __future__ import annotations
 
@@ -14,10 +12,8 @@ from bench.store.liveness import HEARTBEAT_SECONDS
 from bench.store.runs import RunFolder
 
 
-class Heart:
-    """Beats from entry to exit; at exit it records `state`, which is "stopped" unless the run says
-    otherwise.
-    """
+class Heartbeat:
+    """Beats from entry to exit; at exit it records `state`: "stopped" unless the run sets it to "done"."""
 
     def __init__(self, folder: RunFolder, steps: int, step: int = 0) -> None:
         self.folder, self.steps, self.step = folder, steps, step
@@ -27,7 +23,7 @@ class Heart:
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
-    def __enter__(self) -> Heart:
+    def __enter__(self) -> Heartbeat:
         self._beat_once("running", None)
         self._thread.start()
         return self

@@ -18,7 +18,8 @@ from bench.plan.load import load_table
 from bench.report.evaluation import evaluate_folder, pick_column
 from bench.report.floors import Floors
 from bench.report.render import evaluation_text
-from bench.run.training import Settings, execute
+from bench.run.execute import execute
+from bench.run.settings import Settings
 from bench.store.runs import Store
 
 TABLE = """\

@@ -12,7 +12,8 @@ from bench.plan.expand import Table
 from bench.report.build import build_report
 from bench.report.render.cell_text import cell_text
 from bench.report.results import load_results
-from bench.run.training import Settings, execute
+from bench.run.execute import execute
+from bench.run.settings import Settings
 from bench.spec.run import DataSpec, MetricSpec, Part, Protocol, RunSpec
 from bench.store.runs import Store
 

@@ -224,7 +224,7 @@ def test_several_starts_keep_what_each_was_made_with(tiny_spec, store_root, monk
     store = Store(store_root)
     spec = tiny_spec(data=OWN)
     folder = _begun(spec, store, steps=2)
-    monkeypatch.setattr("bench.run.training.commit", lambda: "another")
+    monkeypatch.setattr("bench.run.execute.commit", lambda: "another")
     assert run_once(folder.uid, store.root) == "done"
     starts = folder.inputs()["starts"]
     assert len(starts) == 2 and starts[1]["commit"] == "another"

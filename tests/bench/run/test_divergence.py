@@ -7,7 +7,8 @@ import torch
 
 from bench.plan.load import load_table
 from bench.plan.runs import Plan, PlannedRun
-from bench.run.training import Settings, execute
+from bench.run.execute import execute
+from bench.run.settings import Settings
 from bench.store.runs import Store
 
 EXPLODES = '''

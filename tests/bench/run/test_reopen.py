@@ -16,9 +16,10 @@ import bench.run.training as running
 from bench.cli.main import cli
 from bench.errors import UserError
 from bench.report.evaluation import evaluate_run
+from bench.run.execute import execute
 from bench.run.export import exported
 from bench.run.reopen import reopen
-from bench.run.training import Settings, execute
+from bench.run.settings import Settings
 from bench.spec.run import DataSpec, NetworkSpec, reference_run
 from bench.store.runs import Store
 from bench.train.sampling import to_uint8

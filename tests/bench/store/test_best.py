@@ -8,7 +8,8 @@ import torch
 
 from bench.metrics.scores import Score
 from bench.report.cells import per_seed
-from bench.run.training import Settings, execute
+from bench.run.execute import execute
+from bench.run.settings import Settings
 from bench.spec.run import MetricSpec
 from bench.store import best, checkpoints
 from bench.store.runs import Store

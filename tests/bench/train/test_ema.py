@@ -9,6 +9,8 @@ import torch
 from bench.conformance.checks import conformance_spec
 from bench.networks import build
 from bench.run import training
+from bench.run.execute import execute
+from bench.run.settings import Settings
 from bench.store.runs import Store
 from bench.train.ema import ema_decay, make_ema, update_ema
 
@@ -97,12 +99,7 @@ def test_the_engine_counts_updates_from_one(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "update_ema", watched)
     spec, store = conformance_spec("unconditional"), Store(tmp_path)
     store.open(spec)
-    assert (
-        training.execute(
-            spec.uid, store, training.Settings(torch.device("cpu")), lambda: False, lambda *_: None
-        )
-        == "done"
-    )
+    assert execute(spec.uid, store, Settings(torch.device("cpu")), lambda: False, lambda *_: None) == "done"
     assert seen == [1, 2, 3, 4, 5, 6]
     assert "from 1" in " ".join(update.__doc__.split())
 

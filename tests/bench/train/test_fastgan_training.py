@@ -15,7 +15,8 @@ from bench import networks, seeds
 from bench.contract.composition import Composition
 from bench.errors import UserError
 from bench.networks.common import noise
-from bench.run.training import Settings, Training
+from bench.run.settings import Settings
+from bench.run.training import Training
 from bench.spec.run import DataSpec, MetricSpec, NetworkSpec, Protocol, RunSpec, TrainSettings
 from bench.store.checkpoints import fingerprint, read_weights
 from bench.store.runs import Store

@@ -5,10 +5,12 @@ import torch
 from torch import nn
 
 from bench.conformance.checks import conformance_spec
-from bench.run.build import _set_precision, build_context
-from bench.run.training import Settings, Training
+from bench.run.build import build_context
+from bench.run.settings import Settings
+from bench.run.training import Training
 from bench.spec.run import RunSpec
 from bench.store.runs import Store
+from bench.train.device import set_precision
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -55,7 +57,7 @@ def test_on_a_gpu_float32_takes_deterministic_algorithms(precision, tiny_spec):
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     filled = torch.utils.deterministic.fill_uninitialized_memory
     try:
-        _set_precision(tiny_spec("unconditional", precision=precision), torch.device("cuda"))
+        set_precision(tiny_spec("unconditional", precision=precision), torch.device("cuda"))
         assert torch.are_deterministic_algorithms_enabled() == (precision == "float32")
         assert torch.is_deterministic_algorithms_warn_only_enabled()
     finally:

@@ -17,7 +17,9 @@ from bench.data.draws import training_images
 from bench.data.reference import reference_point
 from bench.errors import UserError
 from bench.run.build import build_context
-from bench.run.training import Settings, Training, execute
+from bench.run.execute import execute
+from bench.run.settings import Settings
+from bench.run.training import Training
 from bench.spec.run import Part, Protocol
 from bench.store.checkpoints import fingerprint
 from bench.store.runs import Store

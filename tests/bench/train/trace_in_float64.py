@@ -30,7 +30,9 @@ from torch import Tensor, nn
 
 from bench.conformance.checks import NETWORKS, conformance_spec
 from bench.errors import UserError
-from bench.run.training import Settings, Training, execute
+from bench.run.execute import execute
+from bench.run.settings import Settings
+from bench.run.training import Training
 from bench.store.runs import Store
 
 STEPS = 5
@@ -62,7 +64,7 @@ def trace(method: str, root: Path) -> tuple[str, list[dict[str, float]]]:
             refusals.append(str(error))
             continue
         assert training.run(lambda: False, lambda *_: None) == "done"
-        assert (narrow := not_float64(training._weights())) == [], f"still float32: {narrow}"
+        assert (narrow := not_float64(training.weights())) == [], f"still float32: {narrow}"
         return network, list(training.folder.read_log())
     raise UserError(f"method '{method}' takes none of the networks: {'; '.join(refusals)}")
 

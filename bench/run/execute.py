@@ -1,0 +1,101 @@
+"""One run worked off: already done, cancelled, stale, scored as a reference point, trained, or failed, with a cause."""
+
+from __future__ import annotations
+
+import errno
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from functools import partial
+
+import torch
+
+from bench.errors import UserError
+from bench.files import readings
+from bench.machine.memory import reset_peak
+from bench.machine.provenance import commit, provenance
+from bench.plan import inputs
+from bench.plan.inputs import Machine
+from bench.run.reference import score_reference
+from bench.run.settings import Outcome, Settings
+from bench.run.training import Training
+from bench.store.runs import Cause, RunFolder, RunGoneError, Store
+
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# What a shared file system or a broken node raises, and what torch says of a GPU that has gone
+MACHINE = (*DISK, errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENOTCONN, errno.EREMOTEIO, errno.ETIMEDOUT)
+BROKEN_GPU = re.compile(
+    r"CUDA error|CUDA driver|NVIDIA driver|No CUDA GPUs|cuda.*not available|CUDNN_STATUS_INTERNAL",
+    re.IGNORECASE,
+)
+
+
+def execute(
+    uid: str,
+    store: Store,
+    settings: Settings,
+    should_stop: Callable[[], bool],
+    on_step: Callable[[int, int], None],
+) -> Outcome:
+    """Bring one run to its end, or to its next step boundary once `should_stop()` says so.
+
+    Raises RunBusyError while another worker has the run, RunGoneError once its folder has gone. A failure is
+    written to error.txt and returned as "failed"; it is never recorded as a result. A run that was begun with
+    other inputs than are here now, or whose source was, is "stale": it is left as it is.
+    """
+    folder = store.folder(uid)
+    with folder.lease():
+        try:
+            if (result := folder.result()) is not None:
+                return "diverged" if result["diverged_at"] is not None else "done"
+            if folder.asked_to_stop():
+                return "cancelled"
+            spec, machine = folder.spec(), Machine(store)
+            if why := [*machine.changes(folder), *machine.stale_sources(spec)]:
+                print(f"bench: {uid} is stale, it is not continued: {'; '.join(why)}", flush=True)
+                return "stale"
+            reset_peak()
+            folder.begin(entry := provenance())
+            inputs.begin(folder, machine, spec, {"commit": commit(), "packages": entry["packages"]})
+            with readings.listening(partial(inputs.note, folder)):
+                if spec.kind == "reference":
+                    return score_reference(spec, folder, settings)
+                training = Training(spec, folder, store, settings)
+                # Nobody has replaced anything while it was being opened.
+                inputs.confirm(folder, Machine(store))
+                return training.run(should_stop, on_step)
+        except RunGoneError:
+            raise
+        except UserError as error:
+            _record_failure(folder, str(error), "method")
+        except OSError as error:
+            cause: Cause = "machine" if error.errno in MACHINE else "method"
+            _record_failure(folder, _full_disk(folder, error) or traceback.format_exc(), cause)
+        except Exception as error:
+            _record_failure(folder, traceback.format_exc(), _cause(error))
+        return "failed"
+
+
+def _cause(error: Exception) -> Cause:
+    """A GPU that broke is the machine's failure; one that is too small for the run is the run's."""
+    if isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError):
+        return "machine" if BROKEN_GPU.search(str(error)) else "method"
+    return "method"
+
+
+def _full_disk(folder: RunFolder, error: OSError) -> str | None:
+    """What to do about a full disk, a quota or a file size limit; None for any other error."""
+    if error.errno not in DISK:
+        return None
+    return (
+        f"{folder.path}: {error.strerror}; its last checkpoint is whole: make room, then run it again with "
+        "--retry failed"
+    )
+
+
+def _record_failure(folder: RunFolder, reason: str, cause: Cause) -> None:
+    try:
+        folder.fail(reason, cause)
+    except OSError as error:  # not even these few bytes: the worker's log is what remains
+        print(f"bench: {folder.path}: {error.strerror}: cannot record: {reason}", file=sys.stderr)
