@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin
@@ -20,6 +21,14 @@ MOST_CHARACTERS, MOST_BRACKETS = 1_000_000, 5_000
 
 _TEXT = "tag:yaml.org,2002:str"
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-9]+)+(?:\.[0-9_]*)?$")
+
+
+class RuleError(ValueError):
+    """A rule over several keys of a model is broken; `key` is the one to mend."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class _StrictLoader(_SafeLoader):
@@ -91,13 +100,44 @@ def validate(model: type[Model], value: Any, path: Path, prefix: Keys = ()) -> M
 def first_problem(model: type[BaseModel], error: ValidationError) -> tuple[Keys, str]:
     """Where the first problem of a failed validation lies, and what would be right."""
     first = error.errors()[0]
-    # pydantic names the member of a union in capitals; our own keys are all lower case
-    keys = tuple(key for key in first["loc"] if not (isinstance(key, str) and key[:1].isupper()))
+    keys = _keys(model, first["loc"])
+    broken = first.get("ctx", {}).get("error")
+    if isinstance(broken, RuleError):
+        return (*keys, broken.key), str(broken)
     if first["type"] == "extra_forbidden":
         *above, name = first["loc"]  # the user's word, which may be in capitals too
-        keys = keys if name in keys else (*keys, name)
+        keys = keys if name in keys or not str(name).isprintable() else (*keys, name)
         return keys, f"unknown key; {did_you_mean(str(name), _fields_at(model, tuple(above)))}"
     return keys, first["msg"].removeprefix("Value error, ")
+
+
+def _keys(model: Any, location: Keys) -> Keys:
+    """Those pieces of a location that are printable keys of the file.
+
+    pydantic also says which member of a union it tried, in capitals (the models' own keys are all lower case; those of
+    a mapping are the user's), and with "[key]" that a mapping's key is wrong, not its value.
+    """
+    keys = []
+    for part in location:
+        member = isinstance(part, str) and part[:1].isupper() and get_origin(model) is not dict
+        if part != "[key]" and not member and str(part).isprintable():
+            keys.append(part)
+        model = _descend(model, part)
+    return tuple(keys)
+
+
+def merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    """What a file that `extends` another says: mappings merge key by key; anything else, lists included, is replaced;
+    null takes a key away.
+    """
+    merged = copy.deepcopy(base)
+    for key, value in top.items():
+        if value is None:
+            merged.pop(key, None)
+            continue
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
 
 
 def mistake(path: Path, keys: Keys, message: str) -> UserError:

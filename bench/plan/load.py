@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from bench.errors import UserError, did_you_mean
-from bench.files.yamlfile import first_problem, load_yaml, mistake, validate
+from bench.files.yamlfile import first_problem, load_yaml, merge, mistake, validate
 from bench.plan.expand import Table
 from bench.plan.names import names_problem
 from bench.spec.run import Protocol, TrainSettings
@@ -85,19 +84,7 @@ def _merged(path: Path) -> dict[str, Any]:
     if "extends" not in value:
         return value
     parent = resolve_table(str(value.pop("extends")))
-    return _deep_merge(_merged(TABLES / f"{parent}.yaml"), value)
-
-
-def _deep_merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
-    """Mappings merge key by key; anything else, lists included, is replaced; null takes a key away."""
-    merged = copy.deepcopy(base)
-    for key, value in top.items():
-        if value is None:
-            merged.pop(key, None)
-            continue
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _deep_merge(merged[key], value) if both else value
-    return merged
+    return merge(_merged(TABLES / f"{parent}.yaml"), value)
 
 
 _SETTABLE = ("network", "train", "protocol", "columns", "rows", "sources")

@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.errors import UserError, did_you_mean
-from bench.files.yamlfile import Keys, load_yaml, mistake
-from bench.launch.slurm.profile import FIELD_OF, Profile, given, one_line, shown
+from bench.files.yamlfile import Keys, first_problem, load_yaml, merge, mistake
+from bench.launch.slurm.profile import Profile, without_none
+from bench.launch.slurm.quoting import FIELD_OF, one_line, shown
 from bench.plan.project import project_file
 
 VARIABLE = "BENCH_SLURM_PROFILE"
@@ -37,10 +38,11 @@ def load_profile(name: str | None) -> Profile:
     chain = _chain(_locate(named, Path()), [])
     merged: dict[str, Any] = {}
     for _, value in reversed(chain):
-        maps = {key: merged[key] for key in value if isinstance(merged.get(key), dict)}
-        both = {key: maps[key] | value[key] for key in maps if isinstance(value[key], dict)}
-        merged = merged | value | both
-    merged = {key: given(one) if isinstance(one, dict) else one for key, one in given(merged).items()}
+        merged = merge(merged, value)
+    merged = {
+        key: without_none(value) if isinstance(value, dict) else value
+        for key, value in without_none(merged).items()
+    }
     try:
         return Profile.model_validate(merged)
     except ValidationError as error:
@@ -81,8 +83,8 @@ def _chain(path: Path, below: list[Path]) -> list[tuple[Path, dict[str, Any]]]:
 def _refuse_odd_numbers(path: Path) -> None:
     """YAML reads 010 as 8 and 1_0 as 10: nobody means that."""
     for line, text in enumerate(path.read_text().splitlines(), 1):
-        if found := re.fullmatch(r"\s*([\w-]+): +([0-9]+(?:_[0-9.]+)+|0[0-9_]+)\s*(#.*)?", text):
-            key, number = found[1], found[2]
+        if match := re.fullmatch(r"\s*([\w-]+): +([0-9]+(?:_[0-9.]+)+|0[0-9_]+)\s*(#.*)?", text):
+            key, number = match[1], match[2]
             raise UserError(
                 f"{path}:{line}: {key}: YAML reads {number} as another number; write it plainly, or quote it"
             )
@@ -91,13 +93,13 @@ def _refuse_odd_numbers(path: Path) -> None:
 def _first_problem(error: ValidationError) -> tuple[Keys, str]:
     """Where the first problem lies, as printable keys, and what would be right."""
     first = error.errors()[0]
-    keys = tuple(key for key in first["loc"] if key != "[key]" and str(key).isprintable())
+    keys, message = first_problem(Profile, error)
     if first["type"] == "extra_forbidden":
         name = str(first["loc"][-1])
         return keys, f"unknown key {shown(name)}; {_meant(name)}"
     if first["type"] == "missing":
         return keys, "is missing; write how long a job may take, such as 12h"
-    return keys, first["msg"].removeprefix("Value error, ").replace("tuple", "list").replace("Tuple", "List")
+    return keys, message.replace("tuple", "list").replace("Tuple", "List")
 
 
 def _meant(name: str) -> str:

@@ -17,8 +17,10 @@ from pydantic import ValidationError
 from submitit.slurm.slurm import _make_sbatch_string
 
 from bench.errors import UserError
-from bench.launch.slurm.profile import FIELD_OF, SET_BY_BENCH, Profile, megabytes, minutes
+from bench.launch.slurm.profile import Profile
 from bench.launch.slurm.profile_load import load_profile
+from bench.launch.slurm.quoting import FIELD_OF, SET_BY_BENCH, SET_FOR_SRUN
+from bench.launch.slurm.units import megabytes, minutes
 
 SHIPPED = ["container", "gpu-cluster", "preemptible", "test-node"]
 HOSTILE = [
@@ -227,6 +229,26 @@ def test_mistake_that_pydantic_words(line, place, said, tmp_path):
 def test_what_bench_submit_sets_is_not_set_twice(key, tmp_path):
     assert f"sbatch.{key}: sbatch's {key} is" in complaint(write(tmp_path, {"time": 5, "sbatch": {key: "x"}}))
     assert set(FIELD_OF.values()) <= set(Profile.model_fields)
+
+
+@pytest.mark.parametrize("option", sorted(SET_FOR_SRUN))
+def test_an_option_of_srun_that_is_set_is_refused_however_it_is_cut_short(option, tmp_path):
+    """srun completes names as getopt_long does: `--ou=x` is `--output=x`."""
+    for length in range(2, len(option) + 1):
+        message = complaint(write(tmp_path, {"time": 5, "srun_args": [f"--{option[:length]}=x"]}))
+        assert f"srun_args.0: '--{option[:length]}=x' must be --name=value" in message
+
+
+def test_options_of_srun_that_nobody_sets_are_taken():
+    words = (
+        "--mpi=none",
+        "--nodelist=n1",
+        "--cpus-per-gpu=2",
+        "--exclusive",
+        "--exclude=n2",
+        "--gres-flags=x",
+    )
+    assert Profile(time=5, srun_args=words).srun_args == words
 
 
 NAMES = ["partition", "account", "qos", "constraint", "reservation", "nodelist", "exclude", "gres"]
