@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from bench import networks
-from bench.conformance.checks import NETWORKS, Finding, check_method, conformance_spec
+from bench.conformance.checks import NETWORKS, CheckResult, check_method, conformance_spec
 from bench.networks.common import noise
 from bench.run.execute import execute
 from bench.run.settings import Settings
@@ -140,9 +140,9 @@ def _conform(method: str, device: torch.device) -> Record:
     }
 
 
-def first_network(method: str, device: torch.device) -> tuple[str, list[Finding]]:
+def first_network(method: str, device: torch.device) -> tuple[str, list[CheckResult]]:
     """The first network that the method does not refuse, and the findings there; of none the last refusal."""
-    found: tuple[str, list[Finding]] = ("", [])
+    found: tuple[str, list[CheckResult]] = ("", [])
     for network in NETWORKS:
         found = network, check_method(method, network, str(device))
         if any(one.supported for one in found[1]):

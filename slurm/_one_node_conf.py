@@ -55,7 +55,7 @@ class BadOption(OneNodeError):
 
 
 @dataclass(frozen=True)
-class Settings:
+class ClusterSettings:
     """What can be chosen about a cluster.
 
     `nodes` slurmd processes, each of which claims `cpus`, `gpus` and `memory_mb` MB, whatever the machine has;
@@ -85,7 +85,7 @@ class Settings:
             _split_override(line)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Settings:
+    def from_json(cls, values: dict[str, Any]) -> ClusterSettings:
         """The inverse of `to_json`. Raises TypeError or KeyError for another file's content."""
         known = {field.name: values[field.name] for field in fields(cls)}
         return cls(**{**known, "overrides": tuple(known["overrides"])})
@@ -139,7 +139,7 @@ def character_devices() -> list[str]:
     return [name for name in _CANDIDATES if Path(name).exists() and stat.S_ISCHR(Path(name).stat().st_mode)]
 
 
-def node_names(settings: Settings) -> list[str]:
+def node_names(settings: ClusterSettings) -> list[str]:
     """n1, n2, ..."""
     return [f"n{index}" for index in range(1, settings.nodes + 1)]
 
@@ -174,7 +174,7 @@ def _with_overrides(lines: list[tuple[str, str]], overrides: tuple[str, ...]) ->
     return "\n".join(kept.values()) + "\n"
 
 
-def slurm_conf(settings: Settings, site: Site) -> str:
+def slurm_conf(settings: ClusterSettings, site: Site) -> str:
     """The text of slurm.conf."""
     nodes = [_node_line(settings, site, index) for index in range(1, settings.nodes + 1)]
     lines = [*_places(site), *_behaviour(settings), *_accounting(settings, site), *_partitions()]
@@ -182,7 +182,7 @@ def slurm_conf(settings: Settings, site: Site) -> str:
     return "\n".join(nodes) + "\n" + _with_overrides(lines, settings.overrides)
 
 
-def _node_line(settings: Settings, site: Site, index: int) -> str:
+def _node_line(settings: ClusterSettings, site: Site, index: int) -> str:
     gpus = f" Gres=gpu:pretend:{settings.gpus}" if settings.gpus else ""
     return (
         f"NodeName=n{index} NodeHostname={site.host} NodeAddr=127.0.0.1 Port={site.node_port(index)}"
@@ -215,7 +215,7 @@ def _places(site: Site) -> list[tuple[str, str]]:
     return lines
 
 
-def _behaviour(settings: Settings) -> list[tuple[str, str]]:
+def _behaviour(settings: ClusterSettings) -> list[tuple[str, str]]:
     lines = [
         # No cgroups, no PMI, no mail: a container has none of them.
         ("ProctrackType", "proctrack/linuxproc"),
@@ -253,7 +253,7 @@ def _behaviour(settings: Settings) -> list[tuple[str, str]]:
     return [*lines, ("GresTypes", "gpu")] if settings.gpus else lines
 
 
-def _accounting(settings: Settings, site: Site) -> list[tuple[str, str]]:
+def _accounting(settings: ClusterSettings, site: Site) -> list[tuple[str, str]]:
     if not settings.accounting:
         return [("AccountingStorageType", "accounting_storage/none")]
     lines = [
@@ -277,7 +277,7 @@ def _partitions() -> list[tuple[str, str]]:
     ]
 
 
-def gres_conf(settings: Settings) -> str:
+def gres_conf(settings: ClusterSettings) -> str:
     """The text of gres.conf: the files that stand for GPUs."""
     files = ",".join(character_devices()[: settings.gpus])
     names = node_names(settings) if settings.gpus else []
@@ -315,7 +315,7 @@ def database_sql(site: Site) -> str:
     )
 
 
-def daemons(settings: Settings, site: Site) -> list[Daemon]:
+def daemons(settings: ClusterSettings, site: Site) -> list[Daemon]:
     """All daemons of a cluster, in the order of their start."""
     folder = site.folder
     munged = (

@@ -40,7 +40,7 @@ def checked_path(folder: Path) -> Path:
     return folder
 
 
-def write(folder: Path, settings: conf.Settings) -> None:
+def write(folder: Path, settings: conf.ClusterSettings) -> None:
     """Fills an empty folder. Keys and passwords are new and readable by this user alone."""
     try:
         user = pwd.getpwuid(os.getuid()).pw_name
@@ -71,14 +71,14 @@ def write(folder: Path, settings: conf.Settings) -> None:
         _private(folder / "database.sql", conf.database_sql(site).encode())
 
 
-def load(folder: Path) -> tuple[conf.Settings, conf.Site]:
+def load(folder: Path) -> tuple[conf.ClusterSettings, conf.Site]:
     """What the cluster in this folder was made with. Raises BadOption for a folder of something else."""
     try:
         values = json.loads((folder / MARKER).read_text())
         site = conf.Site(**{**values["site"], "folder": Path(values["site"]["folder"])})
         if site.folder != folder:
             raise ValueError(f"it was made for {site.folder}")
-        return conf.Settings.from_json(values["settings"]), site
+        return conf.ClusterSettings.from_json(values["settings"]), site
     except OSError as error:
         raise conf.BadOption(f"no cluster of one_node.py in {folder} ({MARKER}: {error.strerror})") from None
     except (ValueError, KeyError, TypeError) as error:

@@ -38,7 +38,7 @@ else:  # run as a script, or loaded by its path
     import _one_node_files as files
     import _one_node_system as system
 
-OneNodeError, BadOption, Settings = conf.OneNodeError, conf.BadOption, conf.Settings
+OneNodeError, BadOption, ClusterSettings = conf.OneNodeError, conf.BadOption, conf.ClusterSettings
 
 ACTIONS = {"stop": signal.SIGTERM, "kill": signal.SIGKILL, "start": None}
 missing = system.missing
@@ -59,7 +59,7 @@ class OneNode:
         if "overrides" in options:
             options["overrides"] = tuple(options["overrides"])
         self._options = options
-        Settings(**options)
+        ClusterSettings(**options)
 
     def __enter__(self) -> OneNode:
         self.start()
@@ -107,7 +107,7 @@ class OneNode:
                     )
                 # Nobody else may choose ports between our choice and our daemons' listening on them.
                 held.enter_context(system.locked(Path(tempfile.gettempdir())))
-                files.write(self.folder, Settings(**self._options))
+                files.write(self.folder, ClusterSettings(**self._options))
             settings = files.load(self.folder)[0]
             wanted = replace(settings, **self._options)
             if wanted != settings:

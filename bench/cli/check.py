@@ -10,7 +10,7 @@ import click
 from bench.cli.options import plugin_option
 
 if TYPE_CHECKING:
-    from bench.conformance.checks import Finding
+    from bench.conformance.checks import CheckResult
 
 
 @click.command()
@@ -47,7 +47,7 @@ def check(
     return 1 if failures else 0
 
 
-def _lines(where: str, findings: Sequence[Finding], verbose: bool) -> list[str]:
+def _lines(where: str, findings: Sequence[CheckResult], verbose: bool) -> list[str]:
     """How many checks passed, and each that did not; with `verbose` each check."""
     shown = [finding for finding in findings if verbose or not finding.passed]
     lines = [f"{_verdict(one)} {where}: {one.check}{_detail(one)}" for one in shown]
@@ -58,10 +58,10 @@ def _lines(where: str, findings: Sequence[Finding], verbose: bool) -> list[str]:
     return [f"{verdict} {where}: {passed} of {len(findings)} checks passed", *lines]
 
 
-def _verdict(finding: Finding) -> str:
+def _verdict(finding: CheckResult) -> str:
     return "ok  " if finding.passed else "FAIL" if finding.failed else "n/a "
 
 
-def _detail(finding: Finding) -> str:
+def _detail(finding: CheckResult) -> str:
     detail = finding.detail if finding.supported else f"not supported: {finding.detail}"
     return f": {detail}" if detail else ""

@@ -16,7 +16,7 @@ from bench.cli.planning import plan_of
 from bench.errors import UserError
 from bench.launch.slurm.cancel import cancel_runs
 from bench.launch.slurm.records import places, submissions
-from bench.launch.slurm.status import IN_HAND, Standing, Survey
+from bench.launch.slurm.status import IN_HAND, RunStatus, Survey
 from bench.plan.load import table_names
 from bench.store.runs import Store
 
@@ -48,9 +48,9 @@ def status(
     """Where every run of TABLE stands; without TABLE every run that was ever submitted from this store."""
     labels = _labels(table, scale, store, choice)
 
-    def look() -> tuple[list[Standing], str | None]:
+    def look() -> tuple[list[RunStatus], str | None]:
         survey = Survey.of(store, submissions(store), list(labels))
-        return [survey.standing(uid, label) for uid, label in labels.items()], survey.silent
+        return [survey.status_of(uid, label) for uid, label in labels.items()], survey.silent
 
     if watch:
         _watch(look, every, everything, ids)
@@ -62,7 +62,7 @@ def status(
 
 
 def _watch(
-    look: Callable[[], tuple[list[Standing], str | None]], every: float, everything: bool, ids: bool
+    look: Callable[[], tuple[list[RunStatus], str | None]], every: float, everything: bool, ids: bool
 ) -> None:
     """On a terminal one table, redrawn; elsewhere the table again and again."""
     from rich.console import Console
@@ -80,7 +80,7 @@ def _watch(
                 screen.update(shown, refresh=True)
             else:
                 click.echo("\n".join([*lines(found, silent, everything=everything, ids=ids), ""]))
-            if not any(one.word in IN_HAND for one in found):
+            if not any(one.state in IN_HAND for one in found):
                 break
             time.sleep(every)
     click.echo("nothing is queued or at work; there is nothing to wait for")
@@ -127,7 +127,7 @@ def cancel(target: str, scale: str, store: Store, **choice: Any) -> None:
     survey = Survey.of(store, submissions(store), list(labels))
     if survey.silent is not None:
         raise UserError(f"the cluster does not answer ({survey.silent}); nothing was cancelled")
-    stopping = [uid for uid, label in labels.items() if survey.standing(uid, label).word in IN_HAND]
+    stopping = [uid for uid, label in labels.items() if survey.status_of(uid, label).state in IN_HAND]
     cancelled = cancel_runs(store, survey, stopping)
     for job in cancelled:
         click.echo(f"job {job} cancelled")

@@ -18,7 +18,7 @@ from bench.errors import UserError
 from bench.store.runs import Store
 
 if TYPE_CHECKING:
-    from bench.rehearsal.configurations import Configuration, Outcome, Results
+    from bench.rehearsal.configurations import Configuration, RehearsalOutcome, Results
     from bench.spec.run import DataSpec
 
 BEGIN, END = "<!-- rehearsal -->", "<!-- /rehearsal -->"
@@ -63,7 +63,7 @@ def rehearse(
     Prints parameters, time, peak memory and what a GPU would take. What was measured is kept in the store: an
     interrupted rehearsal continues, and only a changed configuration is run again. Exit status 1 if one failed.
     """
-    from bench.rehearsal.configurations import LIST, Outcome, Results, load_configurations, pick
+    from bench.rehearsal.configurations import LIST, RehearsalOutcome, Results, load_configurations, pick
 
     if output is not None and output.suffix not in (".md", ".json"):
         raise UserError(f"--output {output}: the file's name must end with .md or .json")
@@ -83,7 +83,7 @@ def rehearse(
             problems = _run(chosen, images_from, results, threads or os.cpu_count() or 1, again=again)
         finally:
             signal.signal(signal.SIGTERM, earlier)
-    outcomes = [Outcome(one, results.read(one), problems.get(one.id, "")) for one in chosen]
+    outcomes = [RehearsalOutcome(one, results.read(one), problems.get(one.id, "")) for one in chosen]
     _show(outcomes, images_from, output, write)
     return 1 if problems else 0
 
@@ -119,7 +119,7 @@ def _list(chosen: Sequence[Configuration], results: Results) -> None:
 
 
 def _show(
-    outcomes: Sequence[Outcome], images_from: DataSpec, output: Path | None, write: Path | None
+    outcomes: Sequence[RehearsalOutcome], images_from: DataSpec, output: Path | None, write: Path | None
 ) -> None:
     from bench.files import atomic
     from bench.rehearsal.estimate import markdown, record

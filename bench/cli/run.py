@@ -25,7 +25,7 @@ from bench.cli.planning import (
     summarise,
 )
 from bench.cli.stale_lines import set_old_aside
-from bench.launch.local.admission import Room
+from bench.launch.local.admission import MemoryBudget
 from bench.launch.local.queue import Queue
 from bench.launch.local.worker_handle import slots
 from bench.launch.progress import Tally, counted
@@ -103,10 +103,10 @@ def _submitted(made: Plan, store: Store) -> dict[str, str]:
     if not uids:
         return {}
     survey = Survey.of(store, submissions(store), uids)
-    found = [survey.standing(uid, uid) for uid in uids]
+    found = [survey.status_of(uid, uid) for uid in uids]
     if survey.silent is not None:
-        return {one.uid: "submitted" for one in found if one.word == "planned" and one.job is not None}
-    return {one.uid: one.word for one in found if one.word in IN_HAND}
+        return {one.uid: "submitted" for one in found if one.state == "planned" and one.job is not None}
+    return {one.uid: one.state for one in found if one.state in IN_HAND}
 
 
 def _work(
@@ -123,9 +123,9 @@ def _work(
     begun = {one.uid: store.folder(one.uid).saved_step() or 0 for one in todo}
     with progress(Tally(todo, known.seconds, len(devices), begun)) as watcher:
         for one in todo:
-            store.folder(one.uid).hand_out()
-        room = Room(known.memory, known.gpu_memory)
-        queue = Queue(store, todo, devices, watcher, plugins, room=room)
+            store.folder(one.uid).mark_queued()
+        budget = MemoryBudget(known.memory, known.gpu_memory)
+        queue = Queue(store, todo, devices, watcher, plugins, budget=budget)
         outcomes = queue.work()
     for note in queue.notes:
         click.echo(note, err=True)

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.launch.progress import counted, duration
-from bench.launch.slurm.status import Standing, Word
+from bench.launch.slurm.status import RunStatus, State
 
 QUIET = ("done", "planned", "queued")  # counted, listed only when asked for
 BAD, UNSURE = "red", "yellow"
@@ -20,14 +20,14 @@ COLOURS = {
 FRAME = 6  # lines of a terminal that the table's head, the counts and the last line need
 
 
-def lines(found: list[Standing], silent: str | None, *, everything: bool, ids: bool = False) -> list[str]:
+def lines(found: list[RunStatus], silent: str | None, *, everything: bool, ids: bool = False) -> list[str]:
     """Plain text: one line per run that is worth one, then the counts."""
     listed = _listed(found, everything)
     width = max((len(one.label) for one in listed), default=0)
     widest = max((len(one.uid) for one in listed), default=0)
     body = [
         "  ".join(
-            [f"{one.label:<{width}}", *([f"{one.uid:<{widest}}"] if ids else []), f"{one.word:<11}",
+            [f"{one.label:<{width}}", *([f"{one.uid:<{widest}}"] if ids else []), f"{one.state:<11}",
              *filter(None, _facts(one))]
         ).rstrip()
         for one in listed
@@ -36,7 +36,7 @@ def lines(found: list[Standing], silent: str | None, *, everything: bool, ids: b
 
 
 def picture(
-    found: list[Standing], silent: str | None, *, height: int, everything: bool, ids: bool = False
+    found: list[RunStatus], silent: str | None, *, height: int, everything: bool, ids: bool = False
 ) -> RenderableType:
     """The same as a table that fits into `height` lines; what does not fit is counted."""
     listed = _listed(found, everything)
@@ -46,23 +46,23 @@ def picture(
         table.add_column(name, overflow="ellipsis", no_wrap=True)
     for one in listed[:room]:
         table.add_row(
-            one.label, *([one.uid] if ids else []), Text(one.word, COLOURS.get(one.word, "")), *_facts(one)
+            one.label, *([one.uid] if ids else []), Text(one.state, COLOURS.get(one.state, "")), *_facts(one)
         )
     more = [f"and {len(listed) - room} more"] if len(listed) > room else []
     return Group(table, *(Text(line) for line in [*more, *_summary(found, silent)]))
 
 
-def _facts(one: Standing) -> tuple[str, str, str, str]:
+def _facts(one: RunStatus) -> tuple[str, str, str, str]:
     """Step and rate, time left, node, detail."""
     step = left = ""
-    if one.steps and one.word not in ("done", "planned"):
+    if one.steps and one.state not in ("done", "planned"):
         step = f"step {one.step} of {one.steps}" + (f", {one.rate:.2f}/s" if one.rate else "")
     if one.seconds_left is not None:
         left = f"{duration(one.seconds_left)} left"
-    return step, left, one.node if one.word in ("running", "queued") else "", one.detail
+    return step, left, one.node if one.state in ("running", "queued") else "", one.detail
 
 
-def _listed(found: list[Standing], everything: bool) -> list[Standing]:
+def _listed(found: list[RunStatus], everything: bool) -> list[RunStatus]:
     """What needs eyes first: failures, then what is at work."""
     order = {
         "failed": 0,
@@ -74,13 +74,13 @@ def _listed(found: list[Standing], everything: bool) -> list[Standing]:
         "held": 5,
         "requeued": 6,
     }
-    chosen = [one for one in found if everything or one.word not in QUIET]
-    return sorted(chosen, key=lambda one: order.get(one.word, 7 if one.word == "running" else 8))
+    chosen = [one for one in found if everything or one.state not in QUIET]
+    return sorted(chosen, key=lambda one: order.get(one.state, 7 if one.state == "running" else 8))
 
 
-def _summary(found: list[Standing], silent: str | None) -> list[str]:
-    counts = Counter(one.word for one in found)
-    words = [f"{counts[word]} {word}" for word in get_args(Word) if counts[word]]
+def _summary(found: list[RunStatus], silent: str | None) -> list[str]:
+    counts = Counter(one.state for one in found)
+    words = [f"{counts[word]} {word}" for word in get_args(State) if counts[word]]
     told = [f"{counted(len(found))}: {', '.join(words)}"]
     left = [one.seconds_left for one in found if one.seconds_left is not None]
     if left:

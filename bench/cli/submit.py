@@ -85,7 +85,7 @@ def submit(
         survey = Survey.of(store, submissions(store), [run.uid for run in made.runs])
         if survey.silent is not None:
             raise UserError(f"the cluster does not answer ({survey.silent}); nothing was submitted")
-        in_hand = {run.uid for run in made.runs if survey.standing(run.uid, run.label).word in IN_HAND}
+        in_hand = {run.uid for run in made.runs if survey.status_of(run.uid, run.label).state in IN_HAND}
         if in_hand:
             click.echo(f"{counted(len(in_hand))} queued or at work already")
         runs = [run for run in wanted if run.uid not in in_hand]

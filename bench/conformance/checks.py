@@ -37,7 +37,7 @@ from bench.train.batches import Batches
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """The outcome of one check: `detail` says what was wrong and what would be right."""
 
     check: str
@@ -53,23 +53,25 @@ class Finding:
         return self.supported and not self.passed
 
 
-def check_everywhere(expression: str, networks: Sequence[str] = tuple(NETWORKS)) -> dict[str, list[Finding]]:
+def check_everywhere(
+    expression: str, networks: Sequence[str] = tuple(NETWORKS)
+) -> dict[str, list[CheckResult]]:
     """The findings of `check_method` by network; a method that trains no network is checked once.
 
     To refuse a network is no failure, but to refuse all of them is: its last finding then is a failed "supports".
     """
-    found: dict[str, list[Finding]] = {}
+    found: dict[str, list[CheckResult]] = {}
     for network in networks:
         found[network] = check_method(expression, network)
         if conformance_spec(expression, network).network is None:
             break
     if not any(finding.supported for findings in found.values() for finding in findings):
         what = "all networks" if set(found) == set(NETWORKS) else " and ".join(found)
-        found[network].append(Finding("supports", False, f"it refuses {what}: nothing was checked"))
+        found[network].append(CheckResult("supports", False, f"it refuses {what}: nothing was checked"))
     return found
 
 
-def check_method(expression: str, network: str = "sngan-32", device: str = "cpu") -> list[Finding]:
+def check_method(expression: str, network: str = "sngan-32", device: str = "cpu") -> list[CheckResult]:
     """Every check on one method expression. Raises UserError for an expression that cannot be read.
 
     A check that the failure of an earlier one makes meaningless is left out. A method that refuses the network
@@ -102,16 +104,16 @@ class _Problem(Exception):
     """A check's own verdict; any other exception is reported with its type."""
 
 
-def _run(name: str, check: Callable[[], None]) -> Finding:
+def _run(name: str, check: Callable[[], None]) -> CheckResult:
     try:
         check()
     except _Problem as problem:
-        return Finding(name, False, str(problem))
+        return CheckResult(name, False, str(problem))
     except UserError as error:
-        return Finding(name, False, str(error), supported=False)
+        return CheckResult(name, False, str(error), supported=False)
     except Exception as error:
-        return Finding(name, False, f"{type(error).__name__}: {error}")
-    return Finding(name, True)
+        return CheckResult(name, False, f"{type(error).__name__}: {error}")
+    return CheckResult(name, True)
 
 
 class _Bench:

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from bench.convert.given import Given
+from bench.convert.foreign_state import ForeignState
 from bench.convert.states import by_role
 from bench.convert.translation import Converted, Translation, transposed
 from bench.errors import UserError
@@ -66,52 +66,52 @@ def _named(files: list[Path]) -> list[Path]:
     return [average, judge] if judge.is_file() else [average]
 
 
-def _generator_options(given: Given, blocks: int, resolution: int) -> dict[str, Any]:
-    chunk, first = given.size("linear.weight", 1, 2), given.size("linear.weight", 0, 2)
+def _generator_options(foreign: ForeignState, blocks: int, resolution: int) -> dict[str, Any]:
+    chunk, first = foreign.size("linear.weight", 1, 2), foreign.size("linear.weight", 0, 2)
     gain = "blocks.0.0.bn1.gain.weight"
-    shared = "shared.weight" in given
-    classes = given.size("shared.weight" if shared else gain, 0, 2)
-    shared_dim = given.size("shared.weight", 1, 2) if shared else None
-    if not shared and given.size(gain, 1, 2) * BOTTOM**2 != first:
+    shared = "shared.weight" in foreign
+    classes = foreign.size("shared.weight" if shared else gain, 0, 2)
+    shared_dim = foreign.size("shared.weight", 1, 2) if shared else None
+    if not shared and foreign.size(gain, 1, 2) * BOTTOM**2 != first:
         raise UserError(
-            f"{given.where}: the key 'shared.weight' is missing, and '{gain}' of shape "
-            f"{tuple(given.look(gain).shape)} is no table of a gain a class and channel"
+            f"{foreign.where}: the key 'shared.weight' is missing, and '{gain}' of shape "
+            f"{tuple(foreign.look(gain).shape)} is no table of a gain a class and channel"
         )
-    hierarchical = shared and given.size(gain, 1, 2) != shared_dim
+    hierarchical = shared and foreign.size(gain, 1, 2) != shared_dim
     return {
         "z_dim": chunk * (blocks + 1) if hierarchical else chunk,
         "condition_dim": classes,
         "shared_dim": shared_dim,
         "hierarchical": hierarchical,
         "g_channels": max(1, first // (BOTTOM**2 * G_FIRST[resolution])),
-        "attention": _attention_size(given, lambda block: BOTTOM * 2 ** (block + 1)),
-        "sn_generator": "linear.u0" in given,
+        "attention": _attention_size(foreign, lambda block: BOTTOM * 2 ** (block + 1)),
+        "sn_generator": "linear.u0" in foreign,
     }
 
 
-def _discriminator_options(given: Given, resolution: int) -> dict[str, Any]:
-    out = given.size("blocks.0.0.conv2.weight", 0, 4)
+def _discriminator_options(foreign: ForeignState, resolution: int) -> dict[str, Any]:
+    out = foreign.size("blocks.0.0.conv2.weight", 0, 4)
     return {
         "d_channels": max(1, out // D_FIRST[resolution]),
         # A thin block's hidden width is its input's, in the first block the image's 3.
-        "d_wide": given.size("blocks.0.0.conv1.weight", 0, 4) == out,
-        "attention": _attention_size(given, lambda block: resolution >> min(block + 1, DOWN[resolution])),
+        "d_wide": foreign.size("blocks.0.0.conv1.weight", 0, 4) == out,
+        "attention": _attention_size(foreign, lambda block: resolution >> min(block + 1, DOWN[resolution])),
     }
 
 
-def _attention_size(given: Given, size: Callable[[int], int]) -> int | None:
+def _attention_size(foreign: ForeignState, size: Callable[[int], int]) -> int | None:
     """The size of the map that attention follows; UserError for more than one."""
     pattern = re.compile(r"blocks\.([0-9]{1,4})\.1\.theta\.weight")
-    found = sorted(int(match[1]) for key in given if (match := pattern.fullmatch(key)))
+    found = sorted(int(match[1]) for key in foreign if (match := pattern.fullmatch(key)))
     if len(found) > 1:
         raise UserError(
-            f"{given.where}: 'blocks.{found[1]}.1.theta.weight' is a second attention; networks here have one at most"
+            f"{foreign.where}: 'blocks.{found[1]}.1.theta.weight' is a second attention; networks here have one at most"
         )
     return size(found[0]) if found else None
 
 
-def _generator(given: Given, blocks: int, options: dict[str, Any]) -> Translation:
-    made = Translation(given)
+def _generator(foreign: ForeignState, blocks: int, options: dict[str, Any]) -> Translation:
+    made = Translation(foreign)
     layer = partial(made.iterated, vector="u0", sigma="sv0") if options["sn_generator"] else made.plain
     layer("linear", "linear")
     for number in range(blocks):
@@ -138,26 +138,28 @@ def _generator(given: Given, blocks: int, options: dict[str, Any]) -> Translatio
 
 def _statistics(made: Translation, ours: str, theirs: str) -> None:
     """The running mean and variance of a batch norm, under either of the names that they have."""
-    given = made.given
-    if (key := f"{theirs}.bn.running_mean") in given:
+    foreign = made.foreign
+    if (key := f"{theirs}.bn.running_mean") in foreign:
         raise UserError(
-            f"{given.where}: '{key}' is of cross-replica batch norm, which outside training adds the gain where the "
+            f"{foreign.where}: '{key}' is of cross-replica batch norm, which outside training adds the gain where the "
             "batch norm here multiplies; only batch statistics named stored_mean and stored_var are read"
         )
-    form = f"{theirs}.bn." if f"{theirs}.bn.stored_mean" in given else f"{theirs}."
+    form = f"{theirs}.bn." if f"{theirs}.bn.stored_mean" in foreign else f"{theirs}."
     made.copy(f"{ours}.running_mean", f"{form}stored_mean")
     made.variance(f"{ours}.running_var", f"{form}stored_var")
     made.put(f"{ours}.num_batches_tracked", torch.zeros((), dtype=torch.int64), f"{form}stored_mean")
-    if (counter := f"{form}accumulation_counter") in given and bool(given.take(counter, shape=(1,)).any()):
+    if (counter := f"{form}accumulation_counter") in foreign and bool(
+        foreign.take(counter, shape=(1,)).any()
+    ):
         raise UserError(
-            f"{given.where}: '{counter}' is not 0: the statistics beside it are sums over batches, "
+            f"{foreign.where}: '{counter}' is not 0: the statistics beside it are sums over batches, "
             "not running means, which are what is read"
         )
 
 
 def _attention(made: Translation, layer: Callable[[str, str], None], number: int) -> None:
     theirs = f"blocks.{number}.1"
-    if not made.given.has(theirs):
+    if not made.foreign.has(theirs):
         return
     for their_name, name in ATTENTION.items():
         layer(f"blocks.{number}.attention.{name}", f"{theirs}.{their_name}")
@@ -172,23 +174,23 @@ def _tables(made: Translation, blocks: int) -> None:
         for number in range(blocks)
         for norm in (1, 2)
     ]
-    classes = made.given.size(f"{names[0]}.gain.weight", 0, 2)
+    classes = made.foreign.size(f"{names[0]}.gain.weight", 0, 2)
     tables = [
-        made.given.take(f"{name}.{kind}.weight", shape=(classes, widths[place]))
+        made.foreign.take(f"{name}.{kind}.weight", shape=(classes, widths[place]))
         for place, name in enumerate(names)
         for kind in ("gain", "bias")
     ]
     made.put("condition_embedding.weight", torch.cat(tables, dim=1).T, f"{names[0]}.gain.weight")
 
 
-def _discriminator(given: Given) -> Translation:
-    made = Translation(given)
+def _discriminator(foreign: ForeignState) -> Translation:
+    made = Translation(foreign)
     layer = partial(made.iterated, vector="u0", sigma="sv0")
-    for number in range(given.count("blocks.")):
+    for number in range(foreign.count("blocks.")):
         ours, theirs = f"blocks.{number}", f"blocks.{number}.0"
         layer(f"{ours}.conv1", f"{theirs}.conv1")
         layer(f"{ours}.conv2", f"{theirs}.conv2")
-        if given.has(f"{theirs}.conv_sc"):
+        if foreign.has(f"{theirs}.conv_sc"):
             layer(f"{ours}.shortcut", f"{theirs}.conv_sc")
         _attention(made, layer, number)
     layer("linear", "linear")

@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from bench.convert.given import Given
+from bench.convert.foreign_state import ForeignState
 from bench.convert.states import entries, state
 from bench.convert.translation import Converted, Translation
 from bench.errors import UserError
@@ -52,24 +52,24 @@ def convert(files: list[Path], network: str | None) -> Converted:
     return Converted(f"fastgan-{resolution}", options, made, _discriminator(judge, resolution))
 
 
-def _averaged(given: Given, average: Any) -> Given:
+def _averaged(foreign: ForeignState, average: Any) -> ForeignState:
     """The generator's state with the parameters of the list, which has them in the state's order."""
-    names = [key for key in given if not BUFFER.fullmatch(key)]
-    where = given.where.replace("'g'", "'g_ema'")
+    names = [key for key in foreign if not BUFFER.fullmatch(key)]
+    where = foreign.where.replace("'g'", "'g_ema'")
     if not isinstance(average, list | tuple) or len(average) != len(names):
         held = len(average) if isinstance(average, list | tuple) else f"a {type(average).__name__}"
         raise UserError(f"{where}: {held}; must be a list of {len(names)} tensors, one a parameter of 'g'")
-    parameters = Given(dict(zip(names, average, strict=True)), where, given.what)
+    parameters = ForeignState(dict(zip(names, average, strict=True)), where, foreign.what)
     for position, name in enumerate(names):
-        shape, own = tuple(given.look(name).shape), tuple(parameters.look(name).shape)
+        shape, own = tuple(foreign.look(name).shape), tuple(parameters.look(name).shape)
         if own != shape:
             raise UserError(f"{where}: number {position} ('{name}' of 'g') is {own}, must be {shape}")
-    buffers = {key: value for key, value in given.raw().items() if BUFFER.fullmatch(key)}
-    return Given({**parameters.raw(), **buffers}, where, given.what)
+    buffers = {key: value for key, value in foreign.raw().items() if BUFFER.fullmatch(key)}
+    return ForeignState({**parameters.raw(), **buffers}, where, foreign.what)
 
 
-def _generator(given: Given, resolution: int) -> Translation:
-    made = Translation(given)
+def _generator(foreign: ForeignState, resolution: int) -> Translation:
+    made = Translation(foreign)
     made.hooked("first.0", "init.init.0")
     made.batch_norm("first.1", "init.init.1")
     for number, size in enumerate(size for size in SIZES if size <= resolution):
@@ -96,8 +96,8 @@ def _gate(made: Translation, ours: str, theirs: str) -> None:
     made.hooked(f"{ours}.project", f"{theirs}.main.3")
 
 
-def _discriminator(given: Given, resolution: int) -> Translation:
-    made = Translation(given)
+def _discriminator(foreign: ForeignState, resolution: int) -> Translation:
+    made = Translation(foreign)
     made.hooked("blocks.0.0", "down_from_big.0")
     if resolution == 1024:
         made.hooked("blocks.0.2", "down_from_big.2")

@@ -100,25 +100,25 @@ def _checked(converted: Converted, options: Mapping[str, Any]) -> dict[str, Tran
 
 
 def _check(made: Translation, module: nn.Module, label: str) -> None:
-    given, wanted = made.given, module.state_dict()
+    foreign, wanted = made.foreign, module.state_dict()
     for ours, tensor in made.tensors.items():
         theirs = made.origins[ours]
         if ours not in wanted:
-            raise UserError(f"{given.where}: the key '{theirs}' has no place in the {label}")
+            raise UserError(f"{foreign.where}: the key '{theirs}' has no place in the {label}")
         if tensor.shape != wanted[ours].shape:
             raise UserError(
-                f"{given.where}: '{theirs}' becomes {ours} of shape {tuple(tensor.shape)}, "
+                f"{foreign.where}: '{theirs}' becomes {ours} of shape {tuple(tensor.shape)}, "
                 f"which must be {tuple(wanted[ours].shape)} in the {label}"
             )
         if tensor.dtype != wanted[ours].dtype:
-            raise UserError(f"{given.where}: '{theirs}' is {tensor.dtype}, must be {wanted[ours].dtype}")
+            raise UserError(f"{foreign.where}: '{theirs}' is {tensor.dtype}, must be {wanted[ours].dtype}")
         if not bool(tensor.isfinite().all()):  # numbers at the very end of float32's range, scaled
-            raise UserError(f"{given.where}: '{theirs}' becomes {ours} with values that are not finite")
+            raise UserError(f"{foreign.where}: '{theirs}' becomes {ours} with values that are not finite")
     for ours in wanted:
         if ours not in made.tensors:
             missing = f"the key '{made.absent[ours]}' is missing: " if ours in made.absent else ""
-            raise UserError(f"{given.where}: {missing}nothing in it becomes {ours}, which the {label} has")
-    given.finish()
+            raise UserError(f"{foreign.where}: {missing}nothing in it becomes {ours}, which the {label} has")
+    foreign.finish()
 
 
 def _listed(options: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.convert.given import Given
+from bench.convert.foreign_state import ForeignState
 from bench.convert.states import by_role, entries
 from bench.convert.translation import Converted, Translation
 from bench.errors import UserError
@@ -51,9 +51,9 @@ def convert(files: list[Path], network: str | None) -> Converted:
     made = _generator(generator, blocks)
     judge = None
     if "discriminator" in found:
-        given = found["discriminator"]
-        options["d_width"] = given.size("block1.c1.bias", 0, 1) * D_GROWTH[resolution]
-        judge = _discriminator(given, D_HEAD[resolution])
+        foreign = found["discriminator"]
+        options["d_width"] = foreign.size("block1.c1.bias", 0, 1) * D_GROWTH[resolution]
+        judge = _discriminator(foreign, D_HEAD[resolution])
     return Converted(f"sngan-{resolution}", options, made, judge)
 
 
@@ -61,8 +61,8 @@ def _model(path: Path) -> Any:
     return entries(load(path), path, WHAT, (MODEL,), LEFT_OUT)[MODEL]
 
 
-def _generator(given: Given, blocks: int) -> Translation:
-    made = Translation(given)
+def _generator(foreign: ForeignState, blocks: int) -> Translation:
+    made = Translation(foreign)
     made.plain("linear", "l1")
     first = FIRST_BLOCK["generator"]
     for number in range(blocks):
@@ -77,16 +77,16 @@ def _generator(given: Given, blocks: int) -> Translation:
     return made
 
 
-def _discriminator(given: Given, head: str) -> Translation:
-    made = Translation(given)
-    own = "block1.c1.weight" in given
+def _discriminator(foreign: ForeignState, head: str) -> Translation:
+    made = Translation(foreign)
+    own = "block1.c1.weight" in foreign
     layer = partial(made.iterated, vector="sn_u", sigma="sn_sigma") if own else made.hooked
     first = FIRST_BLOCK["discriminator"]
-    for number in range(given.count("block", first)):
+    for number in range(foreign.count("block", first)):
         ours, theirs = f"blocks.{number}", f"block{number + first}"
         layer(f"{ours}.conv1", f"{theirs}.c1")
         layer(f"{ours}.conv2", f"{theirs}.c2")
-        if given.has(f"{theirs}.c_sc"):
+        if foreign.has(f"{theirs}.c_sc"):
             layer(f"{ours}.shortcut", f"{theirs}.c_sc")
     layer("linear", head)
     return made

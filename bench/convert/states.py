@@ -1,4 +1,4 @@
-"""The networks of a checkpoint, each as the tensors that an importer is given (bench.convert.given)."""
+"""The networks of a checkpoint, each as the tensors that an importer reads (bench.convert.foreign_state)."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.convert.given import Given
+from bench.convert.foreign_state import ForeignState
 from bench.errors import UserError
 from bench.files.inert_pickle import shown
 
 DATA_PARALLEL = "module."  # what torch.nn.DataParallel puts before every key
 
 
-def state(value: Any, where: str, what: str) -> Given:
+def state(value: Any, where: str, what: str) -> ForeignState:
     """A state dict as Given, without DataParallel's prefix. UserError if it is not a dict with names as keys."""
     if not isinstance(value, Mapping) or not value or not all(isinstance(key, str) for key in value):
         kind = "an empty dict" if value == {} else f"a {type(value).__name__}"
         raise UserError(f"{where}: {kind}, must be a state dict (a {what}'s names to tensors)")
     if all(key.startswith(DATA_PARALLEL) for key in value):
         value = {key.removeprefix(DATA_PARALLEL): tensor for key, tensor in value.items()}
-    return Given(value, where, what)
+    return ForeignState(value, where, what)
 
 
 def entries(
@@ -42,22 +42,24 @@ def entries(
     return found
 
 
-def by_role(states: Sequence[tuple[Path, Any]], marks: Mapping[str, str], what: str) -> dict[str, Given]:
+def by_role(
+    states: Sequence[tuple[Path, Any]], marks: Mapping[str, str], what: str
+) -> dict[str, ForeignState]:
     """Role -> state, told apart by a key that only that role's networks have (`marks`: role -> such a key).
 
     UserError for a file of neither role, for two of one role, and where the generator is missing.
     """
-    found: dict[str, Given] = {}
+    found: dict[str, ForeignState] = {}
     for path, value in states:
-        given = state(value, f"checkpoint {path}", what)
-        roles = [role for role, key in marks.items() if key in given]
+        foreign = state(value, f"checkpoint {path}", what)
+        roles = [role for role, key in marks.items() if key in foreign]
         if len(roles) != 1:
             wanted = " or ".join(f"'{key}' (a {role})" for role, key in marks.items())
             raise UserError(f"checkpoint {path} is not of a {what}: it must have one of the keys {wanted}")
         if roles[0] in found:
             raise UserError(f"checkpoint {path} is a second {roles[0]}; give one file of each")
-        given.what = f"{what} {roles[0]}"
-        found[roles[0]] = given
+        foreign.what = f"{what} {roles[0]}"
+        found[roles[0]] = foreign
     if "generator" not in found:
         raise UserError(f"{what}: no generator among the files; one must have the key '{marks['generator']}'")
     return found

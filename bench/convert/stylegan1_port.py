@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench import seeds
-from bench.convert.given import Given
+from bench.convert.foreign_state import ForeignState
 from bench.convert.states import entries, state
 from bench.convert.translation import Converted, Translation, transposed
 from bench.errors import UserError
@@ -79,7 +79,7 @@ def _top(path: Path, network: str | None) -> int:
     return max(0, int(math.log2(max(BOTTOM, int(match[1])) // BOTTOM)))
 
 
-def _states(path: Path) -> tuple[Given, Given | None]:
+def _states(path: Path) -> tuple[ForeignState, ForeignState | None]:
     value = load(path)
     if isinstance(value, Mapping) and any(str(key).startswith("generator.progression") for key in value):
         return state(value, f"checkpoint {path}", f"{WHAT} generator"), None
@@ -96,23 +96,23 @@ def _states(path: Path) -> tuple[Given, Given | None]:
     return generator, judge
 
 
-def _check_levels(given: Given, prefix: str, top: int) -> int:
-    levels = given.count(prefix)
+def _check_levels(foreign: ForeignState, prefix: str, top: int) -> int:
+    levels = foreign.count(prefix)
     if levels <= top:
         raise UserError(
-            f"{given.where}: the keys '{prefix}N' end at {levels - 1}, which is {BOTTOM << max(levels - 1, 0)} px; "
+            f"{foreign.where}: the keys '{prefix}N' end at {levels - 1}, which is {BOTTOM << max(levels - 1, 0)} px; "
             f"name a network of that size at most"
         )
     return levels
 
 
-def _generator_options(given: Given, top: int) -> dict[str, Any]:
-    widest = given.size("generator.progression.0.conv1.input", 1, 4)
-    last = given.size(f"generator.to_rgb.{top}.conv.weight_orig", 1, 4)
-    linears = [key for key in given if re.fullmatch(r"style\.[0-9]+\.linear\.weight_orig", key)]
+def _generator_options(foreign: ForeignState, top: int) -> dict[str, Any]:
+    widest = foreign.size("generator.progression.0.conv1.input", 1, 4)
+    last = foreign.size(f"generator.to_rgb.{top}.conv.weight_orig", 1, 4)
+    linears = [key for key in foreign if re.fullmatch(r"style\.[0-9]+\.linear\.weight_orig", key)]
     return {
-        "z_dim": given.size("style.1.linear.weight_orig", 1, 2),
-        "w_dim": given.size("style.1.linear.weight_orig", 0, 2),
+        "z_dim": foreign.size("style.1.linear.weight_orig", 1, 2),
+        "w_dim": foreign.size("style.1.linear.weight_orig", 0, 2),
         "channel_base": last * (BOTTOM << top),
         "channel_max": widest,
         "mapping_layers": len(linears),
@@ -129,17 +129,17 @@ def _blur(made: Translation, theirs: str, beside: str) -> None:
     """Take a filter, after seeing that it is [1, 2, 1] x [1, 2, 1] / 16 for each channel of our tensor `beside`."""
     taps = torch.tensor([1.0, 2.0, 1.0]) / 4
     for name in ("weight", "weight_flip"):
-        kernel = made.given.take(f"{theirs}.{name}", shape=(made.tensors[beside].numel(), 1, 3, 3))
+        kernel = made.foreign.take(f"{theirs}.{name}", shape=(made.tensors[beside].numel(), 1, 3, 3))
         if not torch.allclose(kernel, torch.outer(taps, taps)):
             raise UserError(
-                f"{made.given.where}: '{theirs}.{name}' must be the filter [1, 2, 1] x [1, 2, 1] / 16"
+                f"{made.foreign.where}: '{theirs}.{name}' must be the filter [1, 2, 1] x [1, 2, 1] / 16"
             )
 
 
-def _generator(given: Given, top: int, levels: int, mapping_layers: int) -> Translation:
-    widths = [given.size(f"generator.progression.{level}.conv2.conv.bias", 0, 1) for level in range(levels)]
-    code = given.size("style.1.linear.weight_orig", 0, 2)
-    made = Translation(given)
+def _generator(foreign: ForeignState, top: int, levels: int, mapping_layers: int) -> Translation:
+    widths = [foreign.size(f"generator.progression.{level}.conv2.conv.bias", 0, 1) for level in range(levels)]
+    code = foreign.size("style.1.linear.weight_orig", 0, 2)
+    made = Translation(foreign)
     for number in range(mapping_layers):
         for ours, theirs, shape in (("weight", "weight_orig", (code, code)), ("bias", "bias", (code,))):
             key = f"style.{2 * number + 1}.linear.{theirs}"
@@ -151,13 +151,13 @@ def _generator(given: Given, top: int, levels: int, mapping_layers: int) -> Tran
         _equal(made, f"synthesis.to_rgb.{level}", f"generator.to_rgb.{level}.conv")
     _grown(made, "synthesis.", top, "generator.progression")
     for level in range(top + 1, levels):
-        _leave_out_block(given, level, widths[level - 1], widths[level], code)
+        _leave_out_block(foreign, level, widths[level - 1], widths[level], code)
     return made
 
 
-def _leave_out_block(given: Given, level: int, before: int, width: int, code: int) -> None:
+def _leave_out_block(foreign: ForeignState, level: int, before: int, width: int, code: int) -> None:
     """Take a level above the network's, after seeing that it is one of these widths."""
-    spare = Translation(given)
+    spare = Translation(foreign)
     _block(spare, "block", level)
     _equal(spare, "to_rgb", f"generator.to_rgb.{level}.conv")
     styles = {
@@ -207,7 +207,7 @@ def _block(made: Translation, ours: str, level: int) -> None:
             lambda x: x.squeeze(0),
             shape=(1, None, BOTTOM, BOTTOM),
         )
-    elif made.given.has(f"{theirs}.conv1.0"):
+    elif made.foreign.has(f"{theirs}.conv1.0"):
         made.copy(f"{ours}.first.weight", f"{theirs}.conv1.0.weight", lambda x: transposed(x).flip(2, 3))
         made.copy(f"{ours}.first.bias", f"{theirs}.conv1.0.bias")
         _blur(made, f"{theirs}.conv1.1", f"{ours}.first.bias")
@@ -237,11 +237,11 @@ def _grown(made: Translation, prefix: str, top: int, origin: str) -> None:
     made.put(f"{prefix}_extra_state", grown, origin)
 
 
-def _discriminator(given: Given, top: int, levels: int, *, activated: bool) -> Translation:
+def _discriminator(foreign: ForeignState, top: int, levels: int, *, activated: bool) -> Translation:
     first = levels - 1 - top  # the number, in the port, of what reads images of our size
-    made = Translation(given)
+    made = Translation(foreign)
     inner = ".0.conv" if activated else ".conv"
-    widths = [given.size(f"from_rgb.{number}{inner}.bias", 0, 1) for number in range(levels)]
+    widths = [foreign.size(f"from_rgb.{number}{inner}.bias", 0, 1) for number in range(levels)]
     _equal(made, "blocks.0.0", f"from_rgb.{first}{inner}")
     for level in range(top):
         _equal(made, f"from_rgb.{level}", f"from_rgb.{levels - 1 - level}{inner}")
@@ -259,7 +259,7 @@ def _discriminator(given: Given, top: int, levels: int, *, activated: bool) -> T
     _equal(made, "linear", "linear.linear")
     _grown(made, "", top, "progression")
     for number in range(first):
-        _leave_out_judging_block(given, number, inner, widths[number], widths[number + 1])
+        _leave_out_judging_block(foreign, number, inner, widths[number], widths[number + 1])
     return made
 
 
@@ -267,15 +267,15 @@ def _judging_block(made: Translation, ours: str, theirs: str) -> None:
     """Two convolutions, the second of which halves, in its fused or its plain form."""
     _equal(made, f"{ours}.conv0", f"{theirs}.conv1.0.conv")
     _blur(made, f"{theirs}.conv2.0", f"{ours}.conv0.bias")
-    if not made.given.has(f"{theirs}.conv2.1.conv"):
+    if not made.foreign.has(f"{theirs}.conv2.1.conv"):
         made.plain(f"{ours}.conv1", f"{theirs}.conv2.1")
     else:
         _equal(made, f"{ours}.conv1", f"{theirs}.conv2.1.conv")
 
 
-def _leave_out_judging_block(given: Given, number: int, inner: str, width: int, after: int) -> None:
+def _leave_out_judging_block(foreign: ForeignState, number: int, inner: str, width: int, after: int) -> None:
     """Take a level above the network's, after seeing that it is one of these widths."""
-    spare = Translation(given)
+    spare = Translation(foreign)
     _judging_block(spare, "block", f"progression.{number}")
     _equal(spare, "from_rgb", f"from_rgb.{number}{inner}")
     spare.check_shapes(

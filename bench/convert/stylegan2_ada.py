@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from bench.convert.arguments import Arguments
-from bench.convert.given import Given
+from bench.convert.foreign_state import ForeignState
 from bench.convert.modules import Modules, modules, read_pickle
 from bench.convert.states import entries
 from bench.convert.stylegan2_ada_networks import account_discriminator, account_generator
@@ -50,7 +50,7 @@ def convert(files: list[Path], network: str | None) -> Converted:
     value = entries(read_pickle(files[0]), files[0], WHAT, ("G_ema",), LEFT_OUT | {"D": "taken below"})
     where = f"checkpoint {files[0]}, 'G_ema'"
     tree = modules(value["G_ema"], where, "Generator")
-    generator = Given(tree.tensors, where, f"{WHAT} generator")
+    generator = ForeignState(tree.tensors, where, f"{WHAT} generator")
     resolution = _resolution(tree, where)
     options = _generator_options(tree, generator, resolution)
     account_generator(Arguments(tree, where), generator, options, resolution)
@@ -60,7 +60,7 @@ def convert(files: list[Path], network: str | None) -> Converted:
     if value.get("D") is not None:
         where = f"checkpoint {files[0]}, 'D'"
         tree = modules(value["D"], where, "Discriminator")
-        judge = Given(tree.tensors, where, f"{WHAT} discriminator")
+        judge = ForeignState(tree.tensors, where, f"{WHAT} discriminator")
         options |= _discriminator_options(tree, judge, options)
         account_discriminator(Arguments(tree, where), judge, options, resolution)
         _take_filters(judge, tree)
@@ -102,8 +102,8 @@ def _clamp(tree: Modules, where: str) -> float | None:
     return value
 
 
-def _generator_options(tree: Modules, given: Given, resolution: int) -> dict[str, Any]:
-    where = given.where
+def _generator_options(tree: Modules, foreign: ForeignState, resolution: int) -> dict[str, Any]:
+    where = foreign.where
     classes = _attribute(tree, "", "c_dim", where)
     if type(classes) is not int or classes < 0:
         raise UserError(
@@ -112,26 +112,26 @@ def _generator_options(tree: Modules, given: Given, resolution: int) -> dict[str
     condition: dict[str, Any] = {}
     if classes:
         condition = {
-            "condition_dim": given.size("mapping.embed.weight", 1, 2),
+            "condition_dim": foreign.size("mapping.embed.weight", 1, 2),
             "condition_form": "ada",
             "condition_norm": "separate",
-            "shared_dim": given.size("mapping.embed.weight", 0, 2),
+            "shared_dim": foreign.size("mapping.embed.weight", 0, 2),
         }
-    last = given.size(f"synthesis.b{resolution}.conv1.weight", 0, 4)
+    last = foreign.size(f"synthesis.b{resolution}.conv1.weight", 0, 4)
     return {
-        "z_dim": given.size("mapping.fc0.weight", 1, 2) - condition.get("shared_dim", 0),
-        "w_dim": given.size("mapping.w_avg", 0, 1),
+        "z_dim": foreign.size("mapping.fc0.weight", 1, 2) - condition.get("shared_dim", 0),
+        "w_dim": foreign.size("mapping.w_avg", 0, 1),
         "channel_base": last * resolution,
-        "channel_max": given.size("synthesis.b4.const", 0, 3),
-        "mapping_layers": given.count("mapping.fc"),
+        "channel_max": foreign.size("synthesis.b4.const", 0, 3),
+        "mapping_layers": foreign.count("mapping.fc"),
         "clamp": _clamp(tree, where),
         **condition,
     }
 
 
-def _discriminator_options(tree: Modules, given: Given, generator: dict[str, Any]) -> dict[str, Any]:
-    where, clamp = given.where, generator["clamp"]
-    condition = {"class_layers": given.count("mapping.fc")} if "condition_dim" in generator else {}
+def _discriminator_options(tree: Modules, foreign: ForeignState, generator: dict[str, Any]) -> dict[str, Any]:
+    where, clamp = foreign.where, generator["clamp"]
+    condition = {"class_layers": foreign.count("mapping.fc")} if "condition_dim" in generator else {}
     architecture = _attribute(tree, "b4", "architecture", where)
     if architecture not in ARCHITECTURES:
         raise UserError(
@@ -150,14 +150,16 @@ def _discriminator_options(tree: Modules, given: Given, generator: dict[str, Any
     return {"d_architecture": architecture, "mbstd_group": group, **condition}
 
 
-def _take_filters(given: Given, tree: Modules) -> None:
+def _take_filters(foreign: ForeignState, tree: Modules) -> None:
     """Take the resampling filters, after seeing that they are the binomial one."""
     right = binomial()
     for path, class_name in tree.classes.items():
         if class_name in FILTERED:
             key = f"{path}.resample_filter"
-            if not torch.allclose(given.take(key, shape=tuple(right.shape)), right):
-                raise UserError(f"{given.where}: '{key}' must be the filter [1, 3, 3, 1] x [1, 3, 3, 1] / 64")
+            if not torch.allclose(foreign.take(key, shape=tuple(right.shape)), right):
+                raise UserError(
+                    f"{foreign.where}: '{key}' must be the filter [1, 3, 3, 1] x [1, 3, 3, 1] / 64"
+                )
 
 
 def _layer(made: Translation, ours: str, theirs: str) -> None:
@@ -165,11 +167,11 @@ def _layer(made: Translation, ours: str, theirs: str) -> None:
     made.copy(f"{ours}.bias", f"{theirs}.bias")
 
 
-def _generator(given: Given, resolution: int, options: dict[str, Any]) -> Translation:
-    made = Translation(given)
+def _generator(foreign: ForeignState, resolution: int, options: dict[str, Any]) -> Translation:
+    made = Translation(foreign)
     if "condition_dim" in options:  # their first layer reads z and the class embedding, side by side
         z_dim = options["z_dim"]
-        weight_WX = given.look("mapping.fc0.weight")
+        weight_WX = foreign.look("mapping.fc0.weight")
         made.put("condition_embedding.mapping.weight", weight_WX[:, z_dim:], "mapping.fc0.weight")
         made.copy("mapping.0.weight", "mapping.fc0.weight", lambda weight_WX: weight_WX[:, :z_dim])
         made.copy("mapping.0.bias", "mapping.fc0.bias")
@@ -199,9 +201,9 @@ def _coloured(made: Translation, ours: str, theirs: str) -> None:
     _layer(made, f"{ours}.affine", f"{theirs}.affine")
 
 
-def _discriminator(given: Given, resolution: int, options: dict[str, Any]) -> Translation:
+def _discriminator(foreign: ForeignState, resolution: int, options: dict[str, Any]) -> Translation:
     architecture = options["d_architecture"]
-    made = Translation(given)
+    made = Translation(foreign)
     _layer(made, "blocks.0.0", f"b{resolution}.fromrgb")
     for number in range((resolution // BOTTOM).bit_length() - 1):
         ours, theirs = f"blocks.{number}" if number else "blocks.0.1", f"b{resolution >> number}"

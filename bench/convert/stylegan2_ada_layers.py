@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.convert.arguments import Arguments, Expected, Rule, Rules, equal, near, number, one_of
-from bench.convert.given import Given
+from bench.convert.foreign_state import ForeignState
 from bench.networks.stylegan2.generator import MAPPING_LR
 
 TAPS = equal([1, 3, 3, 1])
@@ -52,9 +52,9 @@ MAPPING_ORDER = (
 FULL_ORDER = ("in_features", "out_features", "bias", "activation", "lr_multiplier", "bias_init")
 
 
-def full(given: Given, path: str, *, activation: Rule = LINEAR, lr: float = 1) -> Expected:
+def full(foreign: ForeignState, path: str, *, activation: Rule = LINEAR, lr: float = 1) -> Expected:
     """A fully connected layer."""
-    outputs, inputs = given.size(f"{path}.weight", 0, 2), given.size(f"{path}.weight", 1, 2)
+    outputs, inputs = foreign.size(f"{path}.weight", 0, 2), foreign.size(f"{path}.weight", 1, 2)
     rules = {
         "in_features": equal(inputs),
         "out_features": equal(outputs),
@@ -68,9 +68,11 @@ def full(given: Given, path: str, *, activation: Rule = LINEAR, lr: float = 1) -
     return Expected("FullyConnectedLayer", FULL_ORDER, rules, ("activation", "bias_gain", "weight_gain"))
 
 
-def convolution(given: Given, path: str, clamp: Rule, *, down: int = 1, plain: bool = False) -> Expected:
+def convolution(
+    foreign: ForeignState, path: str, clamp: Rule, *, down: int = 1, plain: bool = False
+) -> Expected:
     """A convolution of D. plain: a shortcut's, without bias, activation and clamp."""
-    outputs, inputs, kernel = (given.size(f"{path}.weight", axis, 4) for axis in range(3))
+    outputs, inputs, kernel = (foreign.size(f"{path}.weight", axis, 4) for axis in range(3))
     rules = {
         "in_channels": equal(inputs),
         "out_channels": equal(outputs),
@@ -93,13 +95,13 @@ def convolution(given: Given, path: str, clamp: Rule, *, down: int = 1, plain: b
     )
 
 
-def styled(given: Given, path: str, clamp: Rule, resolution: int, *, up: int) -> Expected:
+def styled(foreign: ForeignState, path: str, clamp: Rule, resolution: int, *, up: int) -> Expected:
     """A modulated convolution with noise."""
-    outputs, inputs, kernel = (given.size(f"{path}.weight", axis, 4) for axis in range(3))
+    outputs, inputs, kernel = (foreign.size(f"{path}.weight", axis, 4) for axis in range(3))
     rules = {
         "in_channels": equal(inputs),
         "out_channels": equal(outputs),
-        "w_dim": equal(given.size(f"{path}.affine.weight", 1, 2)),
+        "w_dim": equal(foreign.size(f"{path}.affine.weight", 1, 2)),
         "resolution": equal(resolution),
         "kernel_size": equal(kernel),
         "padding": equal(kernel // 2),
@@ -119,13 +121,13 @@ def styled(given: Given, path: str, clamp: Rule, resolution: int, *, up: int) ->
     return Expected("SynthesisLayer", order, rules, needed)
 
 
-def coloured(given: Given, path: str, clamp: Rule) -> Expected:
+def coloured(foreign: ForeignState, path: str, clamp: Rule) -> Expected:
     """A layer to RGB."""
-    outputs, inputs, kernel = (given.size(f"{path}.weight", axis, 4) for axis in range(3))
+    outputs, inputs, kernel = (foreign.size(f"{path}.weight", axis, 4) for axis in range(3))
     rules = {
         "in_channels": equal(inputs),
         "out_channels": equal(outputs),
-        "w_dim": equal(given.size(f"{path}.affine.weight", 1, 2)),
+        "w_dim": equal(foreign.size(f"{path}.affine.weight", 1, 2)),
         "kernel_size": equal(kernel),
         "conv_clamp": clamp,
         "weight_gain": near(1 / math.sqrt(inputs * kernel**2)),
@@ -149,13 +151,13 @@ def mapping(layers: int, facts: Mapping[str, Any], embedded: int, features: int)
     return Expected("MappingNetwork", MAPPING_ORDER, rules, ("num_layers", "w_avg_beta"))
 
 
-def account_mapping(ledger: Arguments, given: Given, layers: int, facts: Mapping[str, Any]) -> None:
+def account_mapping(ledger: Arguments, foreign: ForeignState, layers: int, facts: Mapping[str, Any]) -> None:
     """A mapping network and its layers."""
-    embedded = given.size("mapping.embed.weight", 0, 2) if facts["c_dim"] else 0
-    features = given.size("mapping.fc0.weight", 0, 2)
+    embedded = foreign.size("mapping.embed.weight", 0, 2) if facts["c_dim"] else 0
+    features = foreign.size("mapping.fc0.weight", 0, 2)
     ledger.account("mapping", mapping(layers, facts, embedded, features))
     if facts["c_dim"]:
-        ledger.account("mapping.embed", full(given, "mapping.embed"))
+        ledger.account("mapping.embed", full(foreign, "mapping.embed"))
     for layer in range(layers):
         path = f"mapping.fc{layer}"
-        ledger.account(path, full(given, path, activation=LRELU, lr=MAPPING_LR))
+        ledger.account(path, full(foreign, path, activation=LRELU, lr=MAPPING_LR))

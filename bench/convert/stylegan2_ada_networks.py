@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.convert.arguments import Arguments, Expected, Rule, Rules, equal, one_of
-from bench.convert.given import Given
+from bench.convert.foreign_state import ForeignState
 from bench.convert.stylegan2_ada_layers import (
     ANYTHING,
     LRELU,
@@ -28,11 +28,13 @@ from bench.convert.stylegan2_ada_layers import (
 from bench.networks.stylegan2.generator import BOTTOM, W_AVERAGE_DECAY
 
 
-def account_generator(ledger: Arguments, given: Given, options: Mapping[str, Any], resolution: int) -> None:
+def account_generator(
+    ledger: Arguments, foreign: ForeignState, options: Mapping[str, Any], resolution: int
+) -> None:
     """Every module of G is what the network of these options has. UserError naming what is not."""
     sizes = [BOTTOM << level for level in range((resolution // BOTTOM).bit_length())]
     clamp = equal(options["clamp"])
-    widths = {size: given.size(f"synthesis.b{size}.conv1.weight", 0, 4) for size in sizes}
+    widths = {size: foreign.size(f"synthesis.b{size}.conv1.weight", 0, 4) for size in sizes}
     facts = {
         "z_dim": options["z_dim"],
         "c_dim": options.get("condition_dim", 0),
@@ -45,8 +47,8 @@ def account_generator(ledger: Arguments, given: Given, options: Mapping[str, Any
         "architecture": equal("skip"), "resample_filter": TAPS, "conv_clamp": clamp, **layer, **PRECISION
     }  # fmt: skip
     synthesis: Rules = {"w_dim": equal(facts["w_dim"]), **colours, **_channels(widths), **block}
-    features = given.size("mapping.fc0.weight", 0, 2)
-    embedded = given.size("mapping.embed.weight", 0, 2) if facts["c_dim"] else 0
+    features = foreign.size("mapping.fc0.weight", 0, 2)
+    embedded = foreign.size("mapping.embed.weight", 0, 2) if facts["c_dim"] else 0
     whole = {**{key: equal(value) for key, value in facts.items()}, **colours, "epochs": TRAINING["epochs"]}
     mapped = mapping(options["mapping_layers"], {**facts, "w_avg_beta": W_AVERAGE_DECAY}, embedded, features)
     order = (
@@ -60,7 +62,7 @@ def account_generator(ledger: Arguments, given: Given, options: Mapping[str, Any
     )
     inner = {"mapping_kwargs": mapped.rules, "synthesis_kwargs": synthesis}
     ledger.account("", Expected("Generator", order, whole, inner=inner))
-    account_mapping(ledger, given, options["mapping_layers"], {**facts, "w_avg_beta": W_AVERAGE_DECAY})
+    account_mapping(ledger, foreign, options["mapping_layers"], {**facts, "w_avg_beta": W_AVERAGE_DECAY})
     ledger.account(
         "synthesis",
         Expected(
@@ -92,22 +94,22 @@ def account_generator(ledger: Arguments, given: Given, options: Mapping[str, Any
         path = f"synthesis.b{size}"
         ledger.account(path, Expected("SynthesisBlock", first, {**block, **own}, ("architecture",)))
         for name, up in (("conv0", 2), ("conv1", 1)) if size > BOTTOM else (("conv1", 1),):
-            ledger.account(f"{path}.{name}", styled(given, f"{path}.{name}", clamp, size, up=up))
-            ledger.account(f"{path}.{name}.affine", full(given, f"{path}.{name}.affine"))
-        ledger.account(f"{path}.torgb", coloured(given, f"{path}.torgb", clamp))
-        ledger.account(f"{path}.torgb.affine", full(given, f"{path}.torgb.affine"))
+            ledger.account(f"{path}.{name}", styled(foreign, f"{path}.{name}", clamp, size, up=up))
+            ledger.account(f"{path}.{name}.affine", full(foreign, f"{path}.{name}.affine"))
+        ledger.account(f"{path}.torgb", coloured(foreign, f"{path}.torgb", clamp))
+        ledger.account(f"{path}.torgb.affine", full(foreign, f"{path}.torgb.affine"))
     ledger.finish()
 
 
 def account_discriminator(
-    ledger: Arguments, given: Given, options: Mapping[str, Any], resolution: int
+    ledger: Arguments, foreign: ForeignState, options: Mapping[str, Any], resolution: int
 ) -> None:
     """Every module of D is what the network of these options has. UserError naming what is not."""
     sizes = [BOTTOM << level for level in range((resolution // BOTTOM).bit_length())]
     clamp, classes = equal(options["clamp"]), options.get("condition_dim", 0)
-    widths = {size: given.size(f"b{size}.conv0.weight", 1, 4) for size in sizes[1:]}
-    widths[BOTTOM] = given.size("b4.conv.weight", 0, 4)
-    mapped_dim = given.size("b4.out.weight", 0, 2) if classes else 0
+    widths = {size: foreign.size(f"b{size}.conv0.weight", 1, 4) for size in sizes[1:]}
+    widths[BOTTOM] = foreign.size("b4.conv.weight", 0, 4)
+    mapped_dim = foreign.size("b4.out.weight", 0, 2) if classes else 0
     shared: Rules = {
         "img_channels": equal(3),
         "architecture": equal(options["d_architecture"]),
@@ -130,10 +132,10 @@ def account_discriminator(
     inner |= {"block_kwargs": block, "epilogue_kwargs": epilogue}
     if classes:
         facts = {"z_dim": 0, "c_dim": classes, "w_dim": mapped_dim, "num_ws": None, "w_avg_beta": None}
-        embedded = given.size("mapping.embed.weight", 0, 2)
-        features = given.size("mapping.fc0.weight", 0, 2)
+        embedded = foreign.size("mapping.embed.weight", 0, 2)
+        features = foreign.size("mapping.fc0.weight", 0, 2)
         inner["mapping_kwargs"] = mapping(options["class_layers"], facts, embedded, features).rules
-        account_mapping(ledger, given, options["class_layers"], facts)
+        account_mapping(ledger, foreign, options["class_layers"], facts)
     whole = {
         **shared,
         **PRECISION,
@@ -148,20 +150,20 @@ def account_discriminator(
     )  # fmt: skip
     ledger.account("", Expected("Discriminator", order, whole, inner=inner))
     for size in sizes[1:]:
-        _account_block(ledger, given, size, size == resolution, widths, block, clamp)
+        _account_block(ledger, foreign, size, size == resolution, widths, block, clamp)
     mbstd = {"group_size": equal(options["mbstd_group"]), "num_channels": equal(1)}
     first = ("in_channels", "cmap_dim", "resolution", "img_channels", "architecture", "mbstd_group_size")
     ledger.account("b4", Expected("DiscriminatorEpilogue", first, epilogue, ("architecture",)))
     ledger.account("b4.mbstd", Expected("MinibatchStdLayer", tuple(mbstd), mbstd, tuple(mbstd)))
-    ledger.account("b4.conv", convolution(given, "b4.conv", clamp))
-    ledger.account("b4.fc", full(given, "b4.fc", activation=LRELU))
-    ledger.account("b4.out", full(given, "b4.out"))
+    ledger.account("b4.conv", convolution(foreign, "b4.conv", clamp))
+    ledger.account("b4.fc", full(foreign, "b4.fc", activation=LRELU))
+    ledger.account("b4.out", full(foreign, "b4.out"))
     ledger.finish()
 
 
 def _account_block(
     ledger: Arguments,
-    given: Given,
+    foreign: ForeignState,
     size: int,
     first: bool,
     widths: Mapping[int, int],
@@ -179,11 +181,11 @@ def _account_block(
     order = ("in_channels", "tmp_channels", "out_channels", "resolution", "img_channels", "first_layer_idx")
     ledger.account(f"b{size}", Expected("DiscriminatorBlock", order, {**block, **own}, ("architecture",)))
     if first:
-        ledger.account(f"b{size}.fromrgb", convolution(given, f"b{size}.fromrgb", clamp))
-    ledger.account(f"b{size}.conv0", convolution(given, f"b{size}.conv0", clamp))
-    ledger.account(f"b{size}.conv1", convolution(given, f"b{size}.conv1", clamp, down=2))
+        ledger.account(f"b{size}.fromrgb", convolution(foreign, f"b{size}.fromrgb", clamp))
+    ledger.account(f"b{size}.conv0", convolution(foreign, f"b{size}.conv0", clamp))
+    ledger.account(f"b{size}.conv1", convolution(foreign, f"b{size}.conv1", clamp, down=2))
     if residual:
-        ledger.account(f"b{size}.skip", convolution(given, f"b{size}.skip", clamp, down=2, plain=True))
+        ledger.account(f"b{size}.skip", convolution(foreign, f"b{size}.skip", clamp, down=2, plain=True))
 
 
 def _sizes(resolution: int, sizes: list[int]) -> Rules:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.convert.given import Given, Shape
+from bench.convert.foreign_state import ForeignState, Shape
 from bench.errors import UserError
 
 Change = Callable[[Tensor], Tensor]
@@ -38,7 +38,7 @@ def transposed(x: Tensor) -> Tensor:
 class Translation:
     """What has been made of one network so far: our names -> tensors and the keys they come from."""
 
-    given: Given
+    foreign: ForeignState
     tensors: dict[str, Tensor] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)  # our names -> keys that may be there, and were not
@@ -60,12 +60,13 @@ class Translation:
 
         shape: must be given where the change makes one shape of several, so that ours does not tell theirs.
         """
-        value = self.given.take(theirs, dtype, shape)
+        value = self.foreign.take(theirs, dtype, shape)
         try:
             self.put(ours, change(value), theirs)
         except (RuntimeError, IndexError) as error:
             raise UserError(
-                f"{self.given.where}: '{theirs}' has shape {tuple(value.shape)}, which a {self.given.what} never has"
+                f"{self.foreign.where}: '{theirs}' has shape {tuple(value.shape)}, "
+                f"which a {self.foreign.what} never has"
             ) from error
 
     def plain(self, ours: str, theirs: str) -> None:
@@ -87,11 +88,11 @@ class Translation:
 
         turned: their weight is the transpose of ours, as a table of embeddings is a linear map's of one-hot vectors.
         """
-        weight, u_1O = self.given.take(f"{theirs}.weight"), self.given.take(f"{theirs}.{vector}")
-        self.given.take(f"{theirs}.{sigma}", shape=(1,))
+        weight, u_1O = self.foreign.take(f"{theirs}.weight"), self.foreign.take(f"{theirs}.{vector}")
+        self.foreign.take(f"{theirs}.{sigma}", shape=(1,))
         if weight.ndim < 2 or u_1O.shape != (1, weight.shape[0]):
             raise UserError(
-                f"{self.given.where}: '{theirs}.{vector}' has shape {tuple(u_1O.shape)}, must be (1, outputs) "
+                f"{self.foreign.where}: '{theirs}.{vector}' has shape {tuple(u_1O.shape)}, must be (1, outputs) "
                 f"of the weight {tuple(weight.shape)}"
             )
         self._check_vector(f"{theirs}.{vector}", u_1O)
@@ -107,13 +108,13 @@ class Translation:
     def _check_vector(self, key: str, vector: Tensor) -> None:
         """A vector of zeros has no direction: every weight would be divided by zero."""
         if not bool(vector.any()):
-            raise UserError(f"{self.given.where}: '{key}' is all zeros, must be a vector of unit length")
+            raise UserError(f"{self.foreign.where}: '{key}' is all zeros, must be a vector of unit length")
 
     def variance(self, ours: str, theirs: str) -> None:
         """A running variance, which has no negative number."""
         self.copy(ours, theirs)
         if bool((self.tensors[ours] < 0).any()):
-            raise UserError(f"{self.given.where}: '{theirs}' holds negative numbers; no variance has")
+            raise UserError(f"{self.foreign.where}: '{theirs}' holds negative numbers; no variance has")
 
     def batch_norm(self, ours: str, theirs: str) -> None:
         """torch's BatchNorm2d with a gain and a bias."""
@@ -129,11 +130,11 @@ class Translation:
                 right = f"must be {tuple(wanted[ours])}" if ours in wanted else "must not be there"
                 theirs = self.origins[ours]
                 raise UserError(
-                    f"{self.given.where}: '{theirs}' becomes {ours} of shape {tuple(tensor.shape)}, which {right}"
+                    f"{self.foreign.where}: '{theirs}' becomes {ours} of shape {tuple(tensor.shape)}, which {right}"
                 )
 
     def _bias(self, ours: str, theirs: str) -> None:
-        if f"{theirs}.bias" in self.given:
+        if f"{theirs}.bias" in self.foreign:
             self.copy(f"{ours}.bias", f"{theirs}.bias")
         else:
             self.absent[f"{ours}.bias"] = f"{theirs}.bias"

@@ -47,7 +47,7 @@ class ImageSet:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Verdict:
     """One line of `verify`. "differs" is said of the catalogue's sum only: a damaged file raises."""
 
     subject: str
@@ -161,7 +161,7 @@ def build(
     return _open(name, resolution, entry, folder)
 
 
-def verify(name: str, resolution: int) -> list[Finding]:
+def verify(name: str, resolution: int) -> list[Verdict]:
     """Recompute the sums of a built set.
 
     Raises UserError naming the file whose content differs from what meta.json recorded. Whether the set
@@ -179,7 +179,7 @@ def verify(name: str, resolution: int) -> list[Finding]:
         array = disk.read_array(folder, file, record)
         if disk.content_hash(array) != record["sha256"]:
             raise UserError(f"{folder / file}: its content is not what was built; {again}")
-        findings.append(Finding(file, "ok", f"{len(array):,} rows, content as built"))
+        findings.append(Verdict(file, "ok", f"{len(array):,} rows, content as built"))
     if meta["sha256"] != disk.set_hash(meta["files"]):
         raise UserError(f"{folder / 'meta.json'}: its sum does not fit its files; {again}")
     return [*findings, _against_catalogue(meta["sha256"], entry.known_sha256.get(resolution), resolution)]
@@ -324,9 +324,9 @@ def _open(name: str, resolution: int, entry: DatasetEntry, folder: Path) -> Imag
     )
 
 
-def _against_catalogue(found: str, known: str | None, resolution: int) -> Finding:
+def _against_catalogue(found: str, known: str | None, resolution: int) -> Verdict:
     if known is None:
-        return Finding("whole set", "unknown", f"{found}; the catalogue has no sum for {resolution} px")
+        return Verdict("whole set", "unknown", f"{found}; the catalogue has no sum for {resolution} px")
     if found == known:
-        return Finding("whole set", "ok", f"{found}, equal to the catalogue's")
-    return Finding("whole set", "differs", f"{found}, the catalogue's is {known}")
+        return Verdict("whole set", "ok", f"{found}, equal to the catalogue's")
+    return Verdict("whole set", "differs", f"{found}, the catalogue's is {known}")

@@ -31,7 +31,7 @@ from bench.spec.table import Scale
 NAME = "bench.toml"
 
 
-class Settings(Frozen):
+class ProjectSettings(Frozen):
     """The keys of a project file."""
 
     plugins: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class ProjectFile:
     """A project file that was found, its paths made whole."""
 
     path: Path
-    settings: Settings
+    settings: ProjectSettings
 
     @property
     def plugins(self) -> list[Path]:
@@ -129,12 +129,12 @@ def _section(path: Path) -> Any:
     return tool.get("bench") if isinstance(tool, dict) else None
 
 
-def _validated(path: Path, value: Any) -> Settings:
+def _validated(path: Path, value: Any) -> ProjectSettings:
     where = "" if path.name == NAME else "tool.bench."
     if not isinstance(value, dict):
         raise UserError(f"{path}: tool.bench: must be a table of keys")
     try:
-        return Settings.model_validate(value)
+        return ProjectSettings.model_validate(value)
     except ValidationError as error:
-        keys, message = first_problem(Settings, error)
+        keys, message = first_problem(ProjectSettings, error)
         raise UserError(f"{path}: {where}{'.'.join(map(str, keys))}: {message}") from error

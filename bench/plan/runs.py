@@ -20,7 +20,7 @@ MOST_SEEDS = 100_000  # a typing error must not plan runs until the memory is fu
 
 
 @dataclass(frozen=True)
-class Cell:
+class PlannedCell:
     """Where in a table a run is shown: a row (or a reference point), a column, a seed."""
 
     row: str
@@ -33,7 +33,7 @@ class PlannedRun:
     """One run of a plan. `cells` is empty for a source run that other runs start from."""
 
     spec: RunSpec
-    cells: list[Cell] = field(default_factory=list)
+    cells: list[PlannedCell] = field(default_factory=list)
     needs: tuple[str, ...] = ()
     status: Status = "planned"
     cause: Cause | None = None  # of a failed run: its method's fault or the machine's
@@ -133,7 +133,7 @@ def make_plan(
         for point in table.references if references else ():
             for seed in chosen_seeds:
                 spec = table.reference_spec(point, column, seed, scale)
-                _add(runs, spec).cells.append(Cell(point, column.id, seed))
+                _add(runs, spec).cells.append(PlannedCell(point, column.id, seed))
     for seed in chosen_seeds:  # seed by seed, so that an interrupted table has whole replicates first
         for row in table.pick_rows(rows):
             for column in chosen_columns:
@@ -201,7 +201,7 @@ def _add_cell(
     spec = table.run_spec(row, column, seed, scale)
     for source in spec.run_sources.values():
         _add(runs, source)
-    _add(runs, spec).cells.append(Cell(row.id, column.id, seed))
+    _add(runs, spec).cells.append(PlannedCell(row.id, column.id, seed))
 
 
 def _add(runs: dict[str, PlannedRun], spec: RunSpec) -> PlannedRun:

@@ -118,7 +118,7 @@ class Configuration(Frozen):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RehearsalOutcome:
     """What came of one rehearsal: the measurements, or why there are none."""
 
     configuration: Configuration
@@ -185,7 +185,9 @@ class Results:
         atomic.write_json(self.folder / f"{configuration.id}.json", value)
 
 
-def rehearse(configuration: Configuration, images_from: DataSpec, results: Results, threads: int) -> Outcome:
+def rehearse(
+    configuration: Configuration, images_from: DataSpec, results: Results, threads: int
+) -> RehearsalOutcome:
     """Rehearse one configuration in a process of its own, with a cache and weights of its own that go with it."""
     with tempfile.TemporaryDirectory(prefix="bench-rehearsal-") as name:
         folder = Path(name)
@@ -205,10 +207,10 @@ def rehearse(configuration: Configuration, images_from: DataSpec, results: Resul
             command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
         if done.returncode != 0:
-            return Outcome(configuration, None, _reason(done))
+            return RehearsalOutcome(configuration, None, _reason(done))
         measured = json.loads((folder / "measured.json").read_text())
     results.write(configuration, measured)
-    return Outcome(configuration, measured)
+    return RehearsalOutcome(configuration, measured)
 
 
 def _reason(done: subprocess.CompletedProcess[str]) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.rehearsal.configurations import Configuration, Outcome
+from bench.rehearsal.configurations import Configuration, RehearsalOutcome
 
 GPU = "V100"
 PEAK_FLOPS = 15.7e12  # of a V100 in float32, as its data sheet has it
@@ -79,7 +79,7 @@ def _gpu_bytes(configuration: Configuration, measured: dict[str, Any]) -> int:
     return round(FLOAT * (numbers + (1 + MOMENTS) * trained) + activations)
 
 
-def values(outcome: Outcome) -> dict[str, Any]:
+def values(outcome: RehearsalOutcome) -> dict[str, Any]:
     """A configuration's row by column; the measured ones are None where there is no measurement."""
     one, measured = outcome.configuration, outcome.measured
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
@@ -106,7 +106,7 @@ def values(outcome: Outcome) -> dict[str, Any]:
     return row
 
 
-def record(outcome: Outcome) -> dict[str, Any]:
+def record(outcome: RehearsalOutcome) -> dict[str, Any]:
     """A configuration's row with what it stands for: what `--output FILE.json` writes and a page is made of."""
     one, measured = outcome.configuration, outcome.measured
     return {
@@ -119,7 +119,7 @@ def record(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def markdown(outcomes: Sequence[Outcome], images: str) -> str:
+def markdown(outcomes: Sequence[RehearsalOutcome], images: str) -> str:
     """The table of all rehearsals with what its columns mean, and what each row stands for."""
     return page([record(outcome) for outcome in outcomes], images)
 

@@ -49,7 +49,7 @@ def execute(
         try:
             if (result := folder.result()) is not None:
                 return "diverged" if result["diverged_at"] is not None else "done"
-            if folder.asked_to_stop():
+            if folder.stop_requested():
                 return "cancelled"
             spec, machine = folder.spec(), Machine(store)
             if why := [*machine.changes(folder), *machine.stale_sources(spec)]:

@@ -37,7 +37,7 @@ class Heartbeat:
     def _beat(self) -> None:
         while not self._end.wait(HEARTBEAT_SECONDS):
             self._beat_once("running", self._rate())
-            self.cancelled = self.cancelled or self.folder.asked_to_stop()
+            self.cancelled = self.cancelled or self.folder.stop_requested()
 
     def _beat_once(self, state: Literal["running", "stopped", "done"], rate: float | None) -> None:
         """One beat. A full disk or a moved store is not its business: the run itself fails where it cannot save."""

@@ -165,15 +165,15 @@ class RunFolder:
         value = {**who, "state": state, "step": step, "steps": steps, "rate": rate, "time": time.time()}
         self._write_json("heartbeat.json", {**value, **more})
 
-    def ask_to_stop(self) -> None:
+    def request_stop(self) -> None:
         """Ask whoever works on the run, or is about to, to save and leave it (`bench cancel`)."""
         self._write_text("cancel", "")
 
-    def asked_to_stop(self) -> bool:
+    def stop_requested(self) -> bool:
         """Whether `ask_to_stop` has been called since the run was last handed out."""
         return (self.path / "cancel").exists()
 
-    def hand_out(self) -> None:
+    def mark_queued(self) -> None:
         """The run is wanted (again): an earlier request to stop it, or failure, is over."""
         for name in ("cancel", "error.txt"):
             (self.path / name).unlink(missing_ok=True)

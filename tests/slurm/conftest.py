@@ -166,7 +166,7 @@ class Desk:
         """
         labels = {uid: label for one in submissions(self.store) for uid, label in one.labels.items()}
         survey = Survey.of(self.store, submissions(self.store), list(labels))
-        found = [survey.standing(uid, label) for uid, label in labels.items()]
+        found = [survey.status_of(uid, label) for uid, label in labels.items()]
         told = (re.match(r"(\S+ · \S+ · seed \d+|source \S.*?seed \d+)\s+(.*)", line)
                 for line in lines(found, survey.silent, everything=True))  # fmt: skip
         return {match[1].replace(" · shapes · seed ", "/"): match[2] for match in told if match}

@@ -13,8 +13,8 @@ Need = Callable[[PlannedRun], int | None]  # bytes; None: nobody knows
 
 
 @dataclass(frozen=True)
-class Room:
-    """Memory of this machine. Without figures for a run it is let in: a guess would only slow the queue."""
+class MemoryBudget:
+    """The memory of this machine. A run whose need is unknown is let in: a guess would only slow the queue."""
 
     memory: Need = lambda run: None  # of the worker's process
     gpu_memory: Need = lambda run: None

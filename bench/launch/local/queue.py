@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from bench.launch.local.admission import Room
+from bench.launch.local.admission import MemoryBudget
 from bench.launch.local.worker_handle import Worker
 from bench.plan.inputs import Machine
 from bench.plan.runs import PlannedRun
@@ -50,7 +50,7 @@ class Queue:
     plugins: list[str] = field(default_factory=list)
     deadline: float | None = None
     logs: Path | None = None  # where workers' output goes; default: the store's logs folder
-    room: Room = field(default_factory=Room)
+    budget: MemoryBudget = field(default_factory=MemoryBudget)
     outcomes: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what workers had to say to the user
     stopped_by: signal.Signals | str | None = None  # the first signal, or "deadline"
@@ -115,15 +115,15 @@ class Queue:
                 self.waiting.remove(run)
                 worker.run = run
                 self.watcher.started(run)
-                worker.tell(run.uid)
+                worker.send(run.uid)
             elif run is None and (self.stopping or not self._may_come()):
-                worker.dismiss()
+                worker.stop()
                 self._close(worker)
 
     def _fits(self, run: PlannedRun, worker: Worker) -> bool:
         """Whether there is memory for the run beside those at work (the first of all always starts on a CPU)."""
         others = [(one.process.pid, one.run) for one in self.workers if one.run is not None]
-        return self.room.fits(run, worker.device, others)
+        return self.budget.fits(run, worker.device, others)
 
     def _next_ready(self) -> PlannedRun | None:
         if self.stopping:
@@ -178,7 +178,7 @@ class Queue:
         return status
 
     def _read(self, worker: Worker) -> None:
-        events = worker.hear()
+        events = worker.receive()
         if events is None:
             self._lost(worker)
             return

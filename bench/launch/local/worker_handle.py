@@ -51,16 +51,16 @@ class Worker:
         os.close(write)
         return cls(process, device, read, log)
 
-    def tell(self, text: str) -> None:
+    def send(self, text: str) -> None:
         """Send a line: the id of the run to do next."""
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(text + "\n")
             self.process.stdin.flush()
         except BrokenPipeError:
-            pass  # it died: its closed event pipe says so
+            pass  # it has died: receive() finds its end of the pipe closed
 
-    def hear(self) -> list[dict[str, Any]] | None:
+    def receive(self) -> list[dict[str, Any]] | None:
         """The events that have come since; None once the worker has closed its end."""
         data = os.read(self.events, 65536)
         if not data:
@@ -68,7 +68,7 @@ class Worker:
         *lines, self.buffer = (self.buffer + data).split(b"\n")
         return [json.loads(line) for line in lines]
 
-    def dismiss(self) -> None:
+    def stop(self) -> None:
         """Close its stdin, which ends it."""
         assert self.process.stdin is not None
         self.process.stdin.close()

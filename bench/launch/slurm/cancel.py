@@ -19,7 +19,7 @@ def cancel_runs(store: Store, survey: Survey, uids: list[str]) -> list[str]:
     """
     meant = set(uids)
     for uid in uids:
-        store.folder(uid).ask_to_stop()
+        store.folder(uid).request_stop()
     jobs = set()
     for uid in uids:
         task, place = survey.task(uid), survey.places.get(uid)

@@ -17,7 +17,7 @@ from bench.plan.inputs import FRESH, Machine
 from bench.store.liveness import STALE_SECONDS
 from bench.store.runs import RunFolder, Store
 
-Word = Literal[
+State = Literal[
     "planned",
     "queued",
     "running",
@@ -32,7 +32,7 @@ Word = Literal[
     "stale",
     "done",
 ]
-IN_HAND: tuple[Word, ...] = ("queued", "running", "requeued", "held")
+IN_HAND: tuple[State, ...] = ("queued", "running", "requeued", "held")
 REASONS = {  # SLURM's reasons, for people
     "Dependency": "after the runs it starts from",
     "BeginTime": "SLURM lets a requeued job wait before it starts again",
@@ -45,12 +45,12 @@ REASONS = {  # SLURM's reasons, for people
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunStatus:
     """One run now."""
 
     uid: str
     label: str
-    word: Word
+    state: State
     detail: str = ""
     step: int = 0
     steps: int = 0
@@ -61,7 +61,7 @@ class Standing:
     @property
     def seconds_left(self) -> float | None:
         """Of a running run, at its present rate."""
-        return (self.steps - self.step) / self.rate if self.rate and self.word == "running" else None
+        return (self.steps - self.step) / self.rate if self.rate and self.state == "running" else None
 
 
 @dataclass
@@ -96,12 +96,12 @@ class Survey:
         task = self.tasks.get((place.array.name, place.index)) if place else None
         return task if task is not None and task.active else None
 
-    def standing(self, uid: str, label: str) -> Standing:
+    def status_of(self, uid: str, label: str) -> RunStatus:
         """Where the run stands."""
         folder = self.store.folder(uid)
         beat, status, task = folder.heartbeat() or {}, folder.status(), self.task(uid)
         place = self.places.get(uid)
-        base = Standing(
+        base = RunStatus(
             uid,
             label,
             "planned",
@@ -122,13 +122,15 @@ class Survey:
             )
             detail = f"job {place.job} has ended, its worker goes on" if alone and place and place.job else ""
             return _with(base, "running", detail, rate=beat.get("rate"))
-        if folder.asked_to_stop():
+        if folder.stop_requested():
             return _with(base, "cancelled", _kept(base, folder))
         if task is not None:
             return _in_queue(base, task, beat)
         return self._out_of_queue(base, folder, status, place)
 
-    def _out_of_queue(self, base: Standing, folder: RunFolder, status: str, place: Place | None) -> Standing:
+    def _out_of_queue(
+        self, base: RunStatus, folder: RunFolder, status: str, place: Place | None
+    ) -> RunStatus:
         if stuck := self._failed_source(folder, place):
             return _with(base, "blocked", f"its source {stuck} failed")
         if place is None or place.job is None:
@@ -138,12 +140,12 @@ class Survey:
                 base, "planned", "" if place is None else "sbatch did not take its job; submit again"
             )
         if self.silent is not None:
-            word = status if status in ("interrupted", "lost") else "planned"
-            return _with(base, word, f"the cluster does not answer ({self.silent}); job {place.job}")
-        state, source = self._ending(place)
-        if state == "CANCELLED":
+            state = status if status in ("interrupted", "lost") else "planned"
+            return _with(base, state, f"the cluster does not answer ({self.silent}); job {place.job}")
+        ending, source = self._ending(place)
+        if ending == "CANCELLED":
             return _with(base, "cancelled", f"job {place.job} was cancelled; {_kept(base, folder)}")
-        how = f"job {place.job} ended: {state}" + (f" ({source})" if source else "")
+        how = f"job {place.job} ended: {ending}" + (f" ({source})" if source else "")
         return _with(
             base, "interrupted" if status == "interrupted" else "lost", f"{how}; {_kept(base, folder)}"
         )
@@ -178,7 +180,7 @@ def _outlived(beat: dict[str, Any], place: Place | None, task: Task | None, sile
     return task is None or task.waits
 
 
-def _in_queue(base: Standing, task: Task, beat: dict[str, Any]) -> Standing:
+def _in_queue(base: RunStatus, task: Task, beat: dict[str, Any]) -> RunStatus:
     """A run whose job is in the queue or at work, and which is not itself running."""
     reason = REASONS.get(task.reason, task.reason)
     if task.waits:
@@ -192,12 +194,12 @@ def _in_queue(base: Standing, task: Task, beat: dict[str, Any]) -> Standing:
     return _with(base, "queued", f"in job {task.job}, which is at work", node=task.node)
 
 
-def _kept(base: Standing, folder: RunFolder) -> str:
+def _kept(base: RunStatus, folder: RunFolder) -> str:
     """What there is to go on from: the checkpoint that lies there, not the step that was last heard of."""
     if (step := folder.saved_step()) is not None:
         return f"continues from a checkpoint up to step {step}"
     return f"trained up to step {base.step}, no checkpoint is left" if base.step else "nothing trained yet"
 
 
-def _with(base: Standing, word: Any, detail: str, **changes: Any) -> Standing:
-    return Standing(**{**vars(base), "word": word, "detail": detail, **changes})
+def _with(base: RunStatus, state: Any, detail: str, **changes: Any) -> RunStatus:
+    return RunStatus(**{**vars(base), "state": state, "detail": detail, **changes})

@@ -95,7 +95,7 @@ def submit(
     refuse_odd_folder(folder)
     request = replace(request, plugins=_kept_plugins(folder, request.plugins))
     for run in request.runs:
-        store.open(run.spec).hand_out()
+        store.open(run.spec).mark_queued()
     save(store, submission)
     for position, array in enumerate(arrays):
         numbers = {one.number for at, one in enumerate(submission.arrays) if at in array.after}

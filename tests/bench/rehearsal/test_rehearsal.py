@@ -19,7 +19,7 @@ from bench.contract.composition import build_method
 from bench.errors import UserError
 from bench.plan.load import load_table, table_names
 from bench.rehearsal import configurations as rehearsal
-from bench.rehearsal.configurations import Configuration, Outcome, Results, load_configurations, pick
+from bench.rehearsal.configurations import Configuration, RehearsalOutcome, Results, load_configurations, pick
 from bench.rehearsal.estimate import PEAK_FLOPS, SHARE, estimate, formula_flops, markdown
 from bench.rehearsal.step import _Activations, _Step, _sums
 
@@ -183,7 +183,8 @@ def test_estimate_in_closed_form():
 def test_table_has_every_configuration_and_says_why_one_was_not_run(measured):
     configuration, found = measured["plain"]
     text = markdown(
-        [Outcome(configuration, found), Outcome(measured["micro"][0], None, "no memory")], "images"
+        [RehearsalOutcome(configuration, found), RehearsalOutcome(measured["micro"][0], None, "no memory")],
+        "images",
     )
     assert "has run 1 of 2 configurations" in text
     assert "| `plain` | `sngan-32` | (adversarial loss alone) | 8 x 2 | whole |" in text
@@ -200,9 +201,9 @@ def test_results_are_kept_until_their_configuration_changes(tmp_path, monkeypatc
     def count(one, images_from, results, threads):
         ran.append(one.id)
         if one.id == "broken":
-            return Outcome(one, None, "not finite")
+            return RehearsalOutcome(one, None, "not finite")
         results.write(one, FAKE)
-        return Outcome(one, FAKE)
+        return RehearsalOutcome(one, FAKE)
 
     monkeypatch.setattr(rehearsal, "rehearse", count)
     path = written(tmp_path, PLAIN, MICRO, BROKEN)

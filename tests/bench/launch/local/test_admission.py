@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from bench.launch.local import admission
-from bench.launch.local.admission import Room
+from bench.launch.local.admission import MemoryBudget
 from bench.machine import memory
 from bench.plan.runs import PlannedRun
 
@@ -62,11 +62,11 @@ def test_what_is_available_is_the_least_of_machine_and_control_group(tmp_path, m
 def test_runs_wait_for_the_growth_of_those_at_work(run, monkeypatch):
     monkeypatch.setattr(admission, "available_bytes", lambda: 3000)
     monkeypatch.setattr(admission, "resident_bytes", lambda pid: 1000)
-    fits = Room(memory=lambda one: 2500).fits
+    fits = MemoryBudget(memory=lambda one: 2500).fits
     assert fits(run(0), "cpu", []), "a lone run always starts"
     assert not fits(run(0), "cpu", [(1, run(1))]), "the other will want 1500 of the 3000"
-    assert Room(memory=lambda one: 1200).fits(run(0), "cpu", [(1, run(1))])
-    assert Room().fits(run(0), "cpu", [(1, run(1))] * 50), "nothing known: no waiting"
+    assert MemoryBudget(memory=lambda one: 1200).fits(run(0), "cpu", [(1, run(1))])
+    assert MemoryBudget().fits(run(0), "cpu", [(1, run(1))] * 50), "nothing known: no waiting"
 
 
 def test_a_gpu_that_strangers_use_is_waited_for(run, tmp_path, monkeypatch):
@@ -78,7 +78,7 @@ def test_a_gpu_that_strangers_use_is_waited_for(run, tmp_path, monkeypatch):
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
-    fits = Room(gpu_memory=lambda one: 10 * 2**30).fits
+    fits = MemoryBudget(gpu_memory=lambda one: 10 * 2**30).fits
     assert fits(run(0), "cuda:0", [])
     assert not fits(run(0), "cuda:1", []), "500 MiB are free of the 10 GiB it needs"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,9")

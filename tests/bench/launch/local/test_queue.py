@@ -278,7 +278,7 @@ def test_runs_that_do_not_fit_beside_each_other_follow_each_other(
     table.write_text(table.read_text() + "    resources: {memory_gb: 100000}\n")
     command = ["run", "tiny.yaml", "--jobs", "2", "--rows", "scratch", "--set", "train.steps=12"]
     for spec in _specs(table):
-        Store(store_root).open(spec).ask_to_stop()
+        Store(store_root).open(spec).request_stop()
     done = bench_command(*command, cwd=tmp_path)
     assert done.returncode == 0 and "2 runs finished" in done.stdout, done.stderr
     # from the first loss to the result record: a run that had begun beside the other would overlap it

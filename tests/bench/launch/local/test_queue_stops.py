@@ -9,7 +9,7 @@ import time
 import pytest
 
 from bench.launch.local import queue as local
-from bench.launch.local.admission import Room
+from bench.launch.local.admission import MemoryBudget
 from bench.launch.local.queue import Queue
 from bench.launch.local.worker_handle import Worker
 from bench.plan.runs import PlannedRun
@@ -106,13 +106,13 @@ def test_a_storm_of_signals_stops_a_worker_once(slow, store_root, tmp_path):
     (run,) = slow(1, steps=400)
     Store(store_root).open(run.spec)
     worker = Worker.start("cpu", store_root, tmp_path / "logs", 1, [str(tmp_path / "slow.py")])
-    worker.tell(run.uid)
+    worker.send(run.uid)
     heard = []
     while not any(event["event"] == "step" for event in heard):
-        heard += worker.hear() or []
+        heard += worker.receive() or []
     for index in range(5_000):
         worker.process.send_signal((signal.SIGUSR2, signal.SIGTERM)[index % 2])
-    while (more := worker.hear()) is not None:
+    while (more := worker.receive()) is not None:
         heard += more
     assert heard[-1] == {"event": "outcome", "uid": run.uid, "outcome": "stopped"}
     worker.close()
@@ -121,12 +121,12 @@ def test_a_storm_of_signals_stops_a_worker_once(slow, store_root, tmp_path):
 def test_a_run_that_is_asked_to_stop_is_left_and_the_others_go_on(slow, queue_of):
     runs = slow(3, steps=160)
     store = queue_of([], Watch()).store
-    store.open(runs[2].spec).ask_to_stop()
+    store.open(runs[2].spec).request_stop()
     asked = []
 
     def ask(run, step):
         if run.uid == runs[0].uid and not asked:
-            store.folder(run.uid).ask_to_stop()
+            store.folder(run.uid).request_stop()
             asked.append(step)
 
     assert queue_of(runs, Watch(ask)).work() == {
@@ -135,8 +135,8 @@ def test_a_run_that_is_asked_to_stop_is_left_and_the_others_go_on(slow, queue_of
     first, last = store.folder(runs[0].uid), store.folder(runs[2].uid)
     assert 0 < first.heartbeat()["step"] < 160 and first.status() == "interrupted"
     assert last.heartbeat() is None, "it was never begun"
-    first.hand_out()
-    last.hand_out()
+    first.mark_queued()
+    last.mark_queued()
     assert set(queue_of([runs[0], runs[2]], Watch(), devices=2).work().values()) == {"done"}
 
 
@@ -145,10 +145,12 @@ def test_runs_wait_for_memory_and_all_end(slow, queue_of, monkeypatch):
     runs = slow(2, steps=10)
     much = 10**15
     watch = Watch()
-    assert set(queue_of(runs, watch, devices=2, room=Room(lambda run: much)).work().values()) == {"done"}
+    assert set(queue_of(runs, watch, devices=2, budget=MemoryBudget(lambda run: much)).work().values()) == {
+        "done"
+    }
     assert watch.most == 1
     again = Watch()
-    queue_of(slow(2, steps=10, first=10), again, devices=2, room=Room(lambda run: 1)).work()
+    queue_of(slow(2, steps=10, first=10), again, devices=2, budget=MemoryBudget(lambda run: 1)).work()
     assert again.most == 2
 
 

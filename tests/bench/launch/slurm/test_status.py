@@ -21,7 +21,7 @@ from bench.errors import UserError
 from bench.launch.slurm.cancel import cancel_runs
 from bench.launch.slurm.commands import ClusterError, Task, ending_in_log, queue, run_command
 from bench.launch.slurm.records import ArrayRecord, Submission, folder_of, places, save, submissions
-from bench.launch.slurm.status import Standing, Survey
+from bench.launch.slurm.status import RunStatus, Survey
 from bench.store.liveness import STALE_SECONDS
 from bench.store.runs import Store
 
@@ -68,7 +68,7 @@ def squeue(says, *tasks):
 
 def words(store, uids):
     survey = Survey.of(store, submissions(store), uids)
-    return [(one.word, one.detail) for one in (survey.standing(uid, uid) for uid in uids)]
+    return [(one.state, one.detail) for one in (survey.status_of(uid, uid) for uid in uids)]
 
 
 def beat(folder, **changes):
@@ -93,7 +93,7 @@ def test_queued_and_running(says, submitted):
         ("queued", "job 12_1: waits for a free node"),
     ]
     survey = Survey.of(store, submissions(store), uids)
-    first = survey.standing(uids[0], "")
+    first = survey.status_of(uids[0], "")
     assert (first.step, first.steps, first.node, first.seconds_left) == (30, 60, "n7", 15.0)
 
 
@@ -195,7 +195,7 @@ def test_done_failed_and_asked_to_stop(says, submitted):
     squeue(says, ("12_0", "bench-x-0", "RUNNING", "None", "n7"))
     store.folder(uids[0]).finish({"diverged_at": None})
     store.folder(uids[1]).fail("ValueError: why")
-    store.folder(uids[2]).ask_to_stop()
+    store.folder(uids[2]).request_stop()
     assert words(store, uids) == [
         ("done", ""), ("failed", "(method) ValueError: why"), ("cancelled", "nothing trained yet"),
     ]  # fmt: skip
@@ -225,7 +225,7 @@ def test_cancel_takes_whole_jobs_and_marks_the_rest(says, submitted, tmp_path):
     says("scancel", "true")
     survey = Survey.of(store, submissions(store), uids)
     assert cancel_runs(store, survey, [uids[0], uids[2]]) == ["12_1"], "12_0 also has a run that is not meant"
-    assert [store.folder(uid).asked_to_stop() for uid in uids] == [True, False, True]
+    assert [store.folder(uid).stop_requested() for uid in uids] == [True, False, True]
     assert cancel_runs(store, survey, uids) == ["12_0", "12_1"]
     says("scancel", "echo 'scancel: error: Access denied' >&2; exit 1")
     with pytest.raises(UserError, match="Access denied; the runs were asked to stop by a mark"):
@@ -235,7 +235,7 @@ def test_cancel_takes_whole_jobs_and_marks_the_rest(says, submitted, tmp_path):
 def test_what_is_shown(submitted):
     """What needs eyes stands first; quiet runs are counted; a small terminal says how many it hides."""
     kinds = ["done", "running", "queued", "lost", "failed", "planned"]
-    found = [Standing(word, f"a · b · {word}", word, step=5, steps=10, rate=0.5) for word in kinds]
+    found = [RunStatus(word, f"a · b · {word}", word, step=5, steps=10, rate=0.5) for word in kinds]
     text = lines(found, None, everything=False)
     assert [line.split()[4] for line in text[:-1]] == ["failed", "lost", "running"]
     assert "step 5 of 10, 0.50/s  10 s left" in text[2]
@@ -257,8 +257,8 @@ def test_a_cluster_that_does_not_answer_is_said(says, submitted):
     beat(store.folder(uids[0]))
     survey = Survey.of(store, submissions(store), uids)
     assert "Unable to contact" in survey.silent
-    assert survey.standing(uids[0], "").word == "running", "its heart beats"
-    assert "does not answer" in survey.standing(uids[2], "").detail
+    assert survey.status_of(uids[0], "").state == "running", "its heart beats"
+    assert "does not answer" in survey.status_of(uids[2], "").detail
 
 
 def test_one_squeue_call_for_all(says, submitted, tmp_path):

@@ -17,7 +17,7 @@ Shape = Sequence[int | None]  # None: any size
 MOST_BYTES = 4 * 2**30  # of the tensors of one network, however often they name the same numbers
 
 
-class Given:
+class ForeignState:
     """The tensors of one network of a checkpoint, by the names they have there; each is taken once.
 
     tensors: names to Notes of tensors, or to tensors. where: the file and the network's role in it, for errors.
@@ -103,7 +103,7 @@ class Given:
         if self._left:
             raise UserError(
                 f"{self.where}: the key {shown(min(self._left))} is unexpected; "
-                f"a {self.what} of this size has none such"
+                f"a {self.what} of this size does not have it"
             )
 
 
