@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+PACKAGE = Path(__file__).resolve().parent  # bench/
+IMPORT_ROOT = PACKAGE.parent  # the folder that holds it: a checkout, or site-packages
+
 
 def cache_root() -> Path:
-    """Built data sets and extracted features: $BENCH_CACHE, else ~/.cache/bench (or
-    $XDG_CACHE_HOME/bench).
-    """
+    """Built data sets and extracted features: $BENCH_CACHE, else ~/.cache/bench (or $XDG_CACHE_HOME/bench)."""
     if named := os.environ.get("BENCH_CACHE"):
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bench"
@@ -24,8 +25,12 @@ def weights_root() -> Path:
 
 def recorded_root() -> Path:
     """The recorded results that ship with the project (results/recorded, also inside a wheel)."""
-    here = Path(__file__).resolve().parent
-    for candidate in (here / "results" / "recorded", here.parent / "results" / "recorded"):
+    return shipped("results/recorded")
+
+
+def shipped(folder: str) -> Path:
+    """A folder of the project that lies beside bench/ in a checkout, and inside it in a wheel."""
+    for candidate in (PACKAGE / folder, IMPORT_ROOT / folder):
         if candidate.is_dir():
             return candidate
-    raise FileNotFoundError("results/recorded is missing from this installation")
+    raise FileNotFoundError(f"{folder} is missing from this installation")

@@ -78,7 +78,7 @@ def test_a_store_may_be_a_path_or_a_store_and_rows_may_be_ones_own(tmp_path, tin
     run = own.run_spec(row, column, 0, "smoke")
     folder = bench.Store(tmp_path).open(run)
     folder.append(
-        "metrics.jsonl", [{"step": 300, "metric": "fd", "extractor": "effnet_lite0@64", "value": 7.5}]
+        folder.metrics_log, [{"step": 300, "metric": "fd", "extractor": "effnet_lite0@64", "value": 7.5}]
     )
     folder.finish({"steps": 300, "diverged_at": None})
     frames = [

@@ -103,7 +103,7 @@ def logs(run: str, lines: int, table: str | None, scale: str | None, store: Stor
     folder = find_run(run, store, table, scale, choice)
     place = places(submissions(store)).get(folder.uid)
     found = place.logs(store) if place is not None else []
-    for path in [*found, folder.path / "error.txt"]:
+    for path in [*found, folder.error_file]:
         if path.exists() and (text := path.read_text(errors="replace").splitlines()):
             click.echo(f"== {path}")
             click.echo("\n".join(text[-lines:]))

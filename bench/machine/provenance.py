@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from bench import paths
 from bench.machine.host import slurm_job
 
 PACKAGES = (
@@ -45,7 +46,7 @@ def provenance() -> dict[str, Any]:
 @cache
 def _code() -> dict[str, Any]:
     """The commit of this project's own checkout (never of the current folder's), and what differs from it."""
-    root = Path(__file__).resolve().parents[2]
+    root = paths.IMPORT_ROOT
     if not (root / ".git").exists():
         return {"commit": None, "dirty": None, "diff_sha256": None}
     diff = _git(root, "diff", "HEAD", "--", ".", ":!results") or ""
@@ -58,15 +59,19 @@ def _code() -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The short commit of this checkout, with "+" when files differ from it; the version outside a
-    checkout.
-    """
+    """The short commit of this checkout, with "+" when files differ from it; the version outside a checkout."""
     import bench
 
-    code = _code()
-    return (
-        f"{code['commit'][:10]}{'+' if code['dirty'] else ''}" if code["commit"] else f"v{bench.__version__}"
-    )
+    return str(short_commit({**_code(), "bench": bench.__version__}))
+
+
+def short_commit(entry: dict[str, Any]) -> str | None:
+    """The code that an entry of provenance.json names: "0123456789", "0123456789+" where files differed from that
+    commit, "v0.1.0" outside a checkout; None for an entry that names neither.
+    """
+    if entry.get("commit"):
+        return f"{entry['commit'][:10]}{'+' if entry.get('dirty') else ''}"
+    return f"v{entry['bench']}" if entry.get("bench") else None
 
 
 def _git(root: Path, *arguments: str) -> str | None:

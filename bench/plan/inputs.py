@@ -151,7 +151,7 @@ class Machine:
         result = source.result()
         if result is not None:
             return str(result["weights_sha256"])
-        return "in training" if (source.path / "spec.json").exists() else None
+        return "in training" if source.spec_file.exists() else None
 
     def _is_stale(self, uid: str) -> bool:
         folder = self.store.folder(uid)

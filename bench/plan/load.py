@@ -9,13 +9,14 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from bench import paths
 from bench.errors import UserError, did_you_mean
 from bench.files.yamlfile import first_problem, load_yaml, merge, mistake, validate
 from bench.plan.expand import Table
 from bench.plan.names import names_problem
 from bench.spec.run import Protocol, TrainSettings
 
-TABLES = Path(__file__).resolve().parents[1] / "tables"
+TABLES = paths.PACKAGE / "tables"
 
 
 def table_names() -> list[str]:

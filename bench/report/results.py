@@ -13,6 +13,7 @@ import pandas as pd
 
 from bench import features
 from bench.errors import UserError
+from bench.machine.provenance import short_commit
 from bench.metrics.scores import version_of
 from bench.plan.expand import Table
 from bench.plan.folders import store_root
@@ -64,7 +65,7 @@ def load_results(
     machine = Machine(store)
     for names, run, planned in _runs(spec, scale, every, asked):
         folder = store.folder(run.uid)
-        if (folder.path / "spec.json").exists():
+        if folder.spec_file.exists():
             lines += [{**names, **line} for line in _folder_lines(folder, run, machine)]
         elif run.uid in kept:
             lines += [{**line, **names} for line in kept[run.uid]]
@@ -125,14 +126,11 @@ def _empty_lines(run: RunSpec, status: str) -> list[dict[str, Any]]:
 
 def _commit(folder: RunFolder) -> str | None:
     """The code of the last start, with "+" where files differed from the commit."""
-    path = folder.path / "provenance.json"
     try:
-        entry = json.loads(path.read_text())[-1]
+        entry = json.loads(folder.provenance_file.read_text())[-1]
     except (FileNotFoundError, json.JSONDecodeError, IndexError):
         return None
-    if not entry.get("commit"):
-        return f"v{entry['bench']}" if entry.get("bench") else None
-    return f"{entry['commit'][:10]}{'+' if entry.get('dirty') else ''}"
+    return short_commit(entry)
 
 
 def _recorded_lines(name: str, table: str, scale: str) -> dict[str, list[dict[str, Any]]]:

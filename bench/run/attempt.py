@@ -10,7 +10,8 @@ from typing import Literal
 
 from bench.errors import UserError
 from bench.run.settings import Outcome, Settings
-from bench.store.runs import RunBusyError, RunGoneError, Store
+from bench.store.lease import RunBusyError, RunGoneError
+from bench.store.runs import Store
 
 AttemptOutcome = Outcome | Literal["busy"]
 

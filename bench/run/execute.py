@@ -20,7 +20,8 @@ from bench.plan.inputs import Machine
 from bench.run.reference import score_reference
 from bench.run.settings import Outcome, Settings
 from bench.run.training import Training
-from bench.store.runs import Cause, RunFolder, RunGoneError, Store
+from bench.store.lease import RunGoneError
+from bench.store.runs import Cause, RunFolder, Store
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What a shared file system or a broken node raises, and what torch says of a GPU that has gone

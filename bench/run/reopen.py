@@ -17,7 +17,6 @@ from bench.errors import UserError
 from bench.plan.inputs import Machine
 from bench.run.build import build_context
 from bench.spec.run import RunSpec
-from bench.store import best
 from bench.store.checkpoints import fingerprint, read_weights
 from bench.store.runs import RunFolder, Store
 from bench.train.sampling import batches
@@ -123,9 +122,9 @@ def _refuse_stale(folder: RunFolder, store: Store, allowed: bool) -> None:
 
 def _weights(folder: RunFolder, snapshot: Snapshot, result: dict[str, Any]) -> dict[str, Any]:
     """What state/final.pt or state/best.pt holds. UserError where it is missing, or is not what the run wrote."""
-    path = folder.final_weights if snapshot == "final" else folder.state / best.NAME
+    path = folder.final_weights if snapshot == "final" else folder.best_weights
     if snapshot == "final" and result["diverged_at"] is not None:
-        hint = "; --snapshot best has the weights of its best snapshot" * (folder.state / best.NAME).exists()
+        hint = "; --snapshot best has the weights of its best snapshot" * (folder.best_weights).exists()
         raise UserError(f"run {folder.uid} diverged at step {result['diverged_at']}{hint}")
     if not path.exists():
         hint = "; --snapshot final" if snapshot == "best" and folder.final_weights.exists() else ""

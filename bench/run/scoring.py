@@ -12,5 +12,5 @@ from bench.train.sampling import save_sheet
 def record_scores(folder: RunFolder, step: int, scorer: Scorer, images_NHWC: np.ndarray) -> None:
     """Score uint8 images (N, H, W, 3): the lines go to metrics.jsonl, the first images to samples/."""
     lines = [{"step": step, **vars(score)} for score in scorer.score(images_NHWC)]
-    folder.append("metrics.jsonl", lines)
-    save_sheet(folder.path / "samples" / f"step-{step:08d}.png", images_NHWC)
+    folder.append(folder.metrics_log, lines)
+    save_sheet(folder.sheet(step), images_NHWC)

@@ -165,7 +165,7 @@ class Training:
 
     def _flush(self) -> None:
         if self.lines:
-            self.folder.append("train.jsonl", self.lines)
+            self.folder.append(self.folder.train_log, self.lines)
             self.lines = []
 
     def _finish(self, seconds: float, diverged: list[str] | None = None) -> Outcome:

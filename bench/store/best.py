@@ -14,8 +14,7 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.files.weights import read_weights, write_weights
-
-NAME = "best.pt"
+from bench.store.layout import BEST
 
 
 def keep(folder: Path, step: int, weights: dict[str, Any]) -> None:
@@ -28,7 +27,7 @@ def back_to(folder: Path, step: int) -> None:
 
     A best.pt is of a run that was killed while it ended.
     """
-    ended = folder / NAME
+    ended = folder / BEST
     if ended.exists():
         try:
             ended.replace(_path(folder, int(read_weights(ended)["step"])))
@@ -50,13 +49,13 @@ def settle(folder: Path, best: int | None) -> None:
     """At the end of a run: its best snapshot's weights become best.pt, all others go."""
     for step in _steps(folder):
         if step == best:
-            _path(folder, step).replace(folder / NAME)
+            _path(folder, step).replace(folder / BEST)
         else:
             _path(folder, step).unlink()
-    if best is not None and not (folder / NAME).exists():
+    if best is not None and not (folder / BEST).exists():
         print(
             f"bench: {folder}: the weights of the best snapshot, step {best}, were not kept by the version "
-            f"that trained it; there is no {NAME}",
+            f"that trained it; there is no {BEST}",
             file=sys.stderr,
         )
 

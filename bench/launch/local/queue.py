@@ -17,7 +17,8 @@ from bench.launch.local.worker_handle import Worker
 from bench.plan.inputs import Machine
 from bench.plan.runs import PlannedRun
 from bench.spec.run import RunSpec
-from bench.store.runs import RunBusyError, RunGoneError, Store
+from bench.store.lease import RunBusyError, RunGoneError
+from bench.store.runs import Store
 
 DEATHS = 3  # a run whose workers were killed this often is left as failed
 ABANDONED = ("planned", "interrupted", "lost")  # states of a source that nobody works on

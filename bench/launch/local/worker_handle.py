@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.paths import IMPORT_ROOT
 from bench.plan.runs import PlannedRun
 
 DRIVER = Path("/proc/driver/nvidia/gpus")
@@ -90,8 +91,7 @@ class Worker:
 
 def _environment() -> dict[str, str]:
     """The worker's environment: it finds this very package, and numeric libraries start one thread each."""
-    package = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
+    path = os.pathsep.join(filter(None, [str(IMPORT_ROOT), os.environ.get("PYTHONPATH", "")]))
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     # Before the first product on a GPU, or cuBLAS may add up in another order each time (bench.run.build)
     cublas = {"CUBLAS_WORKSPACE_CONFIG": os.environ.get("CUBLAS_WORKSPACE_CONFIG", ":4096:8")}

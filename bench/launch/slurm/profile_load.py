@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bench import paths
 from bench.errors import UserError, did_you_mean
 from bench.files.yamlfile import Keys, first_problem, load_yaml, merge, mistake
 from bench.launch.slurm.profile import Profile, without_none
@@ -20,11 +21,7 @@ VARIABLE = "BENCH_SLURM_PROFILE"
 
 def shipped() -> dict[str, Path]:
     """The profiles that come with the project (slurm/, also inside a wheel), by name."""
-    here = Path(__file__).resolve().parents[2]
-    folder = next((one for one in (here / "slurm", here.parent / "slurm") if one.is_dir()), None)
-    if folder is None:
-        raise FileNotFoundError("slurm/ is missing from this installation")
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: path for path in sorted(paths.shipped("slurm").glob("*.yaml"))}
 
 
 def load_profile(name: str | None) -> Profile:

@@ -20,6 +20,7 @@ from bench.launch.slurm.packing import Array, pack
 from bench.launch.slurm.profile import Profile
 from bench.launch.slurm.records import ArrayRecord, Submission, folder_of, identity, new_id, save
 from bench.machine.provenance import commit
+from bench.paths import IMPORT_ROOT
 from bench.plan.estimate import Estimates
 from bench.plan.inputs import Machine
 from bench.plan.runs import PlannedRun
@@ -168,7 +169,7 @@ def _python_path(request: Request) -> list[str]:
     """The same interpreter finds the very package that submits, installed or not; a container has its own."""
     if "container" in request.profile.model_fields_set or "python" in request.profile.model_fields_set:
         return []
-    package = shlex.quote(str(Path(__file__).resolve().parents[3]))
+    package = shlex.quote(str(IMPORT_ROOT))
     return [f"export PYTHONPATH={package}${{PYTHONPATH:+:$PYTHONPATH}}"]
 
 

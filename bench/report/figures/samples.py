@@ -45,7 +45,7 @@ def pictures(
 
 def latest_sheet(folder: RunFolder) -> Path | None:
     """The contact sheet of a run's last snapshot."""
-    sheets = sorted((folder.path / "samples").glob("step-*.png"))
+    sheets = folder.sheets()
     return sheets[-1] if sheets else None
 
 

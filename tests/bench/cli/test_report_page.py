@@ -21,7 +21,7 @@ def test_the_page_holds_what_the_folder_holds(store_root, tmp_path):
         "n_generated": 100,
         "n_reference": 200,
     }
-    folder.append("metrics.jsonl", [{**line, "step": step, "value": 900.0 - step} for step in (30, 60)])
+    folder.append(folder.metrics_log, [{**line, "step": step, "value": 900.0 - step} for step in (30, 60)])
     save_sheet(folder.path / "samples" / "step-00000060.png", np.zeros((10, 32, 32, 3), np.uint8))
     folder.finish({"steps": 60, "diverged_at": None, "weights_sha256": None, "seconds": 1.0})
     page = CliRunner().invoke(report, ["table1", "--scale", "smoke", "--html"], catch_exceptions=False)

@@ -27,7 +27,7 @@ def trained(store_root):
                 "extractor": "effnet_lite0@64",
                 "value": LEVELS[row.id] + seed,
             }
-            folder.append("metrics.jsonl", [score])
+            folder.append(folder.metrics_log, [score])
             folder.finish({"steps": 4, "diverged_at": None, "weights_sha256": None, "seconds": 1.0})
             uids[row.id, seed] = folder.uid
     return uids

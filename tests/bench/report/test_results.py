@@ -25,7 +25,7 @@ def write_run(store, spec, row, column, seed, values, diverged=None, done=True):
     folder = store.open(run)
     folder.add_provenance({"bench": "0.1.0", "commit": "0123456789abcdef", "dirty": True})
     folder.append(
-        "metrics.jsonl",
+        folder.metrics_log,
         [
             {"step": step, "metric": "fd", "extractor": "effnet_lite0@64", "value": value, "error": None,
              "n_generated": 100, "n_reference": 200, "seconds": 0.1}
@@ -116,7 +116,7 @@ def test_a_recorded_set_says_a_scores_version_where_it_is_not_the_first(tmp_path
     assert back["version"].tolist() == [1]
     assert save_recorded(back[list(COLUMNS)], "cpu", "disp/table1", "smoke", root).path.read_text() == before
     recall = {"step": 60, "metric": "recall", "extractor": "vgg16@32", "value": 0.5, "version": 2}
-    folder.append("metrics.jsonl", [recall])
+    folder.append(folder.metrics_log, [recall])
     save_recorded(load_results(shipped, "smoke", store), "cpu", "disp/table1", "smoke", root)
     assert path.read_text().splitlines()[0] == ",".join((*RECORDED_COLUMNS, "version"))
     back = load_recorded("cpu", root=root)

@@ -13,7 +13,8 @@ import pytest
 from bench.launch.local.queue import _record_death
 from bench.run.attempt import run_once
 from bench.store import best, checkpoints
-from bench.store.runs import RunGoneError, Store
+from bench.store.lease import RunGoneError
+from bench.store.runs import Store
 from bench.train.sampling import save_sheet
 
 STEPS = 400
@@ -50,7 +51,7 @@ def test_nothing_is_left_at_the_old_place_and_the_run_continues_at_the_new_one(
 
 WRITES = {
     "beat": lambda folder: folder.beat("running", 1, 2, None),
-    "append": lambda folder: folder.append("train.jsonl", [{"step": 1}]),
+    "append": lambda folder: folder.append(folder.train_log, [{"step": 1}]),
     "rewind": lambda folder: folder.rewind(1),
     "fail": lambda folder: folder.fail("a reason"),
     "finish": lambda folder: folder.finish({"steps": 1}),

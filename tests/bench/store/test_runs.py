@@ -14,8 +14,9 @@ import pytest
 
 from bench.errors import UserError
 from bench.files import atomic
+from bench.store.lease import RunBusyError
 from bench.store.liveness import STALE_SECONDS
-from bench.store.runs import RunBusyError, Store
+from bench.store.runs import Store
 
 FINISHED = {"diverged_at": None, "steps": 1}
 
@@ -60,19 +61,19 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 def test_torn_line_is_cut_off_and_rewound(folder):
-    folder.append("train.jsonl", [{"step": step, "loss": float("nan")} for step in (1, 2, 3, 4)])
+    folder.append(folder.train_log, [{"step": step, "loss": float("nan")} for step in (1, 2, 3, 4)])
     with (folder.path / "train.jsonl").open("a") as file:
         file.write('{"step": 5, "lo')
     assert [line["step"] for line in folder.read_log()] == [1, 2, 3, 4]
     folder.rewind(3)
-    folder.append("train.jsonl", [{"step": 4, "loss": 0.5}])
+    folder.append(folder.train_log, [{"step": 4, "loss": 0.5}])
     assert [line["step"] for line in folder.read_log()] == [1, 2, 3, 4]
     assert (folder.path / "train.jsonl").read_text().endswith('{"step": 4, "loss": 0.5}\n')
 
 
 def test_numbers_survive_rewinding_to_the_bit(folder):
     values = [0.1 + 0.2, 1e-308, 3.4028234663852886e38, -0.0]
-    folder.append("metrics.jsonl", [{"step": 1, "value": value} for value in values])
+    folder.append(folder.metrics_log, [{"step": 1, "value": value} for value in values])
     before = (folder.path / "metrics.jsonl").read_bytes()
     folder.rewind(1)
     assert (folder.path / "metrics.jsonl").read_bytes() == before
@@ -169,7 +170,7 @@ def test_damaged_spec_is_named(text, folder):
 
 def test_a_run_that_is_set_aside_is_kept_whole_and_its_place_is_free(folder, tiny_spec, store_root):
     store = Store(store_root)
-    folder.append("metrics.jsonl", [{"step": 1, "value": 2.5}])
+    folder.append(folder.metrics_log, [{"step": 1, "value": 2.5}])
     folder.finish(FINISHED)
     kept = {path.name: path.read_bytes() for path in folder.path.iterdir() if path.is_file()}
     places = [store.set_aside(folder.uid, "it was asked for")]

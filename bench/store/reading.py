@@ -1,0 +1,34 @@
+"""Records of a store as they are read: absent ones are None, torn lines are cut off."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of a JSON-lines file; stops at a torn line."""
+    if not path.exists():
+        return
+    with path.open() as file:
+        for line in file:
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError:
+                return
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file, None where there is none. UserError for one that cannot be read."""
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path}: is not readable JSON ({error}); move the run folder away and run again"
+        ) from error
