@@ -57,7 +57,7 @@ WRITES = {
     "finish": lambda folder: folder.finish({"steps": 1}),
     "begin": lambda folder: folder.begin({}),
     "write_inputs": lambda folder: folder.write_inputs({}),
-    "ask_to_stop": lambda folder: folder.request_stop(),
+    "request_stop": lambda folder: folder.request_stop(),
     "lease": lambda folder: folder.lease().__enter__(),
 }
 
