@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.rehearsal.configurations import Outcome, Results, load_configurations
+from bench.rehearsal.configurations import RehearsalOutcome, Results, load_configurations
 from bench.rehearsal.estimate import page, record
 
 KEPT = Path(__file__).with_name("reproduce") / "rehearsal.json"
@@ -33,7 +33,7 @@ def take_up(store: Path) -> int:
     count = 0
     for one in configurations:
         if (measured := results.read(one)) is not None:
-            row = record(Outcome(one, measured))
+            row = record(RehearsalOutcome(one, measured))
             kept[one.id] = {key: row[key] for key in ("configuration", "digest", *MEASURED)}
             count += 1
     lines = [" " + json.dumps(kept[one.id]) for one in configurations if one.id in kept]
@@ -45,7 +45,7 @@ def records() -> Iterator[dict[str, Any]]:
     """Every configuration of the list, with its measurement where there is one."""
     kept = read()
     for one in load_configurations()[1]:
-        row = record(Outcome(one, None))
+        row = record(RehearsalOutcome(one, None))
         if (measured := kept.get(one.id)) is not None:
             row |= {key: measured[key] for key in MEASURED}
             if measured["digest"] != one.digest:
