@@ -40,14 +40,17 @@ def features(count: int, width: int, purpose: str) -> np.ndarray:
 
 
 def frechet_ours(real: np.ndarray, fake: np.ndarray) -> list[float]:
+    """Fits and distance, from features."""
     return [frechet_distance(real, fake)]
 
 
 def frechet_ours_reference_kept(real: np.ndarray, fake: np.ndarray) -> list[float]:
+    """The distance to a fit that is kept, as a run has it at every snapshot but the first."""
     return [frechet_distance(_KEPT[0], fake)]
 
 
 def frechet_clean_fid(real: np.ndarray, fake: np.ndarray) -> list[float]:
+    """The same from clean-fid."""
     from cleanfid.fid import fid_from_feats
 
     with warnings.catch_warnings():
@@ -56,6 +59,7 @@ def frechet_clean_fid(real: np.ndarray, fake: np.ndarray) -> list[float]:
 
 
 def neighbours_ours(real: np.ndarray, fake: np.ndarray) -> list[float]:
+    """Precision with k = 10 and recall with k = 40."""
     return list(precision_recall(real, fake))
 
 
@@ -65,6 +69,7 @@ def neighbours_prdc(real: np.ndarray, fake: np.ndarray) -> list[float]:
 
 
 def neighbours_prdc_one_call(real: np.ndarray, fake: np.ndarray) -> list[float]:
+    """One call: what precision alone takes."""
     return [_prdc(real, fake, 10)["precision"]]
 
 

@@ -1,6 +1,6 @@
 """Rehearsals: one real optimisation step of every paper-scale configuration, on this machine, and what it took.
 
-tables/rehearsal.yaml lists the configurations: every combination of network and method that a table of the papers
+rehearsal.yaml lists the configurations: every combination of network and method that a table of the papers
 trains. Each is rehearsed in a process of its own (bench.rehearsal.step), so that its peak memory is its own. What was
 measured is kept in <store>/rehearsal/ID.json under a hash of the configuration: what is interrupted continues, and a
 configuration that has changed is run again.

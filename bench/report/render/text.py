@@ -18,7 +18,8 @@ CLAIMS = "Ratios and differences are of the row that should score lower to the o
 def render(report: TableReport, width: int = 120) -> str:
     """The whole report as plain text, at most `width` characters wide; marked cells carry an asterisk.
 
-    Columns that do not fit side by side stand below each other."""
+    Columns that do not fit side by side stand below each other.
+    """
     parts = [_wrap(f"{report.name}: {report.title} (scale {report.scale})", width)]
     for block in report.blocks:
         parts.append("\n".join(_block(report, block, width)))

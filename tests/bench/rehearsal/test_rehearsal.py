@@ -256,7 +256,7 @@ def test_a_killed_process_is_told_from_one_that_failed():
 
 
 @pytest.mark.parametrize(
-    "change, message",
+    ("change", "message"),
     [
         ({"bacth": 3}, "bacth: unknown key; did you mean 'batch'?"),
         ({"method": "difaugment"}, "did you mean 'diffaugment'?"),

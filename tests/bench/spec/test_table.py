@@ -71,7 +71,7 @@ def test_uid_is_a_folder_name_that_a_person_can_read(tiny_spec):
 
 
 @pytest.mark.parametrize(
-    "scale, name", [(s, name) for name in table_names() for s in load_table(name).scales]
+    ("scale", "name"), [(s, name) for name in table_names() for s in load_table(name).scales]
 )
 def test_every_cell_of_every_table_is_a_run(name, scale):
     table = load_table(name)

@@ -198,7 +198,7 @@ def test_unit_second_moment_and_clamp():
     assert layer(torch.full((1, 2, 4, 4), 50.0), torch.zeros(1, 3)).abs().max() <= 0.1
 
 
-@pytest.mark.parametrize("cls, size, factor", [(StyledConv, 8, 64), (UpStyledConv, 4, 16)])
+@pytest.mark.parametrize(("cls", "size", "factor"), [(StyledConv, 8, 64), (UpStyledConv, 4, 16)])
 def test_macs_count_the_convolution(cls, size, factor):
     layer, x = cls(5, 6, 7, 8, None), torch.zeros(1, 5, size, size)
     assert layer.macs(x, layer(x, torch.zeros(1, 7), "none")) == factor * 9 * 5 * 6
