@@ -1,4 +1,4 @@
-"""Shared by all tests: one cache of built data sets and features, a store per test, tiny runs, a run server."""
+"""Shared by all tests: one cache of built data sets and features, a store per test, tiny runs, a server that forks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -157,52 +158,42 @@ def lacks_fixture() -> Callable[[str], NoReturn]:
     return lacks
 
 
-@pytest.fixture(scope="session")
-def bench_command() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `bench ARGUMENTS` in a process of its own, in a folder of the caller's."""
+def wait_until(
+    condition: Callable[[], Any],
+    seconds: float = 300,
+    *,
+    every: float = 0.01,
+    otherwise: Callable[[], object] = lambda: "",
+) -> Any:
+    """Wait until the condition is true and return what it gave; a failure, which says `otherwise()`, after `seconds`.
 
-    def run(*arguments: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
-        path = os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")])
-        return subprocess.run(
-            [sys.executable, "-m", "bench", *arguments],
-            cwd=cwd,
-            env={**os.environ, "PYTHONPATH": path, **env},
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
-
-    return run
-
-
-class RunServer:
-    """A process that has imported torch once and forks one child for each attempt at a run.
-
-    The children are real processes: they are killed, stopped and limited as any worker would be.
+    every: how often it is looked at, in seconds. The default of `seconds` is for machines that do much else.
     """
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {otherwise()}"
+        time.sleep(every)
+    return value
+
+
+@pytest.fixture(scope="session", name="wait_until")
+def wait_until_fixture() -> Callable[..., Any]:
+    """`wait_until`: the way for a test to wait."""
+    return wait_until
+
+
+class ForkServer:
+    """The process of fork_server.py, started when it is first asked."""
 
     def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={
-                **os.environ,
-                "PYTHONPATH": str(CHECKOUT),
-                "OMP_NUM_THREADS": "1",
-                "MKL_NUM_THREADS": "1",
-                "CUDA_VISIBLE_DEVICES": "",
-            },
-        )
-        assert self._reply() == "ready"
+        self.process: subprocess.Popen[str] | None = None
 
     def start(self, uid: str, root: Path, *, every: float = 0.0, file_limit: int | None = None) -> int:
-        """Begin an attempt that saves every `every` seconds; returns its process id."""
+        """Begin an attempt at a run that saves every `every` seconds; returns its process id."""
         return int(self._ask("start", uid, str(root), every, file_limit))
 
     def wait(self, pid: int) -> tuple[int, str]:
-        """(exit status, negative for a signal; outcome or "")."""
+        """(exit status, negative for a signal; outcome of a run or "")."""
         status, outcome = self._ask("wait", pid)
         return status, outcome
 
@@ -212,76 +203,85 @@ class RunServer:
         assert status == 0
         return outcome
 
+    def command(
+        self, *arguments: str, cwd: Path | None = None, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        """`bench ARGUMENTS` with this process's environment and `env`, in a folder, awaited."""
+        environment = {**os.environ, "PYTHONPATH": python_path(), **env}
+        with tempfile.TemporaryDirectory() as folder:
+            out, err = Path(folder) / "out", Path(folder) / "err"
+            pid = self._ask("command", arguments, str(cwd or Path.cwd()), environment, str(out), str(err))
+            status, _ = self.wait(pid)
+            return subprocess.CompletedProcess(
+                ["bench", *arguments], status, out.read_text("utf-8"), err.read_text("utf-8")
+            )
+
     def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(300)
+        """End the process, if there is one."""
+        if self.process is not None and self.process.stdin is not None:
+            self.process.stdin.close()
+            self.process.wait(300)
+        self.process = None
 
     def _ask(self, *request: Any) -> Any:
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        return self._reply()
+        process = self.process or self._begin()
+        self.process = None  # if this test is stopped while it waits, the next one must not get its answer
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(request) + "\n")
+        process.stdin.flush()
+        reply = self._reply(process)
+        self.process = process
+        return reply
 
-    def _reply(self) -> Any:
-        assert self.process.stdout is not None
-        return json.loads(self.process.stdout.readline())
+    def _begin(self) -> subprocess.Popen[str]:
+        single = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+        process = subprocess.Popen(
+            [sys.executable, str(CHECKOUT / "tests" / "fork_server.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT), **single},
+        )
+        assert self._reply(process) == "ready"
+        return process
+
+    @staticmethod
+    def _reply(process: subprocess.Popen[str]) -> Any:
+        assert process.stdout is not None
+        return json.loads(process.stdout.readline())
 
 
-SERVER = """
-import json, os, resource, signal, sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-import torch._dynamo  # torch.optim imports it, for seconds
-import bench.features.effnet, bench.machine.provenance, bench.run.execute
-from bench.contract.discovery import methods
-from bench.run.attempt import run_once
-from bench.launch.local.worker import SIGNALS, StopFlag
-
-bench.machine.provenance.provenance()
-for entry in methods():
-    methods().load(entry.name)
-
-def child(uid, root, every, limit, pipe):
-    os.environ["BENCH_CHECKPOINT_SECONDS"] = str(every)
-    stop = StopFlag()
-    for number in SIGNALS:
-        signal.signal(number, stop)
-    if limit:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    outcome = run_once(uid, Path(root), should_stop=stop.is_set)
-    os.write(pipe, outcome.encode())
-
-pipes = {}
-print('"ready"', flush=True)
-for line in sys.stdin:
-    verb, *rest = json.loads(line)
-    if verb == "start":
-        read, write = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                child(*rest, write)
-                os._exit(0)
-            except BaseException:
-                import traceback
-                traceback.print_exc()
-                os._exit(99)
-        os.close(write)
-        pipes[pid] = read
-        print(pid, flush=True)
-    else:
-        status = os.waitstatus_to_exitcode(os.waitpid(rest[0], 0)[1])
-        outcome = os.read(pipes[rest[0]], 100).decode()
-        os.close(pipes.pop(rest[0]))
-        print(json.dumps([status, outcome]), flush=True)
-"""
+def python_path() -> str:
+    """$PYTHONPATH of a process that finds this checkout first."""
+    return os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")])
 
 
 @pytest.fixture(scope="session")
-def run_server() -> Iterator[RunServer]:
-    """A `RunServer` for the session."""
-    server = RunServer()
+def run_server() -> Iterator[ForkServer]:
+    """A `ForkServer` for the session."""
+    server = ForkServer()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def bench_command(run_server: ForkServer) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `bench ARGUMENTS` in a fork of a process that has imported everything, in a folder of the caller's."""
+    return run_server.command
+
+
+@pytest.fixture(scope="session")
+def bench_process() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The same by a new interpreter, as a user starts it: where that is under test. It takes seconds."""
+
+    def run(*arguments: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "bench", *arguments],
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": python_path(), **env},
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+
+    return run

@@ -7,8 +7,6 @@ import graphlib
 import re
 from pathlib import Path
 
-import pytest
-
 from bench.contract.discovery import methods
 from bench.data.known import datasets
 
@@ -164,12 +162,18 @@ def test_command_line_imports_nothing_heavy_at_the_top():
     assert found == []
 
 
-@pytest.mark.parametrize("path", PROJECT, ids=lambda path: str(path.relative_to(ROOT)))
-def test_file_is_short_and_says_what_it_is(path):
-    text = path.read_text()
-    assert len(text.splitlines()) <= LONGEST
-    assert ast.get_docstring(ast.parse(text)), "the first line of a file says what it is for"
-    assert path.name != "utils.py"
+def test_files_are_short_and_say_what_they_are():
+    found = []
+    for path in PROJECT:
+        text = path.read_text()
+        lines = len(text.splitlines())
+        if lines > LONGEST:
+            found.append(f"{where(path, lines)} is longer than {LONGEST} lines")
+        if not ast.get_docstring(ast.parse(text)):
+            found.append(f"{where(path, 1)} does not say what the file is for")
+        if path.name == "utils.py":
+            found.append(f"{where(path, 1)} has a name that says nothing")
+    assert found == []
 
 
 def test_no_file_counts_the_folders_above_itself():

@@ -7,9 +7,7 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +114,16 @@ def cluster_of(lacks):
 class Desk:
     """Where somebody sits who uses the cluster."""
 
-    def __init__(self, folder: Path, store: Path, cluster: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        store: Path,
+        cluster: Any,
+        command: Callable[..., Any],
+        wait_until: Callable[..., Any],
+    ) -> None:
         self.folder, self.store, self.cluster = folder, Store(store), cluster
+        self.command, self.wait_until = command, wait_until
         self.environment = {"BENCH_CHECKPOINT_SECONDS": "1", "BENCH_TEST_WAIT": "0.4"}
         (folder / "slow.yaml").write_text(TABLE)
         (folder / "slow.py").write_text(PLUGIN)
@@ -139,14 +145,7 @@ class Desk:
 
     def bench(self, *words: str, check: bool = True, store: Path | None = None, **env: str):
         """`bench WORDS` in a process of its own."""
-        done = subprocess.run(
-            [sys.executable, "-m", "bench", *words],
-            cwd=self.folder,
-            env=self.everything(store, **env),
-            capture_output=True,
-            text=True,
-            timeout=200,
-        )
+        done = self.command(*words, cwd=self.folder, **self.everything(store, **env))
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
@@ -173,20 +172,24 @@ class Desk:
 
     def until(self, label: str, pattern: str, seconds: float = 90) -> str:
         """Wait until the run's status fits; returns it."""
-        deadline = time.monotonic() + seconds
-        while True:
+        found = ""
+
+        def fits() -> bool:
+            nonlocal found
             found = self.status().get(label, "")
-            if re.match(pattern, found):
-                return found
-            assert time.monotonic() < deadline, f"{label} is {found!r}, not {pattern!r}: {self.squeue()}"
-            time.sleep(0.3)
+            return re.match(pattern, found) is not None
+
+        self.wait_until(
+            fits,
+            seconds,
+            every=0.3,
+            otherwise=lambda: f"{label} is {found!r}, not {pattern!r}: {self.squeue()}",
+        )
+        return found
 
     def until_all_ended(self, seconds: float = 120) -> None:
         """Wait until the queue is empty."""
-        deadline = time.monotonic() + seconds
-        while out := self.squeue():
-            assert time.monotonic() < deadline, out
-            time.sleep(0.3)
+        self.wait_until(lambda: not self.squeue(), seconds, every=0.3, otherwise=self.squeue)
 
     def squeue(self, *words: str) -> str:
         return self.cluster.run("squeue", "-h", "-r", "-o", "%i %j %T %r", *words).stdout
@@ -202,13 +205,13 @@ class Desk:
 
 
 @pytest.fixture
-def desk_at(tmp_path, store_root, monkeypatch):
+def desk_at(tmp_path, store_root, monkeypatch, bench_command, wait_until):
     """A desk at a cluster."""
 
     def at(cluster: Any) -> Desk:
         for name, value in cluster.environment().items():
             monkeypatch.setenv(name, value)
-        return Desk(tmp_path, store_root, cluster)
+        return Desk(tmp_path, store_root, cluster, bench_command, wait_until)
 
     return at
 
@@ -251,15 +254,18 @@ class Disturbances:
 
     def pick(self) -> str:
         """A running run to which nothing has happened yet, some steps on its way; slow/8 goes back by itself."""
-        deadline = time.monotonic() + 180  # SLURM lets a requeued job wait for two minutes
-        while True:
-            for label, word in self.status().items():
-                running = re.match(r"running +step [1-9]", word) and label in map("slow/{}".format, range(5))
-                if running and label not in self.touched:
-                    self.touched.append(label)
-                    return label
-            assert time.monotonic() < deadline, self.status()
-            time.sleep(0.2)
+
+        def at_work() -> str | None:
+            untouched = [f"slow/{seed}" for seed in range(5) if f"slow/{seed}" not in self.touched]
+            status = self.status()
+            return next(
+                (one for one in untouched if re.match("running +step [1-9]", status.get(one, ""))), None
+            )
+
+        # SLURM lets a requeued job wait for two minutes
+        label: str = self.desk.wait_until(at_work, 180, every=0.2, otherwise=self.status)
+        self.touched.append(label)
+        return label
 
     def submit_and_submit_again(self) -> None:
         sent = self.desk.submit(self.short, "--rows", "stuck", "--seeds", "0", BENCH_TEST_MARK=self.mark)
@@ -302,19 +308,19 @@ class Disturbances:
         wanted = ["sbatch", "--parsable", "-p", "high", "--gres=gpu:2", "-t", "5", "--wrap", "sleep 2"]
         done = self.cluster.run(*wanted, "-o", "/dev/null")
         assert done.returncode == 0, done.stderr
-        deadline = time.monotonic() + 90
-        while not (hit := self.requeued_ones()):
-            assert time.monotonic() < deadline, self.status()
-            time.sleep(0.2)
+        hit = self.desk.wait_until(self.requeued_ones, 90, every=0.2, otherwise=self.status)
         label, word = hit[0], self.status()[hit[0]]
         self.touched.append(label)
         kept = number(r"step (\d+) of", word)
         assert kept > 0 and label.startswith("slow/"), word
         self.requeued, self.kept = label, kept
         # all that had to make room have gone by the time the other job ends: nothing else is on its way out
-        while self.cluster.run("squeue", "-h", "-j", done.stdout.strip(), "-t", "PD,R,CG").stdout:
-            assert time.monotonic() < deadline, self.desk.squeue()
-            time.sleep(0.3)
+        job = ["-j", done.stdout.strip(), "-t", "PD,R,CG"]
+
+        def gone() -> bool:
+            return not self.cluster.run("squeue", "-h", *job).stdout
+
+        self.desk.wait_until(gone, 90, every=0.3, otherwise=self.desk.squeue)
 
     def one_is_cancelled(self) -> None:
         label = self.pick()
@@ -340,11 +346,16 @@ class Disturbances:
         folder = self.desk.folder_of(label)
         before = folder.heartbeat()
         os.kill(before["pid"], signal.SIGKILL)
-        deadline = time.monotonic() + 60
-        while (beat := folder.heartbeat())["pid"] == before["pid"] or beat["step"] <= before["step"]:
-            assert time.monotonic() < deadline and self.status()[label].split()[0] in ("running", "queued")
-            time.sleep(0.2)
-        assert beat["job"] == before["job"]
+
+        def further() -> bool:
+            beat = folder.heartbeat()
+            if beat["pid"] != before["pid"] and beat["step"] > before["step"]:
+                return True
+            assert self.status()[label].split()[0] in ("running", "queued")
+            return False
+
+        self.desk.wait_until(further, 60, every=0.2)
+        assert folder.heartbeat()["job"] == before["job"]
 
     def node_daemon_is_killed_and_restarted(self) -> None:
         """slurmd dies; what runs goes on."""
@@ -361,11 +372,12 @@ class Disturbances:
         """After its slice of a minute; SLURM lets it wait, then it goes on in the same job."""
         kept = number(r"step (\d+) of", self.desk.until("slow/8", r"(requeued|running) +step [1-9]"))
         starts = self.desk.folder_of("slow/8").path / "provenance.json"
-        deadline = time.monotonic() + 240
-        while len(jobs := [start["job"] for start in json.loads(starts.read_text())]) < 2:
-            assert time.monotonic() < deadline, self.status()
-            time.sleep(0.5)
-        assert jobs[0] == jobs[1]
+
+        def jobs() -> list[str]:
+            return [start["job"] for start in json.loads(starts.read_text())]
+
+        self.desk.wait_until(lambda: len(jobs()) >= 2, 240, every=0.5, otherwise=self.status)
+        assert jobs()[0] == jobs()[1]
         assert number(r"step (\d+) of", self.desk.until("slow/8", r"running +step [1-9]")) >= kept
 
     def one_times_out(self) -> None:

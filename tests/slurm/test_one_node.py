@@ -42,15 +42,6 @@ def script(*arguments, **options):
     )
 
 
-def until(ready, seconds=120):
-    """What `ready` returns as soon as it is true."""
-    end = time.monotonic() + seconds
-    while not (value := ready()):
-        assert time.monotonic() < end, "not within the time"
-        time.sleep(0.1)
-    return value
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, need):
     """Where a cluster may be; whatever happens, none is left."""
@@ -88,30 +79,30 @@ def test_environment_is_one_variable(cluster, monkeypatch):
     assert cluster.run("srun", "-Q", "printenv", "SLURM_CONF").stdout.strip() == str(cluster.slurm_conf)
 
 
-def test_gpus_are_given_to_jobs(cluster):
+def test_gpus_are_given_to_jobs(cluster, wait_until):
     """Two steps at a time see one GPU each, and not the same."""
     both = '[ "$(ls gpu-* | wc -l)" = 2 ]'
     command = f"echo $CUDA_VISIBLE_DEVICES > gpu-$SLURM_JOB_ID; until {both}; do sleep 0.1; done"
     for _ in range(2):
         sent = cluster.run("sbatch", "--gres=gpu:1", f"--chdir={cluster.folder}/run", "--wrap", command)
         assert sent.returncode == 0, sent.stderr
-    files = until(lambda: len(found := list((cluster.folder / "run").glob("gpu-*"))) == 2 and found)
-    seen = until(lambda: all(texts := [file.read_text().strip() for file in files]) and texts)
+    files = wait_until(lambda: len(found := list((cluster.folder / "run").glob("gpu-*"))) == 2 and found)
+    seen = wait_until(lambda: all(texts := [file.read_text().strip() for file in files]) and texts)
     assert sorted(seen) == ["0", "1"]
     assert cluster.run("srun", "--gres=gpu:3", "true", timeout=300).returncode
 
 
-def test_array_runs_and_its_size_is_limited(cluster, tmp_path):
+def test_array_runs_and_its_size_is_limited(cluster, tmp_path, wait_until):
     line = f"echo $SLURM_ARRAY_TASK_ID > {tmp_path}/$SLURM_ARRAY_TASK_ID"
     sent = cluster.run("sbatch", "--array=0-3%2", "--output=/dev/null", "--wrap", line)
     assert sent.returncode == 0, sent.stderr
-    until(lambda: len([file for file in tmp_path.iterdir() if file.read_text()]) == 4)
+    wait_until(lambda: len([file for file in tmp_path.iterdir() if file.read_text()]) == 4)
     assert {int(file.read_text()) for file in tmp_path.iterdir()} == {0, 1, 2, 3}
     refused = cluster.run("sbatch", "--array=0-11", "--output=/dev/null", "--wrap", "true")
     assert refused.returncode and "Invalid job array" in refused.stderr
 
 
-def test_high_preempts_low_and_cancel_and_says_so_before(cluster, tmp_path):
+def test_high_preempts_low_and_cancel_and_says_so_before(cluster, tmp_path, wait_until):
     """debug waits for them instead; low comes back to the queue, cancel does not."""
 
     def state(job):
@@ -131,23 +122,23 @@ def test_high_preempts_low_and_cancel_and_says_so_before(cluster, tmp_path):
     for name in ("low", "cancel"):
         line = f"trap 'touch {tmp_path}/{name}-told' USR2; touch {tmp_path}/{name}; sleep 600 & wait; wait"
         victims.append(submit(name, 1, line, "--signal=B:USR2@30"))
-    until(lambda: (tmp_path / "low").exists() and (tmp_path / "cancel").exists())
+    wait_until(lambda: (tmp_path / "low").exists() and (tmp_path / "cancel").exists())
     equal = submit("debug", 2, "true")
     time.sleep(2.5)  # longer than the scheduler's interval of 2 s
     assert [state(job) for job in (equal, *victims)] == ["PENDING", "RUNNING", "RUNNING"]
     cluster.run("scancel", equal)
     high = submit("high", 2, "true")
-    until(lambda: state(high) == "COMPLETED", 40)
+    wait_until(lambda: state(high) == "COMPLETED", 40)
     assert (tmp_path / "low-told").exists() and (tmp_path / "cancel-told").exists()
     assert [state(job) for job in victims] == ["PENDING", "PREEMPTED"]
     cluster.run("scancel", *victims)
 
 
-def test_pending_job_survives_a_killed_controller(cluster):
+def test_pending_job_survives_a_killed_controller(cluster, wait_until):
     waiting = ("--hold", "--job-name=patient", "--output=/dev/null", "--wrap", "true")
     job = cluster.run("sbatch", "--parsable", *waiting).stdout.strip()
     # SLURM writes its state some seconds after a change; what is killed before forgets the change.
-    until(lambda: b"patient" in (cluster.folder / "state" / "job_state").read_bytes())
+    wait_until(lambda: b"patient" in (cluster.folder / "state" / "job_state").read_bytes())
     before = next(pid for pid, name in cluster.processes().items() if name == "slurmctld")
     cluster.daemon("kill", "slurmctld")
     assert "slurmctld" not in cluster.processes().values()
@@ -184,11 +175,11 @@ def test_two_clusters_live_side_by_side_and_one_ends_alone(cluster, tmp_path_fac
     assert cluster.run("sinfo", "-h", "-o", "%T").stdout.split()
 
 
-def test_stop_ends_jobs_and_daemons_and_removes_the_folder(cluster):
+def test_stop_ends_jobs_and_daemons_and_removes_the_folder(cluster, wait_until):
     """Also with the controller dead, when nobody can be asked to cancel the job; the user's shell is spared."""
     marker = cluster.folder / "run" / "runs"
     cluster.run("sbatch", "--output=/dev/null", "--wrap", f"touch {marker}; sleep 600")
-    until(marker.exists)
+    wait_until(marker.exists)
     assert {"slurmstepd", "sleep"} <= set(cluster.processes().values())
     cluster.daemon("kill", "slurmctld")
     shell = subprocess.Popen(["sleep", "60"], env={**os.environ, **cluster.environment()})
@@ -203,7 +194,7 @@ def test_stop_ends_jobs_and_daemons_and_removes_the_folder(cluster):
     assert script("stop", "--dir", cluster.folder).returncode == 0  # nothing there is fine
 
 
-def test_accounting_remembers_a_finished_job(tmp_path_factory, need):
+def test_accounting_remembers_a_finished_job(tmp_path_factory, need, wait_until):
     need(accounting=True)
     place = tmp_path_factory.mktemp("slurm") / "sql"
     try:
@@ -213,7 +204,7 @@ def test_accounting_remembers_a_finished_job(tmp_path_factory, need):
         assert {"mariadbd", "slurmdbd"} <= set(cluster.processes().values())
         assert cluster.run("srun", "--job-name=seven", "sh", "-c", "exit 7").returncode == 7
         line = ("sacct", "-n", "-X", "-P", "--name=seven", "-o", "State,ExitCode")
-        assert until(lambda: cluster.run(*line).stdout.strip()) == "FAILED|7:0"
+        assert wait_until(lambda: cluster.run(*line).stdout.strip()) == "FAILED|7:0"
     finally:
         one_node.OneNode(place).stop()
     assert cluster.processes() == {} and not place.exists()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ def bench(*words, env, seconds=900):
     return done.stdout
 
 
-def test_the_report_is_the_same_digit_for_digit(cluster_of, tmp_path_factory, tmp_path):
+def test_the_report_is_the_same_digit_for_digit(cluster_of, tmp_path_factory, tmp_path, wait_until):
     """$BENCH_TEST_DEMO names a store in which `bench run table1` has been run by this code; else that is done here."""
     everyone = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     local = {**everyone, "BENCH_STORE": os.environ.get("BENCH_TEST_DEMO") or str(tmp_path / "local")}
@@ -37,10 +36,12 @@ def test_the_report_is_the_same_digit_for_digit(cluster_of, tmp_path_factory, tm
         assert "submission" in sent
         if "BENCH_TEST_DEMO" not in os.environ:
             bench("run", "table1", "--scale", "smoke", "--jobs", "1", env=local)
-        deadline = time.monotonic() + 600
-        while cluster.run("squeue", "-h").stdout:
-            assert time.monotonic() < deadline, bench("status", "table1", env=there)
-            time.sleep(1)
+        wait_until(
+            lambda: not cluster.run("squeue", "-h").stdout,
+            seconds=600,
+            every=1,
+            otherwise=lambda: bench("status", "table1", env=there),
+        )
         assert bench("status", "table1", env=there).strip().endswith("runs: 98 done")
     without = bench("report", "table1", "--scale", "smoke", env=local)
     assert bench("report", "table1", "--scale", "smoke", env=there) == without

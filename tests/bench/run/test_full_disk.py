@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -15,18 +14,24 @@ from bench.store.runs import Store
 STEPS = 16
 
 
-def stopped_halfway(spec, root, server):
-    """A run with a checkpoint, stopped."""
-    folder = Store(root).open(spec)
-    pid = server.start(spec.uid, root, every=0.0)
-    while not list(folder.state.glob("step-*.pt")):
-        time.sleep(0.001)
-    os.kill(pid, signal.SIGTERM)
-    assert server.wait(pid) == (0, "stopped")
-    return folder
+@pytest.fixture
+def stopped_halfway(tiny_spec, run_server, wait_until):
+    """Start a run in a store and stop it when it has a checkpoint; its folder."""
+
+    def stop(root):
+        spec = tiny_spec(steps=STEPS)
+        folder = Store(root).open(spec)
+        pid = run_server.start(spec.uid, root, every=0.0)
+        wait_until(lambda: list(folder.state.glob("step-*.pt")), every=0.001, otherwise=folder.error)
+        os.kill(pid, signal.SIGTERM)
+        assert run_server.wait(pid) == (0, "stopped")
+        return folder
+
+    return stop
 
 
-def finish_and_compare(spec, folder, server, tmp_path):
+def finish_and_compare(folder, server, tmp_path):
+    spec = folder.spec()
     Store(tmp_path / "undisturbed").open(spec)
     assert server.run(spec.uid, tmp_path / "undisturbed") == "done"
     assert server.run(spec.uid, folder.path.parent) == "done"
@@ -37,18 +42,17 @@ def finish_and_compare(spec, folder, server, tmp_path):
     assert folder.read_log() == whole.read_log()
 
 
-def test_file_size_limit(tiny_spec, run_server, tmp_path):
+def test_file_size_limit(stopped_halfway, run_server, tmp_path):
     """The kernel refuses any write beyond 50 kB: records fit, a checkpoint does not."""
-    spec = tiny_spec(steps=STEPS)
-    folder = stopped_halfway(spec, tmp_path / "runs", run_server)
+    folder = stopped_halfway(tmp_path / "runs")
     before = {path.name: path.read_bytes() for path in folder.state.iterdir()}
-    assert run_server.run(spec.uid, tmp_path / "runs", file_limit=50_000) == "failed"
+    assert run_server.run(folder.uid, tmp_path / "runs", file_limit=50_000) == "failed"
     assert {path.name: path.read_bytes() for path in folder.state.iterdir()} == before
     assert folder.result() is None and folder.status() == "failed"
     assert "File too large" in folder.error() and "--retry failed" in folder.error()
     assert "\n" not in folder.error() and folder.cause() == "machine"
     assert checkpoints.latest(folder.state) is not None
-    finish_and_compare(spec, folder, run_server, tmp_path)
+    finish_and_compare(folder, run_server, tmp_path)
 
 
 @pytest.fixture
@@ -67,18 +71,17 @@ def small_disk(tmp_path, lacks):
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_really_full_disk(tiny_spec, run_server, small_disk, tmp_path):
+def test_really_full_disk(stopped_halfway, run_server, small_disk, tmp_path):
     """Not a byte is left: not even the reason can be written, and still nothing is lost."""
-    spec = tiny_spec(steps=STEPS)
-    folder = stopped_halfway(spec, small_disk / "runs", run_server)
+    folder = stopped_halfway(small_disk / "runs")
     before = {path.name: path.read_bytes() for path in folder.state.iterdir()}
     ballast = small_disk / "ballast"
     with ballast.open("wb") as file, pytest.raises(OSError, match="No space left"):
         while True:
             os.write(file.fileno(), bytes(4096))
-    assert run_server.run(spec.uid, small_disk / "runs") == "failed"
+    assert run_server.run(folder.uid, small_disk / "runs") == "failed"
     assert {path.name: path.read_bytes() for path in folder.state.iterdir()} == before
     assert folder.result() is None
     assert folder.status() in ("interrupted", "failed")
     ballast.unlink()
-    finish_and_compare(spec, folder, run_server, tmp_path)
+    finish_and_compare(folder, run_server, tmp_path)

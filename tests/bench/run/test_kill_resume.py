@@ -59,29 +59,45 @@ def newest(folder):
     return int(found[-1].stem.removeprefix("step-")) if found else 0
 
 
-def kill_once(folder, server, moment, span):
-    """Start the run, wait until it is past its last checkpoint, then kill it at a random later moment."""
-    before = newest(folder)
-    pid = server.start(folder.uid, folder.path.parent)
-    deadline = time.monotonic() + 300
-    while newest(folder) <= before and folder.result() is None:
-        assert time.monotonic() < deadline, folder.error()
-        time.sleep(0.001)
-    time.sleep(moment.uniform(0, span))
-    if folder.result() is None:
-        os.kill(pid, signal.SIGKILL)
-    return server.wait(pid)[0] == -signal.SIGKILL
+@pytest.fixture
+def until_past(wait_until):
+    """Wait until a run has a checkpoint after step `before`, or its result."""
+
+    def wait(folder, before):
+        wait_until(
+            lambda: newest(folder) > before or folder.result() is not None,
+            every=0.001,
+            otherwise=folder.error,
+        )
+
+    return wait
+
+
+@pytest.fixture
+def kill_once(run_server, until_past):
+    """Start a run, wait until it is past its last checkpoint, then kill it at a random later moment."""
+
+    def kill(folder, moment, span):
+        before = newest(folder)
+        pid = run_server.start(folder.uid, folder.path.parent)
+        until_past(folder, before)
+        time.sleep(moment.uniform(0, span))
+        if folder.result() is None:
+            os.kill(pid, signal.SIGKILL)
+        return run_server.wait(pid)[0] == -signal.SIGKILL
+
+    return kill
 
 
 @pytest.mark.parametrize("method", KINDS)
-def test_killed_run_is_bit_equal(method, tiny_spec, run_server, tmp_path):
+def test_killed_run_is_bit_equal(method, tiny_spec, run_server, kill_once, tmp_path):
     spec = tiny_spec(method, **{"steps": STEPS, **KINDS[method]})
     undisturbed = open_run(spec, tmp_path / "undisturbed", run_server)
     assert run_server.run(spec.uid, tmp_path / "undisturbed", every=1e9) == "done"
     killed = open_run(spec, tmp_path / "killed", run_server)
     seconds = undisturbed.result()["seconds"]
     moment = random.Random(method)
-    kills = sum(kill_once(killed, run_server, moment, seconds / (2 * KILLS)) for _ in range(KILLS))
+    kills = sum(kill_once(killed, moment, seconds / (2 * KILLS)) for _ in range(KILLS))
     assert kills == KILLS, "the run was over before it could be killed; make it longer"
     assert 0 < newest(killed) < spec.train.steps
     assert killed.status() == "lost"
@@ -101,7 +117,7 @@ def plain(tiny_spec, run_server, tmp_path_factory):
     return folder
 
 
-def test_two_workers_race_for_one_run(plain, run_server, tmp_path):
+def test_two_workers_race_for_one_run(plain, run_server, until_past, tmp_path):
     """Both are killed and started again at random: one has the run, the other leaves, the end is bit-equal."""
     spec = plain.spec()
     contested = open_run(spec, tmp_path / "contested", run_server)
@@ -109,9 +125,7 @@ def test_two_workers_race_for_one_run(plain, run_server, tmp_path):
     outcomes: list[tuple[int, str]] = []
     while contested.result() is None and len(outcomes) < 40:
         racers = [run_server.start(spec.uid, tmp_path / "contested") for _ in range(2)]
-        before, deadline = newest(contested), time.monotonic() + 300
-        while newest(contested) <= before and contested.result() is None and time.monotonic() < deadline:
-            time.sleep(0.001)
+        until_past(contested, newest(contested))
         time.sleep(moment.uniform(0, 0.1))
         if len(outcomes) < 6:
             os.kill(moment.choice(racers), signal.SIGKILL)
@@ -121,12 +135,13 @@ def test_two_workers_race_for_one_run(plain, run_server, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR2])
-def test_signal_stops_at_a_step_boundary(number, plain, run_server, tmp_path):
+def test_signal_stops_at_a_step_boundary(number, plain, run_server, wait_until, tmp_path):
     spec = plain.spec()
     folder = open_run(spec, tmp_path / "stopped", run_server)
     pid = run_server.start(spec.uid, tmp_path / "stopped", every=1e9)  # no checkpoint but the one at the stop
-    while (folder.heartbeat() or {"steps": 0})["steps"] != STEPS:
-        time.sleep(0.001)
+    wait_until(
+        lambda: (folder.heartbeat() or {"steps": 0})["steps"] == STEPS, every=0.001, otherwise=folder.error
+    )
     os.kill(pid, number)
     assert run_server.wait(pid) == (0, "stopped")
     step, state = checkpoints.latest(folder.state) or (0, {})

@@ -5,7 +5,6 @@ nothing at the old place, and continues at the new one with the same bits.
 from __future__ import annotations
 
 import shutil
-import time
 
 import numpy as np
 import pytest
@@ -20,22 +19,26 @@ from bench.train.sampling import save_sheet
 STEPS = 400
 
 
-def _moved_at_work(spec, root, place, server):
-    """The spec's run, whose store goes from `root` to `place` while it trains."""
-    folder = Store(root).open(spec)
-    pid = server.start(spec.uid, root, every=0.0)
-    while not list(folder.state.glob("step-*.pt")):
-        time.sleep(0.001)
-    root.rename(place)
-    assert server.wait(pid) == (0, "failed")
-    return folder
+@pytest.fixture
+def moved_at_work(run_server, wait_until):
+    """Start a spec's run whose store goes from `root` to `place` while it trains; its folder."""
+
+    def move(spec, root, place):
+        folder = Store(root).open(spec)
+        pid = run_server.start(spec.uid, root, every=0.0)
+        wait_until(lambda: list(folder.state.glob("step-*.pt")), every=0.001, otherwise=folder.error)
+        root.rename(place)
+        assert run_server.wait(pid) == (0, "failed")
+        return folder
+
+    return move
 
 
 def test_nothing_is_left_at_the_old_place_and_the_run_continues_at_the_new_one(
-    tiny_spec, run_server, tmp_path
+    tiny_spec, run_server, moved_at_work, tmp_path
 ):
     spec, old, new = tiny_spec(steps=STEPS), tmp_path / "old", tmp_path / "new"
-    folder = _moved_at_work(spec, old, new, run_server)
+    folder = moved_at_work(spec, old, new)
     assert not old.exists()
     assert folder.error() == str(RunGoneError(folder.path)) and "has gone (moved" in folder.error()
     moved = Store(new).folder(spec.uid)

@@ -103,15 +103,14 @@ def test_fingerprint_sees_every_bit_and_no_memory_layout():
     assert checkpoints.fingerprint({"w": first, "n": 1}) != checkpoints.fingerprint({"w": first, "n": 2})
 
 
-def test_run_resumes_from_the_checkpoint_before_a_truncated_one(tiny_spec, run_server, tmp_path):
+def test_run_resumes_from_the_checkpoint_before_a_truncated_one(tiny_spec, run_server, tmp_path, wait_until):
     """Through the engine: the damaged run still ends with the bits of the undisturbed one."""
     spec = tiny_spec(steps=12)
     undisturbed = Store(tmp_path / "undisturbed").open(spec)
     assert run_server.run(spec.uid, tmp_path / "undisturbed") == "done"
     damaged = Store(tmp_path / "damaged").open(spec)
     pid = run_server.start(spec.uid, tmp_path / "damaged")
-    while len(list(damaged.state.glob("step-*.pt"))) < 2:
-        pass
+    wait_until(lambda: len(list(damaged.state.glob("step-*.pt"))) >= 2, every=0.001, otherwise=damaged.error)
     os.kill(pid, 9)
     run_server.wait(pid)
     newest = max(damaged.state.glob("step-*.pt"))

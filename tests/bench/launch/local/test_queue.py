@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -214,7 +213,9 @@ def tiny_table(tmp_path):
     return ["run", "tiny.yaml", "--jobs", "1", "--rows", "scratch", "--seeds", "0"]
 
 
-def test_ctrl_c_stops_and_the_same_command_continues(tiny_table, tmp_path, store_root, bench_command):
+def test_ctrl_c_stops_and_the_same_command_continues(
+    tiny_table, tmp_path, store_root, bench_command, wait_until
+):
     """And a method in a file outside the tree is a row of the same command."""
     command = [*tiny_table, "--plugin", "mine.py", "--method", "fine + baseline"]
     process = subprocess.Popen(
@@ -225,10 +226,12 @@ def test_ctrl_c_stops_and_the_same_command_continues(tiny_table, tmp_path, store
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 300
-    while not any((run.heartbeat() or {"steps": 0})["steps"] for run in Store(store_root)):
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.01)
+
+    def at_work():
+        assert process.poll() is None
+        return any((run.heartbeat() or {"steps": 0})["steps"] for run in Store(store_root))
+
+    wait_until(at_work)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err

@@ -109,7 +109,9 @@ def test_a_storm_of_signals_stops_a_worker_once(slow, store_root, tmp_path):
     worker.send(run.uid)
     heard = []
     while not any(event["event"] == "step" for event in heard):
-        heard += worker.receive() or []
+        events = worker.receive()  # waits for some
+        assert events is not None, worker.last_words()
+        heard += events
     for index in range(5_000):
         worker.process.send_signal((signal.SIGUSR2, signal.SIGTERM)[index % 2])
     while (more := worker.receive()) is not None:

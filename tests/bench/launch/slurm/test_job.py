@@ -102,16 +102,9 @@ def step_of(store_root):
     return max((run.heartbeat() or {"step": 0})["step"] for run in Store(store_root))
 
 
-def until(condition, seconds=300):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def test_the_notice_reaches_all_and_one_requeues(job, started, store_root, tmp_path):
+def test_the_notice_reaches_all_and_one_requeues(job, started, store_root, tmp_path, wait_until):
     process = started(job())
-    until(lambda: step_of(store_root))
+    wait_until(lambda: step_of(store_root))
     os.killpg(process.pid, signal.SIGUSR2)  # job, worker and the worker's forked child
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 0 and "SIGUSR2: 1 run left, requeueing" in out, out
@@ -124,7 +117,7 @@ def test_the_notice_reaches_all_and_one_requeues(job, started, store_root, tmp_p
         and run.heartbeat()["job"] == "70_3"
     )
     assert "stopped: my row · shapes · seed 0" in out and "source" not in out
-    until((tmp_path / "survived").exists)
+    wait_until((tmp_path / "survived").exists)
 
     again = started(job())
     out, _ = again.communicate(timeout=300)

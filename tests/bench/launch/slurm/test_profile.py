@@ -491,7 +491,7 @@ def test_early_signal_does_not_kill_python():
         process.stdin.flush()
         assert process.stdout.readline() == "set\n"
         process.send_signal(signal.SIGUSR2)
-        assert process.wait(10) == 7
+        assert process.wait(60) == 7
     finally:
         process.kill()
         process.communicate()

@@ -1,0 +1,133 @@
+"""A process that imports torch and the engine once, and forks a child for each `bench ARGUMENTS` and each attempt.
+
+A new interpreter takes seconds until torch is there, a fork some milliseconds. The children are real processes: they
+are killed, stopped and limited as any other, end with an exit status, and leave nothing behind in the registries, the
+environment or the folder of the next one. Requests come in on stdin, one line of JSON each, and so do the answers on
+stdout: see `child_of`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.pop(0)  # the folder of this file, whose `bench` and `methods` are the tests
+
+import torch
+import torch._dynamo  # torch.optim imports it, for seconds
+
+import bench
+
+STARTS_AT_ONCE = ("bench.__main__", "bench.rehearsal.step")  # modules that work when they are imported
+
+
+def import_the_engine() -> None:
+    """Every module of bench/, and the method files; no registry is kept that a plug-in could be missing from."""
+    root = Path(bench.__path__[0])
+    for path in sorted(root.rglob("*.py")):
+        name = ".".join(("bench", *path.relative_to(root).with_suffix("").parts)).removesuffix(".__init__")
+        if name not in STARTS_AT_ONCE:
+            importlib.import_module(name)
+    from bench.contract.discovery import methods
+    from bench.machine.provenance import provenance
+
+    provenance()
+    for entry in methods():
+        methods().load(entry.name)
+    methods.cache_clear()
+
+
+def command(arguments: list[str], folder: str, environment: dict[str, str], out: str, err: str) -> int:
+    """`bench ARGUMENTS` in a folder, with an environment of its own; out and err: files. Its exit status."""
+    from bench.cli.main import main
+
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv, sys.path[:0] = ["bench", *arguments], [folder]  # as `python -m bench` has it
+    for number, name in ((1, out), (2, err)):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    try:
+        main(arguments)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    return 0
+
+
+def attempt(uid: str, root: str, every: float, file_limit: int | None, pipe: int) -> int:
+    """One attempt at a run that saves every `every` seconds; its outcome goes into the pipe."""
+    from bench.launch.local.worker import SIGNALS, StopFlag
+    from bench.run.attempt import run_once
+
+    os.environ["BENCH_CHECKPOINT_SECONDS"] = str(every)
+    stop = StopFlag()
+    for number in SIGNALS:
+        signal.signal(number, stop)
+    if file_limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+    os.write(pipe, run_once(uid, Path(root), should_stop=stop.is_set).encode())
+    return 0
+
+
+def fork(work: Callable[[], int]) -> int:
+    """The process id of a child that does the work and ends with its status, as an interpreter would."""
+    if pid := os.fork():
+        return pid
+    status = 99
+    try:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        status = work()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+pipes: dict[int, int] = {}
+
+
+def answer(verb: str, *request: Any) -> Any:
+    """ "command" and "start": the child's process id; "wait": (its exit status, negative for a signal; its outcome)."""
+    if verb == "command":
+        return fork(lambda: command(*request))
+    if verb == "start":
+        read, write = os.pipe()
+        pid = fork(lambda: attempt(*request, write))
+        os.close(write)
+        pipes[pid] = read
+        return pid
+    (pid,) = request
+    status, outcome = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), ""
+    if (read := pipes.pop(pid, -1)) >= 0:
+        outcome = os.read(read, 100).decode()
+        os.close(read)
+    return status, outcome
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    import_the_engine()
+    gc.collect()
+    gc.freeze()  # so that a child's collections leave the pages alone that it shares
+    print('"ready"', flush=True)
+    for line in sys.stdin:
+        print(json.dumps(answer(*json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
