@@ -29,15 +29,13 @@ import torch._dynamo  # torch.optim imports it, for seconds
 
 import bench
 
-STARTS_AT_ONCE = ("bench.__main__", "bench.rehearsal.step")  # modules that work when they are imported
-
 
 def import_the_engine() -> None:
     """Every module of bench/, and the method files; no registry is kept that a plug-in could be missing from."""
     root = Path(bench.__path__[0])
     for path in sorted(root.rglob("*.py")):
         name = ".".join(("bench", *path.relative_to(root).with_suffix("").parts)).removesuffix(".__init__")
-        if name not in STARTS_AT_ONCE:
+        if name != "bench.__main__":  # which is a command as soon as it is imported
             importlib.import_module(name)
     from bench.contract.discovery import methods
     from bench.machine.provenance import provenance
@@ -102,7 +100,7 @@ pipes: dict[int, int] = {}
 
 
 def answer(verb: str, *request: Any) -> Any:
-    """ "command" and "start": the child's process id; "wait": (its exit status, negative for a signal; its outcome)."""
+    """The child's process id for "command" and "start"; its exit status (negative: a signal) and outcome for "wait"."""
     if verb == "command":
         return fork(lambda: command(*request))
     if verb == "start":
