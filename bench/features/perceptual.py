@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import UserError, did_you_mean
-from bench.features.trunks import ImageNetNormalise, trunk_layers
+from bench.features.normalise import Normalise
+from bench.features.trunks import trunk_layers
 
 _TRUNKS = {"vgg": "vgg16", "alex": "alexnet"}
 
@@ -57,7 +58,7 @@ class VGG16Activations(nn.Module):
         if wrong or not layers:
             raise UserError(f"VGG16 layers {list(layers)}: must be positions from 0 to 30")
         self.wanted = tuple(layers)
-        self.normalise = ImageNetNormalise()
+        self.normalise = Normalise()
         self.layers = trunk_layers("vgg16")[: max(layers) + 1]
         self.eval().requires_grad_(False).to(device)
 

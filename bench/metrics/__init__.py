@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 SUMMARIES = {
-    "fd": "Fréchet distance of Gaussian fits; FID on the Inception of FID, FD(<extractor>) on anything else",
+    "fd": "Fréchet distance of Gaussian fits; FID on the Inceptions of FID, FD(<extractor>) on anything else",
     "kid": "kernel distance: unbiased squared MMD with the cubic kernel, with its standard error",
     "precision": "share of generated images inside the reference's k-nearest-neighbour balls",
     "recall": "share of reference images inside the generated images' balls",

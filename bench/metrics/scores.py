@@ -74,14 +74,14 @@ def fewest_generated(metric: MetricLike) -> int:
 
 
 def label(name: str, extractor: str) -> str:
-    """How a metric is printed: "FID" on the Inception of FID alone, "FD(effnet_lite0@96)" on anything else.
+    """How a metric is printed: "FID" on clean-fid's Inception, "FID(tensorflow)" on another variant of it, and
+    "FD(effnet_lite0@96)" on anything else.
 
     Raises UserError for an unknown extractor.
     """
-    base, size = features.parse_spec(extractor)
-    if base == "inception":
-        return {"fd": "FID", "kid": "KID"}.get(name, name)
-    return f"{name.upper() if name in ('fd', 'kid') else name}({base}@{size})"
+    short = {"fd": "FID" if features.is_fid(extractor) else "FD", "kid": "KID"}.get(name, name)
+    qualifier = features.qualifier(extractor)
+    return f"{short}({qualifier})" if qualifier else short
 
 
 def tied(

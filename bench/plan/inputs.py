@@ -21,7 +21,7 @@ from bench.contract.discovery import methods
 from bench.data import imageset
 from bench.errors import UserError
 from bench.features import parse_spec
-from bench.features.weights import digest as extractor_digest
+from bench.features.known import digest as extractor_digest
 from bench.files.digests import file_sha256
 from bench.files.source_code import module_digest
 from bench.networks import NETWORKS

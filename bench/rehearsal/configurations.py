@@ -25,7 +25,7 @@ from pydantic import Field, PositiveInt, ValidationError, model_validator
 from bench.contract.expression import parse_method
 from bench.contract.signature import needed_sources
 from bench.errors import UserError, did_you_mean
-from bench.features.weights import VGG16
+from bench.features.known import VGG16
 from bench.files import atomic
 from bench.files.yamlfile import first_problem, load_yaml, mistake, validate
 from bench.networks import NETWORKS

@@ -25,7 +25,7 @@ from bench import networks, paths
 from bench.contract.composition import Composition
 from bench.contract.context import Context
 from bench.errors import UserError
-from bench.features.weights import VGG16
+from bench.features.known import VGG16
 from bench.files import atomic
 from bench.files.weights import write_weights
 from bench.machine.memory import peak_bytes, reset_peak, resident_bytes

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from bench.features import VARIANTS, canonical, parse_spec
+from bench.features import canonical, inception_variant
 from bench.metrics.scores import label, version_of
 from bench.report.caption import caption, notes
 from bench.report.cells import ENDED, Grid, degrees_of_freedom, make_cells, mark_best, per_seed
@@ -214,7 +214,7 @@ def _comparable_best_of(spec: TableSpec, scale: Scale, metric: MetricSpec) -> in
     by whole points between the Inceptions, and their resizing filters, that papers use. The best seed is
     chosen by FD, so the other scores of that seed are those of any seed.
     """
-    if scale != "paper" or VARIANTS.get(parse_spec(metric.extractor)[0]) != spec.inception:
+    if scale != "paper" or inception_variant(metric.extractor) != spec.inception:
         return None
     return spec.best_of if metric.name == "fd" else 1
 
@@ -224,8 +224,9 @@ def _other_features(spec: TableSpec, scale: Scale, metric: MetricSpec, cells: Gr
     printed = any(cell.printed is not None for cell in cells.values())
     if scale != "paper" or not printed or _comparable_best_of(spec, scale, metric) is not None:
         return ()
-    ours = VARIANTS.get(parse_spec(metric.extractor)[0])
-    theirs = {"unknown": "the paper does not say which"}.get(spec.inception, f"the paper's: {spec.inception}")
+    ours = inception_variant(metric.extractor)
+    unsaid = {"unknown": "the paper does not say which", "other": "the paper's is none that we have"}
+    theirs = unsaid.get(spec.inception, f"the paper's: {spec.inception}")
     if ours is None:
         return (f"[printed]: on an Inception ({theirs}), ours on {metric.extractor}, not comparable.",)
     return (f"[printed]: other Inception, not comparable ({theirs}; ours: {ours}).",)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from bench.data.known import datasets
+from bench.features import inception_variant
 from bench.metrics.scores import fewest_generated
 from bench.report.model import Block, ColumnHead, RowHead
 from bench.spec.table import Scale, TableSpec
@@ -107,7 +108,7 @@ def _is_its_own_reference(name: str) -> bool:
 
 def _scoring(spec: TableSpec, scale: Scale) -> str:
     protocol = spec.at(scale).protocol
-    extractors = ", ".join(dict.fromkeys(metric.extractor for metric in protocol.metrics))
+    extractors = ", ".join(dict.fromkeys(_features(metric.extractor) for metric in protocol.metrics))
     steps = spec.at(scale).train.steps
     whose = "paper's" if spec.paper else "table's"
     return (
@@ -115,6 +116,12 @@ def _scoring(spec: TableSpec, scale: Scale) -> str:
         f"snapshots every {protocol.every} of {steps} steps; the {whose} rule is the {spec.snapshot} "
         f"snapshot; {spec.seeds} seeds are planned for a cell."
     )
+
+
+def _features(extractor: str) -> str:
+    """An extractor as a caption names it, with the variant if it is an Inception of FID."""
+    variant = inception_variant(extractor)
+    return f"{extractor} (Inception: {variant})" if variant else extractor
 
 
 def _runs(results: pd.DataFrame) -> str:

@@ -8,12 +8,10 @@ from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, mo
 
 from bench.errors import UserError, did_you_mean
 from bench.spec.claim import Claim
+from bench.spec.inception import Inception
 from bench.spec.run import DataSpec, Frozen, MetricName, NetworkSpec, Protocol, TrainSettings, WeightsFile
 
 Scale = Literal["smoke", "mini", "paper"]
-# The Inception of a paper's FID, with its resizing: clean-fid's (mode clean), the TensorFlow graph of Heusel et al.,
-# torchvision's, another that REPRODUCING.md names, or one that the paper does not tell.
-Inception = Literal["clean-fid", "tensorflow", "torchvision", "other", "unknown"]
 SCALES: tuple[Scale, ...] = ("smoke", "mini", "paper")
 
 
@@ -131,7 +129,7 @@ class TableSpec(Frozen):
     snapshot: Literal["best", "final"]  # the paper's rule; a report prints the other beside it
     best_of: PositiveInt = 1  # how many runs the paper chose its number from
     metrics: tuple[MetricName, ...]
-    inception: Inception = "unknown"  # whose features the printed numbers are on; see bench.features.VARIANTS
+    inception: Inception = "unknown"  # whose features the printed numbers are on
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
     references: tuple[str, ...] = ()  # reference points: see bench.data.reference

@@ -7,6 +7,8 @@ import os
 
 import pytest
 
+from bench.features.known import EXTRACTORS, entry
+from bench.features.weights import UserWeights
 from bench.launch.slurm.records import ArrayRecord, Submission, save
 from bench.store.runs import Store
 
@@ -157,12 +159,23 @@ def test_doctor_tells_what_there_is_of_a_cluster(scripts, line, says, bench_comm
 
 def test_doctor_wants_no_weights_that_only_its_user_can_bring(bench_command, tmp_path, monkeypatch):
     """Those of the paper scale: absent, with what to do, and no failure."""
-    for name in ("BENCH_VGG16", "BENCH_RESNET50", "BENCH_INCEPTION"):
-        monkeypatch.delenv(name, raising=False)
+    cards = [entry(extractor.name) for extractor in EXTRACTORS]
+    supplied = [card for card in cards if isinstance(card.weights, UserWeights)]
+    for card in supplied:
+        monkeypatch.delenv(card.weights.variable, raising=False)
+    (tmp_path / "resnet50.pth").write_bytes(b"my own")
     done = bench_command("doctor", BENCH_WEIGHTS=str(tmp_path))
-    for name in ("inception", "resnet50", "vgg16_fc6", "vgg16_fc7"):
-        assert f"absent  extractor {name}: weights" in done.stdout
-    assert "MISSING" not in done.stdout and done.returncode == 0
+    for card in supplied:
+        line = next(line for line in done.stdout.splitlines() if f" extractor {card.name}" in line)
+        if card.name == "resnet50":
+            assert (
+                "ok      extractor resnet50 (on weights of your own: 6 bytes, the published file has" in line
+            )
+        else:
+            assert line.startswith(f"absent  extractor {card.name}: weights")
+            for part in (str(tmp_path / card.weights.file), card.weights.sha256, card.weights.origin):
+                assert part in line
+    assert len(supplied) > 10 and "MISSING" not in done.stdout and done.returncode == 0
 
 
 def test_plan_says_what_a_cluster_has(several, says, bench_command, store_root):

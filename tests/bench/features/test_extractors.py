@@ -15,7 +15,9 @@ from torch import nn
 from bench import features
 from bench.errors import UserError
 from bench.features import weights
-from bench.features.extractor import Extractor, resize_float
+from bench.features.extractor import Extractor
+from bench.features.known import entry
+from bench.features.resize import resize_float
 
 DIMS = {"effnet_lite0@32": 1280, "vgg16@32": 512, "alexnet@63": 256}
 
@@ -159,7 +161,7 @@ def test_missing_packages_are_named_with_their_remedy(monkeypatch, tmp_path):
 
 
 def test_a_users_file_is_taken_only_with_the_right_sum(monkeypatch, tmp_path, digits_u8):
-    original = weights.WEIGHTS["alexnet"].find()
+    original = entry("alexnet").weights.find()
     expected = features.load("alexnet@63")(digits_u8[:2])
     monkeypatch.setattr(
         weights.importlib.util, "find_spec", lambda name: None if "lpips" in name else find_spec(name)

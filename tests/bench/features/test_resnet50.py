@@ -56,6 +56,26 @@ def test_of_imagenet_it_is_torchvisions_with_its_own_standardisation(reference, 
     assert np.abs(extractor(images) - right).max() <= 1e-4 * np.abs(right).max()
 
 
+def test_swavs_release_is_the_same_network_behind_a_prefix(reference, own_weights):
+    """Its file holds the head and the prototypes besides, which only training needs; ImageNet's colours again."""
+    from torchvision.transforms.functional import normalize
+
+    state = {f"module.{name}": value for name, value in reference.state_dict().items() if name[:3] != "fc."}
+    extras = {"projection_head.0.weight": torch.ones(2048, 2048), "prototypes.weight": torch.ones(3000, 128)}
+    state |= {f"module.{name}": value for name, value in extras.items()}
+    path = own_weights("swav_resnet50")
+    torch.save(state, path)
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    x_NCHW = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    trunk = torch.nn.Sequential(*list(reference.children())[:-1])
+    with torch.no_grad():
+        right = trunk(normalize(x_NCHW, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])).flatten(1).numpy()
+    assert np.abs(features.load("swav_resnet50@64")(images) - right).max() <= 1e-4 * np.abs(right).max()
+    torch.save(state | {"module.more": torch.ones(1)}, path)
+    with pytest.raises(UserError, match="the tensor more is not part of a ResNet-50"):
+        features.load("swav_resnet50")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

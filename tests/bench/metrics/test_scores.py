@@ -122,7 +122,10 @@ def test_worse_images_score_worse_than_the_floor(pictures, worse):
     assert scorer.score(worse[:200][::-1])[0].value == pytest.approx(bad[0].value, rel=1e-4)
 
 
-def test_labels_call_only_inception_fid():
+def test_labels_call_only_inceptions_fid_and_name_the_variant():
+    assert label("fd", "inception_tensorflow") == "FID(tensorflow)"
+    assert label("kid", "inception_pytorch") == "KID(pytorch-fid)"
+    assert label("recall", "inception_torchvision@299") == "recall(torchvision)"
     assert label("fd", "inception") == label("fd", "inception@299") == "FID"
     assert label("fd", "effnet_lite0") == "FD(effnet_lite0@96)"
     assert label("kid", "effnet_lite0@64") == "KID(effnet_lite0@64)"

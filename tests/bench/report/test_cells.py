@@ -1,6 +1,7 @@
 """Reduction to cells, marks, verdicts and claims, on results whose truth is known."""
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from bench.report.cells import make_cells, per_seed
 from bench.report.pairs import compare_cells
 from bench.report.render import html, latex, markdown, text
 from bench.report.render.cell_text import cell_text, shown_rows
+from bench.spec.inception import Inception
 
 
 def block_of(report, metric="fd", rule="best"):
@@ -224,20 +226,47 @@ def test_verdicts_need_the_papers_data_and_features(spec, results, table, run, f
     assert verdicts == {"scratch": "consistent", "scratch+disp": "worse", "ada": "better"}
 
 
-@pytest.mark.parametrize(
-    ("theirs", "told"),
-    [("unknown", "the paper does not say which"), ("tensorflow", "the paper's: tensorflow")],
-)
-def test_another_inception_gets_no_verdict(theirs, told, table, run, frame, snapshots):
-    extractor = "inception@299"
+VARIANTS = {
+    "inception@299": "clean-fid",
+    "inception_pytorch@299": "pytorch-fid",
+    "inception_tensorflow@299": "tensorflow",
+    "inception_torchvision@299": "torchvision",
+}
+TOLD = {word: f"the paper's: {word}" for word in VARIANTS.values()} | {
+    "unknown": "the paper does not say which",
+    "other": "the paper's is none that we have",
+}
+
+
+@pytest.mark.parametrize("extractor", VARIANTS)
+def test_a_verdict_needs_the_papers_own_inception(extractor, table, run, frame, snapshots):
+    """For every word that a table may say: a verdict on the same variant, on any other one a note in its place."""
     runs = [
         run("scratch", "anime", seed, snapshots((fd, 0.6, 0.1)), extractor=extractor)
         for seed, fd in enumerate((10.0, 10.1, 10.2))  # far from the 120.38 that is printed
     ]
-    block = block_of(build_report(table(extractor, inception=theirs), "paper", frame(*runs)))
-    assert block.cells["scratch", "anime"].printed == "120.38"
-    assert not any(cell.verdict for cell in block.cells.values())
-    assert f"[printed]: other Inception, not comparable ({told}; ours: clean-fid)." in block.notes
+    ours = VARIANTS[extractor]
+    for theirs in get_args(Inception):
+        report = build_report(table(extractor, inception=theirs), "paper", frame(*runs))
+        block = block_of(report)
+        cell = block.cells["scratch", "anime"]
+        assert cell.printed == "120.38"
+        note = f"[printed]: other Inception, not comparable ({TOLD[theirs]}; ours: {ours})."
+        assert (cell.verdict, note in block.notes) == (("better", False) if theirs == ours else (None, True))
+        assert f"{extractor} (Inception: {ours})" in " ".join(report.caption)
+        assert block.label == ("FID" if ours == "clean-fid" else f"FID({ours})")
+
+
+def test_other_networks_get_no_verdict_whatever_the_paper_used(table, run, frame, snapshots):
+    extractor = "effnet_lite0@96"
+    runs = [
+        run("scratch", "anime", seed, snapshots((10.0 + seed, 0.6, 0.1)), extractor=extractor)
+        for seed in range(3)
+    ]
+    for theirs in get_args(Inception):
+        block = block_of(build_report(table(extractor, inception=theirs), "paper", frame(*runs)))
+        note = f"[printed]: on an Inception ({TOLD[theirs]}), ours on {extractor}, not comparable."
+        assert note in block.notes and block.cells["scratch", "anime"].verdict is None
 
 
 def test_the_shipped_tables_know_that_their_papers_inception_is_unknown():
