@@ -84,4 +84,4 @@ def _entries(kind: str) -> list[tuple[str, str]]:
 
 
 def _lacking(reason: str | None) -> str:
-    return "; not here, see `bench doctor`" if reason else ""
+    return "; cannot be used here, see `bench doctor`" if reason else ""

@@ -96,8 +96,8 @@ class UserWeights:
         path = Path(named or self.own)
         if not path.is_file():
             raise UserError(
-                f"weights {named or self.file} are not here and are never downloaded: put the file at {self.own} or name it in "
-                f"{self.variable} ({self.published})"
+                f"weights {named or self.file} are not here and are never downloaded: put the file at {self.own} "
+                f"or name it in {self.variable} ({self.published})"
             )
         if self.exact and (difference := self.difference(path)):
             raise UserError(f"weights {path}: {difference}; fetch the file again ({self.origin})")
