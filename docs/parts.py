@@ -12,6 +12,8 @@ from typing import Any
 import yaml
 
 import bench
+from bench.features.known import EXTRACTORS, entry
+from bench.features.weights import UserWeights
 from bench.metrics import label
 from bench.plan.load import TABLES, load_table, table_names
 from bench.report import markdown
@@ -168,6 +170,17 @@ def rooms() -> str:
     return grid(("floor", "room", "what it is for"), body)
 
 
+def extractors() -> str:
+    """Every extractor: what it is, what is read of it, and the file that a user supplies, if it takes one."""
+    body = []
+    for card in (entry(known.name) for known in EXTRACTORS):
+        file = f"`{card.weights.file}`" if isinstance(card.weights, UserWeights) else "in a package"
+        sizes = card.sizes
+        size = str(sizes.default) + (f" ({sizes.least} to {sizes.most})" if sizes.least < sizes.most else "")
+        body.append((f"`{card.name}`", card.network, card.layer, str(card.dim), size, file, card.licence))
+    return grid(("name", "network", "layer", "width", "pixels", "weights", "licence"), body)
+
+
 def targets() -> str:
     """What make can do: every target with the comment above it."""
     lines = (ROOT / "Makefile").read_text().splitlines()
@@ -185,5 +198,5 @@ def targets() -> str:
 
 PARTS: dict[str, Callable[..., str]] = {
     part.__name__: part
-    for part in (tables, settings, declared, claims, recorded, rehearsal, rates, rooms, targets)
+    for part in (tables, settings, declared, claims, recorded, rehearsal, rates, rooms, extractors, targets)
 }
