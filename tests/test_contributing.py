@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ import bench
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 PAGES = ("Add a method", "Add a score", "Add a table", "Add a data set")
+Bench = Callable[..., subprocess.CompletedProcess[str]]
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
 
@@ -27,7 +28,7 @@ def headings() -> list[str]:
     return re.findall(r"^## (.*)$", PAGE, re.MULTILINE)
 
 
-def follow(text: str, folder: Path) -> list[str]:
+def follow(text: str, folder: Path, bench_command: Bench) -> list[str]:
     """Write the files and run the commands of a page in `folder`; returns what each command printed."""
     outputs = []
     for language, block in BLOCK.findall(text):
@@ -37,18 +38,17 @@ def follow(text: str, folder: Path) -> list[str]:
             (folder / name.group(1)).write_text(block)
             continue
         for line in block.splitlines():
-            words = shlex.split(line, comments=True)
-            assert words[0] == "bench", line
-            done = subprocess.run([sys.executable, "-m", *words], cwd=folder, capture_output=True, text=True)
+            program, *words = shlex.split(line, comments=True)
+            assert program == "bench", line
+            done = bench_command(*words, cwd=folder)
             assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
             outputs.append(done.stdout)
     return outputs
 
 
 @pytest.fixture
-def outputs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    return follow(section(request.param), tmp_path)
+def outputs(request: pytest.FixtureRequest, tmp_path: Path, bench_command: Bench) -> list[str]:
+    return follow(section(request.param), tmp_path, bench_command)
 
 
 @pytest.mark.parametrize("outputs", ["Add a method"], indirect=True)
