@@ -1,7 +1,7 @@
 """What `bench rehearse` has measured, as docs/reproduce/rehearsal.json keeps it, and the page that is made of it.
 
 The file has a line for each configuration that was measured, under the digest of the configuration as it was then.
-One whose settings have changed since keeps its numbers, and the page says so.
+One whose settings have changed since keeps its numbers, and is marked in the page.
 """
 
 from __future__ import annotations

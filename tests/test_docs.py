@@ -125,3 +125,31 @@ def test_hooks_run_tools_that_are_installed() -> None:
         assert program.name == "python" or re.search(rf"^{program.name}==", pinned, re.MULTILINE)
     named = [word for hook in hooks for word in hook["entry"].split() if word.startswith("tests/")]
     assert named == ["tests/bench/test_house_rules.py"] and (ROOT / named[0]).exists()
+
+
+def test_modules_that_pages_and_tables_name_are_there() -> None:
+    """`bench.room.file.name`, as far as it can be told without importing: the module exists and has the name."""
+    outside = {"toml", "yaml", "methods", "datasets", "scores"}  # files, and entry points
+    texts = [
+        *PAGES,
+        *ROOT.glob("bench/**/*.yaml"),
+        *ROOT.glob("experiments/*.yaml"),
+        *ROOT.glob("slurm/*.yaml"),
+    ]
+    missing = []
+    for text in texts:
+        if text.name == "CHANGELOG.md":
+            continue
+        for name in re.findall(r"(?<![\w./-])bench\.([A-Za-z_][\w.]*\w)", text.read_text()):
+            parts = name.split(".")
+            if parts[0] in outside:
+                continue
+            place = ROOT / "bench"
+            while parts and (place / parts[0]).is_dir():
+                place /= parts.pop(0)
+            file = place / f"{parts[0]}.py" if parts and (place / f"{parts[0]}.py").exists() else None
+            rest = parts[1:] if file else parts
+            source = (file or place / "__init__.py").read_text()
+            if rest and not re.search(rf"\b{rest[0]}\b", source):
+                missing.append(f"{text.relative_to(ROOT)}: bench.{name}")
+    assert missing == []

@@ -17,7 +17,7 @@ from pathlib import Path
 from bench.errors import UserError
 from bench.files.digests import Times, times_of
 
-PLUGIN = "bench_plugin_"  # the first letters of every plug-in's module name (bench.registry)
+PLUGIN = "bench_plugin_"  # the first letters of every plug-in's module name (bench.plugins)
 DIGITS = 16  # of a sha256: two sources of one name will not meet by chance
 
 
