@@ -95,13 +95,16 @@ class UserWeights:
         named = os.environ.get(self.variable)
         path = Path(named or self.own)
         if not path.is_file():
-            raise UserError(
-                f"weights {named or self.file} are not here and are never downloaded: put the file at {self.own} "
-                f"or name it in {self.variable} ({self.published})"
-            )
+            raise self._absent(named or self.file)
         if self.exact and (difference := self.difference(path)):
             raise UserError(f"weights {path}: {difference}; fetch the file again ({self.origin})")
         return path
+
+    def _absent(self, where: str) -> UserError:
+        return UserError(
+            f"weights {where} are not here and are never downloaded: put the file at {self.own} "
+            f"or name it in {self.variable} ({self.published})"
+        )
 
     def digest(self) -> str:
         """The sha256 of the file on this machine. Raises UserError where there is none."""
@@ -136,7 +139,4 @@ class CleanFidWeights(UserWeights):
         for candidate in (self.own, CLEANFID_FOLDER / self.file):
             if candidate.is_file():
                 return candidate
-        raise UserError(
-            f"weights {self.file} are not here and are never downloaded: put the file at {self.own} "
-            f"or name it in {self.variable} ({self.published})"
-        )
+        raise self._absent(self.file)

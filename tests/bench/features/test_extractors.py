@@ -11,6 +11,8 @@ import torch
 from cleanfid.resize import make_resizer
 from sklearn.datasets import load_sample_image
 from torch import nn
+from torchvision.models import vgg16
+from torchvision.transforms.functional import normalize
 
 from bench import features
 from bench.errors import UserError
@@ -98,6 +100,23 @@ def test_vgg16_has_torchvisions_weights():
     # The first kernel row of IMAGENET1K_V1, printed to four places in many places.
     np.testing.assert_allclose(layers[0].weight[0, 0, 0], [-0.5537, 0.1427, 0.5290], atol=5e-5)
     assert sum(p.numel() for p in layers.parameters()) == 14_714_688
+
+
+def test_vgg16_is_read_at_conv5_3():
+    """torchvision's network runs, and a hook looks behind the ReLU of its thirteenth convolution (Simonyan 2015)."""
+    layers: Any = features.load("vgg16@64").network.layers
+    trunk = vgg16(weights=None).features
+    trunk.load_state_dict(layers.state_dict())
+    convolutions = [place for place, layer in enumerate(trunk) if isinstance(layer, nn.Conv2d)]
+    seen = []
+    trunk[convolutions[12] + 1].register_forward_hook(lambda module, args, output: seen.append(output))
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    x_NCHW = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    with torch.no_grad():
+        trunk(normalize(x_NCHW, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    right = seen[0].mean((2, 3)).numpy()
+    # 13 layers in float32, in another memory layout
+    np.testing.assert_allclose(features.load("vgg16@64")(images), right, rtol=1e-4, atol=1e-4 * right.max())
 
 
 @pytest.mark.parametrize("size", [48, 96])

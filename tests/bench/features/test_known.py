@@ -1,13 +1,20 @@
 """The entries: what they promise, what they say of files that are not here, and which files they take."""
 
+import hashlib
 import importlib
+import sys
 from dataclasses import replace
+from types import ModuleType
 from typing import get_args
 
+import numpy as np
 import pytest
+import torch
 
 from bench import features
+from bench.cli.main import cli
 from bench.errors import UserError
+from bench.features.entry import ExtractorEntry, Sizes
 from bench.features.known import EXTRACTORS, entry
 from bench.features.weights import PackagedWeights, UserWeights
 from bench.spec.inception import Inception, Variant
@@ -121,3 +128,41 @@ def test_scores_on_each_variant_can_be_told_apart():
     assert {name for name in NAMES if features.is_fid(name)} == {
         n for n in NAMES if n.startswith("inception")
     }
+
+
+def test_one_entry_is_all_that_an_extractor_takes(monkeypatch, tmp_path, capsys):
+    """A toy from outside the tree: listed, described by doctor, loaded, cached under its own name, labelled, scored."""
+    from bench.metrics import Scorer, label
+    from bench.spec.run import MetricSpec
+
+    module = ModuleType("toy_extractor")
+    module.build = lambda card: torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten())  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "toy_extractor", module)
+    monkeypatch.setenv("BENCH_WEIGHTS", str(tmp_path))
+    toy = ExtractorEntry(
+        name="toy", network="a pool", layer="four means", dim=12, sizes=Sizes(16, 8, 32, 16, step=8),
+        weights=UserWeights("toy.bin", "BENCH_TOY", "made up", 3), licence="none", target="toy_extractor:build",
+    )  # fmt: skip
+    with EXTRACTORS.override("toy", toy, toy.summary):
+        cli.main(["list", "extractors"], standalone_mode=False)
+        assert "a pool, four means, 12-d (default size 16)" in capsys.readouterr().out
+        cli.main(["doctor", "--store", str(tmp_path / "store")], standalone_mode=False)
+        where = f"put the file at {tmp_path / 'toy.bin'}"
+        assert (
+            f"absent  extractor toy: weights toy.bin are not here and are never downloaded: {where}"
+            in capsys.readouterr().out
+        )
+        (tmp_path / "toy.bin").write_bytes(b"toy")
+        images = np.random.default_rng(0).integers(0, 256, (20, 24, 24, 3), dtype=np.uint8)
+        extractor = features.load("toy@24")
+        means = (
+            images.reshape(20, 2, 12, 2, 12, 3).mean((2, 4)).transpose(0, 3, 1, 2).reshape(20, 12) / 127.5 - 1
+        )
+        np.testing.assert_allclose(extractor(images), means, atol=1e-6)
+        assert extractor.weights_sha256 == hashlib.sha256(b"toy").hexdigest()
+        assert label("fd", "toy") == "FD(toy@16)"
+        (score,) = Scorer([MetricSpec(name="fd", extractor="toy")], images, "0" * 64).score(images)
+        assert (score.extractor, score.extractor_sha256) == ("toy@16", extractor.weights_sha256)
+        assert score.value == pytest.approx(0, abs=1e-6)
+    with pytest.raises(UserError, match="unknown extractor 'toy'"):
+        features.parse_spec("toy")
