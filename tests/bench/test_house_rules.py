@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENGINE = sorted((ROOT / "bench").rglob("*.py"))
 PROJECT = sorted(
     path
-    for folder in ("bench", "methods", "datasets", "slurm", "benchmarks")
+    for folder in ("bench", "methods", "datasets", "slurm", "benchmarks", "docs")
     for path in (ROOT / folder).rglob("*.py")
 )
 # The floors of bench/, lowest first. A room is a folder of bench/ or a file that lies loose in it; a file imports from
