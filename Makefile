@@ -63,7 +63,7 @@ format: $(VENV)/installed-test
 
 # The parts of the Markdown pages that are made from tables, records and code; tests/test_docs.py holds them to it.
 docs: $(VENV)/installed-test
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 # Speed and memory, printed side by side with the libraries; see benchmarks/.
 benchmark: $(VENV)/installed-test
