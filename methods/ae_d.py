@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bench.errors import UserError, did_you_mean
 from bench.features.perceptual import lpips_distance
+from bench.networks.interface import Decoding
 from bench.train import Context, DStep, Method
 
 Distance = Callable[[Tensor, Tensor], Tensor]  # two batches NCHW -> (N,) or (N, 1, 1, 1)
@@ -46,7 +47,7 @@ class AeD(Method):
         if self.weight == 0:
             return
         _, discriminator = ctx.networks()
-        if not hasattr(discriminator, "reconstruct"):
+        if not isinstance(discriminator, Decoding):
             raise UserError("method 'ae-d': this discriminator has no decoders; use fastgan")
         self.distance = _LOSSES[self.loss](str(ctx.device))
 
@@ -54,8 +55,9 @@ class AeD(Method):
         if self.weight == 0:
             return {}
         _, discriminator = ctx.networks()
-        part = int(torch.randint(discriminator.parts, (), generator=ctx.stream("ae-d-part")))  # type: ignore[call-overload]
-        pairs = discriminator.reconstruct(step.maps, step.real_NCHW, part)  # type: ignore[operator]
+        assert isinstance(discriminator, Decoding)
+        part = int(torch.randint(discriminator.parts, (), generator=ctx.stream("ae-d-part")))
+        pairs = list(discriminator.reconstruct(step.maps, step.real_NCHW, part))
         decoded = torch.cat([pair.decoded_NCHW.float() for pair in pairs])
         target = torch.cat([pair.target_NCHW.float() for pair in pairs])
         return {"reconstruction": self.weight * self.distance(decoded, target).sum()}

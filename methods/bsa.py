@@ -17,6 +17,7 @@ from bench.contract.base import Sampler
 from bench.errors import UserError
 from bench.features.perceptual import VGG16Activations
 from bench.networks.common import noise
+from bench.networks.interface import Generator, HasBlocks
 from bench.train import Context, Method
 from bench.train.batches import Batches
 
@@ -85,8 +86,8 @@ class Bsa(Method):
             generator.get_submodule(EMBEDDING).load_state_dict(embedding)
         generator.requires_grad_(False).eval()
         self.adapted = adapt(generator)
-        z_dim = int(generator.z_dim)  # type: ignore[arg-type]
-        self.latents_MZ = nn.Parameter(torch.zeros(len(ctx.images_u8_NHWC), z_dim, device=ctx.device))
+        shape = len(ctx.images_u8_NHWC), generator.z_dim
+        self.latents_MZ = nn.Parameter(torch.zeros(shape, device=ctx.device))
         self.perceptual = VGG16Activations(LAYERS, str(ctx.device))
         fitted = [self.latents_MZ, *(one for norm in self.adapted for one in (norm.scale, norm.shift))]
         self.optimizer = torch.optim.Adam(fitted, lr=self.lr)
@@ -127,7 +128,7 @@ class Bsa(Method):
     def sampler(self, ctx: Context) -> Sampler:
         """Images at the engine's z, each number of which is moved to its quantile of the truncated normal."""
 
-        def sample(generator: nn.Module, z_NZ: Tensor, stream: torch.Generator) -> Tensor:
+        def sample(generator: Generator, z_NZ: Tensor, stream: torch.Generator) -> Tensor:
             return _images(generator, truncated(z_NZ, self.truncation))
 
         return sample
@@ -167,7 +168,7 @@ def adapt(generator: nn.Module) -> list[AdaptedNorm]:
     Raises UserError for a generator without such norms.
     """
     adapted = []
-    blocks = getattr(generator, "blocks", nn.ModuleList())
+    blocks = generator.blocks if isinstance(generator, HasBlocks) else nn.ModuleList()
     for block in [one for one in blocks.modules() if _channels(one) is None]:
         for name, child in list(block.named_children()):
             if channels := _channels(child):
@@ -180,7 +181,7 @@ def adapt(generator: nn.Module) -> list[AdaptedNorm]:
 
 def _channels(module: nn.Module) -> int | None:
     """The channels of a batch norm, or of the one inside a conditional batch norm; None for other modules."""
-    norm = module if isinstance(module, nn.BatchNorm2d) else getattr(module, "norm", None)
+    norm = module if isinstance(module, nn.BatchNorm2d) else dict(module.named_children()).get("norm")
     return norm.num_features if isinstance(norm, nn.BatchNorm2d) else None
 
 
@@ -197,10 +198,10 @@ def truncated(z_NZ: Tensor, limit: float) -> Tensor:
     return torch.special.ndtri(quantile_NZ).to(z_NZ.dtype)
 
 
-def _images(generator: nn.Module, z_NZ: Tensor) -> Tensor:
+def _images(generator: Generator, z_NZ: Tensor) -> Tensor:
     """Images at the mean of the one-hot conditions, where the generator has conditions."""
     classes = generator.condition_dim
-    condition_NK = None if classes is None else z_NZ.new_full((len(z_NZ), int(classes)), 1 / int(classes))  # type: ignore[arg-type]
+    condition_NK = None if classes is None else z_NZ.new_full((len(z_NZ), classes), 1 / classes)
     images_NCHW: Tensor = generator(z_NZ, condition_NK)
     return images_NCHW
 

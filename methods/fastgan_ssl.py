@@ -48,11 +48,11 @@ class FastganSsl(Method):
 
     def prepare(self, ctx: Context) -> None:
         _, discriminator = ctx.networks()
-        penultimate("fastgan-ssl", discriminator)
+        feature_dim = penultimate("fastgan-ssl", discriminator).feature_dim
         answers = {"contrastive": len(ctx.images_u8_NHWC), "aspect": 1}
         for name in self.tasks:
             with ctx.initialised(f"fastgan-ssl-{name}"):
-                head = nn.Linear(int(discriminator.feature_dim), answers[name])  # type: ignore[arg-type]
+                head = nn.Linear(feature_dim, answers[name])
             ctx.attach("discriminator", f"ssl_{name}", head)
 
     def d_loss(self, ctx: Context, step: DStep) -> dict[str, Tensor]:
@@ -76,8 +76,8 @@ _LOSSES = {"contrastive": _contrastive, "aspect": _aspect}
 
 def _answers(ctx: Context, task: str, images_NCHW: Tensor) -> Tensor:
     _, discriminator = ctx.networks()
-    head: nn.Module = discriminator.added[f"ssl_{task}"]  # type: ignore[index, assignment]
-    answers: Tensor = head(penultimate("fastgan-ssl", discriminator)(images_NCHW))
+    head = ctx.attached("discriminator", f"ssl_{task}")
+    answers: Tensor = head(penultimate("fastgan-ssl", discriminator).features(images_NCHW))
     return answers.float()
 
 

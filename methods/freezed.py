@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from bench.errors import UserError
+from bench.networks.interface import HasBlocks
 from bench.train import Context
 
 from .transfergan import TransferGAN, new_in
@@ -42,9 +43,9 @@ class FreezeD(TransferGAN):
     def prepare(self, ctx: Context) -> None:
         super().prepare(ctx)
         _, discriminator = ctx.networks()
-        if not hasattr(discriminator, "blocks"):
+        if not isinstance(discriminator, HasBlocks):
             raise UserError("method 'freezed': this discriminator has no blocks; use sngan or biggan")
-        blocks = list(discriminator.blocks)  # type: ignore[arg-type]
+        blocks = list(discriminator.blocks)
         assert ctx.spec.network is not None
         for block in blocks[: self._frozen(ctx.spec.network.name, len(blocks))]:
             block.requires_grad_(False)

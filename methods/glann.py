@@ -18,6 +18,7 @@ from bench.errors import UserError
 from bench.features.perceptual import VGG16Activations
 from bench.features.simclr import initialise
 from bench.networks.common import noise
+from bench.networks.interface import Generator, Styled
 from bench.train import Context, Method
 from bench.train.batches import Batches
 
@@ -76,11 +77,9 @@ class Glann(Method):
 
     def prepare(self, ctx: Context) -> None:
         generator, _ = ctx.networks()
-        if not hasattr(generator, "synthesize"):
-            raise UserError("method 'glann': this generator takes no embedding; use sngan or biggan")
         copy_weights(source_member(ctx.source("network"), "ema"), generator, "generator")
         with torch.no_grad():
-            embedding_dim = generator.embed(self.vectors(ctx)[:1]).shape[1]  # type: ignore[operator]
+            embedding_dim = generator.embed(self.vectors(ctx)[:1]).shape[1]
         self.mapping = _mapping(self.z_dim, embedding_dim, ctx.stream("glann-mapping")).to(ctx.device)
         self.perceptual = VGG16Activations(LAYERS, str(ctx.device))
         self.fit_optimizer = torch.optim.Adam(generator.parameters(), lr=self.lr, betas=BETAS)
@@ -116,12 +115,12 @@ class Glann(Method):
         """One batch of DIP's Eq 7: arg min over G and G_emb of L_perceptual(G(G_emb(C(x))), x)."""
         generator, _ = ctx.networks()
         batch = batches.at(ctx.step)
-        embedding_NE = generator.embed(self.vectors(ctx)[batch.index_N])  # type: ignore[operator]
-        z_NZ = torch.zeros(len(embedding_NE), int(generator.z_dim), device=ctx.device)  # type: ignore[arg-type]
+        embedding_NE = generator.embed(self.vectors(ctx)[batch.index_N])
+        z_NZ = torch.zeros(len(embedding_NE), generator.z_dim, device=ctx.device)
         with noise.drawn_from(ctx.stream("noise")):
             # A generator that mixes styles in training has to leave it here: the fit has one image for each e.
-            make = getattr(generator, "reconstruct", generator.synthesize)
-            images_NCHW: Tensor = make(z_NZ, embedding_NE)  # type: ignore[operator]
+            fit = generator.reconstruct if isinstance(generator, Styled) else generator.synthesize
+            images_NCHW = fit(z_NZ, embedding_NE)
         loss = self._distance(images_NCHW, batch.images_NCHW)
         self.fit_optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -162,17 +161,16 @@ class Glann(Method):
     def _embeddings(self, ctx: Context) -> Tensor:
         generator = ctx.ema or ctx.networks()[0]
         with torch.no_grad():
-            embedding_ME: Tensor = generator.embed(self.vectors(ctx))  # type: ignore[operator]
+            embedding_ME = generator.embed(self.vectors(ctx))
         return embedding_ME.float()
 
     def sampler(self, ctx: Context) -> Sampler:
         """Images at z = 0 and embeddings T(noise): in the first phase T is still untrained."""
 
-        def sample(generator: nn.Module, z_NZ: Tensor, stream: torch.Generator) -> Tensor:
+        def sample(generator: Generator, z_NZ: Tensor, stream: torch.Generator) -> Tensor:
             noise_NZ = torch.randn(len(z_NZ), self.z_dim, generator=stream).to(z_NZ.device)
             embedding_NE = self.mapping.eval()(noise_NZ)
-            images_NCHW: Tensor = generator.synthesize(torch.zeros_like(z_NZ), embedding_NE)  # type: ignore[operator]
-            return images_NCHW
+            return generator.synthesize(torch.zeros_like(z_NZ), embedding_NE)
 
         return sample
 

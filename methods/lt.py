@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.errors import UserError, did_you_mean
+from bench.networks.interface import Growing, HasBlocks, has_two_scales
 from bench.train import Context, GStep, Method
 
 from .common.lt_networks import NETWORKS
 from .common.lt_pairs import image_pairs, tiled
+from .common.penultimate import penultimate
 
 BETAS = (0.9, 0.999)
 
@@ -82,7 +84,7 @@ class LT(Method):
                 "method 'lt': a batch of one image has no pairs; batch and micro_batch must be 2 or more"
             )
         generator, _ = ctx.networks()
-        if getattr(generator, "small_resolution", None) is not None:
+        if has_two_scales(generator):
             raise UserError("method 'lt': a generator with two outputs cannot be paired; use variant 'paper'")
         shape = self._map_shape(ctx)
         with ctx.initialised("lt-network"):
@@ -131,15 +133,15 @@ class LT(Method):
     def _map_shape(self, ctx: Context) -> tuple[int, int, int]:
         """Of the pooled map, (C, h, w). On a copy of D: a pass would move its spectral norms."""
         generator, discriminator = ctx.networks()
-        blocks = len(getattr(discriminator, "blocks", ()))
+        blocks = len(discriminator.blocks) if isinstance(discriminator, HasBlocks) else 0
         if self.layer is not None and not -blocks <= self.layer < blocks:
             raise UserError(
                 f"method 'lt': layer is {self.layer}, must be from 0 to {blocks - 1} in this discriminator"
             )
-        probe: Any = copy.deepcopy(discriminator).eval()
-        if hasattr(probe, "grow"):
+        probe = copy.deepcopy(discriminator).eval()
+        if isinstance(probe, Growing):
             probe.grow(probe.top, 1.0)
-        side = int(generator.resolution)  # type: ignore[arg-type]
+        side = generator.resolution
         with torch.no_grad():
             maps_NCHW = layer_output(probe, self.layer, torch.zeros(1, 3, side, side, device=ctx.device))
         _, channels, height, width = maps_NCHW.shape
@@ -180,22 +182,21 @@ def side_by_side(differences_NCHW: Tensor, partner_N: Tensor) -> Tensor:
     return torch.cat([differences_NCHW, differences_NCHW[partner_N]], dim=1)
 
 
-def _is_whole(generator: Any) -> bool:
+def _is_whole(generator: nn.Module) -> bool:
     """Whether nothing is left to grow or to fade in."""
-    return not hasattr(generator, "grow") or (generator.level, generator.alpha) == (
-        generator.synthesis.top,
-        1,
-    )
+    return not isinstance(generator, Growing) or (generator.level, generator.alpha) == (generator.top, 1)
 
 
 def layer_output(discriminator: nn.Module, layer: int | None, images_NCHW: Tensor) -> Tensor:
     """The output of `discriminator.blocks[layer]` in one pass over images, or of `feature_maps` for None."""
-    read: Callable[[Tensor], Tensor] = discriminator.feature_maps  # type: ignore[assignment]
+    read = penultimate("lt", discriminator).feature_maps
     if layer is None:
         return read(images_NCHW)
+    assert isinstance(discriminator, HasBlocks)
     found: list[Tensor] = []
-    block: nn.Module = discriminator.blocks[layer]  # type: ignore[index, assignment]
-    hook = block.register_forward_hook(lambda _block, _given, output: found.append(output))
+    hook = discriminator.blocks[layer].register_forward_hook(
+        lambda _block, _inputs, output: found.append(output)
+    )
     try:
         read(images_NCHW)
     finally:

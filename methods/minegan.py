@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from bench.contract.context import ADDED
 from bench.errors import UserError, did_you_mean
 from bench.networks.common.layers import spectral
+from bench.networks.interface import Discriminator, Generator, Styled, has_two_scales
 from bench.train import Context
 
 from .transfergan import EMBEDDING, TransferGAN, is_old, new_in, source_member
@@ -75,16 +76,16 @@ class MineGAN(TransferGAN):
     def prepare(self, ctx: Context) -> None:
         super().prepare(ctx)
         generator, discriminator = ctx.networks()
-        if getattr(generator, "small_resolution", None) is not None:
+        if has_two_scales(generator):
             raise UserError(
                 "method 'minegan': a generator with two outputs cannot be mined; use variant 'paper'"
             )
         embedding_dim = _mine_classes(generator, discriminator) if self._mines_classes(ctx) else None
         with ctx.initialised("minegan-miner"):
-            miner = Miner(MINERS[self.miner], int(generator.z_dim), embedding_dim)  # type: ignore[arg-type]
+            miner = Miner(MINERS[self.miner], generator.z_dim, embedding_dim)
         ctx.attach("generator", MINER, miner)
-        if hasattr(generator, "on_latent"):
-            generator.on_latent = _mined_latent  # type: ignore[assignment]
+        if isinstance(generator, Styled):
+            generator.on_latent = _mined_latent
         else:
             generator.register_forward_pre_hook(_mined)
 
@@ -137,11 +138,16 @@ def _rectified_stack(z_dim: int, out_dim: int) -> nn.Sequential:
 MINERS = {"biggan": _linear_stack, "stylegan": _rectified_stack}
 
 
-def _mine_classes(generator: nn.Module, discriminator: nn.Module) -> int:
+def _mine_classes(generator: Generator, discriminator: nn.Module) -> int:
     """Let G take an embedding where it took a condition, and D nothing; returns the embedding's size.
 
-    Raises UserError for a generator whose condition enters by more than one linear layer.
+    Raises UserError for a generator whose condition enters by more than one linear layer, and for another part's D.
     """
+    if not isinstance(discriminator, Discriminator):
+        raise UserError(
+            "method 'minegan': another part has put a discriminator of its own in place of the table's, from which the "
+            "class cannot be taken away; set classes=false"
+        )
     embedding = generator.condition_embedding
     if not isinstance(embedding, nn.Linear):
         raise UserError(
@@ -149,9 +155,9 @@ def _mine_classes(generator: nn.Module, discriminator: nn.Module) -> int:
             "sngan, sndcgan, biggan or fastgan source, or one without conditions"
         )
     generator.condition_embedding = nn.Identity()
-    generator.condition_dim = embedding.out_features  # type: ignore[assignment]
-    discriminator.condition_embedding = None  # type: ignore[assignment]
-    discriminator.condition_dim = None  # type: ignore[assignment]
+    generator.condition_dim = embedding.out_features
+    discriminator.condition_embedding = None
+    discriminator.condition_dim = None
     return embedding.out_features
 
 

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.errors import UserError
 from bench.networks.common import noise
+from bench.networks.interface import Styled
 from bench.train import Context, GStep, Method
 
 
@@ -46,7 +47,7 @@ class PathLength(Method):
 
     def prepare(self, ctx: Context) -> None:
         generator, _ = ctx.networks()
-        if not callable(getattr(generator, "styles", None)) or not hasattr(generator, "synthesis"):
+        if not isinstance(generator, Styled):
             raise UserError("method 'path-length': this generator has no styles w; use a stylegan2 network")
         self.mean = self.mean.to(ctx.device)
 
@@ -73,9 +74,9 @@ class PathLength(Method):
             noise.drawn_from(ctx.stream("path-length-noise")),
             torch.autocast(ctx.device.type, enabled=False),
         ):
-            w_NLW = generator.styles(step.z_NZ[:measured], condition_NK)  # type: ignore[operator]
-            synthesis: nn.Module = generator.synthesis  # type: ignore[assignment]
-            return path_lengths(synthesis, w_NLW, ctx.stream("path-length"))
+            assert isinstance(generator, Styled)
+            w_NLW = generator.styles(step.z_NZ[:measured], condition_NK)
+            return path_lengths(generator.synthesis, w_NLW, ctx.stream("path-length"))
 
     def state_dict(self) -> dict[str, Any]:
         return {"mean": self.mean}

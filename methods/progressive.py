@@ -8,9 +8,8 @@ blending of real and generated images alike; reals are not blended beforehand as
 
 from __future__ import annotations
 
-from typing import Any
-
 from bench.errors import UserError
+from bench.networks.interface import Growing
 from bench.train import Context, Method
 
 BOTTOM = 4  # pixels a side at level 0
@@ -40,20 +39,19 @@ class Progressive(Method):
 
     def prepare(self, ctx: Context) -> None:
         generator, _ = ctx.networks()
-        network: Any = generator
-        if not hasattr(network, "grow"):
+        if not all(isinstance(network, Growing) for network in ctx.networks()):
             raise UserError(f"method 'progressive': this network does not grow; use {GROWING}")
-        if self.start > network.resolution:
-            most = f"at most {network.resolution}, the network's pixels"
+        if self.start > generator.resolution:
+            most = f"at most {generator.resolution}, the network's pixels"
             raise UserError(f"method 'progressive': start is {self.start}, must be {most}")
         self.begin_step(ctx)
 
     def begin_step(self, ctx: Context) -> None:
         # The averaged generator has no buffer that would tell it: it is set like the other two.
         level, alpha = self._growth(ctx)
-        networks: list[Any] = [*ctx.networks(), ctx.ema]
-        for network in networks:
+        for network in (*ctx.networks(), ctx.ema):
             if network is not None:
+                assert isinstance(network, Growing)
                 network.grow(level, alpha)
 
     def after_step(self, ctx: Context) -> dict[str, float]:
@@ -64,7 +62,7 @@ class Progressive(Method):
         assert ctx.spec.train is not None, "a run without training does not grow"
         generator, _ = ctx.networks()
         seen = ctx.step * ctx.spec.train.batch * ctx.spec.train.d_steps
-        top = _level(int(generator.resolution))  # type: ignore[arg-type]
+        top = _level(generator.resolution)
         return growth(seen, _level(self.start), top, self.images_per_phase)
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import UserError, did_you_mean
+from bench.networks.interface import ScalesGradients
 from bench.train import Context, DStep, Method
 
 POINTS = ("augmented", "raw")
@@ -52,7 +53,8 @@ class R1(Method):
             else:
                 squares_N = squared_gradients(step.discriminate, step.real_NCHW, step.condition_NK)
         # A growing D spreads the gradient of one of its pixels over many of the image's, and says over how many.
-        factor = getattr(ctx.discriminator, "gradient_factor", 1)
+        discriminator = ctx.discriminator
+        factor = discriminator.gradient_factor if isinstance(discriminator, ScalesGradients) else 1
         return {"penalty": self.every * self.gamma / 2 * factor * squares_N.mean()}
 
 

@@ -92,7 +92,7 @@ class SelfCond(Method):
 def _features(ctx: Context, index_N: np.ndarray) -> Iterator[np.ndarray]:
     """D's features of these training images, neither mirrored nor augmented, in parts (CHUNK, F) float32."""
     _, discriminator = ctx.networks()
-    features = penultimate("self-cond", discriminator)
+    features = penultimate("self-cond", discriminator).features
     with evaluating(discriminator):
         for start in range(0, len(index_N), CHUNK):
             images_u8_NHWC = rows(ctx.images_u8_NHWC, index_N[start : start + CHUNK])

@@ -54,12 +54,12 @@ class Ssgan(Method):
 
     def prepare(self, ctx: Context) -> None:
         _, discriminator = ctx.networks()
-        penultimate("ssgan", discriminator)
+        feature_dim = penultimate("ssgan", discriminator).feature_dim
         normalised = self.norm == "spectral" or (
             self.norm == "as-discriminator" and _has_spectral_norm(discriminator)
         )
         with ctx.initialised("ssgan-head"):
-            head = linear(int(discriminator.feature_dim), TURNS, spectral if normalised else plain)  # type: ignore[arg-type]
+            head = linear(feature_dim, TURNS, spectral if normalised else plain)
         ctx.attach("discriminator", HEAD, head)
 
     def d_loss(self, ctx: Context, step: DStep) -> dict[str, Tensor]:
@@ -76,9 +76,8 @@ class Ssgan(Method):
         _, discriminator = ctx.networks()
         last = max(1, int(self.share * len(images_NCHW)))
         turned_NCHW, turn_N = turns(images_NCHW[-last:])
-        features_NF = penultimate("ssgan", discriminator)(turned_NCHW)
-        head: nn.Module = discriminator.added[HEAD]  # type: ignore[index,assignment]
-        return functional.cross_entropy(head(features_NF).float(), turn_N)
+        features_NF = penultimate("ssgan", discriminator).features(turned_NCHW)
+        return functional.cross_entropy(ctx.attached("discriminator", HEAD)(features_NF).float(), turn_N)
 
 
 def turns(images_NCHW: Tensor) -> tuple[Tensor, Tensor]:

@@ -51,6 +51,7 @@ def networks(name: str | None, settings: tuple[str, ...]) -> None:
         for role, half in (("generator", found.generator), ("discriminator", found.discriminator)):
             work = f"{half.macs / 1e6:,.1f} M multiply-adds an image"
             click.echo(f"{role} of {each}: {half.parameters:,} parameters, {work}")
+            click.echo(f"  {', '.join(half.capabilities)} (bench.networks.interface)")
             for layer in half.layers:
                 shape = "x".join(str(size) for size in layer.shape or ())
                 click.echo(f"  {layer.name:<44} {shape:<16} {layer.parameters:>12,}")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import parametrize
 
 from bench import seeds
@@ -27,6 +27,7 @@ from bench.contract.base import Sampler
 from bench.contract.composition import build_method
 from bench.errors import UserError
 from bench.networks.common import noise
+from bench.networks.interface import Generator, HasMaps, looks_at_the_batch
 from bench.run.execute import execute
 from bench.run.settings import Settings
 from bench.run.training import Training
@@ -198,13 +199,13 @@ class _Bench:
         if ema is None:
             return  # a run without a generator has nothing to sample
         sampler = training.method.sampler(training.ctx)
-        z_NZ = torch.randn(8, int(ema.z_dim), generator=torch.Generator().manual_seed(0)).to(self.device)  # type: ignore[arg-type]
+        z_NZ = torch.randn(8, ema.z_dim, generator=torch.Generator().manual_seed(0)).to(self.device)
         with torch.no_grad(), _watching_global_state() as touched:
             first, second = (self._sampled(sampler, ema, z_NZ) for _ in range(2))
         side = training.spec.data.resolution
         if tuple(first.shape) != (8, 3, side, side):
             raise _Problem(f"8 samples have shape {tuple(first.shape)}, must be (8, 3, {side}, {side})")
-        _check_range(first, "samples", bounded=getattr(ema, "bounded", True))
+        _check_range(first, "samples", bounded=ema.bounded)
         if touched or not torch.equal(first, second):
             raise _Problem(
                 "two draws from equal streams differ: the sampler must take all randomness from its stream"
@@ -249,9 +250,7 @@ class _Bench:
             raise _Problem(
                 f"D's logits of 4 images have shape {tuple(logits_N.shape)}, must be (4,) or (4, L)"
             )
-        alone = hasattr(discriminator, "forward_with_maps") or getattr(
-            discriminator, "batch_statistics", False
-        )
+        alone = isinstance(discriminator, HasMaps) or looks_at_the_batch(discriminator)
         if not alone and not torch.allclose(logits_N[:2], half_N, rtol=1e-3, atol=1e-4):
             raise _Problem(
                 "D's logits of an image depend on the other images of its call: set batch_statistics = True on it, "
@@ -265,7 +264,7 @@ class _Bench:
 
     # ---- helpers ---------------------------------------------------------------------------------
 
-    def _sampled(self, sampler: Sampler, ema: nn.Module, z_NZ: Tensor) -> Tensor:
+    def _sampled(self, sampler: Sampler, ema: Generator, z_NZ: Tensor) -> Tensor:
         with noise.drawn_from(seeds.torch_stream(0, "check", "noise")):
             return sampler(ema, z_NZ, seeds.torch_stream(0, "check"))
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.contract.context import Batch, Context, DStep, GStep
+from bench.networks.interface import Generator
 
-Sampler = Callable[[nn.Module, Tensor, torch.Generator], Tensor]
+Sampler = Callable[[Generator, Tensor, torch.Generator], Tensor]
 Weights = tuple[Tensor | None, Tensor | None]
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from bench import networks, seeds
 from bench.errors import UserError
+from bench.networks.interface import Generator
 
 if TYPE_CHECKING:
     from bench.spec.run import RunSpec
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 Role = Literal["generator", "discriminator"]
 ADDED = "added"  # the child of a network that holds what methods have attached to it
+# The loop fills in all fields of a step; without this default, a test of one term would have to make up the rest.
+_OF_THE_LOOP: Any = None
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,9 @@ class DStep:
     discriminate: Callable[[Tensor, Tensor | None], Tensor]
     maps: Any = None
     g_condition_NK: Tensor | None = None
-    # The loop gives all of them; without a default, a test of one term would have to make up the rest
-    real_augmentation: Augmentation = None  # type: ignore[assignment]
-    fake_augmentation: Augmentation = None  # type: ignore[assignment]
-    raw_NCHW: Tensor = None  # type: ignore[assignment]
+    real_augmentation: Augmentation = _OF_THE_LOOP
+    fake_augmentation: Augmentation = _OF_THE_LOOP
+    raw_NCHW: Tensor = _OF_THE_LOOP
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,9 @@ class GStep:
     logits_N: Tensor
     discriminate: Callable[[Tensor, Tensor | None], Tensor]
     d_condition_NK: Tensor | None = None
-    batch: Batch = None  # type: ignore[assignment]
-    real_logits: Callable[[], Tensor] = None  # type: ignore[assignment]
-    augmentation: Augmentation = None  # type: ignore[assignment]
+    batch: Batch = _OF_THE_LOOP
+    real_logits: Callable[[], Tensor] = _OF_THE_LOOP
+    augmentation: Augmentation = _OF_THE_LOOP
 
 
 @dataclass
@@ -153,9 +155,9 @@ class Context:
     labels_N: np.ndarray | None
     device: torch.device
     sources: dict[str, Path] = field(default_factory=dict)
-    generator: nn.Module | None = None
+    generator: Generator | None = None
     discriminator: nn.Module | None = None
-    ema: nn.Module | None = None
+    ema: Generator | None = None
     step: int = 0
     selected_M: np.ndarray | None = None
     real_logits: list[Tensor] = field(default_factory=list)
@@ -191,20 +193,20 @@ class Context:
         finally:
             self._calls = now
 
-    def networks(self) -> tuple[nn.Module, nn.Module]:
+    def networks(self) -> tuple[Generator, nn.Module]:
         """The generator and the discriminator, of a run that has both."""
         assert self.generator is not None and self.discriminator is not None, "this run has no networks"
         return self.generator, self.discriminator
 
     def attach(self, role: Role, name: str, module: nn.Module) -> None:
-        """Add a part's own trainable module to a network, as `network.added[name]`; for `Method.prepare`.
+        """Add a part's own trainable module to a network, where `attached` finds it; for `Method.prepare`.
 
         It is trained by that network's optimiser, held while the other network is updated, saved and restored
         with it, averaged in the EMA of the generator, and left alone by TransferGAN's copying. Construct it
         inside `initialised(...)`. Raises UserError for a name that is taken or is no lower-case identifier.
         """
-        network = dict(zip(("generator", "discriminator"), self.networks(), strict=True))[role]
-        if not hasattr(network, ADDED):
+        network = self._network(role)
+        if ADDED not in dict(network.named_children()):
             network.add_module(ADDED, nn.ModuleDict())
         added = network.get_submodule(ADDED)
         assert isinstance(added, nn.ModuleDict)
@@ -212,6 +214,14 @@ class Context:
             what = "is attached already" if name in added else "must be a lower-case identifier"
             raise UserError(f"a module named '{name}' cannot be attached to the {role}: the name {what}")
         added[name] = module.to(self.device)
+
+    def attached(self, role: Role, name: str) -> nn.Module:
+        """The module that `attach` has added to a network under this name."""
+        return self._network(role).get_submodule(f"{ADDED}.{name}")
+
+    def _network(self, role: Role) -> nn.Module:
+        generator, discriminator = self.networks()
+        return generator if role == "generator" else discriminator
 
     def initialised(self, purpose: str) -> AbstractContextManager[None]:
         """Inside, layer constructors draw their weights from a stream of (seed, purpose) on the CPU."""

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import pkgutil
 from functools import cache
+from importlib.machinery import FileFinder
 from pathlib import Path
 from types import ModuleType
 
@@ -22,7 +23,8 @@ def methods() -> Registry:
     registry = Registry("method", pick=only_part)
     package = importlib.import_module("bench.methods")
     for found in pkgutil.iter_modules(package.__path__):
-        path = Path(found.module_finder.path) / f"{found.name}.py"  # type: ignore[union-attr]
+        assert isinstance(found.module_finder, FileFinder)
+        path = Path(found.module_finder.path) / f"{found.name}.py"
         registry.add(found.name.replace("_", "-"), f"bench.methods.{found.name}:", _first_line(path))
     registry.add_entry_points("bench.methods")
     return registry

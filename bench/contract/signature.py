@@ -78,15 +78,15 @@ def signature(target: str) -> Signature:
 
 def _class_attributes(node: ast.ClassDef) -> dict[str, Any]:
     """The literal `version`, `sources` and `later` of a class body."""
-    found = {}
+    attributes = {}
     for statement in node.body:
-        targets = (
-            [statement.target] if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [])
-        )
+        if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+            continue
+        targets = [statement.target] if isinstance(statement, ast.AnnAssign) else statement.targets
         for target in targets:
             if isinstance(target, ast.Name) and target.id in ("version", "sources", "later"):
-                found[target.id] = ast.literal_eval(statement.value)  # type: ignore[attr-defined]
-    return found
+                attributes[target.id] = ast.literal_eval(statement.value)
+    return attributes
 
 
 def _keywords(node: ast.ClassDef, module: str) -> tuple[dict[str, Any], dict[str, str]]:

@@ -29,8 +29,8 @@ from bench.convert.states import entries, state
 from bench.convert.translation import Converted, Translation, transposed
 from bench.errors import UserError
 from bench.files.foreign import load
-from bench.networks.stylegan2.generator import BOTTOM, MAPPING_LR
 from bench.networks.stylegan2.layers import SLOPE, unit_second_moment
+from bench.networks.stylegan2.mapping import BOTTOM, MAPPING_LR
 
 WHAT = "StyleGAN port"
 FAMILY = "stylegan1"

@@ -24,8 +24,8 @@ from bench.convert.stylegan2_ada_networks import account_discriminator, account_
 from bench.convert.translation import Converted, Translation
 from bench.errors import UserError
 from bench.files.inert_pickle import shown
-from bench.networks.stylegan2.generator import BOTTOM
 from bench.networks.stylegan2.layers import binomial
+from bench.networks.stylegan2.mapping import BOTTOM
 
 WHAT = "stylegan2-ada"
 LEFT_OUT = {

@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.convert.arguments import Arguments, Expected, Rule, Rules, equal, near, number, one_of
 from bench.convert.foreign_state import ForeignState
-from bench.networks.stylegan2.generator import MAPPING_LR
+from bench.networks.stylegan2.mapping import MAPPING_LR
 
 TAPS = equal([1, 3, 3, 1])
 ANYTHING = Rule(lambda value: True, "anything")

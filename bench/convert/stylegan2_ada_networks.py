@@ -25,7 +25,7 @@ from bench.convert.stylegan2_ada_layers import (
     mapping,
     styled,
 )
-from bench.networks.stylegan2.generator import BOTTOM, W_AVERAGE_DECAY
+from bench.networks.stylegan2.mapping import BOTTOM, W_AVERAGE_DECAY
 
 
 def account_generator(

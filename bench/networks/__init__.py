@@ -8,7 +8,7 @@ Listing imports no network and no torch.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,7 @@ from bench.errors import UserError, did_you_mean
 from bench.registry import Registry
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    Recipes = tuple[Callable[[], nn.Module], Callable[[], nn.Module]]
+    from bench.networks.interface import Discriminator, Generator
 
 NETWORKS = Registry("network")
 NETWORKS.add(
@@ -89,7 +87,7 @@ def settings(name: str) -> dict[str, Any]:
     return {key: value.default for key, value in inspect.signature(NETWORKS.load(name)).parameters.items()}
 
 
-def build(name: str, *, seed: int | None = None, **overrides: Any) -> tuple[nn.Module, nn.Module]:
+def build(name: str, *, seed: int | None = None, **overrides: Any) -> tuple[Generator, Discriminator]:
     """The generator and the discriminator of a network, in training mode.
 
     seed: weights then depend on the seed alone, are drawn on the CPU (equal for every device), and the global
@@ -122,10 +120,3 @@ def initialised(seed: int, *purpose: str) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(seeds.derive(seed, *purpose))
         yield
-
-
-__all__ = ["NETWORKS", "build", "initialised", "names", "resolution", "settings", "summaries"]
-
-
-def __dir__() -> list[str]:
-    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

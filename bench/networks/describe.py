@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.overrides import TorchFunctionMode
 
 from bench.networks import build
+from bench.networks.interface import CountsMacs, Discriminator, Generator, capabilities
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Summary:
     parameters: int
     macs: int
     output: tuple[int, ...]
+    capabilities: tuple[str, ...]  # which protocols of bench.networks.interface it satisfies
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,14 @@ def describe(name: str, **overrides: Any) -> Description:
     """
     with weightless():
         generator, discriminator = build(name, **overrides)
-        z_dim, condition_dim = cast(int, generator.z_dim), cast(int | None, generator.condition_dim)
-        condition = () if condition_dim is None else (torch.empty(1, condition_dim),)
-        images, g_summary = _summarise(generator.eval(), torch.empty(1, z_dim), *condition)
+        size = generator.condition_dim
+        condition = () if size is None else (torch.empty(1, size),)
+        images, g_summary = _summarise(generator.eval(), torch.empty(1, generator.z_dim), *condition)
         _, d_summary = _summarise(discriminator.eval(), images, *condition)
     return Description(name, g_summary, d_summary)
 
 
-def _summarise(network: nn.Module, *inputs: Tensor) -> tuple[Any, Summary]:
+def _summarise(network: Generator | Discriminator, *inputs: Tensor) -> tuple[Any, Summary]:
     calls: dict[nn.Module, tuple[tuple[int, ...] | None, int]] = {}
 
     def record(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
@@ -112,7 +114,8 @@ def _summarise(network: nn.Module, *inputs: Tensor) -> tuple[Any, Summary]:
     )
     whole = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
     shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
-    return output, Summary(layers, whole, sum(layer.macs for layer in layers), shape)
+    macs = sum(layer.macs for layer in layers)
+    return output, Summary(layers, whole, macs, shape, capabilities(network))
 
 
 def _is_row(name: str, module: nn.Module) -> bool:
@@ -135,8 +138,8 @@ def _macs(module: nn.Module, given: Any, output: Any) -> int:
 
     A layer whose convolution is a function call (a modulated one) counts for itself: `macs(given, output)`.
     """
-    if (own := getattr(module, "macs", None)) is not None:
-        return int(own(given, output))
+    if isinstance(module, CountsMacs):
+        return module.macs(given, output)
     if isinstance(module, nn.ConvTranspose2d):
         return (
             given.numel()

@@ -94,7 +94,7 @@ def adversarial(ctx: Context, method: Composition, optimizers: Optimizers) -> It
 def latents(ctx: Context, count: int) -> Tensor:
     """z ~ N(0, I) for one update, (N, Z): drawn on the CPU, so that every device sees the same."""
     generator, _ = ctx.networks()
-    return torch.randn(count, int(generator.z_dim), generator=ctx.stream("latents")).to(ctx.device)  # type: ignore[arg-type]
+    return torch.randn(count, generator.z_dim, generator=ctx.stream("latents")).to(ctx.device)
 
 
 class _Given(NamedTuple):

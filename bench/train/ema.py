@@ -7,8 +7,10 @@ import copy
 import torch
 from torch import nn
 
+from bench.networks.interface import Generator
 
-def make_ema(generator: nn.Module) -> nn.Module:
+
+def make_ema(generator: Generator) -> Generator:
     """A copy of the generator in evaluation mode, without gradients."""
     return copy.deepcopy(generator).eval().requires_grad_(False)
 

@@ -16,6 +16,7 @@ from bench.contract.base import Sampler
 from bench.contract.context import Context
 from bench.data.contact_sheet import contact_sheet
 from bench.networks.common import noise
+from bench.networks.interface import Generator
 
 
 def to_uint8(images_NCHW: Tensor) -> np.ndarray:
@@ -24,7 +25,7 @@ def to_uint8(images_NCHW: Tensor) -> np.ndarray:
     return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
-def generate(ctx: Context, generator: nn.Module, sampler: Sampler, count: int, batch: int) -> np.ndarray:
+def generate(ctx: Context, generator: Generator, sampler: Sampler, count: int, batch: int) -> np.ndarray:
     """`count` uint8 images (N, H, W, 3) of the run's evaluation stream: see `batches`."""
     images_NHWC, at = np.empty(0, np.uint8), 0
     for made_NHWC in batches(ctx, generator, sampler, count, batch):
@@ -38,7 +39,7 @@ def generate(ctx: Context, generator: nn.Module, sampler: Sampler, count: int, b
 @torch.no_grad()
 def batches(
     ctx: Context,
-    generator: nn.Module,
+    generator: Generator,
     sampler: Sampler,
     count: int,
     batch: int,
@@ -54,14 +55,13 @@ def batches(
     wanted.
     """
     own = ctx.spec.train.batch_statistics if ctx.spec.train else None
-    z_dim = int(generator.z_dim)  # type: ignore[arg-type]
     for start in range(first, first + count, own or batch):
         size = own or min(batch, first + count - start)
         latents, conditions, noises = (
             seeds.torch_stream(ctx.spec.seed if seed is None else seed, "evaluation", purpose, start)
             for purpose in ("latents", "sampler", "noise")
         )
-        z_NZ = torch.randn(size, z_dim, generator=latents).to(ctx.device)
+        z_NZ = torch.randn(size, generator.z_dim, generator=latents).to(ctx.device)
         with noise.drawn_from(noises), batch_statistics(generator) if own else nullcontext():
             made_NHWC = to_uint8(sampler(generator, z_NZ, conditions))
         yield made_NHWC[: first + count - start]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from bench.contract.composition import Composition
 from bench.contract.context import Augmentation, Context
 from bench.networks.common import noise
+from bench.networks.interface import HasMaps, has_two_scales, looks_at_the_batch
 
 
 class Fakes(NamedTuple):
@@ -28,9 +29,9 @@ def generated(ctx: Context, z_NZ: Tensor, condition_NK: Tensor | None) -> Fakes:
     """G's images; at both scales where G has two outputs, and with a noise stream of their own."""
     generator, _ = ctx.networks()
     with noise.drawn_from(ctx.stream("noise")):
-        if getattr(generator, "small_resolution", None) is None:
-            return Fakes(generator(z_NZ, condition_NK), None)
-        return Fakes(*generator.both_scales(z_NZ, condition_NK))  # type: ignore[operator]
+        if has_two_scales(generator):
+            return Fakes(*generator.both_scales(z_NZ, condition_NK))
+        return Fakes(generator(z_NZ, condition_NK), None)
 
 
 def judged(
@@ -42,10 +43,10 @@ def judged(
     whole batch (`batch_statistics`), which gives maps or takes two scales, is called for each.
     """
     maps = None
-    if (judge_with_maps := getattr(discriminator, "forward_with_maps", None)) is not None:
-        real_N, maps = judge_with_maps(real_NCHW, condition_NK)
+    if isinstance(discriminator, HasMaps):
+        real_N, maps = discriminator.forward_with_maps(real_NCHW, condition_NK)
         fake_N = logits_of(discriminator, fakes, condition_NK)
-    elif getattr(discriminator, "batch_statistics", False) or fakes.small_NCHW is not None:
+    elif looks_at_the_batch(discriminator) or fakes.small_NCHW is not None:
         real_N = discriminator(real_NCHW, condition_NK)
         fake_N = logits_of(discriminator, fakes, condition_NK)
     else:

@@ -17,12 +17,13 @@ import torch
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench import seeds
 from bench.contract.base import Sampler
 from bench.contract.conditions import Vectors, sampling_named
 from bench.errors import UserError, did_you_mean
+from bench.networks.interface import Generator
 
 ROWS = ("mix", "pure")
 CHUNK = 4096  # priors embedded at once
@@ -107,7 +108,7 @@ class Rows:
     def sampler(self, vectors: Vectors, seed: int) -> Sampler:
         """The sampler of a method whose table this is."""
 
-        def sample(generator: nn.Module, z_NZ: Tensor, stream: torch.Generator) -> Tensor:
+        def sample(generator: Generator, z_NZ: Tensor, stream: torch.Generator) -> Tensor:
             images_NCHW: Tensor = generator(z_NZ, self.draw(vectors, len(z_NZ), stream).to(z_NZ.device))
             return images_NCHW
 
@@ -153,18 +154,13 @@ class Clustering:
         """
         fits: dict[tuple[int, ...], Fitted] = {}
 
-        def sample(generator: nn.Module, z_NZ: Tensor, stream: torch.Generator) -> Tensor:
-            if not (hasattr(generator, "embed") and hasattr(generator, "synthesize")):
-                raise UserError(
-                    f"sampling '{self.kind}': this generator takes no embedding; use sngan or biggan"
-                )
+        def sample(generator: Generator, z_NZ: Tensor, stream: torch.Generator) -> Tensor:
             weights = (id(generator), *(parameter._version for parameter in generator.parameters()))
             if weights not in fits:
                 fits.clear()
                 fits[weights] = self.fit(_embeddings(generator, vectors, self.images, seed), _sklearn(seed))
             embedding_NE = fits[weights].draw(len(z_NZ), stream).to(z_NZ.device)
-            images_NCHW: Tensor = generator.synthesize(z_NZ, embedding_NE)  # type: ignore[operator]
-            return images_NCHW
+            return generator.synthesize(z_NZ, embedding_NE)
 
         return sample
 
@@ -193,14 +189,14 @@ def _unknown(name: str) -> str:
 
 
 @torch.no_grad()
-def _embeddings(generator: nn.Module, vectors: Vectors, images: int, seed: int) -> Tensor:
+def _embeddings(generator: Generator, vectors: Vectors, images: int, seed: int) -> Tensor:
     """G_emb of the priors of all images, or of so many drawn without repetition: (M, E) on the CPU."""
     chosen_M = torch.arange(len(vectors))
     if len(vectors) > images:
         stream = seeds.torch_stream(seed, "inference", "images")
         chosen_M = torch.randperm(len(vectors), generator=stream)[:images]
     device = next(generator.parameters()).device
-    parts = [generator.embed(vectors[index_N].to(device)) for index_N in chosen_M.split(CHUNK)]  # type: ignore[operator]
+    parts = [generator.embed(vectors[index_N].to(device)) for index_N in chosen_M.split(CHUNK)]
     return torch.cat(parts).float().cpu()
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from bench.errors import UserError
 from bench.networks.common import noise
+from bench.networks.interface import Styled
 from bench.train import Context, GStep
 
 
@@ -27,7 +27,7 @@ def image_pairs(ctx: Context, step: GStep, sigma: float) -> tuple[Tensor, Tensor
     twin = torch.Generator().set_state(stream.get_state())
     draws_22Z = torch.randn(2, 2, step.z_NZ.shape[1], generator=ctx.stream("lt")).to(step.z_NZ) * sigma
     shift_NZ, which_N = tiled(draws_22Z[0], len(step.z_NZ))
-    if getattr(generator, "mixing", 0):
+    if isinstance(generator, Styled) and generator.mixing:
         other_shift_NZ, _ = tiled(draws_22Z[1], len(step.z_NZ))
         other_NZ = torch.randn(step.z_NZ.shape, generator=ctx.stream("lt-mixing")).to(step.z_NZ)
         with noise.drawn_from(stream):
@@ -46,24 +46,20 @@ def image_pairs(ctx: Context, step: GStep, sigma: float) -> tuple[Tensor, Tensor
 
 
 def _mixed_images(
-    generator: nn.Module, first_NZ: Tensor, second_NZ: Tensor, condition_NK: Tensor | None
+    generator: Styled, first_NZ: Tensor, second_NZ: Tensor, condition_NK: Tensor | None
 ) -> Tensor:
     """Images whose layers from a random crossover on take the w of the second z (Karras et al. 2019, section 3.1).
 
     As the generator itself does in training, but with a second z that the caller knows; crossovers come from the
-    active noise stream. Raises UserError for a generator that mixes and does not show its parts.
+    active noise stream.
     """
-    for part in ("map", "synthesis", "mixing_per"):
-        if not hasattr(generator, part):
-            raise UserError(
-                f"method 'lt': this generator mixes styles and has no '{part}'; set its mixing to 0"
-            )
-    first_NW = generator.map(first_NZ, condition_NK)  # type: ignore[operator]
-    second_NW = generator.map(second_NZ, condition_NK)  # type: ignore[operator]
-    layers = int(generator.synthesis.layers)  # type: ignore[union-attr, arg-type]
+    first_NW = generator.map(first_NZ, condition_NK)
+    second_NW = generator.map(second_NZ, condition_NK)
+    layers = generator.synthesis.layers
     draws = 1 if generator.mixing_per == "batch" else len(first_NZ)
     chance_M, place_M = noise.uniform((2, draws), like=first_NZ)
     crossover_M = 1 + (place_M * (layers - 1)).floor()
     after_ML = torch.arange(layers, device=first_NZ.device) >= crossover_M[:, None]
     swapped_ML1 = (after_ML & (chance_M < generator.mixing)[:, None])[:, :, None]
-    return generator.synthesis(torch.where(swapped_ML1, second_NW[:, None], first_NW[:, None]))  # type: ignore[operator]
+    images_NCHW: Tensor = generator.synthesis(torch.where(swapped_ML1, second_NW[:, None], first_NW[:, None]))
+    return images_NCHW

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
 
-from torch import Tensor, nn
+from torch import nn
 
 from bench.errors import UserError
+from bench.networks.interface import Penultimate
 
-Features = Callable[[Tensor], Tensor]
 
-
-def penultimate(method: str, discriminator: nn.Module) -> Features:
-    """D_f: images (N, 3, H, W) -> (N, discriminator.feature_dim). UserError for a network without it."""
-    if not hasattr(discriminator, "features") or not hasattr(discriminator, "feature_dim"):
+def penultimate(method: str, discriminator: nn.Module) -> Penultimate:
+    """The discriminator, as one with `features` and `feature_dim`. Raises UserError for one without."""
+    if not isinstance(discriminator, Penultimate):
         raise UserError(
             f"method '{method}': this discriminator has no features; use a network whose discriminator has "
             "features() and feature_dim, such as sngan"
         )
-    return cast(Features, discriminator.features)
+    return discriminator
 
 
 @contextmanager

@@ -17,7 +17,6 @@ first and iterates once more (same equation, same limit); D's embedding of class
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, get_args
 
@@ -26,8 +25,7 @@ from bench.networks.biggan.layers import INITS, Maker, Spectral
 from bench.networks.biggan.pair import BOTTOM, Discriminator, Generator, Modulation
 from bench.networks.common.checks import check_choice, check_sizes, check_switches
 from bench.networks.common.layers import plain
-
-Recipes = tuple[Callable[[], Generator], Callable[[], Discriminator]]
+from bench.networks.interface import Makers
 
 
 class _Layout(NamedTuple):
@@ -55,7 +53,7 @@ def _biggan(
     init: str = "orthogonal",
     sn_generator: bool = True,
     sn_eps: float = 1e-6,
-) -> Recipes:
+) -> Makers:
     """The networks of one layout; settings: see the module. Raises UserError for an impossible one.
 
     g_channels, d_channels: the unit of the layout's widths. d_feature: the width of D's last block, where it is

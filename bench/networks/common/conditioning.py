@@ -11,15 +11,11 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from bench.networks.interface import Discriminator, Generator, HasBlocks, Penultimate
 
-class ConditionalGenerator(nn.Module):
-    """z and an optional condition -> images. A subclass sets the attributes and says how images are made."""
 
-    z_dim: int
-    condition_dim: int | None
-    resolution: int
-    blocks: nn.ModuleList
-    condition_embedding: nn.Module | None
+class ConditionalGenerator(Generator, HasBlocks):
+    """A generator of blocks. A subclass sets the attributes and says how images are made."""
 
     def embed(self, condition_NK: Tensor) -> Tensor:
         """G_emb: (N, condition_dim) -> (N, shared_dim). Raises ValueError where there is no condition."""
@@ -37,10 +33,6 @@ class ConditionalGenerator(nn.Module):
             raise ValueError(f"this generator {_need(embedding_NE)}")
         return self._images(z_NZ, self._for_each_block(embedding_NE))
 
-    def forward(self, z_NZ: Tensor, condition_NK: Tensor | None = None) -> Tensor:
-        """(N, z_dim), (N, condition_dim) -> images (N, 3, resolution, resolution)."""
-        return self.synthesize(z_NZ, None if condition_NK is None else self.embed(condition_NK))
-
     def _for_each_block(self, embedding: Tensor | None) -> Sequence[Tensor | None]:
         if embedding is not None and embedding.ndim == 3:
             return embedding.unbind(1)
@@ -50,14 +42,10 @@ class ConditionalGenerator(nn.Module):
         raise NotImplementedError
 
 
-class ProjectionDiscriminator(nn.Module):
-    """Images and an optional condition -> logits. A subclass sets the attributes and says what features are."""
+class ProjectionDiscriminator(Discriminator, HasBlocks, Penultimate):
+    """A discriminator of blocks. A subclass sets the attributes and says what features are."""
 
-    condition_dim: int | None
-    feature_dim: int
-    blocks: nn.ModuleList
     linear: nn.Module
-    condition_embedding: nn.Module | None
 
     def feature_maps(self, images_NCHW: Tensor) -> Tensor:
         """Images (N, 3, H, W) -> the last block's map, (N, C, h, w), as the features read it."""

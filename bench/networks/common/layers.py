@@ -46,7 +46,8 @@ def conv(in_channels: int, out_channels: int, kernel: int, gain: float, wrap: Wr
     """A size-preserving convolution with bias 0 and Glorot uniform weights (Miyato and Koyama 2018)."""
     layer = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)
     nn.init.xavier_uniform_(layer.weight, gain)
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
     return wrap(layer)
 
 

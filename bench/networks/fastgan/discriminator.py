@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.networks import interface
 from bench.networks.common.layers import linear, spectral
 from bench.networks.fastgan.layers import (
     F2_SIZE,
@@ -25,6 +26,7 @@ from bench.networks.fastgan.layers import (
     leaky,
     plain_down,
 )
+from bench.networks.interface import BatchStatistics, Decoding, HasBlocks, HasMaps, Penultimate
 
 LARGEST = 256  # height and width of the first block's output; larger images are strided down to it
 GATE_REACH = 3  # a gate is driven by the map three blocks before, at eight times the height and width
@@ -51,7 +53,7 @@ class Reconstruction(NamedTuple):
     target_NCHW: Tensor
 
 
-class Discriminator(nn.Module):
+class Discriminator(interface.Discriminator, HasBlocks, Penultimate, BatchStatistics, HasMaps, Decoding):
     """Images and an optional condition -> patch logits; decoders of its maps are submodules.
 
     small_resolution: height and width of the branch that judges small images, or None for no such branch.

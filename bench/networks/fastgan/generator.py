@@ -35,6 +35,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from bench.networks import interface
 from bench.networks.common.checks import check_choice, check_sizes, check_switches
 from bench.networks.common.layers import linear, plain
 from bench.networks.fastgan.discriminator import Discriminator
@@ -47,9 +48,9 @@ from bench.networks.fastgan.layers import (
     noisy_up_block,
     up_block,
 )
+from bench.networks.interface import HasBlocks, Makers, TwoScales
 
 Variant = Literal["paper", "released"]
-Recipes = tuple[Callable[[], "Generator"], Callable[[], Discriminator]]
 
 BOTTOM = 4  # height and width of the generator's first map
 REACH = 16  # an SLE's high map has this many times the height and width of its low map
@@ -59,7 +60,7 @@ NOISY = (8, 32, 128, 512)  # the sizes whose block has two convolutions and nois
 CROPS = {"released": Crops(side=8, step=8), "paper": Crops(side=2, step=1)}
 
 
-class Generator(nn.Module):
+class Generator(interface.Generator, HasBlocks, TwoScales):
     """z and an optional condition -> images; it draws noise from the active stream of bench.networks.common.noise.
 
     excited: the sizes of the maps that an SLE multiplies. small_resolution: height and width of the second output,
@@ -137,10 +138,6 @@ class Generator(nn.Module):
         maps = self._maps(self._input(z_NZ, embedding_NE))
         return self._shown(self.to_image(maps[self.resolution]))
 
-    def forward(self, z_NZ: Tensor, condition_NK: Tensor | None = None) -> Tensor:
-        """(N, z_dim), (N, condition_dim) -> images (N, 3, R, R)."""
-        return self.synthesize(z_NZ, None if condition_NK is None else self.embed(condition_NK))
-
     def both_scales(self, z_NZ: Tensor, condition_NK: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Images (N, 3, R, R) as `forward` gives them, and the second output (N, 3, S, S) for D's `small_NCHW`.
 
@@ -175,7 +172,7 @@ def _fastgan(
     decoders: bool = True,
     decoder_width: int = 32,
     variant: Variant = "released",
-) -> Recipes:
+) -> Makers:
     """The networks of one resolution.
 
     ngf: G has 16 * ngf channels at 4x4. ndf: D has 8 * ndf at 8x8. decoder_width: the last of the decoders' widths.

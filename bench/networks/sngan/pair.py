@@ -39,6 +39,7 @@ from bench.networks.common.layers import (
     plain,
     spectral,
 )
+from bench.networks.interface import Makers
 
 
 class Generator(ConditionalGenerator):
@@ -119,9 +120,6 @@ class Discriminator(ProjectionDiscriminator):
         return self.feature_maps(images_NCHW).sum(dim=(2, 3))
 
 
-Recipes = tuple[Callable[[], Generator], Callable[[], Discriminator]]
-
-
 def sngan_32(
     *,
     z_dim: int = 128,
@@ -133,7 +131,7 @@ def sngan_32(
     sn_generator: bool = False,
     upsample: Upsample = "nearest",
     d_shortcut: Shortcut = "plain",
-) -> Recipes:
+) -> Makers:
     """32 px: three up blocks of constant g_width; D has four blocks of constant d_width, the first two down.
 
     Without conditions G has 4,276,739 and D 1,053,825 parameters. Four widths instead of one taper a network that
@@ -175,7 +173,7 @@ def _large_sngan(
     sn_generator: bool = False,
     upsample: Upsample = "nearest",
     d_shortcut: Shortcut = "plain",
-) -> Recipes:
+) -> Makers:
     """64 px: g_width halves in each of four up blocks; D doubles from d_width/16 to d_width in five.
 
     128 px: as at 64 px, with an up block of g_width before, and a flat D block of d_width after.

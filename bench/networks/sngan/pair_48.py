@@ -12,7 +12,7 @@ sigmoid's, in [0, 1], as D reads them; here the same G ends in tanh of half the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Literal, get_args
@@ -26,6 +26,7 @@ from bench.networks.common.checks import check_choice, check_sizes, check_switch
 from bench.networks.common.conditioning import ConditionalGenerator, ProjectionDiscriminator
 from bench.networks.common.layers import BatchNorm, Shortcut, Upsample, Wrap, plain, spectral
 from bench.networks.common.normal_layers import batch_norm, conv, drawn, linear
+from bench.networks.interface import Makers
 from bench.networks.sngan import pair
 
 BOTTOM = 6  # height and width of the generator's first map
@@ -146,9 +147,6 @@ def _unpool_conv(in_channels: int, out_channels: int, wrap: Wrap) -> nn.ConvTran
     return drawn(layer, wrap)
 
 
-Recipes = pair.Recipes | tuple[Callable[[], Generator], Callable[[], Discriminator]]
-
-
 def sngan_48(
     *,
     z_dim: int = 128,
@@ -160,7 +158,7 @@ def sngan_48(
     sn_generator: bool = False,
     upsample: Upsample = "nearest",
     d_shortcut: Shortcut = "plain",
-) -> Recipes:
+) -> Makers:
     """48 px: g_width halves in each of three up blocks; D doubles from d_width/16 to d_width, four of five blocks down.
 
     Without conditions G has 4,878,083 and D 10,141,441 parameters as mimicry's (the default), 6,254,339 and

@@ -15,7 +15,7 @@ are conditional, D projects the features that its linear map reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -28,6 +28,7 @@ from bench.networks.common.checks import check_sizes
 from bench.networks.common.conditioning import ConditionalGenerator, ProjectionDiscriminator
 from bench.networks.common.layers import BatchNorm, plain, spectral
 from bench.networks.common.normal_layers import batch_norm, drawn, linear
+from bench.networks.interface import Makers
 
 
 class Deconvolution(nn.Module):
@@ -128,9 +129,6 @@ class Discriminator(ProjectionDiscriminator):
         return self.feature_maps(images_NCHW).flatten(1)
 
 
-Recipes = tuple[Callable[[], Generator], Callable[[], Discriminator]]
-
-
 def _sndcgan(
     resolution: int,
     *,
@@ -140,7 +138,7 @@ def _sndcgan(
     g_width: int = 512,
     d_width: int = 512,
     d_slope: float = 0.1,
-) -> Recipes:
+) -> Makers:
     """G halves g_width channels from a map of resolution/8; D doubles d_width/8 to d_width channels at that size.
 
     Raises UserError for an impossible value.

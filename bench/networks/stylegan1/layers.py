@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.networks.common import noise as noise_stream
-from bench.networks.stylegan2.layers import ACTIVATION_GAIN, SLOPE, EqualConv, EqualLinear, Noise, activate
+from bench.networks.interface import Noise
+from bench.networks.stylegan2.layers import ACTIVATION_GAIN, SLOPE, EqualConv, EqualLinear, activate
 
 # From this size on, one convolution with a 4x4 kernel at stride 2 is faster than a resampled map and a 3x3 kernel.
 FUSED_FROM = 32
@@ -141,7 +142,8 @@ class Styled(nn.Module):
         self.noise_strength = nn.Parameter(torch.zeros(channels))
         self.noise_gain = math.sqrt(2 / channels)
         self.affine = HeLinear(w_dim, 2 * channels)
-        nn.init.ones_(self.affine.bias[:channels])  # type: ignore[index]
+        assert self.affine.bias is not None
+        nn.init.ones_(self.affine.bias[:channels])
 
     def forward(self, h_NCHW: Tensor, w_NW: Tensor, noise_N1HW: Tensor | None) -> Tensor:
         """(N, C, H, W), (N, w_dim) -> (N, C, H, W); overwrites h."""
@@ -221,7 +223,7 @@ class DownBlock(nn.Module):
         return activate(self.conv1(activate(self.conv0(x_NCHW))))
 
 
-class Growing:
+class GrowthState:
     """How far a network has grown: `level` doublings of 4x4 pixels, the last of them faded in by `alpha`.
 
     A mixin for nn.Module. The state is part of state_dict (float64, on the CPU), so that a checkpoint taken

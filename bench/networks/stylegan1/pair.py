@@ -18,7 +18,7 @@ Karras et al.'s running mean, where the port averages 10,240 w after training.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from typing import get_args
@@ -28,28 +28,28 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.errors import UserError
+from bench.networks import interface
 from bench.networks.common.checks import check_choice, check_numbers, check_sizes, check_switches
+from bench.networks.interface import Makers, Noise
 from bench.networks.stylegan1.layers import (
     Constant,
     DownBlock,
     FromRGB,
-    Growing,
+    GrowthState,
     HeConv,
     HeLinear,
     SynthesisBlock,
     UpConv,
 )
-from bench.networks.stylegan2 import discriminator as stylegan2
-from bench.networks.stylegan2 import generator as stylegan2_generator
-from bench.networks.stylegan2.discriminator import append_minibatch_std
-from bench.networks.stylegan2.generator import BOTTOM, MAPPING_LR, ConditionEmbedding
-from bench.networks.stylegan2.layers import ACTIVATION_GAIN, SLOPE, EqualLinear, Noise, activate
+from bench.networks.stylegan2.last_map import StyleDiscriminator, append_minibatch_std
+from bench.networks.stylegan2.layers import ACTIVATION_GAIN, SLOPE, EqualLinear, activate
+from bench.networks.stylegan2.mapping import BOTTOM, MAPPING_LR, ConditionEmbedding, StyleGenerator
 
 QUARTERED_FROM = 128  # see UpConv
 WHOLE_BATCH = 2**31  # a group never exceeds its batch
 
 
-class Synthesis(Growing, nn.Module):
+class Synthesis(GrowthState, interface.Synthesis):
     """w of every resolution -> images. widths: channels at 4x4, 8x8, ...
 
     noise: what is injected outside training; "const" is a fixed map of each resolution. In training it is random.
@@ -88,14 +88,14 @@ class Synthesis(Growing, nn.Module):
         return rgb_NCHW if repeats == 1 else F.interpolate(rgb_NCHW, scale_factor=float(repeats))
 
 
-class Generator(stylegan2_generator.Generator):
+class Generator(StyleGenerator):
     """z and an optional condition -> images, not bounded by an activation.
 
     Mapping network, mixing at one crossover a batch, w_average and truncation are StyleGAN2's, but for the gain of
-    the mapping network's biases; see there for `map`, `styles`, `synthesize` and `forward`.
+    the mapping network's biases.
     """
 
-    synthesis: Synthesis  # type: ignore[assignment]
+    synthesis: Synthesis
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Generator(stylegan2_generator.Generator):
         truncation: float,
         noise: Noise,
     ) -> None:
-        nn.Module.__init__(self)  # the parent's own would draw StyleGAN2's layers
+        super().__init__()
         self.z_dim, self.w_dim, self.condition_dim, self.shared_dim = z_dim, w_dim, condition_dim, shared_dim
         self.resolution = BOTTOM * 2 ** (len(widths) - 1)
         self.condition_norm, self.mixing_per = "joint", "batch"
@@ -139,19 +139,23 @@ class Generator(stylegan2_generator.Generator):
         """How far the last level is faded in."""
         return self.synthesis.alpha
 
+    @property
+    def top(self) -> int:
+        """The level of the full resolution."""
+        return self.synthesis.top
+
     def grow(self, level: int, alpha: float) -> None:
         """Set how far the network has grown. Raises ValueError for an impossible level or alpha."""
         self.synthesis.grow(level, alpha)
 
 
-class Discriminator(Growing, stylegan2.Discriminator):
-    """Images and an optional condition -> logits; see StyleGAN2's for `features`, `forward` and the rest.
+class Discriminator(GrowthState, StyleDiscriminator):
+    """Images and an optional condition -> logits.
 
     widths: channels at full resolution, at half of it, ..., at 4x4. blocks[0] holds the layer from RGB of the full
     resolution; those of `from_rgb` (4x4, 8x8, ...) are used while growing only, so freezing blocks[:k] of a grown
     network is FreezeD's freezing, which also holds all layers from RGB. FreezeD trains the last two blocks and
-    what follows them: k is 3 at 128 pixels and 4 at 256. The minibatch standard deviation makes the logits of one
-    image depend on its batch.
+    what follows them: k is 3 at 128 pixels and 4 at 256.
     """
 
     def __init__(
@@ -162,7 +166,7 @@ class Discriminator(Growing, stylegan2.Discriminator):
         from_rgb_activation: bool,
         mbstd_group: int | None,
     ) -> None:
-        nn.Module.__init__(self)  # the parent's own would draw StyleGAN2's layers
+        super().__init__()
         self.condition_dim, self.feature_dim = condition_dim, widths[-1]
         self.mbstd_group = mbstd_group or WHOLE_BATCH
         self.top = len(widths) - 1
@@ -206,9 +210,6 @@ class Discriminator(Growing, stylegan2.Discriminator):
         return activate(self.conv(append_minibatch_std(h_NCHW, self.mbstd_group)))
 
 
-Recipes = tuple[Callable[[], Generator], Callable[[], Discriminator]]
-
-
 def _stylegan1(
     resolution: int,
     *,
@@ -224,7 +225,7 @@ def _stylegan1(
     noise: Noise = "random",
     from_rgb_activation: bool = True,
     mbstd_group: int | None = None,
-) -> Recipes:
+) -> Makers:
     """The pair at one resolution; a map of R pixels has min(channel_base / R, channel_max) channels.
 
     mixing: probability of a second z from a random resolution on, in training; the port mixes only with its flag

@@ -20,7 +20,7 @@ gain sqrt(2); D_emb has the gain 1/sqrt(feature_dim) that the linear head has.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Literal, get_args
@@ -30,45 +30,22 @@ from torch import Tensor, nn
 
 from bench.errors import UserError
 from bench.networks.common.checks import check_choice, check_numbers, check_sizes
-from bench.networks.common.conditioning import ProjectionDiscriminator
-from bench.networks.stylegan2.generator import (
-    BOTTOM,
-    MAPPING_LR,
-    ConditionForm,
-    ConditionNorm,
-    Generator,
-    MixingPer,
-)
+from bench.networks.interface import Makers, Noise
+from bench.networks.stylegan2.generator import Generator
+from bench.networks.stylegan2.last_map import StyleDiscriminator, append_minibatch_std
 from bench.networks.stylegan2.layers import (
     ACTIVATION_GAIN,
-    EPSILON,
     EqualConv,
     EqualLinear,
-    Noise,
     activate,
     binomial,
     blur,
     halve,
     unit_second_moment,
 )
+from bench.networks.stylegan2.mapping import BOTTOM, MAPPING_LR, ConditionForm, ConditionNorm, MixingPer
 
 Architecture = Literal["resnet", "orig"]
-
-
-def append_minibatch_std(x_NCHW: Tensor, group: int) -> Tensor:
-    """(N, C, H, W) -> (N, C+1, H, W): a channel with the mean standard deviation over groups of images.
-
-    Images n, n+M, n+2M, ... with M = N / size form a group; size is the largest divisor of N up to `group`,
-    so every batch size works (the original refuses an N that `group` does not divide). Karras et al. 2018,
-    section 3.
-    """
-    count, _, height, width = x_NCHW.shape
-    size = next(size for size in range(min(group, count), 0, -1) if count % size == 0)
-    members_GMCHW = x_NCHW.unflatten(0, (size, -1))
-    variance_MCHW = (members_GMCHW - members_GMCHW.mean(dim=0)).square().mean(dim=0)
-    deviation_M = (variance_MCHW + EPSILON).sqrt().mean(dim=(1, 2, 3))
-    channel_N1HW = deviation_M.repeat(size)[:, None, None, None].expand(-1, 1, height, width)
-    return torch.cat([x_NCHW, channel_N1HW], dim=1)
 
 
 class FromRGB(EqualConv):
@@ -139,16 +116,11 @@ class ClassMapping(nn.Module):
         return h_NF
 
 
-class Discriminator(ProjectionDiscriminator):
+class Discriminator(StyleDiscriminator):
     """Images and an optional condition -> logits.
 
-    widths: channels at full resolution, at half of it, ..., at 4x4. blocks[0] holds the layer from RGB. The
-    minibatch standard deviation makes the logits of one image depend on its batch.
+    widths: channels at full resolution, at half of it, ..., at 4x4. blocks[0] holds the layer from RGB.
     """
-
-    # A group of the minibatch standard deviation must not mix real and generated images: they are judged apart.
-    batch_statistics = True
-    judges_by_class_alone = False
 
     def __init__(
         self,
@@ -189,10 +161,6 @@ class Discriminator(ProjectionDiscriminator):
             h_NCHW = block(h_NCHW)
         return activate(self.conv(append_minibatch_std(h_NCHW, self.mbstd_group)), self.clamp)
 
-    def features(self, images_NCHW: Tensor) -> Tensor:
-        """D_f: images (N, 3, R, R) -> (N, feature_dim), the penultimate layer after its leaky ReLU."""
-        return activate(self.fc(self.feature_maps(images_NCHW).flatten(1)))
-
     def unconditional_logits(self, images_NCHW: Tensor) -> Tensor:
         """D_l(D_f(x)), the linear head alone: (N,). Raises ValueError where D judges by class alone."""
         if self.judges_by_class_alone:
@@ -210,9 +178,6 @@ class Discriminator(ProjectionDiscriminator):
             raise ValueError("this discriminator needs a condition")
         products_NF = self.linear(self.features(images_NCHW)) * self.condition_embedding(condition_NK)
         return products_NF.sum(dim=1) / math.sqrt(self.feature_dim)
-
-
-Recipes = tuple[Callable[[], Generator], Callable[[], Discriminator]]
 
 
 def _stylegan2(
@@ -236,7 +201,7 @@ def _stylegan2(
     d_architecture: Architecture = "resnet",
     mbstd_group: int = 4,
     clamp: float | None = None,
-) -> Recipes:
+) -> Makers:
     """The pair at one resolution; a map of R pixels has min(width * channel_base / R, channel_max) channels.
 
     width: FastGAN's 0.25, 0.5 and 1 (table 1). Where code bases differ: mapping_layers 8 (StyleGAN2, ADA's

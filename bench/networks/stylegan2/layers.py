@@ -12,15 +12,15 @@ convolution is several times faster on a CPU.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.networks.common import noise as noise_stream
+from bench.networks.interface import Noise
 
-Noise = Literal["random", "const", "none"]
 SLOPE = 0.2  # of every leaky ReLU
 ACTIVATION_GAIN = math.sqrt(2)
 EPSILON = 1e-8  # in every normalisation of the original
