@@ -1,7 +1,8 @@
 """Networks by name: `build("sngan-128", condition_dim=512)` -> generator, discriminator.
 
-A table entry is "module:function"; the function takes keyword settings with defaults (the overrides a spec
-may write) and returns two recipes, functions without arguments that make the generator and the discriminator.
+A table entry is "module:recipe" (bench/networks/common/recipe.py); a recipe takes keyword settings with defaults (the
+overrides a spec may write) and returns two functions without arguments that make the generator and the discriminator.
+What a generator and a discriminator are is written in bench/networks/interface.py.
 Listing imports no network and no torch.
 """
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 NETWORKS = Registry("network")
 NETWORKS.add(
     "sngan-48",
-    "bench.networks.sngan.pair_48:sngan_48",
+    "bench.networks.sngan.recipes_48:sngan_48",
     "SNGAN residual networks at 48 px (Miyato et al. 2018)",
 )
 
@@ -33,11 +34,11 @@ def _add_family(family: str, home: str, sizes: Sequence[int], summary: str) -> N
 
 
 _add_family(
-    "sngan", "sngan.pair", (32, 64, 128), "SNGAN residual networks at {size} px (Miyato and Koyama 2018)"
+    "sngan", "sngan.recipes", (32, 64, 128), "SNGAN residual networks at {size} px (Miyato and Koyama 2018)"
 )
 _add_family(
     "sndcgan",
-    "sngan.sndcgan",
+    "sngan.sndcgan_recipes",
     (32, 128),
     "SNDCGAN at {size} px, convolutions without residuals (Miyato et al. 2018)",
 )
@@ -49,19 +50,19 @@ _add_family(
 )
 _add_family(
     "stylegan1",
-    "stylegan1.pair",
+    "stylegan1.recipes",
     (32, 128, 256),
     "StyleGAN, progressively grown, at {size} px (Karras et al. 2019)",
 )
 _add_family(
     "stylegan2",
-    "stylegan2.discriminator",
+    "stylegan2.recipes",
     (32, 64, 128, 256, 512, 1024),
     "StyleGAN2, config F, at {size} px (Karras et al. 2020)",
 )
 _add_family(
     "fastgan",
-    "fastgan.generator",
+    "fastgan.recipes",
     (64, 128, 256, 512, 1024),
     "FastGAN at {size} px, SLE and auto-encoding D (Liu et al. 2021)",
 )

@@ -59,8 +59,6 @@ class Discriminator(nn.Module):
 
 
 Noise = Literal["random", "const", "none"]
-# What a network's name stands for: a maker of its generator and one of its discriminator.
-Makers = tuple[Callable[[], Generator], Callable[[], Discriminator]]
 
 
 @runtime_checkable

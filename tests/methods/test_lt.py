@@ -17,8 +17,8 @@ from bench.contract.context import GStep
 from bench.contract.expression import parse_method
 from bench.errors import UserError
 from bench.networks.common import noise
-from bench.networks.stylegan1.pair import stylegan1_32
-from bench.networks.stylegan2.discriminator import stylegan2_32
+from bench.networks.stylegan1.recipes import stylegan1_32
+from bench.networks.stylegan2.recipes import stylegan2_32
 
 lt = importlib.import_module("bench.methods.lt")
 pairs = importlib.import_module("bench.methods.common.lt_pairs")

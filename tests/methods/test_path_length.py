@@ -14,7 +14,7 @@ from bench.contract.context import GStep
 from bench.contract.expression import parse_method
 from bench.errors import UserError
 from bench.networks.common import noise
-from bench.networks.stylegan2.discriminator import stylegan2_32
+from bench.networks.stylegan2.recipes import stylegan2_32
 
 pl = importlib.import_module("bench.methods.path_length")
 SMALL = {"channel_base": 64, "z_dim": 8, "w_dim": 4, "mapping_layers": 2}

@@ -12,7 +12,7 @@ from bench.conformance import checks
 from bench.conformance.checks import check_method
 from bench.errors import UserError
 from bench.networks import NETWORKS
-from bench.networks.stylegan1.pair import stylegan1_32
+from bench.networks.stylegan1.recipes import stylegan1_32
 from bench.store.checkpoints import fingerprint
 
 progressive = importlib.import_module("bench.methods.progressive")

@@ -16,9 +16,9 @@ from bench.contract.composition import build_method
 from bench.contract.context import Augmentation, Batch, DStep
 from bench.contract.expression import parse_method
 from bench.errors import UserError
-from bench.networks.fastgan.generator import fastgan_64
-from bench.networks.stylegan1.pair import stylegan1_32
-from bench.networks.stylegan2.discriminator import stylegan2_32
+from bench.networks.fastgan.recipes import fastgan_64
+from bench.networks.stylegan1.recipes import stylegan1_32
+from bench.networks.stylegan2.recipes import stylegan2_32
 
 r1 = importlib.import_module("bench.methods.r1")
 diffaugment = importlib.import_module("bench.methods.diffaugment")

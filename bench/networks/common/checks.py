@@ -15,6 +15,11 @@ def check_sizes(multiple: int, **sizes: int) -> None:
             raise UserError(f"{key}={value!r} must be {what}")
 
 
+def check_optional_sizes(**sizes: int | None) -> None:
+    """Each size must be a positive whole number, or nothing."""
+    check_sizes(1, **{key: value for key, value in sizes.items() if value is not None})
+
+
 def check_switches(**switches: bool) -> None:
     """Each value must be true or false."""
     for key, value in switches.items():

@@ -1,6 +1,6 @@
 """FastGAN's discriminator: an encoder whose maps small decoders turn back into images (section 3.2, figure 4).
 
-See bench.networks.fastgan.generator for what `paper` and `released` mean.
+See recipes.py for what `paper` and `released` mean.
 """
 
 from __future__ import annotations

@@ -1,63 +1,31 @@
-"""FastGAN at 64 to 1024 pixels: skip-layer excitation in G (SLE), an auto-encoding D (AE-D).
+"""FastGAN's generator: blocks that double a 4x4 map, and skip-layer excitation between far ones (section 3.1).
 
-Liu et al. 2021, "Towards Faster and Stabilized GAN Training for High-fidelity Few-shot Image Synthesis", ICLR.
-The rows of its ablations are settings: Baseline is skip=False and decoders=False, +Skip and +Decode have one of
-them. Text and released code differ, and `variant` says which to follow:
-
-                      released                               paper
-SLE of G              4->64, 8->128, 16->256, 32->512        8->128, 16->256, 32->512
-SLE activation        Swish                                  LeakyReLU
-gates inside D        onto the 32, 16 and 8 px maps          none
-scales                two: small head in G, branch in D      one
-logits of an image    50                                     25
-decoders              whole, part, small                     whole, part
-part                  a quadrant of the 16x16 map            1/8 of its height and width
-tanh on G's output    at 1024 only                           at every size
-
-`released` has the released code's parameter counts (below); those of table 1 (47.363 million for G and D at 256
-px) follow from neither.
-
-Declared choices. The text has one convolution per resolution and three channels from 512 px on; the growth of
-table 1 from 256 to 1024 px (0.018 million for the baseline) contradicts both and is that of the released blocks,
-which both variants have. On noise and initialisation the text is silent: both are the released ones. In `paper` the
-leaky slope is 0.2, a part may start at any of 15x15 cells, and tanh is DCGAN's. `skip=False` takes D's gates away
-too. Sizes under 256 were never published: they are the larger networks less their outermost blocks, small images
-are R/2 and decoded ones min(R, 128), and `paper` has the SLE 4->64 at 64 px, its only possible one. Nor were
-conditions: G concatenates a linear embedding to z; D adds DISP's projection (equation 3) on its mean 8x8 map.
+Liu et al. 2021; see recipes.py for what `paper` and `released` mean.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from bench.networks import interface
-from bench.networks.common.checks import check_choice, check_sizes, check_switches
 from bench.networks.common.layers import linear, plain
-from bench.networks.fastgan.discriminator import Discriminator
 from bench.networks.fastgan.layers import (
-    SLOPE,
-    Crops,
     SkipExcitation,
     conv,
     first_block,
     noisy_up_block,
     up_block,
 )
-from bench.networks.interface import HasBlocks, Makers, TwoScales
-
-Variant = Literal["paper", "released"]
+from bench.networks.interface import HasBlocks, TwoScales
 
 BOTTOM = 4  # height and width of the generator's first map
 REACH = 16  # an SLE's high map has this many times the height and width of its low map
 LOW = (4, 8, 16, 32)  # the sizes of low maps
 WIDTHS = {4: 16, 8: 8, 16: 4, 32: 2, 64: 2, 128: 1, 256: 1 / 2, 512: 1 / 4, 1024: 1 / 8}  # times ngf
 NOISY = (8, 32, 128, 512)  # the sizes whose block has two convolutions and noise
-CROPS = {"released": Crops(side=8, step=8), "paper": Crops(side=2, step=1)}
 
 
 class Generator(interface.Generator, HasBlocks, TwoScales):
@@ -158,72 +126,3 @@ class Generator(interface.Generator, HasBlocks, TwoScales):
         style = self._maps(self._input(style_NZ, embedding_NE))
         maps = self._maps(self._input(content_NZ, embedding_NE), style)
         return self._shown(self.to_image(maps[self.resolution]))
-
-
-def _fastgan(
-    resolution: int,
-    *,
-    z_dim: int = 256,
-    condition_dim: int | None = None,
-    shared_dim: int = 128,
-    ngf: int = 64,
-    ndf: int = 64,
-    skip: bool = True,
-    decoders: bool = True,
-    decoder_width: int = 32,
-    variant: Variant = "released",
-) -> Makers:
-    """The networks of one resolution.
-
-    ngf: G has 16 * ngf channels at 4x4. ndf: D has 8 * ndf at 8x8. decoder_width: the last of the decoders' widths.
-    shared_dim: size of the condition's embedding in G. skip, decoders, variant: see the module.
-    """
-    check_sizes(1, z_dim=z_dim, shared_dim=shared_dim, decoder_width=decoder_width)
-    check_sizes(1, condition_dim=1 if condition_dim is None else condition_dim)
-    check_sizes(max(1, resolution // 128), ngf=ngf)  # the largest map has ngf * 128 / R channels
-    check_sizes(
-        max(min(resolution // 64, 4), resolution // 128), ndf=ndf
-    )  # D's first has ndf * 64 / its size
-    check_switches(skip=skip, decoders=decoders)
-    check_choice(variant, "variant", get_args(Variant))
-    released = variant == "released"
-    small_resolution = min(128, resolution // 2) if released else None
-    generator = partial(
-        Generator,
-        resolution,
-        z_dim=z_dim,
-        condition_dim=condition_dim,
-        shared_dim=shared_dim,
-        ngf=ngf,
-        excited=_excited(resolution, variant) if skip else (),
-        activation=nn.SiLU if released else partial(nn.LeakyReLU, SLOPE),
-        small_resolution=small_resolution,
-        bounded=not released or resolution == 1024,
-    )
-    discriminator = partial(
-        Discriminator,
-        resolution,
-        ndf=ndf,
-        condition_dim=condition_dim,
-        small_resolution=small_resolution,
-        gates=skip and released,
-        decoded_resolution=min(128, resolution) if decoders else None,
-        decoder_width=decoder_width,
-        crops=CROPS[variant],
-    )
-    return generator, discriminator
-
-
-def _excited(resolution: int, variant: Variant) -> tuple[int, ...]:
-    first = 1 if variant == "paper" and resolution > 64 else 0
-    return tuple(REACH * size for size in LOW[first:] if REACH * size <= resolution)
-
-
-# 64 px is for a CPU, with ngf and ndf of 8 or 16; nobody published networks of 64 and 128 px. As released, G and D
-# have 29,127,846 and 11,526,160 parameters at 256 px, 29,174,392 and 11,526,496 at 512, 29,176,512 and 11,528,192
-# at 1024.
-fastgan_64 = partial(_fastgan, 64)
-fastgan_128 = partial(_fastgan, 128)
-fastgan_256 = partial(_fastgan, 256)
-fastgan_512 = partial(_fastgan, 512)
-fastgan_1024 = partial(_fastgan, 1024)

@@ -13,21 +13,16 @@ sigmoid's, in [0, 1], as D reads them; here the same G ends in tanh of half the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.errors import UserError
-from bench.networks.common.checks import check_choice, check_sizes, check_switches
 from bench.networks.common.conditioning import ConditionalGenerator, ProjectionDiscriminator
-from bench.networks.common.layers import BatchNorm, Shortcut, Upsample, Wrap, plain, spectral
+from bench.networks.common.layers import BatchNorm, Wrap, plain, spectral
 from bench.networks.common.normal_layers import batch_norm, conv, drawn, linear
-from bench.networks.interface import Makers
-from bench.networks.sngan import pair
 
 BOTTOM = 6  # height and width of the generator's first map
 DOWN = 4  # D blocks that halve height and width
@@ -145,54 +140,3 @@ def _unpool_conv(in_channels: int, out_channels: int, wrap: Wrap) -> nn.ConvTran
     """Zeros after each pixel to the right and below, then a convolution 3x3, as one layer."""
     layer = nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1)
     return drawn(layer, wrap)
-
-
-def sngan_48(
-    *,
-    z_dim: int = 128,
-    condition_dim: int | None = None,
-    shared_dim: int = 128,
-    g_width: int = 512,
-    d_width: int = 1024,
-    variant: Variant = "mimicry",
-    sn_generator: bool = False,
-    upsample: Upsample = "nearest",
-    d_shortcut: Shortcut = "plain",
-) -> Makers:
-    """48 px: g_width halves in each of three up blocks; D doubles from d_width/16 to d_width, four of five blocks down.
-
-    Without conditions G has 4,878,083 and D 10,141,441 parameters as mimicry's (the default), 6,254,339 and
-    25,114,817 as compare_gan's, which has no `upsample` and `d_shortcut` of its own to choose.
-    """
-    check_choice(variant, "variant", get_args(Variant))
-    check_sizes(8, g_width=g_width)
-    check_sizes(16, d_width=d_width)
-    g_widths = [g_width >> halvings for halvings in range(4)]
-    d_widths = [d_width >> halvings for halvings in range(4, -1, -1)]
-    if variant == "mimicry":
-        generator = pair.generator_recipe(
-            g_widths,
-            z_dim,
-            condition_dim,
-            shared_dim,
-            sn_generator=sn_generator,
-            upsample=upsample,
-            bottom=BOTTOM,
-        )
-        return generator, pair.discriminator_recipe(d_widths, DOWN, condition_dim, d_shortcut)
-    if (upsample, d_shortcut) != ("nearest", "plain"):
-        raise UserError(
-            "upsample and d_shortcut are settings of variant 'mimicry': compare_gan's blocks have their own"
-        )
-    check_sizes(
-        1, z_dim=z_dim, shared_dim=shared_dim, condition_dim=1 if condition_dim is None else condition_dim
-    )
-    check_switches(sn_generator=sn_generator)
-    return partial(
-        Generator,
-        g_widths,
-        z_dim=z_dim,
-        condition_dim=condition_dim,
-        shared_dim=shared_dim,
-        sn_generator=sn_generator,
-    ), partial(Discriminator, d_widths, condition_dim=condition_dim)

@@ -16,19 +16,15 @@ are conditional, D projects the features that its linear map reads.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.errors import UserError
-from bench.networks.common.checks import check_sizes
 from bench.networks.common.conditioning import ConditionalGenerator, ProjectionDiscriminator
 from bench.networks.common.layers import BatchNorm, plain, spectral
 from bench.networks.common.normal_layers import batch_norm, drawn, linear
-from bench.networks.interface import Makers
 
 
 class Deconvolution(nn.Module):
@@ -127,46 +123,3 @@ class Discriminator(ProjectionDiscriminator):
     def features(self, images_NCHW: Tensor) -> Tensor:
         """D_f: images (N, 3, H, W) -> (N, feature_dim), all values of layer 7's map."""
         return self.feature_maps(images_NCHW).flatten(1)
-
-
-def _sndcgan(
-    resolution: int,
-    *,
-    z_dim: int = 128,
-    condition_dim: int | None = None,
-    shared_dim: int = 128,
-    g_width: int = 512,
-    d_width: int = 512,
-    d_slope: float = 0.1,
-) -> Makers:
-    """G halves g_width channels from a map of resolution/8; D doubles d_width/8 to d_width channels at that size.
-
-    Raises UserError for an impossible value.
-    """
-    check_sizes(
-        1, z_dim=z_dim, shared_dim=shared_dim, condition_dim=1 if condition_dim is None else condition_dim
-    )
-    check_sizes(8, g_width=g_width, d_width=d_width)
-    if isinstance(d_slope, bool) or not isinstance(d_slope, int | float) or not 0 <= d_slope < 1:
-        raise UserError(f"d_slope={d_slope!r} must be a number from 0 (ReLU) to below 1")
-    generator = partial(
-        Generator,
-        [g_width, g_width // 2, g_width // 4, g_width // 8],
-        resolution=resolution,
-        z_dim=z_dim,
-        condition_dim=condition_dim,
-        shared_dim=shared_dim,
-    )
-    discriminator = partial(
-        Discriminator,
-        [d_width // 8, d_width // 4, d_width // 2, d_width],
-        resolution=resolution,
-        slope=d_slope,
-        condition_dim=condition_dim,
-    )
-    return generator, discriminator
-
-
-# Without conditions G has 3,828,739 and D 5,860,865 parameters at 32 px, 19,926,019 and 5,983,745 at 128 px.
-sndcgan_32 = partial(_sndcgan, 32)
-sndcgan_128 = partial(_sndcgan, 128)

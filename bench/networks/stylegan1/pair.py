@@ -11,8 +11,8 @@ losses and gradients are those of training at r pixels, augmentations apart; rea
 filter. Only a penalty on the gradient with respect to D's input changes: the gradient of one small pixel is spread
 over its (R/r)^2 pixels, which divides its square by as much; `Discriminator.gradient_factor` is that number.
 
-Declared: the port is unconditional; conditions enter as in StyleGAN2 here (see stylegan2.py). Its `w_average` is
-Karras et al.'s running mean, where the port averages 10,240 w after training.
+Declared: the port is unconditional; conditions enter as in StyleGAN2 (stylegan2/mapping.py). `w_average` here is Karras
+et al.'s running mean, where the port averages 10,240 w after training.
 """
 
 from __future__ import annotations
@@ -21,16 +21,13 @@ import math
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
-from typing import get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.errors import UserError
 from bench.networks import interface
-from bench.networks.common.checks import check_choice, check_numbers, check_sizes, check_switches
-from bench.networks.interface import Makers, Noise
+from bench.networks.interface import Noise
 from bench.networks.stylegan1.layers import (
     Constant,
     DownBlock,
@@ -208,68 +205,3 @@ class Discriminator(GrowthState, StyleDiscriminator):
                 old_NCHW = self.from_rgb[self.level - 1](F.avg_pool2d(images_NCHW, 2))
                 h_NCHW = torch.lerp(old_NCHW, h_NCHW, self.alpha)
         return activate(self.conv(append_minibatch_std(h_NCHW, self.mbstd_group)))
-
-
-def _stylegan1(
-    resolution: int,
-    *,
-    z_dim: int = 512,
-    w_dim: int = 512,
-    condition_dim: int | None = None,
-    shared_dim: int = 512,
-    channel_base: int = 16384,
-    channel_max: int = 512,
-    mapping_layers: int = 8,
-    mixing: float = 0.9,
-    truncation: float = 1.0,
-    noise: Noise = "random",
-    from_rgb_activation: bool = True,
-    mbstd_group: int | None = None,
-) -> Makers:
-    """The pair at one resolution; a map of R pixels has min(channel_base / R, channel_max) channels.
-
-    mixing: probability of a second z from a random resolution on, in training; the port mixes only with its flag
-    --mixing. noise: outside training, "random" as the port samples, "const" or "none". Where code bases differ:
-    from_rgb_activation, on in the port's and FreezeD's training, off in the port's older checkpoints;
-    mbstd_group: None, one deviation for the whole batch (the port), or groups of that size (4 in Karras et al.).
-    Raises UserError for an impossible value.
-    """
-    sizes = {"z_dim": z_dim, "w_dim": w_dim, "shared_dim": shared_dim, "mapping_layers": mapping_layers}
-    optional = {"condition_dim": condition_dim, "mbstd_group": mbstd_group}
-    sizes |= {key: value for key, value in optional.items() if value is not None}
-    check_sizes(1, **sizes, channel_base=channel_base, channel_max=channel_max)
-    check_switches(from_rgb_activation=from_rgb_activation)
-    check_choice(noise, "noise", get_args(Noise))
-    check_numbers(0, 1, mixing=mixing, truncation=truncation)
-    levels = [BOTTOM * 2**level for level in range(int(math.log2(resolution // BOTTOM)) + 1)]
-    widths = [min(channel_base // size, channel_max) for size in levels]
-    if widths[-1] < 1:
-        raise UserError(f"channel_base={channel_base} leaves no channel; it must be at least {resolution}")
-    generator = partial(
-        Generator,
-        widths,
-        z_dim=z_dim,
-        w_dim=w_dim,
-        condition_dim=condition_dim,
-        shared_dim=shared_dim,
-        mapping_layers=mapping_layers,
-        mixing=mixing,
-        truncation=truncation,
-        noise=noise,
-    )
-    discriminator = partial(
-        Discriminator,
-        widths[::-1],
-        condition_dim=condition_dim,
-        from_rgb_activation=from_rgb_activation,
-        mbstd_group=mbstd_group,
-    )
-    return generator, discriminator
-
-
-# 32 px is no paper's: narrow, so that a CPU trains it.
-stylegan1_32 = partial(
-    _stylegan1, 32, z_dim=64, w_dim=64, shared_dim=64, channel_base=1024, channel_max=64, mapping_layers=4
-)
-stylegan1_128 = partial(_stylegan1, 128)
-stylegan1_256 = partial(_stylegan1, 256)

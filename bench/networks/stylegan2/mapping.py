@@ -1,4 +1,13 @@
-"""What the generators of StyleGAN and StyleGAN2 share: z to w, mixing of styles, truncation (Karras et al. 2019)."""
+"""What the generators of StyleGAN and StyleGAN2 share: z to w, mixing of styles, truncation (Karras et al. 2019).
+
+Conditions enter as in DISP, appendix A: G_emb, a two-layer ReLU MLP, gives an embedding that is concatenated with z
+before the mapping network; `condition_form: ada` is ADA's instead. The mapping network's first layer is kept as two:
+W [z, e] = W_z z + W_e e. W_z keeps the name and shape it has without conditions, W_e lies below `condition_embedding`,
+and both have the scale of the concatenation, 1/sqrt(z_dim + shared_dim).
+
+Declared, because DISP is silent: both layers of G_emb have equalised learning rates and biases, the first with gain
+sqrt(2).
+"""
 
 from __future__ import annotations
 
@@ -18,6 +27,11 @@ ConditionNorm = Literal["joint", "separate"]
 MixingPer = Literal["batch", "image"]
 MAPPING_LR = 0.01  # learning-rate multiplier of the mapping network
 W_AVERAGE_DECAY = 0.995
+
+
+def map_sizes(resolution: int) -> list[int]:
+    """Height and width of the maps that double to a resolution: 4, 8, ..., resolution."""
+    return [BOTTOM << level for level in range((resolution // BOTTOM).bit_length())]
 
 
 class ConditionEmbedding(nn.Module):

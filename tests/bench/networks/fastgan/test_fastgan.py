@@ -12,7 +12,7 @@ from bench import seeds
 from bench.errors import UserError
 from bench.networks.common import noise
 from bench.networks.describe import _ShapesOnly
-from bench.networks.fastgan import generator as fastgan
+from bench.networks.fastgan import recipes as fastgan
 from bench.networks.fastgan.layers import (
     Crops,
     Decoder,

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 from bench.errors import UserError
-from bench.networks.sngan import pair as sngan
-from bench.networks.sngan.pair_48 import sngan_48
+from bench.networks.sngan import recipes as sngan
+from bench.networks.sngan.recipes_48 import sngan_48
 
 K = 5
 TINY = {"g_width": 8, "d_width": 16}

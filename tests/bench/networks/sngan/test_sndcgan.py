@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 from bench.errors import UserError
-from bench.networks.sngan.sndcgan import sndcgan_32, sndcgan_128
+from bench.networks.sngan.sndcgan_recipes import sndcgan_32, sndcgan_128
 
 K = 5
 TINY = {"g_width": 16, "d_width": 16}

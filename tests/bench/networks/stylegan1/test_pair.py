@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from bench.networks.common import noise
 from bench.networks.stylegan1.layers import DownConv, HeConv, HeLinear, Styled, UpConv
-from bench.networks.stylegan1.pair import stylegan1_32, stylegan1_128
+from bench.networks.stylegan1.recipes import stylegan1_32, stylegan1_128
 
 TINY = {
     "z_dim": 12,

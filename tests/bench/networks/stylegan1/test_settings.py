@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench.errors import UserError
-from bench.networks.stylegan1.pair import stylegan1_32, stylegan1_128, stylegan1_256
+from bench.networks.stylegan1.recipes import stylegan1_32, stylegan1_128, stylegan1_256
 
 TINY = {
     "z_dim": 12,

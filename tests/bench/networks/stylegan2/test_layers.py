@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from bench.networks.common import noise
-from bench.networks.stylegan2.discriminator import append_minibatch_std, stylegan2_32
+from bench.networks.stylegan2.last_map import append_minibatch_std
 from bench.networks.stylegan2.layers import (
     EqualConv,
     EqualLinear,
@@ -24,6 +24,7 @@ from bench.networks.stylegan2.layers import (
     halve,
     unit_second_moment,
 )
+from bench.networks.stylegan2.recipes import stylegan2_32
 
 K = 9
 TAPS = np.array([1.0, 3.0, 3.0, 1.0]) / 8

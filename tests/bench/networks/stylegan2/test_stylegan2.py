@@ -10,7 +10,7 @@ import torch
 
 from bench.errors import UserError
 from bench.networks.common import noise
-from bench.networks.stylegan2.discriminator import (
+from bench.networks.stylegan2.recipes import (
     stylegan2_32,
     stylegan2_64,
     stylegan2_128,
