@@ -5,7 +5,7 @@ al. 2018 (Progressive Growing of GANs, figure 2 and section 4.1), in the details
 rosinality/style-based-gan-pytorch, on which FreezeD and LT-GAN build. Shape suffixes: N batch, C I O channels,
 H height, W width, K kernel; a style vector is w_NW.
 
-Equalised layers and noise modes are StyleGAN2's (stylegan2_layers.py). What differs: He's gain sqrt(2) is on
+Equalised layers and noise modes are StyleGAN2's (stylegan2/layers.py). What differs: He's gain sqrt(2) is on
 the weight alone and in every layer (StyleGAN2 puts it on the bias too, and on no linear output), and the filter
 is [1, 2, 1] of odd length, which keeps the size of a map.
 """
