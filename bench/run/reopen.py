@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import nn
 
 from bench.contract.composition import Composition
 from bench.contract.context import Context
 from bench.errors import UserError
+from bench.networks.interface import Generator
 from bench.plan.inputs import Machine
 from bench.run.build import build_context
 from bench.spec.run import RunSpec
@@ -37,7 +37,7 @@ class Reopened:
     step: int
 
     @property
-    def generator(self) -> nn.Module:
+    def generator(self) -> Generator:
         """The average of the generator's weights, which is what was scored."""
         assert self.ctx.ema is not None
         return self.ctx.ema
