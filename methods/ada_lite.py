@@ -49,9 +49,9 @@ class AdaLite(Method):
             return images_NCHW
         stream = ctx.stream("ada-lite")
         count, _, height, width = images_NCHW.shape
-        ctx.draws["geometry_N33"] = geometry_N33 = geometry(count, height, width, self.p, stream)
-        ctx.draws["colour_N44"] = colour_N44 = colours(count, self.p, stream)
-        return colour.recolour(affine.warp(images_NCHW, geometry_N33), colour_N44)
+        ctx.draws["geometry_N33"] = matrix = geometry(count, height, width, self.p, stream)  # (N, 3, 3)
+        ctx.draws["colour_N44"] = mix = colours(count, self.p, stream)  # (N, 4, 4)
+        return colour.recolour(affine.warp(images_NCHW, matrix), mix)
 
     def after_step(self, ctx: Context) -> dict[str, float]:
         logits = torch.cat(ctx.real_logits)

@@ -54,8 +54,8 @@ class Consistency(Method):
         """T: each image mirrored with probability `flip`, then moved by whole pixels, zeros where it has left."""
         stream, count = ctx.stream("consistency"), len(images_NCHW)
         mirror_N = torch.rand(count, generator=stream) < self.flip
-        move_2N = torch.randint(-self.shift, self.shift + 1, (2, count), generator=stream)
-        down_N, right_N = move_2N.to(images_NCHW.device)
+        moves = torch.randint(-self.shift, self.shift + 1, (2, count), generator=stream)  # (2, N)
+        down_N, right_N = moves.to(images_NCHW.device)
         return translate(mirrored(images_NCHW, mirror_N), down_N, right_N)
 
 

@@ -63,14 +63,14 @@ def brightness(x_NCHW: Tensor, shift_N: Tensor) -> Tensor:
 
 def saturation(x_NCHW: Tensor, factor_N: Tensor) -> Tensor:
     """Distance of each channel from its pixel's mean, times factor."""
-    mean_N1HW = x_NCHW.mean(dim=1, keepdim=True)
-    return (x_NCHW - mean_N1HW) * factor_N[:, None, None, None] + mean_N1HW
+    mean = x_NCHW.mean(dim=1, keepdim=True)  # (N, 1, H, W)
+    return (x_NCHW - mean) * factor_N[:, None, None, None] + mean
 
 
 def contrast(x_NCHW: Tensor, factor_N: Tensor) -> Tensor:
     """Distance of each value from its image's mean, times factor."""
-    mean_N111 = x_NCHW.mean(dim=(1, 2, 3), keepdim=True)
-    return (x_NCHW - mean_N111) * factor_N[:, None, None, None] + mean_N111
+    mean = x_NCHW.mean(dim=(1, 2, 3), keepdim=True)  # (N, 1, 1, 1)
+    return (x_NCHW - mean) * factor_N[:, None, None, None] + mean
 
 
 def translate(x_NCHW: Tensor, down_N: Tensor, right_N: Tensor) -> Tensor:
@@ -106,9 +106,9 @@ def cutout_size(side: int) -> int:
 
 def _covers(centre_N: Tensor, side: int) -> Tensor:
     size = cutout_size(side)
-    start_N1 = centre_N[:, None] - size // 2
+    start = centre_N[:, None] - size // 2  # (N, 1)
     place_S = torch.arange(side, device=centre_N.device)
-    return (place_S >= start_N1) & (place_S < start_N1 + size)
+    return (place_S >= start) & (place_S < start + size)
 
 
 def _draw_color(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
@@ -116,10 +116,10 @@ def _draw_color(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
     return torch.rand(3, len(x_NCHW), generator=stream).to(x_NCHW.device)
 
 
-def _color(x_NCHW: Tensor, draws_3N: Tensor) -> Tensor:
-    x_NCHW = brightness(x_NCHW, draws_3N[0] - 0.5)
-    x_NCHW = saturation(x_NCHW, draws_3N[1] * 2)
-    return contrast(x_NCHW, draws_3N[2] + 0.5)
+def _color(x_NCHW: Tensor, draws_PN: Tensor) -> Tensor:
+    x_NCHW = brightness(x_NCHW, draws_PN[0] - 0.5)
+    x_NCHW = saturation(x_NCHW, draws_PN[1] * 2)
+    return contrast(x_NCHW, draws_PN[2] + 0.5)
 
 
 def _draw_translation(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
@@ -143,6 +143,6 @@ def _draw_cutout(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
 # How each group draws its parameters (P, N), and how it applies them
 _GROUPS: dict[str, tuple[Callable[[Tensor, torch.Generator], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
     "color": (_draw_color, _color),
-    "translation": (_draw_translation, lambda x_NCHW, draws_2N: translate(x_NCHW, *draws_2N)),
-    "cutout": (_draw_cutout, lambda x_NCHW, draws_2N: cutout(x_NCHW, *draws_2N)),
+    "translation": (_draw_translation, lambda x_NCHW, draws_PN: translate(x_NCHW, *draws_PN)),
+    "cutout": (_draw_cutout, lambda x_NCHW, draws_PN: cutout(x_NCHW, *draws_PN)),
 }

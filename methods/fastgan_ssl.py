@@ -65,9 +65,9 @@ def _contrastive(ctx: Context, step: DStep) -> Tensor:
 
 def _aspect(ctx: Context, step: DStep) -> Tensor:
     images_NCHW = step.batch.images_NCHW
-    draws_2N = torch.rand(2, len(images_NCHW), generator=ctx.stream("fastgan-ssl-aspect"))
-    exponent_N = 2 * draws_2N[0] - 1
-    guess_N = _answers(ctx, "aspect", squared(images_NCHW, WIDEST**exponent_N, draws_2N[1])).squeeze(1)
+    draws = torch.rand(2, len(images_NCHW), generator=ctx.stream("fastgan-ssl-aspect"))  # (2, N)
+    exponent_N = 2 * draws[0] - 1
+    guess_N = _answers(ctx, "aspect", squared(images_NCHW, WIDEST**exponent_N, draws[1])).squeeze(1)
     return functional.mse_loss(guess_N, (exponent_N * math.log2(WIDEST)).to(guess_N.device))
 
 
@@ -90,5 +90,5 @@ def squared(images_NCHW: Tensor, ratio_N: Tensor, place_N: Tensor) -> Tensor:
     share_x_N, share_y_N = ratio_N.clamp(max=1), (1 / ratio_N).clamp(max=1)
     x_N = (place_N - 0.5) * (1 - share_x_N) * width
     y_N = (place_N - 0.5) * (1 - share_y_N) * height
-    stretch_N33 = affine.scaling(1 / share_x_N, 1 / share_y_N) @ affine.translation(-x_N, -y_N)
-    return affine.warp(images_NCHW, stretch_N33)
+    stretch = affine.scaling(1 / share_x_N, 1 / share_y_N) @ affine.translation(-x_N, -y_N)  # (N, 3, 3)
+    return affine.warp(images_NCHW, stretch)

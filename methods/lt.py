@@ -163,8 +163,8 @@ class LT(Method):
                 return None
             z_NZ, *condition = given
             kept = (len(z_NZ) + 1) // 2
-            draws_2Z = torch.randn(2, z_NZ.shape[1], generator=ctx.stream("lt-discriminator")).to(z_NZ)
-            shift_NZ, _ = tiled(draws_2Z * self.sigma, len(z_NZ) - kept)
+            draws = torch.randn(2, z_NZ.shape[1], generator=ctx.stream("lt-discriminator")).to(z_NZ)  # (2, Z)
+            shift_NZ, _ = tiled(draws * self.sigma, len(z_NZ) - kept)
             return (torch.cat([z_NZ[:kept], z_NZ[kept:] + shift_NZ]), *condition)
 
         return perturb

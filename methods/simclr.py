@@ -58,8 +58,9 @@ class Simclr(Method):
         batches = Batches(ctx.images_u8_NHWC, train.batch, ctx.spec.seed, device=ctx.device)
         while ctx.step < train.steps:
             images_NCHW = batches.at(ctx.step).images_NCHW
-            views_2NCHW = torch.cat([view(images_NCHW, ctx.stream("simclr-view")) for _ in range(2)])
-            first_ND, second_ND = self.head(self.encoder(views_2NCHW)).float().chunk(2)
+            # (2N, C, H, W): two views of each image, first all first ones
+            views = torch.cat([view(images_NCHW, ctx.stream("simclr-view")) for _ in range(2)])
+            first_ND, second_ND = self.head(self.encoder(views)).float().chunk(2)
             loss = nt_xent(first_ND, second_ND, self.temperature)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -81,8 +82,8 @@ class Simclr(Method):
 
 def nt_xent(first_ND: Tensor, second_ND: Tensor, temperature: float) -> Tensor:
     """Normalised temperature-scaled cross entropy of N pairs, both ways (Chen et al. 2020, Eq 1)."""
-    unit_2ND = functional.normalize(torch.cat([first_ND, second_ND]), dim=1)
-    logits = unit_2ND @ unit_2ND.T / temperature
+    unit = functional.normalize(torch.cat([first_ND, second_ND]), dim=1)  # (2N, D)
+    logits = unit @ unit.T / temperature
     logits = logits.masked_fill(torch.eye(len(logits), dtype=torch.bool, device=logits.device), -torch.inf)
     partner = torch.arange(len(logits), device=logits.device).roll(len(first_ND))
     return functional.cross_entropy(logits, partner)
@@ -111,17 +112,17 @@ def _crop(count: int, height: int, width: int, stream: torch.Generator) -> Tenso
 
 
 def _jitter(count: int, stream: torch.Generator) -> Tensor:
-    draws_6N = torch.rand(6, count, generator=stream)
-    jittered_N = draws_6N[4] < 0.8
-    spread_3N = torch.where(jittered_N, (draws_6N[:3] * 2 - 1) * 0.4, 0.0)
-    turn_N = torch.where(jittered_N, (draws_6N[3] * 2 - 1) * 0.1, 0.0)
+    draws = torch.rand(6, count, generator=stream)  # (6, N)
+    jittered_N = draws[4] < 0.8
+    spread = torch.where(jittered_N, (draws[:3] * 2 - 1) * 0.4, 0.0)  # (3, N)
+    turn_N = torch.where(jittered_N, (draws[3] * 2 - 1) * 0.1, 0.0)
     # Brightness scales the distance from black, which is -1: gain, then the shift that keeps black in place.
-    gain_N = 1 + spread_3N[0]
+    gain_N = 1 + spread[0]
     brighter = colour.brightness(gain_N - 1) @ colour.contrast(gain_N)
-    saturation_N = torch.where(draws_6N[5] < 0.2, 0.0, 1 + spread_3N[2])
+    saturation_N = torch.where(draws[5] < 0.2, 0.0, 1 + spread[2])
     return (
         colour.saturation(saturation_N)
         @ colour.hue(turn_N * 2 * math.pi)
-        @ colour.contrast(1 + spread_3N[1])
+        @ colour.contrast(1 + spread[1])
         @ brighter
     )

@@ -82,9 +82,9 @@ class Ssgan(Method):
 
 def turns(images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
     """All images upright, then all a quarter turn on, and so forth: (4N, C, H, W) and their turns (4N,), 0 to 3."""
-    turned_4NCHW = torch.cat([torch.rot90(images_NCHW, turn, dims=(2, 3)) for turn in range(TURNS)])
-    turn_4N = torch.arange(TURNS, device=images_NCHW.device).repeat_interleave(len(images_NCHW))
-    return turned_4NCHW, turn_4N
+    turned = torch.cat([torch.rot90(images_NCHW, turn, dims=(2, 3)) for turn in range(TURNS)])
+    which = torch.arange(TURNS, device=images_NCHW.device).repeat_interleave(len(images_NCHW))
+    return turned, which
 
 
 def _has_spectral_norm(network: nn.Module) -> bool:

@@ -22,8 +22,8 @@ from bench.networks.interface import Generator
 if TYPE_CHECKING:
     from bench.spec.run import RunSpec
 
-# Shape suffixes: N batch, C channels, H height, W width, Z latent size, K condition size, F feature size.
-# Logits are (N,), or (N, L) from a discriminator that judges L patches of each image.
+# The letters of shapes are in docs/shape-letters.md. Logits are (N,), or (N, L) from a discriminator that judges L
+# patches of each image.
 
 Role = Literal["generator", "discriminator"]
 ADDED = "added"  # the child of a network that holds what methods have attached to it

@@ -1,9 +1,10 @@
 """What a network is: what every generator and every discriminator has, and what some of them can do beyond it.
 
 `Generator` and `Discriminator` are the base classes of every registered pair. Each protocol below is one capability;
-`isinstance(network, Growing)` is how the engine and the methods ask for it. A network names its capabilities among its
-bases wherever a member is a submodule or is set after construction: torch keeps submodules where Python's own look-up
-of protocol members (3.12 and later) does not see them. `bench networks NAME` prints what a network can do.
+`isinstance(network, Growing)` is how the engine and the methods ask for it. A network names a capability among its
+bases where a member is a submodule: torch keeps those where Python's own look-up of protocol members (3.12 and later)
+does not see them. `bench networks NAME` prints what a network can do. The letters of shapes (`z_NZ`) are in
+docs/shape-letters.md.
 """
 
 from __future__ import annotations

@@ -43,53 +43,53 @@ def rotation(angle_N: Tensor) -> Tensor:
     return matrix
 
 
-def warp(images_NCHW: Tensor, matrix_N33: Tensor) -> Tensor:
-    """Images moved by the matrices: bilinear, mirrored at the border pixels' centres. Differentiable in the images, as
-    often as one likes.
+def warp(images_NCHW: Tensor, matrix: Tensor) -> Tensor:
+    """Images moved by the matrices (N, 3, 3): bilinear, mirrored at the border pixels' centres. Differentiable in the
+    images, as often as one likes.
     """
     _, _, height, width = images_NCHW.shape
     half = torch.diag(torch.tensor([(width - 1) / 2, (height - 1) / 2, 1.0]))
-    look_N33 = torch.linalg.inv(half) @ torch.linalg.inv(matrix_N33) @ half
-    look_N23 = look_N33[:, :2].to(images_NCHW.device, images_NCHW.dtype)
-    grid_NHW2 = functional.affine_grid(look_N23, list(images_NCHW.shape), align_corners=True)
-    moved_NCHW: Tensor = _Warp.apply(images_NCHW, grid_NHW2)
+    look = (torch.linalg.inv(half) @ torch.linalg.inv(matrix) @ half)[:, :2]  # (N, 2, 3)
+    look = look.to(images_NCHW.device, images_NCHW.dtype)
+    grid_NHWD = functional.affine_grid(look, list(images_NCHW.shape), align_corners=True)
+    moved_NCHW: Tensor = _Warp.apply(images_NCHW, grid_NHWD)
     return moved_NCHW
 
 
-def _sampled(images_NCHW: Tensor, grid_NHW2: Tensor) -> Tensor:
+def _sampled(images_NCHW: Tensor, grid_NHWD: Tensor) -> Tensor:
     return functional.grid_sample(
-        images_NCHW, grid_NHW2, mode="bilinear", padding_mode="reflection", align_corners=True
+        images_NCHW, grid_NHWD, mode="bilinear", padding_mode="reflection", align_corners=True
     )
 
 
-# For a fixed grid the warp is linear, x -> A x: its gradient is A^T, whose gradient is A again. Older torches do not
-# differentiate the gradient of grid_sample, which R1 at the raw images needs.
+# A grid says where each pixel looks, D = 2. For a fixed grid the warp is linear, x -> A x: its gradient is A^T, whose
+# gradient is A again. Older torches do not differentiate the gradient of grid_sample, which R1 at the raw images needs.
 class _Warp(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, images_NCHW: Tensor, grid_NHW2: Tensor) -> Tensor:
-        ctx.save_for_backward(grid_NHW2)
+    def forward(ctx: Any, images_NCHW: Tensor, grid_NHWD: Tensor) -> Tensor:
+        ctx.save_for_backward(grid_NHWD)
         ctx.shape = images_NCHW.shape
-        return _sampled(images_NCHW, grid_NHW2)
+        return _sampled(images_NCHW, grid_NHWD)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (grid_NHW2,) = ctx.saved_tensors
-        return _Transposed.apply(gradients[0], grid_NHW2.to(gradients[0].dtype), ctx.shape), None
+        (grid_NHWD,) = ctx.saved_tensors
+        return _Transposed.apply(gradients[0], grid_NHWD.to(gradients[0].dtype), ctx.shape), None
 
 
 class _Transposed(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, moved_NCHW: Tensor, grid_NHW2: Tensor, shape: torch.Size) -> Tensor:
-        ctx.save_for_backward(grid_NHW2)
+    def forward(ctx: Any, moved_NCHW: Tensor, grid_NHWD: Tensor, shape: torch.Size) -> Tensor:
+        ctx.save_for_backward(grid_NHWD)
         like_NCHW = moved_NCHW.new_zeros(()).expand(shape)  # of the images only the shape matters
         back_NCHW, _ = torch.ops.aten.grid_sampler_2d_backward(
-            moved_NCHW, like_NCHW, grid_NHW2, BILINEAR, REFLECTION, True, [True, False]
+            moved_NCHW, like_NCHW, grid_NHWD, BILINEAR, REFLECTION, True, [True, False]
         )
         images_NCHW: Tensor = back_NCHW
         return images_NCHW
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        (grid_NHW2,) = ctx.saved_tensors
-        moved_NCHW: Tensor = _Warp.apply(gradients[0], grid_NHW2)
+        (grid_NHWD,) = ctx.saved_tensors
+        moved_NCHW: Tensor = _Warp.apply(gradients[0], grid_NHWD)
         return moved_NCHW, None, None

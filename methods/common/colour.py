@@ -11,10 +11,10 @@ from torch import Tensor
 
 from .affine import identity
 
-LUMA_3 = torch.full((3,), 3**-0.5)
-_ALONG_33 = torch.outer(LUMA_3, LUMA_3)
+LUMA = torch.full((3,), 3**-0.5)
+_ALONG = torch.outer(LUMA, LUMA)
 # v -> LUMA x v, the generator of rotations about the luma axis
-_ACROSS_33 = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) * 3**-0.5
+_ACROSS = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) * 3**-0.5
 
 
 def brightness(shift_N: Tensor) -> Tensor:
@@ -31,29 +31,30 @@ def contrast(factor_N: Tensor) -> Tensor:
 
 def luma_flip(flip_N: Tensor) -> Tensor:
     """Where flip is 1: mirrors the luma and keeps the chroma."""
-    return _linear(torch.eye(3) - 2 * flip_N[:, None, None] * _ALONG_33)
+    return _linear(torch.eye(3) - 2 * flip_N[:, None, None] * _ALONG)
 
 
 def hue(angle_N: Tensor) -> Tensor:
     """Turns by an angle in radians about the luma axis (Rodrigues' formula)."""
     cosine, sine = angle_N.cos()[:, None, None], angle_N.sin()[:, None, None]
-    return _linear(cosine * torch.eye(3) + sine * _ACROSS_33 + (1 - cosine) * _ALONG_33)
+    return _linear(cosine * torch.eye(3) + sine * _ACROSS + (1 - cosine) * _ALONG)
 
 
 def saturation(factor_N: Tensor) -> Tensor:
     """Multiplies the distance from the luma axis by factor."""
     factor = factor_N[:, None, None]
-    return _linear(_ALONG_33 + factor * (torch.eye(3) - _ALONG_33))
+    return _linear(_ALONG + factor * (torch.eye(3) - _ALONG))
 
 
-def recolour(images_NCHW: Tensor, matrix_N44: Tensor) -> Tensor:
-    """Each pixel's colour moved by its image's matrix."""
-    matrix_N44 = matrix_N44.to(images_NCHW.device, images_NCHW.dtype)
-    turned_NCHW = torch.einsum("nij,njhw->nihw", matrix_N44[:, :3, :3], images_NCHW)
-    return turned_NCHW + matrix_N44[:, :3, 3, None, None]
+def recolour(images_NCHW: Tensor, matrix: Tensor) -> Tensor:
+    """Each pixel's colour moved by its image's matrix, (N, 4, 4)."""
+    matrix = matrix.to(images_NCHW.device, images_NCHW.dtype)
+    turned_NCHW = torch.einsum("nij,njhw->nihw", matrix[:, :3, :3], images_NCHW)
+    return turned_NCHW + matrix[:, :3, 3, None, None]
 
 
-def _linear(matrix_N33: Tensor) -> Tensor:
-    matrix = identity(len(matrix_N33), 4)
-    matrix[:, :3, :3] = matrix_N33
+def _linear(part: Tensor) -> Tensor:
+    """Matrices (N, 4, 4) that multiply a colour by (N, 3, 3) and add nothing."""
+    matrix = identity(len(part), 4)
+    matrix[:, :3, :3] = part
     return matrix

@@ -77,8 +77,8 @@ class Mixture:
     def draw(self, count: int, stream: torch.Generator) -> Tensor:
         """mu_c + L_c N(0, I), c by weight."""
         cluster_N = torch.multinomial(self.weights_C, count, replacement=True, generator=stream)
-        noise_NE1 = torch.randn(count, self.means_CE.shape[1], 1, generator=stream)
-        return self.means_CE[cluster_N] + (self.factors_CEE[cluster_N] @ noise_NE1).squeeze(2)
+        noise = torch.randn(count, self.means_CE.shape[1], 1, generator=stream)  # (N, E, 1)
+        return self.means_CE[cluster_N] + (self.factors_CEE[cluster_N] @ noise).squeeze(2)
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from bench.networks.interface import Styled
 from bench.train import Context, GStep
 
 
-def tiled(perturbations_2Z: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The two perturbations in turns: (count, Z), and which of them each row is, (count,) of 0 and 1."""
-    which_N = torch.arange(count, device=perturbations_2Z.device) % 2
-    return perturbations_2Z[which_N], which_N
+def tiled(perturbations: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Two perturbations (2, Z) in turns: (count, Z), and which of them each row is, (count,) of 0 and 1."""
+    which_N = torch.arange(count, device=perturbations.device) % 2
+    return perturbations[which_N], which_N
 
 
 def image_pairs(ctx: Context, step: GStep, sigma: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -25,10 +25,11 @@ def image_pairs(ctx: Context, step: GStep, sigma: float) -> tuple[Tensor, Tensor
     generator, _ = ctx.networks()
     stream = ctx.stream("lt-noise")
     twin = torch.Generator().set_state(stream.get_state())
-    draws_22Z = torch.randn(2, 2, step.z_NZ.shape[1], generator=ctx.stream("lt")).to(step.z_NZ) * sigma
-    shift_NZ, which_N = tiled(draws_22Z[0], len(step.z_NZ))
+    # (2, 2, Z): which latent of a mixed image, which perturbation
+    draws = torch.randn(2, 2, step.z_NZ.shape[1], generator=ctx.stream("lt")).to(step.z_NZ) * sigma
+    shift_NZ, which_N = tiled(draws[0], len(step.z_NZ))
     if isinstance(generator, Styled) and generator.mixing:
-        other_shift_NZ, _ = tiled(draws_22Z[1], len(step.z_NZ))
+        other_shift_NZ, _ = tiled(draws[1], len(step.z_NZ))
         other_NZ = torch.randn(step.z_NZ.shape, generator=ctx.stream("lt-mixing")).to(step.z_NZ)
         with noise.drawn_from(stream):
             images_NCHW = _mixed_images(generator, step.z_NZ, other_NZ, step.condition_NK)
@@ -60,6 +61,7 @@ def _mixed_images(
     chance_M, place_M = noise.uniform((2, draws), like=first_NZ)
     crossover_M = 1 + (place_M * (layers - 1)).floor()
     after_ML = torch.arange(layers, device=first_NZ.device) >= crossover_M[:, None]
-    swapped_ML1 = (after_ML & (chance_M < generator.mixing)[:, None])[:, :, None]
-    images_NCHW: Tensor = generator.synthesis(torch.where(swapped_ML1, second_NW[:, None], first_NW[:, None]))
+    swapped_ML = after_ML & (chance_M < generator.mixing)[:, None]
+    w_NLW = torch.where(swapped_ML[:, :, None], second_NW[:, None], first_NW[:, None])
+    images_NCHW: Tensor = generator.synthesis(w_NLW)
     return images_NCHW

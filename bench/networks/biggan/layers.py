@@ -2,7 +2,7 @@
 
 Everything follows Brock et al. 2019, appendix B, in the form of the authors' PyTorch code (BigGAN-PyTorch), so that
 its checkpoints fit: ReLU, nearest up-sampling, means of 2x2, biases in every layer but attention and the norms'
-linear maps. Shape suffixes: N batch, C channels, H height, W width, P positions, E a norm's condition.
+linear maps.
 """
 
 from __future__ import annotations

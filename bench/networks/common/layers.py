@@ -1,6 +1,5 @@
 """Layers that the SNGAN networks are made of: initialised layers, (conditional) batch norm, residual blocks.
 
-Shape suffixes: N batch, C channels, H height, W width, E embedding (the generator's conditional space).
 Every factory takes `wrap`, which is applied to a layer once its weight is initialised: `spectral` or `plain`.
 """
 
@@ -81,8 +80,8 @@ class ConditionalBatchNorm(nn.Module):
         self.bias = linear(embedding_dim, channels, wrap, bias=False)
 
     def forward(self, x_NCHW: Tensor, embedding_NE: Tensor) -> Tensor:
-        gain_NC11 = (1 + self.gain(embedding_NE))[:, :, None, None]
-        return self.norm(x_NCHW).mul(gain_NC11).add(self.bias(embedding_NE)[:, :, None, None])
+        gain = (1 + self.gain(embedding_NE))[:, :, None, None]  # (N, C, 1, 1)
+        return self.norm(x_NCHW).mul(gain).add(self.bias(embedding_NE)[:, :, None, None])
 
 
 def batch_norm(channels: int, embedding_dim: int | None, wrap: Wrap) -> nn.Module:

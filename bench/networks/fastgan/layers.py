@@ -3,8 +3,6 @@
 Blocks follow Liu et al. 2021 (ICLR), sections 3.1 and 3.2; what the text leaves open is as in the authors' code:
 every convolution is spectrally normalised, has no bias and starts at N(0, 0.02); a batch norm's gain starts at
 N(1, 0.02); leaky slopes are 0.2.
-
-Shape suffixes: N batch, C channels, H height, W width, L low, S small.
 """
 
 from __future__ import annotations

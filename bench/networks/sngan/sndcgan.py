@@ -72,8 +72,8 @@ class Generator(ConditionalGenerator):
         )
 
     def _images(self, z_NZ: Tensor, embeddings: Sequence[Tensor | None]) -> Tensor:
-        units_NU11 = self.norm(self.linear(z_NZ)[:, :, None, None])
-        h_NCHW = F.relu(units_NU11).flatten(1).unflatten(1, (-1, self.bottom, self.bottom))
+        units = self.norm(self.linear(z_NZ)[:, :, None, None])  # (N, units, 1, 1)
+        h_NCHW = F.relu(units).flatten(1).unflatten(1, (-1, self.bottom, self.bottom))
         for block, embedding_NE in zip(self.blocks, embeddings, strict=True):
             h_NCHW = block(h_NCHW, embedding_NE)
         return torch.tanh(self.conv(h_NCHW))

@@ -2,8 +2,7 @@
 
 Sources: Karras et al. 2019 (A Style-Based Generator Architecture for GANs, figure 1b and section 2) and Karras et
 al. 2018 (Progressive Growing of GANs, figure 2 and section 4.1), in the details of the public PyTorch port
-rosinality/style-based-gan-pytorch, on which FreezeD and LT-GAN build. Shape suffixes: N batch, C I O channels,
-H height, W width, K kernel; a style vector is w_NW.
+rosinality/style-based-gan-pytorch, on which FreezeD and LT-GAN build.
 
 Equalised layers and noise modes are StyleGAN2's (stylegan2/layers.py). What differs: He's gain sqrt(2) is on
 the weight alone and in every layer (StyleGAN2 puts it on the bias too, and on no linear output), and the filter
@@ -83,8 +82,9 @@ class _Resampling(HeConv):
     def _smoothed(self, x_NCHW: Tensor) -> Tensor:
         return _Smooth.apply(x_NCHW, self.kernel_KK)
 
-    def _boxed(self, weight_OI33: Tensor, gain: float) -> Tensor:
-        return (weight_OI33.flatten(2) @ (self.box_KK * (self.weight_gain * gain))).unflatten(2, (4, 4))
+    def _boxed(self, weight: Tensor, gain: float) -> Tensor:
+        """The 4x4 kernel of a 3x3 one: (O, I, 3, 3) -> (O, I, 4, 4)."""
+        return (weight.flatten(2) @ (self.box_KK * (self.weight_gain * gain))).unflatten(2, (4, 4))
 
     def _fused(self, size: int) -> bool:
         return size >= FUSED_FROM
@@ -105,8 +105,8 @@ class UpConv(_Resampling):
         """(N, in, H, H) -> (N, out, 2H, 2H)."""
         if not self._fused(2 * x_NCHW.shape[-1]):
             return self._smoothed(super().forward(F.interpolate(x_NCHW, scale_factor=2.0)))
-        weight_IO44 = self._boxed(self.weight.flip(2, 3), 1.0).transpose(0, 1)
-        return self._smoothed(F.conv_transpose2d(x_NCHW, weight_IO44, self.bias, stride=2, padding=1))
+        weight = self._boxed(self.weight.flip(2, 3), 1.0).transpose(0, 1)  # (I, O, 4, 4)
+        return self._smoothed(F.conv_transpose2d(x_NCHW, weight, self.bias, stride=2, padding=1))
 
     def macs(self, given: Tensor, output: Tensor) -> int:
         """Multiply-accumulates of a batch of one."""
@@ -145,15 +145,15 @@ class Styled(nn.Module):
         assert self.affine.bias is not None
         nn.init.ones_(self.affine.bias[:channels])
 
-    def forward(self, h_NCHW: Tensor, w_NW: Tensor, noise_N1HW: Tensor | None) -> Tensor:
-        """(N, C, H, W), (N, w_dim) -> (N, C, H, W); overwrites h."""
-        if noise_N1HW is not None:
-            h_NCHW.addcmul_(noise_N1HW, (self.noise_strength * self.noise_gain)[:, None, None])
+    def forward(self, h_NCHW: Tensor, w_NW: Tensor, noise_map: Tensor | None) -> Tensor:
+        """(N, C, H, W), (N, w_dim) and noise that all channels share, (N, 1, H, W), -> (N, C, H, W); overwrites h."""
+        if noise_map is not None:
+            h_NCHW.addcmul_(noise_map, (self.noise_strength * self.noise_gain)[:, None, None])
         h_NCHW = activate(h_NCHW)
-        gamma_NC11, beta_NC11 = self.affine(w_NW)[:, :, None, None].chunk(2, dim=1)
+        gamma, beta = self.affine(w_NW)[:, :, None, None].chunk(2, dim=1)  # (N, C, 1, 1)
         # Groups of one channel: torch's instance norm leaves channels_last, which costs more than it saves.
         h_NCHW = F.group_norm(h_NCHW, h_NCHW.shape[1], eps=INSTANCE_EPSILON)
-        return torch.addcmul(beta_NC11, h_NCHW, gamma_NC11)
+        return torch.addcmul(beta, h_NCHW, gamma)
 
 
 class Constant(nn.Module):
@@ -185,9 +185,9 @@ class SynthesisBlock(nn.Module):
 
     def forward(self, x: Tensor, w_NW: Tensor, noise: Noise) -> Tensor:
         """What `first` takes, and w, -> (N, C, resolution, resolution)."""
-        noise_N1HW = self._noise(w_NW, noise)
-        h_NCHW = self.style0(self.first(x), w_NW, noise_N1HW)
-        return self.style1(self.conv(h_NCHW), w_NW, noise_N1HW)
+        noise_map = self._noise(w_NW, noise)
+        h_NCHW = self.style0(self.first(x), w_NW, noise_map)
+        return self.style1(self.conv(h_NCHW), w_NW, noise_map)
 
     def _noise(self, w_NW: Tensor, noise: Noise) -> Tensor | None:
         if noise == "none":

@@ -46,12 +46,12 @@ class SynthesisBlock(nn.Module):
         self.register_buffer("kernel_KK", binomial(gain=4.0), persistent=False)
 
     def forward(
-        self, x_NCHW: Tensor, rgb_NCHW: Tensor, w_3NW: Sequence[Tensor], noise: Noise
+        self, x_NCHW: Tensor, rgb_NCHW: Tensor, three_w: Sequence[Tensor], noise: Noise
     ) -> tuple[Tensor, Tensor]:
         """A map, its image and the three layers' w -> the next map and its image."""
-        h_NCHW = self.conv0(x_NCHW, w_3NW[0], noise)
-        h_NCHW = self.conv1(h_NCHW, w_3NW[1], noise)
-        return h_NCHW, double(rgb_NCHW, self.kernel_KK) + self.to_rgb(h_NCHW, w_3NW[2])
+        h_NCHW = self.conv0(x_NCHW, three_w[0], noise)
+        h_NCHW = self.conv1(h_NCHW, three_w[1], noise)
+        return h_NCHW, double(rgb_NCHW, self.kernel_KK) + self.to_rgb(h_NCHW, three_w[2])
 
 
 class Synthesis(interface.Synthesis):
@@ -87,8 +87,8 @@ class Synthesis(interface.Synthesis):
         rgb_NCHW = self.to_rgb(h_NCHW, w_LNW[1])
         for level, block in enumerate(self.blocks, start=1):
             # A block's RGB layer shares its w with the next block's first convolution.
-            w_3NW = w_LNW[2 * level - 1 : 2 * level + 2]
-            h_NCHW, rgb_NCHW = block(h_NCHW, rgb_NCHW, w_3NW, noise)
+            three_w = w_LNW[2 * level - 1 : 2 * level + 2]
+            h_NCHW, rgb_NCHW = block(h_NCHW, rgb_NCHW, three_w, noise)
         return rgb_NCHW
 
 

@@ -19,11 +19,11 @@ def append_minibatch_std(x_NCHW: Tensor, group: int) -> Tensor:
     """
     count, _, height, width = x_NCHW.shape
     size = next(size for size in range(min(group, count), 0, -1) if count % size == 0)
-    members_GMCHW = x_NCHW.unflatten(0, (size, -1))
-    variance_MCHW = (members_GMCHW - members_GMCHW.mean(dim=0)).square().mean(dim=0)
+    members = x_NCHW.unflatten(0, (size, -1))  # (size, M, C, H, W)
+    variance_MCHW = (members - members.mean(dim=0)).square().mean(dim=0)
     deviation_M = (variance_MCHW + EPSILON).sqrt().mean(dim=(1, 2, 3))
-    channel_N1HW = deviation_M.repeat(size)[:, None, None, None].expand(-1, 1, height, width)
-    return torch.cat([x_NCHW, channel_N1HW], dim=1)
+    channel = deviation_M.repeat(size)[:, None, None, None].expand(-1, 1, height, width)  # (N, 1, H, W)
+    return torch.cat([x_NCHW, channel], dim=1)
 
 
 class StyleDiscriminator(ProjectionDiscriminator, BatchStatistics):

@@ -2,7 +2,7 @@
 
 Sources: Karras et al. 2020 (Analyzing and Improving the Image Quality of StyleGAN; section 2.2 demodulation,
 section 4.1 architectures) and Karras et al. 2018 (Progressive Growing of GANs, section 4.1 equalised learning
-rate). Shape suffixes: N batch, C I O channels, H height, W width, K kernel; a style vector is w_NW.
+rate).
 
 The gain sqrt(2) after a leaky ReLU is put on what enters it: lrelu(g a) = g lrelu(a) for g > 0, and scaling a
 weight is cheaper than scaling a map. Maps are kept in channels_last, in which the filter's depthwise
@@ -185,8 +185,8 @@ class StyledConv(nn.Module):
         power_OI = self.weight.square().sum(dim=(2, 3))
         scale_NO = (style_NI.square() @ power_OI.T + EPSILON).rsqrt() * ACTIVATION_GAIN
         h_NOHW = self._convolve(x_NIHW * style_NI[:, :, None, None])
-        bias_1O11 = (self.bias * ACTIVATION_GAIN)[None, :, None, None]
-        h_NOHW = torch.addcmul(bias_1O11, h_NOHW, scale_NO[:, :, None, None])
+        bias = (self.bias * ACTIVATION_GAIN)[None, :, None, None]  # (1, O, 1, 1)
+        h_NOHW = torch.addcmul(bias, h_NOHW, scale_NO[:, :, None, None])
         if noise != "none":
             h_NOHW += self._noise(h_NOHW, noise) * (self.noise_strength * ACTIVATION_GAIN)
         return activate(h_NOHW, self.clamp)

@@ -157,5 +157,5 @@ class StyleGenerator(interface.Generator, interface.Styled):
         chance_M, place_M = noise_stream.uniform((2, draws), like=z_NZ)
         crossover_M = 1 + (place_M * (layers - 1)).floor()
         after_ML = torch.arange(layers, device=z_NZ.device) >= crossover_M[:, None]
-        swaps_ML1 = (after_ML & (chance_M < self.mixing)[:, None])[:, :, None]
-        return torch.where(swaps_ML1, other_NW[:, None], w_NLW)
+        swaps_ML = after_ML & (chance_M < self.mixing)[:, None]
+        return torch.where(swaps_ML[:, :, None], other_NW[:, None], w_NLW)
