@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from bench import networks
 from bench.conformance.checks import NETWORKS, CheckResult, check_method, conformance_spec
 from bench.networks.common import noise
+from bench.networks.interface import has_two_scales
 from bench.run.execute import execute
 from bench.run.settings import Settings
 from bench.run.training import Training
@@ -101,13 +102,13 @@ def _passes(name: str, device: torch.device, dtype: torch.dtype) -> dict[str, Te
     """One training pass through G and D of a tiny network at equal weights, z and noise."""
     generator, discriminator = networks.build(name, seed=3, **NETWORKS[name])
     pair = [network.to(device, dtype) for network in (generator, discriminator)]
-    z_NZ = torch.randn(4, int(generator.z_dim), generator=torch_stream(0, "z")).to(device, dtype)  # type: ignore[arg-type]
+    z_NZ = torch.randn(4, generator.z_dim, generator=torch_stream(0, "z")).to(device, dtype)
     with noise.drawn_from(torch_stream(0, "noise")):
-        if getattr(generator, "small_resolution", None) is None:
-            images_NCHW, small = generator(z_NZ), {}
-        else:
-            images_NCHW, small_NCHW = generator.both_scales(z_NZ, None)  # type: ignore[operator]
+        if has_two_scales(generator):
+            images_NCHW, small_NCHW = generator.both_scales(z_NZ, None)
             small = {"small_NCHW": small_NCHW}
+        else:
+            images_NCHW, small = generator(z_NZ), {}
     logits = discriminator(images_NCHW, None, **small)
     nn.functional.softplus(logits).mean().backward()
     found = {"images": images_NCHW, "logits": logits}

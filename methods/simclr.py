@@ -58,7 +58,7 @@ class Simclr(Method):
         batches = Batches(ctx.images_u8_NHWC, train.batch, ctx.spec.seed, device=ctx.device)
         while ctx.step < train.steps:
             images_NCHW = batches.at(ctx.step).images_NCHW
-            # (2N, C, H, W): two views of each image, first all first ones
+            # (2N, C, H, W): two views of each image, all the first ones first
             views = torch.cat([view(images_NCHW, ctx.stream("simclr-view")) for _ in range(2)])
             first_ND, second_ND = self.head(self.encoder(views)).float().chunk(2)
             loss = nt_xent(first_ND, second_ND, self.temperature)
