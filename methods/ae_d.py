@@ -57,7 +57,7 @@ class AeD(Method):
         _, discriminator = ctx.networks()
         assert isinstance(discriminator, Decoding)
         part = int(torch.randint(discriminator.parts, (), generator=ctx.stream("ae-d-part")))
-        pairs = list(discriminator.reconstruct(step.maps, step.real_NCHW, part))
+        pairs = discriminator.reconstruct(step.maps, step.real_NCHW, part)
         decoded = torch.cat([pair.decoded_NCHW.float() for pair in pairs])
         target = torch.cat([pair.target_NCHW.float() for pair in pairs])
         return {"reconstruction": self.weight * self.distance(decoded, target).sum()}

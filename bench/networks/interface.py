@@ -9,8 +9,8 @@ docs/shape-letters.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Literal, Protocol, TypeGuard, runtime_checkable
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -108,14 +108,11 @@ class HasMaps(Protocol):
         ...
 
 
-class Pair(Protocol):
+class Reconstruction(NamedTuple):
     """A decoder's image and what it should be, both (N, 3, r, r)."""
 
-    @property
-    def decoded_NCHW(self) -> Tensor: ...
-
-    @property
-    def target_NCHW(self) -> Tensor: ...
+    decoded_NCHW: Tensor
+    target_NCHW: Tensor
 
 
 @runtime_checkable
@@ -127,7 +124,7 @@ class Decoding(Protocol):
         """How many crops of an image `reconstruct` can be asked for."""
         ...
 
-    def reconstruct(self, maps: Any, images_NCHW: Tensor, part: int) -> Iterable[Pair]:
+    def reconstruct(self, maps: Any, images_NCHW: Tensor, part: int) -> list[Reconstruction]:
         """Decodings of the maps of these images, beside their targets."""
         ...
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +25,14 @@ from bench.networks.fastgan.layers import (
     leaky,
     plain_down,
 )
-from bench.networks.interface import BatchStatistics, Decoding, HasBlocks, HasMaps, Penultimate
+from bench.networks.interface import (
+    BatchStatistics,
+    Decoding,
+    HasBlocks,
+    HasMaps,
+    Penultimate,
+    Reconstruction,
+)
 
 LARGEST = 256  # height and width of the first block's output; larger images are strided down to it
 GATE_REACH = 3  # a gate is driven by the map three blocks before, at eight times the height and width
@@ -44,13 +50,6 @@ class Maps:
         """The maps of the first `count` images, for a pass in which generated images follow the real ones."""
         small_NCHW = None if self.small_NCHW is None else self.small_NCHW[:count]
         return Maps(self.f1_NCHW[:count], self.f2_NCHW[:count], small_NCHW)
-
-
-class Reconstruction(NamedTuple):
-    """A decoder's image and what it should be, both (N, 3, r, r)."""
-
-    decoded_NCHW: Tensor
-    target_NCHW: Tensor
 
 
 class Discriminator(interface.Discriminator, HasBlocks, Penultimate, BatchStatistics, HasMaps, Decoding):
