@@ -18,8 +18,9 @@ from bench.run.settings import Settings
 from bench.run.training import Training
 from bench.spec.run import RunSpec
 from bench.store.runs import Store
-from bench.train.adversarial import Optimizers, adversarial
+from bench.train.adversarial import adversarial
 from bench.train.ema import update_ema
+from bench.train.optimizers import Optimizers
 
 ROUNDS, STEPS = 6, 100
 

@@ -32,7 +32,7 @@ from bench.launch.progress import Tally, counted
 from bench.launch.slurm.records import places, submissions
 from bench.plan.estimate import Estimates
 from bench.plan.runs import Plan, PlannedRun
-from bench.run.attempt import checkpoint_seconds
+from bench.run.settings import checkpoint_seconds
 from bench.store.runs import Store
 
 

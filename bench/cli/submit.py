@@ -38,7 +38,7 @@ from bench.launch.slurm.submit import Request, arrays_of, script
 from bench.launch.slurm.submit import submit as send
 from bench.plan.estimate import Estimates
 from bench.plan.runs import PlannedRun
-from bench.run.attempt import checkpoint_seconds
+from bench.run.settings import checkpoint_seconds
 from bench.store.runs import Store
 
 UNCHECKED_ARRAY = 1001  # SLURM's own default, for a dry run away from any cluster

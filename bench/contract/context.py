@@ -20,7 +20,7 @@ from bench.errors import UserError
 from bench.networks.interface import Generator
 
 if TYPE_CHECKING:
-    from bench.spec.run import RunSpec
+    from bench.spec.run import RunSpec, TrainSettings
 
 # The letters of shapes are in docs/shape-letters.md. Logits are (N,), or (N, L) from a discriminator that judges L
 # patches of each image.
@@ -163,6 +163,12 @@ class Context:
     real_logits: list[Tensor] = field(default_factory=list)
     draws: dict[str, Tensor] = field(default_factory=dict)
     _calls: Counter[Any] = field(default_factory=Counter)
+
+    @property
+    def train(self) -> TrainSettings:
+        """The spec's training settings; a reference point has none."""
+        assert self.spec.train is not None, "a run without training has no loop"
+        return self.spec.train
 
     def stream(self, *purpose: str | int) -> torch.Generator:
         """A fresh CPU generator from (seed, purpose, step, how often it was asked for in this step).

@@ -35,8 +35,9 @@ from bench.rehearsal.configurations import DATA, Configuration
 from bench.run.build import build_context
 from bench.spec.run import DataSpec, WeightsFile
 from bench.store.runs import Store
-from bench.train.adversarial import Optimizers, adversarial
+from bench.train.adversarial import adversarial
 from bench.train.ema import update_ema
+from bench.train.optimizers import Optimizers
 
 Sums = dict[str, int]
 

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -18,9 +19,9 @@ from bench.machine.provenance import commit, provenance
 from bench.plan import inputs
 from bench.plan.inputs import Machine
 from bench.run.reference import score_reference
-from bench.run.settings import Outcome, Settings
+from bench.run.settings import AttemptOutcome, Outcome, Settings, checkpoint_seconds
 from bench.run.training import Training
-from bench.store.lease import RunGoneError
+from bench.store.lease import RunBusyError, RunGoneError
 from bench.store.runs import Cause, RunFolder, Store
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -30,6 +31,28 @@ BROKEN_GPU = re.compile(
     r"CUDA error|CUDA driver|NVIDIA driver|No CUDA GPUs|cuda.*not available|CUDNN_STATUS_INTERNAL",
     re.IGNORECASE,
 )
+
+
+def run_once(
+    uid: str,
+    root: Path,
+    device: str = "cpu",
+    should_stop: Callable[[], bool] = lambda: False,
+    on_step: Callable[[int, int], None] = lambda step, steps: None,
+) -> AttemptOutcome:
+    """Execute the run `uid` of the store at `root`; "busy" if another worker has it (nothing is waited for),
+    "failed", which only the worker's log tells, if its folder has been moved away.
+
+    $BENCH_CHECKPOINT_SECONDS sets how often it saves (60).
+    """
+    every = checkpoint_seconds()
+    try:
+        return execute(uid, Store(root), Settings(torch.device(device), every), should_stop, on_step)
+    except RunBusyError:
+        return "busy"
+    except RunGoneError as error:
+        print(f"bench: {error}", file=sys.stderr, flush=True)
+        return "failed"
 
 
 def execute(

@@ -19,8 +19,9 @@ from bench.spec.run import RunSpec
 from bench.store import best, checkpoints
 from bench.store.heartbeat import Heartbeat
 from bench.store.runs import RunFolder, Store
-from bench.train.adversarial import Optimizers, adversarial
+from bench.train.adversarial import adversarial
 from bench.train.ema import update_ema
+from bench.train.optimizers import Optimizers
 from bench.train.sampling import generate
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,47 +13,12 @@ from torch.nn.utils import parametrize
 
 from bench.contract.composition import Composition
 from bench.contract.context import Augmentation, Batch, Context, DStep, GStep
-from bench.spec.run import TrainSettings
+from bench.train.adversarial_terms import discriminator_loss, generator_loss
 from bench.train.batches import Batches
-from bench.train.losses import LOSSES, AdversarialLoss, hinge_with_margins
-from bench.train.seen import Fakes, augmented, augmented_fakes, generated, judged, logits_of
+from bench.train.optimizers import Optimizers
+from bench.train.seen import Fakes, augmented, augmented_fakes, discriminate, generated, logits_of
 
 Values = dict[str, Tensor]
-
-
-@dataclass
-class Optimizers:
-    """The two Adam optimisers of a run."""
-
-    generator: torch.optim.Optimizer
-    discriminator: torch.optim.Optimizer
-
-    @classmethod
-    def build(cls, ctx: Context) -> Optimizers:
-        """Adam over all parameters, the attached ones too (hence after `Method.prepare`); settings are the spec's.
-
-        A parameter without gradient is left as it is: what is frozen does not move, and a part may freeze and
-        release between steps.
-        """
-        generator, discriminator = ctx.networks()
-        train = _settings(ctx)
-        adam = partial(
-            torch.optim.Adam,
-            betas=(train.beta1, train.beta2),
-            eps=1e-8 if train.adam_eps is None else train.adam_eps,
-        )
-        return cls(
-            adam(generator.parameters(), lr=train.g_lr), adam(discriminator.parameters(), lr=train.d_lr)
-        )
-
-    def state_dict(self) -> dict[str, Any]:
-        """Both optimisers' states, for a checkpoint."""
-        return {"generator": self.generator.state_dict(), "discriminator": self.discriminator.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what `state_dict` gave."""
-        self.generator.load_state_dict(state["generator"])
-        self.discriminator.load_state_dict(state["discriminator"])
 
 
 def adversarial(ctx: Context, method: Composition, optimizers: Optimizers) -> Iterator[dict[str, float]]:
@@ -76,18 +40,21 @@ def adversarial(ctx: Context, method: Composition, optimizers: Optimizers) -> It
     With `share_fakes` G's update draws nothing: it goes through the images that D's last update saw, by the D that
     this update has made, as FastGAN's released code does. G's graphs of all micro-batches are then kept meanwhile.
     """
-    train = _settings(ctx)
+    train = ctx.train
     batches = Batches(ctx.images_u8_NHWC, train.batch, ctx.spec.seed, flip=train.flip, device=ctx.device)
     while ctx.step < train.steps:
+        # D's updates, each on its own batch and conditions.
         method.begin_step(ctx)
         updates = []
         for update in range(train.d_steps):
-            given = _given(ctx, method, batches.at(ctx.step * train.d_steps + update))
-            shared = train.share_fakes is True and update == train.d_steps - 1
-            seen, made = _update_discriminator(ctx, method, optimizers.discriminator, given, shared=shared)
+            inputs = _inputs(ctx, method, batches.at(ctx.step * train.d_steps + update))
+            share = train.share_fakes is True and update == train.d_steps - 1
+            seen, shared = _update_discriminator(ctx, method, optimizers.discriminator, inputs, share=share)
             updates.append(seen)
+
+        # G's update, and what the engine logs of both.
         values = _means(updates)
-        values |= _update_generator(ctx, method, optimizers.generator, given, made)
+        values |= _update_generator(ctx, method, optimizers.generator, inputs, shared)
         yield {**_floats(values), **method.after_step(ctx)}
 
 
@@ -97,18 +64,24 @@ def latents(ctx: Context, count: int) -> Tensor:
     return torch.randn(count, generator.z_dim, generator=ctx.stream("latents")).to(ctx.device)
 
 
-class _Given(NamedTuple):
-    """What an update, or one of its micro-batches, is given beside z."""
+class _Inputs(NamedTuple):
+    """What goes into an update, or into one of its micro-batches, beside z."""
 
     batch: Batch
     condition_NK: Tensor | None
     d_condition_NK: Tensor | None
 
-    def split(self, size: int) -> list[_Given]:
+    def split(self, size: int) -> list[_Inputs]:
         """Micro-batches of `size` images."""
         images, index = self.batch.images_NCHW.split(size), self.batch.index_N.split(size)
-        conditions = (_split(one, size, len(images)) for one in (self.condition_NK, self.d_condition_NK))
-        return [_Given(Batch(*one), *two) for *one, two in zip(images, index, zip(*conditions), strict=True)]
+        conditions = (
+            _split(condition_NK, size, len(images))
+            for condition_NK in (self.condition_NK, self.d_condition_NK)
+        )
+        return [
+            _Inputs(Batch(*batch), *pair)
+            for *batch, pair in zip(images, index, zip(*conditions), strict=True)
+        ]
 
 
 class _Pass(NamedTuple):
@@ -119,7 +92,7 @@ class _Pass(NamedTuple):
     seen: Values  # further values to log
 
 
-class _Made(NamedTuple):
+class _Shared(NamedTuple):
     """Generated images of one micro-batch with the graph that leads back to G, and what D saw of them."""
 
     z_NZ: Tensor
@@ -128,90 +101,107 @@ class _Made(NamedTuple):
     augmentation: Augmentation
 
 
-def _given(ctx: Context, method: Composition, batch: Batch) -> _Given:
+def _inputs(ctx: Context, method: Composition, batch: Batch) -> _Inputs:
     condition_NK = method.condition(ctx, batch)
-    return _Given(batch, condition_NK, method.d_condition(ctx, batch, condition_NK))
+    return _Inputs(batch, condition_NK, method.d_condition(ctx, batch, condition_NK))
 
 
 def _update_discriminator(
-    ctx: Context, method: Composition, optimizer: torch.optim.Optimizer, given: _Given, *, shared: bool
-) -> tuple[Values, list[_Made]]:
+    ctx: Context, method: Composition, optimizer: torch.optim.Optimizer, inputs: _Inputs, *, share: bool
+) -> tuple[Values, list[_Shared]]:
     """One update of D, and where they are to be shared the images that it saw, one item a micro-batch."""
     generator, _ = ctx.networks()
-    parts = _parts(ctx, given)
-    made: list[_Made] = []
-    # With their graph they are made while G's parameters are not held.
-    fakes = [_with_graph(ctx, z_NZ, some) if shared else None for z_NZ, some in parts]
+    parts = _micro_batches(ctx, inputs)
+    shared: list[_Shared] = []
+    # With their graph they are made while G's parameters are not frozen.
+    fakes = [_with_graph(ctx, z_NZ, part) if share else None for z_NZ, part in parts]
     passes = [
-        partial(_discriminator_pass, ctx, method, z_NZ, some, one, made)
-        for (z_NZ, some), one in zip(parts, fakes, strict=True)
+        partial(_discriminator_pass, ctx, method, z_NZ, part, with_graph, shared)
+        for (z_NZ, part), with_graph in zip(parts, fakes, strict=True)
     ]
-    with _held(generator):
-        return _descend(optimizer, "d", passes), made
+    with _frozen(generator):
+        return _descend(optimizer, "d", passes), shared
 
 
 def _update_generator(
-    ctx: Context, method: Composition, optimizer: torch.optim.Optimizer, given: _Given, made: list[_Made]
+    ctx: Context,
+    method: Composition,
+    optimizer: torch.optim.Optimizer,
+    inputs: _Inputs,
+    shared: list[_Shared],
 ) -> Values:
-    """The generator's update: new z, the conditions of the last batch (Algorithm 1, lines 11-14); or what was made."""
+    """One update of G: new z and the conditions of the last batch (Algorithm 1, lines 11-14), or D's shared images."""
     _, discriminator = ctx.networks()
-    if made:
+    if shared:
+        parts = inputs.split(len(shared[0].z_NZ))
         passes = [
-            partial(_generator_pass, ctx, method, one.z_NZ, some, one)
-            for one, some in zip(made, given.split(len(made[0].z_NZ)), strict=True)
+            partial(_generator_pass, ctx, method, images.z_NZ, part, images)
+            for images, part in zip(shared, parts, strict=True)
         ]
     else:
-        passes = [partial(_generator_pass, ctx, method, z_NZ, some) for z_NZ, some in _parts(ctx, given)]
-    with _held(discriminator):
+        passes = [
+            partial(_generator_pass, ctx, method, z_NZ, part) for z_NZ, part in _micro_batches(ctx, inputs)
+        ]
+    with _frozen(discriminator):
         return _descend(optimizer, "g", passes)
 
 
-def _parts(ctx: Context, given: _Given) -> list[tuple[Tensor, _Given]]:
+def _micro_batches(ctx: Context, inputs: _Inputs) -> list[tuple[Tensor, _Inputs]]:
     """The micro-batches of one update, with z drawn for the whole batch."""
-    count = len(given.batch.index_N)
-    size = _settings(ctx).micro_batch or count
-    return list(zip(latents(ctx, count).split(size), given.split(size), strict=True))
+    count = len(inputs.batch.index_N)
+    size = ctx.train.micro_batch or count
+    return list(zip(latents(ctx, count).split(size), inputs.split(size), strict=True))
 
 
-def _with_graph(ctx: Context, z_NZ: Tensor, given: _Given) -> Fakes:
+def _with_graph(ctx: Context, z_NZ: Tensor, inputs: _Inputs) -> Fakes:
     with parametrize.cached():
-        return generated(ctx, z_NZ, given.condition_NK)
+        return generated(ctx, z_NZ, inputs.condition_NK)
 
 
 def _discriminator_pass(
-    ctx: Context, method: Composition, z_NZ: Tensor, given: _Given, shared: Fakes | None, made: list[_Made]
+    ctx: Context,
+    method: Composition,
+    z_NZ: Tensor,
+    inputs: _Inputs,
+    with_graph: Fakes | None,
+    shared: list[_Shared],
 ) -> _Pass:
-    """shared: images with the graph that leads back to G, which go to `made` with what D saw of them."""
+    """with_graph: images with the graph that leads back to G, which go to `shared` with what D saw of them."""
     _, discriminator = ctx.networks()
-    batch, condition_NK, d_condition_NK = given
+    batch, condition_NK, d_condition_NK = inputs
     # One spectral normalisation a pass: within `cached` all calls of D see the same weights.
     with parametrize.cached():
-        fakes = shared
+        # Generated images, without a graph unless G's update goes through the same.
+        fakes = with_graph
         if fakes is None:
             with torch.no_grad():
                 fakes = generated(ctx, z_NZ, condition_NK)
+
+        # What D sees: real and generated images, augmented.
         raw_NCHW = method.reals(ctx, batch)
         real_NCHW, real_augmentation = augmented(ctx, method, raw_NCHW)
         fakes, fake_augmentation = augmented_fakes(ctx, method, fakes)
-        if shared is not None:
-            made.append(_Made(z_NZ, shared, fakes, fake_augmentation))
+        if with_graph is not None:
+            shared.append(_Shared(z_NZ, with_graph, fakes, fake_augmentation))
             fakes = fakes.detached()
-        real_N, fake_N, maps = judged(discriminator, real_NCHW, fakes, d_condition_NK)
+
+        # Its logits, the adversarial term, and the parts' terms.
+        real_N, fake_N, maps = discriminate(discriminator, real_NCHW, fakes, d_condition_NK)
         step = DStep(
-            batch,
-            d_condition_NK,
-            real_NCHW,
-            fakes.images_NCHW,
-            real_N,
-            fake_N,
-            discriminator,
-            maps,
-            condition_NK,
-            real_augmentation,
-            fake_augmentation,
-            raw_NCHW,
+            batch=batch,
+            condition_NK=d_condition_NK,
+            real_NCHW=real_NCHW,
+            fake_NCHW=fakes.images_NCHW,
+            real_logits_N=real_N,
+            fake_logits_N=fake_N,
+            discriminate=discriminator,
+            maps=maps,
+            g_condition_NK=condition_NK,
+            real_augmentation=real_augmentation,
+            fake_augmentation=fake_augmentation,
+            raw_NCHW=raw_NCHW,
         )
-        loss, weights = _d_adversarial(ctx, method, step)
+        loss, weights = discriminator_loss(ctx, method, step)
         extra = method.d_loss(ctx, step)
     ctx.real_logits.append(real_N.detach())
     seen = {"real_logit": real_N.detach().mean(), "fake_logit": fake_N.detach().mean(), **weights}
@@ -219,11 +209,11 @@ def _discriminator_pass(
 
 
 def _generator_pass(
-    ctx: Context, method: Composition, z_NZ: Tensor, given: _Given, made: _Made | None = None
+    ctx: Context, method: Composition, z_NZ: Tensor, inputs: _Inputs, shared: _Shared | None = None
 ) -> _Pass:
-    """made: the images to go through, in place of new ones."""
+    """shared: the images to go through, in place of new ones."""
     _, discriminator = ctx.networks()
-    batch, condition_NK, d_condition_NK = given
+    batch, condition_NK, d_condition_NK = inputs
 
     @cache
     def real_logits() -> Tensor:
@@ -232,62 +222,29 @@ def _generator_pass(
             return logits_of(discriminator, Fakes(real_NCHW, None), d_condition_NK).float()
 
     with parametrize.cached():
-        if made is None:
+        # Generated images with their graph, and what D sees of them: augmented.
+        if shared is None:
             fakes = generated(ctx, z_NZ, condition_NK)
             seen, augmentation = augmented_fakes(ctx, method, fakes)
         else:
-            _, fakes, seen, augmentation = made
+            _, fakes, seen, augmentation = shared
+
+        # D's logits, the adversarial term, and the parts' terms.
         logits_N = logits_of(discriminator, seen, d_condition_NK).float()
         step = GStep(
-            z_NZ,
-            condition_NK,
-            fakes.images_NCHW,
-            logits_N,
-            discriminator,
-            d_condition_NK,
-            batch,
-            real_logits,
-            augmentation,
+            z_NZ=z_NZ,
+            condition_NK=condition_NK,
+            images_NCHW=fakes.images_NCHW,
+            logits_N=logits_N,
+            discriminate=discriminator,
+            d_condition_NK=d_condition_NK,
+            batch=batch,
+            real_logits=real_logits,
+            augmentation=augmentation,
         )
-        loss, weights = _g_adversarial(ctx, method, step)
+        loss, weights = generator_loss(ctx, method, step)
         extra = method.g_loss(ctx, step)
     return _Pass(loss, extra, weights)
-
-
-def _d_adversarial(ctx: Context, method: Composition, step: DStep) -> tuple[Tensor, Values]:
-    """D's adversarial loss as the parts weigh or replace it, and the mean weights to log."""
-    if (replaced := method.d_adversarial(ctx, step)) is not None:
-        return replaced, {}
-    real_N, fake_N = method.d_weights(ctx, step)
-    loss = _d_side(ctx, step)
-    value = loss.discriminator(step.real_logits_N, step.fake_logits_N, real_N, fake_N)
-    return value, _mean_weights(d_real_weight=real_N, d_fake_weight=fake_N)
-
-
-def _d_side(ctx: Context, step: DStep) -> AdversarialLoss:
-    """The loss that the settings ask for, with margins drawn for these very logits where they ask for that."""
-    train = _settings(ctx)
-    if train.hinge_margin is None:
-        return LOSSES[train.loss]
-    least = train.hinge_margin
-    margins = [
-        least + (1 - least) * torch.rand(logits_N.shape, generator=ctx.stream("hinge-margin")).to(ctx.device)
-        for logits_N in (step.real_logits_N, step.fake_logits_N)
-    ]
-    return hinge_with_margins(*margins)
-
-
-def _g_adversarial(ctx: Context, method: Composition, step: GStep) -> tuple[Tensor, Values]:
-    """G's adversarial loss, likewise."""
-    if (replaced := method.g_adversarial(ctx, step)) is not None:
-        return replaced, {}
-    weights_N = method.g_weights(ctx, step)
-    value = LOSSES[_settings(ctx).loss].generator(step.logits_N, weights_N)
-    return value, _mean_weights(g_weight=weights_N)
-
-
-def _mean_weights(**weights: Tensor | None) -> Values:
-    return {name: value.detach().float().mean() for name, value in weights.items() if value is not None}
 
 
 def _split(condition_NK: Tensor | None, size: int, parts: int) -> list[Tensor | None]:
@@ -299,12 +256,16 @@ def _descend(optimizer: torch.optim.Optimizer, letter: str, passes: Sequence[Cal
     optimizer.zero_grad(set_to_none=True)
     values: list[Values] = []
     terms: list[Values] = []
+
+    # Accumulate the gradient of one micro-batch after the other.
     for forward in passes:
         loss, extra, seen = forward()
         total = torch.stack([loss, *extra.values()]).sum()
         (total / len(passes)).backward()
         values.append({f"{letter}_loss": loss.detach(), **seen})
         terms.append({name: value.detach() for name, value in extra.items()})
+
+    # Take the step.
     gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
     norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
     optimizer.step()
@@ -312,29 +273,20 @@ def _descend(optimizer: torch.optim.Optimizer, letter: str, passes: Sequence[Cal
 
 
 def _means(values: list[Values]) -> Values:
-    return {name: torch.stack([one[name] for one in values]).mean() for name in values[0]}
+    return {name: torch.stack([value[name] for value in values]).mean() for name in values[0]}
 
 
 @contextmanager
-def _held(network: nn.Module) -> Iterator[None]:
+def _frozen(network: nn.Module) -> Iterator[None]:
     """Gradients flow through `network` but not into it; what was frozen before stays frozen after."""
-    held = _trainable(network)
-    for parameter in held:
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for parameter in trainable:
         parameter.requires_grad_(False)
     try:
         yield
     finally:
-        for parameter in held:
+        for parameter in trainable:
             parameter.requires_grad_(True)
-
-
-def _settings(ctx: Context) -> TrainSettings:
-    assert ctx.spec.train is not None, "a run without training has no loop"
-    return ctx.spec.train
-
-
-def _trainable(network: nn.Module) -> list[nn.Parameter]:
-    return [parameter for parameter in network.parameters() if parameter.requires_grad]
 
 
 def _floats(values: Values) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What the discriminator sees, real and generated, and what it says of it."""
+"""What the discriminator sees, real and generated, and its logits of it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def generated(ctx: Context, z_NZ: Tensor, condition_NK: Tensor | None) -> Fakes:
         return Fakes(generator(z_NZ, condition_NK), None)
 
 
-def judged(
+def discriminate(
     discriminator: nn.Module, real_NCHW: Tensor, fakes: Fakes, condition_NK: Tensor | None
 ) -> tuple[Tensor, Tensor, Any]:
     """Logits of the real and of the fake images, and D's maps of the real ones or None.

@@ -16,8 +16,9 @@ from bench.contract.context import Context
 from bench.contract.expression import parse_method
 from bench.spec.run import DataSpec, NetworkSpec, RunSpec, TrainSettings
 from bench.store import checkpoints
-from bench.train.adversarial import Optimizers, adversarial
+from bench.train.adversarial import adversarial
 from bench.train.ema import make_ema, update_ema
+from bench.train.optimizers import Optimizers
 
 
 def pictures(count: int, seed: int = 0, size: int = 32) -> np.ndarray:

@@ -14,8 +14,9 @@ from bench.contract.expression import parse_method
 from bench.errors import UserError
 from bench.features.perceptual import lpips_distance
 from bench.spec.run import DataSpec, NetworkSpec, RunSpec, TrainSettings
-from bench.train.adversarial import Optimizers, adversarial
+from bench.train.adversarial import adversarial
 from bench.train.batches import Batches
+from bench.train.optimizers import Optimizers
 
 OPTIONS = {"z_dim": 8, "ngf": 4, "ndf": 8, "decoder_width": 8}
 

@@ -63,7 +63,7 @@ def _work(arguments: argparse.Namespace, stop: StopFlag, send: Any) -> None:
     import torch
 
     from bench.plugins import load_or_note
-    from bench.run.attempt import run_once
+    from bench.run.execute import run_once
 
     torch.set_num_threads(arguments.threads)
     for plugin in arguments.plugin:

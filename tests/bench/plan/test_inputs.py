@@ -15,7 +15,7 @@ from bench.data import imageset
 from bench.data.catalogue import DatasetEntry
 from bench.data.known import datasets
 from bench.plan.inputs import Machine, changed_since, described
-from bench.run.attempt import run_once
+from bench.run.execute import run_once
 from bench.spec.run import DataSpec, MetricSpec, RunSpec, WeightsFile
 from bench.store.checkpoints import write_weights
 from bench.store.runs import RunFolder, Store

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.launch.local.queue import _record_death
-from bench.run.attempt import run_once
+from bench.run.execute import run_once
 from bench.store import best, checkpoints
 from bench.store.lease import RunGoneError
 from bench.store.runs import Store

@@ -14,8 +14,9 @@ from bench import networks, seeds
 from bench.contract.composition import Composition
 from bench.spec.run import DataSpec, RunSpec, TrainSettings
 from bench.train import Context, Method
-from bench.train.adversarial import Optimizers, adversarial
+from bench.train.adversarial import adversarial
 from bench.train.batches import Batches
+from bench.train.optimizers import Optimizers
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3)).astype(np.uint8)
 TABLE = torch.randn(10, 6, generator=torch.Generator().manual_seed(9))

@@ -15,8 +15,9 @@ from bench.contract.composition import Composition
 from bench.errors import UserError
 from bench.spec.run import DataSpec, RunSpec, TrainSettings
 from bench.train import Context, Method
-from bench.train.adversarial import Optimizers, adversarial
+from bench.train.adversarial import adversarial
 from bench.train.ema import make_ema, update_ema
+from bench.train.optimizers import Optimizers
 
 copy_weights = importlib.import_module("bench.methods.transfergan").copy_weights
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3)).astype(np.uint8)

@@ -13,7 +13,8 @@ from bench.contract.composition import Composition, build_method
 from bench.contract.expression import parse_method
 from bench.spec.run import DataSpec, RunSpec, TrainSettings
 from bench.train import Context, Method
-from bench.train.adversarial import Optimizers, adversarial
+from bench.train.adversarial import adversarial
+from bench.train.optimizers import Optimizers
 
 translate = importlib.import_module("bench.methods.diffaugment").translate
 affine = importlib.import_module("bench.methods.common.affine")

@@ -21,9 +21,10 @@ from bench.spec.run import DataSpec, MetricSpec, NetworkSpec, Protocol, RunSpec,
 from bench.store.checkpoints import fingerprint, read_weights
 from bench.store.runs import Store
 from bench.train import Context, Method
-from bench.train.adversarial import Optimizers, adversarial
+from bench.train.adversarial import adversarial
 from bench.train.batches import Batches
 from bench.train.losses import LOSSES, hinge_with_margins
+from bench.train.optimizers import Optimizers
 from bench.train.sampling import batch_norms, batch_statistics, generate, to_uint8
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 4, 4, 3)).astype(np.uint8)

@@ -12,7 +12,8 @@ from bench.contract.composition import Composition
 from bench.networks.common import noise
 from bench.spec.run import DataSpec, RunSpec, TrainSettings
 from bench.train import Context, Method
-from bench.train.adversarial import Optimizers, adversarial
+from bench.train.adversarial import adversarial
+from bench.train.optimizers import Optimizers
 from bench.train.sampling import generate
 
 FASTGAN = {"z_dim": 8, "ngf": 4, "ndf": 4, "decoder_width": 4}
