@@ -40,7 +40,7 @@ def build(order: Order) -> Splits:
     size (unless `order.skip_bad`), a link out of the folder, and a folder that holds too few.
     """
     _check_options(order)
-    assert order.source is not None, "bench.data.imageset.build asks for a folder"
+    assert order.source is not None, "bench.data.building.build asks for a folder"
     root = order.source.resolve()
     if not root.is_dir():
         raise UserError(f"--from {order.source}: is not a folder")

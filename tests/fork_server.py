@@ -66,7 +66,7 @@ def command(arguments: list[str], folder: str, environment: dict[str, str], out:
 def attempt(uid: str, root: str, every: float, file_limit: int | None, pipe: int) -> int:
     """One attempt at a run that saves every `every` seconds; its outcome goes into the pipe."""
     from bench.launch.local.worker import SIGNALS, StopFlag
-    from bench.run.attempt import run_once
+    from bench.run.execute import run_once
 
     os.environ["BENCH_CHECKPOINT_SECONDS"] = str(every)
     stop = StopFlag()

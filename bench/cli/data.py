@@ -21,11 +21,11 @@ def data() -> None:
 @plugin_option
 def list_(plugins: list[str]) -> None:
     """Every data set of the catalogue, and what is built here."""
-    from bench.data import imageset
+    from bench.data import verification
     from bench.data.known import datasets
 
     built: dict[str, list[str]] = {}
-    for one in imageset.list_built():
+    for one in verification.list_built():
         note = (
             f"unusable: {one.problem}"
             if one.problem
@@ -83,9 +83,9 @@ def build(
     With --from, a NAME that no data set has becomes a set of your own, for `data:` in a table of your own. Files
     are taken by content; whatever is not taken is counted in the last line.
     """
-    from bench.data import imageset
+    from bench.data import building
 
-    made = imageset.build(name, resolution, source, force, skip_bad=skip_bad, test_share=test_share, fit=fit)
+    made = building.build(name, resolution, source, force, skip_bad=skip_bad, test_share=test_share, fit=fit)
     for line in made.notes.get("bad", ()) if skip_bad else ():
         click.echo(f"skipped:{line}", err=True)
     counts = f"{len(made.train)} train + {len(made.test)} test images"
@@ -102,7 +102,7 @@ def build(
 @plugin_option
 def verify(name: str, resolution: int, plugins: list[str]) -> None:
     """Recompute a data set's checksums. Exit status 2 if a file is damaged."""
-    from bench.data import imageset
+    from bench.data import verification
 
-    for finding in imageset.verify(name, resolution):
+    for finding in verification.verify(name, resolution):
         click.echo(f"{finding.verdict}: {finding.subject}: {finding.text}")

@@ -11,10 +11,13 @@ from bench.errors import UserError, did_you_mean
 from bench.files.memory_map import rows
 from bench.spec.run import RunSpec
 
-POINTS = {
-    "floor": "real images of the train pool: what a perfect generator scores at these counts",
-    "memorised": "the run's training images, resampled with repetition (DISP section 5.1, memorization test)",
-    "pixel-mix": "cross-dissolves of two training images: what vicinal mixing of pixels alone scores",
+POINTS = {  # what a caption says of each
+    # what a perfect generator scores at these counts
+    "floor": "real images of the train pool against the test images",
+    # DISP section 5.1, memorization test: repetitions are drawn
+    "memorised": "the run's training images, resampled, against the test images",
+    # what vicinal mixing of pixels alone scores
+    "pixel-mix": "cross-dissolves of two training images",
 }
 AT_ONCE = 64  # images that are mixed in floating point at a time
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from bench import paths
 from bench.contract.discovery import methods
-from bench.data import imageset
+from bench.data import imageset, verification
 from bench.errors import UserError
 from bench.features import parse_spec
 from bench.features.known import digest as extractor_digest
@@ -136,7 +136,7 @@ class Machine:
             if kind == "data":
                 folder, _, file = rest.rpartition("/")
                 label, _, resolution = folder.rpartition("-")
-                built = imageset.digests(label, int(resolution))
+                built = verification.digests(label, int(resolution))
                 return None if built is None else built.get(file, "absent")
             if kind == "weights":
                 return file_sha256(paths.weights_root() / f"{rest}.pt")

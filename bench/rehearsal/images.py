@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from bench.data import imageset
+from bench.data.builder import Order, Splits
 from bench.data.catalogue import DatasetEntry
 from bench.data.known import datasets
 from bench.spec.run import DataSpec
@@ -28,7 +29,7 @@ def offer(name: str, images_from: DataSpec, images: int, classes: int | None) ->
     datasets().add(name, f"{__name__}:ENTRY", ENTRY.summary)
 
 
-def build(order: imageset.Order) -> imageset.Splits:
+def build(order: Order) -> Splits:
     """`entry.train` enlarged images, over and over again if the small set has fewer; labels from 0 to classes - 1."""
     options = order.entry.options
     small = imageset.load(options["from"], options["pixels"])
@@ -36,7 +37,7 @@ def build(order: imageset.Order) -> imageset.Splits:
     for number in range(len(train)):
         train[number] = _enlarged(small.train[number % len(small.train)], order.resolution)
     classes = options["classes"]
-    return imageset.Splits(
+    return Splits(
         train=train,
         test=_enlarged(small.test[0], order.resolution)[None],
         licence_text=small.entry.licence,

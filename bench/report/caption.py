@@ -7,17 +7,12 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from bench.data.known import datasets
+from bench.data.reference import POINTS
 from bench.features import inception_variant
 from bench.metrics.scores import fewest_generated
 from bench.report.model import Block, ColumnHead, RowHead
 from bench.spec.table import Scale, TableSpec
 from bench.stats.intervals import ALIKE
-
-POINTS = {
-    "floor": "floor: real images of the train pool against the test images",
-    "memorised": "memorised: the run's training images, resampled, against the test images",
-    "pixel-mix": "pixel-mix: cross-dissolves of two training images",
-}
 
 
 def caption(
@@ -34,7 +29,7 @@ def caption(
         )
     lines += [column_sentence(column) for column in columns]
     lines.append(_scoring(spec, scale))
-    points = [POINTS.get(point, point) for point in spec.references if point in set(results["row"])]
+    points = [f"{point}: {POINTS[point]}" for point in spec.references if point in set(results["row"])]
     if points:
         lines.append(f"Reference points: {'; '.join(points)}.")
     lines += [line for column in columns for line in _fewer(spec, scale, column, results)]

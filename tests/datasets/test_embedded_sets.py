@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.data import imageset
+from bench.data import building, imageset, verification
+from bench.data.builder import Order
+from bench.data.built_set import ImageSet
 from bench.data.catalogue import read_catalogue
 from bench.data.disk import image_digests
 from bench.data.known import datasets
@@ -29,7 +31,7 @@ def _shrink(name: str, **changes: object) -> None:
     )
 
 
-def _assert_disjoint(built: imageset.ImageSet) -> None:
+def _assert_disjoint(built: ImageSet) -> None:
     train, test = image_digests(built.train), image_digests(built.test)
     assert len(set(train + test)) == len(train) + len(test)
 
@@ -38,7 +40,7 @@ def test_shapes_are_labelled_and_as_the_catalogue_knows_them() -> None:
     for resolution in (16, 32):
         built = imageset.load("shapes", resolution)
         _assert_disjoint(built)
-        assert imageset.verify("shapes", resolution)[-1].verdict == "ok"
+        assert verification.verify("shapes", resolution)[-1].verdict == "ok"
     assert built.train_labels is not None
     assert np.bincount(built.train_labels).tolist() == [64] * 4
     # The area a shape covers tells a disc from a triangle of like size: the labels belong to the pictures.
@@ -53,7 +55,7 @@ def test_digits_in_full() -> None:
     built = imageset.load("digits", 32)
     assert built.train.shape == built.test.shape == (2500, 32, 32, 3)
     _assert_disjoint(built)
-    assert imageset.verify("digits", 32)[-1].verdict == "ok"
+    assert verification.verify("digits", 32)[-1].verdict == "ok"
     for labels in (built.train_labels, built.test_labels):
         assert labels is not None
         assert np.bincount(labels).tolist() == [250] * 10
@@ -98,7 +100,7 @@ def test_emoji_families_stay_together() -> None:
     _assert_disjoint(built)
     assert len(built.train) == 2180
     assert len(built.test) == 240
-    assert imageset.verify("emoji", 16)[-1].verdict == "ok"
+    assert verification.verify("emoji", 16)[-1].verdict == "ok"
     assert built.train_labels is not None and built.test_labels is not None
     for labels in (built.train_labels, built.test_labels):
         shares = np.bincount(labels, minlength=10) / len(labels)
@@ -112,7 +114,7 @@ def test_emoji_families_stay_together() -> None:
     known = {"1F600": "faces", "1F44B": "people", "1F436": "nature", "1F34E": "food", "1F1EB-1F1F7": "flags"}
     assert {name: groups[name] for name in known} == known
     families = [emoji._family(path) for path in drawings]
-    order = imageset.Order("emoji", built.entry, 16, None, Path())
+    order = Order("emoji", built.entry, 16, None, Path())
     train, test = (
         {families[index] for index in part}
         for part in emoji._split(order, families)  # no pixels needed
@@ -128,7 +130,7 @@ def test_avatars_are_distinct_and_deterministic(name: str, cache: Path) -> None:
     _assert_disjoint(built)
     assert built.train.std(axis=0).mean() > 10  # pictures, not one flat colour
     assert "CC0 1.0" in (cache / "data" / f"{name}-16" / "LICENCE.txt").read_text()
-    assert imageset.build(name, 16, force=True).sha256 == built.sha256
+    assert building.build(name, 16, force=True).sha256 == built.sha256
 
 
 def test_more_avatars_of_a_style_start_with_the_same_ones() -> None:

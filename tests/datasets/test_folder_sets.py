@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from bench import paths
-from bench.data import disk, imageset
+from bench.data import building, disk, imageset
+from bench.data.built_set import ImageSet
 from bench.data.catalogue import DatasetEntry
 from bench.data.known import datasets
 from bench.errors import UserError
@@ -50,8 +51,8 @@ def _register(train: int = 4, test: int = 3, **options: str) -> None:
     datasets().add("mine", "catalogue:mine", "s", entry)
 
 
-def _build(source: Path, resolution: int = 16) -> imageset.ImageSet:
-    return imageset.build("mine", resolution, source=source, force=True)
+def _build(source: Path, resolution: int = 16) -> ImageSet:
+    return building.build("mine", resolution, source=source, force=True)
 
 
 def test_split_is_deterministic_disjoint_and_complete(source: Path) -> None:
@@ -66,12 +67,12 @@ def test_split_is_deterministic_disjoint_and_complete(source: Path) -> None:
 
 
 def test_built_set_loads_and_a_second_build_needs_force(source: Path) -> None:
-    sha256 = imageset.build("mine", 16, source=source).sha256
+    sha256 = building.build("mine", 16, source=source).sha256
     assert imageset.load("mine", 16).sha256 == sha256
     with pytest.raises(UserError, match="built already; add --force"):
-        imageset.build("mine", 16, source=source)
+        building.build("mine", 16, source=source)
     with pytest.raises(UserError, match="--from DIR"):
-        imageset.build("mine", 16, force=True)
+        building.build("mine", 16, force=True)
     _register(train=5)
     with pytest.raises(
         UserError, match="another recipe; run `bench data build mine --resolution 16 --from DIR --force`"

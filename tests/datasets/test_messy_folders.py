@@ -14,7 +14,8 @@ from PIL import Image
 from bench import paths
 from bench.cli.data import data
 from bench.cli.main import main
-from bench.data import disk, imageset
+from bench.data import building, disk, imageset, verification
+from bench.data.built_set import ImageSet
 from bench.data.known import datasets
 from bench.errors import UserError
 from bench.plan.load import load_table
@@ -35,8 +36,8 @@ def _picture(number: int, size: tuple[int, int] = (24, 20)) -> Image.Image:
     return Image.fromarray(np.random.default_rng(number).integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
 
 
-def _build(source: Path, **options: object) -> imageset.ImageSet:
-    return imageset.build("my-pictures", 16, source, force=True, **options)  # type: ignore[arg-type]
+def _build(source: Path, **options: object) -> ImageSet:
+    return building.build("my-pictures", 16, source, force=True, **options)  # type: ignore[arg-type]
 
 
 def _square(image: Image.Image) -> bytes:
@@ -46,7 +47,7 @@ def _square(image: Image.Image) -> bytes:
     return np.asarray(cropped.resize((16, 16), Image.Resampling.LANCZOS)).tobytes()
 
 
-def _contents(built: imageset.ImageSet) -> set[bytes]:
+def _contents(built: ImageSet) -> set[bytes]:
     return {image.tobytes() for image in (*built.train, *built.test)}
 
 
@@ -165,22 +166,22 @@ def test_pictures_beside_train_and_test_are_counted(source: Path) -> None:
 
 
 def test_a_folder_of_ones_own_needs_no_plugin(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    built = imageset.build("my-pictures", 16, source)
+    built = building.build("my-pictures", 16, source)
     assert (len(built.train), len(built.test)) == (24, 6)
     datasets.cache_clear()  # as another process would find it
     assert imageset.load("my-pictures", 16).sha256 == built.sha256
-    other = imageset.build("my-pictures", 20, source, test_share=0.5)
+    other = building.build("my-pictures", 20, source, test_share=0.5)
     assert (len(other.train), len(other.test)) == (15, 15)
     for resolution, tested in ((16, 6), (20, 15)):
         datasets.cache_clear()
         assert len(imageset.load("my-pictures", resolution).test) == tested
-        assert imageset.verify("my-pictures", resolution)
+        assert verification.verify("my-pictures", resolution)
     with pytest.raises(
         UserError, match="is not built; run `bench data build my-pictures --resolution 8 --from DIR`"
     ):
         imageset.load("my-pictures", 8)
     _picture(99).save(source / "more.png")
-    again = imageset.build("my-pictures", 16, source, force=True)
+    again = building.build("my-pictures", 16, source, force=True)
     assert again.sha256 != built.sha256 and len(again.train) == 25
 
 
@@ -191,21 +192,21 @@ def test_a_set_of_ones_own_may_be_stretched(source: Path, monkeypatch: pytest.Mo
     wide = [_picture(number).resize((40, 24)) for number in range(5)]
     for number, image in enumerate(wide):
         image.save(source / f"{number}.png")
-    built = imageset.build("my-wide", 16, source, fit="stretch")
+    built = building.build("my-wide", 16, source, fit="stretch")
     datasets.cache_clear()
     loaded = imageset.load("my-wide", 16)
     expected = {np.asarray(one.resize((16, 16), Image.Resampling.LANCZOS)).tobytes() for one in wide}
     assert {image.tobytes() for image in (*loaded.train, *loaded.test)} == expected
-    assert loaded.entry.options["fit"] == "stretch" and imageset.verify("my-wide", 16)
-    centred = imageset.build("my-wide", 16, source, force=True, fit="centre")
+    assert loaded.entry.options["fit"] == "stretch" and verification.verify("my-wide", 16)
+    centred = building.build("my-wide", 16, source, force=True, fit="centre")
     assert centred.sha256 != built.sha256
-    assert imageset.build("my-wide", 16, source, force=True).sha256 == centred.sha256
+    assert building.build("my-wide", 16, source, force=True).sha256 == centred.sha256
     with pytest.raises(UserError, match="has its own way to make squares; leave out --fit"):
-        imageset.build("ffhq", 16, source, fit="stretch")
+        building.build("ffhq", 16, source, fit="stretch")
 
 
 def test_a_set_of_ones_own_stands_in_a_table_of_ones_own(source: Path, tmp_path: Path) -> None:
-    imageset.build("my-pictures", 32, _larger(source))
+    building.build("my-pictures", 32, _larger(source))
     shipped = load_table("table1")
     text = "extends: disp/table1\ntitle: Mine\nscales:\n  smoke:\n    columns:\n"
     for column in ("anime", "faces"):
@@ -227,15 +228,15 @@ def _larger(source: Path) -> Path:
 
 def test_a_slip_of_the_pen_makes_no_set(source: Path) -> None:
     with pytest.raises(UserError, match="unknown data set 'danboru-faces'; did you mean 'danbooru-faces'"):
-        imageset.build("danboru-faces", 16, source)
+        building.build("danboru-faces", 16, source)
     with pytest.raises(UserError, match="lower-case letters, digits and hyphens"):
-        imageset.build("My pictures", 16, source)
+        building.build("My pictures", 16, source)
     with pytest.raises(
         UserError, match=r"unknown data set 'quilts'.*bench data build quilts --resolution R --from DIR"
     ):
         imageset.load("quilts", 16)
     with pytest.raises(UserError, match="has its own split; leave out --test-share"):
-        imageset.build("ffhq", 16, source, test_share=0.3)
+        building.build("ffhq", 16, source, test_share=0.3)
 
 
 def test_the_hint_to_build_again_can_be_followed(source: Path) -> None:
@@ -243,7 +244,7 @@ def test_the_hint_to_build_again_can_be_followed(source: Path) -> None:
     _build(source)
     folder = paths.cache_root() / "data" / "my-pictures-16"
     (folder / "train.npy").write_bytes(b"torn")
-    for ask in (imageset.load, imageset.verify):
+    for ask in (imageset.load, verification.verify):
         with pytest.raises(
             UserError, match=r"`bench data build my-pictures --resolution 16 --from DIR --force`"
         ):

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.data import imageset
+from bench.data import building, imageset, verification
+from bench.data.builder import Order, Splits
 from bench.data.catalogue import DatasetEntry
 from bench.data.draws import few_shot
-from bench.data.imageset import Order, Splits
 from bench.data.known import datasets
 from bench.errors import UserError
 
@@ -68,18 +68,18 @@ def test_sum_ignores_how_files_store_it_and_follows_the_pixels(cache: Path) -> N
     path = cache / "data" / "shapes-16" / "train.npy"
     os.utime(path, (1, 1))
     assert imageset.load("shapes", 16).sha256 == built.sha256
-    assert imageset.build("shapes", 16, force=True).sha256 == built.sha256
+    assert building.build("shapes", 16, force=True).sha256 == built.sha256
     assert imageset.load("shapes", 32).sha256 != built.sha256
 
 
 def test_verify_says_whether_the_catalogue_knows_the_sum() -> None:
     for resolution, verdict in ((16, "ok"), (24, "unknown")):
         imageset.load("shapes", resolution)
-        findings = imageset.verify("shapes", resolution)
+        findings = verification.verify("shapes", resolution)
         assert [one.verdict for one in findings] == ["ok"] * 4 + [verdict]
     _register("known", known_sha256={16: "0" * 64})
     imageset.load("known", 16)
-    assert imageset.verify("known", 16)[-1].verdict == "differs"
+    assert verification.verify("known", 16)[-1].verdict == "differs"
 
 
 def test_verify_names_the_file_with_one_flipped_bit(cache: Path) -> None:
@@ -90,7 +90,7 @@ def test_verify_names_the_file_with_one_flipped_bit(cache: Path) -> None:
     path.write_bytes(data)
     imageset.load("shapes", 16)  # the cheap check does not read pixels
     with pytest.raises(UserError, match=r"test\.npy: its content is not what was built"):
-        imageset.verify("shapes", 16)
+        verification.verify("shapes", 16)
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ def test_load_refuses_a_damaged_folder_by_name(cache: Path, file: str, content: 
     (cache / "data" / "shapes-16" / file).write_bytes(content)
     with pytest.raises(UserError, match=rf"{file}: .*bench data build shapes --resolution 16 --force"):
         imageset.load("shapes", 16)
-    assert file in imageset.list_built()[0].problem
-    imageset.build("shapes", 16, force=True)
-    assert imageset.verify("shapes", 16)[-1].verdict == "ok"
+    assert file in verification.list_built()[0].problem
+    building.build("shapes", 16, force=True)
+    assert verification.verify("shapes", 16)[-1].verdict == "ok"
 
 
 def test_pickles_are_not_loaded(cache: Path) -> None:
@@ -146,11 +146,11 @@ def test_user_errors_say_what_would_be_right(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="bench data build ffhq --resolution 128 --from DIR"):
         imageset.load("ffhq", 128)
     with pytest.raises(UserError, match="leave out --from"):
-        imageset.build("shapes", 16, source=tmp_path)
+        building.build("shapes", 16, source=tmp_path)
     with pytest.raises(UserError, match="must be 8 to 1024"):
         imageset.load("shapes", 4)
     with pytest.raises(UserError, match="is not built"):
-        imageset.verify("shapes", 16)
+        verification.verify("shapes", 16)
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,11 +161,11 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: py
 
 
 def test_list_built_counts(cache: Path) -> None:
-    assert imageset.list_built() == []
+    assert verification.list_built() == []
     imageset.load("shapes", 16)
     _register("a-b")
     imageset.load("a-b", 8)
-    listed = [(one.name, one.resolution, one.train, one.test) for one in imageset.list_built()]
+    listed = [(one.name, one.resolution, one.train, one.test) for one in verification.list_built()]
     assert listed == [("a-b", 8, 1, 1), ("shapes", 16, 256, 256)]
 
 

@@ -102,6 +102,7 @@ import numpy as np, torch
 from torch import nn
 from bench import features
 from bench.data import disk, draws, imageset, reference
+from bench.data.built_set import ImageSet
 from bench.features.extractor import Extractor
 from bench.spec.run import DataSpec, Part, Protocol, RunSpec
 from bench.train.batches import Batches
@@ -119,7 +120,7 @@ images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(COUNT
 images[::1000] = 255  # all else is a hole in the file
 del images
 mapped = np.load(path, mmap_mode="r")
-big = imageset.ImageSet("big", SIDE, mapped, mapped[:300], None, None, (), "0" * 64, "", None)
+big = ImageSet("big", SIDE, mapped, mapped[:300], None, None, (), "0" * 64, "", None)
 imageset.load = lambda name, resolution: big
 features.load = lambda spec, device="cpu": Extractor(spec, Colour(), SIDE, 3, "0" * 64, device)
 data = DataSpec(name="big", resolution=SIDE)

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from bench import paths
-from bench.data import imageset
+from bench.data import building
 from bench.data.catalogue import DatasetEntry
 from bench.data.known import datasets
 from bench.plan.inputs import Machine, changed_since, described
@@ -42,7 +42,7 @@ def _build(root: Path, seed: int) -> None:
     for number in range(60):
         pixels = stream.integers(0, 256, (32, 32, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{number:02}.png")
-    imageset.build("own", 32, source=folder, force=True)
+    building.build("own", 32, source=folder, force=True)
 
 
 def _begun(spec, store: Store, steps: int | None = None) -> RunFolder:
@@ -82,7 +82,7 @@ def test_other_pictures_under_the_same_name(tmp_path, tiny_spec, store_root, ste
 
 def test_a_rebuild_of_the_same_pictures_makes_nothing_stale(tmp_path, tiny_spec, store_root):
     folder = _begun(tiny_spec(data=OWN), Store(store_root))
-    imageset.build("own", 32, source=tmp_path / "pictures-0", force=True)
+    building.build("own", 32, source=tmp_path / "pictures-0", force=True)
     assert _changes(folder) == []
 
 

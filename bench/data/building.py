@@ -1,0 +1,143 @@
+"""Building a data set: whole or absent, and what its builder made is checked before it counts.
+
+What goes into a set is the business of a builder, a function (Order) -> Splits that a catalogue entry names.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+import bench
+from bench.data import disk, own_sets
+from bench.data.builder import Order, Splits
+from bench.data.built_set import SPLITS, ImageSet, build_command, find, folder_of, open_set, recipe
+from bench.data.catalogue import DatasetEntry
+from bench.data.known import datasets, know_own
+from bench.errors import UserError
+
+
+def build(
+    name: str,
+    resolution: int,
+    source: Path | None = None,
+    force: bool = False,
+    *,
+    skip_bad: bool = False,
+    test_share: float | None = None,
+    fit: Literal["centre", "stretch"] | None = None,
+) -> ImageSet:
+    """Build a data set and open it; `source` is the user's folder for a set that is not embedded.
+
+    A name that nothing has becomes a set of the user's own, `test_share` of which is the test split, its pictures
+    made squares by `fit`. skip_bad: files that cannot be used are left out and counted. The set appears in one
+    rename. Of two processes that build it at once, the later uses the earlier's. Raises UserError for whatever
+    the builder refuses, and where the cache cannot be written.
+    """
+    entry, folder = _ordered(name, resolution, source, test_share, fit)
+    own = "test_share" in entry.options
+    if entry.embedded and (source is not None or skip_bad):
+        raise UserError(f"data set '{name}' is made from installed packages; leave out --from and --skip-bad")
+    if test_share is not None and not own:
+        raise UserError(f"data set '{name}' has its own split; leave out --test-share")
+    if fit is not None and not own:
+        raise UserError(f"data set '{name}' has its own way to make squares; leave out --fit")
+    if not entry.embedded and source is None:
+        raise UserError(f"data set '{name}' needs your files; run `{build_command(name, resolution, entry)}`")
+    if folder.is_dir() and not force:
+        if source is not None:
+            raise UserError(
+                f"data set '{name}' at {resolution} px is built already; add --force to replace it"
+            )
+        return open_set(name, resolution, entry, folder)
+    print(f"building data set '{name}' at {resolution} px in {folder}", file=sys.stderr)
+    scratch = disk.scratch_folder(folder)
+    try:
+        splits = _builder(name, entry)(Order(name, entry, resolution, source, scratch, skip_bad))
+        (scratch / "decoded.npy").unlink(missing_ok=True)
+        _check(name, resolution, entry, splits)
+        if own:
+            entry = own_sets.counted(entry, len(splits.train), len(splits.test))
+        meta = _meta(name, resolution, entry, splits)
+        if own:
+            meta["own"] = entry.model_dump(mode="json")
+        disk.write(scratch, _arrays(splits), splits.licence_text, meta)
+        disk.publish(scratch, folder, force)
+    except OSError as error:
+        raise disk.cannot_write(folder, error) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if own:
+        know_own(name, entry)
+    return open_set(name, resolution, entry, folder)
+
+
+def _ordered(
+    name: str, resolution: int, source: Path | None, test_share: float | None, fit: str | None
+) -> tuple[DatasetEntry, Path]:
+    """The entry by which a set is to be built, and its folder."""
+    known = datasets()
+    own = name in known and known.entry(name).target.startswith(own_sets.TARGET)
+    if source is None or (name in known and not own):
+        return find(name, resolution)
+    others = [one.name for one in known if one.name != name]
+    return own_sets.new_entry(name, others, test_share, fit), folder_of(name, resolution)
+
+
+def _builder(name: str, entry: DatasetEntry) -> Callable[[Order], Splits]:
+    module, _, function = entry.builder.partition(":")
+    try:
+        build: Callable[[Order], Splits] = getattr(importlib.import_module(module), function)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"data set '{name}' needs the module '{error.name}', which is not installed; "
+            "pip install 'lowdata-gan-bench[embedded]'"
+        ) from error
+    except AttributeError as error:
+        raise UserError(f"data set '{name}': its builder '{entry.builder}' does not exist") from error
+    return build
+
+
+def _check(name: str, resolution: int, entry: DatasetEntry, splits: Splits) -> None:
+    """Refuse what breaks the contract of a set, whoever wrote the builder."""
+    for split in SPLITS:
+        images, labels = getattr(splits, split), getattr(splits, f"{split}_labels")
+        needed = getattr(entry, split)
+        if images.dtype != np.uint8 or images.shape[1:] != (resolution, resolution, 3):
+            raise UserError(f"data set '{name}': {split} is {images.dtype} {images.shape}, not uint8 NHWC")
+        if len(images) < needed:
+            raise UserError(f"data set '{name}': {split} has {len(images)} images, {needed} are needed")
+        if labels is not None and (
+            labels.shape != (len(images),) or labels.min() < 0 or labels.max() >= len(splits.class_names)
+        ):
+            raise UserError(f"data set '{name}': the {split} labels do not fit its images and class names")
+    shared = set(disk.image_digests(splits.train)) & set(disk.image_digests(splits.test))
+    if shared and not splits.overlap:
+        raise UserError(f"data set '{name}': {len(shared)} images are both in train and in test")
+
+
+def _arrays(splits: Splits) -> dict[str, np.ndarray]:
+    arrays = {f"{split}.npy": getattr(splits, split) for split in SPLITS}
+    labels = {f"{split}_labels.npy": getattr(splits, f"{split}_labels") for split in SPLITS}
+    return arrays | {file: array.astype(np.int64) for file, array in labels.items() if array is not None}
+
+
+def _meta(name: str, resolution: int, entry: DatasetEntry, splits: Splits) -> dict[str, Any]:
+    versions = {package: version(package) for package in ("numpy", "pillow", *splits.packages)}
+    return {
+        "name": name,
+        "resolution": resolution,
+        "recipe": recipe(entry),
+        "class_names": list(splits.class_names),
+        "licence": entry.licence,
+        "source": entry.source,
+        "packages": versions | {"bench": bench.__version__},
+        "notes": splits.notes,
+    }

@@ -1,0 +1,99 @@
+"""Built sets looked over: their sums recomputed, all that lie in the cache, what a run has read of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bench import paths
+from bench.data import disk
+from bench.data.built_set import SPLITS, build_command, find
+from bench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One line of `verify`. "differs" is said of the catalogue's sum only: a damaged file raises."""
+
+    subject: str
+    verdict: Literal["ok", "differs", "unknown"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Built:
+    """One line of `list_built`; `problem` says why a folder cannot be used."""
+
+    name: str
+    resolution: int
+    path: Path
+    train: int = 0
+    test: int = 0
+    sha256: str = ""
+    bytes: int = 0
+    problem: str = ""
+
+
+def verify(name: str, resolution: int) -> list[Verdict]:
+    """Recompute the sums of a built set.
+
+    Raises UserError naming the file whose content differs from what meta.json recorded. Whether the set
+    equals the one the project built (the catalogue's known_sha256) is a verdict, not an error: other package
+    versions or another processor may round a pixel differently.
+    """
+    entry, folder = find(name, resolution)
+    if not folder.is_dir():
+        command = build_command(name, resolution, entry)
+        raise UserError(f"data set '{name}' at {resolution} px is not built; run `{command}`")
+    meta = disk.read_meta(folder)
+    again = disk.build_again(folder)
+    verdicts = []
+    for file, record in meta["files"].items():
+        array = disk.read_array(folder, file, record)
+        if disk.content_hash(array) != record["sha256"]:
+            raise UserError(f"{folder / file}: its content is not what was built; {again}")
+        verdicts.append(Verdict(file, "ok", f"{len(array):,} rows, content as built"))
+    if meta["sha256"] != disk.set_hash(meta["files"]):
+        raise UserError(f"{folder / 'meta.json'}: its sum does not fit its files; {again}")
+    return [*verdicts, _against_catalogue(meta["sha256"], entry.known_sha256.get(resolution), resolution)]
+
+
+def list_built() -> list[Built]:
+    """Every built set in the cache, by name and resolution; a damaged one is listed with its problem."""
+    root = paths.cache_root() / "data"
+    built = []
+    for folder in root.glob("[!.]*") if root.is_dir() else ():
+        name, _, resolution = folder.name.rpartition("-")
+        if not (name and resolution.isdigit() and folder.is_dir()):
+            continue
+        try:
+            meta = disk.read_meta(folder)
+            arrays = {file: disk.read_array(folder, file, record) for file, record in meta["files"].items()}
+            train, test = (len(arrays[f"{split}.npy"]) for split in SPLITS)
+            size = sum(file.stat().st_size for file in folder.iterdir())
+            built.append(Built(name, int(resolution), folder, train, test, meta["sha256"], size))
+        except UserError as error:
+            built.append(Built(name, int(resolution), folder, problem=str(error)))
+    return sorted(built, key=lambda one: (one.name, one.resolution))
+
+
+def digests(name: str, resolution: int) -> dict[str, str] | None:
+    """File -> content hash of a built set's arrays as they are on this machine; None where it is not built, or damaged.
+
+    The sums of the build are believed while no array is newer than they are; one that is, is read and hashed.
+    """
+    folder = paths.cache_root() / "data" / f"{name}-{resolution}"
+    try:
+        meta = disk.read_meta(folder)
+        return {file: disk.current_hash(folder, file, record) for file, record in meta["files"].items()}
+    except UserError:
+        return None
+
+
+def _against_catalogue(found: str, known: str | None, resolution: int) -> Verdict:
+    if known is None:
+        return Verdict("whole set", "unknown", f"{found}; the catalogue has no sum for {resolution} px")
+    if found == known:
+        return Verdict("whole set", "ok", f"{found}, equal to the catalogue's")
+    return Verdict("whole set", "differs", f"{found}, the catalogue's is {known}")
