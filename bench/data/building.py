@@ -120,7 +120,7 @@ def _check(name: str, resolution: int, entry: DatasetEntry, splits: Splits) -> N
             raise UserError(f"data set '{name}': the {split} labels do not fit its images and class names")
     shared = set(disk.image_digests(splits.train)) & set(disk.image_digests(splits.test))
     if shared and not splits.overlap:
-        raise UserError(f"data set '{name}': {len(shared)} images are both in train and in test")
+        raise UserError(f"data set '{name}': {len(shared)} images stand both in train and in test")
 
 
 def _arrays(splits: Splits) -> dict[str, np.ndarray]:
