@@ -200,4 +200,4 @@ class Scorer:
     def _once(self, compute: Callable[[], Value], *key: str | int) -> Value:
         if key not in self._kept:
             self._kept[key] = compute()
-        return self._kept[key]  # type: ignore[return-value]
+        return self._kept[key]  # type: ignore[return-value]  # a key has one kind of value

@@ -286,6 +286,7 @@ def _best_seed(cell: Cell) -> int | None:
 
 def _of_seed(cells: Mapping[tuple[str, str], Cell], chosen: dict[tuple[str, str], int | None]) -> Grid:
     return {
+        # No seed is called None: a cell without a chosen one has no best.
         key: replace(cell, best_of=dict(zip(cell.seeds, cell.values)).get(chosen.get(key)))  # type: ignore[arg-type]
         for key, cell in cells.items()
     }

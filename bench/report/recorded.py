@@ -170,4 +170,4 @@ def _read(path: Path) -> pd.DataFrame:
         raise UserError(
             f"{path}:1: the header must be {','.join(RECORDED_COLUMNS)}; {', '.join(OPTIONAL)} may follow"
         )
-    return as_frame(list(frame.to_dict("records")), _EVERY)  # type: ignore[arg-type]
+    return as_frame(list(frame.to_dict("records")), _EVERY)  # type: ignore[arg-type]  # all names of columns are text

@@ -136,4 +136,4 @@ def _commit(folder: RunFolder) -> str | None:
 def _recorded_lines(name: str, table: str, scale: str) -> dict[str, list[dict[str, Any]]]:
     """The lines of a recorded set by run."""
     frame = load_recorded(name, table, scale)
-    return {str(uid): list(group.to_dict("records")) for uid, group in frame.groupby("uid")}  # type: ignore[arg-type]
+    return {str(uid): list(group.to_dict("records")) for uid, group in frame.groupby("uid")}  # type: ignore[arg-type]  # all names of columns are text
