@@ -108,6 +108,14 @@ def test_attached_modules_survive_a_resume_bit_by_bit():
             assert torch.equal(value, found[role][name]), name
 
 
+def test_what_is_attached_is_found_by_its_name():
+    ctx, *_ = _prepared()
+    assert ctx.attached("generator", "colour") is ctx.generator.added["colour"]
+    assert ctx.attached("discriminator", "head") is ctx.discriminator.added["head"]
+    with pytest.raises(AttributeError, match="colour"):
+        ctx.attached("discriminator", "colour")
+
+
 def test_weights_are_those_of_the_seed_and_the_purpose():
     first, again, other = (_prepared(seed)[0].generator.added["colour"].weight for seed in (3, 3, 4))
     assert torch.equal(first, again) and not torch.equal(first, other)
