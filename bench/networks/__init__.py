@@ -121,3 +121,10 @@ def initialised(seed: int, *purpose: str) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(seeds.derive(seed, *purpose))
         yield
+
+
+__all__ = ["NETWORKS", "build", "initialised", "names", "resolution", "settings", "summaries"]
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
