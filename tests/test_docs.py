@@ -155,3 +155,25 @@ def test_modules_that_pages_and_tables_name_are_there() -> None:
             if rest and not re.search(rf"\b{rest[0]}\b", source):
                 missing.append(f"{text.relative_to(ROOT)}: bench.{name}")
     assert missing == []
+
+
+def test_the_way_to_the_step_of_d_is_as_the_page_says() -> None:
+    """At most six files; each defines what the page says of it, and names the next one's first function or module."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    way = text.partition("## The life of one run")[2].partition("Beside this way")[0]
+    stations = re.findall(r"^\d\. `([\w/]+\.py)`: (.*?)(?=^\d\. |\Z)", way, re.MULTILINE | re.DOTALL)
+    assert 2 <= len(stations) <= 6
+    for number, (path, words) in enumerate(stations):
+        source = (ROOT / path).read_text()
+        named = re.findall(r"`([A-Za-z_]+(?:\.\w+)?)(?:\(\))?`", words)
+        first, *others = (name.rpartition(".")[2] for name in named)
+        assert re.search(rf"^ *(def|class) {first}\b", source, re.MULTILINE), f"{path} defines no {first}"
+        missing = [name for name in others if not re.search(rf"\b{name}\b", source)]
+        assert not missing, f"{path} does not have {missing}"
+        if number + 1 < len(stations):
+            following, after = stations[number + 1]
+            entry = re.findall(r"`([A-Za-z_]+)", after)[0]
+            assert re.search(rf"\b({entry}|{Path(following).stem})\b", source), (
+                f"{path} leads not to {following}"
+            )
+    assert stations[-1][0] == "bench/train/adversarial.py" and "optimizer.step()" in source
