@@ -6,11 +6,16 @@ import importlib.util
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 
 import pytest
 import yaml
+
+from bench.run.execute import run_once
+from bench.spec.run import RunSpec
+from bench.store.runs import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -157,11 +162,16 @@ def test_modules_that_pages_and_tables_name_are_there() -> None:
     assert missing == []
 
 
+def way() -> list[tuple[str, str]]:
+    """The files on the way from `bench run` to D's step, and the page's words on each."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    life = text.partition("## The life of one run")[2].partition("Beside this way")[0]
+    return re.findall(r"^\d\. `([\w/]+\.py)`: (.*?)(?=^\d\. |\Z)", life, re.MULTILINE | re.DOTALL)
+
+
 def test_the_way_to_the_step_of_d_is_as_the_page_says() -> None:
     """At most six files; each defines what the page says of it, and names the next one's first function or module."""
-    text = (ROOT / "docs" / "architecture.md").read_text()
-    way = text.partition("## The life of one run")[2].partition("Beside this way")[0]
-    stations = re.findall(r"^\d\. `([\w/]+\.py)`: (.*?)(?=^\d\. |\Z)", way, re.MULTILINE | re.DOTALL)
+    stations = way()
     assert 2 <= len(stations) <= 6
     for number, (path, words) in enumerate(stations):
         source = (ROOT / path).read_text()
@@ -177,3 +187,35 @@ def test_the_way_to_the_step_of_d_is_as_the_page_says() -> None:
                 f"{path} leads not to {following}"
             )
     assert stations[-1][0] == "bench/train/adversarial.py" and "optimizer.step()" in source
+
+
+def test_a_real_run_goes_that_way(tiny_spec: Callable[..., RunSpec], tmp_path: Path) -> None:
+    """From where a worker takes it: the functions are called in the page's order, and then D's optimiser steps."""
+    store, spec = Store(tmp_path), tiny_spec("baseline", steps=1)
+    store.open(spec)
+    files = {str(ROOT / path): words for path, words in way()}
+    called: list[str] = []
+
+    def watch(frame: FrameType, event: str, _: object) -> None:
+        words, name = files.get(frame.f_code.co_filename), frame.f_code.co_qualname
+        if event == "call" and words is not None and re.search(rf"`{re.escape(name)}`", words):
+            called.append(name)
+        elif event == "call" and name.endswith("Adam.step"):
+            called.append("step")
+
+    sys.setprofile(watch)
+    try:
+        outcome = run_once(spec.uid, tmp_path)
+    finally:
+        sys.setprofile(None)
+    assert outcome == "done"
+    expected = [
+        "run_once",
+        "execute",
+        "Training.run",
+        "adversarial",
+        "_update_discriminator",
+        "_descend",
+        "step",
+    ]
+    assert [name for name in dict.fromkeys(called) if name in expected] == expected
