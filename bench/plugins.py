@@ -1,4 +1,4 @@
-"""Plug-ins: a Python file of the user's, with methods and data sets of its own (`--plugin FILE.py`)."""
+"""Plug-ins: a Python file of the user's, with methods, data sets and scores of its own (`--plugin FILE.py`)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from bench.data.catalogue import DatasetEntry
 from bench.data.known import datasets
 from bench.errors import UserError
 from bench.files.source_code import PLUGIN, imported_again
+from bench.metrics.measures import add_scores, measures
 from bench.registry import BROKEN
 
 _SOURCES: dict[str, bytes] = {}  # whole path -> the bytes that were imported
 
 
 def load_plugin(path: str) -> list[str]:
-    """Import a file of the user's and register each `Method` and `DATASETS` entry it defines; returns the
-    names.
+    """Import a file of the user's and register each `Method`, `DATASETS` entry and card in `SCORES` that it defines;
+    returns the names.
 
     The module is importable afterwards under its own name, so that workers find its classes again.
     """
@@ -60,8 +61,12 @@ def load_plugin(path: str) -> list[str]:
             )
         datasets().add(label, f"{name}:{label}", entry.summary, entry)
         names.append(label)
+    try:
+        names += add_scores(measures(), name)
+    except UserError as error:
+        raise UserError(f"plug-in '{path}': {error}") from error
     if not names:
-        raise UserError(f"plug-in '{path}' defines neither a Method subclass nor DATASETS")
+        raise UserError(f"plug-in '{path}' defines no Method subclass, no DATASETS and no SCORES")
     return names
 
 

@@ -21,6 +21,7 @@ from bench.contract.discovery import methods
 from bench.contract.expression import parse_method
 from bench.contract.signature import needed_sources, signature
 from bench.data.known import datasets
+from bench.metrics.measures import measures
 from bench.spec.run import DataSpec, MetricSpec, NetworkSpec, Protocol, RunSpec, TrainSettings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -119,7 +120,7 @@ def tiny_spec() -> Callable[..., RunSpec]:
 @pytest.fixture
 def fresh_registries() -> Iterator[None]:
     """Registries as a new process would find them; what a test adds ends with it."""
-    caches = methods, datasets, signature
+    caches = methods, datasets, measures, signature
     for cached in caches:
         cached.cache_clear()
     yield
@@ -140,6 +141,25 @@ def load_plugin(fresh_registries: None, tmp_path: Path) -> Iterator[Callable[...
     yield load
     for module in [one for one in sys.modules if one.startswith("bench_plugin_")]:
         del sys.modules[module]
+
+
+@pytest.fixture
+def distribution(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registries: None
+) -> Callable[..., None]:
+    """Install a package with entry points: its metadata and module on sys.path."""
+
+    def install(entry_points: str, module: str = "", name: str = "their_gans") -> None:
+        site = tmp_path / f"site-{name}"
+        info = site / f"{name}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(entry_points)
+        (site / f"{name}.py").write_text(module)
+        monkeypatch.syspath_prepend(str(site))
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+    return install
 
 
 def lacks(what: str) -> NoReturn:

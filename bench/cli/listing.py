@@ -71,9 +71,10 @@ def _entries(kind: str) -> list[tuple[str, str]]:
 
         return [(entry.name, f"{entry.summary}{_lacking(available(entry.name))}") for entry in EXTRACTORS]
     if kind == "metrics":
-        from bench.metrics import SUMMARIES
+        from bench.metrics import PYTHON_ONLY
+        from bench.metrics.measures import measures
 
-        return sorted(SUMMARIES.items())
+        return sorted([*((entry.name, entry.summary) for entry in measures()), *PYTHON_ONLY.items()])
     if kind == "recorded":
         from bench.report.recorded import holdings, recorded_sets
 

@@ -94,7 +94,7 @@ def snapshot_options(function: Function) -> Function:
     """--snapshot, --allow-stale: the weights of a finished run that are meant, and whether stale ones will do."""
     snapshot = click.option(
         "--snapshot", type=click.Choice(["best", "final"]), default="final", show_default=True,
-        help="The run's last weights, or those of its least Fréchet distance.",
+        help="The run's last weights, or those of its best snapshot by the first score of its protocol.",
     )  # fmt: skip
     stale = click.option(
         "--allow-stale", is_flag=True, help="Also of a run that was made from other inputs than are here now."

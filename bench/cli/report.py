@@ -133,7 +133,8 @@ def compare(
     baselines, remarks = baselines_of(name, spec, scale, ours, method, rows, seeds)
     if seeds is not None:  # cells are whole when these seeds are done
         spec = spec.model_copy(update={"seeds": len(seeds)})
-    for metric in metrics or ["fd"]:
+    chosen: list[str | None] = [*metrics] if metrics else [None]  # None: the table's main one
+    for metric in chosen:
         made = comparing.compare(spec, scale, method, ours, baselines, name, metric)
         click.echo(comparing.render_markdown(made) if markdown else comparing.render(made))
     for remark in [*remarks, *unseen]:
@@ -208,7 +209,7 @@ def _write(made: TableReport, spec: Table, folder: Path, store: Store, choice: M
     """All formats of one table below `folder`; the CSV files are never folded."""
     from bench.files import atomic
     from bench.report.figures import curves, samples
-    from bench.report.pictures import has_curves
+    from bench.report.pictures import plotted_block
     from bench.report.render import csv
 
     shown = _samples(made, spec, store, choice)
@@ -223,9 +224,9 @@ def _write(made: TableReport, spec: Table, folder: Path, store: Store, choice: M
     ):
         written.append(folder / f"{stem}.{name}")
         atomic.write_text(written[-1], content)
-    if has_curves(made):
-        written.append(folder / f"{stem}.fd.png")
-        curves.save(curves.fd_curves(made), written[-1])
+    if (block := plotted_block(made)) is not None:
+        written.append(folder / f"{stem}.{block.metric}.png")
+        curves.save(curves.score_curves(made), written[-1])
     return written + samples.write(shown, folder / f"{stem}.samples")
 
 

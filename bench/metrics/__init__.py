@@ -1,4 +1,4 @@
-"""Metrics on features: pure functions on arrays (N, D), one file per family, and the scorer that runs use.
+"""Metrics on features: pure functions on arrays (N, D), one file per family; cards/ has the scores, a card each.
 
 `bench evaluate` scores a folder of images with them under a table's protocol.
 
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from bench.metrics.copying import DataCopying, data_copying
     from bench.metrics.frechet import GaussianFit, fit_gaussian, frechet_distance
     from bench.metrics.kernel import kernel_distance
+    from bench.metrics.measures import Measure, label
     from bench.metrics.neighbours import density_coverage, precision_recall
-    from bench.metrics.scores import Score, Scorer, label
+    from bench.metrics.scores import Score, Scorer
 
 __all__ = [
     "DataCopying",
     "GaussianFit",
+    "Measure",
     "Score",
     "Scorer",
     "data_copying",
@@ -33,13 +35,8 @@ __all__ = [
     "precision_recall",
 ]
 
-SUMMARIES = {
-    "fd": "Fréchet distance of Gaussian fits; FID on the Inceptions of FID, FD(<extractor>) on anything else",
-    "kid": "kernel distance: unbiased squared MMD with the cubic kernel, with its standard error",
-    "precision": "share of generated images inside the reference's k-nearest-neighbour balls",
-    "recall": "share of reference images inside the generated images' balls",
-    "density": "mean number of reference balls around a generated image, over k",
-    "coverage": "share of reference balls that hold a generated image",
+# What `bench list metrics` tells besides the scores of bench.metrics.measures: functions that no protocol may name.
+PYTHON_ONLY = {
     "data_copying": "C_T test: are samples nearer to the training set than a test set is? (Python only)",
     "inception_score": "exp of the mean KL between p(y|x) and p(y), over splits (Python only)",
 }
@@ -48,6 +45,7 @@ SUMMARIES = {
 _HOMES = {
     "DataCopying": "copying",
     "GaussianFit": "frechet",
+    "Measure": "measures",
     "Score": "scores",
     "Scorer": "scores",
     "data_copying": "copying",
@@ -56,7 +54,7 @@ _HOMES = {
     "frechet_distance": "frechet",
     "inception_score": "classes",
     "kernel_distance": "kernel",
-    "label": "scores",
+    "label": "measures",
     "precision_recall": "neighbours",
 }
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from bench.data import imageset
 from bench.errors import UserError
-from bench.metrics.scores import Scorer, Watch, fewest_generated
+from bench.metrics.measures import fewest_generated
+from bench.metrics.scores import Scorer, Watch
 from bench.spec.run import DataSpec, Protocol
 
 

@@ -1,50 +1,27 @@
-"""The adapter between a protocol's metrics and images: what runs and reports call."""
+"""The adapter between a protocol's scores and images: what runs and evaluations call."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from bench import features
 from bench.data.disk import image_digests
-from bench.errors import UserError, did_you_mean
 from bench.features.cache import cached_features
-from bench.metrics.frechet import fit_gaussian, frechet_distance
-from bench.metrics.kernel import kernel_distance
-from bench.metrics.neighbour_counts import DEFAULT_K, METRICS
-from bench.metrics.neighbours import balls, coverage, density, share_inside
+from bench.metrics.measures import MetricLike, measure, neighbour, version_of
 
 if TYPE_CHECKING:
     from bench.features.extractor import Extractor
 
 Value = TypeVar("Value")
 Watch = Callable[[Iterable[int], int, str], Iterable[int]]
-WATCHED = (
-    160  # images a part of a watched extraction: whole batches of an extractor, so that no digit changes
-)
-# Raised when the meaning of a score changes: numbers of two versions are never averaged or compared.
-# 2: closed balls, and exact ties (before: open balls, so that repeated images lay in none).
-VERSIONS = dict.fromkeys(DEFAULT_K, 2)
-
-
-def version_of(metric: str) -> int:
-    """The version of a score as it is computed today."""
-    return VERSIONS.get(metric, 1)
-
-
-class MetricLike(Protocol):
-    """A metric of a protocol: its name, the extractor spec, and its neighbour where it has one."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def extractor(self) -> str: ...
-    @property
-    def k(self) -> int | None: ...
+# Images a part of a watched extraction: whole batches of an extractor, so that no digit changes
+WATCHED = 160
 
 
 @dataclass(frozen=True)
@@ -57,31 +34,13 @@ class Score:
     metric: str
     extractor: str  # with its size, e.g. "effnet_lite0@96"
     value: float
-    error: float | None  # standard error over samples, where the metric gives one
+    error: float | None  # standard error over samples, where the score gives one
     n_generated: int
     n_reference: int
     seconds: float
     extractor_sha256: str
     reference_sha256: str
-    version: int = 1  # of the score's meaning; see VERSIONS
-
-
-def fewest_generated(metric: MetricLike) -> int:
-    """How many generated images a metric takes at least: balls around them need a k-th neighbour."""
-    if metric.name != "recall":
-        return 2
-    return 1 + (DEFAULT_K["recall"] if metric.k is None else metric.k)
-
-
-def label(name: str, extractor: str) -> str:
-    """How a metric is printed: "FID" on clean-fid's Inception, "FID(tensorflow)" on another variant of it, and
-    "FD(effnet_lite0@96)" on anything else.
-
-    Raises UserError for an unknown extractor.
-    """
-    short = {"fd": "FID" if features.is_fid(extractor) else "FD", "kid": "KID"}.get(name, name)
-    qualifier = features.qualifier(extractor)
-    return f"{short}({qualifier})" if qualifier else short
+    version: int = 1  # of the score's meaning; see its card
 
 
 def tied(
@@ -116,10 +75,7 @@ class Scorer:
         watch: Watch | None = None,
     ) -> None:
         for metric in metrics:
-            if metric.name not in METRICS:
-                raise UserError(f"unknown metric '{metric.name}'; {did_you_mean(metric.name, METRICS)}")
-            if metric.k is not None and metric.name not in DEFAULT_K:
-                raise UserError(f"metric '{metric.name}' has no k; leave it out")
+            neighbour(metric)  # raises where there is no such score, or no k
         self._metrics = [(metric, features.canonical(metric.extractor)) for metric in metrics]
         self._reference_u8 = reference_u8
         self._reference_sha256 = reference_sha256
@@ -132,37 +88,19 @@ class Scorer:
 
         Raises UserError where weights are missing, or a set is too small for a metric's k.
         """
-        extracted: dict[str | tuple[str, str], np.ndarray] = {}
+        sets: dict[str, _Sets] = {}
         scores = []
         for metric, spec in self._metrics:
             start = time.perf_counter()
-            if spec not in extracted:
-                extracted[spec] = self._extracted(spec, generated_u8)
-            if metric.name in DEFAULT_K and (spec, "tied") not in extracted:
-                extracted[spec, "tied"] = self._tied(spec, generated_u8, extracted[spec])
-            value, error = self._value(metric, spec, extracted)
+            if spec not in sets:
+                sets[spec] = _Sets(self, spec, generated_u8)
+            result = measure(metric.name).compute(sets[spec], neighbour(metric))
+            value, error = result if isinstance(result, tuple) else (result, None)
             counts = len(generated_u8), len(self._reference_u8)
             digests = self._extractor(spec).weights_sha256, self._reference_sha256
             seconds, version = time.perf_counter() - start, version_of(metric.name)
-            scores.append(Score(metric.name, spec, value, error, *counts, seconds, *digests, version))
+            scores.append(Score(metric.name, spec, float(value), error, *counts, seconds, *digests, version))
         return scores
-
-    def _value(
-        self, metric: MetricLike, spec: str, extracted: dict[str | tuple[str, str], np.ndarray]
-    ) -> tuple[float, float | None]:
-        if metric.name == "fd":
-            fit = self._once(lambda: fit_gaussian(self._reference(spec), "reference"), spec, "fit")
-            return frechet_distance(fit, extracted[spec]), None
-        if metric.name == "kid":
-            return kernel_distance(self._reference(spec), extracted[spec])
-        real, fake = self._tied_reference(spec), extracted[spec, "tied"]
-        k = DEFAULT_K[metric.name] if metric.k is None else metric.k
-        if metric.name == "recall":
-            return share_inside(balls(fake, k, "generated"), real), None
-        around = self._once(lambda: balls(real, k, "reference"), spec, "balls", k)
-        return {"precision": share_inside, "density": density, "coverage": coverage}[metric.name](
-            around, fake
-        ), None
 
     def _extracted(self, spec: str, generated_u8: np.ndarray) -> np.ndarray:
         extractor = self._extractor(spec)
@@ -201,3 +139,26 @@ class Scorer:
         if key not in self._kept:
             self._kept[key] = compute()
         return self._kept[key]  # type: ignore[return-value]  # a key has one kind of value
+
+
+class _Sets:
+    """The features of one extractor, of a scorer's reference and of one set of generated images (`FeatureSets`)."""
+
+    def __init__(self, scorer: Scorer, spec: str, generated_u8: np.ndarray) -> None:
+        self._scorer, self._spec, self._generated_u8 = scorer, spec, generated_u8
+        self.fake = scorer._extracted(spec, generated_u8)
+
+    @property
+    def real(self) -> np.ndarray:
+        return self._scorer._reference(self._spec)
+
+    @property
+    def real_tied(self) -> np.ndarray:
+        return self._scorer._tied_reference(self._spec)
+
+    @cached_property
+    def fake_tied(self) -> np.ndarray:
+        return self._scorer._tied(self._spec, self._generated_u8, self.fake)
+
+    def keep(self, compute: Callable[[], Value], *key: str | int) -> Value:
+        return self._scorer._once(compute, self._spec, compute.__module__, *key)

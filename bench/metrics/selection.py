@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bench.features import canonical
+from bench.metrics.measures import measure
 from bench.spec.run import Protocol
 
 
@@ -15,8 +16,9 @@ def best_step(protocol: Protocol, lines: Iterable[Mapping[Any, Any]]) -> int | N
     if protocol.selects is None:
         return None
     selects = protocol.selects.name, canonical(protocol.selects.extractor)
+    sign = measure(protocol.selects.name).sign
     scores = [
-        (float(line["value"]), int(line["step"]))
+        (sign * float(line["value"]), int(line["step"]))
         for line in lines
         if (line["metric"], line["extractor"]) == selects and math.isfinite(line["value"])
     ]

@@ -8,7 +8,8 @@
                     "whole":   false where the run began before inputs were recorded}
 
 Names are data/SET-RESOLUTION/FILE, weights/NAME (a file of the user's that the run starts from), run/UID (a source run:
-the digest is its final weights'), extractor/NAME. The source of a part from outside this project is in the run's
+the digest is its final weights'), extractor/NAME, score/NAME (the code of a score from outside this project; of one of
+ours each score line has the version). The source of a part from outside this project is in the run's
 identity (bench.spec.run.Part.source): edited, it is another run.
 """
 
@@ -24,6 +25,7 @@ from bench.features import parse_spec
 from bench.features.known import digest as extractor_digest
 from bench.files.digests import file_sha256
 from bench.files.source_code import module_digest
+from bench.metrics.measures import source_digest
 from bench.networks import NETWORKS
 from bench.spec.run import RunSpec, WeightsFile
 from bench.store.runs import RunFolder, Status, Store
@@ -35,6 +37,12 @@ FILES = {
     "test": "test images",
     "train_labels": "train labels",
     "test_labels": "test labels",
+}
+LABELS = {
+    "weights": "weights",
+    "extractor": "weights of the extractor",
+    "score": "code of the score",
+    "run": "its source run",
 }
 
 
@@ -94,6 +102,9 @@ class Machine:
             )
         if spec.protocol is not None:
             names += [f"extractor/{parse_spec(metric.extractor)[0]}" for metric in spec.protocol.metrics]
+            names += [
+                f"score/{metric.name}" for metric in spec.protocol.metrics
+            ]  # no digest: it is one of ours
         return {name: digest for name in dict.fromkeys(names) if (digest := self.now(name)) is not None}
 
     def sources(self, spec: RunSpec, before: dict[str, Any]) -> dict[str, Any]:
@@ -142,6 +153,8 @@ class Machine:
                 return file_sha256(paths.weights_root() / f"{rest}.pt")
             if kind == "extractor":
                 return extractor_digest(rest)
+            if kind == "score":
+                return source_digest(rest)
         except (UserError, OSError, KeyError):
             return None
         return self._weights_of(self.store.folder(rest))
@@ -230,10 +243,7 @@ def described(names: list[str]) -> list[str]:
             folder, _, file = rest.rpartition("/")
             files.setdefault(folder, []).append(FILES[file.removesuffix(".npy")])
         else:
-            label = {"weights": "weights", "extractor": "weights of the extractor", "run": "its source run"}[
-                kind
-            ]
-            others.append(f"{label} {rest}")
+            others.append(f"{LABELS[kind]} {rest}")
     sets = []
     for folder, which in files.items():
         label, _, resolution = folder.rpartition("-")

@@ -1,4 +1,4 @@
-"""Whether all that a table names exists: methods, networks, data sets, extractors, reference points."""
+"""Whether all that a table names exists: methods, networks, data sets, scores, extractors, reference points."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bench.data.known import datasets
 from bench.data.reference import POINTS
 from bench.errors import UserError, did_you_mean
 from bench.files.yamlfile import Keys, first_problem
+from bench.metrics.measures import measures
 from bench.spec.run import NetworkSpec, TrainSettings
 from bench.spec.table import ScaleSpec, SourceRun, TableSpec
 
@@ -33,6 +34,8 @@ def _checks(table: TableSpec) -> Iterator[Check]:
     for number, row in enumerate(table.rows):
         if row.method is not None:
             yield ("rows", number, "method"), parse_method, row.method
+    for number, metric in enumerate(table.metrics):
+        yield ("metrics", number), measures().entry, metric
     for number, point in enumerate(table.references):
         yield ("references", number), _reference_point, point
     for scale, settings in table.scales.items():
@@ -43,6 +46,7 @@ def _checks(table: TableSpec) -> Iterator[Check]:
 def _checks_of_scale(scale: ScaleSpec) -> Iterator[Check]:
     yield from _network(("network",), scale.network)
     for number, metric in enumerate(scale.protocol.metrics):
+        yield ("protocol", "metrics", number, "name"), measures().entry, metric.name
         yield ("protocol", "metrics", number, "extractor"), features.parse_spec, metric.extractor
     for name, column in scale.columns.items():
         yield ("columns", name, "data", "name"), datasets().entry, column.data.name

@@ -13,7 +13,7 @@ from bench import features, networks
 from bench.data import imageset
 from bench.errors import UserError, did_you_mean
 from bench.files.yamlfile import Keys
-from bench.metrics.neighbour_counts import DEFAULT_K
+from bench.metrics.measures import measure, neighbour
 from bench.plan.runs import Plan, PlannedRun
 from bench.spec.run import DataSpec, NetworkSpec, Part, Protocol, RunSpec
 from bench.spec.table import RowOverride
@@ -112,20 +112,17 @@ def _counts(spec: RunSpec, places: _Places, train: int, test: int) -> Iterator[P
 
 
 def _neighbours(protocol: Protocol, keys: Keys) -> Iterator[Problem]:
-    """A k-th neighbour must exist: among the generated images for recall, among the reference for the others."""
+    """A k-th neighbour must exist: among the generated images for some scores, among the reference for the others."""
     for at, metric in enumerate(protocol.metrics):
         place = (*keys, at, "k")
-        if metric.k is not None and metric.name not in DEFAULT_K:
-            yield Problem(place, f"metric '{metric.name}' has no k; leave it out")
-        if metric.name not in DEFAULT_K:
+        try:
+            k = neighbour(metric)
+        except UserError as error:
+            yield Problem(place, str(error))
             continue
-        k = metric.k or DEFAULT_K[metric.name]
-        count, kind = (
-            (protocol.generated, "generated")
-            if metric.name == "recall"
-            else (protocol.reference, "reference")
-        )
-        if k >= count:
+        kind = measure(metric.name).k_among
+        count = protocol.generated if kind == "generated" else protocol.reference
+        if k is not None and k >= count:
             text = f"{metric.name} wants neighbour {k} of {count} {kind} images; k must be below {count}"
             yield Problem(place, text)
 

@@ -8,13 +8,12 @@ from dataclasses import replace
 import pandas as pd
 
 from bench.features import canonical, inception_variant
-from bench.metrics.scores import label, version_of
+from bench.metrics.measures import measure, version_of
 from bench.report.caption import caption, notes
 from bench.report.cells import ENDED, Grid, degrees_of_freedom, make_cells, mark_best, per_seed
 from bench.report.claims import judge
 from bench.report.fold import Asked, narrowed
 from bench.report.model import (
-    HIGHER_IS_BETTER,
     OLDER,
     Block,
     Cell,
@@ -26,7 +25,7 @@ from bench.report.model import (
     TableReport,
 )
 from bench.report.origins import origin_notes
-from bench.report.printed import printed_name, printed_texts
+from bench.report.printed import printed_texts
 from bench.spec.claim import Claim
 from bench.spec.run import MetricSpec
 from bench.spec.table import Scale, TableSpec
@@ -55,9 +54,11 @@ def build_report(
             _block(spec, scale, metric, rule, values, rows, columns, printed)
             for metric in _metrics(spec, scale)
         ]
-    blocks = _with_best_of(spec, blocks)
+    main = spec.main_metric(scale)
+    blocks = _with_best_of(spec, main, blocks)
     ids = tuple(column.id for column in columns)
-    claims = tuple(_judged(claim, blocks, ids) for claim in spec.claims if _ranks(scale))
+    stated = spec.claims_at(scale)
+    claims = tuple(_judged(claim, blocks, ids) for claim in stated if _ranks(scale))
     whole = TableReport(
         name=spec.name,
         title=spec.title,
@@ -70,16 +71,17 @@ def build_report(
         caption=caption(spec, scale, columns, results, bool(printed)),
         notes=(*notes(spec, scale, rows, blocks), *origin_notes(results)),
         results=results,
+        main=main,
     )
-    return narrowed(whole, asked, spec.claims) if asked else whole
+    return narrowed(whole, asked, stated) if asked else whole
 
 
 def _judged(claim: Claim, blocks: Sequence[Block], columns: tuple[str, ...]) -> ClaimResult:
     """The verdict on a claim, and whether there is anything to judge it by."""
     by_metric = {block.metric: block.cells for block in blocks if block.paper_rule}
 
-    def ended(row: str, column: str, metric: str) -> bool:
-        return bool(by_metric.get(metric, {}).get((row, column), Cell()).values)
+    def ended(row: str, column: str, metric: str | None) -> bool:
+        return bool(by_metric.get(metric or "", {}).get((row, column), Cell()).values)
 
     tested = any(
         ended(order.lower, column, order.metric) and ended(order.higher, column, order.metric)
@@ -169,8 +171,9 @@ def _block(
     return Block(
         metric=metric.name,
         extractor=extractor,
-        label=label(metric.name, metric.extractor),
+        label=measure(metric.name).label(metric.extractor),
         rule=rule,
+        selects=selects.name if (selects := spec.at(scale).protocol.selects) else metric.name,
         paper_rule=ours,
         cells=cells,
         notes=remarks,
@@ -212,11 +215,11 @@ def _comparable_best_of(spec: TableSpec, scale: Scale, metric: MetricSpec) -> in
 
     Only the paper's data on the paper's own features give comparable values: FIDs of one set of images differ
     by whole points between the Inceptions, and their resizing filters, that papers use. The best seed is
-    chosen by FD, so the other scores of that seed are those of any seed.
+    chosen by the main score, so the other scores of that seed are those of any seed.
     """
     if scale != "paper" or inception_variant(metric.extractor) != spec.inception:
         return None
-    return spec.best_of if metric.name == "fd" else 1
+    return spec.best_of if metric.name == spec.main_metric(scale) else 1
 
 
 def _other_features(spec: TableSpec, scale: Scale, metric: MetricSpec, cells: Grid) -> tuple[str, ...]:
@@ -244,7 +247,7 @@ def _with_printed(
     filled = dict(cells)
     for row in rows:
         for column in columns:
-            text = printed.get((row.id, column, printed_name(metric.name)))
+            text = printed.get((row.id, column, measure(metric.name).printed_name))
             if text is not None:
                 cell = cells.get((row.id, column), Cell())
                 found = _verdict(cell, metric.name, float(text), best_of) if best_of is not None else None
@@ -262,25 +265,23 @@ def _verdict(cell: Cell, metric: str, printed: float, best_of: int) -> str | Non
         best_of,
         sd=cell.interval.sd if known else None,
         df=cell.interval.df if known else None,
-        better="higher" if metric in HIGHER_IS_BETTER else "lower",
+        better=measure(metric).better,
     )
 
 
-def _with_best_of(spec: TableSpec, blocks: list[Block]) -> list[Block]:
-    """Where the paper reports the best of several seeds: every metric of the seed with the lowest FD."""
-    if spec.best_of == 1:
+def _with_best_of(spec: TableSpec, main: str | None, blocks: list[Block]) -> list[Block]:
+    """Where the paper reports the best of several seeds: every metric of the seed that the main one finds best."""
+    by_main = next((block for block in blocks if block.paper_rule and block.metric == main), None)
+    if spec.best_of == 1 or by_main is None:
         return blocks
-    by_fd = next((block for block in blocks if block.paper_rule and block.metric == "fd"), None)
-    if by_fd is None:
-        return blocks
-    chosen = {key: _best_seed(cell) for key, cell in by_fd.cells.items()}
+    chosen = {key: _best_seed(cell, by_main.measure.sign) for key, cell in by_main.cells.items()}
     return [
         replace(block, cells=_of_seed(block.cells, chosen)) if block.paper_rule else block for block in blocks
     ]
 
 
-def _best_seed(cell: Cell) -> int | None:
-    pairs = [(value, seed) for seed, value in zip(cell.seeds, cell.values) if value == value]
+def _best_seed(cell: Cell, sign: float) -> int | None:
+    pairs = [(sign * value, seed) for seed, value in zip(cell.seeds, cell.values) if value == value]
     return min(pairs)[1] if pairs else None
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from bench.data.known import datasets
 from bench.data.reference import POINTS
 from bench.features import inception_variant
-from bench.metrics.scores import fewest_generated
+from bench.metrics.measures import Measure, fewest_generated, measure
 from bench.report.model import Block, ColumnHead, RowHead
 from bench.spec.table import Scale, TableSpec
 from bench.stats.intervals import ALIKE
@@ -66,8 +66,11 @@ def _reading(spec: TableSpec, scale: Scale, printed: bool) -> str:
         f"rows of a column (the {whose}, controls and reference points each among themselves) unless "
         f"Bartlett's test finds them to differ (p < {ALIKE:g})."
     )
-    if spec.best_of > 1:
-        text += f" best: the seed with the lowest FD, as the paper reports the best of {spec.best_of}."
+    main = spec.main_metric(scale)
+    if spec.best_of > 1 and main is not None:
+        most = {"lower": "lowest", "higher": "highest"}[measure(main).better]
+        best = f"the seed with the {most} {measure(main).short}"
+        text += f" best: {best}, as the paper reports the best of {spec.best_of}."
     return text
 
 
@@ -86,13 +89,20 @@ def _fewer(spec: TableSpec, scale: Scale, column: ColumnHead, results: pd.DataFr
         if pd.isna(had) or had >= column.generated:
             continue
         text = f"{column.label}: {point} is of {had:,} images, all there are, not {column.generated:,}"
-        text += ": fewer images raise a Fréchet distance, so that it lies too high"
+        raised = [_named(card) for card in map(measure, spec.metrics) if card.biased_upward]
+        if raised:
+            text += f": fewer images raise {' and '.join(raised)}, so that it lies too high"
         metrics = [one for one in spec.at(scale).protocol.metrics if fewest_generated(one) > had]
         if metrics:
             text += f"; too few for {' and '.join(one.name for one in metrics)}"
         if _is_its_own_reference(column.name):
             text += "; its images are themselves the reference, so that it says nothing of new ones"
         yield f"{text}."
+
+
+def _named(card: Measure) -> str:
+    """For example "a Fréchet distance"."""
+    return f"{'an' if card.title[0].lower() in 'aeiou' else 'a'} {card.title}"
 
 
 def _is_its_own_reference(name: str) -> bool:

@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from bench.metrics.scores import version_of
+from bench.metrics.measures import measure, version_of
 from bench.metrics.selection import best_step
-from bench.report.model import HIGHER_IS_BETTER, OLDER, Cell, Comparison, Rule
+from bench.report.model import OLDER, Cell, Comparison, Rule
 from bench.report.pairs import compare_cells, gap_text
 from bench.spec.run import Protocol
 from bench.stats import Interval, holm, minimum_detectable_ratio, pooled_sd, spread, t_interval
@@ -25,9 +25,9 @@ Grid = dict[tuple[str, str], Cell]
 def per_seed(results: pd.DataFrame, rule: Rule, protocol: Protocol) -> pd.DataFrame:
     """One line per run (kind, row, column, seed), metric and extractor: the score that `rule` picks.
 
-    best: the snapshot with the lowest FD of that seed (`bench.metrics.selection`, by which training keeps
-    best.pt), for all metrics alike; final: the last one, which a diverged run has not. The value is nan where
-    a run has no such snapshot or has not ended.
+    best: the snapshot of that seed with the best value of the score that selects (`bench.metrics.selection`, by which
+    training keeps best.pt), for all metrics alike; final: the last one, which a diverged run has not. The value is nan
+    where a run has no such snapshot or has not ended.
     """
     keys, found = ["kind", "row", "column", "seed"], ["step", "value", "version"]
     picked = []
@@ -46,7 +46,7 @@ def make_cells(
     """A cell per row and column, from `per_seed` lines of one metric; `seeds` are planned for each.
 
     Their sd is pooled down each column where the rows spread alike: relative to the mean (on the log
-    scale) for FD, absolute for the rest.
+    scale) for scores that are compared as ratios, absolute for the rest.
     """
     grouped = {(row, column): group for (row, column), group in values.groupby(["row", "column"], sort=False)}
     cells = {(r, c): _cell(grouped.get((r, c)), metric, seeds) for r in rows for c in columns}
@@ -66,7 +66,7 @@ def mark_best(
     the rows of the column. Cells with a diverged seed or an older version of the score, and columns in which no
     test is possible, get no mark. Returns the grid and, by column, the gap that the seeds could have shown, in words.
     """
-    sign = -1.0 if metric in HIGHER_IS_BETTER else 1.0
+    sign = measure(metric).sign
     marked, gaps = dict(cells), {}
     for column in columns:
         sound = _newest({row: cells[row, column] for row in rows if cells[row, column].sound})
@@ -84,7 +84,7 @@ def mark_best(
         for row, p in zip(others, adjusted):
             if not p <= ALPHA:
                 marked[row, column] = replace(sound[row], mark="alike")
-        if metric == "fd":
+        if measure(metric).is_ratio:
             gaps[column] = _visible_gap(tested)
     return marked, gaps
 
@@ -139,7 +139,7 @@ def _cell(lines: pd.DataFrame | None, metric: str, seeds: int) -> Cell:
     if not values:
         return cell
     if statuses["diverged"] or not np.isfinite(values).all():
-        worst = 0.0 if metric in HIGHER_IS_BETTER else math.inf
+        worst = measure(metric).worst_value
         ok = sum(status == "done" and math.isfinite(v) for status, v in zip(ended["status"], values))
         return replace(
             cell, spread=replace(spread(values, worst), ok=ok)
@@ -149,7 +149,7 @@ def _cell(lines: pd.DataFrame | None, metric: str, seeds: int) -> Cell:
 
 def _pooled(down: Grid, metric: str) -> Grid:
     """The cells of one column with their pooled intervals; unchanged where the rule forbids pooling."""
-    relative = metric == "fd" and all(value > 0 for cell in down.values() for value in cell.values)
+    relative = measure(metric).is_ratio and all(value > 0 for cell in down.values() for value in cell.values)
     groups = [np.log(cell.values) if relative else cell.values for cell in down.values()]
     found = pooled_sd(groups)
     if found is None:

@@ -13,7 +13,7 @@ from bench.spec.claim import Claim, Order
 
 
 def judge(claim: Claim, blocks: Sequence[Block], columns: tuple[str, ...]) -> ClaimResult:
-    """The verdict on one claim, from the blocks under the paper's snapshot rule.
+    """The verdict on one claim (of `TableSpec.claims_at`), from the blocks under the paper's snapshot rule.
 
     Each order of the claim compares its `lower` row with its `higher` one in every column, Holm-adjusted over
     all comparisons of the claim. Supported: every one of them shows the claimed order with an adjusted p of at
@@ -35,7 +35,7 @@ def judge(claim: Claim, blocks: Sequence[Block], columns: tuple[str, ...]) -> Cl
 
 def _compare(order: Order, block: Block, column: str) -> Comparison | None:
     low, high = block.cells.get((order.lower, column)), block.cells.get((order.higher, column))
-    one = compare_cells(low, high, order.metric, column) if low and high else None
+    one = compare_cells(low, high, block.metric, column) if low and high else None
     return replace(one, rows=(order.lower, order.higher), label=block.label) if one else None
 
 

@@ -10,9 +10,9 @@ from tabulate import tabulate
 
 from bench.errors import UserError
 from bench.features import canonical
-from bench.metrics.scores import label
+from bench.metrics.measures import measure
 from bench.report.cells import ALPHA, make_cells, per_seed
-from bench.report.model import HIGHER_IS_BETTER, Cell, Comparison, Rule
+from bench.report.model import Cell, Comparison, Rule
 from bench.report.origins import stale_notes
 from bench.report.pairs import adjust, compare_cells, visible_gap
 from bench.report.render import markdown
@@ -37,7 +37,7 @@ class Against:
         one = self.comparison
         if one is None or not one.adjusted <= ALPHA:
             return "undecided"
-        return "better" if (one.size > one.null) == (metric in HIGHER_IS_BETTER) else "worse"
+        return "better" if (one.size > one.null) == (measure(metric).better == "higher") else "worse"
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,16 @@ def compare(
     ours: pd.DataFrame,
     recorded: pd.DataFrame,
     set_name: str = "recorded",
-    metric: str = "fd",
+    metric: str | None = None,
 ) -> MethodComparison:
     """Compare the runs of `method` (the lines of `ours` with that row id) with every row of a recorded set.
 
     ours, recorded: tidy results (`load_results`, `load_recorded`) of the same table and scale; both are
-    reduced by the table's snapshot rule; columns in which the method has no score are left out. Ratios of FD
-    (differences of other metrics) run over shared seeds, else by Welch, with p Holm-adjusted over all baselines
-    and columns. Raises UserError if either side has no such scores.
+    reduced by the table's snapshot rule; columns in which the method has no score are left out. metric: one of the
+    table's [default: its main one]. Ratios or differences, as its card says, run over shared seeds, else by Welch, with
+    p Holm-adjusted over all baselines and columns. Raises UserError if either side has no such scores.
     """
+    metric = metric or spec.main_metric(scale) or ""
     spec_metric = next((one for one in spec.at(scale).protocol.metrics if one.name == metric), None)
     if spec_metric is None:
         raise UserError(f"table '{spec.name}' at scale {scale} does not score '{metric}'")
@@ -115,7 +116,7 @@ def compare(
         )
         for column in columns
     )
-    name = label(spec_metric.name, spec_metric.extractor)
+    name = measure(spec_metric.name).label(spec_metric.extractor)
     return MethodComparison(method, set_name, spec.name, scale, metric, name, spec.snapshot, standings)
 
 
@@ -153,7 +154,7 @@ def _adjusted(
 
 
 def _standing(column: str, ours: Cell, against: list[Against], metric: str) -> Standing:
-    sign = -1.0 if metric in HIGHER_IS_BETTER else 1.0
+    sign = measure(metric).sign
     sound = [one.cell.centre for one in against if one.cell.sound and one.cell.version == ours.version]
     rank = 1 + sum(sign * value < sign * ours.centre for value in sound) if ours.sound else None
     ordered = sorted(against, key=lambda one: sign * one.cell.centre if one.cell.sound else math.inf)
@@ -166,18 +167,19 @@ def _title(comparison: MethodComparison) -> str:
 
 
 def _headline(comparison: MethodComparison, standing: Standing) -> str:
+    ours = _cell(standing.ours, comparison.metric)
     if comparison.scale == "smoke":
-        return f"{standing.column}: {comparison.method} {cell_text(standing.ours)}"
+        return f"{standing.column}: {comparison.method} {ours}"
     rank = (
         f"rank {standing.rank} of {standing.of}"
         if standing.rank
         else "no rank: a seed diverged or none has ended"
     )
-    return f"{standing.column}: {comparison.method} {cell_text(standing.ours)}, {rank}"
+    return f"{standing.column}: {comparison.method} {ours}, {rank}"
 
 
 def _table(comparison: MethodComparison, standing: Standing) -> tuple[list[str], list[list[str]]]:
-    what = "ours / baseline" if comparison.metric == "fd" else "ours - baseline"
+    what = "ours / baseline" if measure(comparison.metric).is_ratio else "ours - baseline"
     heads = ["baseline", comparison.label, what, "95 % interval", "p", "n", "ours is"]
     return heads, [_line(one, standing.ours, comparison.metric, comparison.scale) for one in standing.against]
 
@@ -187,19 +189,23 @@ def _line(one: Against, ours: Cell, metric: str, scale: Scale) -> list[str]:
     if pair is None:
         differ = one.cell.sound and ours.sound and one.cell.version != ours.version
         verdict = "of another version of the score" if differ else "undecided"
-        return [one.row, cell_text(one.cell), "–", "–", "–", "–", verdict]
+        return [one.row, _cell(one.cell, metric), "–", "–", "–", "–", verdict]
     verdict = one.verdict(metric) if scale != "smoke" else NOT_JUDGED
     gap = visible_gap(pair) if verdict == "undecided" else None
     known = pair.df > 0
     return [
         one.row,
-        cell_text(one.cell),
+        _cell(one.cell, metric),
         f"{pair.size:.3f}",
         f"{pair.low:.3f} to {pair.high:.3f}" if known else "–",
         ("<0.001" if pair.adjusted < 0.001 else f"{pair.adjusted:.3f}") if known else "–",
         f"{pair.n} {'paired' if pair.paired else 'Welch'}",
         NO_TEST if not known else verdict if gap is None else f"undecided (could have seen: {gap})",
     ]
+
+
+def _cell(cell: Cell, metric: str) -> str:
+    return cell_text(cell, plain=measure(metric).digits)
 
 
 def _reading(comparison: MethodComparison) -> str:

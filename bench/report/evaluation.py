@@ -13,9 +13,9 @@ from bench.data.picture_folder import read_pictures
 from bench.errors import UserError, did_you_mean
 from bench.features import canonical
 from bench.machine.long_work import progress
-from bench.metrics.neighbour_counts import DEFAULT_K
+from bench.metrics.measures import fewest_generated, label, measure
 from bench.metrics.scorers import make_scorer
-from bench.metrics.scores import Score, fewest_generated, label
+from bench.metrics.scores import Score
 from bench.plan.expand import Table
 from bench.report.floors import POINT, Floor, Floors
 from bench.spec.run import DataSpec, MetricSpec, Protocol, RunSpec
@@ -192,7 +192,7 @@ def _lines(
         Line(
             score,
             label(score.metric, score.extractor),
-            ks[score.metric, score.extractor] or DEFAULT_K.get(score.metric),
+            ks[score.metric, score.extractor] or measure(score.metric).default_k,
             floors.of(score),
             (recorded or {}).get((score.metric, score.extractor, score.version)),
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.metrics.scores import Score
 from bench.plan.inputs import Machine
+from bench.report.origins import judged
 from bench.report.recorded import load_recorded, recorded_sets
 from bench.spec.run import DataSpec, Protocol, reference_run
 from bench.store.runs import Store
@@ -50,7 +51,8 @@ class Floors:
         yield "runs", [line for one in done for line in one.metrics()]
         for name in recorded_sets():
             frame = load_recorded(name)
-            frame = frame[frame["uid"].isin(self._uids) & (frame["status"] == "done")]
+            frame = judged(frame[frame["uid"].isin(self._uids)], machine)
+            frame = frame[frame["status"] == "done"]
             yield (
                 name,
                 [{str(key): value for key, value in line.items()} for line in frame.to_dict("records")],

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
+from bench.metrics.measures import Measure, measure
 from bench.spec.table import Scale
 from bench.stats import Interval, Spread
 
@@ -17,8 +19,6 @@ Rule = Literal["best", "final"]
 Kind = Literal["method", "control", "added", "printed", "reference"]
 
 OLDER = "of an older score"  # the status of an ended seed beside seeds of a newer version of the score
-HIGHER_IS_BETTER = frozenset({"precision", "recall", "density", "coverage"})
-RULES: dict[Rule, str] = {"best": "best snapshot of each seed by FD", "final": "final snapshot"}
 
 
 @dataclass(frozen=True)
@@ -88,22 +88,38 @@ class Cell:
 
 @dataclass(frozen=True)
 class Block:
-    """One metric under one snapshot rule: a grid of cells, by row id and column id."""
+    """One metric under one snapshot rule: a grid of cells, by row id and column id.
+
+    selects: the metric by which the rule "best" picks a seed's snapshot.
+    """
 
     metric: str
     extractor: str
     label: str
     rule: Rule
+    selects: str
     paper_rule: bool
     cells: Mapping[tuple[str, str], Cell]
     notes: tuple[str, ...] = ()
 
     @property
+    def measure(self) -> Measure:
+        """The card of the metric."""
+        return measure(self.metric)
+
+    @property
+    def axis(self) -> str:
+        """The label, with the unit where there is one."""
+        return f"{self.label} in {self.measure.unit}" if self.measure.unit else self.label
+
+    @property
     def title(self) -> str:
         """For example "FD(effnet_lite0@96), lower is better; final snapshot (the table's rule)"."""
-        direction = "higher" if self.metric in HIGHER_IS_BETTER else "lower"
         whose = " (the table's rule)" if self.paper_rule else ""
-        return f"{self.label}, {direction} is better; {RULES[self.rule]}{whose}"
+        rule = "final snapshot"
+        if self.rule == "best":
+            rule = f"best snapshot of each seed by {measure(self.selects).short}"
+        return f"{self.axis}, {self.measure.better} is better; {rule}{whose}"
 
 
 @dataclass(frozen=True)
@@ -148,7 +164,7 @@ class ClaimResult:
 
 @dataclass(frozen=True)
 class TableReport:
-    """A table, ready to be rendered."""
+    """A table, ready to be rendered. main: the metric whose block comes first among equals (curves show it)."""
 
     name: str
     title: str
@@ -161,3 +177,20 @@ class TableReport:
     caption: tuple[str, ...]
     notes: tuple[str, ...]
     results: pd.DataFrame
+    main: str | None = None
+
+    @property
+    def main_block(self) -> Block | None:
+        """The block that the curves show: of the main metric, else the first of those that are shown."""
+        return next(
+            (block for block in self.blocks if block.metric == self.main), next(iter(self.blocks), None)
+        )
+
+    def scores(self, block: Block) -> pd.DataFrame:
+        """The lines of the results that curves of a block show: no stale ones, and what has a place on its axis."""
+        lines = self.results
+        shown = np.isfinite(lines["value"])
+        if block.measure.is_ratio:
+            shown &= lines["value"] > 0
+        same = (lines["metric"] == block.metric) & (lines["extractor"] == block.extractor)
+        return lines[same & shown & (lines["status"] != "stale")]

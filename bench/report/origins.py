@@ -21,7 +21,7 @@ from bench.store.runs import RunFolder
 FACTS = ("inputs", "sources", "packages", "changed", "edited")
 DIGITS = 16
 ENDED = ("done", "diverged")
-SHARED = ("data/", "weights/", "extractor/")  # inputs that the runs of a column may not differ in
+SHARED = ("data/", "weights/", "extractor/", "score/")  # inputs that the runs of a column may not differ in
 
 
 def facts(folder: RunFolder, machine: Machine) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from bench.metrics.measures import measure
 from bench.report.model import Cell, Comparison
 from bench.stats import (
     Difference,
@@ -19,23 +20,20 @@ from bench.stats import (
 
 
 def compare_cells(a: Cell, b: Cell, metric: str, column: str = "") -> Comparison | None:
-    """`a` against `b`: the ratio a / b of Fréchet distances, the difference a - b of other scores.
+    """`a` against `b`: the ratio a / b or the difference a - b, as the metric's card says.
 
     None where either cell has a diverged seed or no value, where they have different versions of the score, or
-    where a distance of 0 has no ratio.
+    where a value of 0 or less has no ratio.
     """
-    if (
-        not (a.sound and b.sound)
-        or a.version != b.version
-        or (metric == "fd" and min(*a.values, *b.values) <= 0)
-    ):
+    ratio = measure(metric).is_ratio
+    if not (a.sound and b.sound) or a.version != b.version or (ratio and min(*a.values, *b.values) <= 0):
         return None
     of_a, of_b = dict(zip(a.seeds, a.values)), dict(zip(b.seeds, b.values))
     shared = sorted(of_a.keys() & of_b.keys())
     if len(shared) > 1 or of_a.keys() == of_b.keys():
         x, y = [of_a[seed] for seed in shared], [of_b[seed] for seed in shared]
-        return _comparison(paired_ratio(x, y) if metric == "fd" else paired_difference(x, y), column, True)
-    test = welch_ratio(a.values, b.values) if metric == "fd" else welch_difference(a.values, b.values)
+        return _comparison(paired_ratio(x, y) if ratio else paired_difference(x, y), column, True)
+    test = welch_ratio(a.values, b.values) if ratio else welch_difference(a.values, b.values)
     return _comparison(test, column, False)
 
 

@@ -1,4 +1,4 @@
-"""What a report shows in pictures: the curves of its Fréchet distance, and samples of every row."""
+"""What a report shows in pictures: the curves of its main score, and samples of every row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from bench.report.model import RowHead, TableReport
+from bench.report.model import Block, RowHead, TableReport
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Picture:
         return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
 
 
-def has_curves(report: TableReport) -> bool:
-    """Whether there is a Fréchet distance to plot."""
-    scored = report.results[(report.results["metric"] == "fd") & (report.results["value"] > 0)]
-    return not scored.empty and any(block.metric == "fd" for block in report.blocks)
+def plotted_block(report: TableReport) -> Block | None:
+    """The block that the curves show; None where nothing of it is scored yet."""
+    block = report.main_block
+    return block if block is not None and not report.scores(block).empty else None
 
 
 def pictures(report: TableReport, samples: Mapping[str, Image.Image]) -> list[Picture]:
@@ -36,10 +36,11 @@ def pictures(report: TableReport, samples: Mapping[str, Image.Image]) -> list[Pi
     from bench.report.figures import curves  # here, for matplotlib takes a while to import
 
     found = []
-    if has_curves(report):
+    if (block := plotted_block(report)) is not None:
         plotted = io.BytesIO()
-        curves.fd_curves(report).savefig(plotted, format="png", dpi=110)
-        found.append(Picture("Fréchet distance over the training's steps", plotted.getvalue()))
+        curves.score_curves(report).savefig(plotted, format="png", dpi=110)
+        title = block.measure.title
+        found.append(Picture(f"{title[:1].upper()}{title[1:]} over the training's steps", plotted.getvalue()))
     labels = {row.id: _named(row) for row in report.rows}
     for row in sorted(samples, key=lambda row: list(labels).index(row) if row in labels else len(labels)):
         drawn = io.BytesIO()

@@ -13,7 +13,6 @@ from bench.errors import UserError
 from bench.paths import recorded_root
 
 HEADER = ("paper", "table", "row", "column", "metric", "value")
-METRICS = {"fd": "fid", "kid": "kid"}  # our metric -> the papers' name, where the two differ
 
 
 def read_printed(table: str | None = None, folder: Path | None = None) -> pd.DataFrame:
@@ -33,11 +32,6 @@ def printed_texts(table: str, folder: Path | None = None) -> dict[tuple[str, str
     """(row, column, printed metric name) -> the digits as printed, for one table."""
     frame = read_printed(table, folder)
     return dict(zip(zip(frame["row"], frame["column"], frame["metric"]), frame["text"]))
-
-
-def printed_name(metric: str) -> str:
-    """What the papers call one of our metrics: their Fréchet distance is a FID."""
-    return METRICS.get(metric, metric)
 
 
 def recorded_csv(table: str | None = None, folder: Path | None = None) -> str:

@@ -14,7 +14,7 @@ import pandas as pd
 from bench import features
 from bench.errors import UserError
 from bench.machine.provenance import short_commit
-from bench.metrics.scores import version_of
+from bench.metrics.measures import version_of
 from bench.plan.expand import Table
 from bench.plan.folders import store_root
 from bench.plan.inputs import Machine

@@ -6,15 +6,15 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from bench.spec.run import Frozen, MetricName
+from bench.spec.run import Frozen
 
 
 class Order(Frozen):
-    """`lower` scores below `higher` in `metric`, in these columns (none named: in all)."""
+    """`lower` scores below `higher` in `metric` (none named: the table's main one), in these columns (or in all)."""
 
     lower: str
     higher: str
-    metric: MetricName = "fd"
+    metric: str | None = None
     columns: tuple[str, ...] = ()
 
 
@@ -27,6 +27,11 @@ class Claim(Frozen):
     id: str
     text: str
     orders: tuple[Order, ...] = Field(min_length=1)
+
+    def by_default(self, metric: str | None) -> Claim:
+        """This claim with `metric` in those orders that name none."""
+        orders = [order.model_copy(update={"metric": order.metric or metric}) for order in self.orders]
+        return self.model_copy(update={"orders": tuple(orders)})
 
     @model_validator(mode="before")
     @classmethod

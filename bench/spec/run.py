@@ -14,8 +14,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
-MetricName = Literal["fd", "kid", "precision", "recall", "density", "coverage"]
-
 
 class Frozen(BaseModel):
     """Immutable data; an unknown key is an error."""
@@ -101,7 +99,7 @@ class TrainSettings(Frozen):
 class MetricSpec(Frozen):
     """One score: its name, the features it is computed on, and k where it has neighbours."""
 
-    name: MetricName
+    name: str
     extractor: str
     k: PositiveInt | None = None
 
@@ -124,8 +122,8 @@ class Protocol(Frozen):
 
     @property
     def selects(self) -> MetricSpec | None:
-        """The score that picks the best snapshot (bench.metrics.selection): the first FD. None without one."""
-        return next((metric for metric in self.metrics if metric.name == "fd"), None)
+        """The score that picks the best snapshot (bench.metrics.selection): the first one. None without any."""
+        return self.metrics[0] if self.metrics else None
 
 
 class WeightsFile(Frozen):

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, mo
 from bench.errors import UserError, did_you_mean
 from bench.spec.claim import Claim
 from bench.spec.inception import Inception
-from bench.spec.run import DataSpec, Frozen, MetricName, NetworkSpec, Protocol, TrainSettings, WeightsFile
+from bench.spec.run import DataSpec, Frozen, NetworkSpec, Protocol, TrainSettings, WeightsFile
 
 Scale = Literal["smoke", "mini", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "mini", "paper")
@@ -128,7 +128,7 @@ class TableSpec(Frozen):
     seeds: PositiveInt = 3
     snapshot: Literal["best", "final"]  # the paper's rule; a report prints the other beside it
     best_of: PositiveInt = 1  # how many runs the paper chose its number from
-    metrics: tuple[MetricName, ...]
+    metrics: tuple[str, ...]
     inception: Inception = "unknown"  # whose features the printed numbers are on
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
@@ -155,7 +155,7 @@ class TableSpec(Frozen):
             orders = claim.orders
             compared = [name for order in orders for name in (order.lower, order.higher)]
             within = [name for order in orders for name in order.columns]
-            metrics = [order.metric for order in orders]
+            metrics = [order.metric for order in orders if order.metric is not None]
             for label, named, known in (
                 ("row", compared, scored),
                 ("column", within, columns),
@@ -172,6 +172,19 @@ class TableSpec(Frozen):
         if scale not in self.scales:
             raise UserError(f"table '{self.name}' has no scale '{scale}'; {did_you_mean(scale, self.scales)}")
         return self.scales[scale]
+
+    def main_metric(self, scale: str) -> str | None:
+        """The score that a report shows first and that a claim means which names none: the one that picks the best
+        snapshot, else the table's first. None for a table without scores.
+        """  # fmt: skip
+        selects = self.at(scale).protocol.selects
+        if selects is not None and selects.name in self.metrics:
+            return selects.name
+        return self.metrics[0] if self.metrics else None
+
+    def claims_at(self, scale: str) -> tuple[Claim, ...]:
+        """The claims, with the scores that they mean at a scale."""
+        return tuple(claim.by_default(self.main_metric(scale)) for claim in self.claims)
 
     def pick_rows(self, names: list[str] | None) -> list[Row]:
         """The named rows; without names the paper's trained rows. `controls` names all control rows."""

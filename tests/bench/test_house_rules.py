@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.contract.discovery import methods
 from bench.data.known import datasets
+from bench.metrics.measures import measures
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = sorted((ROOT / "bench").rglob("*.py"))
@@ -112,6 +113,21 @@ def test_engine_names_no_method_and_no_data_set():
     # The three names below are other things of the same name: a source role and a paper's short name.
     roles = {"simclr", "disp", "baseline"}
     assert [one for one in found if one.rpartition(" ")[2] not in roles] == []
+
+
+def test_engine_names_no_score_but_on_its_card():
+    """No string in the engine's code is the name of a score, except in the file of the score's card and in docstrings:
+    what is to be known of a score, its card says."""
+    homes = {entry.name: entry.target.partition(":")[0] for entry in measures()}
+    assert len(homes) >= 6 and set(homes.values()) < {name_of(path) for path in ENGINE}
+    named = {
+        (node.value, name_of(path), where(path, node.lineno))
+        for path in ENGINE
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value in homes
+    }
+    assert {name for name, module, _ in named if module == homes[name]} == set(homes)
+    assert sorted(f"{place} {name}" for name, module, place in named if module != homes[name]) == []
 
 
 def test_every_file_of_the_engine_lies_on_one_floor():

@@ -32,23 +32,6 @@ DATASETS = {
 '''
 
 
-@pytest.fixture
-def distribution(tmp_path, monkeypatch, fresh_registries):
-    """Install a package with entry points: its metadata and module on sys.path."""
-
-    def install(entry_points, module="", name="their_gans"):
-        site = tmp_path / f"site-{name}"
-        info = site / f"{name}-1.0.dist-info"
-        info.mkdir(parents=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(entry_points)
-        (site / f"{name}.py").write_text(module)
-        monkeypatch.syspath_prepend(str(site))
-        monkeypatch.delitem(sys.modules, name, raising=False)
-
-    return install
-
-
 def test_every_method_file_is_listed_without_importing_it(bench_command):
     names = {entry.name for entry in methods()}
     assert {"baseline", "disp", "ada-lite", "class-conditional"} <= names
@@ -79,7 +62,7 @@ def test_plugin_method_is_a_row(load_plugin, store_root):
         ("1 / 0", "cannot be imported: ZeroDivisionError"),
         ("def f(:", "cannot be imported: SyntaxError"),
         ("raise SystemExit(3)", "cannot be imported: SystemExit"),
-        ("x = 1", "defines neither a Method subclass nor DATASETS"),
+        ("x = 1", "defines no Method subclass, no DATASETS and no SCORES"),
         ("DATASETS = {'a': 5}", "DATASETS['a'] must be a bench.data.catalogue.DatasetEntry"),
         (
             "from bench.train import Method\nclass A(Method):\n    name = 'My Way'",

@@ -1,4 +1,4 @@
-"""FD against training steps: a panel per column, a colour and a line style per row, every seed a thin line."""
+"""A score against training steps: a panel per column, a colour and a line style per row, every seed a thin line."""
 
 from __future__ import annotations
 
@@ -15,36 +15,30 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from bench.errors import UserError
+from bench.report.figures.scaling import LINEAR, LOG, Scaling
 from bench.report.model import RowHead, TableReport
-from bench.stats import log_interval
 
 # Okabe and Ito's colours, told apart with any colour vision; yellow is left out as too light for lines.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 STYLES = ("-", "--", "-.", ":")  # of the first seven rows, the next seven, ...
 MARKERS = ("o", "s", "^", "D", "v")  # in turn, and so another one where a colour comes again
-MARGIN = 1.3  # the panel's range beyond the rows' own, as a factor
 BANDS = 4  # rows at most whose intervals are bands; those of more are bars, which do not cover each other
 FORMATS = ("png", "svg", "pdf")
 
 
-def fd_curves(report: TableReport) -> Figure:
-    """A figure of the table's first Fréchet distance over steps, one panel per column that has scores.
+def score_curves(report: TableReport) -> Figure:
+    """A figure of the table's main score over steps, one panel per column that has scores.
 
-    Thin lines are seeds (running ones too), thick lines the geometric mean of those that have come far, with a t
-    interval (of the logs) where there are at least two: bands, or bars beside each other for many rows. A cross
-    marks where a diverged seed was last scored; grey lines are reference points, those far from all rows stand
-    at the edge with their value. Raises UserError if the table has no FD or nothing is scored yet.
+    Thin lines are seeds (running ones too), thick lines the mean of those that have come far, with a t interval where
+    there are at least two: bands, or bars beside each other for many rows. A score that is compared as a ratio has a
+    log axis, geometric means and intervals of the logs. A cross marks where a diverged seed was last scored; grey lines
+    are reference points, those far from all rows stand at the edge with their value. Raises UserError if the table has
+    no score or nothing is scored yet.
     """
-    block = next((one for one in report.blocks if one.metric == "fd"), None)
+    block = report.main_block
     if block is None:
-        raise UserError(f"table '{report.name}' has no metric fd to plot; its metrics are in its YAML file")
-    scores = report.results
-    scores = scores[
-        (scores["metric"] == "fd")
-        & (scores["extractor"] == block.extractor)
-        & (scores["value"] > 0)
-        & (scores["status"] != "stale")
-    ]
+        raise UserError(f"table '{report.name}' has no score to plot; its metrics are in its YAML file")
+    scores, scaling = report.scores(block), LOG if block.measure.is_ratio else LINEAR
     if scores.empty:
         raise UserError(
             f"nothing of '{report.name}' is scored at scale {report.scale} yet; `bench run` trains it"
@@ -56,10 +50,10 @@ def fd_curves(report: TableReport) -> Figure:
     trained = set(scores.loc[scores["kind"] == "train", "row"])
     styles = _styles([row for row in report.rows if row.id in trained])
     for panel, column in zip(panels, columns):
-        _panel(panel, scores[scores["column"] == column.id], styles)
+        _panel(panel, scores[scores["column"] == column.id], styles, scaling)
         panel.set_title(f"{column.label} ({column.name})" if column.stand_in else column.label, fontsize=10)
         panel.set_xlabel("generator steps")
-    panels[0].set_ylabel(f"{block.label}, log scale")
+    panels[0].set_ylabel(f"{block.axis}{', log scale' if scaling is LOG else ''}")
     _legend(figure, panels, report.rows)
     return figure
 
@@ -75,11 +69,12 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(path, dpi=150, metadata=metadata)
 
 
-def _panel(panel: Axes, scores: pd.DataFrame, styles: dict[str, Style]) -> None:
-    panel.set_yscale("log")
-    panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
-    panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    panel.yaxis.set_minor_formatter(NullFormatter())
+def _panel(panel: Axes, scores: pd.DataFrame, styles: dict[str, Style], scaling: Scaling) -> None:
+    if scaling is LOG:
+        panel.set_yscale("log")
+        panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+        panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        panel.yaxis.set_minor_formatter(NullFormatter())
     trained = scores[scores["kind"] == "train"]
     _step_ticks(panel, sorted({int(step) for step in trained["step"]}))
     shown = [row for row in styles if row in set(trained["row"])]
@@ -92,17 +87,17 @@ def _panel(panel: Axes, scores: pd.DataFrame, styles: dict[str, Style]) -> None:
             if seed["status"].iloc[0] == "diverged":
                 panel.plot(x[-1:], y[-1:], "x", color=style.colour, markersize=7)
         aside = (place - (len(shown) - 1) / 2) / max(len(shown), 1) if len(shown) > BANDS else None
-        _mean(panel, lines, row, style, aside)
-    _points(panel, scores[scores["kind"] == "reference"], trained["value"])
+        _mean(panel, lines, row, style, aside, scaling)
+    _points(panel, scores[scores["kind"] == "reference"], trained["value"], scaling)
     panel.grid(True, which="major", linewidth=0.3, color="0.85")
     panel.spines[["top", "right"]].set_visible(False)
 
 
-def _points(panel: Axes, points: pd.DataFrame, trained: pd.Series[float]) -> None:
+def _points(panel: Axes, points: pd.DataFrame, trained: pd.Series[float], scaling: Scaling) -> None:
     """Reference points as grey lines. The rows fill the panel; a point far below or above them is named at its edge."""
-    levels = {str(name): float(np.exp(np.log(one["value"]).mean())) for name, one in points.groupby("row")}
+    levels = {str(name): scaling.mean(one["value"].to_numpy(float)) for name, one in points.groupby("row")}
     seen = trained[np.isfinite(trained)]
-    low, high = (seen.min() / MARGIN, seen.max() * MARGIN) if not seen.empty else (0.0, math.inf)
+    low, high = scaling.limits(seen.min(), seen.max()) if not seen.empty else (-math.inf, math.inf)
     if not seen.empty:
         panel.set_ylim(low, high)
     where = panel.get_yaxis_transform()
@@ -128,13 +123,15 @@ def _step_ticks(panel: Axes, steps: list[int]) -> None:
     panel.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
-def _mean(panel: Axes, lines: pd.DataFrame, row: str, style: Style, aside: float | None) -> None:
+def _mean(
+    panel: Axes, lines: pd.DataFrame, row: str, style: Style, aside: float | None, scaling: Scaling
+) -> None:
     """The mean over the seeds that have come far, with their intervals; `aside` moves bars off each other."""
     grid = lines.pivot_table(index="step", columns="seed", values="value")
     together = _together(grid.notna())
     values = grid[together].dropna().sort_index()
     steps = values.index.to_numpy(float)
-    intervals = [log_interval(line) for line in values.to_numpy(float)]
+    intervals = [scaling.interval(line) for line in values.to_numpy(float)]
     middle = np.array([one.mean for one in intervals])
     of = f" ({len(together)} of {grid.shape[1]} seeds)" if len(together) < grid.shape[1] else ""
     look: dict[str, Any] = {

@@ -26,15 +26,16 @@ def shown_rows(report: TableReport, block: Block) -> list[tuple[RowHead, list[Sh
         cells = [block.cells.get((row.id, column.id), Cell()) for column in report.columns]
         if row.kind != "printed" or any(cell.printed for cell in cells):
             lines.append((row, cells))
+    plain = block.measure.digits
     tested = [cells for row, cells in lines if row.kind == "method"]
-    digits = [_more_digits(column) for column in zip(*tested)] or [0] * len(report.columns)
+    digits = [_more_digits(column, plain) for column in zip(*tested)] or [0] * len(report.columns)
     return [
-        (row, [Shown(cell_text(cell, more), bool(cell.mark)) for cell, more in zip(cells, digits)])
+        (row, [Shown(cell_text(cell, more, plain), bool(cell.mark)) for cell, more in zip(cells, digits)])
         for row, cells in lines
     ]
 
 
-def _more_digits(column: Sequence[Cell]) -> int:
+def _more_digits(column: Sequence[Cell], plain: int) -> int:
     """How many digits more it takes until no marked cell reads like an unmarked one that it was tested
     against.
     """
@@ -47,7 +48,7 @@ def _more_digits(column: Sequence[Cell]) -> int:
     for more in range(_MORE):
         texts: dict[bool, set[str]] = {True: set(), False: set()}
         for marked, interval in tested:
-            texts[marked].add(_number(interval.mean, interval.half_width, more))
+            texts[marked].add(_number(interval.mean, interval.half_width, more, plain))
         if not texts[True] & texts[False]:
             return more
     return _MORE
@@ -64,43 +65,45 @@ def column_text(column: ColumnHead) -> str:
     return f"{column.label} ({column.name})" if column.stand_in else column.label
 
 
-def cell_text(cell: Cell, more: int = 0) -> str:
+def cell_text(cell: Cell, more: int = 0, plain: int = 4) -> str:
     """For example "812 ± 95 (n=3) [66.85]"; "median 900 (800 to ∞), 1 of 3 diverged †" where a seed diverged.
 
-    more: digits beyond those that the interval deserves.
+    more: digits beyond those that the interval deserves; plain: those of a value without an interval.
     """
-    parts = [_reduction(cell, more)]
+    parts = [_reduction(cell, more, plain)]
     if cell.best_of is not None:
-        parts.append(f"best {_plain(cell.best_of)}")
+        parts.append(f"best {_plain(cell.best_of, plain)}")
     text = ", ".join(part for part in parts if part)
     printed = f"[{cell.printed}]" if cell.printed is not None else ""
     verdict = cell.verdict or ""
     return " ".join(part for part in (text, printed, verdict) if part) or "–"
 
 
-def _reduction(cell: Cell, more: int) -> str:
+def _reduction(cell: Cell, more: int, plain: int) -> str:
     progress = _progress(cell)
     told = [text for text in (progress, f"v{cell.version}" if cell.outdated else "") if text]
     if cell.spread is not None:
         spread = cell.spread
-        median, low, high = (_plain(x) for x in (spread.median, spread.low, spread.high))
+        median, low, high = (_plain(x, plain) for x in (spread.median, spread.low, spread.high))
         return f"median {median} ({low} to {high}), {', '.join(_unsound(cell) + told)} {DAGGER}"
     if cell.interval is not None:
         interval = cell.interval
         counts = f"({', '.join([f'n={interval.n}', *told])})"
-        return f"{_number(interval.mean, interval.half_width, more)} {counts}"
+        return f"{_number(interval.mean, interval.half_width, more, plain)} {counts}"
     return progress
 
 
-def _number(mean: float, width: float, more: int) -> str:
+def _number(mean: float, width: float, more: int, plain: int) -> str:
     """The mean and half-width to two digits of the latter, and `more`.
 
-    Where the width rounds nothing (it is absent, 0, or of seeds that differ by rounding alone), a mean has four.
+    Where the width rounds nothing (it is absent, 0, or of seeds that differ by rounding alone), a mean has `plain`.
     """
     if math.isnan(width):
-        return _plain(mean, more)
+        return _plain(mean, plain + more)
     if width <= _ROUNDING * abs(mean) or not math.isfinite(width):
-        return f"{_plain(mean, more)} ± {0 if width <= _ROUNDING * abs(mean) else _plain(width)}"
+        return (
+            f"{_plain(mean, plain + more)} ± {0 if width <= _ROUNDING * abs(mean) else _plain(width, plain)}"
+        )
     places = max(1 - math.floor(math.log10(width)), 0) + more
     return f"{mean:.{places}f} ± {width:.{places}f}"
 
@@ -121,9 +124,9 @@ def _unsound(cell: Cell) -> list[str]:
     return [f"{count} of {cell.total} {what}" for count, what in kinds if count]
 
 
-def _plain(value: float, more: int = 0) -> str:
-    """Four digits (and `more`): all that a lone score deserves."""
-    return "∞" if math.isinf(value) else f"{value:.{4 + more}g}"
+def _plain(value: float, digits: int) -> str:
+    """The digits that a lone score deserves: those that its card names."""
+    return f"{'-' * (value < 0)}∞" if math.isinf(value) else f"{value:.{digits}g}"
 
 
 _KINDS = {"control": "control, ours", "printed": "printed only", "reference": "reference"}

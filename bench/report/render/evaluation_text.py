@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+from bench.metrics.measures import measure
 from bench.report.evaluation import Evaluation, Line
 
 DIGITS = 12  # of a digest, in text
@@ -81,7 +82,7 @@ def _value(line: Line) -> str:
 def _few(made: Evaluation, line: Line) -> str:
     if not _is_few(made, line):
         return ""
-    bias = ", biased upward" if line.score.metric == "fd" else ""
+    bias = ", biased upward" if measure(line.score.metric).biased_upward else ""
     return f"  only {line.score.n_generated:,} of the protocol's {made.wanted:,} images{bias}"
 
 

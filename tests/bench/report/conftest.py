@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bench import seeds
-from bench.metrics.scores import version_of
+from bench.metrics.measures import version_of
 from bench.plan.expand import Table
 from bench.report.frame import COLUMNS
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -14,13 +16,16 @@ from PIL import Image
 import bench.run.export as exporting
 import bench.run.training as running
 from bench.cli.main import cli
+from bench.conformance.same import same
 from bench.errors import UserError
+from bench.report.cells import per_seed
 from bench.report.evaluation import evaluate_run
 from bench.run.execute import execute
 from bench.run.export import exported
 from bench.run.reopen import reopen
 from bench.run.settings import Settings
-from bench.spec.run import DataSpec, NetworkSpec, reference_run
+from bench.run.training import Training
+from bench.spec.run import DataSpec, MetricSpec, NetworkSpec, reference_run
 from bench.store.runs import Store
 from bench.train.sampling import to_uint8
 
@@ -72,6 +77,38 @@ def test_a_run_scores_again_as_it_was_recorded(train, method, store_root):
         assert run.step == (6 if snapshot == "final" else min(recorded, key=recorded.get))
         assert line.score.value == recorded[run.step] == line.recorded
         assert (line.label, line.score.n_generated) == ("FD(effnet_lite0@32)", 24)
+
+
+@pytest.mark.parametrize("order", [("effnet_lite0@32", "alexnet@63"), ("alexnet@63", "effnet_lite0@32")])
+def test_the_best_snapshot_is_whole(order, store_root, tiny_spec):
+    """G's average, D, the method's state and the step, as they were when it was scored: by the first of two extractors,
+    in training and in the report alike."""
+    torch.set_num_threads(1)
+    spec, store = tiny_spec("ada-lite + baseline", steps=8, scored=True), Store(store_root)
+    metrics = tuple(MetricSpec(name="fd", extractor=extractor) for extractor in order)
+    protocol = spec.protocol.model_copy(update={"metrics": metrics, "every": 2})
+    spec, states = spec.model_copy(update={"protocol": protocol}), {}
+    folder = store.open(spec)
+    with folder.lease():
+        folder.begin({})
+        training = Training(spec, folder, store, Settings(torch.device("cpu")))
+        keep = lambda step, _: states.update({step: copy.deepcopy(training._weights())})  # noqa: E731
+        assert training.run(lambda: False, keep) == "done"
+
+    scores = {line["step"]: line["value"] for line in folder.metrics() if line["extractor"] == order[0]}
+    best = min(scores, key=scores.get)
+    frame = pd.DataFrame(folder.metrics()).assign(kind="train", row="r", column="c", seed=0, status="done")
+    assert set(per_seed(frame, "best", protocol)["step"]) == {best}
+    run = reopen(folder, store, "best")
+    assert run.step == run.ctx.step == best
+    reopened = {
+        "ema": run.generator.state_dict(),
+        "discriminator": run.ctx.discriminator.state_dict(),
+        "method": run.method.state_dict(),
+    }
+    for name, state in reopened.items():
+        assert same(state, states[best][name]), name
+        assert not any(same(state, states[other][name]) for other in states if other != best), name
 
 
 @pytest.mark.parametrize(

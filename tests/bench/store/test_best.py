@@ -34,9 +34,9 @@ class Scripted:
             "reference_sha256": "f" * 64,
         }
         return [
-            Score("precision", SECOND, 0.5, **rest),
-            Score("fd", FIRST, first, **rest),
             Score("fd", SECOND, second, **rest),
+            Score("fd", FIRST, first, **rest),
+            Score("precision", SECOND, 0.5, **rest),
         ]
 
 
@@ -46,9 +46,9 @@ def attempt(tiny_spec, store_root, monkeypatch):
     torch.set_num_threads(1)
     spec = tiny_spec(steps=8, scored=True)
     metrics = (
-        MetricSpec(name="precision", extractor="vgg16@32", k=5),
-        MetricSpec(name="fd", extractor="effnet_lite0@32"),
-        MetricSpec(name="fd", extractor="vgg16@32"),
+        MetricSpec(name="fd", extractor=FIRST),
+        MetricSpec(name="fd", extractor=SECOND),
+        MetricSpec(name="precision", extractor=SECOND, k=5),
     )
     protocol = spec.protocol.model_copy(update={"metrics": metrics, "every": 2})
     spec = spec.model_copy(update={"protocol": protocol})

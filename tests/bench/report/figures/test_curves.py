@@ -8,7 +8,7 @@ import pytest
 
 from bench.errors import UserError
 from bench.report.build import build_report
-from bench.report.figures.curves import fd_curves, save
+from bench.report.figures.curves import save, score_curves
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def report(spec, results):
 
 
 def test_each_column_has_a_panel_with_seeds_means_and_bands(report, results):
-    figure = fd_curves(report)
+    figure = score_curves(report)
     panels = figure.axes
     assert [panel.get_title() for panel in panels] == ["Anime (openmoji)", "Faces (dicebear)"]
     for panel in panels:
@@ -34,7 +34,7 @@ def test_each_column_has_a_panel_with_seeds_means_and_bands(report, results):
 
 
 def test_rows_are_told_apart(report):
-    lines = [line for line in fd_curves(report).axes[0].lines if line.get_linewidth() == 2]
+    lines = [line for line in score_curves(report).axes[0].lines if line.get_linewidth() == 2]
     looks = {(line.get_color(), line.get_linestyle()) for line in lines}
     assert len(looks) == 3
     by_row = {line.get_label(): line for line in lines}
@@ -53,7 +53,7 @@ def test_twenty_rows_are_told_apart_and_their_intervals_do_not_cover_each_other(
         for place, name in enumerate(names)
         for seed in range(3)
     ]
-    panel = fd_curves(build_report(table(rows=rows, claims=[]), "mini", frame(*runs))).axes[0]
+    panel = score_curves(build_report(table(rows=rows, claims=[]), "mini", frame(*runs))).axes[0]
     lines = [line for line in panel.lines if line.get_linewidth() == 2]
     assert len({look(line) for line in lines}) == 20
     assert all(one.get_color() != other.get_color() for one, other in pairwise(lines))
@@ -64,7 +64,7 @@ def test_twenty_rows_are_told_apart_and_their_intervals_do_not_cover_each_other(
 @pytest.mark.parametrize("steps", [(15, 20, 25, 30), tuple(range(1, 41)), (1, 2)])
 def test_ticks_are_whole_steps(steps, table, frame, run):
     runs = [run("scratch", "anime", 0, {step: {"fd": 100.0 - step} for step in steps})]
-    panel = fd_curves(build_report(table(), "mini", frame(*runs))).axes[0]
+    panel = score_curves(build_report(table(), "mini", frame(*runs))).axes[0]
     ticks = list(panel.get_xticks())
     assert all(tick == round(tick) for tick in ticks) and len(ticks) >= 2
     panel.figure.canvas.draw()
@@ -78,7 +78,7 @@ def test_a_row_whose_seeds_are_under_way_has_a_line(table, frame, run, snapshots
         run("scratch", "anime", 0, snapshots((80, 0.5, 0.1), (100, 0.5, 0.1))),
         *(run("scratch", "anime", seed, {10: {"fd": 90.0}}, status="running") for seed in (1, 2)),
     ]
-    panel = fd_curves(build_report(table(), "mini", frame(*runs))).axes[0]
+    panel = score_curves(build_report(table(), "mini", frame(*runs))).axes[0]
     line = next(line for line in panel.lines if line.get_linewidth() == 2)
     assert np.asarray(line.get_xdata()).tolist() == [10, 20]
     assert np.asarray(line.get_ydata()) == pytest.approx([100, 80])
@@ -90,7 +90,7 @@ def test_a_diverged_seed_ends_in_a_cross(table, frame, run, snapshots):
         run("scratch", "anime", 0, snapshots((100, 0.5, 0.1))),
         run("scratch", "anime", 1, {10: {"fd": 300.0}}, status="diverged"),
     ]
-    panel = fd_curves(build_report(table(), "mini", frame(*runs))).axes[0]
+    panel = score_curves(build_report(table(), "mini", frame(*runs))).axes[0]
     crosses = [line for line in panel.lines if line.get_marker() == "x"]
     assert [np.asarray(line.get_ydata())[0] for line in crosses] == [300.0]
 
@@ -99,7 +99,7 @@ def test_a_diverged_seed_ends_in_a_cross(table, frame, run, snapshots):
 def test_files_are_reproducible_and_leave_pyplot_alone(report, tmp_path, suffix):
     before = dict(matplotlib.rcParams)
     for name in ("a", "b"):
-        save(fd_curves(report), tmp_path / f"{name}.{suffix}")
+        save(score_curves(report), tmp_path / f"{name}.{suffix}")
     data = (tmp_path / f"a.{suffix}").read_bytes()
     assert len(data) > 5000 and data == (tmp_path / f"b.{suffix}").read_bytes()
     assert dict(matplotlib.rcParams) == before
@@ -107,7 +107,7 @@ def test_files_are_reproducible_and_leave_pyplot_alone(report, tmp_path, suffix)
 
 def test_mistakes_are_named(report, table, frame, run, tmp_path):
     with pytest.raises(UserError, match=r"must end in \.png"):
-        save(fd_curves(report), tmp_path / "a.bmp")
+        save(score_curves(report), tmp_path / "a.bmp")
     nothing = frame(run("scratch", "anime", 0, {}, status="missing"))
     with pytest.raises(UserError, match="scored"):
-        fd_curves(build_report(table(), "mini", nothing))
+        score_curves(build_report(table(), "mini", nothing))

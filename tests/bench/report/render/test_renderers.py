@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from bench.report.build import build_report
-from bench.report.pictures import has_curves, pictures
+from bench.report.pictures import pictures, plotted_block
 from bench.report.render import csv, html, latex, markdown, text
 from bench.report.render.cell_text import shown_rows
 
@@ -196,6 +196,10 @@ def test_a_page_has_its_plot_and_samples_inside(report):
     assert page.count("<img") == 3 and html.render(report).count("<img") == 0
 
 
-def test_a_table_without_a_distance_has_no_curves(table, results):
-    without = build_report(table(metrics=["precision"], claims=[]), "mini", results)
-    assert not has_curves(without) and pictures(without, {}) == []
+def test_a_table_of_which_nothing_is_scored_has_no_curves(table, results):
+    without = build_report(table(metrics=[], claims=[]), "mini", results)
+    assert plotted_block(without) is None and pictures(without, {}) == []
+    unscored = build_report(table(), "mini", results.assign(value=math.nan))
+    assert plotted_block(unscored) is None and pictures(unscored, {}) == []
+    (curves,) = pictures(build_report(table(metrics=["precision"], claims=[]), "mini", results), {})
+    assert curves.caption == "Precision over the training's steps"

@@ -1,0 +1,35 @@
+"""The axis of a score in a figure: logarithmic where values are compared as ratios, else linear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.stats import Interval, log_interval, t_interval
+
+MARGIN = 1.3  # a log axis goes beyond the rows' own range by this factor
+ROOM = 0.15  # a linear one by this share of it
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How the values of a score are averaged; limits: the axis for the rows' least and greatest value."""
+
+    mean: Callable[[np.ndarray], float]
+    interval: Callable[[np.ndarray], Interval]
+    limits: Callable[[float, float], tuple[float, float]]
+
+
+def _padded(low: float, high: float) -> tuple[float, float]:
+    pad = ROOM * ((high - low) or abs(high) or 1.0)
+    return low - pad, high + pad
+
+
+LOG = Scaling(
+    lambda values: float(np.exp(np.log(values).mean())),
+    log_interval,
+    lambda low, high: (low / MARGIN, high * MARGIN),
+)
+LINEAR = Scaling(lambda values: float(values.mean()), t_interval, _padded)
