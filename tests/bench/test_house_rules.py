@@ -117,7 +117,8 @@ def test_engine_names_no_method_and_no_data_set():
 
 def test_engine_names_no_score_but_on_its_card():
     """No string in the engine's code is the name of a score, except in the file of the score's card and in docstrings:
-    what is to be known of a score, its card says."""
+    what is to be known of a score, its card says.
+    """
     homes = {entry.name: entry.target.partition(":")[0] for entry in measures()}
     assert len(homes) >= 6 and set(homes.values()) < {name_of(path) for path in ENGINE}
     named = {

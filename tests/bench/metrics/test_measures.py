@@ -1,4 +1,4 @@
-"""Cards of scores: what they say decides how a score is named, compared, printed and versioned; bad ones are refused"""
+"""Cards of scores: what they say decides how a score is named, compared, printed and versioned."""
 
 import subprocess
 import sys

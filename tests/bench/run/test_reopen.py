@@ -82,7 +82,8 @@ def test_a_run_scores_again_as_it_was_recorded(train, method, store_root):
 @pytest.mark.parametrize("order", [("effnet_lite0@32", "alexnet@63"), ("alexnet@63", "effnet_lite0@32")])
 def test_the_best_snapshot_is_whole(order, store_root, tiny_spec):
     """G's average, D, the method's state and the step, as they were when it was scored: by the first of two extractors,
-    in training and in the report alike."""
+    in training and in the report alike.
+    """
     torch.set_num_threads(1)
     spec, store = tiny_spec("ada-lite + baseline", steps=8, scored=True), Store(store_root)
     metrics = tuple(MetricSpec(name="fd", extractor=extractor) for extractor in order)
