@@ -34,7 +34,7 @@ def plugin_option(function: Function) -> Function:
     """--plugin FILE.py and the project file's, loaded before anything else is read; the value is the list of files."""
     return click.option(
         "--plugin", "plugins", multiple=True, metavar="FILE.py", is_eager=True, callback=_load_plugins,
-        help="A file with a method or a data set of your own; may be repeated.",
+        help="A file with methods, data sets or scores of your own; may be repeated.",
     )(function)  # fmt: skip
 
 
@@ -113,7 +113,11 @@ def references_option(function: Function) -> Function:
 def metric_option(function: Function) -> Function:
     """--metric: which scores are shown."""
     return click.option(
-        "--metric", "metrics", callback=_names, metavar="A,B", help="Metrics by name, e.g. fd."
+        "--metric",
+        "metrics",
+        callback=_names,
+        metavar="A,B",
+        help="Metrics by name (see bench list metrics).",
     )(function)
 
 

@@ -10,6 +10,7 @@ from bench.metrics.measures import measure
 from bench.report.evaluation import Evaluation, Line
 
 DIGITS = 12  # of a digest, in text
+MORE = 2  # digits of a score beyond those of a table
 
 
 def as_text(made: Evaluation) -> str:
@@ -63,19 +64,18 @@ def _label(line: Line) -> str:
 
 
 def _value(line: Line) -> str:
-    score = line.score
-    told = f"{score.value:.6g}" + (f" ± {score.error:.2g}" if score.error is not None else "")
+    score, card = line.score, measure(line.score.metric)
+    digits = f".{card.digits + MORE}g"
+    told = f"{score.value:{digits}}" + (f" ± {score.error:.2g}" if score.error is not None else "")
+    told += f" {card.unit}" if card.unit else ""
     told += f"  ({score.n_generated:,} generated, {score.n_reference:,} reference)"
     if line.floor is not None:
         many = "seed" if line.floor.seeds == 1 else "seeds"
-        told += f"  floor {line.floor.value:.6g} ({line.floor.seeds} {many}, {line.floor.origin})"
+        told += f"  floor {line.floor.value:{digits}} ({line.floor.seeds} {many}, {line.floor.origin})"
     if line.recorded is not None:
         same = line.recorded == score.value
-        told += (
-            "  as recorded"
-            if same
-            else f"  recorded: {line.recorded:.6g}, off by {score.value - line.recorded:.2g}"
-        )
+        off = f"  recorded: {line.recorded:{digits}}, off by {score.value - line.recorded:.2g}"
+        told += "  as recorded" if same else off
     return told
 
 

@@ -70,6 +70,25 @@ def test_uid_is_a_folder_name_that_a_person_can_read(tiny_spec):
     assert "/" not in uid and uid == uid.lower() and len(uid) < 120
 
 
+def test_the_score_that_a_shipped_table_shows_first_picks_its_best_snapshots():
+    tables = [load_table(name) for name in table_names()]
+    said = {(table.name, scale): (table.metrics[0], table.main_metric(scale), table.at(scale).protocol.selects.name)
+            for table in tables for scale in table.scales}  # fmt: skip
+    assert {place for place, names in said.items() if len(set(names)) > 1} == set() and len(said) >= 6
+
+
+def test_a_claim_that_names_no_score_means_the_one_that_selects():
+    table = load_table("table1")
+    (claim,) = [one for one in table.claims_at("mini") if one.id == "disp-improves-scratch"]
+    assert [order.metric for order in claim.orders] == ["fd", "recall"]
+    orders = [order.model_copy(update={"metric": None}) for order in claim.orders]
+    bare = table.model_copy(update={"claims": (claim.model_copy(update={"orders": tuple(orders)}),)})
+    assert [order.metric for order in bare.claims_at("mini")[0].orders] == ["fd", "fd"]
+    for metrics, main in (("recall", "fd"), "fd"), (("recall", "precision"), "recall"), ((), None):
+        other = bare.model_copy(update={"metrics": metrics})
+        assert other.main_metric("mini") == main == other.claims_at("mini")[0].orders[0].metric
+
+
 @pytest.mark.parametrize(
     ("scale", "name"), [(s, name) for name in table_names() for s in load_table(name).scales]
 )
