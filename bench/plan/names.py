@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -36,6 +37,10 @@ def _checks(table: TableSpec) -> Iterator[Check]:
             yield ("rows", number, "method"), parse_method, row.method
     for number, metric in enumerate(table.metrics):
         yield ("metrics", number), measures().entry, metric
+    for number, claim in enumerate(table.claims):
+        for order in claim.orders:
+            if order.metric is not None:
+                yield ("claims", number), partial(_claimed, claim.id, table.metrics), order.metric
     for number, point in enumerate(table.references):
         yield ("references", number), _reference_point, point
     for scale, settings in table.scales.items():
@@ -65,6 +70,11 @@ def _checks_of_scale(scale: ScaleSpec) -> Iterator[Check]:
 def _network(keys: Keys, network: NetworkSpec | None) -> Iterator[Check]:
     if network is not None:
         yield (*keys, "name"), networks.NETWORKS.entry, network.name
+
+
+def _claimed(claim: str, metrics: tuple[str, ...], name: str) -> None:
+    if name not in metrics:
+        raise UserError(f"claim {claim} names the unknown metric '{name}'; {did_you_mean(name, metrics)}")
 
 
 def _reference_point(name: str) -> None:

@@ -155,12 +155,7 @@ class TableSpec(Frozen):
             orders = claim.orders
             compared = [name for order in orders for name in (order.lower, order.higher)]
             within = [name for order in orders for name in order.columns]
-            metrics = [order.metric for order in orders if order.metric is not None]
-            for label, named, known in (
-                ("row", compared, scored),
-                ("column", within, columns),
-                ("metric", metrics, self.metrics),
-            ):
+            for label, named, known in (("row", compared, scored), ("column", within, columns)):
                 for name in sorted(set(named) - set(known)):
                     raise ValueError(
                         f"claim {claim.id} names the unknown {label} '{name}'; {did_you_mean(name, known)}"
