@@ -48,7 +48,7 @@ NAMES = {
     "positions_LD": "positional_embedding",
     "early_norm": "ln_pre",
     "norm": "ln_post",
-    "projection_DK": "proj",
+    "projection_DF": "proj",
     "blocks": "transformer.resblocks",
     "norm1": "ln_1",
     "qkv.weight": "attn.in_proj_weight",

@@ -1,6 +1,6 @@
 """Vision transformers (Dosovitskiy et al. 2021, arXiv 2010.11929) read at their class token: DINOv2's and CLIP's.
 
-Shape letters besides those of images: L tokens (the class token, then patches row by row), D width.
+Shape letters: docs/shape-letters.md. Tokens (L) are the class token, then the patches row by row; D is the width.
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ class VisionTransformer(nn.Module):
             self.blocks = nn.Sequential(*(Block(settings) for _ in range(settings.depth)))
             self.norm = nn.LayerNorm(width, settings.epsilon)
             if settings.projection is not None:
-                self.projection_DK = nn.Parameter(torch.empty(width, settings.projection))
+                self.projection_DF = nn.Parameter(torch.empty(width, settings.projection))
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, width), or (N, projection)."""
         maps_NDHW = self.patches(images_NCHW)
         tokens_NLD = maps_NDHW.flatten(2).transpose(1, 2)
-        class_N1D = self.class_token_D.expand(len(tokens_NLD), 1, -1)
+        first = self.class_token_D.expand(len(tokens_NLD), 1, -1)  # (N, 1, D)
         positions_LD = self._positions(maps_NDHW.shape[-2], maps_NDHW.shape[-1])
-        tokens_NLD = self.early_norm(torch.cat((class_N1D, tokens_NLD), dim=1) + positions_LD)
+        tokens_NLD = self.early_norm(torch.cat((first, tokens_NLD), dim=1) + positions_LD)
         features_ND: Tensor = self.norm(self.blocks(tokens_NLD)[:, 0])
-        return features_ND if self.settings.projection is None else features_ND @ self.projection_DK
+        return features_ND if self.settings.projection is None else features_ND @ self.projection_DF
 
     def _positions(self, height: int, width: int) -> Tensor:
         """The positions of a grid (L, D): bicubic, by DINOv2's factor (patches + 0.1) / grid.
@@ -72,11 +72,11 @@ class VisionTransformer(nn.Module):
         grid = self.settings.grid
         if (height, width) == (grid, grid):
             return self.positions_LD
-        maps_1DHW = self.positions_LD[1:].reshape(1, grid, grid, -1).permute(0, 3, 1, 2)
+        places = self.positions_LD[1:].reshape(1, grid, grid, -1).permute(0, 3, 1, 2)  # (1, D, grid, grid)
         factors = ((height + 0.1) / grid, (width + 0.1) / grid)
-        resized_1DHW = F.interpolate(maps_1DHW, scale_factor=factors, mode="bicubic")
-        assert resized_1DHW.shape[-2:] == (height, width)
-        return torch.cat((self.positions_LD[:1], resized_1DHW.flatten(2)[0].T))
+        resized = F.interpolate(places, scale_factor=factors, mode="bicubic")
+        assert resized.shape[-2:] == (height, width)
+        return torch.cat((self.positions_LD[:1], resized.flatten(2)[0].T))
 
 
 class Block(nn.Module):
@@ -99,8 +99,8 @@ class Block(nn.Module):
     def forward(self, tokens_NLD: Tensor) -> Tensor:
         """(N, L, D) -> (N, L, D)."""
         tokens_NLD = tokens_NLD + self.scale1(self._attention(self.norm1(tokens_NLD)))
-        hidden_NLE = self.activation(self.widen(self.norm2(tokens_NLD)))
-        return tokens_NLD + self.scale2(self.narrow(hidden_NLE))
+        hidden = self.activation(self.widen(self.norm2(tokens_NLD)))  # (N, L, 4 D)
+        return tokens_NLD + self.scale2(self.narrow(hidden))
 
     def _attention(self, tokens_NLD: Tensor) -> Tensor:
         # (N, L, 3D) -> three of (N, heads, L, head)

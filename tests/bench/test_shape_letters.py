@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("bench/networks", "bench/train", "bench/metrics", "methods")
+FOLDERS = ("bench/networks", "bench/features", "bench/train", "bench/metrics", "methods")
 # A name in lower case, then capitals and digits: `points_NF`, `geometry_N33`. Constants (`IMLE_BATCH`) are none.
 SUFFIX = re.compile(r"[a-z0-9]_([A-Z0-9]*[A-Z][A-Z0-9]*)$")
 
