@@ -38,7 +38,6 @@ GOOD = """
 """
 CLAMP = ".clamp(-1, 1)"
 FAULTS = {
-    "wrong image range": ((CLAMP, ".add(1).div(2).clamp(0, 1)"), "augments", "not \\[0, 1\\]"),
     "images in 0..255": ((CLAMP, ".clamp(-1, 1).mul(127.5)"), "augments", "must be in \\[-1, 1\\]"),
     "state that is not saved": (('return {"level": self.level}\n\n    def load', "return {}\n\n    def load"),
                                 "resumes", "KeyError|mine.level"),
@@ -55,7 +54,6 @@ FAULTS = {
     "settings that are no data": (("strength: float = 0.1", "strength=torch.ones(1)"), "builds|pickles", ""),
     "another augmentation each time": (
         ("noise = torch.randn", "self.level += 0.001\n        noise = torch.randn"), "augments", "are replayed"),
-    "loss that is no number": (("self.level += 0.01", "self.level = float('nan')"), "steps", "not finite"),
 }  # fmt: skip
 
 
@@ -145,25 +143,6 @@ def test_a_planted_fault_of_a_hook_is_found(fault, load_plugin):
     load_plugin(HEAD + HOOKED.replace(good, bad))
     found = failures(check_method("mine"))
     assert re.search(detail, found.get(check, "")), found
-
-
-def test_logits_of_another_shape_are_found(load_plugin):
-    wrapped = """
-    def discriminator(self, ctx, discriminator):
-        return Wrapped(discriminator)
-
-
-class Wrapped(torch.nn.Module):
-    def __init__(self, inner):
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, images_NCHW, condition_NK=None):
-        return self.inner(images_NCHW)[:, None, None]
-"""
-    load_plugin(HEAD + wrapped)
-    found = failures(check_method("mine"))
-    assert found == {"discriminates": "D's logits of 4 images have shape (4, 1, 1), must be (4,) or (4, L)"}
 
 
 PICKY = """
