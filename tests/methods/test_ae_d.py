@@ -83,6 +83,7 @@ def test_l1_term_is_its_definition(make):
     assert terms["ae-d/reconstruction"].item() == pytest.approx(0.5 * expected.item(), rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("net", ["vgg", "alex"])
 def test_lpips_term_is_summed_over_images_and_decoders(make, net):
     run = make(f"ae-d(loss=lpips-{net})")
@@ -129,6 +130,7 @@ def test_gradients_reach_the_decoders_and_the_encoder_only(make):
     assert all(p.grad is None for p in run.method.parts[0][1].distance.parameters())
 
 
+@pytest.mark.slow
 def test_decoders_learn_while_the_networks_train(make):
     run = make("ae-d(loss=l1)", steps=24)
     loop = adversarial(run.ctx, run.method, Optimizers.build(run.ctx))
@@ -162,6 +164,7 @@ def test_weight_zero_leaves_decoders_out(make):
     assert run.method.d_loss(run.ctx, run.step()) == {}
 
 
+@pytest.mark.slow
 def test_it_keeps_the_engines_promises():
     findings = check_method("diffaugment(consistency=0) + sle + ae-d(loss=l1)", "fastgan-64")
     assert [finding for finding in findings if not finding.passed] == []

@@ -39,6 +39,7 @@ def run(make_run, source):
     return made.advance(15)
 
 
+@pytest.mark.slow
 def test_only_scales_shifts_and_latents_move(run):
     before, after = run.before.state_dict(), run.ctx.generator.state_dict()
     moved = {name for name, value in before.items() if not torch.equal(value, after[name])}
@@ -165,6 +166,7 @@ def test_what_does_not_fit_is_refused(make_run, source, tmp_path):
             build_method(parse_method(f"bsa({setting})"))
 
 
+@pytest.mark.slow
 def test_images_are_compared_as_they_are(make_run, source):
     """A latent belongs to one image: `flip` of the run's spec must not show its mirror image."""
     run = make_run("bsa(perceptual=0, latent=0, statistics=0)", sources=source, batch=12)
@@ -181,5 +183,6 @@ def test_a_generator_without_batch_norms_is_refused():
         bsa.adapt(generator)
 
 
+@pytest.mark.slow
 def test_it_keeps_the_engines_promises():
     assert [finding for finding in check_method("bsa") if not finding.passed] == []

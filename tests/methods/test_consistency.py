@@ -146,6 +146,7 @@ def test_enters_the_update_in_proportion_to_its_weight(make_run):
     assert (ten - 10 * one).norm() < 1e-2 * ten.norm()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["consistency + disp(prior_size=32)", "consistency(fake_weight=10)"])
 def test_conforms(method):
     assert [finding for finding in check_method(method) if not finding.passed] == []

@@ -98,6 +98,7 @@ def test_gradients_reach_the_discriminator_and_the_heads_only(make_run):
     assert all(parameter.grad is None for parameter in run.ctx.generator.parameters())
 
 
+@pytest.mark.slow
 def test_both_tasks_are_learnt(make_run):
     run = make_run("fastgan-ssl(task=contrastive+aspect)", steps=40, batch=6).advance(40)
     for task, share in (("contrastive", 0.6), ("aspect", 0.8)):
@@ -111,6 +112,7 @@ def test_only_the_tasks_asked_for_have_heads(make_run):
     assert "fastgan-ssl/contrastive" not in run.logs[0]
 
 
+@pytest.mark.slow
 def test_it_keeps_the_engines_promises():
     findings = check_method("diffaugment + " + BOTH)
     assert [finding for finding in findings if not finding.passed] == []

@@ -38,6 +38,7 @@ def _moved(before, after):
     return [not torch.equal(a, b) for a, b in zip(before.parameters(), after.parameters(), strict=True)]
 
 
+@pytest.mark.slow
 def test_first_the_generator_is_fitted_then_the_mapping(phases):
     run, (start, between, end) = phases
     assert [next(iter(log)) for log in run.logs] == ["perceptual"] * 16 + ["imle"] * 64
@@ -152,6 +153,7 @@ def _fitting(network, options, images, folder):
 RATES = "glann(prior_size=32, fit_share=0.5, lr=0.003, imle_lr=0.02{})"
 
 
+@pytest.mark.slow
 def test_rates_are_halved_as_in_the_authors_code(make_run, source):
     """glo.py and icp.py: each epoch has a new Adam, at half the rate after every 50 epochs; here after every 2."""
     run = make_run(RATES.format(", halve_every=2"), sources=source, steps=20, batch=6)  # two batches an epoch
@@ -166,6 +168,7 @@ def test_rates_are_halved_as_in_the_authors_code(make_run, source):
     assert [updates for _, updates in seen] == [1, 2] * 5 + [1] * 10
 
 
+@pytest.mark.slow
 def test_constant_rates_are_the_default_and_no_part_of_older_names(make_run, source):
     run = make_run(RATES.format(""), sources=source, steps=20, batch=6).advance(20)
     part = run.method.parts[0][1]

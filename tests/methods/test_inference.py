@@ -162,6 +162,7 @@ def test_what_cannot_be_fitted_is_refused():
         sample(_Recorder(), torch.zeros(3, 4), _stream())
 
 
+@pytest.mark.slow
 def test_disp_trains_alike_and_samples_otherwise(make_run):
     runs = {
         name: make_run(f"disp(prior_size=32, sampling={name})").advance(2)

@@ -84,6 +84,7 @@ def test_a_checkpoint_brings_its_labels(make_run):
     assert torch.equal(_part(run).state_dict()["labels"], state["labels"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method",
     [

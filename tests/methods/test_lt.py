@@ -263,6 +263,7 @@ def test_it_waits_until_a_growing_network_is_whole():
         assert not lt._is_whole(generator)
 
 
+@pytest.mark.slow
 def test_a_learns_to_tell_perturbations_apart():
     """Differences that are e plus noise: the two-layer network learns the task, the linear one cannot."""
     accuracies = {}
@@ -315,6 +316,7 @@ def test_settings_that_do_not_fit_the_networks_are_refused(make_run):
         make_run("lt", batch=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["sngan-32", "stylegan2-32"])
 def test_conformance(network):
     findings = check_method("lt(pool=2, warmup_share=0.34) + diffaugment", network)

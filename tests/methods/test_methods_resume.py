@@ -30,6 +30,7 @@ def _options(method):
     return {"network": None} if method.startswith("simclr") else {"labels": np.arange(12) % 3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_resumed_run_is_bit_equal(method, make_run, source, tmp_path):
     options = {"steps": 4, "sources": source, **_options(method)}

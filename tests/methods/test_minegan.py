@@ -182,6 +182,7 @@ def _mining(network, options, folder):
     return ctx.generator, make_ema(ctx.generator)
 
 
+@pytest.mark.slow
 def test_stages_follow_the_step_of_a_resumed_run(make_run, source, tmp_path):
     straight = make_run("minegan(mining_share=0.5)", sources=source, steps=4).advance(4)
     for stop in (1, 3):
@@ -212,6 +213,7 @@ def test_impossible_settings_are_refused(text, message):
         build_method(parse_method(text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "families"),
     [

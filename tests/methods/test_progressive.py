@@ -145,6 +145,7 @@ def test_a_resumed_run_is_bit_equal_and_grown_before_its_first_step(grow, tmp_pa
     assert straight.ctx.ema.level == 2
 
 
+@pytest.mark.slow
 def test_conforms(monkeypatch):
     options = {"z_dim": 16, "shared_dim": 16, **SMALL}
     monkeypatch.setitem(checks.NETWORKS, "stylegan1-32", options)

@@ -250,6 +250,7 @@ def test_the_term_is_half_gamma_and_lazily_as_much_heavier(make_run):
             assert terms["penalty"].item() == pytest.approx(4 * 1.5 * mean, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_in_training_it_flattens_d_where_d_saw_its_images(make_run, monkeypatch):
     methods = ("diffaugment(consistency=0)", "r1(gamma=100) + diffaugment(consistency=0)")
     plain, penalised = (make_run(method, steps=10, d_steps=2) for method in methods)
@@ -283,6 +284,7 @@ def test_impossible_settings_are_refused(text, message):
         build_method(parse_method(text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["r1(every=2) + baseline", "ada-lite + r1(point=raw) + diffaugment"])
 def test_conformance(method):
     assert [finding for finding in check_method(method) if not finding.passed] == []

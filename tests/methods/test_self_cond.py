@@ -181,6 +181,7 @@ def test_labels_are_sampled_by_cluster_size(make_run):
     assert asked[0].mean(dim=0)[2].item() == pytest.approx(0.2, abs=0.032)  # five standard deviations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method",
     ["self-cond(clusters=3, interval=2)", "diffaugment + self-cond(clusters=2, interval=2, sample=8)"],

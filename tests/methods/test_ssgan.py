@@ -158,7 +158,8 @@ def test_head_starts_the_same_whatever_else_the_method_does(make_run):
     assert torch.equal(*heads) and torch.equal(*weights) and weights[0].std() > 0.1
 
 
-@pytest.mark.parametrize("method", ["ssgan", "diffaugment + ssgan + disp(prior_size=32)"])
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["ssgan", "diffaugment + ssgan + disp(prior=random)"])
 def test_conforms(method):
     assert [finding for finding in check_method(method) if not finding.passed] == []
 

@@ -269,6 +269,7 @@ def test_a_source_of_another_width_is_refused(tmp_path):
             copy_weights(narrow.state_dict(), target, "generator")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "family"),
     [

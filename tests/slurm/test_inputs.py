@@ -11,6 +11,8 @@ import pytest
 
 from bench.store.runs import Store
 
+pytestmark = pytest.mark.slow
+
 CPUS = 2
 EDIT = ("def after_step(self, ctx):\n        if", "def g_loss(self, ctx, step):\n        "
         'return {"more": step.logits_N.square().mean()}\n\n    def after_step(self, ctx):\n        if')  # fmt: skip

@@ -14,6 +14,8 @@ import pytest
 
 from bench.launch.slurm.records import submissions
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cluster(cluster_of, tmp_path_factory):

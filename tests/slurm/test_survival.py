@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def test_without_accounting(cluster_of, disturbed, tmp_path_factory):
     """squeue, heartbeats and logs are all there is."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def test_with_accounting(cluster_of, disturbed, tmp_path_factory):
     with cluster_of(tmp_path_factory.mktemp("cluster"), cpus=6, gpus=5, accounting=True) as cluster:

@@ -17,6 +17,8 @@ import time
 import pyte
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROWS, COLUMNS = 16, 110
 
 

@@ -29,6 +29,7 @@ def trained(trained_once, store_root):
     return Store(store_root)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_done_again_and_the_old_one_kept(trained, bench_command, store_root):
     (old,) = [run for run in trained if run.spec().kind == "train"]
     points = {run.uid: run.result()["seconds"] for run in trained if run.spec().kind == "reference"}

@@ -67,6 +67,7 @@ def desk(tmp_path, bench_command, monkeypatch):
     return bench
 
 
+@pytest.mark.slow
 def test_a_set_rebuilt_from_other_pictures(desk, store_root):
     desk("run", "own.yaml", "--jobs", "1")
     (run,) = [one for one in Store(store_root) if one.spec().kind == "train"]
@@ -100,6 +101,7 @@ def test_a_set_rebuilt_from_other_pictures(desk, store_root):
     assert f"{run.metrics()[-1]['value']:.4g} (n=1)" in desk("report", "own.yaml")
 
 
+@pytest.mark.slow
 def test_an_edited_plugin_is_another_run(desk, tmp_path, store_root):
     words = ["own.yaml", "--method", "grey + baseline", "--plugin", "grey.py", "--rows", "plain"]
     desk("run", *words, "--jobs", "1")
@@ -120,6 +122,7 @@ def test_an_edited_plugin_is_another_run(desk, tmp_path, store_root):
     assert f"{left}: grey+baseline (1)." in desk(*against[:-2])
 
 
+@pytest.mark.slow
 def test_runs_of_other_settings_are_named_under_the_table(desk):
     desk("run", "own.yaml", "--set", "train.steps=2", "--jobs", "1")
     without = " ".join(desk("report", "own.yaml").split())
@@ -127,6 +130,7 @@ def test_runs_of_other_settings_are_named_under_the_table(desk):
     assert "other settings" not in desk("report", "own.yaml", "--set", "train.steps=2")
 
 
+@pytest.mark.slow
 def test_code_of_ours_that_is_edited_is_shown(desk, tmp_path, store_root):
     """In a copy of the project: a method's file and a network's file, edited under unchanged versions."""
     copy = tmp_path / "copy"

@@ -193,6 +193,7 @@ def test_a_source_has_conditions_where_the_method_has():
         assert failures(check_method(expression)) == {}
 
 
+@pytest.mark.slow
 def test_unbounded_images_must_use_both_halves(load_plugin):
     sampler = """
     def sampler(self, ctx):
@@ -216,6 +217,7 @@ def test_an_unknown_network_is_named():
         check_method("baseline", "sngan-33")
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_line_a_network_and_what_is_wrong(bench_command, tmp_path):
     plugin = tmp_path / "mine.py"
     plugin.write_text(NEEDS_ERROR + PICKY)
@@ -234,6 +236,7 @@ def test_the_command_prints_a_line_a_network_and_what_is_wrong(bench_command, tm
     assert done.returncode == 1
 
 
+@pytest.mark.slow
 def test_the_command_prints_every_check_if_asked(bench_command):
     short = bench_command("check", "baseline", "--network", "sngan-32")
     assert short.returncode == 0, short.stderr

@@ -229,6 +229,7 @@ def faults(sample, cases, weights_root):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_every_tensor_spoilt_is_refused_by_name(sample, tmp_path, draws, weights_root):
     """Each tensor in one way, so that each way meets many tensors, and in every way a tensor in the middle of each

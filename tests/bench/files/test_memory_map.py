@@ -157,6 +157,7 @@ print(json.dumps({"set": mapped.nbytes, "taken": taken * 1024, "equal": torch.eq
 """
 
 
+@pytest.mark.slow
 def test_no_step_of_a_run_holds_a_large_set_in_memory(tmp_path, monkeypatch):
     """Drawing, priors, cached features, an epoch of batches, reference points and sums of a set of 737 MB."""
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))

@@ -151,6 +151,7 @@ TINY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TINY)
 def test_a_narrow_network_makes_the_configurations_step(name, tmp_path):
     """At the true resolution and with the very method; the counts of frozen tensors are those of the full network."""

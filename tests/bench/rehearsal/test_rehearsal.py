@@ -95,6 +95,7 @@ def key(network, parts, batch):
 # ---- one step --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_counted_operations_are_those_of_the_formula(measured):
     """Adversarial training alone has no others; D's first layer passes no gradient on to its images (1 to 2 %)."""
     for name in ("plain", "shared"):

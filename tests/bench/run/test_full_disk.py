@@ -42,6 +42,7 @@ def finish_and_compare(folder, server, tmp_path):
     assert folder.read_log() == whole.read_log()
 
 
+@pytest.mark.slow
 def test_file_size_limit(stopped_halfway, run_server, tmp_path):
     """The kernel refuses any write beyond 50 kB: records fit, a checkpoint does not."""
     folder = stopped_halfway(tmp_path / "runs")

@@ -89,6 +89,7 @@ def kill_once(run_server, until_past):
     return kill
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", KINDS)
 def test_killed_run_is_bit_equal(method, tiny_spec, run_server, kill_once, tmp_path):
     spec = tiny_spec(method, **{"steps": STEPS, **KINDS[method]})
@@ -117,6 +118,7 @@ def plain(tiny_spec, run_server, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_two_workers_race_for_one_run(plain, run_server, until_past, tmp_path):
     """Both are killed and started again at random: one has the run, the other leaves, the end is bit-equal."""
     spec = plain.spec()
@@ -134,6 +136,7 @@ def test_two_workers_race_for_one_run(plain, run_server, until_past, tmp_path):
     assert records(contested) == records(plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR2])
 def test_signal_stops_at_a_step_boundary(number, plain, run_server, wait_until, tmp_path):
     spec = plain.spec()

@@ -62,6 +62,7 @@ def pictures(folder):
     return np.stack([np.asarray(Image.open(path)) for path in sorted(folder.glob("*.png"))])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method", ["baseline", "disp(prior=random)", "self-cond(clusters=3)", "glann(prior=random)"]
 )
@@ -133,6 +134,7 @@ def test_networks_that_draw_noise_or_look_at_whole_batches(train, store_root, na
     assert file["conditions"] is None and file["batch_statistics"] == train_settings.get("batch_statistics")
 
 
+@pytest.mark.slow
 def test_sampled_pictures_are_the_first_scored_ones(train, store_root, tmp_path, monkeypatch):
     """Whatever their number: fewer than a batch, more than were scored; and their seed alone tells further ones."""
     scored, make = [], running.make_scorer
@@ -232,6 +234,7 @@ def test_an_exported_file_makes_the_runs_images_by_the_readmes_lines(
         call("export", folder.uid, "--output", tmp_path / "generator.pt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "why"),
     [

@@ -66,6 +66,7 @@ def test_the_pooled_interval_covers_and_is_narrower(n):
     assert np.mean([x.half_width for x in pooled]) < 0.85 * np.mean([x.half_width for x in own])
 
 
+@pytest.mark.slow
 def test_pooled_sd_where_the_rule_lets_it():
     """Coverage after the rule has chosen between the pooled and the own spread stays near nominal."""
     groups, hits, times = rng("rule").normal(0, 3, (REPETITIONS, 4, 5)), [], 0

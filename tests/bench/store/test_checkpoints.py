@@ -103,6 +103,7 @@ def test_fingerprint_sees_every_bit_and_no_memory_layout():
     assert checkpoints.fingerprint({"w": first, "n": 1}) != checkpoints.fingerprint({"w": first, "n": 2})
 
 
+@pytest.mark.slow
 def test_run_resumes_from_the_checkpoint_before_a_truncated_one(tiny_spec, run_server, tmp_path, wait_until):
     """Through the engine: the damaged run still ends with the bits of the undisturbed one."""
     spec = tiny_spec(steps=12)

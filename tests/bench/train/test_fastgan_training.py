@@ -305,6 +305,7 @@ def test_a_generator_without_batch_norms_is_refused(tmp_path):
 # ---- all of it -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_very_bits_of_one_that_was_not(tmp_path):
     spec = _fastgan(hinge_margin=0.8, share_fakes=True, batch_statistics=16, ema_ramp=False)
     found = []

@@ -91,6 +91,7 @@ def test_images_labels_indices_and_conditions_follow(load_plugin, tmp_path):
     assert ctx.discriminator.condition_dim == len(chosen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", ["baseline", "disp(prior=random)", "class-conditional"])
 def test_the_order_of_the_parts_is_indifferent(other, load_plugin, tmp_path):
     """The row that a newcomer wanted, either way round: baseline counts the images before it prepares."""
@@ -119,6 +120,7 @@ def test_to_select_all_changes_no_bit(load_plugin, tmp_path):
     assert networks_of(all_of_them) == networks_of(trained("baseline", tmp_path / "none"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("expression", ["selection + baseline", "baseline + selection"])
 def test_selection_keeps_the_promises_of_the_engine(expression, load_plugin):
     load_plugin(PLUGIN)

@@ -62,6 +62,7 @@ def planned(spec):
     return PlannedRun(spec, needs=tuple(source.uid for source in spec.run_sources.values()))
 
 
+@pytest.mark.slow
 def test_killed_worker_is_replaced_and_the_run_continues(tiny_spec, run_server, store_root, monkeypatch):
     """Also: a damaged checkpoint is said to the user, though it was found in a worker."""
     monkeypatch.setenv("BENCH_CHECKPOINT_SECONDS", "0")
@@ -213,6 +214,7 @@ def tiny_table(tmp_path):
     return ["run", "tiny.yaml", "--jobs", "1", "--rows", "scratch", "--seeds", "0"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_and_the_same_command_continues(
     tiny_table, tmp_path, store_root, bench_command, wait_until
 ):
@@ -261,6 +263,7 @@ def test_ctrl_c_stops_and_the_same_command_continues(
     assert not list((store_root / "logs").iterdir()), "workers that had nothing to say leave no log"
 
 
+@pytest.mark.slow
 def test_progress_lines_and_failures(tiny_table, tmp_path, bench_command):
     """Plain lines where stderr is no terminal; a failed run is exit status 1 with its reason in one line."""
     command = [*tiny_table, "--set", "train.steps=5", "--plugin", "mine.py", "--method", "breaks + baseline"]
@@ -273,6 +276,7 @@ def test_progress_lines_and_failures(tiny_table, tmp_path, bench_command):
     assert again.returncode == 1 and "--retry failed starts them again" in again.stderr
 
 
+@pytest.mark.slow
 def test_runs_that_do_not_fit_beside_each_other_follow_each_other(
     tiny_table, tmp_path, store_root, bench_command
 ):
@@ -292,6 +296,7 @@ def test_runs_that_do_not_fit_beside_each_other_follow_each_other(
     assert len(spans) == 2 and spans[0][1] <= spans[1][0], spans
 
 
+@pytest.mark.slow
 def test_runs_that_others_hold_leave_the_table_unfinished(tiny_table, tmp_path, store_root, bench_command):
     """Somebody else holds one of two runs: it is said, and the exit status is not that of a whole table."""
     held, _ = _specs(tmp_path / "tiny.yaml")
@@ -308,6 +313,7 @@ def test_runs_that_others_hold_leave_the_table_unfinished(tiny_table, tmp_path, 
     assert done.returncode == 0 and "1 run finished\n" in done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_reference_points_can_be_left_out(tiny_table, tmp_path, bench_command):
     table = tmp_path / "tiny.yaml"
     table.write_text(table.read_text().replace("scales:", "references: [floor, memorised]\nscales:"))

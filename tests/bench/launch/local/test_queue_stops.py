@@ -120,6 +120,7 @@ def test_a_storm_of_signals_stops_a_worker_once(slow, store_root, tmp_path):
     worker.close()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_asked_to_stop_is_left_and_the_others_go_on(slow, queue_of):
     runs = slow(3, steps=160)
     store = queue_of([], Watch()).store
@@ -142,6 +143,7 @@ def test_a_run_that_is_asked_to_stop_is_left_and_the_others_go_on(slow, queue_of
     assert set(queue_of([runs[0], runs[2]], Watch(), devices=2).work().values()) == {"done"}
 
 
+@pytest.mark.slow
 def test_runs_wait_for_memory_and_all_end(slow, queue_of, monkeypatch):
     """A need that leaves room for one only: two workers, never two runs."""
     runs = slow(2, steps=10)

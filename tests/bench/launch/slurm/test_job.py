@@ -102,6 +102,7 @@ def step_of(store_root):
     return max((run.heartbeat() or {"step": 0})["step"] for run in Store(store_root))
 
 
+@pytest.mark.slow
 def test_the_notice_reaches_all_and_one_requeues(job, started, store_root, tmp_path, wait_until):
     process = started(job())
     wait_until(lambda: step_of(store_root))
