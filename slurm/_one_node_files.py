@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or __package__:
     from . import _one_node_conf as conf
+    from . import _one_node_settings as options
     from . import _one_node_system as system
 else:  # beside a script
     import _one_node_conf as conf
+    import _one_node_settings as options
     import _one_node_system as system
 
 MARKER = "one-node.json"
@@ -32,26 +34,28 @@ def checked_path(folder: Path) -> Path:
     """The absolute path, if slurm.conf and sockets can hold it. Raises BadOption."""
     folder = folder.parent.resolve() / folder.name
     if not re.fullmatch(r"[A-Za-z0-9._/+@-]+", str(folder)):
-        raise conf.BadOption(
+        raise options.BadOption(
             f"--dir {str(folder)!r} cannot stand in slurm.conf; letters, digits and ._+@-/ can"
         )
     if len(str(folder)) > _LONGEST_PATH:
-        raise conf.BadOption(f"--dir {folder} has {len(str(folder))} characters; at most {_LONGEST_PATH} fit")
+        raise options.BadOption(
+            f"--dir {folder} has {len(str(folder))} characters; at most {_LONGEST_PATH} fit"
+        )
     return folder
 
 
-def write(folder: Path, settings: conf.ClusterSettings) -> None:
+def write(folder: Path, settings: options.ClusterSettings) -> None:
     """Fills an empty folder. Keys and passwords are new and readable by this user alone."""
     try:
         user = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
-        raise conf.OneNodeError(
+        raise options.OneNodeError(
             f"user id {os.getuid()} has no name; SLURM needs one in /etc/passwd"
         ) from None
     host = socket.gethostname().partition(".")[0]
-    site = conf.Site(
+    site = options.Site(
         folder=folder,
-        port=system.free_ports(folder, conf.PORTS_BESIDE_NODES + settings.nodes),
+        port=system.free_ports(folder, options.PORTS_BESIDE_NODES + settings.nodes),
         host=host,
         loopback=system.is_loopback(host),
         user=user,
@@ -59,7 +63,7 @@ def write(folder: Path, settings: conf.ClusterSettings) -> None:
     )
     values = {"settings": settings.to_json(), "site": {**asdict(site), "folder": str(folder)}}
     _private(folder / MARKER, json.dumps(values).encode())
-    spools = [f"spool/{node}" for node in conf.node_names(settings)]
+    spools = [f"spool/{node}" for node in options.node_names(settings)]
     for name in ("run", "log", "state", "spool", *spools):
         (folder / name).mkdir()
     (folder / "run").chmod(0o755)  # munged refuses a socket where the group may write
@@ -71,18 +75,20 @@ def write(folder: Path, settings: conf.ClusterSettings) -> None:
         _private(folder / "database.sql", conf.database_sql(site).encode())
 
 
-def load(folder: Path) -> tuple[conf.ClusterSettings, conf.Site]:
+def load(folder: Path) -> tuple[options.ClusterSettings, options.Site]:
     """What the cluster in this folder was made with. Raises BadOption for a folder of something else."""
     try:
         values = json.loads((folder / MARKER).read_text())
-        site = conf.Site(**{**values["site"], "folder": Path(values["site"]["folder"])})
+        site = options.Site(**{**values["site"], "folder": Path(values["site"]["folder"])})
         if site.folder != folder:
             raise ValueError(f"it was made for {site.folder}")
-        return conf.ClusterSettings.from_json(values["settings"]), site
+        return options.ClusterSettings.from_json(values["settings"]), site
     except OSError as error:
-        raise conf.BadOption(f"no cluster of one_node.py in {folder} ({MARKER}: {error.strerror})") from None
+        raise options.BadOption(
+            f"no cluster of one_node.py in {folder} ({MARKER}: {error.strerror})"
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise conf.BadOption(f"{folder / MARKER} is not what one_node.py wrote: {error}") from None
+        raise options.BadOption(f"{folder / MARKER} is not what one_node.py wrote: {error}") from None
 
 
 def last_words(folder: Path, label: str) -> str:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or __package__:
-    from ._one_node_conf import BadOption, OneNodeError
+    from ._one_node_settings import BadOption, OneNodeError
 else:  # beside a script
-    from _one_node_conf import BadOption, OneNodeError
+    from _one_node_settings import BadOption, OneNodeError
 
 PATIENCE = 60.0  # seconds a start or an answer may take; an idle machine needs 1, with accounting 5
 DAEMONS = ("munged", "mariadbd", "slurmdbd", "slurmctld", "slurmd")

@@ -12,7 +12,6 @@ CPU binding. Partitions: debug, short (1 minute), low (requeued by high), cancel
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shlex
@@ -26,21 +25,24 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
     from . import _one_node_conf as conf
     from . import _one_node_files as files
+    from . import _one_node_options as command_line
+    from . import _one_node_settings as settings
     from . import _one_node_system as system
 else:  # run as a script, or loaded by its path
     sys.path.append(str(Path(__file__).resolve().parent))
     import _one_node_conf as conf
     import _one_node_files as files
+    import _one_node_options as command_line
+    import _one_node_settings as settings
     import _one_node_system as system
 
-OneNodeError, BadOption, ClusterSettings = conf.OneNodeError, conf.BadOption, conf.ClusterSettings
+OneNodeError, BadOption, ClusterSettings = settings.OneNodeError, settings.BadOption, settings.ClusterSettings
 
-ACTIONS = {"stop": signal.SIGTERM, "kill": signal.SIGKILL, "start": None}
 missing = system.missing
 default_folder = files.default_folder
 
@@ -108,10 +110,9 @@ class OneNode:
                 # Nobody else may choose ports between our choice and our daemons' listening on them.
                 held.enter_context(system.locked(Path(tempfile.gettempdir())))
                 files.write(self.folder, ClusterSettings(**self._options))
-            settings = files.load(self.folder)[0]
-            wanted = replace(settings, **self._options)
-            if wanted != settings:
-                raise BadOption(f"the cluster at {self.folder} has other options ({settings}); stop it first")
+            present = files.load(self.folder)[0]
+            if replace(present, **self._options) != present:
+                raise BadOption(f"the cluster at {self.folder} has other options ({present}); stop it first")
             try:
                 for daemon in self._daemons():
                     self._launch(daemon)
@@ -133,12 +134,12 @@ class OneNode:
             self._take_down()
 
     def daemon(self, action: str, name: str, node: str | None = None) -> None:
-        """Does one of `ACTIONS` to one daemon (for slurmd: on every node, or on `node`) and waits for its effect.
+        """Does one of the command line's ACTIONS to one daemon (for slurmd: on every node, or on `node`) and waits for its effect.
 
         "kill" is SIGKILL. Raises BadOption for unknown words, OneNodeError when there is nothing to stop or kill.
         """
-        if action not in ACTIONS:
-            raise BadOption(f"unknown action {action!r}; known: {', '.join(ACTIONS)}")
+        if action not in command_line.ACTIONS:
+            raise BadOption(f"unknown action {action!r}; known: {', '.join(command_line.ACTIONS)}")
         with system.locked(self.folder):
             known = self._daemons()
             chosen = [
@@ -150,7 +151,7 @@ class OneNode:
                     f"no daemon {name!r}{f' of node {node}' if node else ''} here; known: {labels}"
                 )
             for one in chosen:
-                sign = ACTIONS[action]
+                sign = command_line.ACTIONS[action]
                 if sign is None:
                     self._launch(one)
                 elif not self._end(one, sign):
@@ -231,7 +232,7 @@ class OneNode:
 
     def _wait_idle(self) -> None:
         end = time.monotonic() + system.PATIENCE
-        names = conf.node_names(files.load(self.folder)[0])
+        names = settings.node_names(files.load(self.folder)[0])
         usable = {"idle", "mixed", "allocated", "completing"}
         while time.monotonic() < end:
             rows = self.run("sinfo", "-h", "-N", "-o", "%N %T").stdout.split()
@@ -289,49 +290,9 @@ class OneNode:
         shutil.rmtree(self.folder)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"one_node: {message}\n")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="one_node.py", description=(__doc__ or "").partition("\n")[0])
-    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
-    absent = argparse.SUPPRESS  # what was not said is not passed on: see OneNode
-    start = commands.add_parser(
-        "start", help="start it, wait until it is idle, print the shell line that tells where"
-    )
-    start.add_argument("--nodes", type=int, default=absent, help="slurmd processes (1)")
-    start.add_argument("--cpus", type=int, default=absent, help="CPUs a node claims to have (4)")
-    start.add_argument("--gpus", type=int, default=absent, help="GPUs a node pretends to have (2)")
-    start.add_argument("--memory-mb", type=int, default=absent, help="MB a node claims to have (64000)")
-    start.add_argument(
-        "--accounting", action="store_true", default=absent, help="also a data base, for sacct"
-    )
-    start.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="KEY=VALUE",
-        action="append",
-        default=absent,
-        help="a line of slurm.conf, e.g. MaxArraySize=11; may be repeated",
-    )
-    daemon = commands.add_parser("daemon", help="stop, kill (SIGKILL) or start one daemon, for failure tests")
-    daemon.add_argument("action", choices=list(ACTIONS))
-    daemon.add_argument("name", choices=[name for name in system.DAEMONS if name != "mariadbd"])
-    daemon.add_argument("--node", help="only this node's slurmd")
-    stop = commands.add_parser("stop", help="cancel the jobs, end every process, remove the folder")
-    status = commands.add_parser("status", help="daemons, nodes, queue")
-    for command in (start, stop, status, daemon):
-        command.add_argument(
-            "--dir", type=Path, default=None, help=f"the cluster's folder ({default_folder()})"
-        )
-    return parser
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit status: 2 for an option that cannot be right, 1 for what failed."""
-    options = vars(_parser().parse_args(arguments))
+    options = vars(command_line.parser((__doc__ or "").partition("\n")[0]).parse_args(arguments))
     command, folder = options.pop("command"), options.pop("dir")
     try:
         if command == "start":
