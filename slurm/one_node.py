@@ -134,9 +134,10 @@ class OneNode:
             self._take_down()
 
     def daemon(self, action: str, name: str, node: str | None = None) -> None:
-        """Does one of the command line's ACTIONS to one daemon (for slurmd: on every node, or on `node`) and waits for its effect.
+        """Does one of the command line's ACTIONS to one daemon and waits for its effect.
 
-        "kill" is SIGKILL. Raises BadOption for unknown words, OneNodeError when there is nothing to stop or kill.
+        Of slurmd: on every node, or on `node`. "kill" is SIGKILL. Raises BadOption for unknown words, OneNodeError when
+        there is nothing to stop or kill.
         """
         if action not in command_line.ACTIONS:
             raise BadOption(f"unknown action {action!r}; known: {', '.join(command_line.ACTIONS)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import graphlib
 import re
+import statistics
 from pathlib import Path
 
 from bench.contract.discovery import methods
@@ -35,7 +36,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 OLD_HOMES = {"catalogue": "data"}  # loose files that only pass a name on
 # A method or data set may be named where it is the engine's own yardstick, nowhere else.
 MAY_NAME = {"conformance/checks.py", "conformance/cases.py"}
-LONGEST = 400
+LONGEST, MOST_AT_THE_MEDIAN = 350, 120  # lines of a file
 
 
 def imports(path, inside_functions=True):
@@ -191,6 +192,16 @@ def test_files_are_short_and_say_what_they_are():
         if path.name == "utils.py":
             found.append(f"{where(path, 1)} has a name that says nothing")
     assert found == []
+
+
+def test_half_of_the_files_are_read_in_a_screen_or_two():
+    """One idea a file; the slurm folder and the benchmarks are tools beside the house."""
+    lines = [
+        len(path.read_text().splitlines())
+        for folder in ("bench", "methods", "datasets")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
+    assert statistics.median(lines) <= MOST_AT_THE_MEDIAN
 
 
 def test_no_file_counts_the_folders_above_itself():
