@@ -21,8 +21,6 @@ from bench.networks.stylegan1.recipes import stylegan1_32
 from bench.networks.stylegan2.recipes import stylegan2_32
 
 lt = importlib.import_module("bench.methods.lt")
-pairs = importlib.import_module("bench.methods.common.lt_pairs")
-networks = importlib.import_module("bench.methods.common.lt_networks")
 SMALL_STYLEGAN2 = {"channel_base": 128, "channel_max": 16, "z_dim": 8, "w_dim": 8, "mapping_layers": 2}
 
 
@@ -59,7 +57,7 @@ class _StyleRun:
 
 
 def test_two_perturbations_take_turns():
-    rows, which = pairs.tiled(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), 5)
+    rows, which = lt.tiled(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), 5)
     assert which.tolist() == [0, 1, 0, 1, 0]
     assert rows.tolist() == [[1, 2], [3, 4], [1, 2], [3, 4], [1, 2]]
 
@@ -73,7 +71,7 @@ def test_two_perturbations_take_turns():
     ],
 )
 def test_auxiliary_networks_have_the_papers_shapes(name, parameters):
-    network = networks.NETWORKS[name](5, 4, 3)
+    network = lt.NETWORKS[name](5, 4, 3)
     assert sum(p.numel() for p in network.parameters()) == parameters
     assert network(torch.zeros(2, 10, 4, 3)).shape == (2, 1)
 
@@ -131,9 +129,9 @@ def test_both_images_of_a_pair_have_the_same_noise_and_crossover(options):
     run = _StyleRun(**options)
     with torch.no_grad():
         step = _g_step(run)
-        still, same, _ = pairs.image_pairs(run.ctx, step, 0.0)
+        still, same, _ = lt.image_pairs(run.ctx, step, 0.0)
         torch.testing.assert_close(still, same, rtol=0, atol=0)
-        images, shifted, which = pairs.image_pairs(run.ctx, step, 0.5)
+        images, shifted, which = lt.image_pairs(run.ctx, step, 0.5)
     assert not torch.equal(still, images)  # another call, other noise
     assert ((images - shifted).abs().amax((1, 2, 3)) > 1e-3).all() and which.tolist() == [0, 1, 0, 1, 0, 1]
 
@@ -148,14 +146,14 @@ def test_styles_are_mixed_as_the_generator_mixes_them(mixing_per):
             expected = generator(z)  # draws its second latent first, then the crossovers
         other = torch.randn(8, 8, generator=ours)
         with noise.drawn_from(ours):
-            assert torch.equal(pairs._mixed_images(generator, z, other, None), expected)
+            assert torch.equal(lt._mixed_images(generator, z, other, None), expected)
 
 
 def test_mixed_styles_are_perturbed_in_both_latents():
     run = _StyleRun(mixing=1.0)
     seen, step, original = [], _g_step(run), run.generator.map
     run.generator.map = lambda z, c: seen.append(z) or original(z, c)
-    pairs.image_pairs(run.ctx, step, 0.5)
+    lt.image_pairs(run.ctx, step, 0.5)
     first, second, moved_first, moved_second = seen
     assert torch.equal(first, step.z_NZ) and not torch.equal(first, second)
     shifts = [moved_first - first, moved_second - second]
@@ -170,7 +168,7 @@ def test_without_noise_the_steps_own_images_are_taken_and_the_condition_is_the_s
     step = _g_step(run, torch.eye(12)[[3, 1, 4, 1, 5, 9]])
     conditions = []
     run.ctx.generator.register_forward_pre_hook(lambda _, given: conditions.append(given[1]))
-    images, shifted, _ = pairs.image_pairs(run.ctx, step, 0.5)
+    images, shifted, _ = lt.image_pairs(run.ctx, step, 0.5)
     assert images is step.images_NCHW and images.shape == shifted.shape
     assert len(conditions) == 1 and conditions[0] is step.condition_NK
 
@@ -271,7 +269,7 @@ def test_a_learns_to_tell_perturbations_apart():
     for name in ("two-layer", "linear"):
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            network = networks.NETWORKS[name](6, 1, 1)
+            network = lt.NETWORKS[name](6, 1, 1)
         optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
         right = []
         for _ in range(600):
