@@ -136,7 +136,7 @@ def test_one_entry_is_all_that_an_extractor_takes(monkeypatch, tmp_path, capsys)
     from bench.spec.run import MetricSpec
 
     module = ModuleType("toy_extractor")
-    module.build = lambda card: torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten())  # type: ignore[attr-defined]
+    module.build = lambda card: torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten())
     monkeypatch.setitem(sys.modules, "toy_extractor", module)
     monkeypatch.setenv("BENCH_WEIGHTS", str(tmp_path))
     toy = ExtractorEntry(
