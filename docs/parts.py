@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import html
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 from bench.features.known import EXTRACTORS, entry
 from bench.features.weights import UserWeights
+from bench.metrics.measures import measure, measures
 from docs import draw_floors, rehearsals, table_parts
 from docs.grid import grid
 
@@ -41,6 +43,17 @@ def rates(file: str) -> str:
         "peak GB", "ours / plain",
     )  # fmt: skip
     return grid(heads, body)
+
+
+def scores() -> str:
+    """Every score that ships, as its card has it."""
+    body = []
+    for known in measures():
+        card = measure(known.name)
+        neighbours = str(card.default_k) if card.default_k is not None else ""
+        summary = html.escape(card.summary, quote=False)
+        body.append((f"`{card.name}`", summary, card.better, card.compared, neighbours, str(card.version)))
+    return grid(("score", "what it is", "better", "compared by", "k", "version"), sorted(body))
 
 
 def rooms() -> str:
@@ -92,6 +105,7 @@ PARTS: dict[str, Callable[..., str]] = {
         table_parts.recorded,
         rehearsal,
         rates,
+        scores,
         rooms,
         extractors,
         targets,

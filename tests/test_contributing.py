@@ -59,6 +59,15 @@ def test_a_method_is_checked_trained_and_reported(outputs: list[str]) -> None:
     assert re.search(r"\d", row), report
 
 
+@pytest.mark.parametrize("outputs", ["Add a score"], indirect=True)
+def test_a_score_is_listed_computed_and_reported(outputs: list[str]) -> None:
+    listed, _, report = outputs
+    assert re.search(r"^mean_gap +distance of mean features$", listed, re.MULTILINE)
+    assert "gap(effnet_lite0@32), lower is better" in report
+    block = report.partition("gap(effnet_lite0@32), lower is better")[2]
+    assert re.search(r"^From scratch +\d[\d.]* ± [\d.]+ \(n=2\)", block, re.MULTILINE), report
+
+
 @pytest.mark.parametrize("outputs", ["Add a table"], indirect=True)
 def test_a_table_is_planned_trained_and_reported(outputs: list[str]) -> None:
     plan, _, report = outputs
