@@ -200,7 +200,7 @@ def _versions(cells: Grid, metric: str) -> tuple[str, ...]:
     marks = " and ".join(f"v{version}" for version in older) or "an older score"
     return (
         f"{marks}: {metric} as an older version of the score gave it (today's is {version_of(metric)}; see "
-        "REPRODUCING.md). Versions are never averaged or compared with each other: train these runs again "
+        "docs/reports.md). Versions are never averaged or compared with each other: train these runs again "
         "(--rerun) for today's.",
     )
 

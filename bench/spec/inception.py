@@ -9,5 +9,5 @@ from typing import Literal
 # PyTorch's bilinear filter; tensorflow: the graph of Heusel et al. 2017, which resizes by itself; torchvision: another
 # training of Inception v3, as BigGAN-PyTorch reads it.
 Variant = Literal["clean-fid", "pytorch-fid", "tensorflow", "torchvision"]
-# What a table may say besides: one that REPRODUCING.md names, or one that the paper does not tell.
+# What a table may say besides: one that its page in docs/reproduce/ names, or one that the paper does not tell.
 Inception = Literal["clean-fid", "pytorch-fid", "tensorflow", "torchvision", "other", "unknown"]
