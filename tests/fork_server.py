@@ -104,8 +104,9 @@ def answer(verb: str, *request: Any) -> Any:
     if verb == "command":
         return fork(lambda: command(*request))
     if verb == "start":
+        uid, root, every, file_limit = request
         read, write = os.pipe()
-        pid = fork(lambda: attempt(*request, write))
+        pid = fork(lambda: attempt(uid, root, every, file_limit, write))
         os.close(write)
         pipes[pid] = read
         return pid
