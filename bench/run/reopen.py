@@ -72,6 +72,9 @@ def reopen(
 ) -> Reopened:
     """The run of a folder with the weights of its final or its best snapshot.
 
+    Of the best snapshot a run keeps G's average, D, the method's state and the step; its `ctx.generator` is the
+    average too, as the raw weights are not kept.
+
     Raises UserError for a reference point, a run that trains no generator, is not finished or lacks these weights,
     one that has diverged (its final weights are no numbers), and one that was made from other inputs than are here
     now: what its method draws from (priors, training images) would not be what it was trained with. allow_stale:
@@ -98,8 +101,9 @@ def reopen(
         ("discriminator", ctx.discriminator),
         ("ema", ctx.ema),
     ):
-        if network is not None and name in state:
-            network.load_state_dict(state[name])
+        if network is not None:
+            average = {"generator": state["ema"]}  # for a best snapshot, which has no raw generator
+            network.load_state_dict({**average, **state}[name])
     method.load_state_dict(state["method"])
     ctx.step = int(state["step"])
     return Reopened(folder, spec, ctx, method, snapshot, ctx.step)

@@ -94,7 +94,7 @@ def test_the_best_snapshot_is_whole(order, store_root, tiny_spec):
     with folder.lease():
         folder.begin({})
         training = Training(spec, folder, store, Settings(torch.device("cpu")))
-        keep = lambda step, _: states.update({step: copy.deepcopy(training._weights())})  # noqa: E731
+        keep = lambda step, _: states.update({step: copy.deepcopy(training.weights())})  # noqa: E731
         assert training.run(lambda: False, keep) == "done"
 
     scores = {line["step"]: line["value"] for line in folder.metrics() if line["extractor"] == order[0]}
@@ -108,6 +108,7 @@ def test_the_best_snapshot_is_whole(order, store_root, tiny_spec):
         "discriminator": run.ctx.discriminator.state_dict(),
         "method": run.method.state_dict(),
     }
+    assert same(run.ctx.generator.state_dict(), states[best]["ema"]), "an untrained G is nobody's"
     for name, state in reopened.items():
         assert same(state, states[best][name]), name
         assert not any(same(state, states[other][name]) for other in states if other != best), name
