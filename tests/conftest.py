@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -194,6 +195,26 @@ def wait_until(
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {otherwise()}"
         time.sleep(every)
     return value
+
+
+SLOW_MACHINE = 5  # times slower than the one that the seconds of `computes_within` were measured on
+
+
+@contextmanager
+def computes_within(seconds: float) -> Iterator[None]:
+    """What is inside must not compute longer, in seconds of this process; a slow or busy machine has SLOW_MACHINE times
+    as many.
+    """
+    start = time.process_time()
+    yield
+    took = time.process_time() - start
+    assert took < SLOW_MACHINE * seconds, f"took {took:.1f} s of computing, should take {seconds:g} s"
+
+
+@pytest.fixture(scope="session", name="computes_within")
+def computes_within_fixture() -> Callable[[float], AbstractContextManager[None]]:
+    """`computes_within`: the way for a test to bound a time."""
+    return computes_within
 
 
 @pytest.fixture(scope="session", name="wait_until")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-# (arguments, what the line must say). Each runs in an empty folder of its own, in a process of its own.
+# (arguments, what the line must say). Each runs in an empty folder of its own, in a fork of its own.
 MISTAKES = {
     "verb": (["pln"], "unknown verb 'pln'; did you mean 'plan'?"),
     "table": (["plan", "tabel1"], "unknown table 'tabel1'; did you mean 'disp/table1'?"),
@@ -112,8 +112,15 @@ def test_damaged_run_folder_is_named(bench_command, tmp_path, tiny_spec, store_r
     assert str(Path(folder.uid) / "result.json") in done.stderr
 
 
-def test_no_verb_shows_the_help(bench_command):
-    done = bench_command()
+def test_a_new_process_says_and_ends_the_same(bench_process, tmp_path):
+    """As a user starts it: the exit status and both streams are the interpreter's own."""
+    arguments, expected = MISTAKES["verb"]
+    done = bench_process(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "") and done.stderr == f"bench: error: {expected}\n"
+
+
+def test_no_verb_shows_the_help(bench_process):
+    done = bench_process()
     assert done.returncode == 2 and done.stderr.startswith("Usage: bench") and "report" in done.stderr
 
 

@@ -33,8 +33,8 @@ def stopped_halfway(tiny_spec, run_server, wait_until):
 def finish_and_compare(folder, server, tmp_path):
     spec = folder.spec()
     Store(tmp_path / "undisturbed").open(spec)
-    assert server.run(spec.uid, tmp_path / "undisturbed") == "done"
-    assert server.run(spec.uid, folder.path.parent) == "done"
+    assert server.run(spec.uid, tmp_path / "undisturbed", every=1e9) == "done"
+    assert server.run(spec.uid, folder.path.parent, every=1e9) == "done"
     assert folder.status() == "done" and folder.error() is None
     whole = Store(tmp_path / "undisturbed").folder(spec.uid)
     results = folder.result(), whole.result()

@@ -102,7 +102,7 @@ def test_killed_run_is_bit_equal(method, tiny_spec, run_server, kill_once, tmp_p
     assert kills == KILLS, "the run was over before it could be killed; make it longer"
     assert 0 < newest(killed) < spec.train.steps
     assert killed.status() == "lost"
-    assert run_server.run(spec.uid, tmp_path / "killed") == "done"
+    assert run_server.run(spec.uid, tmp_path / "killed", every=1e9) == "done"
     assert records(killed) == records(undisturbed)
     starts = json.loads((killed.path / "provenance.json").read_text())
     assert len(starts) == KILLS + 1

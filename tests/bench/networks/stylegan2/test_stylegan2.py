@@ -3,7 +3,6 @@
 import copy
 import inspect
 import math
-import time
 
 import pytest
 import torch
@@ -80,17 +79,15 @@ def test_counts_are_those_of_stylegan2_ada(network, overrides, g_count, d_count)
     ],
 )
 @pytest.mark.parametrize("mode", [True, False])
-def test_full_size_shapes_without_memory(network, resolution, mode):
+def test_full_size_shapes_without_memory(network, resolution, mode, computes_within):
     _ = torch.empty(1, device="meta") * 2  # the first meta operation imports much of torch, once a process
-    start = time.process_time()
-    with torch.device("meta"), torch.no_grad():
+    with computes_within(2), torch.device("meta"), torch.no_grad():
         generator, discriminator = (make().train(mode) for make in network(condition_dim=K))
         images = generator(torch.empty(1, 512), torch.empty(1, K))
         assert images.shape == (1, 3, resolution, resolution) and generator.resolution == resolution
         assert discriminator(images, torch.empty(1, K)).shape == (1,)
         assert discriminator.features(images).shape == (1, 512)
         assert len(discriminator.blocks) == math.log2(resolution) - 2
-    assert time.process_time() - start < 2
 
 
 def test_conditions_add_only_what_lies_below_condition_embedding():
