@@ -67,7 +67,7 @@ class Method:
         """The discriminator to train, given the one that the table names: another, or one that wraps it. Exclusive.
 
         It is called with images (N, C, H, W) in [-1, 1] and a condition (N, K) or None and gives logits (N,) or (N,
-        L). D's optimiser trains it, G's update holds it, checkpoints save and restore it: nothing else is to do. One
+        L). D's optimiser trains it, G's update freezes it, checkpoints save and restore it: nothing else is to do. One
         whose layers look at the whole batch sets `batch_statistics = True`, or real and generated images come in
         one call; one that judges what a generator of two scales gives takes `small_NCHW=`. Construct new layers
         inside `ctx.initialised(...)`. Parts that look into the table's discriminator (FreezeD) may refuse it.
@@ -128,7 +128,7 @@ class Method:
     def g_weights(self, ctx: Context, step: GStep) -> Tensor | None:
         """Weights (N,) of the generated images in G's adversarial loss, as `d_weights`; `g_weight` is logged.
 
-        Top-k training, for one, gives N / k to the k images of the highest logits and 0 to the others.
+        Top-k training, for example, gives N / k to the k images of the highest logits and 0 to the others.
         """
         return None
 

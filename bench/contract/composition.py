@@ -1,4 +1,4 @@
-"""The composition of a method's parts: their hooks as one, in order, and which parts do not go together."""
+"""The parts of a method behind one set of hooks, in order, and which parts cannot be combined."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from bench.errors import UserError
 from bench.files.source_code import module_file
 from bench.spec.run import Part
 
-# Two selections would depend on their order (does the second see all images, or the first one's?), which that of the
-# parts must not decide; two discriminators would throw one away.
+# Hooks that one part at most may have. Two selections would depend on the order of the parts (does the second see all
+# images, or those of the first?), and of two discriminators one would be thrown away.
 EXCLUSIVE = (
     "select",
     "discriminator",
@@ -53,7 +53,10 @@ def overrides(part: Method, hook: str) -> bool:
 
 
 def positions(chosen: Any, count: int, name: str) -> np.ndarray:
-    """Positions (M,) of some of `count` images, ascending: long. ValueError that names the method for anything else."""
+    """The positions (M,) of some of `count` images, int64 and ascending.
+
+    Raises ValueError that names the method for anything else.
+    """
     chosen_M = np.asarray(chosen.cpu() if isinstance(chosen, Tensor) else chosen)
     what = f"method '{name}': select"
     if chosen_M.ndim != 1 or not np.issubdtype(chosen_M.dtype, np.integer):
@@ -82,8 +85,8 @@ def _check_images(ctx: Context, images: np.ndarray, name: str, hook: str) -> Non
 
 
 def _product(weights: Sequence[Tensor | None]) -> Tensor | None:
-    given = [one for one in weights if one is not None]
-    return reduce(torch.mul, given) if given else None
+    factors = [weight for weight in weights if weight is not None]
+    return reduce(torch.mul, factors) if factors else None
 
 
 class Composition:
@@ -107,7 +110,7 @@ class Composition:
         self._refuse_hooks_of_a_loop_that_does_not_run()
 
     def _refuse_hooks_of_a_loop_that_does_not_run(self) -> None:
-        """Beside a part with its own `fit`, another part's hooks of the adversarial loop would be silently idle."""
+        """UserError for hooks of the adversarial loop beside a part with its own `fit`: nothing would call them."""
         for owner in self._claims("fit"):
             for name, part in self.parts:
                 idle = [hook for hook in LOOP if overrides(part, hook)]
@@ -129,7 +132,7 @@ class Composition:
         return self._owner("fit") is not None
 
     def select(self, ctx: Context) -> np.ndarray | None:
-        """The chosen positions, ascending; None for all. ValueError for what are no positions of training images."""
+        """The chosen positions, ascending; None for all. ValueError for positions outside the training images."""
         owner = self._owner("select")
         chosen = owner.select(ctx) if owner else None
         return (
@@ -144,9 +147,9 @@ class Composition:
         merged: dict[str, Any] = {}
         images = ctx.images_u8_NHWC
         for name, part in self.parts:
-            wanted = part.networks(ctx)
+            options = part.networks(ctx)
             _check_images(ctx, images, name, "networks")
-            for key, value in wanted.items():
+            for key, value in options.items():
                 if key in merged and merged[key] != value:
                     raise UserError(
                         f"method '{name}' sets the network's {key} to {value}, another part to {merged[key]}"
@@ -231,8 +234,8 @@ class Composition:
 
     def sampler(self, ctx: Context) -> Sampler:
         owner = self._owner("sampler")
-        found = owner.sampler(ctx) if owner else None
-        return found or (lambda generator, z_NZ, stream: generator(z_NZ))
+        sampler = owner.sampler(ctx) if owner else None
+        return sampler or (lambda generator, z_NZ, stream: generator(z_NZ))
 
     def fit(self, ctx: Context) -> Iterator[dict[str, float]]:
         owner = self._owner("fit")
@@ -250,7 +253,7 @@ class Composition:
 def build_method(parts: tuple[Part, ...]) -> Composition:
     """The composition of the parts, imported and constructed.
 
-    Raises UserError for bad values, and for a part whose code is not the one that the run was planned with.
+    Raises UserError for bad values, and for a part whose code has changed since the run was planned.
     """
     built = []
     for part in parts:

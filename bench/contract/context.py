@@ -35,7 +35,7 @@ _OF_THE_LOOP: Any = None
 class Batch:
     """One mini-batch of training images.
 
-    images_NCHW: float32 in [-1, 1], mirrored where the table says so (`train.flip`), not augmented.
+    images_NCHW: float32 in [-1, 1], mirrored at random with `train.flip`, not augmented.
     index_N: long, the position of each image among the run's training images: row i of `ctx.images_u8_NHWC` and of
     `ctx.labels_N`, that is among the selected ones where a part selects.
     """
@@ -46,7 +46,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What one set of images went through in `augment`; call it to have other images go through the very same.
+    """What one set of images went through in `augment`; call it to apply the same augmentation to other images.
 
     count: how many images it was drawn for.
     draws: the numbers that were drawn for it, by "part/name", names that say their shape: what the parts have put into
@@ -109,7 +109,7 @@ class GStep:
     condition_NK: what G was told: the condition of the last discriminator update's images. None without conditions.
     images_NCHW: G's output, not augmented, with a gradient.
     logits_N: D's logits of these images, augmented, float32: (N,), or (N, L) of a D that judges L patches of each
-    image. With a gradient to G; D is held.
+    image. With a gradient to G; D is frozen.
     discriminate: D on further images, as `discriminate(images_NCHW, d_condition_NK)`. It augments nothing.
     d_condition_NK: what D was told of these images; the same as `condition_NK` but for a part's `d_condition`.
     batch: the training images of the last discriminator update, whose conditions these are.
@@ -207,7 +207,7 @@ class Context:
     def attach(self, role: Role, name: str, module: nn.Module) -> None:
         """Add a part's own trainable module to a network, where `attached` finds it; for `Method.prepare`.
 
-        It is trained by that network's optimiser, held while the other network is updated, saved and restored
+        It is trained by that network's optimiser, frozen while the other network is updated, saved and restored
         with it, averaged in the EMA of the generator, and left alone by TransferGAN's copying. Construct it
         inside `initialised(...)`. Raises UserError for a name that is taken or is no lower-case identifier.
         """

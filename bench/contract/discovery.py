@@ -22,10 +22,10 @@ def methods() -> Registry:
     """Method parts by name, lazily: listing them imports none. A file `methods/x_y.py` is the part `x-y`."""
     registry = Registry("method", pick=only_part)
     package = importlib.import_module("bench.methods")
-    for found in pkgutil.iter_modules(package.__path__):
-        assert isinstance(found.module_finder, FileFinder)
-        path = Path(found.module_finder.path) / f"{found.name}.py"
-        registry.add(found.name.replace("_", "-"), f"bench.methods.{found.name}:", _first_line(path))
+    for module in pkgutil.iter_modules(package.__path__):
+        assert isinstance(module.module_finder, FileFinder)
+        path = Path(module.module_finder.path) / f"{module.name}.py"
+        registry.add(module.name.replace("_", "-"), f"bench.methods.{module.name}:", _first_line(path))
     registry.add_entry_points("bench.methods")
     return registry
 

@@ -14,7 +14,7 @@ from bench.contract.signature import signature, source_digest
 from bench.errors import UserError, did_you_mean
 from bench.spec.run import Part
 
-# The values that a setting of a plain type may have. bool is no int here, whatever Python says.
+# The types of a value that each plain annotation allows. A bool is not accepted as an int.
 PLAIN: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "float": (float, int),
@@ -33,7 +33,7 @@ def parse_method(text: str) -> tuple[Part, ...]:
     names = [part.name for part in parts]
     for name in names:
         if names.count(name) > 1:
-            raise UserError(f"method '{text}': the part '{name}' stands twice")
+            raise UserError(f"method '{text}': the part '{name}' is given twice")
     return parts
 
 
@@ -44,13 +44,16 @@ def _parse_part(piece: str, text: str) -> Part:
     name, arguments = match.group(1), match.group(2) or ""
     declared = signature(methods().entry(name).target)
     settings = dict(declared.settings)
-    for argument in filter(None, (one.strip() for one in _split(arguments, ","))):
-        key, equals, value = (one.strip() for one in argument.partition("="))
+
+    # The defaults, overwritten by what the text sets.
+    for argument in filter(None, (item.strip() for item in _split(arguments, ","))):
+        key, equals, value = (side.strip() for side in argument.partition("="))
         if not equals:
             raise UserError(f"method '{text}': '{argument}' of '{name}' must be setting=value")
         if key not in settings:
             raise UserError(f"method '{name}' has no setting '{key}'; {did_you_mean(key, settings)}")
         settings[key] = _typed(f"method '{name}': {key}", value, declared.types.get(key, ""))
+
     # A setting that came later changes no older run's identity: at its default it is left out of the spec.
     kept = {
         key: value
@@ -64,8 +67,8 @@ def _parse_part(piece: str, text: str) -> Part:
 def _typed(what: str, text: str, annotation: str) -> Any:
     """The value in `text`, read as YAML, if it is of the annotated type; UserError otherwise.
 
-    YAML reads 1e-3 as text; where a float is wanted it is one. Annotations other than of plain values are
-    left to the method itself.
+    YAML reads 1e-3 as text, which becomes a float where the annotation allows one. Values of other than plain types
+    are checked by the method itself.
     """
     try:
         value = yaml.safe_load(text)
@@ -77,8 +80,8 @@ def _typed(what: str, text: str, annotation: str) -> Any:
             value = float(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{what} is {value}, must be finite")
-    known = all(word in PLAIN for word in words)
-    if known and not any(type(value) in PLAIN[word] for word in words):
+    plain = all(word in PLAIN for word in words)
+    if plain and not any(type(value) in PLAIN[word] for word in words):
         raise UserError(f"{what} is {value!r}, must be {' or '.join(words)}")
     return value
 

@@ -20,9 +20,7 @@ from bench.spec.run import Part
 
 
 def needed_sources(parts: tuple[Part, ...]) -> tuple[str, ...]:
-    """The roles of the trainings or weights that these parts start from, e.g. ("network",) for
-    TransferGAN.
-    """
+    """The roles of the runs or weights that these parts start from: ("network",) for TransferGAN."""
     roles = set()
     for part in parts:
         declared = signature(methods().entry(part.name).target)
@@ -35,14 +33,16 @@ def needed_sources(parts: tuple[Part, ...]) -> tuple[str, ...]:
 
 
 def source_digest(target: str) -> str | None:
-    """The digest of a part's code, if it is not one of this project's."""
+    """The digest of the code of a part from elsewhere; None for one of this project's."""
     module = target.partition(":")[0]
     return None if module.startswith("bench.methods.") else module_digest(module)
 
 
 class Signature(NamedTuple):
-    """What a method's class declares: its version, its settings with defaults, the sources it starts from,
-    its settings' annotations, and which settings came after runs had been recorded.
+    """What a method's class declares.
+
+    settings: with their defaults. sources: roles of the runs or weights that it starts from. types: the settings'
+    annotations. later: the settings that were added after runs had been recorded.
     """
 
     version: int
@@ -61,8 +61,8 @@ def signature(target: str) -> Signature:
     spec = importlib.util.find_spec(module)
     assert spec is not None and spec.origin is not None
     tree = ast.parse(Path(spec.origin).read_text())
-    wanted = Path(spec.origin).stem.replace("_", "")
-    parts = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name.lower() == wanted]
+    class_name = Path(spec.origin).stem.replace("_", "")
+    parts = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name.lower() == class_name]
     if len(parts) != 1:
         raise UserError(f"{module}: the method's class must be named like its file")
     attributes = _class_attributes(parts[0])
@@ -92,15 +92,25 @@ def _class_attributes(node: ast.ClassDef) -> dict[str, Any]:
 def _keywords(node: ast.ClassDef, module: str) -> tuple[dict[str, Any], dict[str, str]]:
     """The defaults and the annotations of the constructor's keyword-only arguments."""
     init = next(
-        (one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None
+        (
+            statement
+            for statement in node.body
+            if isinstance(statement, ast.FunctionDef) and statement.name == "__init__"
+        ),
+        None,
     )
     if init is None:
         return {}, {}
     if len(init.args.args) != 1 or init.args.vararg or init.args.kwarg:
         raise UserError(f"{module}: settings must be keyword-only arguments of __init__")
     pairs = zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True)
-    defaults = {one.arg: ast.literal_eval(default) for one, default in pairs if default is not None}
-    return defaults, {one.arg: ast.unparse(one.annotation) for one in init.args.kwonlyargs if one.annotation}
+    defaults = {argument.arg: ast.literal_eval(default) for argument, default in pairs if default is not None}
+    types = {
+        argument.arg: ast.unparse(argument.annotation)
+        for argument in init.args.kwonlyargs
+        if argument.annotation
+    }
+    return defaults, types
 
 
 def _imported_signature(target: str) -> Signature:
@@ -115,8 +125,8 @@ def _imported_signature(target: str) -> Signature:
     for parameter in parameters:
         if parameter.kind is not parameter.KEYWORD_ONLY or parameter.default is parameter.empty:
             raise UserError(f"method '{name}': settings must be keyword-only arguments with defaults")
-    types = {one.name: _annotation(one.annotation) for one in parameters}
-    defaults = {one.name: one.default for one in parameters}
+    types = {parameter.name: _annotation(parameter.annotation) for parameter in parameters}
+    defaults = {parameter.name: parameter.default for parameter in parameters}
     return Signature(part.version, defaults, part.sources, types, part.later)
 
 

@@ -75,7 +75,7 @@ def test_readable_names_the_prior():
         ("disp(prior=vgg16", "cannot read"),
         ("disp)(", "cannot read"),
         ("DISP", "cannot read 'DISP'"),
-        ("disp + disp(prior=simclr)", "'disp' stands twice"),
+        ("disp + disp(prior=simclr)", "'disp' is given twice"),
         ("disp(vgg16)", "'vgg16' of 'disp' must be setting=value"),
         ("disp(piror=vgg16)", "no setting 'piror'; did you mean 'prior'?"),
         ("disp(prior={)", "the value is not YAML"),
