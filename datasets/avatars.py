@@ -33,15 +33,15 @@ def build(order: Order) -> Splits:
             f"data set '{order.name}': unknown style '{style_name}'; {did_you_mean(style_name, styles)}"
         )
     definition = json.loads(styles[style_name].read_text("utf-8"))
-    wanted = order.entry.train + order.entry.test
+    needed = order.entry.train + order.entry.test
     pictures = progress(
-        _distinct(Style(definition), style_name, order.resolution, wanted), wanted, order.name
+        _distinct(Style(definition), style_name, order.resolution, needed), needed, order.name
     )
     images = np.stack(list(pictures))
-    if len(images) < wanted:
+    if len(images) < needed:
         raise UserError(
             f"data set '{order.name}': style '{style_name}' gives {len(images)} distinct pictures at "
-            f"{order.resolution} px, {wanted} are needed; choose a larger resolution"
+            f"{order.resolution} px, {needed} are needed; choose a larger resolution"
         )
     licence = definition["meta"]["license"]
     return Splits(
@@ -52,13 +52,13 @@ def build(order: Order) -> Splits:
     )
 
 
-def _distinct(style: Style, style_name: str, resolution: int, wanted: int) -> Iterator[np.ndarray]:
+def _distinct(style: Style, style_name: str, resolution: int, needed: int) -> Iterator[np.ndarray]:
     seen: set[bytes] = set()
-    for number in range(PATIENCE * wanted):
+    for number in range(PATIENCE * needed):
         image = render(Avatar(style, {"seed": f"{style_name}-{number}"}).to_string(), resolution)
         (digest,) = image_digests(image[None])
         if digest not in seen:
             seen.add(digest)
             yield image
-        if len(seen) == wanted:
+        if len(seen) == needed:
             return

@@ -62,14 +62,14 @@ def _read() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _per_class(order: Order, labels: np.ndarray) -> dict[str, int]:
-    wanted = {"train": order.entry.train, "test": order.entry.test}
+    counts = {"train": order.entry.train, "test": order.entry.test}
     smallest = int(np.bincount(labels, minlength=CLASSES).min())
-    if any(count % CLASSES for count in wanted.values()) or sum(wanted.values()) > CLASSES * smallest:
+    if any(count % CLASSES for count in counts.values()) or sum(counts.values()) > CLASSES * smallest:
         raise UserError(
-            f"data set '{order.name}': train {wanted['train']} and test {wanted['test']} must be "
+            f"data set '{order.name}': train {counts['train']} and test {counts['test']} must be "
             f"multiples of {CLASSES} that add up to {CLASSES * smallest} at most"
         )
-    return {split: count // CLASSES for split, count in wanted.items()}
+    return {split: count // CLASSES for split, count in counts.items()}
 
 
 def _resize(images: np.ndarray, resolution: int) -> np.ndarray:
@@ -79,6 +79,6 @@ def _resize(images: np.ndarray, resolution: int) -> np.ndarray:
     if resolution != PADDED:
         size = (resolution, resolution)
         grey = np.stack(
-            [np.asarray(Image.fromarray(one).resize(size, Image.Resampling.LANCZOS)) for one in grey]
+            [np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.LANCZOS)) for digit in grey]
         )
     return np.repeat(grey[..., None], 3, axis=-1)

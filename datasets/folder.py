@@ -81,8 +81,8 @@ def _check_options(order: Order) -> None:
             if not 0 < float(value) < 1:
                 raise UserError(f"data set '{order.name}': test_share is {value}, must lie between 0 and 1")
         elif value not in OPTIONS.get(key, ()):
-            known = "; ".join(f"{name}: {' or '.join(values)}" for name, values in OPTIONS.items())
-            raise UserError(f"data set '{order.name}': option {key}: {value} is unknown; known are {known}")
+            options = "; ".join(f"{name}: {' or '.join(values)}" for name, values in OPTIONS.items())
+            raise UserError(f"data set '{order.name}': option {key}: {value} is unknown; known are {options}")
     if _fit(order) == "stretch" and "crop" in order.entry.options:
         raise UserError(
             f"data set '{order.name}': fit: stretch takes the whole picture and crop: center a part of it; "
@@ -99,7 +99,7 @@ def _fit(order: Order) -> Fit:
 def _check_sizes(order: Order, pile: Pile) -> None:
     """Reject pictures of a size that the set cannot use, before hours are spent on decoding."""
     any_shape = order.entry.options.get("crop") == "center" or _fit(order) == "stretch"
-    squares = Counter(one.width for one in pile.pictures.values() if one.width == one.height)
+    squares = Counter(picture.width for picture in pile.pictures.values() if picture.width == picture.height)
     usual = squares.most_common(1)[0][0] if squares else None  # the earliest of the most frequent
     for path, header in list(pile.pictures.items()):
         if min(header.width, header.height) < order.resolution:
@@ -115,12 +115,12 @@ def _check_sizes(order: Order, pile: Pile) -> None:
 def _parts(order: Order, pile: Pile) -> dict[str, list[Path]]:
     """The different files of the folders train/ and test/, or of the whole folder under ""."""
     root, files = pile.root, list(pile.pictures)
-    given = [split for split in ("train", "test") if (root / split).is_dir()]
-    if order.entry.options.get("reference") == "all" or not given:
+    splits = [split for split in ("train", "test") if (root / split).is_dir()]
+    if order.entry.options.get("reference") == "all" or not splits:
         return {"": _distinct(files)}
-    if len(given) == 1:
-        raise UserError(f"{root}: has a folder {given[0]}/ but not the other of train/ and test/")
-    parts = {split: [file for file in files if file.is_relative_to(root / split)] for split in given}
+    if len(splits) == 1:
+        raise UserError(f"{root}: has a folder {splits[0]}/ but not the other of train/ and test/")
+    parts = {split: [file for file in files if file.is_relative_to(root / split)] for split in splits}
     return {split: _distinct(part) for split, part in parts.items()}
 
 

@@ -16,7 +16,7 @@ Split = Literal["train", "test", "decoded"]
 
 @dataclass(frozen=True)
 class Order:
-    """What a builder is asked for. `allocate` spares it from holding a large split in memory."""
+    """What a builder is asked for. `allocate` keeps a large split on disk, not in memory."""
 
     name: str
     entry: DatasetEntry
@@ -28,14 +28,13 @@ class Order:
     def allocate(self, split: Split, count: int) -> np.ndarray:
         """A writable (count, R, R, 3) uint8 array on disk, to be returned as that split.
 
-        "decoded" is room for images that are yet to be divided; it goes when the set is built.
+        "decoded" holds images before they are divided into splits; it is deleted when the set is built.
         """
         shape = (count, self.resolution, self.resolution, 3)
         path = self.scratch / f"{split}.npy"
         array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-        if hasattr(
-            os, "posix_fallocate"
-        ):  # a full disk is an error here; through the map it would be a SIGBUS
+        # A full disk is an error here; a write through the map would end the process with SIGBUS.
+        if hasattr(os, "posix_fallocate"):
             with path.open("r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         return array

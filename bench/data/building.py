@@ -1,4 +1,4 @@
-"""Building a data set: whole or absent, and what its builder made is checked before it counts.
+"""Building a data set: it appears whole or not at all, and what its builder returns is checked first.
 
 What goes into a set is the business of a builder, a function (Order) -> Splits that a catalogue entry names.
 """
@@ -36,13 +36,16 @@ def build(
 ) -> ImageSet:
     """Build a data set and open it; `source` is the user's folder for a set that is not embedded.
 
-    A name that nothing has becomes a set of the user's own, `test_share` of which is the test split, its pictures
-    made squares by `fit`. skip_bad: files that cannot be used are left out and counted. The set appears in one
-    rename. Of two processes that build it at once, the later uses the earlier's. Raises UserError for whatever
-    the builder refuses, and where the cache cannot be written.
+    An unknown name becomes a set of the user's own: `test_share` of it is the test split, and `fit` makes its pictures
+    square. skip_bad: files that cannot be used are left out and counted.
+
+    The set appears in one rename. Of two processes that build it at once, the later uses the set of the earlier.
+    Raises UserError for whatever the builder refuses, and where the cache cannot be written.
     """
     entry, folder = _ordered(name, resolution, source, test_share, fit)
     own = "test_share" in entry.options
+
+    # Options that do not fit the kind of set.
     if entry.embedded and (source is not None or skip_bad):
         raise UserError(f"data set '{name}' is made from installed packages; leave out --from and --skip-bad")
     if test_share is not None and not own:
@@ -51,12 +54,16 @@ def build(
         raise UserError(f"data set '{name}' has its own way to make squares; leave out --fit")
     if not entry.embedded and source is None:
         raise UserError(f"data set '{name}' needs your files; run `{build_command(name, resolution, entry)}`")
+
+    # A set that is built already is opened, unless the user asks for another.
     if folder.is_dir() and not force:
         if source is not None:
             raise UserError(
                 f"data set '{name}' at {resolution} px is built already; add --force to replace it"
             )
         return open_set(name, resolution, entry, folder)
+
+    # Built in a temporary folder, which is renamed when it is whole and checked.
     print(f"building data set '{name}' at {resolution} px in {folder}", file=sys.stderr)
     scratch = disk.scratch_folder(folder)
     try:
@@ -87,7 +94,7 @@ def _ordered(
     own = name in known and known.entry(name).target.startswith(own_sets.TARGET)
     if source is None or (name in known and not own):
         return find(name, resolution)
-    others = [one.name for one in known if one.name != name]
+    others = [entry.name for entry in known if entry.name != name]
     return own_sets.new_entry(name, others, test_share, fit), folder_of(name, resolution)
 
 
@@ -106,7 +113,7 @@ def _builder(name: str, entry: DatasetEntry) -> Callable[[Order], Splits]:
 
 
 def _check(name: str, resolution: int, entry: DatasetEntry, splits: Splits) -> None:
-    """Refuse what breaks the contract of a set, whoever wrote the builder."""
+    """UserError for splits that break the contract of a data set (bench.data.builder)."""
     for split in SPLITS:
         images, labels = getattr(splits, split), getattr(splits, f"{split}_labels")
         needed = getattr(entry, split)
@@ -120,7 +127,7 @@ def _check(name: str, resolution: int, entry: DatasetEntry, splits: Splits) -> N
             raise UserError(f"data set '{name}': the {split} labels do not fit its images and class names")
     shared = set(disk.image_digests(splits.train)) & set(disk.image_digests(splits.test))
     if shared and not splits.overlap:
-        raise UserError(f"data set '{name}': {len(shared)} images stand both in train and in test")
+        raise UserError(f"data set '{name}': {len(shared)} images are both in train and in test")
 
 
 def _arrays(splits: Splits) -> dict[str, np.ndarray]:

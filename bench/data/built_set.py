@@ -1,4 +1,4 @@
-"""A data set as it lies built in the cache: where, by which recipe, and opened through memory maps.
+"""A built data set in the cache: its folder, its recipe, and its arrays as memory maps.
 
 A built set is a folder <cache>/data/NAME-RESOLUTION (bench.data.disk).
 """
@@ -18,7 +18,7 @@ from bench.data.known import datasets
 from bench.errors import UserError
 
 SPLITS = ("train", "test")
-RESOLUTIONS = (8, 1024)
+RESOLUTIONS = (8, 1024)  # least and largest, in pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class ImageSet:
     sha256: str  # over the arrays' names, types, shapes and bytes
     licence: str
     entry: DatasetEntry
-    notes: dict[str, Any] = field(default_factory=dict)  # what its builder says of it
+    notes: dict[str, Any] = field(default_factory=dict)  # from its builder: resize recipe, dropped duplicates
 
 
 def find(name: str, resolution: int) -> tuple[DatasetEntry, Path]:
@@ -48,7 +48,7 @@ def find(name: str, resolution: int) -> tuple[DatasetEntry, Path]:
 
 
 def folder_of(name: str, resolution: int) -> Path:
-    """Where a set lies once it is built. UserError for an impossible resolution."""
+    """The folder of a built set. UserError for a resolution that no set can have."""
     low, high = RESOLUTIONS
     if not low <= resolution <= high:
         raise UserError(f"data set '{name}' at {resolution} px: the resolution must be {low} to {high}")
@@ -66,7 +66,7 @@ def recipe(entry: DatasetEntry) -> dict[str, Any]:
 
 
 def open_set(name: str, resolution: int, entry: DatasetEntry, folder: Path) -> ImageSet:
-    """The set in a folder. UserError for a damaged one; sums are not recomputed."""
+    """The set in a folder, opened without recomputing its sums. UserError for a damaged one."""
     meta = disk.read_meta(folder)
     arrays = {file: disk.read_array(folder, file, record) for file, record in meta["files"].items()}
     return ImageSet(

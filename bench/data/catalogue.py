@@ -12,7 +12,7 @@ from bench.files.yamlfile import load_yaml, validate
 
 
 class DatasetEntry(BaseModel):
-    """One data set. `builder` ("module:function") makes its splits at a resolution; see bench.data.imageset.
+    """One data set. `builder` ("module:function") makes its splits at a resolution; see bench.data.builder.
 
     `embedded` sets come from installed packages alone; the others need `bench data build NAME --from DIR`.
     """
@@ -35,7 +35,6 @@ class DatasetEntry(BaseModel):
 def read_catalogue() -> dict[str, DatasetEntry]:
     """All entries of datasets/catalogue.yaml, by name."""
     folder = importlib.import_module("bench.datasets")  # no __init__.py: a type checker cannot see it
-
     candidates = [Path(place) / "catalogue.yaml" for place in folder.__path__]
     path = next(file for file in candidates if file.is_file())
     return {name: validate(DatasetEntry, value, path, (name,)) for name, value in load_yaml(path).items()}

@@ -50,6 +50,7 @@ def write(folder: Path, arrays: dict[str, np.ndarray], licence_text: str, meta: 
     An array that already is the memory map of its file is flushed in place. The sums in meta.json are of what
     was read back. Raises OSError (for example ENOSPC).
     """
+    # Each array, read back for its record.
     files = {}
     for file, array in arrays.items():
         path = folder / file
@@ -65,10 +66,14 @@ def write(folder: Path, arrays: dict[str, np.ndarray], licence_text: str, meta: 
             "dtype": stored.dtype.str,
             "bytes": path.stat().st_size,
         }
+
+    # What belongs to them: a look at the images, the licence, the records.
     _spread(arrays["train.npy"]).save(folder / "contact-sheet.png")
     atomic.write_text(folder / "LICENCE.txt", licence_text.strip() + "\n")
     atomic.write_json(folder / "meta.json", {**meta, "files": files, "sha256": set_hash(files)})
-    folder.chmod(0o755)  # mkdtemp makes what only its owner can read; a cache is often shared
+
+    # Readable by all, since a cache is often shared and mkdtemp lets only the owner in; then flushed to disk.
+    folder.chmod(0o755)
     for path in folder.iterdir():
         path.chmod(0o644)
         with path.open("rb") as file_object:
@@ -98,7 +103,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
         if files_known and {"recipe", "sha256", "class_names", "licence"} <= meta.keys():
             return meta
     except (OSError, ValueError, AttributeError, KeyError, TypeError):
-        pass  # said below, once for every way in which the file can be wrong
+        pass  # the error below is the same for every way in which the file can be wrong
     raise UserError(f"{path}: missing or damaged; {build_again(folder)}")
 
 
@@ -111,7 +116,7 @@ def read_array(folder: Path, file: str, record: dict[str, Any]) -> np.ndarray:
             if list(array.shape) == record["shape"] and array.dtype.str == record["dtype"]:
                 return array
     except (OSError, ValueError, EOFError, KeyError, TypeError):
-        pass  # said below
+        pass  # the error below is the same for every way in which the file can be wrong
     raise UserError(f"{path}: not the file that was built; {build_again(folder)}")
 
 
@@ -138,7 +143,7 @@ _HASHES: dict[tuple[Path, Times], str] = {}
 
 def build_again(folder: Path) -> str:
     """The clause that tells how to replace the set in `folder` (its name is NAME-RESOLUTION)."""
-    from bench.data.known import datasets  # here: the catalogue is of no use to who only writes files
+    from bench.data.known import datasets  # here: whoever only writes files needs no catalogue
 
     name, _, resolution = folder.name.rpartition("-")
     known = datasets()
@@ -165,7 +170,7 @@ def image_digests(images: np.ndarray) -> list[bytes]:
 
 
 def _spread(images: np.ndarray, columns: int = 8) -> Any:
-    """A PIL picture of up to 64 images spread evenly over the split, for a look with one's own eyes."""
+    """A PIL picture of up to 64 images spread evenly over the split, to be looked at."""
     from bench.data.contact_sheet import contact_sheet
 
     chosen = np.unique(np.linspace(0, len(images) - 1, columns * columns).astype(int))

@@ -1,4 +1,4 @@
-"""Data sets by name: read through memory maps, and built first where that needs nothing of the user's."""
+"""Data sets by name, as memory maps; one that needs no files of the user's is built at first use."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ def load(name: str, resolution: int) -> ImageSet:
 
 
 def counts(name: str, resolution: int) -> tuple[int, int] | None:
-    """How many training and test images a set has, from its meta.json or, for an embedded set that is yet to be built,
-    from the catalogue; None for a set of the user's that is not built.
+    """How many training and test images a set has; None for a set of the user's that is not built.
+
+    From its meta.json or, for an embedded set that is not built yet, from the catalogue.
 
     Raises UserError as `load` does for an unknown name, an impossible resolution and a damaged folder.
     """
@@ -38,7 +39,7 @@ def counts(name: str, resolution: int) -> tuple[int, int] | None:
 
 
 def not_built(name: str, resolution: int) -> str:
-    """What to say of a set of the user's that is not there."""
+    """The message for a set of the user's that is not built, or was built by another recipe."""
     entry, folder = find(name, resolution)
     state = "was built by another recipe" if folder.is_dir() else "is not built"
     command = build_command(name, resolution, entry) + " --force" * folder.is_dir()

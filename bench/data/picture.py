@@ -1,4 +1,4 @@
-"""One picture file of a user's: looked at, decoded, made a square of the wanted size; or bad, with the reason."""
+"""One picture file of a user's, decoded to a square of a given size, or refused with the reason."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 # What is read, by a file's content; PIL's other formats are rare, ambiguous, or call other programs (EPS).
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000")
-# Names that promise a picture: such a file that is none is a mistake, any other is merely something else.
+# Names that promise a picture: such a file that is not one counts as bad, any other file as something else.
 SUFFIXES = {
     ".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
     ".avif", ".jp2",
@@ -67,9 +67,11 @@ def measure(path: Path) -> Header:
 
 
 def decode(path: Path, resolution: int, fit: Fit = "centre") -> np.ndarray:
-    """The picture (an animation's first) as (R, R, 3) uint8: upright, on white where transparent, made a square by
-    `fit`, Lanczos. BadPictureError for a file that is cut off or damaged.
-    """  # fmt: skip
+    """The picture, or an animation's first, as (R, R, 3) uint8.
+
+    Upright, on white where transparent, made square by `fit`, resized by Lanczos. BadPictureError for a file that is
+    cut off or damaged.
+    """
     with _opened(path) as image:
         image.load()
         _check_mode(image)
@@ -84,7 +86,7 @@ def decode(path: Path, resolution: int, fit: Fit = "centre") -> np.ndarray:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """The picture of a file; whatever PIL raises on a damaged one is said of it."""
+    """The open picture of a file; BadPictureError for whatever PIL raises on a damaged one."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # large pictures are refused here, damaged EXIF is of no use
@@ -102,18 +104,18 @@ def _available() -> tuple[str, ...]:
 
 
 def _unidentified(path: Path) -> BadPictureError:
-    """Why PIL knows no format: it says the same of a PNG with one damaged chunk as of a text."""
+    """The error for a file that PIL cannot identify: a text, or a picture whose first chunk is damaged."""
     with path.open("rb") as file:
         head = file.read(8)
-        known = next((name for start, name in _SIGNATURES.items() if head.startswith(start)), None)
-        if known is None:
+        format_name = next((name for start, name in _SIGNATURES.items() if head.startswith(start)), None)
+        if format_name is None:
             return NoPictureError("no picture of a format that is read")
         file.seek(0)
         try:
-            Image.OPEN[known][0](file, str(path))
+            Image.OPEN[format_name][0](file, str(path))
         except _DECODE_ERRORS as error:
-            return BadPictureError(f"a damaged {known} ({_first_line(error)})")
-    return BadPictureError(f"a damaged {known}")
+            return BadPictureError(f"a damaged {format_name} ({_first_line(error)})")
+    return BadPictureError(f"a damaged {format_name}")
 
 
 def _check_mode(image: Image.Image) -> None:

@@ -1,4 +1,4 @@
-"""Pictures that somebody else made, as one array: every file accounted for, no size changed without being asked."""
+"""A folder of pictures from elsewhere as one array: every file accounted for, sizes changed only on request."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ def read_pictures(
     """
     pile = look_through(root.resolve(), root.name)
     refuse_bad(pile, "mend or remove them")
+
+    # Enough pictures, all of the size that the protocol scores.
     found, files = len(pile.pictures), list(pile.pictures)[:wanted]
     if found < min(2, wanted) or (found < wanted and not allow_fewer):
         more = f" ({told})" if (told := pile.told()) else ""
@@ -50,10 +52,14 @@ def read_pictures(
             f"{root}: {others.total():,} of {len(files):,} pictures are not {resolution} x {resolution} pixels "
             f"({sizes}{', ...' if len(others) > 3 else ''}); --resize makes them so ({FILTER})"
         )
+
+    # Decode them; only now is it known which are damaged inside.
     images = np.empty((len(files), resolution, resolution, 3), np.uint8)
     _fill(pile, files, images)
     pile.animated = sum(pile.pictures[file].animated for file in files if file in pile.pictures)
     refuse_bad(pile, "mend or remove them")
+
+    # Whatever was left out or changed.
     notes = [pile.told()] if pile.told() else []
     if found > wanted:
         notes.append(f"the first {wanted:,} of {found:,} pictures by name")

@@ -1,4 +1,4 @@
-"""A user's folder as it is found: every file accounted for as a picture, as bad, or as something else."""
+"""A user's folder with every file accounted for: as a picture, as a bad one, or as something else."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Pile:
     animated: int = 0
 
     def reject(self, path: Path, reason: str) -> None:
-        """A picture turns out to be bad."""
+        """Move a picture to the bad ones."""
         self.pictures.pop(path, None)
         self.bad[path] = reason
 
     def told(self) -> str:
-        """Everything that was not taken, and of what only a part was; empty if there is no such file."""
+        """What was left out, and how many animations gave only their first picture; empty if nothing was."""
         kinds = [f"{count:,} {kind}" for kind, count in sorted(self.left_out.items())]
         kinds += [f"{len(self.bad):,} bad"] if self.bad else []
         parts = [f"left out: {', '.join(kinds)}"] if kinds else []
@@ -80,7 +80,7 @@ def _look_at(pile: Pile, path: Path) -> None:
 
 
 def refuse_bad(pile: Pile, remedy: str, use: str = "") -> None:
-    """One message with all bad files; UserError if there is any. use: what they are not fit for ("for 'faces'")."""
+    """UserError that lists all bad files, if there are any. use: what they are not fit for ("for 'faces'")."""
     if not pile.bad:
         return
     every = len(pile.bad) + len(pile.pictures)
@@ -89,7 +89,7 @@ def refuse_bad(pile: Pile, remedy: str, use: str = "") -> None:
 
 
 def _walk(root: Path) -> Sequence[Path]:
-    found = []
+    files = []
     for folder, folders, names in os.walk(root, onerror=_cannot_list, followlinks=False):
         for name in (*folders, *names):
             path = Path(folder) / name
@@ -97,8 +97,8 @@ def _walk(root: Path) -> Sequence[Path]:
                 raise UserError(
                     f"{path}: a link to a folder or out of {root} is not followed; put the files there"
                 )
-        found += [Path(folder) / name for name in names]
-    return found
+        files += [Path(folder) / name for name in names]
+    return files
 
 
 def _cannot_list(error: OSError) -> None:

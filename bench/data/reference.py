@@ -25,8 +25,8 @@ AT_ONCE = 64  # images that are mixed in floating point at a time
 def reference_point(spec: RunSpec) -> np.ndarray:
     """The uint8 images (N, H, W, 3) of a reference point, N = the protocol's generated count.
 
-    The floor has as many different images as there are: fewer where the train pool is smaller than N, which the
-    score's own count says. Fewer images raise a Fréchet distance, so that such a floor lies too high.
+    The floor has no image twice, so where the train pool is smaller than N it has fewer; its score records the count.
+    Fewer images raise a Fréchet distance, so that such a floor lies too high.
     """
     assert spec.protocol is not None
     name, count = spec.method[0].name, spec.protocol.generated
@@ -44,7 +44,7 @@ def reference_point(spec: RunSpec) -> np.ndarray:
         mixed = np.empty((count, *images.shape[1:]), np.uint8)
         for at in range(0, count, AT_ONCE):
             here = slice(at, at + AT_ONCE)
-            one, other = rows(images, first[here]), rows(images, second[here])
-            mixed[here] = (share[here] * one + (1 - share[here]) * other).round()
+            from_first, from_second = rows(images, first[here]), rows(images, second[here])
+            mixed[here] = (share[here] * from_first + (1 - share[here]) * from_second).round()
         return mixed
     raise UserError(f"unknown reference point '{name}'; {did_you_mean(name, POINTS)}")

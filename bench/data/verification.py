@@ -1,4 +1,4 @@
-"""Built sets looked over: their sums recomputed, all that lie in the cache, what a run has read of one."""
+"""Checks of built sets: their sums recomputed, the list of those in the cache, the digests that runs record."""
 
 from __future__ import annotations
 
@@ -75,13 +75,13 @@ def list_built() -> list[Built]:
             built.append(Built(name, int(resolution), folder, train, test, meta["sha256"], size))
         except UserError as error:
             built.append(Built(name, int(resolution), folder, problem=str(error)))
-    return sorted(built, key=lambda one: (one.name, one.resolution))
+    return sorted(built, key=lambda built_set: (built_set.name, built_set.resolution))
 
 
 def digests(name: str, resolution: int) -> dict[str, str] | None:
     """File -> content hash of a built set's arrays as they are on this machine; None where it is not built, or damaged.
 
-    The sums of the build are believed while no array is newer than they are; one that is, is read and hashed.
+    The sums of the build are trusted while no array is newer than they are; a newer array is read and hashed.
     """
     folder = paths.cache_root() / "data" / f"{name}-{resolution}"
     try:
@@ -91,9 +91,9 @@ def digests(name: str, resolution: int) -> dict[str, str] | None:
         return None
 
 
-def _against_catalogue(found: str, known: str | None, resolution: int) -> Verdict:
-    if known is None:
-        return Verdict("whole set", "unknown", f"{found}; the catalogue has no sum for {resolution} px")
-    if found == known:
-        return Verdict("whole set", "ok", f"{found}, equal to the catalogue's")
-    return Verdict("whole set", "differs", f"{found}, the catalogue's is {known}")
+def _against_catalogue(sum_here: str, expected: str | None, resolution: int) -> Verdict:
+    if expected is None:
+        return Verdict("whole set", "unknown", f"{sum_here}; the catalogue has no sum for {resolution} px")
+    if sum_here == expected:
+        return Verdict("whole set", "ok", f"{sum_here}, equal to the catalogue's")
+    return Verdict("whole set", "differs", f"{sum_here}, the catalogue's is {expected}")

@@ -129,7 +129,7 @@ def test_a_changed_recipe_is_built_again(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_contract_of_a_builder_is_checked(cache: Path) -> None:
     _register("same", options={"test_value": 0})
-    with pytest.raises(UserError, match="1 images stand both in train and in test"):
+    with pytest.raises(UserError, match="1 images are both in train and in test"):
         imageset.load("same", 16)
     _register("short", test=5)
     with pytest.raises(UserError, match="test has 1 images, 5 are needed"):
