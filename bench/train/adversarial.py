@@ -24,21 +24,21 @@ Values = dict[str, Tensor]
 def adversarial(ctx: Context, method: Composition, optimizers: Optimizers) -> Iterator[dict[str, float]]:
     """DISP, Algorithm 1: `d_steps` discriminator updates, one generator update, one item of the iterator.
 
-    A part may select or reweigh images, replace a loss, what is shown as real, what D is told, or D itself
-    (bench.contract.base); without such a part nothing below differs from Algorithm 1.
+    A part may select or reweigh images, replace a loss, the real images that D sees, D's condition, or D itself
+    (bench.contract.base). Without such a part nothing below differs from Algorithm 1.
 
-    The engine calls `ctx.begin_step(step)` before it asks for the next item, at the first step too; the loop
+    The engine calls `ctx.begin_step(step)` before it asks for the next item, at the first step too. The loop
     reads `ctx.step` alone and so starts anywhere. The yielded floats are losses, mean logits, gradient norms
-    and whatever the parts add; values of the discriminator are means over its updates in this step. A
+    and whatever the parts add. Values of the discriminator are means over its updates in this step. A
     diverging run raises nothing here: its NaN is in the yielded values.
 
     With `micro_batch` each update accumulates the gradients of its equal micro-batches, divided by their number.
     z and conditions are drawn for the whole batch, so that losses which are means over images have the whole
-    batch's gradient; all else is per micro-batch: batch norm's statistics, the estimate of spectral norms,
+    batch's gradient. All else is per micro-batch: batch norm's statistics, the estimate of spectral norms,
     augmentation and noise, and the parts' extra terms.
 
-    With `share_fakes` G's update draws nothing: it goes through the images that D's last update saw, by the D that
-    this update has made, as FastGAN's released code does. G's graphs of all micro-batches are then kept meanwhile.
+    With `share_fakes` G's update draws nothing. It takes the images that D's last update saw and judges them by the D
+    after that update, as FastGAN's released code does. Until then the graphs of all micro-batches stay in memory.
     """
     train = ctx.train
     batches = Batches(ctx.images_u8_NHWC, train.batch, ctx.spec.seed, flip=train.flip, device=ctx.device)
@@ -109,11 +109,11 @@ def _inputs(ctx: Context, method: Composition, batch: Batch) -> _Inputs:
 def _update_discriminator(
     ctx: Context, method: Composition, optimizer: torch.optim.Optimizer, inputs: _Inputs, *, share: bool
 ) -> tuple[Values, list[_Shared]]:
-    """One update of D, and where they are to be shared the images that it saw, one item a micro-batch."""
+    """One update of D; with `share` also the generated images that it saw, one item a micro-batch."""
     generator, _ = ctx.networks()
     parts = _micro_batches(ctx, inputs)
     shared: list[_Shared] = []
-    # With their graph they are made while G's parameters are not frozen.
+    # Images with a graph are made here, before G's parameters are frozen.
     fakes = [_with_graph(ctx, z_NZ, part) if share else None for z_NZ, part in parts]
     passes = [
         partial(_discriminator_pass, ctx, method, z_NZ, part, with_graph, shared)
@@ -166,7 +166,10 @@ def _discriminator_pass(
     with_graph: Fakes | None,
     shared: list[_Shared],
 ) -> _Pass:
-    """with_graph: images with the graph that leads back to G, which go to `shared` with what D saw of them."""
+    """D's loss on one micro-batch, and the values to log.
+
+    with_graph: generated images with the graph that leads back to G; they go to `shared` with what D saw of them.
+    """
     _, discriminator = ctx.networks()
     batch, condition_NK, d_condition_NK = inputs
     # One spectral normalisation a pass: within `cached` all calls of D see the same weights.
@@ -211,7 +214,7 @@ def _discriminator_pass(
 def _generator_pass(
     ctx: Context, method: Composition, z_NZ: Tensor, inputs: _Inputs, shared: _Shared | None = None
 ) -> _Pass:
-    """shared: the images to go through, in place of new ones."""
+    """G's loss on one micro-batch. shared: D's generated images, to be used in place of new ones."""
     _, discriminator = ctx.networks()
     batch, condition_NK, d_condition_NK = inputs
 
@@ -290,5 +293,5 @@ def _frozen(network: nn.Module) -> Iterator[None]:
 
 
 def _floats(values: Values) -> dict[str, float]:
-    """All values at once: a device is waited for once a step, not once a value."""
+    """The values as floats, copied from the device in one go: one wait a step, not one a value."""
     return dict(zip(values, torch.stack([value.float() for value in values.values()]).tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""The adversarial term of an update, as the settings choose it and the parts of a method weigh or replace it."""
+"""The adversarial term of an update: chosen by the settings, weighted or replaced by the method's parts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def discriminator_loss(ctx: Context, method: Composition, step: DStep) -> tuple[
 
 
 def _loss_of(ctx: Context, step: DStep) -> AdversarialLoss:
-    """The loss that the settings ask for, with margins drawn for these very logits where they ask for that."""
+    """The loss of the settings; with `hinge_margin`, one with a margin drawn for each logit from U(margin, 1)."""
     least = ctx.train.hinge_margin
     if least is None:
         return LOSSES[ctx.train.loss]

@@ -1,4 +1,4 @@
-"""Mini-batches by position: which images batch number i holds depends on the seed and i alone."""
+"""Mini-batches by number: the images of batch i depend on the seed and i alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Batches:
     """Shuffled passes over a training set, cut into batches of equal size that run across the ends of passes.
 
     images_u8_NHWC: uint8, any length above zero; a batch may be larger than the set. No history is kept: a
-    resumed run asks for its next position and gets the very batch that the uninterrupted run would have got.
+    resumed run asks for its next position and gets the same batch as the uninterrupted run.
     """
 
     def __init__(
@@ -35,9 +35,12 @@ class Batches:
 
     def at(self, position: int) -> Batch:
         """Batch number `position` (from 0): images (N, C, H, W) in [-1, 1] and their indices (N,)."""
+        # Which images: places in the endless sequence of passes, each with its own order.
         place_N = np.arange(position * self.batch, (position + 1) * self.batch)
         epoch_N, offset_N = np.divmod(place_N, len(self.images_u8_NHWC))
         index_N = np.array([self._order(int(e))[o] for e, o in zip(epoch_N, offset_N, strict=True)])
+
+        # Their pixels, half of them mirrored with `flip`.
         images_NHWC = rows(self.images_u8_NHWC, index_N)
         if self.flip:
             mirrored = seeds.numpy_stream(self.seed, "flip", position).random(self.batch) < 0.5

@@ -10,11 +10,12 @@ from bench.spec.run import RunSpec
 
 
 def set_precision(spec: RunSpec, device: torch.device) -> None:
-    """TF32 on a GPU only where the run asks for it: cuDNN would use it unasked, and a worker's last run leaves its own.
+    """Set TF32 and the deterministic algorithms as the run's precision asks; call it before anything is computed.
 
-    float32 promises that a resumed run ends bit-equal, so that on a GPU it uses the deterministic algorithms; an
-    operation that has none (the warp of ADA-lite, going back) is used all the same, and torch warns of it.
-    Before anything is computed, and for a run without networks too: a SimCLR encoder trains as its spec says.
+    TF32 is set either way: cuDNN uses it by default, and a worker's last run leaves its own setting. float32 promises
+    that a resumed run ends bit-equal, so on a GPU it uses the deterministic algorithms. An operation that has none (the
+    backward pass of ADA-lite's warp) is used all the same, and torch warns of it. Runs without networks need this too:
+    a SimCLR encoder trains as its spec says.
     """
     precision = spec.train.precision if spec.train is not None else "float32"
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"

@@ -29,9 +29,9 @@ def ema_decay(decay: float, step: int, *, ramp: bool) -> float:
 def update_ema(ema: nn.Module, generator: nn.Module, decay: float, step: int, *, ramp: bool) -> None:
     """In place: parameters <- d * average + (1 - d) * current with d = `ema_decay(...)`; buffers are copied.
 
-    Copied on purpose: batch norm's statistics are running means already, and averaging them again would make
-    them lag behind; the spectral norm's singular vectors are unit vectors without a fixed sign, whose average
-    is neither unit nor singular; a step counter has no average.
+    Buffers are copied on purpose. Batch norm's statistics are running means already, and would lag behind if averaged
+    again. The spectral norm's singular vectors have no fixed sign, so their average is neither of length 1 nor
+    singular. A step counter has no average.
     decay lies in [0, 1); step counts the updates of this average from 1: it is how many steps G has then made.
     """
     weight = 1 - ema_decay(decay, step, ramp=ramp)

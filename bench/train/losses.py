@@ -1,5 +1,5 @@
 """Adversarial losses by name: r are D's logits of real images, f of generated ones, means are over the batch
-and, of a discriminator that judges patches, over the patches: logits are (N,) or (N, L).
+and, for a discriminator of patches, over the patches: logits are (N,) or (N, L).
 
 hinge           L_D = mean max(0, 1 - r) + mean max(0, 1 + f)    L_G = -mean f            (DISP, equation 1)
 non-saturating  L_D = mean softplus(-r) + mean softplus(f)       L_G = mean softplus(-f)  (LT-GAN, equation 1)

@@ -1,4 +1,4 @@
-"""The two optimisers of a run, as its settings ask for them."""
+"""The two Adam optimisers of a run, from its settings."""
 
 from __future__ import annotations
 

@@ -51,8 +51,8 @@ def batches(
 
     Latents, conditions and noise depend on the run's seed (or `seed`) and the batch's number alone: curves over
     snapshots are drawn at fixed latents, and seed i of two methods is scored at the same z. With
-    `train.batch_statistics` the batches are of that size, whole to the last one, of which no more is kept than is
-    wanted.
+    `train.batch_statistics` the batches are of that size, all of them whole; of the last one only the
+    images that are needed are kept.
     """
     own = ctx.spec.train.batch_statistics if ctx.spec.train else None
     for start in range(first, first + count, own or batch):
@@ -71,8 +71,8 @@ def batches(
 def batch_statistics(network: nn.Module) -> Iterator[None]:
     """Inside, the network's batch norms normalise by the batch at hand, as in training, and learn nothing from it.
 
-    So FastGAN's released code samples, which leaves its generator in training mode. All else stays as it is: spectral
-    norms are not estimated further.
+    FastGAN's released code samples like this, since it leaves its generator in training mode. All else stays as it is:
+    spectral norms are not estimated further.
     """
     norms = batch_norms(network)
     before = [(norm.training, norm.track_running_stats) for norm in norms]
@@ -91,6 +91,6 @@ def batch_norms(network: nn.Module) -> list[_BatchNorm]:
 
 
 def save_sheet(path: Path, images_NHWC: np.ndarray) -> None:
-    """Write a contact sheet of up to 50 images; the folder is made, not what it lies in: that is a run's."""
+    """Write a contact sheet of up to 50 images. Makes its folder, but not the run's folder around it."""
     path.parent.mkdir(exist_ok=True)
     contact_sheet(images_NHWC[:50], scale=max(1, 64 // images_NHWC.shape[1])).save(path)

@@ -1,4 +1,4 @@
-"""What the discriminator sees, real and generated, and its logits of it."""
+"""The images that the discriminator sees, real and generated, and its logits of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.networks.interface import HasMaps, has_two_scales, looks_at_the_batch
 
 
 class Fakes(NamedTuple):
-    """Generated images, or any that D judges by themselves."""
+    """Images for a call of D by themselves, mostly generated ones, at one scale or two."""
 
     images_NCHW: Tensor
     small_NCHW: Tensor | None  # the same images as a generator of two scales gives them to the discriminator
@@ -39,8 +39,8 @@ def discriminate(
 ) -> tuple[Tensor, Tensor, Any]:
     """Logits of the real and of the fake images, and D's maps of the real ones or None.
 
-    One call for both is faster, and the same where D judges each image by itself. A D whose layers look at the
-    whole batch (`batch_statistics`), which gives maps or takes two scales, is called for each.
+    One call for both is faster, and gives the same where D sees each image by itself. A D is called for each of the
+    two if its layers look at the whole batch (`batch_statistics`), if it gives maps, or if it takes two scales.
     """
     maps = None
     if isinstance(discriminator, HasMaps):
@@ -63,7 +63,7 @@ def logits_of(discriminator: nn.Module, fakes: Fakes, condition_NK: Tensor | Non
 
 
 def augmented(ctx: Context, method: Composition, images_NCHW: Tensor) -> tuple[Tensor, Augmentation]:
-    """Augmentations work in float32 whatever the networks do: coordinates and colours need the digits."""
+    """The augmented images, and the augmentation to apply again; in float32, which coordinates and colours need."""
     replayed = ctx.replaying()
 
     def augment(some_NCHW: Tensor) -> Tensor:
