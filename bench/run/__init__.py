@@ -1,1 +1,1 @@
-"""One run brought to its record: built, trained, scored, opened again."""
+"""One run: built, trained, scored, recorded, and opened again."""

@@ -21,9 +21,7 @@ from bench.train.sampling import batch_norms
 
 
 def source_files(spec: RunSpec, store: Store) -> dict[str, Path]:
-    """Where each source's weights are. UserError for a missing file of the user's, saying where it may be
-    put.
-    """
+    """Role -> the file of its weights. UserError for a missing one, which tells what to do about it."""
     files = {}
     for role, source in spec.sources.items():
         if isinstance(source, WeightsFile):
@@ -46,16 +44,19 @@ def source_files(spec: RunSpec, store: Store) -> dict[str, Path]:
 def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Context, Composition]:
     """The context of a run before its first step, and its composed method.
 
-    Order matters: first of all a part may select among the images, so that all that follows sees what it left; the
-    method may set network options (a condition's size), the networks are initialised from the seed, a part may
-    put its own discriminator in place, then the method prepares (loads a source, freezes blocks), and the moving
-    average starts from the result.
+    Order matters. A part selects among the images first, so that all that follows sees what it left. The method sets
+    network options (a condition's size) before the networks are initialised from the seed. Then a part may put its
+    own discriminator in place, the method prepares (loads a source, freezes blocks), and the moving average starts
+    from the result.
     """
+    # Images, sources and the parts of the method.
     set_precision(spec, device)
     images, labels = training_images(spec.data, spec.seed)
     ctx = Context(spec, images, labels, device, source_files(spec, store))
     method = build_method(spec.method)
     select_images(ctx, method)
+
+    # The networks, from the seed.
     if spec.network is not None:
         generator, discriminator = networks.build(
             spec.network.name, seed=seeds.derive(spec.seed, "init"), **network_options(ctx, method)
@@ -73,6 +74,8 @@ def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Co
             for network in ctx.networks():
                 network.compile()
         _check_norms(ctx)
+
+    # What the method changes of them, and the average that starts there.
     method.prepare(ctx)
     if ctx.generator is not None:
         ctx.ema = make_ema(ctx.generator)
@@ -80,7 +83,7 @@ def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Co
 
 
 def select_images(ctx: Context, method: Composition) -> None:
-    """Leave the context only those training images, and their labels, that a part of the method selects."""
+    """Reduce the context's training images and labels to those that a part of the method selects."""
     ctx.selected_M = chosen_M = method.select(ctx)
     if chosen_M is not None:
         ctx.images_u8_NHWC = rows(ctx.images_u8_NHWC, chosen_M)
@@ -90,17 +93,17 @@ def select_images(ctx: Context, method: Composition) -> None:
 def network_options(ctx: Context, method: Composition) -> dict[str, Any]:
     """The options that the run's networks are built with: the spec's and those that the method needs."""
     assert ctx.spec.network is not None
-    given, wanted = ctx.spec.network.options, method.networks(ctx)
-    for key in given.keys() & wanted.keys():
-        if given[key] != wanted[key]:
+    options, needed = ctx.spec.network.options, method.networks(ctx)
+    for key in options.keys() & needed.keys():
+        if options[key] != needed[key]:
             raise UserError(
-                f"network option {key}={given[key]} contradicts the method, which needs {wanted[key]}"
+                f"network option {key}={options[key]} contradicts the method, which needs {needed[key]}"
             )
-    return {**given, **wanted}
+    return {**options, **needed}
 
 
 def _check_norms(ctx: Context) -> None:
-    """UserError where a run is to be sampled with statistics that its generator does not take."""
+    """UserError for `batch_statistics` with a generator that has no batch norms."""
     generator, _ = ctx.networks()
     assert ctx.spec.train is not None and ctx.spec.network is not None
     images = ctx.spec.train.batch_statistics

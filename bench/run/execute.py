@@ -1,4 +1,4 @@
-"""One run worked off: already done, cancelled, stale, scored as a reference point, trained, or failed, with a cause."""
+"""One attempt at a run: skipped if done, cancelled or stale; else trained or scored, or failed with a cause."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def run_once(
     should_stop: Callable[[], bool] = lambda: False,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
 ) -> AttemptOutcome:
-    """Execute the run `uid` of the store at `root`; "busy" if another worker has it (nothing is waited for),
-    "failed", which only the worker's log tells, if its folder has been moved away.
+    """Execute the run `uid` of the store at `root`.
 
-    $BENCH_CHECKPOINT_SECONDS sets how often it saves (60).
+    Returns "busy" at once if another worker has the run, and "failed" if its folder has been moved away, which only the
+    worker's log tells. $BENCH_CHECKPOINT_SECONDS sets how often the run saves (60).
     """
     every = checkpoint_seconds()
     try:
@@ -62,15 +62,16 @@ def execute(
     should_stop: Callable[[], bool],
     on_step: Callable[[int, int], None],
 ) -> Outcome:
-    """Bring one run to its end, or to its next step boundary once `should_stop()` says so.
+    """Bring one run to its end, or to its next step boundary once `should_stop()` is true.
 
     Raises RunBusyError while another worker has the run, RunGoneError once its folder has gone. A failure is
-    written to error.txt and returned as "failed"; it is never recorded as a result. A run that was begun with
-    other inputs than are here now, or whose source was, is "stale": it is left as it is.
+    written to error.txt and returned as "failed"; it is never recorded as a result. A run is "stale", and left as it
+    is, if it or its source was begun with other inputs than are here now.
     """
     folder = store.folder(uid)
     with folder.lease():
         try:
+            # A run that is over, cancelled or stale is left as it is.
             if (result := folder.result()) is not None:
                 return "diverged" if result["diverged_at"] is not None else "done"
             if folder.stop_requested():
@@ -79,6 +80,8 @@ def execute(
             if why := [*machine.changes(folder), *machine.stale_sources(spec)]:
                 print(f"bench: {uid} is stale, it is not continued: {'; '.join(why)}", flush=True)
                 return "stale"
+
+            # Record what it starts with, then train or score.
             reset_peak()
             folder.begin(entry := provenance())
             inputs.begin(folder, machine, spec, {"commit": commit(), "packages": entry["packages"]})
@@ -86,7 +89,7 @@ def execute(
                 if spec.kind == "reference":
                     return score_reference(spec, folder, settings)
                 training = Training(spec, folder, store, settings)
-                # Nobody has replaced anything while it was being opened.
+                # No input may have been replaced while it was being read.
                 inputs.confirm(folder, Machine(store))
                 return training.run(should_stop, on_step)
         except RunGoneError:

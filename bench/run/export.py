@@ -1,4 +1,4 @@
-"""A trained generator as one file that torch.load(file, weights_only=True) reads, without its run or its data.
+"""Export of a trained generator: one file for torch.load(file, weights_only=True), without its run or its data.
 
 The file is a dict:
 
@@ -6,7 +6,7 @@ The file is a dict:
     network, options  what bench.networks.build takes: the name, and every option that is not its default
     state             the state dict of the generator's average, the weights that were scored
     z_dim, resolution the latent's size; images are (N, 3, resolution, resolution) in [-1, 1]
-    condition         in words, what the generator is told beside its latent
+    condition         in words, what the generator takes beside its latent
     latents           (M, z_dim): the latents of the run's first scored images, as its method gave them to the network
     conditions        (M, K) or None: their conditions. latents[:64] and conditions[:64] give the first 64 images; with
                       other latents, random rows of `conditions` are conditions as the method draws them
@@ -40,7 +40,7 @@ from bench.train.sampling import batch_statistics, to_uint8
 
 FORMAT = "lowdata-gan-bench generator"
 VERSION = 1
-MOST_CONDITIONS = 1_000
+MOST_CONDITIONS = 1_000  # latents and conditions in a file
 
 
 class Fed(NamedTuple):
@@ -66,7 +66,7 @@ def exported(run: Reopened) -> dict[str, Any]:
     if fed.conditions_MK is not None:
         size, method = fed.conditions_MK.shape[1], readable(run.spec.method)
         condition = f"vectors of {size} numbers, as the method {method} draws them at inference"
-    made = {
+    export = {
         "format": FORMAT,
         "version": VERSION,
         "network": run.spec.network.name,
@@ -81,8 +81,8 @@ def exported(run: Reopened) -> dict[str, Any]:
         "batch_statistics": run.spec.train.batch_statistics if run.spec.train else None,
         "provenance": _provenance(run),
     }
-    _check(run, made, fed)
-    return made
+    _check(run, export, fed)
+    return export
 
 
 def _fed(run: Reopened) -> Fed:
@@ -90,23 +90,23 @@ def _fed(run: Reopened) -> Fed:
     protocol = run.spec.protocol
     count = min(protocol.generated, MOST_CONDITIONS) if protocol else MOST_CONDITIONS
     calls: list[tuple[Any, ...]] = []
-    hook = run.generator.register_forward_pre_hook(lambda module, given: calls.append(given))
+    hook = run.generator.register_forward_pre_hook(lambda module, inputs: calls.append(inputs))
     try:
-        made = list(run.images(count))
+        pictures = list(run.images(count))
     finally:
         hook.remove()
-    if len(calls) != len(made) or not all(len(call) in (1, 2) for call in calls):
+    if len(calls) != len(pictures) or not all(len(call) in (1, 2) for call in calls):
         raise UserError(
             f"run {run.folder.uid} cannot be exported: its method ({readable(run.spec.method)}) does not make images "
             "from latents and conditions alone; `bench sample` draws from it"
         )
-    given = [call[1] if len(call) == 2 else None for call in calls]
-    conditions = [one for one in given if one is not None]
+    inputs = [call[1] if len(call) == 2 else None for call in calls]
+    conditions = [condition for condition in inputs if condition is not None]
     return Fed(
         torch.cat([call[0] for call in calls])[:count].cpu(),
         torch.cat(conditions)[:count].cpu() if conditions else None,
         _is_normal(run, calls[0][0].cpu()),
-        made[0],
+        pictures[0],
         len(calls[0][0]),
     )
 
@@ -117,26 +117,27 @@ def _is_normal(run: Reopened, latents_NZ: Tensor) -> bool:
     return torch.equal(latents_NZ, torch.randn(*latents_NZ.shape, generator=stream))
 
 
-def _check(run: Reopened, made: dict[str, Any], fed: Fed) -> None:
-    """Refuse a file from which the run's first images cannot be made again, to one grey level."""
-    generator, _ = networks.build(made["network"], seed=0, **made["options"])
+def _check(run: Reopened, export: dict[str, Any], fed: Fed) -> None:
+    """UserError unless the run's first images can be made from the file alone, to one grey level of 255."""
+    # The network and its weights, as a reader of the file builds it.
+    generator, _ = networks.build(export["network"], seed=0, **export["options"])
     try:
-        generator.load_state_dict(made["state"])
+        generator.load_state_dict(export["state"])
     except RuntimeError as error:
         raise UserError(
             f"run {run.folder.uid} cannot be exported: its method ({readable(run.spec.method)}) changes the layers of "
-            f"the generator, so that network '{made['network']}' alone does not hold its weights"
+            f"the generator, so that network '{export['network']}' alone does not hold its weights"
         ) from error
     generator = generator.to(run.ctx.device).to(memory_format=torch.channels_last).eval()
-    given = (fed.latents_MZ, fed.conditions_MK)
-    first = [one if one is None else one[: fed.batch].to(run.ctx.device) for one in given]
+    tables = (fed.latents_MZ, fed.conditions_MK)
+    first = [None if table is None else table[: fed.batch].to(run.ctx.device) for table in tables]
     stream = seeds.torch_stream(run.spec.seed, "evaluation", "noise", 0)
-    own = made["batch_statistics"] is not None
+    own = export["batch_statistics"] is not None
     with torch.no_grad(), noise.drawn_from(stream), batch_statistics(generator) if own else nullcontext():
         again_NHWC = to_uint8(generator(*first))[: len(fed.images_NHWC)]
     if np.abs(again_NHWC.astype(int) - fed.images_NHWC).max() > 1:
         raise UserError(
-            f"run {run.folder.uid} cannot be exported: network '{made['network']}' with its weights makes "
+            f"run {run.folder.uid} cannot be exported: network '{export['network']}' with its weights makes "
             f"other images; its method ({readable(run.spec.method)}) changes the generator otherwise"
         )
 

@@ -1,4 +1,4 @@
-"""The scores of a reference point: images of the train split, or noise, in place of generated ones."""
+"""The scores of a reference point: real images, or mixtures of them, in place of generated ones."""
 
 from __future__ import annotations
 

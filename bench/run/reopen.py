@@ -22,7 +22,7 @@ from bench.store.runs import RunFolder, Store
 from bench.train.sampling import batches
 
 Snapshot = Literal["best", "final"]
-BATCH = 100  # images at once from a run that has no protocol
+BATCH = 100  # images at once, of a run without a protocol
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,8 @@ class Reopened:
         scored, batch = (protocol.generated, protocol.batch) if protocol else (0, BATCH)
         beyond = -(-max(0, count - scored) // batch) * batch
         sampler, left = self.method.sampler(self.ctx), count
-        for first, wanted in ((0, scored), (scored, beyond)):
-            for made_NHWC in batches(
-                self.ctx, self.generator, sampler, wanted, batch, first=first, seed=seed
-            ):
+        for first, size in ((0, scored), (scored, beyond)):
+            for made_NHWC in batches(self.ctx, self.generator, sampler, size, batch, first=first, seed=seed):
                 yield made_NHWC[:left]
                 left -= min(left, len(made_NHWC))
                 if left == 0:
@@ -75,11 +73,12 @@ def reopen(
     Of the best snapshot a run keeps G's average, D, the method's state and the step; its `ctx.generator` is the
     average too, as the raw weights are not kept.
 
-    Raises UserError for a reference point, a run that trains no generator, is not finished or lacks these weights,
-    one that has diverged (its final weights are no numbers), and one that was made from other inputs than are here
-    now: what its method draws from (priors, training images) would not be what it was trained with. allow_stale:
-    that is only said on stderr.
+    Raises UserError for a reference point, and for a run that trains no generator, is not finished, lacks these weights
+    or has diverged (its final weights are not finite). Also for a run made from other inputs than are here now: its
+    method would draw from other priors or training images than it was trained with. allow_stale: for that, only a
+    warning on stderr.
     """
+    # Is it a run that can be opened?
     spec = folder.spec()
     if spec.kind == "reference":
         raise UserError(f"run {folder.uid} scores real images, a reference point: it has no generator")
@@ -92,6 +91,8 @@ def reopen(
             "`bench run` or `bench submit` of its table goes on with it"
         )
     _refuse_stale(folder, store, allow_stale)
+
+    # Its networks and its method, as they were at the snapshot.
     state = _weights(folder, snapshot, result)
     ctx, method = build_context(spec, store, torch.device(device))
     if "ema" not in state or ctx.ema is None:
@@ -112,10 +113,10 @@ def reopen(
 def _refuse_stale(folder: RunFolder, store: Store, allowed: bool) -> None:
     machine = Machine(store)
     if changed := machine.changes(folder):
-        told = f"run {folder.uid} is stale, made from other inputs than are here: {'; '.join(changed)}"
+        warning = f"run {folder.uid} is stale, made from other inputs than are here: {'; '.join(changed)}"
         if not allowed:
-            raise UserError(f"{told}; --allow-stale takes it nevertheless, --retry stale trains it anew")
-        print(f"bench: {told}; its images may not be those that were scored", file=sys.stderr)
+            raise UserError(f"{warning}; --allow-stale takes it nevertheless, --retry stale trains it anew")
+        print(f"bench: {warning}; its images may not be those that were scored", file=sys.stderr)
     if edited := machine.edited(folder):
         print(
             f"bench: run {folder.uid}: this code has changed since: {', '.join(edited)}; "

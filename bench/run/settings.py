@@ -1,4 +1,4 @@
-"""How a worker works a run off, and how that can end."""
+"""The settings with which a worker executes a run, and the outcomes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AttemptOutcome = Outcome | Literal["busy"]
 
 @dataclass(frozen=True)
 class Settings:
-    """How a worker works: nothing here can change a result."""
+    """The worker's settings; none of them can change a result."""
 
     device: torch.device
     checkpoint_seconds: float = 60.0

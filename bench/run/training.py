@@ -61,7 +61,7 @@ class Training:
                 if self.spec.protocol and self.spec.protocol.is_snapshot(self.ctx.step, self.train.steps):
                     self._snapshot()
 
-                # Tell how far it is.
+                # Report the progress.
                 heartbeat.step = self.ctx.step
                 on_step(self.ctx.step, self.train.steps)
                 if self.ctx.step == self.train.steps:
@@ -127,7 +127,7 @@ class Training:
     # ---- state -----------------------------------------------------------------------------------
 
     def restore(self) -> None:
-        """Go back to the newest whole checkpoint, and the records with it."""
+        """Go back to the newest whole checkpoint, and cut the records back to its step."""
         newest = checkpoints.latest(self.folder.state)
         best.back_to(self.folder.state, newest[0] if newest else 0)
         if newest is None:
@@ -152,7 +152,7 @@ class Training:
         return {name: module for name, module in pairs.items() if module is not None}
 
     def weights(self) -> dict[str, Any]:
-        """The states of the networks, of the average and of the method: what a checkpoint keeps of them."""
+        """The states of the networks, of the average and of the method, as a checkpoint keeps them."""
         state: dict[str, Any] = {name: module.state_dict() for name, module in self._modules().items()}
         return {**state, "method": self.method.state_dict()}
 
