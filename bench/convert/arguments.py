@@ -50,7 +50,7 @@ def near(right: float) -> Rule:
 
 def one_of(*right: Any) -> Rule:
     """One of these values."""
-    return Rule(lambda value: any(_same(value, one) for one in right), " or ".join(map(repr, right)))
+    return Rule(lambda value: any(_same(value, allowed) for allowed in right), " or ".join(map(repr, right)))
 
 
 def number(least: float) -> Rule:
@@ -110,7 +110,8 @@ class Arguments:
         """UserError naming a module that nobody accounted for."""
         if self._left:
             raise UserError(
-                f"{self.where}: the module {shown(min(self._left))} is unexpected; networks here have none such"
+                f"{self.where}: the module {shown(min(self._left))} is unexpected; "
+                "networks here do not have it"
             )
 
     def _check_init(self, path: str, expected: Expected, args: Any, kwargs: Any) -> None:
@@ -128,9 +129,9 @@ class Arguments:
                 raise UserError(
                     f"{self.where}: the init argument '{key}' of {self._module(path)} is {shown(value)}, must be a dict"
                 )
-            for name, given in value.items():
+            for name, argument in value.items():
                 self._check(
-                    f"init argument {shown(name)} in '{key}' of {self._module(path)}", name, given, inner
+                    f"init argument {shown(name)} in '{key}' of {self._module(path)}", name, argument, inner
                 )
 
     def _check(self, label: str, key: Any, value: Any, rules: Rules) -> None:
@@ -173,7 +174,7 @@ def _same(value: Any, right: Any) -> bool:
         return (
             isinstance(value, list | tuple)
             and len(value) == len(right)
-            and all(_same(plain(one), other) for one, other in zip(value, right, strict=True))
+            and all(_same(plain(item), other) for item, other in zip(value, right, strict=True))
         )
     if _is_number(right):
         return _is_number(value) and value == right

@@ -39,8 +39,8 @@ ATTENTION = {"theta": "queries", "phi": "keys", "g": "values", "o": "out"}
 def convert(files: list[Path], network: str | None) -> Converted:
     """G_ema.pth, and D.pth where there is one; a folder stands for the files of these names in it."""
     files = _named(files)
-    found = by_role([(path, load(path)) for path in files], MARKS, WHAT)
-    generator = found["generator"]
+    states = by_role([(path, load(path)) for path in files], MARKS, WHAT)
+    generator = states["generator"]
     blocks = generator.count("blocks.")
     if blocks not in BLOCKS:
         raise UserError(
@@ -49,12 +49,12 @@ def convert(files: list[Path], network: str | None) -> Converted:
         )
     resolution = BLOCKS[blocks]
     options = _generator_options(generator, blocks, resolution)
-    made = _generator(generator, blocks, options)
+    translation = _generator(generator, blocks, options)
     judge = None
-    if "discriminator" in found:
-        options |= _discriminator_options(found["discriminator"], resolution)
-        judge = _discriminator(found["discriminator"])
-    return Converted(f"biggan-{resolution}", options, made, judge, files=files)
+    if "discriminator" in states:
+        options |= _discriminator_options(states["discriminator"], resolution)
+        judge = _discriminator(states["discriminator"])
+    return Converted(f"biggan-{resolution}", options, translation, judge, files=files)
 
 
 def _named(files: list[Path]) -> list[Path]:
@@ -102,17 +102,22 @@ def _discriminator_options(foreign: ForeignState, resolution: int) -> dict[str, 
 def _attention_size(foreign: ForeignState, size: Callable[[int], int]) -> int | None:
     """The size of the map that attention follows; UserError for more than one."""
     pattern = re.compile(r"blocks\.([0-9]{1,4})\.1\.theta\.weight")
-    found = sorted(int(match[1]) for key in foreign if (match := pattern.fullmatch(key)))
-    if len(found) > 1:
+    numbers = sorted(int(match[1]) for key in foreign if (match := pattern.fullmatch(key)))
+    if len(numbers) > 1:
         raise UserError(
-            f"{foreign.where}: 'blocks.{found[1]}.1.theta.weight' is a second attention; networks here have one at most"
+            f"{foreign.where}: 'blocks.{numbers[1]}.1.theta.weight' is a second attention; "
+            "networks here have one at most"
         )
-    return size(found[0]) if found else None
+    return size(numbers[0]) if numbers else None
 
 
 def _generator(foreign: ForeignState, blocks: int, options: dict[str, Any]) -> Translation:
-    made = Translation(foreign)
-    layer = partial(made.iterated, vector="u0", sigma="sv0") if options["sn_generator"] else made.plain
+    translation = Translation(foreign)
+    layer = (
+        partial(translation.iterated, vector="u0", sigma="sv0")
+        if options["sn_generator"]
+        else translation.plain
+    )
     layer("linear", "linear")
     for number in range(blocks):
         ours, theirs = f"blocks.{number}", f"blocks.{number}.0"
@@ -120,34 +125,34 @@ def _generator(foreign: ForeignState, blocks: int, options: dict[str, Any]) -> T
             layer(f"{ours}.{name}", f"{theirs}.{name}")
         layer(f"{ours}.shortcut", f"{theirs}.conv_sc")
         for norm in (1, 2):
-            _statistics(made, f"{ours}.norm{norm}.norm", f"{theirs}.bn{norm}")
+            _statistics(translation, f"{ours}.norm{norm}.norm", f"{theirs}.bn{norm}")
             if options["shared_dim"] is not None:
                 layer(f"{ours}.norm{norm}.gain", f"{theirs}.bn{norm}.gain")
                 layer(f"{ours}.norm{norm}.bias", f"{theirs}.bn{norm}.bias")
-        _attention(made, layer, number)
-    _statistics(made, "norm", "output_layer.0")
-    made.copy("norm.weight", "output_layer.0.gain")
-    made.copy("norm.bias", "output_layer.0.bias")
+        _attention(translation, layer, number)
+    _statistics(translation, "norm", "output_layer.0")
+    translation.copy("norm.weight", "output_layer.0.gain")
+    translation.copy("norm.bias", "output_layer.0.bias")
     layer("conv", "output_layer.2")
     if options["shared_dim"] is not None:
-        made.copy("condition_embedding.weight", "shared.weight", transposed)
+        translation.copy("condition_embedding.weight", "shared.weight", transposed)
     else:
-        _tables(made, blocks)
-    return made
+        _tables(translation, blocks)
+    return translation
 
 
-def _statistics(made: Translation, ours: str, theirs: str) -> None:
+def _statistics(translation: Translation, ours: str, theirs: str) -> None:
     """The running mean and variance of a batch norm, under either of the names that they have."""
-    foreign = made.foreign
+    foreign = translation.foreign
     if (key := f"{theirs}.bn.running_mean") in foreign:
         raise UserError(
             f"{foreign.where}: '{key}' is of cross-replica batch norm, which outside training adds the gain where the "
             "batch norm here multiplies; only batch statistics named stored_mean and stored_var are read"
         )
     form = f"{theirs}.bn." if f"{theirs}.bn.stored_mean" in foreign else f"{theirs}."
-    made.copy(f"{ours}.running_mean", f"{form}stored_mean")
-    made.variance(f"{ours}.running_var", f"{form}stored_var")
-    made.put(f"{ours}.num_batches_tracked", torch.zeros((), dtype=torch.int64), f"{form}stored_mean")
+    translation.copy(f"{ours}.running_mean", f"{form}stored_mean")
+    translation.variance(f"{ours}.running_var", f"{form}stored_var")
+    translation.put(f"{ours}.num_batches_tracked", torch.zeros((), dtype=torch.int64), f"{form}stored_mean")
     if (counter := f"{form}accumulation_counter") in foreign and bool(
         foreign.take(counter, shape=(1,)).any()
     ):
@@ -157,42 +162,42 @@ def _statistics(made: Translation, ours: str, theirs: str) -> None:
         )
 
 
-def _attention(made: Translation, layer: Callable[[str, str], None], number: int) -> None:
+def _attention(translation: Translation, layer: Callable[[str, str], None], number: int) -> None:
     theirs = f"blocks.{number}.1"
-    if not made.foreign.has(theirs):
+    if not translation.foreign.has(theirs):
         return
     for their_name, name in ATTENTION.items():
         layer(f"blocks.{number}.attention.{name}", f"{theirs}.{their_name}")
-    made.copy(f"blocks.{number}.attention.gamma", f"{theirs}.gamma")
+    translation.copy(f"blocks.{number}.attention.gamma", f"{theirs}.gamma")
 
 
-def _tables(made: Translation, blocks: int) -> None:
+def _tables(translation: Translation, blocks: int) -> None:
     """Every norm's tables of gains and biases by class, side by side in one map of one-hot conditions."""
     names = [f"blocks.{number}.0.bn{norm}" for number in range(blocks) for norm in (1, 2)]
     widths = [
-        made.tensors[f"blocks.{number}.norm{norm}.norm.running_mean"].numel()
+        translation.tensors[f"blocks.{number}.norm{norm}.norm.running_mean"].numel()
         for number in range(blocks)
         for norm in (1, 2)
     ]
-    classes = made.foreign.size(f"{names[0]}.gain.weight", 0, 2)
+    classes = translation.foreign.size(f"{names[0]}.gain.weight", 0, 2)
     tables = [
-        made.foreign.take(f"{name}.{kind}.weight", shape=(classes, widths[place]))
+        translation.foreign.take(f"{name}.{kind}.weight", shape=(classes, widths[place]))
         for place, name in enumerate(names)
         for kind in ("gain", "bias")
     ]
-    made.put("condition_embedding.weight", torch.cat(tables, dim=1).T, f"{names[0]}.gain.weight")
+    translation.put("condition_embedding.weight", torch.cat(tables, dim=1).T, f"{names[0]}.gain.weight")
 
 
 def _discriminator(foreign: ForeignState) -> Translation:
-    made = Translation(foreign)
-    layer = partial(made.iterated, vector="u0", sigma="sv0")
+    translation = Translation(foreign)
+    layer = partial(translation.iterated, vector="u0", sigma="sv0")
     for number in range(foreign.count("blocks.")):
         ours, theirs = f"blocks.{number}", f"blocks.{number}.0"
         layer(f"{ours}.conv1", f"{theirs}.conv1")
         layer(f"{ours}.conv2", f"{theirs}.conv2")
         if foreign.has(f"{theirs}.conv_sc"):
             layer(f"{ours}.shortcut", f"{theirs}.conv_sc")
-        _attention(made, layer, number)
+        _attention(translation, layer, number)
     layer("linear", "linear")
     layer("condition_embedding", "embed", turned=True)
-    return made
+    return translation

@@ -48,8 +48,8 @@ def convert(files: list[Path], network: str | None) -> Converted:
         "ndf": max(1, judge.size("rf_big.0.weight_orig", 1, 4) // LAST_WIDTH),
         "decoder_width": judge.size("decoder_big.main.5.weight_orig", 1, 4),
     }
-    made = _generator(generator, resolution)
-    return Converted(f"fastgan-{resolution}", options, made, _discriminator(judge, resolution))
+    translation = _generator(generator, resolution)
+    return Converted(f"fastgan-{resolution}", options, translation, _discriminator(judge, resolution))
 
 
 def _averaged(foreign: ForeignState, average: Any) -> ForeignState:
@@ -69,39 +69,39 @@ def _averaged(foreign: ForeignState, average: Any) -> ForeignState:
 
 
 def _generator(foreign: ForeignState, resolution: int) -> Translation:
-    made = Translation(foreign)
-    made.hooked("first.0", "init.init.0")
-    made.batch_norm("first.1", "init.init.1")
+    translation = Translation(foreign)
+    translation.hooked("first.0", "init.init.0")
+    translation.batch_norm("first.1", "init.init.1")
     for number, size in enumerate(size for size in SIZES if size <= resolution):
         ours, theirs = f"blocks.{number}", f"feat_{size}"
-        made.hooked(f"{ours}.1", f"{theirs}.1")
+        translation.hooked(f"{ours}.1", f"{theirs}.1")
         if size in NOISY:
-            made.copy(f"{ours}.2.weight", f"{theirs}.2.weight")
-            made.batch_norm(f"{ours}.3", f"{theirs}.3")
-            made.hooked(f"{ours}.5", f"{theirs}.5")
-            made.copy(f"{ours}.6.weight", f"{theirs}.6.weight")
-            made.batch_norm(f"{ours}.7", f"{theirs}.7")
+            translation.copy(f"{ours}.2.weight", f"{theirs}.2.weight")
+            translation.batch_norm(f"{ours}.3", f"{theirs}.3")
+            translation.hooked(f"{ours}.5", f"{theirs}.5")
+            translation.copy(f"{ours}.6.weight", f"{theirs}.6.weight")
+            translation.batch_norm(f"{ours}.7", f"{theirs}.7")
         else:
-            made.batch_norm(f"{ours}.2", f"{theirs}.2")
+            translation.batch_norm(f"{ours}.2", f"{theirs}.2")
     for size in EXCITED:
         if size <= resolution:
-            _gate(made, f"excitations.{size}", f"se_{size}")
-    made.hooked("to_image", "to_big")
-    made.hooked("to_small", "to_128")
-    return made
+            _gate(translation, f"excitations.{size}", f"se_{size}")
+    translation.hooked("to_image", "to_big")
+    translation.hooked("to_small", "to_128")
+    return translation
 
 
-def _gate(made: Translation, ours: str, theirs: str) -> None:
-    made.hooked(f"{ours}.squeeze", f"{theirs}.main.1")
-    made.hooked(f"{ours}.project", f"{theirs}.main.3")
+def _gate(translation: Translation, ours: str, theirs: str) -> None:
+    translation.hooked(f"{ours}.squeeze", f"{theirs}.main.1")
+    translation.hooked(f"{ours}.project", f"{theirs}.main.3")
 
 
 def _discriminator(foreign: ForeignState, resolution: int) -> Translation:
-    made = Translation(foreign)
-    made.hooked("blocks.0.0", "down_from_big.0")
+    translation = Translation(foreign)
+    translation.hooked("blocks.0.0", "down_from_big.0")
     if resolution == 1024:
-        made.hooked("blocks.0.2", "down_from_big.2")
-        made.batch_norm("blocks.0.3", "down_from_big.3")
+        translation.hooked("blocks.0.2", "down_from_big.2")
+        translation.batch_norm("blocks.0.3", "down_from_big.3")
     for number, theirs in enumerate(DOWNS, start=1):
         ours = f"blocks.{number}"
         for layer, norm, (our_path, their_path) in (
@@ -109,27 +109,27 @@ def _discriminator(foreign: ForeignState, resolution: int) -> Translation:
             (3, 4, ("main", "main")),
             (1, 2, ("side", "direct")),
         ):
-            made.hooked(f"{ours}.{our_path}.{layer}", f"{theirs}.{their_path}.{layer}")
-            made.batch_norm(f"{ours}.{our_path}.{norm}", f"{theirs}.{their_path}.{norm}")
+            translation.hooked(f"{ours}.{our_path}.{layer}", f"{theirs}.{their_path}.{layer}")
+            translation.batch_norm(f"{ours}.{our_path}.{norm}", f"{theirs}.{their_path}.{norm}")
         if number in GATES:
-            _gate(made, f"{ours}.gate", GATES[number])
-    made.hooked("head.0", "rf_big.0")
-    made.batch_norm("head.1", "rf_big.1")
-    made.hooked("head.3", "rf_big.3")
-    _small_branch(made)
+            _gate(translation, f"{ours}.gate", GATES[number])
+    translation.hooked("head.0", "rf_big.0")
+    translation.batch_norm("head.1", "rf_big.1")
+    translation.hooked("head.3", "rf_big.3")
+    _small_branch(translation)
     for name, theirs in DECODERS.items():
         for up in range(4):
-            made.hooked(f"decoders.{name}.ups.{up}.1", f"{theirs}.main.{up + 1}.1")
-            made.batch_norm(f"decoders.{name}.ups.{up}.2", f"{theirs}.main.{up + 1}.2")
-        made.hooked(f"decoders.{name}.to_image", f"{theirs}.main.5")
-    return made
+            translation.hooked(f"decoders.{name}.ups.{up}.1", f"{theirs}.main.{up + 1}.1")
+            translation.batch_norm(f"decoders.{name}.ups.{up}.2", f"{theirs}.main.{up + 1}.2")
+        translation.hooked(f"decoders.{name}.to_image", f"{theirs}.main.5")
+    return translation
 
 
-def _small_branch(made: Translation) -> None:
+def _small_branch(translation: Translation) -> None:
     """Theirs nests each block's three layers; ours has all in one row."""
-    made.hooked("small_branch.0", "down_from_small.0")
+    translation.hooked("small_branch.0", "down_from_small.0")
     for block in range(3):
         theirs, place = f"down_from_small.{block + 2}.main", 2 + 3 * block
-        made.hooked(f"small_branch.{place}", f"{theirs}.0")
-        made.batch_norm(f"small_branch.{place + 1}", f"{theirs}.1")
-    made.hooked("small_head", "rf_small")
+        translation.hooked(f"small_branch.{place}", f"{theirs}.0")
+        translation.batch_norm(f"small_branch.{place + 1}", f"{theirs}.1")
+    translation.hooked("small_head", "rf_small")

@@ -89,14 +89,14 @@ class ForeignState:
     def count(self, prefix: str, first: int = 0) -> int:
         """How many different numbers follow the prefix; they must run from `first` without a gap."""
         pattern = re.compile(re.escape(prefix) + r"([0-9]{1,4})\b")
-        found = sorted({int(match[1]) for key in self._left if (match := pattern.match(key))})
-        if found != list(range(first, first + len(found))):
-            listed = ", ".join(map(str, found[:20]))
+        numbers = sorted({int(match[1]) for key in self._left if (match := pattern.match(key))})
+        if numbers != list(range(first, first + len(numbers))):
+            listed = ", ".join(map(str, numbers[:20]))
             raise UserError(
                 f"{self.where}: the keys '{prefix}N' have the numbers {listed}; "
                 f"a {self.what}'s run from {first} without a gap"
             )
-        return len(found)
+        return len(numbers)
 
     def finish(self) -> None:
         """UserError naming the first key that nobody took."""
@@ -107,11 +107,11 @@ class ForeignState:
             )
 
 
-def _fits(shape: Sequence[int], wanted: Shape) -> bool:
-    return len(shape) == len(wanted) and all(
-        right in (None, one) for one, right in zip(shape, wanted, strict=True)
+def _fits(shape: Sequence[int], allowed: Shape) -> bool:
+    return len(shape) == len(allowed) and all(
+        right in (None, size) for size, right in zip(shape, allowed, strict=True)
     )
 
 
 def _shape(shape: Shape) -> str:
-    return f"({', '.join('any' if one is None else str(one) for one in shape)}{',' * (len(shape) == 1)})"
+    return f"({', '.join('any' if size is None else str(size) for size in shape)}{',' * (len(shape) == 1)})"

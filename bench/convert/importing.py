@@ -69,7 +69,7 @@ def import_checkpoint(
     write_weights(
         target,
         {
-            **{key: dict(one.tensors) for key, one in members.items()},
+            **{key: dict(translation.tensors) for key, translation in members.items()},
             "network": {"name": converted.network, "options": options},
             "origin": {"format": format_name, "files": _hashes(converted.files or files)},
         },
@@ -99,24 +99,26 @@ def _checked(converted: Converted, options: Mapping[str, Any]) -> dict[str, Tran
     return members
 
 
-def _check(made: Translation, module: nn.Module, label: str) -> None:
-    foreign, wanted = made.foreign, module.state_dict()
-    for ours, tensor in made.tensors.items():
-        theirs = made.origins[ours]
-        if ours not in wanted:
+def _check(translation: Translation, module: nn.Module, label: str) -> None:
+    foreign, state = translation.foreign, module.state_dict()
+    for ours, tensor in translation.tensors.items():
+        theirs = translation.origins[ours]
+        if ours not in state:
             raise UserError(f"{foreign.where}: the key '{theirs}' has no place in the {label}")
-        if tensor.shape != wanted[ours].shape:
+        if tensor.shape != state[ours].shape:
             raise UserError(
                 f"{foreign.where}: '{theirs}' becomes {ours} of shape {tuple(tensor.shape)}, "
-                f"which must be {tuple(wanted[ours].shape)} in the {label}"
+                f"which must be {tuple(state[ours].shape)} in the {label}"
             )
-        if tensor.dtype != wanted[ours].dtype:
-            raise UserError(f"{foreign.where}: '{theirs}' is {tensor.dtype}, must be {wanted[ours].dtype}")
+        if tensor.dtype != state[ours].dtype:
+            raise UserError(f"{foreign.where}: '{theirs}' is {tensor.dtype}, must be {state[ours].dtype}")
         if not bool(tensor.isfinite().all()):  # numbers at the very end of float32's range, scaled
             raise UserError(f"{foreign.where}: '{theirs}' becomes {ours} with values that are not finite")
-    for ours in wanted:
-        if ours not in made.tensors:
-            missing = f"the key '{made.absent[ours]}' is missing: " if ours in made.absent else ""
+    for ours in state:
+        if ours not in translation.tensors:
+            missing = (
+                f"the key '{translation.absent[ours]}' is missing: " if ours in translation.absent else ""
+            )
             raise UserError(f"{foreign.where}: {missing}nothing in it becomes {ours}, which the {label} has")
     foreign.finish()
 

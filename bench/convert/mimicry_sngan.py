@@ -31,8 +31,8 @@ FIRST_BLOCK = {"generator": 2, "discriminator": 1}  # the number that its first 
 
 def convert(files: list[Path], network: str | None) -> Converted:
     """A generator's file, and a discriminator's where there is one."""
-    found = by_role([(path, _model(path)) for path in files], MARKS, WHAT)
-    generator = found["generator"]
+    states = by_role([(path, _model(path)) for path in files], MARKS, WHAT)
+    generator = states["generator"]
     blocks = generator.count("block", FIRST_BLOCK["generator"])
     width = generator.size("block2.c1.weight", 1, 4)
     size = (blocks, generator.size("l1.weight", 0, 2) // width)
@@ -48,13 +48,13 @@ def convert(files: list[Path], network: str | None) -> Converted:
         "upsample": "bilinear",
         "d_shortcut": "rectified",
     }
-    made = _generator(generator, blocks)
+    translation = _generator(generator, blocks)
     judge = None
-    if "discriminator" in found:
-        foreign = found["discriminator"]
+    if "discriminator" in states:
+        foreign = states["discriminator"]
         options["d_width"] = foreign.size("block1.c1.bias", 0, 1) * D_GROWTH[resolution]
         judge = _discriminator(foreign, D_HEAD[resolution])
-    return Converted(f"sngan-{resolution}", options, made, judge)
+    return Converted(f"sngan-{resolution}", options, translation, judge)
 
 
 def _model(path: Path) -> Any:
@@ -62,25 +62,25 @@ def _model(path: Path) -> Any:
 
 
 def _generator(foreign: ForeignState, blocks: int) -> Translation:
-    made = Translation(foreign)
-    made.plain("linear", "l1")
+    translation = Translation(foreign)
+    translation.plain("linear", "l1")
     first = FIRST_BLOCK["generator"]
     for number in range(blocks):
         ours, theirs = f"blocks.{number}", f"block{number + first}"
-        made.batch_norm(f"{ours}.norm1", f"{theirs}.b1")
-        made.batch_norm(f"{ours}.norm2", f"{theirs}.b2")
-        made.plain(f"{ours}.conv1", f"{theirs}.c1")
-        made.plain(f"{ours}.conv2", f"{theirs}.c2")
-        made.plain(f"{ours}.shortcut", f"{theirs}.c_sc")
-    made.batch_norm("norm", f"b{blocks + first}")
-    made.plain("conv", f"c{blocks + first}")
-    return made
+        translation.batch_norm(f"{ours}.norm1", f"{theirs}.b1")
+        translation.batch_norm(f"{ours}.norm2", f"{theirs}.b2")
+        translation.plain(f"{ours}.conv1", f"{theirs}.c1")
+        translation.plain(f"{ours}.conv2", f"{theirs}.c2")
+        translation.plain(f"{ours}.shortcut", f"{theirs}.c_sc")
+    translation.batch_norm("norm", f"b{blocks + first}")
+    translation.plain("conv", f"c{blocks + first}")
+    return translation
 
 
 def _discriminator(foreign: ForeignState, head: str) -> Translation:
-    made = Translation(foreign)
+    translation = Translation(foreign)
     own = "block1.c1.weight" in foreign
-    layer = partial(made.iterated, vector="sn_u", sigma="sn_sigma") if own else made.hooked
+    layer = partial(translation.iterated, vector="sn_u", sigma="sn_sigma") if own else translation.hooked
     first = FIRST_BLOCK["discriminator"]
     for number in range(foreign.count("block", first)):
         ours, theirs = f"blocks.{number}", f"block{number + first}"
@@ -89,4 +89,4 @@ def _discriminator(foreign: ForeignState, head: str) -> Translation:
         if foreign.has(f"{theirs}.c_sc"):
             layer(f"{ours}.shortcut", f"{theirs}.c_sc")
     layer("linear", head)
-    return made
+    return translation

@@ -71,27 +71,27 @@ def modules(root: Any, where: str, class_name: str) -> Modules:
     name, state = _state(root, where, "")
     if name != class_name:
         raise UserError(f"{where}: a {name}, must be a {class_name}")
-    found = Modules()
+    tree = Modules()
     stack = [("", name, state)]
     while stack:
         path, name, state = stack.pop()
-        if len(found.attributes) >= MOST_MODULES:
+        if len(tree.attributes) >= MOST_MODULES:
             raise UserError(f"{where}: more than {MOST_MODULES} modules")
         tables = {kind: _dict(state, kind, where) for kind in KINDS}
-        found.classes[path] = name
-        found.attributes[path] = {key: value for key, value in state.items() if key not in KINDS}
+        tree.classes[path] = name
+        tree.attributes[path] = {key: value for key, value in state.items() if key not in KINDS}
         for key, value in (*tables["_parameters"].items(), *tables["_buffers"].items()):
             if value is None:  # a bias that a layer does not have
-                found.attributes[path].setdefault(key, None)
-            elif found.tensors.setdefault(_joined(path, key), value) is not value:
+                tree.attributes[path].setdefault(key, None)
+            elif tree.tensors.setdefault(_joined(path, key), value) is not value:
                 raise UserError(f"{where}: '{_joined(path, key)}' is there twice")
         for key, child in tables["_modules"].items():
             if child is None:
-                found.attributes[path].setdefault(key, None)
+                tree.attributes[path].setdefault(key, None)
             else:
                 below = _joined(path, key)
                 stack.append((below, *_state(child, where, below)))
-    return found
+    return tree
 
 
 def _joined(path: str, key: str) -> str:

@@ -38,8 +38,8 @@ def entries(
             raise UserError(
                 f"checkpoint {path}: the key {shown(key)} is unexpected; no {what} checkpoint has it"
             )
-    found: dict[str, Any] = value
-    return found
+    state: dict[str, Any] = value
+    return state
 
 
 def by_role(
@@ -49,17 +49,17 @@ def by_role(
 
     UserError for a file of neither role, for two of one role, and where the generator is missing.
     """
-    found: dict[str, ForeignState] = {}
+    networks: dict[str, ForeignState] = {}
     for path, value in states:
         foreign = state(value, f"checkpoint {path}", what)
         roles = [role for role, key in marks.items() if key in foreign]
         if len(roles) != 1:
             wanted = " or ".join(f"'{key}' (a {role})" for role, key in marks.items())
             raise UserError(f"checkpoint {path} is not of a {what}: it must have one of the keys {wanted}")
-        if roles[0] in found:
+        if roles[0] in networks:
             raise UserError(f"checkpoint {path} is a second {roles[0]}; give one file of each")
         foreign.what = f"{what} {roles[0]}"
-        found[roles[0]] = foreign
-    if "generator" not in found:
+        networks[roles[0]] = foreign
+    if "generator" not in networks:
         raise UserError(f"{what}: no generator among the files; one must have the key '{marks['generator']}'")
-    return found
+    return networks

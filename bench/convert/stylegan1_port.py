@@ -53,7 +53,7 @@ def convert(files: list[Path], network: str | None) -> Converted:
     generator, judge = _states(files[0])
     levels = _check_levels(generator, "generator.progression.", top)
     options = _generator_options(generator, top)
-    made = _generator(generator, top, levels, options["mapping_layers"])
+    translation = _generator(generator, top, levels, options["mapping_layers"])
     judged = None
     if judge is not None:
         levels = _check_levels(judge, "progression.", top)
@@ -65,7 +65,7 @@ def convert(files: list[Path], network: str | None) -> Converted:
         f"layers of more than {resolution} px are left out",
         "noise maps and the mean w are drawn by name",
     ]
-    return Converted(f"{FAMILY}-{resolution}", options, made, judged, notes)
+    return Converted(f"{FAMILY}-{resolution}", options, translation, judged, notes)
 
 
 def _top(path: Path, network: str | None) -> int:
@@ -119,40 +119,42 @@ def _generator_options(foreign: ForeignState, top: int) -> dict[str, Any]:
     }
 
 
-def _equal(made: Translation, ours: str, theirs: str) -> None:
+def _equal(translation: Translation, ours: str, theirs: str) -> None:
     """A layer with an equalised learning rate: `weight_orig` and `bias`."""
-    made.copy(f"{ours}.weight", f"{theirs}.weight_orig")
-    made.copy(f"{ours}.bias", f"{theirs}.bias")
+    translation.copy(f"{ours}.weight", f"{theirs}.weight_orig")
+    translation.copy(f"{ours}.bias", f"{theirs}.bias")
 
 
-def _blur(made: Translation, theirs: str, beside: str) -> None:
+def _blur(translation: Translation, theirs: str, beside: str) -> None:
     """Take a filter, after seeing that it is [1, 2, 1] x [1, 2, 1] / 16 for each channel of our tensor `beside`."""
     taps = torch.tensor([1.0, 2.0, 1.0]) / 4
     for name in ("weight", "weight_flip"):
-        kernel = made.foreign.take(f"{theirs}.{name}", shape=(made.tensors[beside].numel(), 1, 3, 3))
+        kernel = translation.foreign.take(
+            f"{theirs}.{name}", shape=(translation.tensors[beside].numel(), 1, 3, 3)
+        )
         if not torch.allclose(kernel, torch.outer(taps, taps)):
             raise UserError(
-                f"{made.foreign.where}: '{theirs}.{name}' must be the filter [1, 2, 1] x [1, 2, 1] / 16"
+                f"{translation.foreign.where}: '{theirs}.{name}' must be the filter [1, 2, 1] x [1, 2, 1] / 16"
             )
 
 
 def _generator(foreign: ForeignState, top: int, levels: int, mapping_layers: int) -> Translation:
     widths = [foreign.size(f"generator.progression.{level}.conv2.conv.bias", 0, 1) for level in range(levels)]
     code = foreign.size("style.1.linear.weight_orig", 0, 2)
-    made = Translation(foreign)
+    translation = Translation(foreign)
     for number in range(mapping_layers):
         for ours, theirs, shape in (("weight", "weight_orig", (code, code)), ("bias", "bias", (code,))):
             key = f"style.{2 * number + 1}.linear.{theirs}"
-            made.copy(f"mapping.{number}.{ours}", key, lambda x: x / MAPPING_LR, shape=shape)
-    made.put("w_average", _mean_w(made, mapping_layers), "style.1.linear.weight_orig")
+            translation.copy(f"mapping.{number}.{ours}", key, lambda x: x / MAPPING_LR, shape=shape)
+    translation.put("w_average", _mean_w(translation, mapping_layers), "style.1.linear.weight_orig")
     for level in range(top + 1):
-        _block(made, f"synthesis.blocks.{level}", level)
-        _noise_map(made, level)
-        _equal(made, f"synthesis.to_rgb.{level}", f"generator.to_rgb.{level}.conv")
-    _grown(made, "synthesis.", top, "generator.progression")
+        _block(translation, f"synthesis.blocks.{level}", level)
+        _noise_map(translation, level)
+        _equal(translation, f"synthesis.to_rgb.{level}", f"generator.to_rgb.{level}.conv")
+    _grown(translation, "synthesis.", top, "generator.progression")
     for level in range(top + 1, levels):
         _leave_out_block(foreign, level, widths[level - 1], widths[level], code)
-    return made
+    return translation
 
 
 def _leave_out_block(foreign: ForeignState, level: int, before: int, width: int, code: int) -> None:
@@ -182,10 +184,10 @@ def _leave_out_block(foreign: ForeignState, level: int, before: int, width: int,
     )
 
 
-def _mean_w(made: Translation, mapping_layers: int) -> Tensor:
+def _mean_w(translation: Translation, mapping_layers: int) -> Tensor:
     """The mean of the mapping network's output over fixed latents, as the port computes it after training."""
     layers = [
-        (made.tensors[f"mapping.{number}.weight"], made.tensors[f"mapping.{number}.bias"])
+        (translation.tensors[f"mapping.{number}.weight"], translation.tensors[f"mapping.{number}.bias"])
         for number in range(mapping_layers)
     ]
     stream, total = seeds.torch_stream(0, "checkpoints", "mean w"), torch.zeros(())
@@ -198,79 +200,83 @@ def _mean_w(made: Translation, mapping_layers: int) -> Tensor:
     return total / DRAWS
 
 
-def _block(made: Translation, ours: str, level: int) -> None:
+def _block(translation: Translation, ours: str, level: int) -> None:
     theirs = f"generator.progression.{level}"
     if level == 0:
-        made.copy(
+        translation.copy(
             f"{ours}.first.constant_CHW",
             f"{theirs}.conv1.input",
             lambda x: x.squeeze(0),
             shape=(1, None, BOTTOM, BOTTOM),
         )
-    elif made.foreign.has(f"{theirs}.conv1.0"):
-        made.copy(f"{ours}.first.weight", f"{theirs}.conv1.0.weight", lambda x: transposed(x).flip(2, 3))
-        made.copy(f"{ours}.first.bias", f"{theirs}.conv1.0.bias")
-        _blur(made, f"{theirs}.conv1.1", f"{ours}.first.bias")
+    elif translation.foreign.has(f"{theirs}.conv1.0"):
+        translation.copy(
+            f"{ours}.first.weight", f"{theirs}.conv1.0.weight", lambda x: transposed(x).flip(2, 3)
+        )
+        translation.copy(f"{ours}.first.bias", f"{theirs}.conv1.0.bias")
+        _blur(translation, f"{theirs}.conv1.1", f"{ours}.first.bias")
     else:
         # Ours has the fused form's quarter; a checkpoint of the plain form carries it in the weight.
         gain = 4.0 if BOTTOM << level >= QUARTERED_FROM else 1.0
-        made.copy(f"{ours}.first.weight", f"{theirs}.conv1.1.conv.weight_orig", lambda x: x * gain)
-        made.copy(f"{ours}.first.bias", f"{theirs}.conv1.1.conv.bias")
-        _blur(made, f"{theirs}.conv1.2", f"{ours}.first.bias")
-    _equal(made, f"{ours}.conv", f"{theirs}.conv2.conv")
+        translation.copy(f"{ours}.first.weight", f"{theirs}.conv1.1.conv.weight_orig", lambda x: x * gain)
+        translation.copy(f"{ours}.first.bias", f"{theirs}.conv1.1.conv.bias")
+        _blur(translation, f"{theirs}.conv1.2", f"{ours}.first.bias")
+    _equal(translation, f"{ours}.conv", f"{theirs}.conv2.conv")
     for number in (0, 1):
         style, noise = f"{ours}.style{number}", f"{theirs}.noise{number + 1}.weight_orig"
-        made.copy(f"{style}.noise_strength", noise, torch.flatten, shape=(1, None, 1, 1))
-        _equal(made, f"{style}.affine", f"{theirs}.adain{number + 1}.style.linear")
+        translation.copy(f"{style}.noise_strength", noise, torch.flatten, shape=(1, None, 1, 1))
+        _equal(translation, f"{style}.affine", f"{theirs}.adain{number + 1}.style.linear")
 
 
-def _noise_map(made: Translation, level: int) -> None:
+def _noise_map(translation: Translation, level: int) -> None:
     size = BOTTOM << level
     stream = seeds.torch_stream(0, "checkpoints", "noise map", size)
     origin = f"generator.progression.{level}.noise1.weight_orig"
-    made.put(f"synthesis.blocks.{level}.noise_map", torch.randn(size, size, generator=stream), origin)
+    translation.put(f"synthesis.blocks.{level}.noise_map", torch.randn(size, size, generator=stream), origin)
 
 
-def _grown(made: Translation, prefix: str, top: int, origin: str) -> None:
+def _grown(translation: Translation, prefix: str, top: int, origin: str) -> None:
     """The state of growth: fully grown."""
     grown = torch.tensor([top, 1.0], dtype=torch.float64)
-    made.put(f"{prefix}_extra_state", grown, origin)
+    translation.put(f"{prefix}_extra_state", grown, origin)
 
 
 def _discriminator(foreign: ForeignState, top: int, levels: int, *, activated: bool) -> Translation:
     first = levels - 1 - top  # the number, in the port, of what reads images of our size
-    made = Translation(foreign)
+    translation = Translation(foreign)
     inner = ".0.conv" if activated else ".conv"
     widths = [foreign.size(f"from_rgb.{number}{inner}.bias", 0, 1) for number in range(levels)]
-    _equal(made, "blocks.0.0", f"from_rgb.{first}{inner}")
+    _equal(translation, "blocks.0.0", f"from_rgb.{first}{inner}")
     for level in range(top):
-        _equal(made, f"from_rgb.{level}", f"from_rgb.{levels - 1 - level}{inner}")
+        _equal(translation, f"from_rgb.{level}", f"from_rgb.{levels - 1 - level}{inner}")
     for number in range(top):
-        _judging_block(made, f"blocks.{number}" if number else "blocks.0.1", f"progression.{first + number}")
+        _judging_block(
+            translation, f"blocks.{number}" if number else "blocks.0.1", f"progression.{first + number}"
+        )
     last = f"progression.{levels - 1}"
-    _equal(made, "conv", f"{last}.conv1.0.conv")
-    made.copy(
+    _equal(translation, "conv", f"{last}.conv1.0.conv")
+    translation.copy(
         "fc.weight",
         f"{last}.conv2.0.conv.weight_orig",
         lambda x: x.flatten(1),
         shape=(None, None, BOTTOM, BOTTOM),
     )
-    made.copy("fc.bias", f"{last}.conv2.0.conv.bias")
-    _equal(made, "linear", "linear.linear")
-    _grown(made, "", top, "progression")
+    translation.copy("fc.bias", f"{last}.conv2.0.conv.bias")
+    _equal(translation, "linear", "linear.linear")
+    _grown(translation, "", top, "progression")
     for number in range(first):
         _leave_out_judging_block(foreign, number, inner, widths[number], widths[number + 1])
-    return made
+    return translation
 
 
-def _judging_block(made: Translation, ours: str, theirs: str) -> None:
+def _judging_block(translation: Translation, ours: str, theirs: str) -> None:
     """Two convolutions, the second of which halves, in its fused or its plain form."""
-    _equal(made, f"{ours}.conv0", f"{theirs}.conv1.0.conv")
-    _blur(made, f"{theirs}.conv2.0", f"{ours}.conv0.bias")
-    if not made.foreign.has(f"{theirs}.conv2.1.conv"):
-        made.plain(f"{ours}.conv1", f"{theirs}.conv2.1")
+    _equal(translation, f"{ours}.conv0", f"{theirs}.conv1.0.conv")
+    _blur(translation, f"{theirs}.conv2.0", f"{ours}.conv0.bias")
+    if not translation.foreign.has(f"{theirs}.conv2.1.conv"):
+        translation.plain(f"{ours}.conv1", f"{theirs}.conv2.1")
     else:
-        _equal(made, f"{ours}.conv1", f"{theirs}.conv2.1.conv")
+        _equal(translation, f"{ours}.conv1", f"{theirs}.conv2.1.conv")
 
 
 def _leave_out_judging_block(foreign: ForeignState, number: int, inner: str, width: int, after: int) -> None:

@@ -55,7 +55,7 @@ def convert(files: list[Path], network: str | None) -> Converted:
     options = _generator_options(tree, generator, resolution)
     account_generator(Arguments(tree, where), generator, options, resolution)
     _take_filters(generator, tree)
-    made = _generator(generator, resolution, options)
+    translation = _generator(generator, resolution, options)
     judged = None
     if value.get("D") is not None:
         where = f"checkpoint {files[0]}, 'D'"
@@ -65,7 +65,7 @@ def convert(files: list[Path], network: str | None) -> Converted:
         account_discriminator(Arguments(tree, where), judge, options, resolution)
         _take_filters(judge, tree)
         judged = _discriminator(judge, resolution, options)
-    return Converted(f"stylegan2-{resolution}", options, made, judged)
+    return Converted(f"stylegan2-{resolution}", options, translation, judged)
 
 
 def _attribute(tree: Modules, path: str, key: str, where: str) -> Any:
@@ -89,15 +89,15 @@ def _resolution(tree: Modules, where: str) -> int:
 
 def _clamp(tree: Modules, where: str) -> float | None:
     """The one clamp of all convolutions; the shortcuts of D have none."""
-    found = {
+    clamps = {
         shown(module["conv_clamp"]): module["conv_clamp"]
         for path, module in tree.attributes.items()
         if "conv_clamp" in module and path.rpartition(".")[2] != "skip"
     }
-    value = next(iter(found.values()), None)
-    if len(found) != 1 or not (value is None or (type(value) in (int, float) and 0 < value < math.inf)):
+    value = next(iter(clamps.values()), None)
+    if len(clamps) != 1 or not (value is None or (type(value) in (int, float) and 0 < value < math.inf)):
         raise UserError(
-            f"{where}: the attributes 'conv_clamp' are {', '.join(sorted(found)[:4])}; all must be one number or None"
+            f"{where}: the attributes 'conv_clamp' are {', '.join(sorted(clamps)[:4])}; all must be one number or None"
         )
     return value
 
@@ -162,60 +162,60 @@ def _take_filters(foreign: ForeignState, tree: Modules) -> None:
                 )
 
 
-def _layer(made: Translation, ours: str, theirs: str) -> None:
-    made.copy(f"{ours}.weight", f"{theirs}.weight")
-    made.copy(f"{ours}.bias", f"{theirs}.bias")
+def _layer(translation: Translation, ours: str, theirs: str) -> None:
+    translation.copy(f"{ours}.weight", f"{theirs}.weight")
+    translation.copy(f"{ours}.bias", f"{theirs}.bias")
 
 
 def _generator(foreign: ForeignState, resolution: int, options: dict[str, Any]) -> Translation:
-    made = Translation(foreign)
+    translation = Translation(foreign)
     if "condition_dim" in options:  # their first layer reads z and the class embedding, side by side
         z_dim = options["z_dim"]
         weight_WX = foreign.look("mapping.fc0.weight")
-        made.put("condition_embedding.mapping.weight", weight_WX[:, z_dim:], "mapping.fc0.weight")
-        made.copy("mapping.0.weight", "mapping.fc0.weight", lambda weight_WX: weight_WX[:, :z_dim])
-        made.copy("mapping.0.bias", "mapping.fc0.bias")
-        _layer(made, "condition_embedding.mlp", "mapping.embed")
+        translation.put("condition_embedding.mapping.weight", weight_WX[:, z_dim:], "mapping.fc0.weight")
+        translation.copy("mapping.0.weight", "mapping.fc0.weight", lambda weight_WX: weight_WX[:, :z_dim])
+        translation.copy("mapping.0.bias", "mapping.fc0.bias")
+        _layer(translation, "condition_embedding.mlp", "mapping.embed")
     for number in range(1 if "condition_dim" in options else 0, options["mapping_layers"]):
-        _layer(made, f"mapping.{number}", f"mapping.fc{number}")
-    made.copy("w_average", "mapping.w_avg")
-    made.copy("synthesis.constant_CHW", "synthesis.b4.const")
-    _styled(made, "synthesis.conv", "synthesis.b4.conv1")
-    _coloured(made, "synthesis.to_rgb", "synthesis.b4.torgb")
+        _layer(translation, f"mapping.{number}", f"mapping.fc{number}")
+    translation.copy("w_average", "mapping.w_avg")
+    translation.copy("synthesis.constant_CHW", "synthesis.b4.const")
+    _styled(translation, "synthesis.conv", "synthesis.b4.conv1")
+    _coloured(translation, "synthesis.to_rgb", "synthesis.b4.torgb")
     for number in range((resolution // BOTTOM).bit_length() - 1):
         ours, theirs = f"synthesis.blocks.{number}", f"synthesis.b{2 * BOTTOM << number}"
-        _styled(made, f"{ours}.conv0", f"{theirs}.conv0")
-        _styled(made, f"{ours}.conv1", f"{theirs}.conv1")
-        _coloured(made, f"{ours}.to_rgb", f"{theirs}.torgb")
-    return made
+        _styled(translation, f"{ours}.conv0", f"{theirs}.conv0")
+        _styled(translation, f"{ours}.conv1", f"{theirs}.conv1")
+        _coloured(translation, f"{ours}.to_rgb", f"{theirs}.torgb")
+    return translation
 
 
-def _styled(made: Translation, ours: str, theirs: str) -> None:
-    _coloured(made, ours, theirs)
-    made.copy(f"{ours}.noise_strength", f"{theirs}.noise_strength")
-    made.copy(f"{ours}.noise_map", f"{theirs}.noise_const")
+def _styled(translation: Translation, ours: str, theirs: str) -> None:
+    _coloured(translation, ours, theirs)
+    translation.copy(f"{ours}.noise_strength", f"{theirs}.noise_strength")
+    translation.copy(f"{ours}.noise_map", f"{theirs}.noise_const")
 
 
-def _coloured(made: Translation, ours: str, theirs: str) -> None:
-    _layer(made, ours, theirs)
-    _layer(made, f"{ours}.affine", f"{theirs}.affine")
+def _coloured(translation: Translation, ours: str, theirs: str) -> None:
+    _layer(translation, ours, theirs)
+    _layer(translation, f"{ours}.affine", f"{theirs}.affine")
 
 
 def _discriminator(foreign: ForeignState, resolution: int, options: dict[str, Any]) -> Translation:
     architecture = options["d_architecture"]
-    made = Translation(foreign)
-    _layer(made, "blocks.0.0", f"b{resolution}.fromrgb")
+    translation = Translation(foreign)
+    _layer(translation, "blocks.0.0", f"b{resolution}.fromrgb")
     for number in range((resolution // BOTTOM).bit_length() - 1):
         ours, theirs = f"blocks.{number}" if number else "blocks.0.1", f"b{resolution >> number}"
         main = f"{ours}.main" if architecture == "resnet" else ours
-        _layer(made, f"{main}.conv0", f"{theirs}.conv0")
-        _layer(made, f"{main}.conv1", f"{theirs}.conv1")
+        _layer(translation, f"{main}.conv0", f"{theirs}.conv0")
+        _layer(translation, f"{main}.conv1", f"{theirs}.conv1")
         if architecture == "resnet":
-            made.copy(f"{ours}.skip.weight", f"{theirs}.skip.weight")
+            translation.copy(f"{ours}.skip.weight", f"{theirs}.skip.weight")
     for ours, theirs in (("conv", "b4.conv"), ("fc", "b4.fc"), ("linear", "b4.out")):
-        _layer(made, ours, theirs)
+        _layer(translation, ours, theirs)
     if "condition_dim" in options:
-        _layer(made, "condition_embedding.embed", "mapping.embed")
+        _layer(translation, "condition_embedding.embed", "mapping.embed")
         for number in range(options["class_layers"]):
-            _layer(made, f"condition_embedding.layers.{number}", f"mapping.fc{number}")
-    return made
+            _layer(translation, f"condition_embedding.layers.{number}", f"mapping.fc{number}")
+    return translation

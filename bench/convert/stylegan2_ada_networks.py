@@ -126,7 +126,7 @@ def account_discriminator(
         "mbstd_num_channels": equal(1),
     }
     # Without classes the original ignores the size that it is told.
-    asked = one_of(None, mapped_dim) if classes else ANYTHING
+    cmap = one_of(None, mapped_dim) if classes else ANYTHING
     # Without classes the original has no mapping network to hand these to.
     inner: dict[str, Rules] = {"mapping_kwargs": dict.fromkeys(MAPPING_ORDER, ANYTHING)}
     inner |= {"block_kwargs": block, "epilogue_kwargs": epilogue}
@@ -141,7 +141,7 @@ def account_discriminator(
         **PRECISION,
         **_channels(widths),
         **_sizes(resolution, sizes[:0:-1]),
-        "cmap_dim": asked,
+        "cmap_dim": cmap,
     }
     whole |= {"c_dim": equal(classes), "img_resolution": equal(resolution), "epochs": TRAINING["epochs"]}
     order = (
