@@ -17,10 +17,10 @@ def file_sha256(path: Path) -> str:
 def times_of(path: Path) -> Times:
     """What tells a file from an edited or replaced one without reading it; zeros where there is none."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return 0, 0, 0, 0
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 @lru_cache(maxsize=1024)

@@ -172,9 +172,9 @@ class _Machine:
         _typed(self.stack[-1], list).extend(values)
 
     def _dict(self, _: Any) -> None:
-        made: dict[Any, Any] = {}
-        _put(made, self._since_mark())
-        self.stack.append(made)
+        entries: dict[Any, Any] = {}
+        _put(entries, self._since_mark())
+        self.stack.append(entries)
 
     def _setitem(self, _: Any) -> None:
         pair = self._last(2)
@@ -205,8 +205,8 @@ class _Machine:
 
     def _reduce(self, _: Any) -> None:
         callee, args = self._last(2)
-        made = _call(_typed(callee, Name).text, _typed(args, tuple))
-        self.stack.append(self.noted(made) if isinstance(made, Note) else made)
+        value = _call(_typed(callee, Name).text, _typed(args, tuple))
+        self.stack.append(self.noted(value) if isinstance(value, Note) else value)
 
     _newobj = _reduce
 
@@ -230,12 +230,12 @@ def _call(name: str, args: tuple[Any, ...]) -> Any:
     items: list[Any] = list(*args)
     if CONTAINERS[name] is set:
         return set(map(_key, items))
-    made: dict[Any, Any] = {}
+    pairs: dict[Any, Any] = {}
     for pair in items:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             raise Damaged("an entry without a key")
-        _put(made, list(pair))
-    return made
+        _put(pairs, list(pair))
+    return pairs
 
 
 def _typed(value: Any, kind: type) -> Any:
@@ -245,7 +245,7 @@ def _typed(value: Any, kind: type) -> Any:
 
 
 def _key(value: Any) -> Any:
-    flat = type(value) is tuple and all(type(one) in PLAIN for one in value)
+    flat = type(value) is tuple and all(type(part) in PLAIN for part in value)
     if type(value) not in PLAIN and not flat:
         raise Damaged(f"a {type(value).__name__} as a key")
     return value
@@ -270,7 +270,7 @@ def shown(value: Any) -> str:
     if type(value) in PLAIN:
         text = ascii(value[:80] if isinstance(value, str | bytes) else value)
         return f"{text[:78]}..." if len(text) > 82 else text
-    if isinstance(value, list | tuple) and len(value) <= 8 and all(type(one) in PLAIN for one in value):
+    if isinstance(value, list | tuple) and len(value) <= 8 and all(type(item) in PLAIN for item in value):
         inside = ", ".join(map(shown, value))
         return f"[{inside}]" if isinstance(value, list) else f"({inside})"
     return (

@@ -52,10 +52,10 @@ def release(array: np.ndarray) -> None:
     Read again, they come from the file (mostly from its cache). Pages of a private copy are left alone: what was
     written there is nowhere else.
     """
-    found: object = array
-    while isinstance(found, np.ndarray) and not isinstance(found, np.memmap):
-        found = found.base
-    if isinstance(found, np.memmap) and found.mode != "c":
-        pages = getattr(found, "_mmap", None)  # None of an array in memory that was taken from a map
+    owner: object = array
+    while isinstance(owner, np.ndarray) and not isinstance(owner, np.memmap):
+        owner = owner.base
+    if isinstance(owner, np.memmap) and owner.mode != "c":
+        pages = getattr(owner, "_mmap", None)  # None of an array in memory that was taken from a map
         if isinstance(pages, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             pages.madvise(mmap.MADV_DONTNEED)

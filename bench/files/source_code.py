@@ -58,20 +58,20 @@ def _digest(module: str, file: Path) -> str:
 def _closure(module: str, file: Path) -> dict[str, Path]:
     """The module and, of its own package, all that it imports, directly or not: name within the package -> file."""
     own = _own_package(module)
-    found, waiting = {module: file}, [(module, file)]
+    files, waiting = {module: file}, [(module, file)]
     while waiting:
         name, path = waiting.pop()
-        for wanted in _imports(name, path, times_of(path)):
-            if wanted in found:
+        for imported in _imports(name, path, times_of(path)):
+            if imported in files:
                 continue
-            named = wanted == own or wanted.startswith((f"{own}.", PLUGIN))
-            if not named and wanted.partition(".")[0] in _NOT_OWN:
+            named = imported == own or imported.startswith((f"{own}.", PLUGIN))
+            if not named and imported.partition(".")[0] in _NOT_OWN:
                 continue
-            other = module_file(wanted) if named or not module.startswith("bench.") else None
+            other = module_file(imported) if named or not module.startswith("bench.") else None
             if other is not None and (named or not _is_installed(other)):
-                found[wanted] = other
-                waiting.append((wanted, other))
-    return found
+                files[imported] = other
+                waiting.append((imported, other))
+    return files
 
 
 _NOT_OWN = {*sys.stdlib_module_names, "bench"}
@@ -133,11 +133,13 @@ def _without_comments(source: bytes) -> bytes:
         tokens = list(tokenize.tokenize(io.BytesIO(source).readline))
         lines = source.decode(tokens[0].string).splitlines()
         strings = [
-            one for one in ast.walk(ast.parse(source)) if isinstance(one, ast.Constant | ast.JoinedStr)
+            string
+            for string in ast.walk(ast.parse(source))
+            if isinstance(string, ast.Constant | ast.JoinedStr)
         ]
     except (tokenize.TokenError, SyntaxError, UnicodeDecodeError, ValueError):
         return source
-    inside = {row for one in strings for row in range(one.lineno, one.end_lineno or one.lineno)}
+    inside = {row for string in strings for row in range(string.lineno, string.end_lineno or string.lineno)}
     for token in tokens:
         if token.type == tokenize.COMMENT:
             row, column = token.start

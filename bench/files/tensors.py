@@ -212,7 +212,7 @@ def _are_sizes(values: Any) -> bool:
     return (
         isinstance(values, tuple)
         and len(values) <= MOST_AXES
-        and all(type(one) is int and 0 <= one < 2**48 for one in values)
+        and all(type(value) is int and 0 <= value < 2**48 for value in values)
     )
 
 
@@ -222,21 +222,22 @@ def _described(value: Any) -> str:
 
 def each_tensor(value: Any) -> Iterator[tuple[str, Any]]:
     """(dotted name, Note) of every tensor in a value, at any depth, each once, without recursion."""
-    stack: list[tuple[Any, Any]] = [((), value)]  # with the way to each: (the way before, its key)
+    # Each item with the way to it, which is a chain of pairs: (the way before, the item's key).
+    stack: list[tuple[Any, Any]] = [((), value)]
     seen = set()
     while stack:
-        way, one = stack.pop()
-        if not isinstance(one, dict | list | tuple | Note) or id(one) in seen:
+        way, item = stack.pop()
+        if not isinstance(item, dict | list | tuple | Note) or id(item) in seen:
             continue
-        seen.add(id(one))
-        if is_tensor(one):
-            yield _dotted(way), one
-        elif isinstance(one, dict):
-            stack += [((way, key), inner) for key, inner in one.items()]
-        elif isinstance(one, Note):
-            stack += [(way, inner) for inner in (*one.args, one.state)]
+        seen.add(id(item))
+        if is_tensor(item):
+            yield _dotted(way), item
+        elif isinstance(item, dict):
+            stack += [((way, key), inner) for key, inner in item.items()]
+        elif isinstance(item, Note):
+            stack += [(way, inner) for inner in (*item.args, item.state)]
         else:
-            stack += [((way, place), inner) for place, inner in enumerate(one)]
+            stack += [((way, place), inner) for place, inner in enumerate(item)]
 
 
 def _dotted(way: Any) -> str:

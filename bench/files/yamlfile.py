@@ -52,7 +52,7 @@ class _StrictLoader(_SafeLoader):
                 )
             if key in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"key '{key}' stands twice", key_node.start_mark
+                    None, None, f"key '{key}' is given twice", key_node.start_mark
                 )
             seen.add(key)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep)
@@ -142,8 +142,8 @@ def merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
 
 def mistake(path: Path, keys: Keys, message: str) -> UserError:
     """The error for a mistake at `keys` of a file: `file:line: a.b.c: message`."""
-    line, found = _line_of(path, keys)
-    return UserError(": ".join(filter(None, (f"{path}:{line}", ".".join(map(str, found)), message))))
+    line, reached = _line_of(path, keys)
+    return UserError(": ".join(filter(None, (f"{path}:{line}", ".".join(map(str, reached)), message))))
 
 
 def _fields_at(model: Any, location: Keys) -> list[str]:
@@ -151,7 +151,7 @@ def _fields_at(model: Any, location: Keys) -> list[str]:
     for part in location:
         model = _descend(model, part)
     members = (model, *get_args(model))
-    return list(next((one.model_fields for one in members if hasattr(one, "model_fields")), {}))
+    return list(next((member.model_fields for member in members if hasattr(member, "model_fields")), {}))
 
 
 def _descend(annotation: Any, part: int | str) -> Any:
@@ -165,8 +165,8 @@ def _descend(annotation: Any, part: int | str) -> Any:
     arguments = get_args(annotation)
     if get_origin(annotation) in (dict, tuple, list):
         return arguments[1] if get_origin(annotation) is dict else arguments[0]
-    inner = (_descend(one, part) for one in arguments)
-    return next((one for one in inner if one is not None), None)
+    inner = (_descend(argument, part) for argument in arguments)
+    return next((argument for argument in inner if argument is not None), None)
 
 
 def _line_of(path: Path, keys: Keys) -> tuple[int, Keys]:

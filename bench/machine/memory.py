@@ -34,9 +34,9 @@ def resident_bytes(pid: int) -> int | None:
 
 def available_bytes() -> int | None:
     """What new processes can have here: the machine's free memory, or less where a control group sets a limit."""
-    found = [_kilobytes(PROC / "meminfo", "MemAvailable"), _left_in_cgroup()]
-    known = [value for value in found if value is not None]
-    return min(known) if known else None
+    limits = [_kilobytes(PROC / "meminfo", "MemAvailable"), _left_in_cgroup()]
+    numbers = [value for value in limits if value is not None]
+    return min(numbers) if numbers else None
 
 
 def free_gpu_bytes(name: str) -> int | None:
@@ -64,6 +64,6 @@ def _left_in_cgroup() -> int | None:
 
 def _kilobytes(path: Path, key: str) -> int | None:
     with suppress(OSError):
-        found = re.search(rf"^{key}:\s+(\d+) kB$", path.read_text(), re.MULTILINE)
-        return int(found[1]) * 1024 if found else None
+        match = re.search(rf"^{key}:\s+(\d+) kB$", path.read_text(), re.MULTILINE)
+        return int(match[1]) * 1024 if match else None
     return None

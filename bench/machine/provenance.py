@@ -31,7 +31,7 @@ def provenance() -> dict[str, Any]:
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "bench": bench.__version__,
         **_code(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "packages": {name: number for name in PACKAGES if (number := _version(name))},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "host": platform.node(),

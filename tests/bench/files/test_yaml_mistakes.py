@@ -95,9 +95,9 @@ def _plain(text, tmp_path):
     ("text", "expected"),
     [
         ("a: [1", "[12]: "),  # of a text that ends too soon the libraries name its last line or the one after
-        ("a: 1\nb: 2\na: 3\n", "3: key 'a' stands twice"),
+        ("a: 1\nb: 2\na: 3\n", "3: key 'a' is given twice"),
         ("a: 1\n\tb: 2\n", "2: "),
-        ("a:\n  b: 1\n  b: 2\n", "3: key 'b' stands twice"),
+        ("a:\n  b: 1\n  b: 2\n", "3: key 'b' is given twice"),
         ("- 1\n- 2\n", "1: must be a mapping"),
         ("", "1: must be a mapping"),
         ("? [a, b]\n: 1\n", "1: a key must be"),

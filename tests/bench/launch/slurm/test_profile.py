@@ -194,7 +194,7 @@ def test_a_profile_does_not_change():
         ("time: 1h\nsbatch: {nice: [1]}\n", "2: sbatch.nice: [1] must be text"),
         ("time: 1h\nsbatch:\n  \"a\\nb\": 1\n", "2: sbatch: 'a\\nb' is no sbatch option"),
         ("time: 1h\n\"a\\nb\": 1\n", "1: unknown key 'a\\nb'"),
-        ("time: 1h\ntime: 2h\n", "2: key 'time' stands twice"),
+        ("time: 1h\ntime: 2h\n", "2: key 'time' is given twice"),
         ("[1, 2]\n", "1: must be a mapping"),
     ],
 )  # fmt: skip
