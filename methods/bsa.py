@@ -169,7 +169,7 @@ def adapt(generator: nn.Module) -> list[AdaptedNorm]:
     """
     adapted = []
     blocks = generator.blocks if isinstance(generator, HasBlocks) else nn.ModuleList()
-    for block in [one for one in blocks.modules() if _channels(one) is None]:
+    for block in [module for module in blocks.modules() if _channels(module) is None]:
         for name, child in list(block.named_children()):
             if channels := _channels(child):
                 adapted.append(AdaptedNorm(child, channels))

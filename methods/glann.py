@@ -130,8 +130,8 @@ class Glann(Method):
     def _distance(self, images_NCHW: Tensor, wanted_NCHW: Tensor) -> Tensor:
         """L1 on pixels plus L1 on each of VGG16's layers, each a mean over its entries (GLANN)."""
         distance, *layers = l1_distances(self.perceptual, images_NCHW, wanted_NCHW)
-        for one in layers:
-            distance = distance + one
+        for layer in layers:
+            distance = distance + layer
         return distance
 
     def _fit_mapping(self, ctx: Context) -> float:

@@ -43,8 +43,8 @@ class LogoGan(Method):
 
     def prepare(self, ctx: Context) -> None:
         features_MF = prior_table(ctx, self.prior, self.prior_size, "raw").cpu().numpy()
-        found = kmeans(features_MF, self.clusters, ctx.stream("logo-gan"))
-        self.label_M = torch.from_numpy(found.labels_.astype("int64"))
+        clustering = kmeans(features_MF, self.clusters, ctx.stream("logo-gan"))
+        self.label_M = torch.from_numpy(clustering.labels_.astype("int64"))
 
     def condition(self, ctx: Context, batch: Batch) -> Tensor:
         return label_condition(ctx, batch, self.label_M, self.clusters)

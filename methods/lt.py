@@ -157,10 +157,10 @@ class LT(Method):
         averaged generator is a deep copy with all hooks.
         """
 
-        def perturb(generator: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        def perturb(generator: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
             if torch.is_grad_enabled() or not generator.training or not self._active(ctx):
                 return None
-            z_NZ, *condition = given
+            z_NZ, *condition = arguments
             kept = (len(z_NZ) + 1) // 2
             draws = torch.randn(2, z_NZ.shape[1], generator=ctx.stream("lt-discriminator")).to(z_NZ)  # (2, Z)
             shift_NZ, _ = tiled(draws * self.sigma, len(z_NZ) - kept)
@@ -192,15 +192,15 @@ def layer_output(discriminator: nn.Module, layer: int | None, images_NCHW: Tenso
     if layer is None:
         return read(images_NCHW)
     assert isinstance(discriminator, HasBlocks)
-    found: list[Tensor] = []
+    outputs: list[Tensor] = []
     hook = discriminator.blocks[layer].register_forward_hook(
-        lambda _block, _inputs, output: found.append(output)
+        lambda _block, _inputs, output: outputs.append(output)
     )
     try:
         read(images_NCHW)
     finally:
         hook.remove()
-    return found[0]
+    return outputs[0]
 
 
 # ---- pairs G(z), G(z + e) that differ by e alone: same condition, same noise, same place where styles cross over

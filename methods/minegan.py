@@ -161,9 +161,9 @@ def _mine_classes(generator: Generator, discriminator: nn.Module) -> int:
     return embedding.out_features
 
 
-def _mined(generator: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _mined(generator: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Before each call of G. A function and not a method: the averaged generator, a deep copy, has its own M."""
-    z_NZ, *condition = given
+    z_NZ, *condition = arguments
     mined_NZ, embedding_NE = generator.get_submodule(f"{ADDED}.{MINER}")(z_NZ)
     return (mined_NZ, *condition) if embedding_NE is None else (mined_NZ, embedding_NE)
 

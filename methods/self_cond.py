@@ -82,8 +82,8 @@ class SelfCond(Method):
         start_KF = None
         if old_M is not None:
             start_KF = centres(points_NF, old_M[chosen_N], self.clusters, ctx.stream("self-cond", "starved"))
-        found = kmeans(points_NF, self.clusters, ctx.stream("self-cond", "k-means"), start_KF)
-        parts = [found.predict(part_NF) for part_NF in _features(ctx, np.arange(images))]
+        clustering = kmeans(points_NF, self.clusters, ctx.stream("self-cond", "k-means"), start_KF)
+        parts = [clustering.predict(part_NF) for part_NF in _features(ctx, np.arange(images))]
         new_M = np.concatenate(parts).astype(np.int64)
         return new_M if old_M is None else matched(new_M, old_M, self.clusters)
 

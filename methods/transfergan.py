@@ -60,27 +60,27 @@ def copy_weights(
     Raises UserError naming the first tensor that only one side has, or that has another shape or type, and where the
     condition is to be kept and there is none.
     """
-    wanted = {name: value for name, value in target.state_dict().items() if is_old(name, new)}
-    given = {name: value for name, value in source.items() if is_old(name, new)}
-    if EMBEDDING not in new and all(is_old(name) for name in wanted.keys() | given.keys()):
+    target_state = {name: value for name, value in target.state_dict().items() if is_old(name, new)}
+    source_state = {name: value for name, value in source.items() if is_old(name, new)}
+    if EMBEDDING not in new and all(is_old(name) for name in target_state.keys() | source_state.keys()):
         raise UserError(
             f"condition=keep: neither the source's {role} nor this run's has a condition; leave it out"
         )
-    for name in sorted(wanted.keys() ^ given.keys()):
-        where = "this run's network lacks it" if name in given else "the source lacks it"
+    for name in sorted(target_state.keys() ^ source_state.keys()):
+        where = "this run's network lacks it" if name in source_state else "the source lacks it"
         raise UserError(f"source 'network': tensor {name} of the {role} does not match: {where}")
-    for name, value in given.items():
-        if value.shape != wanted[name].shape:
+    for name, value in source_state.items():
+        if value.shape != target_state[name].shape:
             raise UserError(
                 f"source 'network': tensor {name} of the {role} has shape {tuple(value.shape)}, "
-                f"this run's network wants {tuple(wanted[name].shape)}"
+                f"this run's network wants {tuple(target_state[name].shape)}"
             )
-        if value.dtype != wanted[name].dtype:
+        if value.dtype != target_state[name].dtype:
             raise UserError(
                 f"source 'network': tensor {name} of the {role} is {value.dtype}, "
-                f"this run's network wants {wanted[name].dtype}"
+                f"this run's network wants {target_state[name].dtype}"
             )
-    target.load_state_dict(given, strict=False)
+    target.load_state_dict(source_state, strict=False)
 
 
 def is_old(name: str, new: frozenset[str] = NEW) -> bool:

@@ -262,8 +262,8 @@ for _entry in (*_PACKAGED, *_SUPERVISED, *_INCEPTIONS, *_SELF_SUPERVISED):
 
 def entry(name: str) -> ExtractorEntry:
     """The entry of the extractor `name`. Raises UserError with the nearest known name."""
-    found: ExtractorEntry = EXTRACTORS.load(name)
-    return found
+    loaded: ExtractorEntry = EXTRACTORS.load(name)
+    return loaded
 
 
 def digest(name: str) -> str:

@@ -44,11 +44,11 @@ def build(entry: ExtractorEntry) -> nn.Module:
     """VGG16 up to the layer of the entry's name. Raises UserError for a file that is no VGG16."""
     path = entry.weights.find()
     network = VGG16Classifier(entry.name)
-    wanted = network.state_dict()
+    expected = network.state_dict()
     # The layers behind this one may be in the file, of any number of classes, and may be left out.
     behind = {
         f"classifier.{number}.{name}" for number in (3, 6) for name in ("weight", "bias")
-    } - wanted.keys()
+    } - expected.keys()
     state = {name: value for name, value in read_state(path).items() if name not in behind}
-    network.load_state_dict(plain_floats(checked(state, wanted, str(path), "VGG16")), assign=True)
+    network.load_state_dict(plain_floats(checked(state, expected, str(path), "VGG16")), assign=True)
     return network

@@ -51,8 +51,8 @@ def fill(
     """
     ours = transformer.state_dict()
     shapes = {name: (*[1] * (axes or {}).get(name, 0), *value.shape) for name, value in ours.items()}
-    wanted = {file_name(name, names): value.reshape(shapes[name]) for name, value in ours.items()}
-    weights = plain_floats(checked(state, wanted, where, network, "its publisher's"))
+    expected = {file_name(name, names): value.reshape(shapes[name]) for name, value in ours.items()}
+    weights = plain_floats(checked(state, expected, where, network, "its publisher's"))
     transformer.load_state_dict(
         {name: weights[file_name(name, names)].reshape(value.shape) for name, value in ours.items()},
         strict=True,

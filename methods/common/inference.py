@@ -90,8 +90,8 @@ class Centroids:
     @classmethod
     def fit(cls, embedding_ME: np.ndarray, clusters: int, seed: int) -> Centroids:
         """Web-scale K-means (Sculley 2010, which DIP cites), by scikit-learn."""
-        found = MiniBatchKMeans(clusters, random_state=seed, n_init=1).fit(embedding_ME)
-        return cls(torch.from_numpy(found.cluster_centers_).float())
+        clustering = MiniBatchKMeans(clusters, random_state=seed, n_init=1).fit(embedding_ME)
+        return cls(torch.from_numpy(clustering.cluster_centers_).float())
 
     def draw(self, count: int, stream: torch.Generator) -> Tensor:
         """mu_c + N(0, I), c evenly."""
@@ -133,8 +133,8 @@ class Clustering:
         a centroid), which is a declared choice for sets smaller than DIP's.
         """
         default = DEFAULTS[self.kind]
-        wanted = self.clusters or min(default.clusters, vectors // default.vectors_each)
-        return max(1, min(wanted, vectors - 1))
+        clusters = self.clusters or min(default.clusters, vectors // default.vectors_each)
+        return max(1, min(clusters, vectors - 1))
 
     def fit(self, embedding_ME: Tensor, seed: int) -> Fitted:
         """The distribution of these embeddings (float64 arithmetic). Raises UserError for fewer than two."""

@@ -12,8 +12,8 @@ from bench.features.perceptual import VGG16Activations
 def l1_distances(perceptual: VGG16Activations, images_NCHW: Tensor, wanted_NCHW: Tensor) -> list[Tensor]:
     """L1 on pixels, then on each of VGG16's layers, each a mean over its entries; no gradient to `wanted`."""
     with torch.no_grad():
-        wanted = perceptual(wanted_NCHW)
+        aims = perceptual(wanted_NCHW)
     distances = [functional.l1_loss(images_NCHW, wanted_NCHW)]
-    for given, aim in zip(perceptual(images_NCHW), wanted, strict=True):
-        distances.append(functional.l1_loss(given, aim))
+    for features, aim in zip(perceptual(images_NCHW), aims, strict=True):
+        distances.append(functional.l1_loss(features, aim))
     return distances
