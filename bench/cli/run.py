@@ -25,9 +25,6 @@ from bench.cli.planning import (
     summarise,
 )
 from bench.cli.stale_lines import set_old_aside
-from bench.launch.local.admission import MemoryBudget
-from bench.launch.local.queue import Queue
-from bench.launch.local.worker_handle import slots
 from bench.launch.progress import Tally, counted
 from bench.launch.slurm.records import places, submissions
 from bench.plan.estimate import Estimates
@@ -94,14 +91,14 @@ def run(table: str, scale: str, retry: Any, jobs: int | None, store: Store, **ch
 
 def _submitted(made: Plan, store: Store) -> dict[str, str]:
     """The runs that a cluster has, and what they are there; "submitted" where it does not answer."""
-    from bench.launch.slurm.status import IN_HAND, Survey
-
     sent = places(submissions(store))
     uids = [
         run.uid for run in made.runs if run.uid in sent and run.status not in ("done", "diverged", "failed")
     ]
     if not uids:
         return {}
+    from bench.launch.slurm.status import IN_HAND, Survey
+
     survey = Survey.of(store, submissions(store), uids)
     found = [survey.status_of(uid, uid) for uid in uids]
     if survey.silent is not None:
@@ -113,7 +110,11 @@ def _work(
     made: Plan, todo: list[PlannedRun], store: Store, jobs: int | None, plugins: list[str]
 ) -> tuple[dict[str, str], bool]:
     """Train the runs here; their outcomes, and whether the work was stopped."""
+    # `bench plan` does without these
     from bench.cli.progress import progress
+    from bench.launch.local.admission import MemoryBudget
+    from bench.launch.local.queue import Queue
+    from bench.launch.local.worker_handle import slots
 
     refuse_unwritable(store)
     build_data(todo)
