@@ -21,13 +21,8 @@ _HOMES = {
     "load_results": "results",
     "recorded_sets": "recorded",
 }
-RENDERERS = (
-    "csv",
-    "html",
-    "latex",
-    "markdown",
-    "text",
-)  # bench.report.markdown is bench.report.render.markdown
+# bench.report.markdown is bench.report.render.markdown
+RENDERERS = ("csv", "html", "latex", "markdown", "text")
 
 
 def __getattr__(name: str) -> Any:

@@ -23,88 +23,98 @@ def baselines_of(
     rows: Sequence[str] | None,
     seeds: Sequence[int] | None,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The tidy lines to compare `method` with, and remarks on what was left out.
+    """The result lines to compare `method` with, and remarks on what was left out.
 
-    name: a recorded set, or "runs" for the other rows of `ours` (from `load_results`). rows, seeds: these alone.
-    Raises UserError if nothing is left, saying what there is.
+    name: a recorded set, or "runs" for the other rows of `ours` (from `load_results`).
+    rows, seeds: keep only these; None keeps all.
+    Raises UserError if nothing is left; the message lists what the set holds.
     """
     remarks: list[str] = []
+    # The candidates: rows of the own store, or a recorded set made with the settings of this table.
     if name == OWN:
-        found = ours[(ours["kind"] == "train") & (ours["row"] != method) & ours["value"].notna()]
-        if found.empty:
+        baselines = ours[(ours["kind"] == "train") & (ours["row"] != method) & ours["value"].notna()]
+        if baselines.empty:
             raise UserError(
                 f"the store has no scores of other rows of {spec.name} at scale {scale}; `bench run` them"
             )
     else:
-        found = load_recorded(name, spec.name, scale)
-        if found.empty:
+        baselines = load_recorded(name, spec.name, scale)
+        if baselines.empty:
             held = "; ".join(f"{table} at {at} ({runs} runs)" for table, at, runs in holdings(name))
             raise UserError(
                 f"recorded set '{name}' holds nothing of {spec.name} at scale {scale}; it holds {held or 'nothing'}. "
                 "--against runs compares with the rows of this store"
             )
-        found, remarks = _of_these_settings(name, spec, scale, found)
+        baselines, remarks = _of_these_settings(name, spec, scale, baselines)
+    # The user's choice of rows and seeds, then only what was made from the same inputs as our runs.
     if rows is not None:
-        wanted = [row for name in rows for row in _named(name, spec, found)]
-        found = found[(found["kind"] != "train") | found["row"].isin(wanted)]
+        ids = [row for name in rows for row in _named(name, spec, baselines)]
+        baselines = baselines[(baselines["kind"] != "train") | baselines["row"].isin(ids)]
     if seeds is not None:
-        found = found[found["seed"].isin(seeds)]
-    found, more = _of_these_inputs(name, ours[ours["row"] == method], found)
-    return found, [*remarks, *more, *stale_notes(ours)]
+        baselines = baselines[baselines["seed"].isin(seeds)]
+    baselines, more = _of_these_inputs(name, ours[ours["row"] == method], baselines)
+    return baselines, [*remarks, *more, *stale_notes(ours)]
 
 
-def _of_these_inputs(name: str, ours: pd.DataFrame, found: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Without the baselines that were made from other data, weights or extractors than the method's own runs."""
-    trained = found[found["kind"] == "train"]
-    other = unlike(ours[ours["status"].isin(ENDED)], trained)
+def _of_these_inputs(
+    name: str, ours: pd.DataFrame, baselines: pd.DataFrame
+) -> tuple[pd.DataFrame, list[str]]:
+    """Drop the baselines that were made from other data, weights or extractors than the method's own runs."""
+    trained = baselines[baselines["kind"] == "train"]
+    differing = unlike(ours[ours["status"].isin(ENDED)], trained)
     remarks = [
         f"Left out of '{name}', made from other inputs than ours: {row} · {column}: {changed}."
-        for (row, column), changed in other.items()
+        for (row, column), changed in differing.items()
     ]
-    kept = found[[pair not in other for pair in zip(found["row"], found["column"], strict=True)]]
+    kept = baselines[
+        [pair not in differing for pair in zip(baselines["row"], baselines["column"], strict=True)]
+    ]
     if (kept.loc[kept["kind"] == "train", "inputs"] == "").any():
         remarks.append(f"Of '{name}', inputs not recorded: whether data and weights were ours is not known.")
-    if kept[kept["kind"] == "train"].empty and other:
+    if kept[kept["kind"] == "train"].empty and differing:
         raise UserError(f"'{name}' has no baseline that was made from our inputs: {' '.join(remarks)}")
     return kept, remarks
 
 
-def _named(name: str, spec: Table, found: pd.DataFrame) -> list[str]:
+def _named(name: str, spec: Table, baselines: pd.DataFrame) -> list[str]:
     if name == "controls":
         return [row.id for row in spec.pick_rows([name])]
-    known = list(dict.fromkeys(found.loc[found["kind"] == "train", "row"]))
-    if name not in known:
-        raise UserError(f"no scores of a row '{name}' to compare with; {did_you_mean(name, known)}")
+    ids = list(dict.fromkeys(baselines.loc[baselines["kind"] == "train", "row"]))
+    if name not in ids:
+        raise UserError(f"no scores of a row '{name}' to compare with; {did_you_mean(name, ids)}")
     return [name]
 
 
 def _of_these_settings(
-    name: str, spec: Table, scale: str, found: pd.DataFrame
+    name: str, spec: Table, scale: str, baselines: pd.DataFrame
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Without the runs that are not what the table, with its --set, plans for their cell and seed: they were made
-    under other settings or by another version of a part. Rows that the table does not know cannot be checked.
+    """Drop the runs that differ from what the table, with its --set, plans for their cell and seed.
+
+    Such runs were made under other settings or by another version of a part. Rows that the table does not know
+    cannot be checked.
     """
     rows, columns = {row.id: row for row in spec.rows}, {column.id: column for column in spec.columns}
-    runs = found.loc[found["kind"] == "train", ["row", "column", "seed", "uid"]].drop_duplicates()
-    other: dict[str, set[str]] = {}
+    runs = baselines.loc[baselines["kind"] == "train", ["row", "column", "seed", "uid"]].drop_duplicates()
+    differing: dict[str, set[str]] = {}
     unknown = sorted(set(runs["row"]) - rows.keys())
+    # A run's uid is the hash of its settings: another uid in the same cell and seed means other settings.
     for row, column, seed, uid in runs.itertuples(index=False, name=None):
-        known = row in rows and column in columns
-        if known and spec.run_spec(rows[row], columns[column], int(seed), scale).uid != uid:
-            other.setdefault(row, set()).add(uid)
+        in_table = row in rows and column in columns
+        if in_table and spec.run_spec(rows[row], columns[column], int(seed), scale).uid != uid:
+            differing.setdefault(row, set()).add(uid)
     remarks = []
-    if other:
+    if differing:
         remarks.append(
             f"Left out of '{name}', recorded with other settings or versions than asked for: "
-            + ", ".join(f"{row} ({len(uids)} runs)" for row, uids in other.items())
+            + ", ".join(f"{row} ({len(uids)} runs)" for row, uids in differing.items())
             + "."
         )
     if unknown:
         remarks.append(
             f"Of '{name}', not checked for equal settings, as the table has no such row: {', '.join(unknown)}."
         )
-    left_out = {uid for uids in other.values() for uid in uids}
-    kept = found[~found["uid"].isin(left_out)]
+    left_out = {uid for uids in differing.values() for uid in uids}
+    kept = baselines[~baselines["uid"].isin(left_out)]
     if kept[kept["kind"] == "train"].empty:
         raise UserError(
             f"recorded set '{name}' holds {spec.name} at scale {scale} with other settings only; "

@@ -38,15 +38,16 @@ OTHER: dict[Rule, Rule] = {"best": "final", "final": "best"}
 def build_report(
     spec: TableSpec, scale: Scale, results: pd.DataFrame, asked: Asked | None = None
 ) -> TableReport:
-    """The report of a table at a scale from its tidy results (`load_results`), or the part of it that is asked for.
+    """The report of a table at a scale from its results (`load_results`), or the part that is asked for.
 
-    Blocks come by snapshot rule, the paper's first, then by metric. Printed numbers, verdicts and the best of
-    several seeds stand only under the paper's own rule, so that the two reductions are never mixed. At smoke
-    there are no marks and no claims: its numbers rank nothing.
+    Blocks are ordered by snapshot rule, the paper's first, then by metric. Printed numbers, verdicts and the best
+    of several seeds appear only under the paper's own rule, so that the two rules are never mixed. At smoke scale
+    there are no marks and no claims, because its numbers rank nothing.
     """
     rows = _rows(spec, results)
     columns = _columns(spec, scale)
     printed = printed_texts(spec.name)
+    # One block of cells for each snapshot rule and metric.
     blocks = []
     for rule in (spec.snapshot, OTHER[spec.snapshot]):
         values = per_seed(results, rule, spec.at(scale).protocol)
@@ -56,6 +57,7 @@ def build_report(
         ]
     main = spec.main_metric(scale)
     blocks = _with_best_of(spec, main, blocks)
+    # The claims, judged from the finished blocks.
     ids = tuple(column.id for column in columns)
     stated = spec.claims_at(scale)
     claims = tuple(_judged(claim, blocks, ids) for claim in stated if _ranks(scale))
@@ -93,34 +95,34 @@ def _judged(claim: Claim, blocks: Sequence[Block], columns: tuple[str, ...]) -> 
 
 def _rows(spec: TableSpec, results: pd.DataFrame) -> tuple[RowHead, ...]:
     """The table's rows; controls and reference points only where they have been run."""
-    seen = set(results["row"])
+    run_rows = set(results["row"])
     rows = []
     for row in spec.rows:
         if row.printed_only is not None:
             rows.append(RowHead(row.id, row.label, "printed", row.printed_only))
-        elif not row.control or row.id in seen:
+        elif not row.control or row.id in run_rows:
             kind: Kind = "added" if row.added else "control" if row.control else "method"
             unnamed = row.added and row.label == row.method
             rows.append(RowHead(row.id, f"{row.label} (added)" if unnamed else row.label, kind))
-    return (*rows, *(RowHead(point, point, "reference") for point in spec.references if point in seen))
+    return (*rows, *(RowHead(point, point, "reference") for point in spec.references if point in run_rows))
 
 
 def _columns(spec: TableSpec, scale: Scale) -> tuple[ColumnHead, ...]:
     settings = spec.at(scale).columns
     heads = []
     for column in spec.columns:
-        here = settings[column.id]
-        shots = f", {here.data.shots} shots" if here.data.shots else ""
-        dataset = f"{here.data.name}, {here.data.resolution} px{shots}"
+        at_scale = settings[column.id]
+        shots = f", {at_scale.data.shots} shots" if at_scale.data.shots else ""
+        dataset = f"{at_scale.data.name}, {at_scale.data.resolution} px{shots}"
         heads.append(
             ColumnHead(
                 column.id,
                 column.label,
-                here.data.name,
+                at_scale.data.name,
                 dataset,
-                here.stand_in,
-                here.generated,
-                here.reference,
+                at_scale.stand_in,
+                at_scale.generated,
+                at_scale.reference,
             )
         )
     return tuple(heads)
@@ -147,14 +149,19 @@ def _block(
     ids = [column.id for column in columns]
 
     def cells_of(kind: Kind) -> Grid:
-        """The sd is pooled within a kind: a control that collapses must not widen the paper's rows."""
+        """The cells of one kind of row.
+
+        The sd is pooled within a kind: a control that collapses must not widen the intervals of the paper's rows.
+        """
         names = [row.id for row in rows if row.kind == kind]
         mine = ["reference" if kind == "reference" else "train"]
         cells = make_cells(lines[lines["kind"].isin(mine)], metric.name, names, ids, spec.seeds)
         ended = values[values["kind"].isin(mine) & values["status"].isin(ENDED)]
         unscored = set(zip(ended["row"], ended["column"])) - set(zip(lines["row"], lines["column"]))
-        return cells | {key: Cell() for key in unscored & cells.keys()}  # too few images for this metric
+        # A run that ended without a line for this metric had too few images for it: its cell is empty.
+        return cells | {key: Cell() for key in unscored & cells.keys()}
 
+    # The paper's rows first: marks and remarks are about them alone.
     method_rows = [row.id for row in rows if row.kind == "method"]
     cells = cells_of("method")
     gaps: dict[str, str] = {}
@@ -164,6 +171,7 @@ def _block(
     for kind in OTHER_KINDS:
         cells |= cells_of(kind)
     remarks += _versions(cells, metric.name)
+    # Printed numbers and verdicts, under the paper's own snapshot rule only.
     ours = rule == spec.snapshot
     if ours:
         cells = _with_printed(cells, metric, rows, ids, printed, _comparable_best_of(spec, scale, metric))
@@ -181,19 +189,19 @@ def _block(
 
 
 def _remarks(cells: Grid, gaps: dict[str, str], columns: Sequence[ColumnHead], whose: str) -> tuple[str, ...]:
-    """How sure a block's intervals and marks are, by column."""
+    """What a block's intervals and marks rest on, by column: degrees of freedom and detectable gaps."""
     freedom = {column.label: degrees_of_freedom(cells, column.id, whose) for column in columns}
-    seen = {column.label: gaps.get(column.id) for column in columns}
+    detectable = {column.label: gaps.get(column.id) for column in columns}
     lines = (
         ("Degrees of freedom", freedom),
-        ("Gap that would most likely have been seen (80 % power)", seen),
+        ("Gap that would most likely have been seen (80 % power)", detectable),
     )
     texts = ((name, "; ".join(f"{label} {what}" for label, what in by.items() if what)) for name, by in lines)
     return tuple(f"{name}: {text}." for name, text in texts if text)
 
 
 def _versions(cells: Grid, metric: str) -> tuple[str, ...]:
-    """What to know where values of an older version of the score stand in a block."""
+    """The note under a block that holds values of an older version of its score."""
     older = sorted({cell.version for cell in cells.values() if cell.outdated and cell.version})
     if not older and not any(cell.statuses.get(OLDER) for cell in cells.values()):
         return ()
@@ -211,7 +219,7 @@ def _ranks(scale: Scale) -> bool:
 
 
 def _comparable_best_of(spec: TableSpec, scale: Scale, metric: MetricSpec) -> int | None:
-    """Of how many seeds the printed number is the best; None where it is not comparable with ours.
+    """The number of seeds whose best the paper printed; None where it is not comparable with ours.
 
     Only the paper's data on the paper's own features give comparable values: FIDs of one set of images differ
     by whole points between the Inceptions, and their resizing filters, that papers use. The best seed is
@@ -228,7 +236,7 @@ def _other_features(spec: TableSpec, scale: Scale, metric: MetricSpec, cells: Gr
     if scale != "paper" or not printed or _comparable_best_of(spec, scale, metric) is not None:
         return ()
     ours = inception_variant(metric.extractor)
-    unsaid = {"unknown": "the paper does not say which", "other": "the paper's is none that we have"}
+    unsaid = {"unknown": "the paper does not say which", "other": "the paper uses one that we do not have"}
     theirs = unsaid.get(spec.inception, f"the paper's: {spec.inception}")
     if ours is None:
         return (f"[printed]: on an Inception ({theirs}), ours on {metric.extractor}, not comparable.",)
@@ -243,34 +251,34 @@ def _with_printed(
     printed: dict[tuple[str, str, str], str],
     best_of: int | None,
 ) -> Grid:
-    """The cells with the paper's number beside each, and a verdict where the two are comparable."""
+    """The cells with the paper's numbers added, and a verdict where the two are comparable."""
     filled = dict(cells)
     for row in rows:
         for column in columns:
             text = printed.get((row.id, column, measure(metric.name).printed_name))
             if text is not None:
                 cell = cells.get((row.id, column), Cell())
-                found = _verdict(cell, metric.name, float(text), best_of) if best_of is not None else None
-                filled[row.id, column] = replace(cell, printed=text, verdict=found)
+                judgement = _verdict(cell, metric.name, float(text), best_of) if best_of is not None else None
+                filled[row.id, column] = replace(cell, printed=text, verdict=judgement)
     return filled
 
 
 def _verdict(cell: Cell, metric: str, printed: float, best_of: int) -> str | None:
     if cell.interval is None:
         return None
-    known = cell.interval.df > 0
+    has_spread = cell.interval.df > 0
     return verdict(
         cell.values,
         printed,
         best_of,
-        sd=cell.interval.sd if known else None,
-        df=cell.interval.df if known else None,
+        sd=cell.interval.sd if has_spread else None,
+        df=cell.interval.df if has_spread else None,
         better=measure(metric).better,
     )
 
 
 def _with_best_of(spec: TableSpec, main: str | None, blocks: list[Block]) -> list[Block]:
-    """Where the paper reports the best of several seeds: every metric of the seed that the main one finds best."""
+    """Add the best seed to the cells, where the paper reports the best of several; the main metric chooses it."""
     by_main = next((block for block in blocks if block.paper_rule and block.metric == main), None)
     if spec.best_of == 1 or by_main is None:
         return blocks
@@ -287,7 +295,7 @@ def _best_seed(cell: Cell, sign: float) -> int | None:
 
 def _of_seed(cells: Mapping[tuple[str, str], Cell], chosen: dict[tuple[str, str], int | None]) -> Grid:
     return {
-        # No seed is called None: a cell without a chosen one has no best.
+        # A cell without a chosen seed looks up None, which is no seed: it has no best.
         key: replace(cell, best_of=dict(zip(cell.seeds, cell.values)).get(chosen.get(key)))  # type: ignore[arg-type]
         for key, cell in cells.items()
     }

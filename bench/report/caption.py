@@ -18,8 +18,9 @@ from bench.stats.intervals import ALIKE
 def caption(
     spec: TableSpec, scale: Scale, columns: Sequence[ColumnHead], results: pd.DataFrame, printed: bool
 ) -> tuple[str, ...]:
-    """The sentences under the table, from the general to the particular. printed: whether a paper's numbers of it are
-    known; a user's table that extends a paper's has none.
+    """The sentences under the table, from the general to the particular.
+
+    printed: whether a paper's numbers for it are known. A user's table that extends a paper's has none.
     """
     lines = [f"{spec.title}. Scale {scale}. {_reading(spec, scale, printed)}"]
     if scale != "paper" and printed:
@@ -38,7 +39,7 @@ def caption(
 
 
 def notes(spec: TableSpec, scale: Scale, rows: Sequence[RowHead], blocks: Sequence[Block]) -> tuple[str, ...]:
-    """Remarks on rows and on symbols that this table really shows, then the table's own notes."""
+    """Remarks on the rows and symbols that this table shows, then the table's own notes."""
     lines = (
         ["Smoke numbers rank nothing: no cell is marked and no claim is judged."] if scale == "smoke" else []
     )
@@ -82,19 +83,20 @@ def column_sentence(column: ColumnHead) -> str:
 
 
 def _fewer(spec: TableSpec, scale: Scale, column: ColumnHead, results: pd.DataFrame) -> Iterator[str]:
-    """What to know of reference points that had fewer images than a generator makes."""
+    """Sentences on the reference points that had fewer images than a generator makes."""
     for point in spec.references:
-        here = results[(results["row"] == point) & (results["column"] == column.id)]
-        had = here["n_generated"].min()
+        lines = results[(results["row"] == point) & (results["column"] == column.id)]
+        had = lines["n_generated"].min()
         if pd.isna(had) or had >= column.generated:
             continue
+        # How many it had, what that does to the scores, and which scores it cannot have at all.
         text = f"{column.label}: {point} is of {had:,} images, all there are, not {column.generated:,}"
         raised = [_named(card) for card in map(measure, spec.metrics) if card.biased_upward]
         if raised:
             text += f": fewer images raise {' and '.join(raised)}, so that it lies too high"
-        metrics = [one for one in spec.at(scale).protocol.metrics if fewest_generated(one) > had]
+        metrics = [metric for metric in spec.at(scale).protocol.metrics if fewest_generated(metric) > had]
         if metrics:
-            text += f"; too few for {' and '.join(one.name for one in metrics)}"
+            text += f"; too few for {' and '.join(metric.name for metric in metrics)}"
         if _is_its_own_reference(column.name):
             text += "; its images are themselves the reference, so that it says nothing of new ones"
         yield f"{text}."
@@ -106,9 +108,9 @@ def _named(card: Measure) -> str:
 
 
 def _is_its_own_reference(name: str) -> bool:
-    """Whether the reference of a data set holds its training images on purpose."""
-    known = datasets()
-    return name in known and known.load(name).options.get("reference") == "all"
+    """Whether the reference images of a data set include its training images on purpose."""
+    registry = datasets()
+    return name in registry and registry.load(name).options.get("reference") == "all"
 
 
 def _scoring(spec: TableSpec, scale: Scale) -> str:
@@ -130,7 +132,7 @@ def _features(extractor: str) -> str:
 
 
 def _runs(results: pd.DataFrame) -> str:
-    """How many runs, in which state, of which code."""
+    """How many runs there are, by status, and which commits made them."""
     runs = results.drop_duplicates("uid")
     counts = runs["status"].value_counts()
     states = ", ".join(f"{counts[status]} {status}" for status in sorted(counts.index))

@@ -1,4 +1,4 @@
-"""From scores to cells: one value a seed by the snapshot rule, then a mean with its interval over seeds."""
+"""From scores to cells: one value per seed by the snapshot rule, then a mean with its interval over seeds."""
 
 from __future__ import annotations
 
@@ -25,28 +25,30 @@ Grid = dict[tuple[str, str], Cell]
 def per_seed(results: pd.DataFrame, rule: Rule, protocol: Protocol) -> pd.DataFrame:
     """One line per run (kind, row, column, seed), metric and extractor: the score that `rule` picks.
 
-    best: the snapshot of that seed with the best value of the score that selects (`bench.metrics.selection`, by which
-    training keeps best.pt), for all metrics alike; final: the last one, which a diverged run has not. The value is nan
-    where a run has no such snapshot or has not ended.
+    best: the snapshot of that seed with the best value of the selecting score, for all metrics alike. Training keeps
+    best.pt by the same rule (`bench.metrics.selection`).
+    final: the last snapshot; a diverged run has none.
+    The value is nan where a run has no such snapshot or has not ended.
     """
-    keys, found = ["kind", "row", "column", "seed"], ["step", "value", "version"]
+    keys, scored = ["kind", "row", "column", "seed"], ["step", "value", "version"]
     picked = []
+    # For each run: the lines of the picked snapshot, joined to every metric so that an absent score is nan.
     for _, run in results.groupby(keys, sort=False):
         step = _snapshot(run, rule, protocol) if run["status"].iloc[0] in ENDED else None
         lines = run[run["step"] == step] if step is not None else run.iloc[:0]
         every = run.drop_duplicates(["metric", "extractor"])[[*keys, "metric", "extractor", "status"]]
-        picked.append(every.merge(lines[["metric", "extractor", *found]], how="left"))
-    columns = [*keys, "metric", "extractor", "status", *found]
+        picked.append(every.merge(lines[["metric", "extractor", *scored]], how="left"))
+    columns = [*keys, "metric", "extractor", "status", *scored]
     return pd.concat(picked, ignore_index=True) if picked else pd.DataFrame(columns=columns)
 
 
 def make_cells(
     values: pd.DataFrame, metric: str, rows: Sequence[str], columns: Sequence[str], seeds: int
 ) -> Grid:
-    """A cell per row and column, from `per_seed` lines of one metric; `seeds` are planned for each.
+    """A cell per row and column, from `per_seed` lines of one metric; `seeds` is the number planned per cell.
 
-    Their sd is pooled down each column where the rows spread alike: relative to the mean (on the log
-    scale) for scores that are compared as ratios, absolute for the rest.
+    The sd is pooled over the rows of a column where their spreads are alike. It is relative to the mean (on the log
+    scale) for scores that are compared as ratios, and absolute for the others.
     """
     grouped = {(row, column): group for (row, column), group in values.groupby(["row", "column"], sort=False)}
     cells = {(r, c): _cell(grouped.get((r, c)), metric, seeds) for r in rows for c in columns}
@@ -60,11 +62,11 @@ def make_cells(
 def mark_best(
     cells: Grid, metric: str, rows: Sequence[str], columns: Sequence[str]
 ) -> tuple[Grid, dict[str, str]]:
-    """Mark the best of `rows` in each column, and with it whatever is not separable from it.
+    """Mark the best of `rows` in each column, and every row that is not separable from it.
 
-    Separable: the comparison over seeds has a Holm-adjusted p of at most .05, the correction running over
-    the rows of the column. Cells with a diverged seed or an older version of the score, and columns in which no
-    test is possible, get no mark. Returns the grid and, by column, the gap that the seeds could have shown, in words.
+    Two rows are separable if their comparison over seeds has a p of at most .05, Holm-adjusted over the rows of the
+    column. Cells with a diverged seed or an older version of the score get no mark, nor do columns in which no test
+    is possible. Returns the grid and, by column, the smallest gap that the seeds could have shown, in words.
     """
     sign = measure(metric).sign
     marked, gaps = dict(cells), {}
@@ -72,14 +74,16 @@ def mark_best(
         sound = _newest({row: cells[row, column] for row in rows if cells[row, column].sound})
         if len(sound) < 2:
             continue
+        # Every other row is tested against the row with the best mean.
         best = min(sound, key=lambda row: sign * sound[row].centre)
         others = [row for row in sound if row != best]
         compared = [compare_cells(sound[row], sound[best], metric, column) for row in others]
-        tested = [one for one in compared if one is not None and one.df > 0]
+        tested = [comparison for comparison in compared if comparison is not None and comparison.df > 0]
         if not tested:
             gaps[column] = "none (no test is possible)"
             continue
-        adjusted = holm([math.nan if one is None else one.p for one in compared])
+        adjusted = holm([math.nan if comparison is None else comparison.p for comparison in compared])
+        # A row with p > .05 cannot be told apart from the best.
         marked[best, column] = replace(sound[best], mark="best")
         for row, p in zip(others, adjusted):
             if not p <= ALPHA:
@@ -106,7 +110,7 @@ def degrees_of_freedom(
 
 
 def _newest(cells: dict[str, Cell]) -> dict[str, Cell]:
-    """Those of the newest version of the score among them."""
+    """The cells whose score has the newest version among them."""
     newest = max((cell.version or 0 for cell in cells.values()), default=0)
     return {row: cell for row, cell in cells.items() if (cell.version or 0) == newest}
 
@@ -122,28 +126,30 @@ def _snapshot(run: pd.DataFrame, rule: Rule, protocol: Protocol) -> int | None:
 def _cell(lines: pd.DataFrame | None, metric: str, seeds: int) -> Cell:
     if lines is None or lines.empty:
         return Cell(statuses=Counter(missing=seeds))
+    # How many seeds have which status; planned seeds without a line are missing.
     statuses = Counter(str(status) for status in lines["status"])
     if len(lines) < seeds:
         statuses["missing"] += seeds - len(lines)
+    # Only the newest version of the score counts: a mean over two versions would mean nothing.
     ended = lines[lines["status"].isin(ENDED)].sort_values("seed")
     version = int(ended["version"].max()) if ended["version"].notna().any() else None
     older = ended["version"].notna() & (ended["version"] != version)
-    for status in ended["status"][older]:  # a mean of two meanings would have none
+    for status in ended["status"][older]:
         statuses[str(status)] -= 1
         statuses[OLDER] += 1
     ended = ended[~older]
     values = tuple(float(value) for value in ended["value"])
     outdated = version is not None and version < version_of(metric)
-    seen = tuple(int(seed) for seed in ended["seed"])
-    cell = Cell(seen, values, statuses, version=version, outdated=outdated)
+    ended_seeds = tuple(int(seed) for seed in ended["seed"])
+    cell = Cell(ended_seeds, values, statuses, version=version, outdated=outdated)
     if not values:
         return cell
+    # A diverged seed has no t interval: the cell then shows the median and range.
     if statuses["diverged"] or not np.isfinite(values).all():
         worst = measure(metric).worst_value
         ok = sum(status == "done" and math.isfinite(v) for status, v in zip(ended["status"], values))
-        return replace(
-            cell, spread=replace(spread(values, worst), ok=ok)
-        )  # a score before divergence is not ok
+        # A finite score from before the divergence does not count as ok.
+        return replace(cell, spread=replace(spread(values, worst), ok=ok))
     return replace(cell, interval=t_interval(values))
 
 
@@ -151,10 +157,10 @@ def _pooled(down: Grid, metric: str) -> Grid:
     """The cells of one column with their pooled intervals; unchanged where the rule forbids pooling."""
     relative = measure(metric).is_ratio and all(value > 0 for cell in down.values() for value in cell.values)
     groups = [np.log(cell.values) if relative else cell.values for cell in down.values()]
-    found = pooled_sd(groups)
-    if found is None:
+    pooled = pooled_sd(groups)
+    if pooled is None:
         return down
-    sd, df = found
+    sd, df = pooled
     return {
         key: replace(cell, interval=_interval(cell, sd * (cell.centre if relative else 1.0), df), pooled=True)
         for key, cell in down.items()
@@ -166,7 +172,10 @@ def _interval(cell: Cell, sd: float, df: float) -> Interval:
 
 
 def _visible_gap(tested: Sequence[Comparison]) -> str:
-    """From the root mean square of the comparisons' spreads, at 80 % power and an unadjusted alpha of .05."""
-    sd = float(np.sqrt(np.mean([one.sd**2 for one in tested])))
-    n, df = min(one.n for one in tested), min(one.df for one in tested)
+    """The gap that the comparisons of a column could have shown, in words.
+
+    It is computed from the root mean square of their sds, at 80 % power and an unadjusted alpha of .05.
+    """
+    sd = float(np.sqrt(np.mean([comparison.sd**2 for comparison in tested])))
+    n, df = min(comparison.n for comparison in tested), min(comparison.df for comparison in tested)
     return gap_text(minimum_detectable_ratio(sd, n, df=df))

@@ -1,4 +1,4 @@
-"""Where a method stands against recorded baselines: rank, ratios with intervals, what n could show."""
+"""A method against recorded baselines: its rank, ratios with intervals, and the gap its seeds could have shown."""
 
 from __future__ import annotations
 
@@ -34,10 +34,14 @@ class Against:
 
     def verdict(self, metric: str) -> str:
         """better, worse or undecided, said of ours, by the Holm-adjusted p."""
-        one = self.comparison
-        if one is None or not one.adjusted <= ALPHA:
+        comparison = self.comparison
+        if comparison is None or not comparison.adjusted <= ALPHA:
             return "undecided"
-        return "better" if (one.size > one.null) == (measure(metric).better == "higher") else "worse"
+        return (
+            "better"
+            if (comparison.size > comparison.null) == (measure(metric).better == "higher")
+            else "worse"
+        )
 
 
 @dataclass(frozen=True)
@@ -76,15 +80,18 @@ def compare(
 ) -> MethodComparison:
     """Compare the runs of `method` (the lines of `ours` with that row id) with every row of a recorded set.
 
-    ours, recorded: tidy results (`load_results`, `load_recorded`) of the same table and scale; both are
-    reduced by the table's snapshot rule; columns in which the method has no score are left out. metric: one of the
-    table's [default: its main one]. Ratios or differences, as its card says, run over shared seeds, else by Welch, with
-    p Holm-adjusted over all baselines and columns. Raises UserError if either side has no such scores.
+    ours, recorded: results (`load_results`, `load_recorded`) of the same table and scale. Both are reduced by the
+    table's snapshot rule. Columns in which the method has no score are left out.
+    metric: a metric of the table; None: its main one. Its card decides between ratios and differences. They are
+    paired over shared seeds, else tested by Welch; p is Holm-adjusted over all baselines and columns.
+    Raises UserError if either side has no such scores.
     """
     metric = metric or spec.main_metric(scale) or ""
-    spec_metric = next((one for one in spec.at(scale).protocol.metrics if one.name == metric), None)
+    metrics = spec.at(scale).protocol.metrics
+    spec_metric = next((candidate for candidate in metrics if candidate.name == metric), None)
     if spec_metric is None:
         raise UserError(f"table '{spec.name}' at scale {scale} does not score '{metric}'")
+    # One value per seed on either side.
     mine = _scores(ours[ours["row"] == method], spec, scale, spec_metric)
     theirs = _scores(recorded[recorded["kind"] == "train"], spec, scale, spec_metric)
     for name, values in ((f"method '{method}'", mine), (f"recorded set '{set_name}'", theirs)):
@@ -94,19 +101,21 @@ def compare(
                 f"{name} has no finished '{metric}' scores for {spec.name} at scale {scale}"
                 + (f". {stale}" if stale else "")
             )
+    # The columns in which we have a score, and the baselines other than copies of our own runs.
     scored = set(mine.loc[mine["value"].notna(), "column"])
     columns = [column.id for column in spec.columns if column.id in scored]
-    itself = set(ours.loc[ours["row"] == method, "uid"])  # a recorded copy of our own runs is no baseline
+    itself = set(ours.loc[ours["row"] == method, "uid"])
     copies = set(recorded.loc[recorded["uid"].isin(itself), "row"])
     rows = [row for row in dict.fromkeys(theirs["row"]) if row not in copies]
+    # Every pair of cells, tested; then the standing of the method in each column.
     our_cells = make_cells(mine, metric, [method], columns, spec.seeds)
     their_cells = make_cells(theirs, metric, rows, columns, spec.seeds)
-    found = {
+    comparisons = {
         (row, column): compare_cells(our_cells[method, column], their_cells[row, column], metric, column)
         for column in columns
         for row in rows
     }
-    adjusted = _adjusted(found)
+    adjusted = _adjusted(comparisons)
     standings = tuple(
         _standing(
             column,
@@ -141,23 +150,29 @@ def render_markdown(comparison: MethodComparison) -> str:
 
 
 def _scores(frame: pd.DataFrame, spec: TableSpec, scale: Scale, metric: MetricSpec) -> pd.DataFrame:
-    """One value a seed, by the table's snapshot rule."""
+    """One value per seed, by the table's snapshot rule."""
     values = per_seed(frame, spec.snapshot, spec.at(scale).protocol)
     return values[(values["metric"] == metric.name) & (values["extractor"] == canonical(metric.extractor))]
 
 
 def _adjusted(
-    found: dict[tuple[str, str], Comparison | None],
+    comparisons: dict[tuple[str, str], Comparison | None],
 ) -> dict[tuple[str, str], Comparison | None]:
-    made = {key: one for key, one in found.items() if one is not None}
-    return {**found, **dict(zip(made, adjust(list(made.values()))))}
+    tested = {key: comparison for key, comparison in comparisons.items() if comparison is not None}
+    return {**comparisons, **dict(zip(tested, adjust(list(tested.values()))))}
 
 
 def _standing(column: str, ours: Cell, against: list[Against], metric: str) -> Standing:
     sign = measure(metric).sign
-    sound = [one.cell.centre for one in against if one.cell.sound and one.cell.version == ours.version]
+    sound = [
+        baseline.cell.centre
+        for baseline in against
+        if baseline.cell.sound and baseline.cell.version == ours.version
+    ]
     rank = 1 + sum(sign * value < sign * ours.centre for value in sound) if ours.sound else None
-    ordered = sorted(against, key=lambda one: sign * one.cell.centre if one.cell.sound else math.inf)
+    ordered = sorted(
+        against, key=lambda baseline: sign * baseline.cell.centre if baseline.cell.sound else math.inf
+    )
     return Standing(column, ours, rank, len(sound) + 1, tuple(ordered))
 
 
@@ -181,26 +196,28 @@ def _headline(comparison: MethodComparison, standing: Standing) -> str:
 def _table(comparison: MethodComparison, standing: Standing) -> tuple[list[str], list[list[str]]]:
     what = "ours / baseline" if measure(comparison.metric).is_ratio else "ours - baseline"
     heads = ["baseline", comparison.label, what, "95 % interval", "p", "n", "ours is"]
-    return heads, [_line(one, standing.ours, comparison.metric, comparison.scale) for one in standing.against]
+    return heads, [
+        _line(baseline, standing.ours, comparison.metric, comparison.scale) for baseline in standing.against
+    ]
 
 
-def _line(one: Against, ours: Cell, metric: str, scale: Scale) -> list[str]:
-    pair = one.comparison
+def _line(baseline: Against, ours: Cell, metric: str, scale: Scale) -> list[str]:
+    pair = baseline.comparison
     if pair is None:
-        differ = one.cell.sound and ours.sound and one.cell.version != ours.version
+        differ = baseline.cell.sound and ours.sound and baseline.cell.version != ours.version
         verdict = "of another version of the score" if differ else "undecided"
-        return [one.row, _cell(one.cell, metric), "–", "–", "–", "–", verdict]
-    verdict = one.verdict(metric) if scale != "smoke" else NOT_JUDGED
+        return [baseline.row, _cell(baseline.cell, metric), "–", "–", "–", "–", verdict]
+    verdict = baseline.verdict(metric) if scale != "smoke" else NOT_JUDGED
     gap = visible_gap(pair) if verdict == "undecided" else None
-    known = pair.df > 0
+    has_spread = pair.df > 0
     return [
-        one.row,
-        _cell(one.cell, metric),
+        baseline.row,
+        _cell(baseline.cell, metric),
         f"{pair.size:.3f}",
-        f"{pair.low:.3f} to {pair.high:.3f}" if known else "–",
-        ("<0.001" if pair.adjusted < 0.001 else f"{pair.adjusted:.3f}") if known else "–",
+        f"{pair.low:.3f} to {pair.high:.3f}" if has_spread else "–",
+        ("<0.001" if pair.adjusted < 0.001 else f"{pair.adjusted:.3f}") if has_spread else "–",
         f"{pair.n} {'paired' if pair.paired else 'Welch'}",
-        NO_TEST if not known else verdict if gap is None else f"undecided (could have seen: {gap})",
+        NO_TEST if not has_spread else verdict if gap is None else f"undecided (could have seen: {gap})",
     ]
 
 
@@ -209,7 +226,7 @@ def _cell(cell: Cell, metric: str) -> str:
 
 
 def _reading(comparison: MethodComparison) -> str:
-    pairs = [one.comparison for standing in comparison.standings for one in standing.against]
+    pairs = [baseline.comparison for standing in comparison.standings for baseline in standing.against]
     if any(pair is not None and pair.df <= 0 for pair in pairs):
         lone = f" {NO_TEST}: a single seed shows no spread; run at least two seeds of either side."
     else:

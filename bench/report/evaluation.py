@@ -38,9 +38,12 @@ class Line:
 class Evaluation:
     """All scores of one set of images.
 
-    subject: what was scored; method: what its owner calls it; asked: the protocol's name and where it stands;
-    wanted: how many images the protocol generates; notes: what was left out or changed; floor_hint: how to get a floor
-    that is not known.
+    subject: what was scored.
+    method: the name that its owner gives it.
+    asked: the protocol's name, its table and column.
+    wanted: how many images the protocol generates.
+    notes: what was left out or changed.
+    floor_hint: how to get a floor that is not known.
     """
 
     subject: str
@@ -73,36 +76,42 @@ class Sampled(Interface):
 def pick_column(
     table: Table, scale: str, dataset: str | None, resolution: int | None, column: str | None
 ) -> Column:
-    """The column at a scale whose data set this is; the first of several with one protocol.
+    """The column of a table that has this data set at a scale; the first of several with the same protocol.
 
-    Raises UserError if none fits, with what there is, and if several of different protocols do.
+    Raises UserError if no column fits (the message lists the columns), or if several with different protocols do.
     """
     columns = table.at(scale).columns
-    named = table.pick_columns(None if column is None else [column])
-    found = [
-        one
-        for one in named
-        if dataset in (None, columns[one.id].data.name)
-        and resolution in (None, columns[one.id].data.resolution)
+    candidates = table.pick_columns(None if column is None else [column])
+    matches = [
+        candidate
+        for candidate in candidates
+        if dataset in (None, columns[candidate.id].data.name)
+        and resolution in (None, columns[candidate.id].data.resolution)
     ]
-    there = ", ".join(f"{one.id}: {_set_text(columns[one.id].data)}" for one in table.columns)
+    available = ", ".join(
+        f"{candidate.id}: {_set_text(columns[candidate.id].data)}" for candidate in table.columns
+    )
     where = f"{table.name} at scale {scale}"
-    if not found:
-        asked = " ".join(
+    # Nothing fits: name what was asked for, and the nearest data set or all that the table has.
+    if not matches:
+        request = " ".join(
             [*([f"'{dataset}'"] if dataset else []), *([f"at {resolution} px"] if resolution else [])]
         )
-        sets = {one.data.name for one in columns.values()}
+        sets = {candidate.data.name for candidate in columns.values()}
         slip = did_you_mean(dataset, sets) if dataset is not None and dataset not in sets else ""
         if slip.startswith("did you mean"):
-            raise UserError(f"no column of {where} is {asked}; {slip}")
+            raise UserError(f"no column of {where} is {request}; {slip}")
         raise UserError(
-            f"no column{f' {column}' if column else ''} of {where} is {asked}; it has {there}. Another --table or "
-            "--scale, or a table of your own (--table mine.yaml), has other sets"
+            f"no column{f' {column}' if column else ''} of {where} is {request}; it has {available}. "
+            "Another --table or --scale, or a table of your own (--table mine.yaml), has other sets"
         )
-    kinds = [(_set_text(columns[one.id].data), table.protocol_of(one, scale)) for one in found]
+    # Several columns fit: any will do if they agree in data set and protocol.
+    kinds = [
+        (_set_text(columns[candidate.id].data), table.protocol_of(candidate, scale)) for candidate in matches
+    ]
     if any(kind != kinds[0] for kind in kinds):
-        raise UserError(f"several columns of {where} fit: {there}; name one by --column or --dataset")
-    return found[0]
+        raise UserError(f"several columns of {where} fit: {available}; name one by --column or --dataset")
+    return matches[0]
 
 
 def evaluate_folder(
@@ -120,8 +129,8 @@ def evaluate_folder(
 ) -> Evaluation:
     """Score a folder of pictures as the runs of a column are scored: the same extractors, metrics, k and reference.
 
-    command_for_floor: what runs the column's reference points. Raises UserError for pictures that do not fit the
-    protocol: see bench.data.picture_folder.
+    command_for_floor: the command that runs the column's reference points.
+    Raises UserError for pictures that do not fit the protocol: see bench.data.picture_folder.
     """
     data, protocol = table.at(scale).columns[column.id].data, table.protocol_of(column, scale)
     pictures = read_pictures(
@@ -153,7 +162,7 @@ def evaluate_folder(
 
 
 def evaluate_run(run: Sampled, store: Store, device: str = "cpu", *, method: str | None = None) -> Evaluation:
-    """Score a run's snapshot again under its own protocol, beside what it has recorded at that step.
+    """Score a run's snapshot again under its own protocol, beside the scores it recorded at that step.
 
     Raises UserError for a run that is not scored (a source of other runs).
     """

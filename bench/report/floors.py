@@ -1,4 +1,4 @@
-"""The floor beside a score: what real images of the train pool score at the same counts, where it is known."""
+"""The floor of a score: what real images of the train pool score at the same counts, where that is known."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.spec.run import DataSpec, Protocol, reference_run
 from bench.store.runs import Store
 
 POINT = "floor"
-SEEDS = 10  # floors of more seeds are not looked for
+SEEDS = 10  # floors are looked for at the seeds 0 to 9
 Line = dict[str, Any]  # a score as metrics.jsonl and recorded sets hold it
 
 
@@ -36,9 +36,11 @@ class Floors:
         self._lines = {origin: lines for origin, lines in self._origins(store) if lines}
 
     def of(self, score: Score) -> Floor | None:
-        """The floor of a score: of the same metric, extractor, counts, version, and of the same weights and
-        reference images where their digests are recorded.
-        """  # fmt: skip
+        """The floor of a score, or None.
+
+        It has the same metric, extractor, counts and version, and the same weights and reference images where their
+        digests are recorded.
+        """
         for origin, lines in self._lines.items():
             if values := [float(line["value"]) for line in lines if _is_like(line, score)]:
                 return Floor(mean(values), len(values), origin)
@@ -47,8 +49,9 @@ class Floors:
     def _origins(self, store: Store) -> Iterator[tuple[str, list[Line]]]:
         machine = Machine(store)
         folders = [store.folder(uid) for uid in self._uids]
-        done = [one for one in folders if one.result() is not None and not machine.changes(one)]
-        yield "runs", [line for one in done for line in one.metrics()]
+        # The store's own finished floors, made from the inputs that are here now; then those of recorded sets.
+        done = [folder for folder in folders if folder.result() is not None and not machine.changes(folder)]
+        yield "runs", [line for folder in done for line in folder.metrics()]
         for name in recorded_sets():
             frame = load_recorded(name)
             frame = judged(frame[frame["uid"].isin(self._uids)], machine)

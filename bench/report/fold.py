@@ -33,38 +33,44 @@ def narrowed(report: TableReport, asked: Asked, claims: Sequence[Claim]) -> Tabl
     """
     if asked.everything():
         return report
-    known = list(dict.fromkeys(block.metric for block in report.blocks))
+    names = list(dict.fromkeys(block.metric for block in report.blocks))
     for name in asked.metrics or ():
-        if name not in known:
+        if name not in names:
             raise UserError(
-                f"table '{report.name}' at scale {report.scale} does not score '{name}'; {did_you_mean(name, known)}"
+                f"table '{report.name}' at scale {report.scale} does not score '{name}'; {did_you_mean(name, names)}"
             )
+    # The heads and blocks that were asked for.
     rows = tuple(row for row in report.rows
                  if asked.rows is None or row.id in asked.rows or row.kind == "reference")  # fmt: skip
-    columns = tuple(one for one in report.columns if asked.columns is None or one.id in asked.columns)
-    blocks = tuple(one for one in report.blocks if asked.metrics is None or one.metric in asked.metrics)
+    columns = tuple(
+        column for column in report.columns if asked.columns is None or column.id in asked.columns
+    )
+    blocks = tuple(block for block in report.blocks if asked.metrics is None or block.metric in asked.metrics)
+    # The claims that can be read from them.
     ids = {row.id for row in rows}
     metrics = {block.metric for block in blocks}
     within = {
         claim.id
         for claim in claims
-        if all({one.lower, one.higher} <= ids and one.metric in metrics for one in claim.orders)
+        if all({order.lower, order.higher} <= ids and order.metric in metrics for order in claim.orders)
     }
-    kept = tuple(one for one in report.claims if one.id in within)
+    claims_shown = tuple(claim for claim in report.claims if claim.id in within)
+    # The results and the caption, without what is no longer shown.
     frame = report.results
-    frame = frame[frame["row"].isin(ids) & frame["column"].isin([one.id for one in columns])]
+    frame = frame[frame["row"].isin(ids) & frame["column"].isin([column.id for column in columns])]
     frame = frame[frame["metric"].isin(metrics)]
-    dropped = {column_sentence(one) for one in report.columns if one not in columns}
+    dropped = {column_sentence(column) for column in report.columns if column not in columns}
     caption = tuple(line for line in report.caption if line not in dropped)
     caption += () if asked.rows is None else (PARTLY,)
     return replace(
-        report, rows=rows, columns=columns, blocks=blocks, claims=kept, caption=caption, results=frame
+        report, rows=rows, columns=columns, blocks=blocks, claims=claims_shown, caption=caption, results=frame
     )
 
 
 def folded(report: TableReport, named: Collection[str] = ()) -> TableReport:
-    """The report without the rows and columns of which nothing has been run, and without claims that lack runs; a
-    note for each names them. `named` rows stay; where nothing at all has been run, everything does.
+    """The report without the rows, columns and claims that have no run yet; notes name what was dropped.
+
+    Rows in `named` stay. Where nothing at all has been run, the whole report stays as it is.
     """
     tried = report.results[report.results["status"] != "missing"]
     if tried.empty:
@@ -77,10 +83,10 @@ def folded(report: TableReport, named: Collection[str] = ()) -> TableReport:
     empty = [column for column in report.columns if column not in columns]
     untested = [claim for claim in report.claims if claim.untested]
     lines = [
-        f"{what}: {', '.join(one.id for one in found)}."
-        for what, found in (("Rows not run", idle), ("Columns not run", empty),
+        f"{what}: {', '.join(head.id for head in heads)}."
+        for what, heads in (("Rows not run", idle), ("Columns not run", empty),
                             ("Claims not tested, for lack of finished runs", untested))
-        if found
+        if heads
     ]  # fmt: skip
     dropped = {column_sentence(column) for column in empty}
     return replace(

@@ -33,7 +33,7 @@ class RowHead:
 
 @dataclass(frozen=True)
 class ColumnHead:
-    """A column: its data set at this scale (name, and in full), what that stands for, and its counts."""
+    """A column: its data set at this scale (by name and in full), what it stands in for, and its counts."""
 
     id: str
     label: str
@@ -48,11 +48,13 @@ class ColumnHead:
 class Cell:
     """A reduction over the seeds of one row and column, for one metric and snapshot rule.
 
-    seeds, values: of the runs that ended; nan where a diverged run has no score. statuses: how many of
-    the planned seeds are done, diverged, running, failed, missing. Either `interval` or, with a diverged
-    seed, `spread` is set, or neither while nothing has ended. best_of: the best single seed, where the
-    paper reports the best of several. version: of the score, in all values (seeds of an older one count as
-    `OLDER` and are left out); outdated: it is not today's.
+    seeds, values: of the runs that ended; nan where a diverged run has no score.
+    statuses: how many of the planned seeds are done, diverged, running, failed, missing.
+    interval: set where every value is a number. spread: set instead where a seed diverged. Neither is set while
+    nothing has ended.
+    best_of: the best single seed, where the paper reports the best of several.
+    version: the version of the score in all values; seeds of an older one count as `OLDER` and are left out.
+    outdated: whether that version is not today's.
     """
 
     seeds: tuple[int, ...] = ()
@@ -126,8 +128,9 @@ class Block:
 class Comparison:
     """Two cells in one column: `size`, a ratio of distances or a difference of other scores.
 
-    p: two-sided; adjusted: Holm's, over the comparisons it was made with (p itself when alone); sd and
-    df: of the differences over seeds (of logs for a ratio); paired: over shared seeds, else Welch's test.
+    p: two-sided. adjusted: Holm's p over all comparisons that were made together.
+    sd, df: of the differences over seeds (of logs for a ratio).
+    paired: whether it is over shared seeds; else it is Welch's test.
     """
 
     column: str
@@ -152,7 +155,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """A sentence of the paper and what our runs say of it."""
+    """A sentence of the paper with the verdict of our runs on it."""
 
     id: str
     text: str
@@ -181,13 +184,13 @@ class TableReport:
 
     @property
     def main_block(self) -> Block | None:
-        """The block that the curves show: of the main metric, else the first of those that are shown."""
+        """The block that the curves show: the main metric's, else the first one shown."""
         return next(
             (block for block in self.blocks if block.metric == self.main), next(iter(self.blocks), None)
         )
 
     def scores(self, block: Block) -> pd.DataFrame:
-        """The lines of the results that curves of a block show: no stale ones, and what has a place on its axis."""
+        """The result lines that the curves of a block show: not stale, and finite (positive on a log axis)."""
         lines = self.results
         shown = np.isfinite(lines["value"])
         if block.measure.is_ratio:

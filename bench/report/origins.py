@@ -1,8 +1,8 @@
-"""What the runs of a table were made from: as columns of its results, judged, and told under the table.
+"""What the runs of a table were made from: columns of its results, staleness, and notes under the table.
 
-A cell never holds values of different inputs: a run whose inputs are others than this machine's, or than those of the
-table's newer runs, is "stale". Commits, package versions and edited code of ours make nothing stale; where the runs of
-a cell differ in them, the report says so.
+A cell never holds values of different inputs: a run is "stale" if its inputs differ from this machine's, or from those
+of the table's newer runs. Commits, package versions and edited code of ours make nothing stale. Where the runs of a
+cell differ in them, a note under the table lists the differences.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import pandas as pd
 from bench.plan.inputs import Machine, described
 from bench.store.runs import RunFolder
 
-# Columns of a run: `inputs` and `sources` are "name=digest" with blanks between, `packages` "name version" with commas
-# between, of each start (starts are set off by " | "); `changed` says which inputs of a stale run, `edited` which code
-# of ours, is another now. Empty: not recorded, or nothing.
+# Columns of a run; an empty one means: not recorded, or nothing.
+# `inputs`, `sources`: "name=digest", separated by blanks.
+# `packages`: "name version", separated by commas; the starts of a run are separated by " | ".
+# `changed`: the inputs of a stale run that differ now. `edited`: code of ours that differs now.
 FACTS = ("inputs", "sources", "packages", "changed", "edited")
-DIGITS = 16
+DIGITS = 16  # of a digest of 64 hex digits, as results keep it
 ENDED = ("done", "diverged")
 SHARED = ("data/", "weights/", "extractor/", "score/")  # inputs that the runs of a column may not differ in
 
@@ -29,7 +30,9 @@ def facts(folder: RunFolder, machine: Machine) -> dict[str, str]:
     record = folder.inputs()
     if record is None:
         return dict.fromkeys(FACTS, "")
-    sources = [f"{name}={digest}" for name, one in record["sources"].items() for digest in one["digests"]]
+    sources = [
+        f"{name}={digest}" for name, source in record["sources"].items() for digest in source["digests"]
+    ]
     return {
         "inputs": " ".join(f"{name}={digest[:DIGITS]}" for name, digest in sorted(record["read"].items())),
         "sources": " ".join(sorted(sources)),
@@ -40,23 +43,25 @@ def facts(folder: RunFolder, machine: Machine) -> dict[str, str]:
 
 
 def commits(folder: RunFolder) -> list[str]:
-    """The code of each of a run's starts, in their order; empty for a run from before inputs were recorded."""
+    """The commit of each start of a run, in order; empty for a run from before inputs were recorded."""
     return list(dict.fromkeys(start["commit"] for start in (folder.inputs() or {}).get("starts", [])))
 
 
 def judged(frame: pd.DataFrame, machine: Machine) -> pd.DataFrame:
     """The results with ended runs marked stale whose inputs are not this machine's, or not those of newer runs.
 
-    The second is for inputs that are not here: which set was the right one, nobody can say, but one cell holds one.
-    Runs of the store come before recorded ones, and those in the order of the lines, the last being the newest.
+    The comparison with newer runs is for inputs that are not on this machine: nobody can say which of two is right,
+    but the values of one cell must all come from one. Runs of the store count as newer than recorded ones, and later
+    lines as newer than earlier ones.
     """
     newest: dict[str, str] = {}
     changed: dict[str, str] = {}
     runs = (
         frame.drop_duplicates("uid")
         .iloc[::-1]
-        .sort_values("origin", key=lambda one: one != "runs", kind="stable")
+        .sort_values("origin", key=lambda origin: origin != "runs", kind="stable")
     )
+    # Newest first: each run must agree with this machine and with the inputs of all newer runs.
     for run in runs[runs["status"].isin(ENDED)].to_dict("records"):
         read = _pairs(str(run["inputs"]))
         wrong = [name for name, digest in read.items() if not _holds(name, digest, newest, machine)]
@@ -65,19 +70,19 @@ def judged(frame: pd.DataFrame, machine: Machine) -> pd.DataFrame:
         else:
             newest |= {name: digest for name, digest in read.items() if name.startswith(SHARED)}
     marked = frame.copy()
-    here = marked["uid"].isin(list(changed))
-    marked.loc[here, "status"] = "stale"
-    marked.loc[here, "changed"] = marked.loc[here, "uid"].map(changed)
+    is_changed = marked["uid"].isin(list(changed))
+    marked.loc[is_changed, "status"] = "stale"
+    marked.loc[is_changed, "changed"] = marked.loc[is_changed, "uid"].map(changed)
     return marked
 
 
 def unlike(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[tuple[str, str], str]:
-    """(row, column) of `theirs` whose runs were made from other data, weights or extractors than ours there."""
+    """Where `theirs` were made from other data, weights or extractors than ours: (row, column) -> which."""
     own: dict[str, list[dict[str, str]]] = {
         str(column): [_pairs(str(text)) for text in set(runs["inputs"])]
         for column, runs in ours.groupby("column")
     }
-    found = {}
+    differences = {}
     for (row, column), runs in theirs.groupby(["row", "column"]):
         wrong = [
             name
@@ -87,12 +92,12 @@ def unlike(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[tuple[str, str], st
             if name.startswith(SHARED) and read.get(name, digest) != digest
         ]
         if wrong:
-            found[str(row), str(column)] = "; ".join(described(list(dict.fromkeys(wrong))))
-    return found
+            differences[str(row), str(column)] = "; ".join(described(list(dict.fromkeys(wrong))))
+    return differences
 
 
 def origin_notes(results: pd.DataFrame) -> tuple[str, ...]:
-    """What to know of where the shown runs come from; empty where all are of one making."""
+    """Notes on what the shown runs were made from; empty where all were made from the same."""
     runs = results.drop_duplicates("uid")
     runs = runs.assign(**{name: runs[name].astype(object).where(runs[name].notna(), "") for name in FACTS})
     ended = runs[runs["status"].isin(ENDED)]
@@ -109,7 +114,7 @@ def origin_notes(results: pd.DataFrame) -> tuple[str, ...]:
 
 
 def stale_notes(results: pd.DataFrame) -> list[str]:
-    """The stale runs among results, by what has changed."""
+    """A note on the stale runs for each change that made them stale."""
     runs = results.drop_duplicates("uid")
     return [
         f"Stale, in no cell: {_named(group)}: made from other inputs than are here or than newer runs: {changed}; "
@@ -119,50 +124,50 @@ def stale_notes(results: pd.DataFrame) -> list[str]:
 
 
 def _mixed(runs: pd.DataFrame) -> Iterator[str]:
-    """Where the seeds of one cell were made by different code or packages."""
+    """A note for each cell whose seeds were made by different code or packages."""
     for (row, column), cell in runs.groupby(["row", "column"], sort=False):
-        told = []
+        differences = []
         if cell["commit"].nunique() > 1:
-            told.append("code " + ", ".join(_by_seed(cell, "commit")))
-        named = cell[cell["packages"] != ""]
-        if named["packages"].nunique() > 1:
-            told.append(f"packages {'; '.join(_differing_packages(named))}")
+            differences.append("code " + ", ".join(_by_seed(cell, "commit")))
+        recorded = cell[cell["packages"] != ""]
+        if recorded["packages"].nunique() > 1:
+            differences.append(f"packages {'; '.join(_differing_packages(recorded))}")
         if cell[cell["sources"] != ""]["sources"].nunique() > 1:
-            told.append("other source code of its parts or network")
-        if told:
-            yield f"{row} · {column}: its seeds are of different making: {'; '.join(told)}."
+            differences.append("other source code of its parts or network")
+        if differences:
+            yield f"{row} · {column}: its seeds are of different making: {'; '.join(differences)}."
 
 
 def _by_seed(cell: pd.DataFrame, name: str) -> list[str]:
     """For example "be04c86 (seeds 0, 1)"."""
-    found = []
+    parts = []
     for value, group in cell.groupby(name, sort=False):
         seeds = ", ".join(str(seed) for seed in sorted(group["seed"]))
-        found.append(f"{value} (seed{'s' if len(group) > 1 else ''} {seeds})")
-    return found
+        parts.append(f"{value} (seed{'s' if len(group) > 1 else ''} {seeds})")
+    return parts
 
 
 def _differing_packages(cell: pd.DataFrame) -> list[str]:
     """The packages whose versions differ within a cell, by seed."""
     tables = {
-        text: dict(one.split(" ", 1) for one in text.split(" | ")[-1].split(", "))
+        text: dict(package.split(" ", 1) for package in text.split(" | ")[-1].split(", "))
         for text in cell["packages"]
     }
-    names = sorted({name for one in tables.values() for name in one})
-    differing = [name for name in names if len({one.get(name) for one in tables.values()}) > 1]
+    names = sorted({name for versions in tables.values() for name in versions})
+    differing = [name for name in names if len({versions.get(name) for versions in tables.values()}) > 1]
     short = cell.assign(
-        told=[
+        versions=[
             ", ".join(f"{name} {tables[text].get(name, 'absent')}" for name in differing)
             for text in cell["packages"]
         ]
     )
-    return _by_seed(short, "told") if differing else ["changed between the starts of a run"]
+    return _by_seed(short, "versions") if differing else ["changed between the starts of a run"]
 
 
 def _named(runs: pd.DataFrame) -> str:
     """For example "scratch · faces (seeds 0, 1), lt · faces (seed 0)"."""
     keys = runs["row"] + " · " + runs["column"]
-    return ", ".join(_by_seed(runs.assign(told=keys), "told"))
+    return ", ".join(_by_seed(runs.assign(cell=keys), "cell"))
 
 
 def _holds(name: str, digest: str, newest: dict[str, str], machine: Machine) -> bool:
@@ -173,7 +178,7 @@ def _holds(name: str, digest: str, newest: dict[str, str], machine: Machine) -> 
 
 
 def _pairs(text: str) -> dict[str, str]:
-    return dict(one.rsplit("=", 1) for one in text.split()) if text and text != "nan" else {}
+    return dict(pair.rsplit("=", 1) for pair in text.split()) if text and text != "nan" else {}
 
 
 def _versions(packages: dict[str, Any]) -> str:

@@ -22,8 +22,8 @@ from bench.stats import (
 def compare_cells(a: Cell, b: Cell, metric: str, column: str = "") -> Comparison | None:
     """`a` against `b`: the ratio a / b or the difference a - b, as the metric's card says.
 
-    None where either cell has a diverged seed or no value, where they have different versions of the score, or
-    where a value of 0 or less has no ratio.
+    None where a cell has a diverged seed or no value, where the cells have different versions of the score, or where
+    a ratio would need a value of 0 or less.
     """
     ratio = measure(metric).is_ratio
     if not (a.sound and b.sound) or a.version != b.version or (ratio and min(*a.values, *b.values) <= 0):
@@ -39,30 +39,39 @@ def compare_cells(a: Cell, b: Cell, metric: str, column: str = "") -> Comparison
 
 def adjust(comparisons: list[Comparison]) -> list[Comparison]:
     """The comparisons with their p values Holm-adjusted over all of them."""
-    return [replace(one, adjusted=p) for one, p in zip(comparisons, holm([one.p for one in comparisons]))]
+    return [
+        replace(comparison, adjusted=p)
+        for comparison, p in zip(comparisons, holm([comparison.p for comparison in comparisons]))
+    ]
 
 
-def claim_text(one: Comparison) -> str:
+def claim_text(comparison: Comparison) -> str:
     """A comparison of a claim, for example "anime, scratch+disp to scratch, FID: ratio 0.62 ..."."""
-    return f"{one.column}, {one.rows[0]} to {one.rows[1]}, {one.label}: {comparison_text(one)}"
+    lower, other = comparison.rows
+    where = f"{comparison.column}, {lower} to {other}, {comparison.label}"
+    return f"{where}: {comparison_text(comparison)}"
 
 
-def comparison_text(one: Comparison) -> str:
+def comparison_text(comparison: Comparison) -> str:
     """For example "ratio 0.62 [0.51, 0.75], p = 0.003, n = 3 shared seeds"."""
-    sign = "+" if one.what == "difference" else ""
-    if one.df <= 0:
-        return f"{one.what} {one.size:{sign}#.3g}, n = {one.n}: too few seeds for an interval"
-    limits = f"[{one.low:{sign}#.3g}, {one.high:{sign}#.3g}]"
-    seeds = "shared seeds" if one.paired else "seeds of the smaller sample, not shared (Welch)"
-    p = "p < 0.001" if one.adjusted < 0.001 else f"p = {one.adjusted:.2g}"
-    return f"{one.what} {one.size:{sign}#.3g} {limits}, {p}, n = {one.n} {seeds}"
+    sign = "+" if comparison.what == "difference" else ""
+    if comparison.df <= 0:
+        return f"{comparison.what} {comparison.size:{sign}#.3g}, n = {comparison.n}: too few seeds for an interval"
+    limits = f"[{comparison.low:{sign}#.3g}, {comparison.high:{sign}#.3g}]"
+    seeds = "shared seeds" if comparison.paired else "seeds of the smaller sample, not shared (Welch)"
+    p = "p < 0.001" if comparison.adjusted < 0.001 else f"p = {comparison.adjusted:.2g}"
+    return f"{comparison.what} {comparison.size:{sign}#.3g} {limits}, {p}, n = {comparison.n} {seeds}"
 
 
-def visible_gap(one: Comparison) -> str | None:
+def visible_gap(comparison: Comparison) -> str | None:
     """The gap that this comparison could have seen, in words; None for differences."""
-    if one.what != "ratio":
+    if comparison.what != "ratio":
         return None
-    return gap_text(minimum_detectable_ratio(one.sd, one.n, df=one.df) if one.df > 0 else math.inf)
+    return gap_text(
+        minimum_detectable_ratio(comparison.sd, comparison.n, df=comparison.df)
+        if comparison.df > 0
+        else math.inf
+    )
 
 
 def gap_text(ratio: float) -> str:

@@ -35,20 +35,20 @@ def pictures(report: TableReport, samples: Mapping[str, Image.Image]) -> list[Pi
     """The curves, where anything is scored, then each row's samples (report/figures/samples.py), in table order."""
     from bench.report.figures import curves  # here, for matplotlib takes a while to import
 
-    found = []
+    shown = []
     if (block := plotted_block(report)) is not None:
         plotted = io.BytesIO()
         curves.score_curves(report).savefig(plotted, format="png", dpi=110)
         title = block.measure.title
-        found.append(Picture(f"{title[:1].upper()}{title[1:]} over the training's steps", plotted.getvalue()))
+        shown.append(Picture(f"{title[:1].upper()}{title[1:]} over the training's steps", plotted.getvalue()))
     labels = {row.id: _named(row) for row in report.rows}
     for row in sorted(samples, key=lambda row: list(labels).index(row) if row in labels else len(labels)):
         drawn = io.BytesIO()
         samples[row].save(drawn, "PNG")
-        found.append(Picture(f"Samples: {labels.get(row, row)}", drawn.getvalue()))
-    return found
+        shown.append(Picture(f"Samples: {labels.get(row, row)}", drawn.getvalue()))
+    return shown
 
 
 def _named(row: RowHead) -> str:
-    """A row by its id, and its label where that says more: labels such as "+ DISP" repeat."""
+    """A row's id, and its label where that differs: labels such as "+ DISP" occur several times."""
     return row.id if row.label in (row.id, "") else f"{row.id} ({row.label})"

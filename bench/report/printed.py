@@ -1,4 +1,4 @@
-"""The papers' printed numbers, as kept in results/recorded/paper: one CSV a table, values as printed."""
+"""The papers' printed numbers, as kept in results/recorded/paper: one CSV per table, values as printed."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ def recorded_csv(table: str | None = None, folder: Path | None = None) -> str:
 
 
 def _read(path: Path) -> list[tuple[str | float, ...]]:
-    """The lines of one file, checked."""
+    """The lines of one file, checked: header, no empty value, no cell twice, numbers that are finite."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
     if not rows or tuple(rows[0]) != HEADER:
         raise UserError(f"{path}:1: the header must be {','.join(HEADER)}")
     lines: list[tuple[str | float, ...]] = []
-    seen: set[tuple[str, ...]] = set()
+    keys: set[tuple[str, ...]] = set()
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(HEADER) or not all(row):
             raise UserError(
                 f"{path}:{number}: needs {len(HEADER)} values, none empty; leave a dash of the paper out"
             )
         *names, text = row
-        if tuple(names) in seen:
-            raise UserError(f"{path}:{number}: {','.join(names)} stands twice")
+        if tuple(names) in keys:
+            raise UserError(f"{path}:{number}: {','.join(names)} is given twice")
         if not names[1].startswith(f"{names[0]}/"):
             raise UserError(f"{path}:{number}: table '{names[1]}' must start with the paper, '{names[0]}/'")
-        seen.add(tuple(names))
+        keys.add(tuple(names))
         lines.append((*names, _number(text, path, number), text))
     return lines
 

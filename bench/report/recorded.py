@@ -1,6 +1,6 @@
-"""Recorded sets: finished runs kept as CSV, a folder a set and a file a table and scale.
+"""Recorded sets: finished runs kept as CSV, one folder per set, one file per table and scale.
 
-They are looked for in the folders of $BENCH_RECORDED (else the project file's) and in the one that ships.
+They are looked for in the folders of $BENCH_RECORDED, else of the project file, and in results/recorded, which ships.
 """
 
 from __future__ import annotations
@@ -22,11 +22,8 @@ from bench.report.frame import OPTIONAL, REQUIRED, as_frame
 RECORDED_COLUMNS = ("table", "scale", *REQUIRED)
 _EVERY = (*RECORDED_COLUMNS, *OPTIONAL)
 CELL = ["kind", "row", "column", "seed"]
-RESERVED = (
-    "paper",
-    "recorded",
-    "runs",
-)  # the printed numbers; what `bench compare --against` means otherwise
+# Names with another meaning: the printed numbers, and the words of `bench compare --against`.
+RESERVED = ("paper", "recorded", "runs")
 
 
 @dataclass(frozen=True)
@@ -80,9 +77,9 @@ def save_recorded(
 ) -> Saved:
     """Keep the finished runs of `frame` (from `load_results`) in the recorded set `name`.
 
-    Runs that the set holds already and `frame` does not stay in it. Raises UserError if nothing is finished, if
-    the name is not fit or is another folder's set, and, without `replace`, if the set holds a run of other
-    settings or versions in the place of one of these.
+    Runs of the set that are not in `frame` stay in it. Raises UserError if nothing is finished, if the name is not
+    allowed, or if another folder has a set of that name. Without `replace`, it also refuses to replace a run of the
+    set by one of other settings or versions.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name) or name in RESERVED:
         names = ", ".join(RESERVED[:-1])
@@ -95,14 +92,16 @@ def save_recorded(
     done["origin"] = f"recorded:{name}"
     done.insert(0, "table", table)
     done.insert(1, "scale", scale)
+    # The new runs, then what the file holds of other cells and seeds.
     path = _place(name, root) / f"{table.replace('/', '-')}-{scale}.csv"
     before = _read(path) if path.exists() else as_frame([], _EVERY)
     _refuse_others(before, done, name, replace)
     same_cell = pd.MultiIndex.from_frame(before[CELL]).isin(pd.MultiIndex.from_frame(done[CELL]))
     stays = before[~same_cell]
     whole = pd.concat([done[list(_EVERY)], stays], ignore_index=True) if len(stays) else done
-    told = [name for name, absent in OPTIONAL.items() if (whole[name] != absent).any()]
-    atomic.write_text(path, whole[[*RECORDED_COLUMNS, *told]].to_csv(index=False))
+    # Optional columns are written only where some line has a value in them.
+    further = [name for name, absent in OPTIONAL.items() if (whole[name] != absent).any()]
+    atomic.write_text(path, whole[[*RECORDED_COLUMNS, *further]].to_csv(index=False))
     old, new = _cells(before), _cells(done)
     return Saved(path, len(new - old), len(new & old), len(old - new))
 
@@ -112,14 +111,17 @@ def _cells(frame: pd.DataFrame) -> set[tuple[Any, ...]]:
 
 
 def _refuse_others(before: pd.DataFrame, done: pd.DataFrame, name: str, replace: bool) -> None:
-    """A cell and seed of a set is one run: another run in its place would be lost, or mixed with it."""
+    """Refuse to replace runs of the set by runs of other settings, unless the user asked for it.
+
+    A set has one run for each cell and seed: the run that is there would be lost.
+    """
     pairs = before[[*CELL, "uid"]].drop_duplicates().merge(done[[*CELL, "uid"]].drop_duplicates(), on=CELL)
-    other = pairs[pairs["uid_x"] != pairs["uid_y"]]
-    if len(other) and not replace:
-        one = other.iloc[0]
+    replaced = pairs[pairs["uid_x"] != pairs["uid_y"]]
+    if len(replaced) and not replace:
+        run = replaced.iloc[0]
         raise UserError(
-            f"recorded set '{name}' holds another run of {one['row']} · {one['column']} · seed {one['seed']} "
-            f"({one['uid_x']}, of other settings or versions, and {len(other) - 1} more such); record under another "
+            f"recorded set '{name}' holds another run of {run['row']} · {run['column']} · seed {run['seed']} "
+            f"({run['uid_x']}, of other settings or versions, and {len(replaced) - 1} more such); record under another "
             "name, or --replace them"
         )
 
@@ -137,25 +139,27 @@ def _sets_in(folder: Path) -> list[Path]:
 
 
 def _find(name: str, root: Path | None) -> Path:
-    found = [path for folder in _roots(root) for path in _sets_in(folder) if path.name == name]
-    if len(found) > 1:
-        raise UserError(f"recorded set '{name}' stands twice: {found[0]} and {found[1]}; rename one of them")
-    if not found:
+    folders = [path for folder in _roots(root) for path in _sets_in(folder) if path.name == name]
+    if len(folders) > 1:
+        raise UserError(
+            f"recorded set '{name}' is there twice: {folders[0]} and {folders[1]}; rename one of them"
+        )
+    if not folders:
         places = ", ".join(str(folder) for folder in _roots(root))
         raise UserError(
             f"unknown recorded set '{name}'; known: {', '.join(recorded_sets(root)) or 'none'} (looked for in "
             f"{places}; BENCH_RECORDED names other folders)"
         )
-    return found[0]
+    return folders[0]
 
 
 def _place(name: str, root: Path | None) -> Path:
-    """The folder of a set that is to be written; refused where another folder in force has such a set."""
+    """The folder to write a set to. Raises UserError where another folder in use has a set of that name."""
     folder = _roots(root)[0]
-    in_force = {one.resolve(): one for one in recorded_roots()}
-    for resolved, other in in_force.items():
-        if folder.resolve() in in_force and resolved != folder.resolve() and (other / name).is_dir():
-            raise UserError(f"recorded set '{name}' is in {other} already; choose another name")
+    in_force = {path.resolve(): path for path in recorded_roots()}
+    for resolved, other_root in in_force.items():
+        if folder.resolve() in in_force and resolved != folder.resolve() and (other_root / name).is_dir():
+            raise UserError(f"recorded set '{name}' is in {other_root} already; choose another name")
     return folder / name
 
 
@@ -165,8 +169,8 @@ def _read(path: Path) -> pd.DataFrame:
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: is not a readable CSV: {str(error).splitlines()[0]}") from error
     header = list(frame.columns)
-    known, further = header[: len(RECORDED_COLUMNS)], header[len(RECORDED_COLUMNS) :]
-    if tuple(known) != RECORDED_COLUMNS or not set(further) <= set(OPTIONAL):
+    required, further = header[: len(RECORDED_COLUMNS)], header[len(RECORDED_COLUMNS) :]
+    if tuple(required) != RECORDED_COLUMNS or not set(further) <= set(OPTIONAL):
         raise UserError(
             f"{path}:1: the header must be {','.join(RECORDED_COLUMNS)}; {', '.join(OPTIONAL)} may follow"
         )

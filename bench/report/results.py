@@ -1,4 +1,4 @@
-"""From run folders and recorded sets to one tidy table of scores."""
+"""From run folders and recorded sets to one frame of scores, one line per score."""
 
 from __future__ import annotations
 
@@ -40,35 +40,43 @@ def load_results(
 ) -> pd.DataFrame:
     """All scores of a table at a scale, one line per row, column, metric, seed and step: `COLUMNS`.
 
-    status: done, diverged, running, interrupted, lost, failed, stale or missing. A run without any score has one
-    line per metric with a nan value, so that nothing that was planned can go unseen; control rows
-    and seeds beyond the table's own appear once they have a run folder.
+    The status is done, diverged, running, interrupted, lost, failed, stale or missing. A run without any score has
+    one line per metric with a nan value, so that no planned run goes unseen. Control rows, and seeds beyond the
+    table's own, appear once they have a run folder.
 
-    table: a name, the path of a YAML file, or a Table. store: a folder of runs [default: $BENCH_STORE, the project
-    file's, or results/runs]. recorded: a recorded set that fills in for runs which the store lacks, matched by the
-    run's identity. methods: rows of your own, "mine + disp" or "label=mine + disp", as `--method` takes them; settings:
-    {"train.steps": 300}, as `--set` does. seeds: these alone. asked: control and own rows that are planned as the
-    table's other rows are. Raises UserError for unknown names.
+    table: a name, the path of a YAML file, or a Table.
+    store: a folder of runs. None: $BENCH_STORE, else the project file's, else results/runs.
+    recorded: a recorded set that fills in for runs which the store lacks, matched by the run's identity.
+    methods: rows of your own, "mine + disp" or "label=mine + disp", as `--method` takes them.
+    settings: for example {"train.steps": 300}, as `--set` takes them.
+    seeds: only these; None: the table's own and all that have been run.
+    asked: control rows and rows of your own that count as planned, like the table's other rows.
+    Raises UserError for unknown names.
     """
     if isinstance(table, Table) and settings:
         raise UserError("settings go with a table's name: load_table(name, settings) makes a Table with them")
+    # The table with the user's rows and settings, and where its runs may lie.
     spec = load_table(table, dict(settings or {})) if isinstance(table, str) else table
     spec = spec.with_methods(methods)
     spec.at(scale)
     asked = {*asked, *(row_id(text) for text in methods)}
     store = store if isinstance(store, Store) else Store(Path(store) if store is not None else store_root())
-    kept = _recorded_lines(recorded, spec.name, scale) if recorded else {}
+    recorded_lines = _recorded_lines(recorded, spec.name, scale) if recorded else {}
     lines: list[dict[str, Any]] = []
-    found = _seeds_in(store) | {int(line["seed"]) for run_lines in kept.values() for line in run_lines}
-    every = sorted(found | set(range(spec.seeds))) if seeds is None else list(seeds)
+    # The seeds to look for: the planned ones, and any that has been run or recorded.
+    known_seeds = _seeds_in(store) | {
+        int(line["seed"]) for run_lines in recorded_lines.values() for line in run_lines
+    }
+    every = sorted(known_seeds | set(range(spec.seeds))) if seeds is None else list(seeds)
     planned_seeds = set(range(spec.seeds) if seeds is None else seeds)
     machine = Machine(store)
+    # Each run's lines: from the store, else from the recorded set, else as missing where it is planned.
     for names, run, planned in _runs(spec, scale, every, asked):
         folder = store.folder(run.uid)
         if folder.spec_file.exists():
             lines += [{**names, **line} for line in _folder_lines(folder, run, machine)]
-        elif run.uid in kept:
-            lines += [{**line, **names} for line in kept[run.uid]]
+        elif run.uid in recorded_lines:
+            lines += [{**line, **names} for line in recorded_lines[run.uid]]
         elif planned and run.seed in planned_seeds:
             lines += [{**names, **line} for line in _empty_lines(run, "missing")]
     return judged(as_frame(lines, COLUMNS), machine)
@@ -83,7 +91,7 @@ def _runs(
             if row.printed_only is not None or (
                 row.added and row.id not in asked and not spec.fits(row, scale)
             ):
-                continue  # the second: a row of the project file that this table has no source for has no run here
+                continue  # printed only, or a row of the project file that needs a source this table lacks
             for seed in seeds:
                 names = {"row": row.id, "column": column.id, "seed": seed, "kind": "train"}
                 yield names, spec.run_spec(row, column, seed, scale), not row.control or row.id in asked
@@ -94,9 +102,9 @@ def _runs(
 
 
 def _seeds_in(store: Store) -> set[int]:
-    """The seeds that any run folder has: `--seeds` may have asked for more than the table does."""
-    found = (re.search(r"_s(\d+)_[0-9a-f]{12}$", folder.uid) for folder in store)
-    return {int(match[1]) for match in found if match}
+    """The seeds of all run folders: `--seeds` may have asked for more than the table's own."""
+    matches = (re.search(r"_s(\d+)_[0-9a-f]{12}$", folder.uid) for folder in store)
+    return {int(match[1]) for match in matches if match}
 
 
 def _folder_lines(folder: RunFolder, run: RunSpec, machine: Machine) -> list[dict[str, Any]]:
@@ -115,12 +123,12 @@ def _empty_lines(run: RunSpec, status: str) -> list[dict[str, Any]]:
     rest = {"status": status, "uid": run.uid, "origin": "runs", "value": math.nan}
     return [
         {
-            "metric": one.name,
-            "extractor": features.canonical(one.extractor),
-            "version": version_of(one.name),
+            "metric": metric.name,
+            "extractor": features.canonical(metric.extractor),
+            "version": version_of(metric.name),
             **rest,
         }
-        for one in run.protocol.metrics
+        for metric in run.protocol.metrics
     ]
 
 

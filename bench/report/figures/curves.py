@@ -22,18 +22,19 @@ from bench.report.model import RowHead, TableReport
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 STYLES = ("-", "--", "-.", ":")  # of the first seven rows, the next seven, ...
 MARKERS = ("o", "s", "^", "D", "v")  # in turn, and so another one where a colour comes again
-BANDS = 4  # rows at most whose intervals are bands; those of more are bars, which do not cover each other
+BANDS = 4  # up to so many rows have bands as intervals; more have bars, which do not cover each other
 FORMATS = ("png", "svg", "pdf")
 
 
 def score_curves(report: TableReport) -> Figure:
     """A figure of the table's main score over steps, one panel per column that has scores.
 
-    Thin lines are seeds (running ones too), thick lines the mean of those that have come far, with a t interval where
-    there are at least two: bands, or bars beside each other for many rows. A score that is compared as a ratio has a
-    log axis, geometric means and intervals of the logs. A cross marks where a diverged seed was last scored; grey lines
-    are reference points, those far from all rows stand at the edge with their value. Raises UserError if the table has
-    no score or nothing is scored yet.
+    Thin lines are seeds, running ones too. Thick lines are the mean of the seeds that have come far. Two or more such
+    seeds have a t interval: a band, or a bar where there are many rows. A score that is compared as a ratio has a log
+    axis, geometric means and intervals of the logs. A cross marks the last score of a diverged seed. Grey lines are
+    reference points; one far from all rows is named at the edge with its value.
+
+    Raises UserError if the table has no score or nothing is scored yet.
     """
     block = report.main_block
     if block is None:
@@ -43,6 +44,7 @@ def score_curves(report: TableReport) -> Figure:
         raise UserError(
             f"nothing of '{report.name}' is scored at scale {report.scale} yet; `bench run` trains it"
         )
+    # A panel per column, 4.2 by 4.8 inches; 2.4 more for the legend.
     columns = [column for column in report.columns if column.id in set(scores["column"])]
     figure = Figure(figsize=(4.2 * len(columns) + 2.4, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
@@ -78,6 +80,7 @@ def _panel(panel: Axes, scores: pd.DataFrame, styles: dict[str, Style], scaling:
     trained = scores[scores["kind"] == "train"]
     _step_ticks(panel, sorted({int(step) for step in trained["step"]}))
     shown = [row for row in styles if row in set(trained["row"])]
+    # For each row: its seeds as thin lines, then their mean.
     for place, row in enumerate(shown):
         lines, style = trained[trained["row"] == row], styles[row]
         for _, seed in lines.groupby("seed"):
@@ -94,11 +97,13 @@ def _panel(panel: Axes, scores: pd.DataFrame, styles: dict[str, Style], scaling:
 
 
 def _points(panel: Axes, points: pd.DataFrame, trained: pd.Series[float], scaling: Scaling) -> None:
-    """Reference points as grey lines. The rows fill the panel; a point far below or above them is named at its edge."""
-    levels = {str(name): scaling.mean(one["value"].to_numpy(float)) for name, one in points.groupby("row")}
-    seen = trained[np.isfinite(trained)]
-    low, high = scaling.limits(seen.min(), seen.max()) if not seen.empty else (-math.inf, math.inf)
-    if not seen.empty:
+    """Reference points as grey lines; one far below or above the rows, which fill the panel, is named at its edge."""
+    levels = {
+        str(name): scaling.mean(point["value"].to_numpy(float)) for name, point in points.groupby("row")
+    }
+    finite = trained[np.isfinite(trained)]
+    low, high = scaling.limits(finite.min(), finite.max()) if not finite.empty else (-math.inf, math.inf)
+    if not finite.empty:
         panel.set_ylim(low, high)
     where = panel.get_yaxis_transform()
     for index, (name, level) in enumerate(levels.items()):
@@ -126,13 +131,13 @@ def _step_ticks(panel: Axes, steps: list[int]) -> None:
 def _mean(
     panel: Axes, lines: pd.DataFrame, row: str, style: Style, aside: float | None, scaling: Scaling
 ) -> None:
-    """The mean over the seeds that have come far, with their intervals; `aside` moves bars off each other."""
+    """The mean over the seeds that have come far, with intervals; `aside` is the offset of bars, None draws bands."""
     grid = lines.pivot_table(index="step", columns="seed", values="value")
     together = _together(grid.notna())
     values = grid[together].dropna().sort_index()
     steps = values.index.to_numpy(float)
     intervals = [scaling.interval(line) for line in values.to_numpy(float)]
-    middle = np.array([one.mean for one in intervals])
+    middle = np.array([interval.mean for interval in intervals])
     of = f" ({len(together)} of {grid.shape[1]} seeds)" if len(together) < grid.shape[1] else ""
     look: dict[str, Any] = {
         "color": style.colour,
@@ -144,7 +149,7 @@ def _mean(
     panel.plot(steps, middle, style.line, **look)
     if len(together) < 2:
         return
-    low, high = (np.array([getattr(one, end) for one in intervals]) for end in ("low", "high"))
+    low, high = (np.array([getattr(interval, end) for interval in intervals]) for end in ("low", "high"))
     if aside is None:
         panel.fill_between(steps, low, high, color=style.colour, alpha=0.12, linewidth=0)
     else:
@@ -175,7 +180,7 @@ class Style(NamedTuple):
 
 
 def _styles(rows: list[RowHead]) -> dict[str, Style]:
-    """Neighbouring rows, such as those of one family, differ in colour; where colours come again, lines differ."""
+    """A style per row: neighbouring rows differ in colour, and where a colour comes again the line differs."""
     return {
         row.id: Style(
             COLOURS[place % len(COLOURS)],
@@ -189,8 +194,10 @@ def _styles(rows: list[RowHead]) -> dict[str, Style]:
 def _legend(figure: Figure, panels: np.ndarray, rows: tuple[RowHead, ...]) -> None:
     """One legend for all panels, in the table's order, by row id: labels such as "+ DISP" repeat."""
     place = {row.id: number for number, row in enumerate(rows)}
-    found = {label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels())}
-    order = sorted(found, key=lambda label: place[label.split(" (")[0]])
+    handle_of = {
+        label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels())
+    }
+    order = sorted(handle_of, key=lambda label: place[label.split(" (")[0]])
     if order:
-        handles = [found[label] for label in order]
+        handles = [handle_of[label] for label in order]
         figure.legend(handles, order, loc="outside right upper", fontsize=8, frameon=False, handlelength=3.2)

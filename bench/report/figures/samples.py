@@ -14,12 +14,12 @@ from bench.store.runs import RunFolder, Store
 MARGIN, TITLE = 8, 16  # pixels
 
 
-def write(found: Mapping[str, Image.Image], folder: Path) -> list[Path]:
+def write(pictures: Mapping[str, Image.Image], folder: Path) -> list[Path]:
     """<folder>/<row>.png for each of the `pictures`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for row, picture in found.items():
+    for row, picture in pictures.items():
         picture.save(folder / f"{row}.png")
-    return [folder / f"{row}.png" for row in found]
+    return [folder / f"{row}.png" for row in pictures]
 
 
 def pictures(
@@ -30,17 +30,18 @@ def pictures(
     columns: list[str] | None = None,
     seeds: Sequence[int] | None = None,
 ) -> dict[str, Image.Image]:
-    """A picture for every one of these trained rows and every reference point that has samples: the last snapshot
-    of its first seed.
-    """  # fmt: skip
-    found: dict[str, dict[str, tuple[str, Path]]] = {}
+    """A picture for each of these trained rows, and each reference point, that has samples.
+
+    It shows the last snapshot of the first seed in every column.
+    """
+    sheets_of: dict[str, dict[str, tuple[str, Path]]] = {}
     for run in make_plan(spec, scale, store, rows, columns, seeds).runs:
         sheet = latest_sheet(store.folder(run.uid)) if run.status != "stale" else None
         for cell in run.cells:
             if sheet is not None:
                 label = f"{cell.column} · seed {cell.seed} · step {int(sheet.stem.removeprefix('step-'))}"
-                found.setdefault(cell.row, {}).setdefault(cell.column, (label, sheet))
-    return {row: _side_by_side(list(sheets.values())) for row, sheets in found.items()}
+                sheets_of.setdefault(cell.row, {}).setdefault(cell.column, (label, sheet))
+    return {row: _side_by_side(list(sheets.values())) for row, sheets in sheets_of.items()}
 
 
 def latest_sheet(folder: RunFolder) -> Path | None:

@@ -36,9 +36,7 @@ def shown_rows(report: TableReport, block: Block) -> list[tuple[RowHead, list[Sh
 
 
 def _more_digits(column: Sequence[Cell], plain: int) -> int:
-    """How many digits more it takes until no marked cell reads like an unmarked one that it was tested
-    against.
-    """
+    """The extra digits needed so that no marked cell reads like an unmarked one it was tested against."""
     newest = max((cell.version or 0 for cell in column), default=0)
     tested = [
         (bool(cell.mark), cell.interval)
@@ -81,22 +79,22 @@ def cell_text(cell: Cell, more: int = 0, plain: int = 4) -> str:
 
 def _reduction(cell: Cell, more: int, plain: int) -> str:
     progress = _progress(cell)
-    told = [text for text in (progress, f"v{cell.version}" if cell.outdated else "") if text]
+    remarks = [text for text in (progress, f"v{cell.version}" if cell.outdated else "") if text]
     if cell.spread is not None:
         spread = cell.spread
         median, low, high = (_plain(x, plain) for x in (spread.median, spread.low, spread.high))
-        return f"median {median} ({low} to {high}), {', '.join(_unsound(cell) + told)} {DAGGER}"
+        return f"median {median} ({low} to {high}), {', '.join(_unsound(cell) + remarks)} {DAGGER}"
     if cell.interval is not None:
         interval = cell.interval
-        counts = f"({', '.join([f'n={interval.n}', *told])})"
+        counts = f"({', '.join([f'n={interval.n}', *remarks])})"
         return f"{_number(interval.mean, interval.half_width, more, plain)} {counts}"
     return progress
 
 
 def _number(mean: float, width: float, more: int, plain: int) -> str:
-    """The mean and half-width to two digits of the latter, and `more`.
+    """The mean and half-width, rounded to two significant digits of the half-width, and `more` digits.
 
-    Where the width rounds nothing (it is absent, 0, or of seeds that differ by rounding alone), a mean has `plain`.
+    A half-width that is absent, 0 or mere rounding error gives no place to round to: the mean then has `plain` digits.
     """
     if math.isnan(width):
         return _plain(mean, plain + more)
@@ -109,7 +107,7 @@ def _number(mean: float, width: float, more: int, plain: int) -> str:
 
 
 def _progress(cell: Cell) -> str:
-    """What keeps a cell from being whole, e.g. "1 of 3 missing"; empty when every planned seed has ended."""
+    """Which seeds a cell still lacks, e.g. "1 of 3 missing"; empty when every planned seed has ended."""
     if cell.total == cell.statuses.get("missing", 0):
         return "missing" if cell.total else ""
     kinds = [status for status in _UNFINISHED if cell.statuses.get(status)]
@@ -119,25 +117,18 @@ def _progress(cell: Cell) -> str:
 def _unsound(cell: Cell) -> list[str]:
     """How many seeds kept a cell from having an interval, of all that are planned."""
     diverged = cell.statuses.get("diverged", 0)
-    other = cell.spread.n - cell.spread.ok - diverged if cell.spread else 0
-    kinds = ((diverged, "diverged"), (other, "without a finite score"))
+    unscored = cell.spread.n - cell.spread.ok - diverged if cell.spread else 0
+    kinds = ((diverged, "diverged"), (unscored, "without a finite score"))
     return [f"{count} of {cell.total} {what}" for count, what in kinds if count]
 
 
 def _plain(value: float, digits: int) -> str:
-    """The digits that a lone score deserves: those that its card names."""
+    """A value without an interval, to the number of digits that its card names."""
     return f"{'-' * (value < 0)}∞" if math.isinf(value) else f"{value:.{digits}g}"
 
 
 _KINDS = {"control": "control, ours", "printed": "printed only", "reference": "reference"}
-_UNFINISHED = (
-    "failed",
-    "stale",
-    "lost",
-    "interrupted",
-    "running",
-    OLDER,
-    "missing",
-)  # what needs attention first
-_ROUNDING = 1e-12  # a width below this share of the mean is the arithmetic's
+# In the order in which they need attention.
+_UNFINISHED = ("failed", "stale", "lost", "interrupted", "running", OLDER, "missing")
+_ROUNDING = 1e-12  # a width below this share of the mean is rounding error of float64
 _MORE = 6  # digits added at most to tell two cells apart

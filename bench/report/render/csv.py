@@ -11,7 +11,7 @@ from bench.report.model import Block, Cell, TableReport
 
 
 def raw(report: TableReport) -> str:
-    """Every score of every seed and snapshot, as `load_results` gave them, after table and scale."""
+    """Every score of every seed and snapshot, as `load_results` returns them, after table and scale."""
     frame = report.results.copy()
     frame.insert(0, "table", report.name)
     frame.insert(1, "scale", report.scale)

@@ -1,4 +1,4 @@
-"""A report as LaTeX with booktabs rules: one table environment a block, the marked cells in bold."""
+"""A report as LaTeX with booktabs rules: one table environment per block, the marked cells in bold."""
 
 from __future__ import annotations
 
@@ -88,6 +88,6 @@ def _claims(report: TableReport) -> Iterator[str]:
     for claim in report.claims:
         text = f"{claim.text} ({claim.id}): {claim.reason}."
         yield f"\\item[{escape(claim.verdict)}] {escape(text)}"
-        for one in claim.comparisons:
-            yield f"\\\\ {escape(claim_text(one))}"
+        for comparison in claim.comparisons:
+            yield f"\\\\ {escape(claim_text(comparison))}"
     yield "\\end{description}"

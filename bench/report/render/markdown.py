@@ -53,5 +53,5 @@ def _cell(cell: Shown) -> str:
 def _claims(report: TableReport) -> Iterator[str]:
     for claim in report.claims:
         yield f"- **{claim.verdict}**: {escape(claim.text)} ({escape(claim.id)}): {escape(claim.reason)}"
-        for one in claim.comparisons:
-            yield f"  - {escape(claim_text(one))}"
+        for comparison in claim.comparisons:
+            yield f"  - {escape(claim_text(comparison))}"

@@ -66,8 +66,8 @@ def _claims(report: TableReport, width: int) -> Iterator[str]:
     yield _wrap(f"Claims. {CLAIMS}", width)
     for claim in report.claims:
         yield _wrap(f"{claim.verdict.upper()}: {claim.text} [{claim.id}]: {claim.reason}", width)
-        for one in claim.comparisons:
-            yield _wrap(f"  {claim_text(one)}", width)
+        for comparison in claim.comparisons:
+            yield _wrap(f"  {claim_text(comparison)}", width)
 
 
 def _text(cell: Shown) -> str:

@@ -234,7 +234,7 @@ VARIANTS = {
 }
 TOLD = {word: f"the paper's: {word}" for word in VARIANTS.values()} | {
     "unknown": "the paper does not say which",
-    "other": "the paper's is none that we have",
+    "other": "the paper uses one that we do not have",
 }
 
 

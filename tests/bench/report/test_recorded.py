@@ -77,7 +77,7 @@ def test_the_environment_names_folders_that_are_read_and_written(save, simulated
         save(simulated(), "other", None)
     save(simulated(), "mine", tmp_path / "third")  # a folder that is not in force
     monkeypatch.setenv("BENCH_RECORDED", f"{first}{os.pathsep}{tmp_path / 'third'}")
-    with pytest.raises(UserError, match="'mine' stands twice: .*first.*third"):
+    with pytest.raises(UserError, match="'mine' is there twice: .*first.*third"):
         load_recorded("mine")
 
 
