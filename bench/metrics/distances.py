@@ -66,17 +66,17 @@ class SquaredDistances:
     def _smallest_of(self, start: int, squared: np.ndarray, slack: float, k: int) -> np.ndarray:
         """The place-k distances of one block: those that the bound leaves in doubt are ranked exactly."""
         near = np.partition(squared, k, axis=1)[:, k]
-        asked = near != 0  # else more than k copies: nothing is in doubt
-        rows, columns = _where(squared <= np.where(asked, near + 2 * slack, -1.0)[:, None])
+        in_doubt = near != 0  # else more than k copies: nothing is in doubt
+        rows, columns = _where(squared <= np.where(in_doubt, near + 2 * slack, -1.0)[:, None])
         sure = squared[rows, columns] < near[rows] - 2 * slack
         below = np.bincount(rows[sure], minlength=len(squared))
         rows, columns = rows[~sure], columns[~sure]
         values = self._exact(start + rows, columns)
         order = np.lexsort((values, rows))
-        found = np.zeros(len(squared))
-        first = np.searchsorted(rows, np.flatnonzero(asked))
-        found[asked] = values[order][first + k - below[asked]]
-        return found
+        distances = np.zeros(len(squared))
+        first = np.searchsorted(rows, np.flatnonzero(in_doubt))
+        distances[in_doubt] = values[order][first + k - below[in_doubt]]
+        return distances
 
     def _exact(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """sum((x - y)^2) of each pair, computed once for all pairs of equal vectors."""

@@ -61,7 +61,7 @@ def precision_recall(
     if k is not None and (k_precision is not None or k_recall is not None):
         raise UserError(f"k={k} sets k_precision and k_recall both; give it or them")
     for_reals, for_fakes = (
-        next(one for one in (k, own, default) if one is not None)
+        next(choice for choice in (k, own, default) if choice is not None)
         for own, default in ((k_precision, 10), (k_recall, 40))
     )
     real, fake = np.asarray(real), np.asarray(fake)

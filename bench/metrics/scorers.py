@@ -33,5 +33,7 @@ def make_scorer(
     images allow.
     """  # fmt: skip
     images, sha256 = reference_images(data, protocol.reference)
-    metrics = [one for one in protocol.metrics if generated is None or generated >= fewest_generated(one)]
+    metrics = [
+        metric for metric in protocol.metrics if generated is None or generated >= fewest_generated(metric)
+    ]
     return Scorer(metrics, images, sha256, device, watch)

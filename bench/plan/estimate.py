@@ -33,26 +33,28 @@ class Estimates:
     @classmethod
     def measured(cls, store: Store, runs: list[PlannedRun]) -> Estimates:
         """From the store's finished runs of the kinds of `runs`."""
-        found, wanted = cls(), {kind(run.spec) for run in runs}
+        estimates, kinds = cls(), {kind(run.spec) for run in runs}
         for folder in store:
             result = folder.result()
-            if result is None or not result.get("seconds") or (own := kind(folder.spec())) not in wanted:
+            if result is None or not result.get("seconds") or (own := kind(folder.spec())) not in kinds:
                 continue
-            found.seconds_of.setdefault(own, []).append(result["seconds"])
+            estimates.seconds_of.setdefault(own, []).append(result["seconds"])
             if memory := (folder.heartbeat() or {}).get("memory"):
-                found.memory_of.setdefault(own, []).append(memory)
-            found.sizes.append(sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file()))
-        return found
+                estimates.memory_of.setdefault(own, []).append(memory)
+            estimates.sizes.append(
+                sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file())
+            )
+        return estimates
 
     def seconds(self, run: PlannedRun) -> float | None:
         """How long a worker will take for the run; None if nothing tells."""
         if measured := self.seconds_of.get(kind(run.spec)):
             return statistics.median(measured)
         minutes = run.resources.minutes if run.resources else None
-        told = None if minutes is None else minutes * 60
+        by_table = None if minutes is None else minutes * 60
         if run.spec.kind == "reference":
-            return min(REFERENCE_SECONDS, told or REFERENCE_SECONDS)
-        return told
+            return min(REFERENCE_SECONDS, by_table or REFERENCE_SECONDS)
+        return by_table
 
     def memory(self, run: PlannedRun) -> int | None:
         """The most main memory the run's process will have, in bytes; None if nothing tells."""
@@ -73,18 +75,18 @@ def estimate_cost(plan: Plan, store: Store, retry: Retry | None = None) -> Cost:
     A kind of training of which none has finished is taken to cost what the others do; while none at all has, the
     table's own figures count. Reference points have their own times.
     """
-    known, left = Estimates.measured(store, plan.runs), plan.to_start(retry)
+    estimates, left = Estimates.measured(store, plan.runs), plan.to_start(retry)
     kinds = {kind(run.spec) for run in plan.runs if run.spec.kind == "train"}
-    trained = [value for name in kinds for value in known.seconds_of.get(name, [])]
-    told = [known.seconds(run) for run in left]
+    trained = [value for name in kinds for value in estimates.seconds_of.get(name, [])]
+    durations = [estimates.seconds(run) for run in left]
     if trained:
         typical = statistics.median(trained)
-        told = [
-            typical if run.spec.kind == "train" and kind(run.spec) not in known.seconds_of else seconds
-            for run, seconds in zip(left, told, strict=True)
+        durations = [
+            typical if run.spec.kind == "train" and kind(run.spec) not in estimates.seconds_of else seconds
+            for run, seconds in zip(left, durations, strict=True)
         ]
-    seconds = [one for one in told if one is not None]
-    disk = int(statistics.median(known.sizes)) * len(left) if trained else None
+    seconds = [duration for duration in durations if duration is not None]
+    disk = int(statistics.median(estimates.sizes)) * len(left) if trained else None
     return Cost(sum(seconds) if left and len(seconds) == len(left) else None, disk, len(trained))
 
 

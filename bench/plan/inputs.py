@@ -71,22 +71,22 @@ class Machine:
 
     def edited(self, folder: RunFolder) -> list[str]:
         """Parts and networks of this project whose code has changed since the run under the same version."""
-        found = []
-        for name, one in (folder.inputs() or {}).get("sources", {}).items():
-            if {*one["digests"], self.code(name)} - {None} != {one["digests"][0]}:
+        labels = []
+        for name, source in (folder.inputs() or {}).get("sources", {}).items():
+            if {*source["digests"], self.code(name)} - {None} != {source["digests"][0]}:
                 kind, _, label = name.partition("/")
-                found.append(
-                    f"{kind} {label}" + (f", still version {one['version']}" if one["version"] else "")
+                labels.append(
+                    f"{kind} {label}" + (f", still version {source['version']}" if source["version"] else "")
                 )
-        return found
+        return labels
 
     def stale_sources(self, spec: RunSpec) -> list[str]:
         """What a run cannot start from: its sources that are stale, each with the reason."""
-        found = []
+        reasons = []
         for uid in (source.uid for source in spec.run_sources.values()):
             if why := self.changes(self.store.folder(uid)):
-                found.append(f"its source {uid} is stale: {'; '.join(why)}")
-        return found
+                reasons.append(f"its source {uid} is stale: {'; '.join(why)}")
+        return reasons
 
     def reads(self, spec: RunSpec) -> dict[str, str]:
         """The digests of what a run declares to read; weights that its method takes besides are noted as it does.
@@ -117,12 +117,12 @@ class Machine:
             versions = {f"part/{part.name}": part.version for part in spec.method if part.source is None}
         if spec.network is not None:
             versions[f"network/{spec.network.name}"] = None
-        found = {}
+        records = {}
         for name, version in versions.items():
             digests = list(before.get(name, {}).get("digests", []))
             if (code := self.code(name)) is not None:
-                found[name] = {"version": version, "digests": list(dict.fromkeys([*digests, code]))}
-        return found
+                records[name] = {"version": version, "digests": list(dict.fromkeys([*digests, code]))}
+        return records
 
     def now(self, name: str) -> str | None:
         """The digest of an input as it is here; None where it is not here."""
@@ -135,8 +135,8 @@ class Machine:
         if name not in self._code:
             kind, _, label = name.partition("/")
             try:
-                known = methods() if kind == "part" else NETWORKS
-                self._code[name] = module_digest(known.entry(label).target.partition(":")[0])
+                registry = methods() if kind == "part" else NETWORKS
+                self._code[name] = module_digest(registry.entry(label).target.partition(":")[0])
             except UserError:
                 self._code[name] = None
         return self._code[name]
@@ -204,10 +204,10 @@ def note(folder: RunFolder, name: str, digest: str) -> None:
     """Record one more input that the run at work has read. Raises UserError if it had read another of that name."""
     record = folder.inputs()
     assert record is not None, "inputs are recorded before anything is read"
-    known = record["read"].get(name)
-    if known is None:
+    recorded = record["read"].get(name)
+    if recorded is None:
         folder.write_inputs({**record, "read": {**record["read"], name: digest}})
-    elif known != digest:
+    elif recorded != digest:
         raise UserError(
             f"{described([name])[0]} changed while the run was at work; --retry stale trains it anew"
         )

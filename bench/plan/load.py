@@ -26,10 +26,10 @@ def table_names() -> list[str]:
 
 def resolve_table(name: str) -> str:
     """The full name of a table: a bare `table1` is `disp/table1`."""
-    known = table_names()
+    names = table_names()
     full = name if "/" in name else f"disp/{name}"
-    if full not in known:
-        raise UserError(f"unknown table '{name}'; {did_you_mean(full, known)}")
+    if full not in names:
+        raise UserError(f"unknown table '{name}'; {did_you_mean(full, names)}")
     return full
 
 
@@ -113,13 +113,13 @@ def _suggestion(key: str) -> str:
     """For `steps`, "did you mean 'train.steps'?": the setting that has this name, else the nearest one."""
     whole = {f"{group}.{name}": name for group, model in (("train", TrainSettings), ("protocol", Protocol))
              for name in model.model_fields}  # fmt: skip
-    named = key.rpartition(".")[2]
-    same = [one for one, name in whole.items() if name == named]
+    last = key.rpartition(".")[2]
+    same = [setting for setting, name in whole.items() if name == last]
     if same:
-        return f"did you mean {' or '.join(repr(one) for one in same)}?"
-    near = difflib.get_close_matches(named, whole.values(), n=1, cutoff=0.6)
+        return f"did you mean {' or '.join(repr(setting) for setting in same)}?"
+    near = difflib.get_close_matches(last, whole.values(), n=1, cutoff=0.6)
     if near:
-        return f"did you mean {' or '.join(repr(one) for one, name in whole.items() if name == near[0])}?"
+        return f"did you mean {' or '.join(repr(setting) for setting, name in whole.items() if name == near[0])}?"
     return did_you_mean(key.partition(".")[0], _SETTABLE)
 
 

@@ -40,37 +40,40 @@ class _Places:
     own_network: bool  # whether the row has a network of its own
 
 
-def problems(made: Plan, *, deep: bool = False) -> list[Problem]:
+def problems(plan: Plan, *, deep: bool = False) -> list[Problem]:
     """What is wrong with the plan's runs that are not done, each once.
 
     deep: also construct the methods and build the networks, without weights: that finds impossible settings and
     values, and imports torch.
     """
-    roles = {source.uid: role for run in made.runs for role, source in run.spec.run_sources.items()}
-    found: dict[Problem, None] = {}
-    seen: set[tuple[str, ...]] = set()
-    seen_deep: set[str] = set()
-    for run in made.runs:
+    roles = {source.uid: role for run in plan.runs for role, source in run.spec.run_sources.items()}
+    distinct: dict[Problem, None] = {}
+    checked: set[tuple[str, ...]] = set()
+    built: set[str] = set()
+    for run in plan.runs:
         first = run.cells[0] if run.cells else None
         kind = (first.row, first.column) if first else ("", roles.get(run.uid, ""))
-        if run.status in ("done", "diverged") or kind in seen:
+        if run.status in ("done", "diverged") or kind in checked:
             continue
-        seen.add(kind)  # seeds differ in nothing that is looked at
-        places = _places(made, run, roles.get(run.uid))
-        found |= dict.fromkeys(_of_run(run.spec, places))
+        checked.add(kind)  # seeds differ in nothing that is looked at
+        places = _places(plan, run, roles.get(run.uid))
+        distinct |= dict.fromkeys(_of_run(run.spec, places))
         if deep:
-            found |= dict.fromkeys(_deep(run.spec, places, seen_deep))
-    return list(found)
+            distinct |= dict.fromkeys(_deep(run.spec, places, built))
+    return list(distinct)
 
 
-def _places(made: Plan, run: PlannedRun, role: str | None) -> _Places:
-    base: Keys = ("scales", made.scale)
+def _places(plan: Plan, run: PlannedRun, role: str | None) -> _Places:
+    base: Keys = ("scales", plan.scale)
     if not run.cells:
         source: Keys = (*base, "sources", role or "")
         return _Places((*source, "data"), (), (), (*source, "network"), (*source, "method"), True)
     row, column = run.cells[0].row, (*base, "columns", run.cells[0].column)
-    override = made.table.at(made.scale).rows.get(row, RowOverride())
-    index = next((at for at, one in enumerate(made.table.rows) if one.id == row and not one.added), None)
+    override = plan.table.at(plan.scale).rows.get(row, RowOverride())
+    index = next(
+        (at for at, table_row in enumerate(plan.table.rows) if table_row.id == row and not table_row.added),
+        None,
+    )
     method: Keys = () if index is None else ("rows", index, "method")
     return _Places(
         data=(*column, "data"),
@@ -129,8 +132,8 @@ def _neighbours(protocol: Protocol, keys: Keys) -> Iterator[Problem]:
 
 def _priors(method: tuple[Part, ...]) -> list[str]:
     """The extractors that parts name in their settings."""
-    named = [value for part in method for value in part.settings.values() if isinstance(value, str)]
-    return [value for value in named if value.partition("@")[0] in features.EXTRACTORS]
+    texts = [value for part in method for value in part.settings.values() if isinstance(value, str)]
+    return [value for value in texts if value.partition("@")[0] in features.EXTRACTORS]
 
 
 def _extractors(specs: list[str], keys: Keys) -> Iterator[Problem]:
@@ -159,28 +162,28 @@ def _resolution(network: NetworkSpec, data: DataSpec, places: _Places) -> Iterat
         yield Problem(place, text)
 
 
-def _deep(spec: RunSpec, places: _Places, seen: set[str]) -> Iterator[Problem]:
+def _deep(spec: RunSpec, places: _Places, built: set[str]) -> Iterator[Problem]:
     """Constructs what is not in `seen` yet: many rows share a network, columns their methods."""
     from bench.contract.composition import build_method  # here, for it imports torch
 
-    if spec.kind == "train" and (key := f"{places.method} {spec.method}") not in seen:
-        seen.add(key)
+    if spec.kind == "train" and (key := f"{places.method} {spec.method}") not in built:
+        built.add(key)
         try:
             build_method(spec.method)
         except UserError as error:
             yield Problem(places.method, str(error))
-    if spec.network is not None and (key := f"{places.network} {spec.network}") not in seen:
-        seen.add(key)
+    if spec.network is not None and (key := f"{places.network} {spec.network}") not in built:
+        built.add(key)
         yield from _options(spec.network, (*places.network, "options"))
 
 
 def _options(network: NetworkSpec, keys: Keys) -> Iterator[Problem]:
     """Unknown options of a network, and values that it refuses with a condition as without (its method brings that)."""
-    known = networks.settings(network.name)
-    odd = [key for key in network.options if key not in known]
+    settings = networks.settings(network.name)
+    odd = [key for key in network.options if key not in settings]
     for key in odd:
         yield Problem(
-            (*keys, key), f"network '{network.name}' has no setting '{key}'; {did_you_mean(key, known)}"
+            (*keys, key), f"network '{network.name}' has no setting '{key}'; {did_you_mean(key, settings)}"
         )
     conditions: list[dict[str, int]] = (
         [{}] if "condition_dim" in network.options else [{}, {"condition_dim": 8}]

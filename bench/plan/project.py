@@ -64,7 +64,7 @@ class ProjectFile:
 
     @property
     def plugins(self) -> list[Path]:
-        return [self._whole(one) for one in self.settings.plugins]
+        return [self._whole(path) for path in self.settings.plugins]
 
     @property
     def rows(self) -> dict[str, str]:
@@ -77,14 +77,14 @@ class ProjectFile:
 
     @property
     def recorded(self) -> list[Path]:
-        return [self._whole(one) for one in self.settings.recorded]
+        return [self._whole(folder) for folder in self.settings.recorded]
 
     @property
     def profile(self) -> str | None:
         """The path of a profile, or a shipped one's name as it stands."""
-        named = self.settings.profile
-        is_file = named is not None and named.endswith((".yaml", ".yml"))
-        return str(self._whole(named)) if named is not None and is_file else named
+        profile = self.settings.profile
+        is_file = profile is not None and profile.endswith((".yaml", ".yml"))
+        return str(self._whole(profile)) if profile is not None and is_file else profile
 
     @property
     def scale(self) -> Scale | None:
@@ -95,23 +95,23 @@ class ProjectFile:
 
     def __str__(self) -> str:
         """The file and what it says, in one line."""
-        told = [f"{key} {', '.join(value) if isinstance(value, tuple | dict) else value}"
+        parts = [f"{key} {', '.join(value) if isinstance(value, tuple | dict) else value}"
                 for key, value in self.settings if value]  # fmt: skip
-        return f"{self.path} ({'; '.join(told) or 'empty'})"
+        return f"{self.path} ({'; '.join(parts) or 'empty'})"
 
 
 def project_file(start: Path | None = None) -> ProjectFile | None:
     """The project file in force in a folder (the current one), or None. Raises UserError naming file and key."""
     folder = (start or Path.cwd()).absolute()
     for place in (folder, *folder.parents):
-        found = [(path, value) for path in (place / NAME, place / "pyproject.toml")
+        sections = [(path, value) for path in (place / NAME, place / "pyproject.toml")
                  if (value := _section(path)) is not None]  # fmt: skip
-        if len(found) > 1:
+        if len(sections) > 1:
             raise UserError(
-                f"{found[0][0]} and [tool.bench] of {found[1][0]} are two project files; keep one"
+                f"{sections[0][0]} and [tool.bench] of {sections[1][0]} are two project files; keep one"
             )
-        if found:
-            return ProjectFile(found[0][0], _validated(*found[0]))
+        if sections:
+            return ProjectFile(sections[0][0], _validated(*sections[0]))
     return None
 
 

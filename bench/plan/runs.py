@@ -77,14 +77,14 @@ class Plan:
         starts runs that failed through their machine (a full disk, a broken GPU), "failed" every failed run, "stale"
         trains anew what was made from other inputs. A run whose source is stale waits until that is trained anew.
         """
-        wanted: set[Status] = {"planned", "interrupted", "lost"}
-        wanted |= {"failed"} if retry in ("failed", "all") else set()
-        wanted |= {"stale"} if retry in ("stale", "all") else set()
+        statuses: set[Status] = {"planned", "interrupted", "lost"}
+        statuses |= {"failed"} if retry in ("failed", "all") else set()
+        statuses |= {"stale"} if retry in ("stale", "all") else set()
         by_machine = retry == "lost"
-        stale = {run.uid for run in self.runs if run.status == "stale" and "stale" not in wanted}
-        asked = [run for run in self.runs if run.status in wanted or run.uid in self.again
+        stale = {run.uid for run in self.runs if run.status == "stale" and "stale" not in statuses}
+        candidates = [run for run in self.runs if run.status in statuses or run.uid in self.again
                  or (by_machine and run.cause == "machine")]  # fmt: skip
-        return [run for run in asked if not stale & {*run.needs}]
+        return [run for run in candidates if not stale & {*run.needs}]
 
     def waiting_for_stale(self) -> list[PlannedRun]:
         """Runs that have not begun and will not while their source is stale."""
@@ -138,8 +138,8 @@ def make_plan(
         for row in table.pick_rows(rows):
             for column in chosen_columns:
                 _add_cell(runs, table, row, column, seed, scale)
-    known, machine = {run.uid for run in store}, Machine(store)
-    for uid in known & runs.keys():
+    stored, machine = {run.uid for run in store}, Machine(store)
+    for uid in stored & runs.keys():
         _look_up(runs[uid], store.folder(uid), machine)
     for run in runs.values():
         run.resources = table.at(scale).resources
@@ -163,14 +163,14 @@ def other_sources(runs: list[PlannedRun], store: Store) -> Counter[str]:
     outside = {part.name for run in runs for part in run.spec.method if part.source is not None}
     bare = {_without_sources(run.spec) for run in runs if outside & {part.name for part in run.spec.method}}
     labels = {run.uid.rpartition("_")[0] for run in runs}
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for folder in store if outside else ():
         if folder.uid in planned or folder.uid.rpartition("_")[0] not in labels or not folder.has_progress():
             continue
         spec = folder.spec()
         if _without_sources(spec) in bare:
-            found.update(part.name for part in spec.method if part.name in outside)
-    return found
+            counts.update(part.name for part in spec.method if part.name in outside)
+    return counts
 
 
 def _without_sources(spec: RunSpec) -> str:

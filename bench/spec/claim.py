@@ -39,5 +39,5 @@ class Claim(Frozen):
         if not isinstance(value, dict) or "orders" in value:
             return value
         order = {key: value[key] for key in Order.model_fields if key in value}
-        rest = {key: given for key, given in value.items() if key not in order}
+        rest = {key: item for key, item in value.items() if key not in order}
         return {**rest, "orders": [order]} if order else value

@@ -34,9 +34,9 @@ def back_to(folder: Path, step: int) -> None:
         except UserError as error:
             print(f"bench: {error}; removed", file=sys.stderr)
             ended.unlink()
-    for kept in _steps(folder):
-        if kept > step:
-            _path(folder, kept).unlink()
+    for best in _steps(folder):
+        if best > step:
+            _path(folder, best).unlink()
 
 
 def prune(folder: Path, oldest: int) -> None:
