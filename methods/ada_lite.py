@@ -26,9 +26,10 @@ class AdaLite(Method):
     r_t = E[sign(D(real))] over the (augmented) reals of the last `interval` steps; then p moves by sign(r_t -
     target) * images / (1000 * speed_kimg), `images` being the reals that D saw in them. p starts at 0 and is
     clamped below only, as in the published code: beyond 1 the gates stay open and p needs time to come back.
-    interval: in steps of the run, that is of G. ADA's own 4 are minibatches of D, of which it has one a step: with
-    d_steps D minibatches a step the statistic here is over interval * d_steps of them (16 in DISP's Table 1) and p
-    moves as many times less often, each time as many times further: its speed per image is ADA's.
+
+    interval: in steps of the run, that is of G. ADA's own 4 are minibatches of D, of which it has one a step. Here the
+    statistic is over interval * d_steps minibatches (16 in DISP's Table 1). p then moves d_steps times less often, each
+    time d_steps times further, so its speed per image is ADA's.
     speed_kimg: thousands of images in which p can go from 0 to 1 (500; 100 when fine-tuning; tables of short
     runs set less).
     """
@@ -79,9 +80,9 @@ class AdaLite(Method):
 def geometry(count: int, height: int, width: int, p: float, stream: torch.Generator) -> Tensor:
     """The eight geometric operations of bgc, in order, as one matrix per image (N, 3, 3), for `affine.warp`.
 
-    Rotation comes twice, each time with probability 1 - sqrt(1 - p), so that one of both happens with
-    probability p.
+    There are two rotations, each with probability 1 - sqrt(1 - p), so that at least one happens with probability p.
     """
+    # The draws, in a fixed order. Translations are shares of the side, angles radians.
     draw = _Draws(count, stream)
     p_rotation = 1 - math.sqrt(max(0.0, 1 - p))
     one_N = torch.ones(count)
@@ -93,6 +94,8 @@ def geometry(count: int, height: int, width: int, p: float, stream: torch.Genera
     (stretch_N,) = draw.gated(p, 1.0, draw.power_of_two(0.2))
     (after_N,) = draw.gated(p_rotation, 0.0, draw.uniform(math.pi))
     part_x_N, part_y_N = draw.gated(p, 0.0, draw.normal(0.125), draw.normal(0.125))
+
+    # The operations in bgc's order, the first of them applied first.
     return _composed(
         affine.scaling(mirror_N, one_N),
         affine.rotation(quarters_N * (math.pi / 2)),
@@ -148,7 +151,7 @@ class _Draws:
         return torch.exp2(self.normal(deviation))
 
     def choice(self, options: int) -> Tensor:
-        """0.0, 1.0, ... options - 1, alike."""
+        """0.0, 1.0, ... options - 1, each equally likely."""
         return torch.randint(options, (self.count,), generator=self.stream).float()
 
     def gated(self, p: float, neutral: float, *values_N: Tensor) -> list[Tensor]:

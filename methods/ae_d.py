@@ -26,8 +26,8 @@ class AeD(Method):
     """Reconstruction of the real images as D saw them, augmented.
 
     weight: of the sum over images and decoders, 1 as released. The adversarial loss is a mean, so the balance of the
-    two depends on the batch (or micro-batch), for which the paper has 8. 0 builds D without decoders, as the
-    ablation's other rows have it.
+    two depends on the batch (or micro-batch), which is 8 in the paper. 0 builds D without decoders, as in the other
+    rows of the ablation.
     loss: lpips-vgg as released; lpips-alex, the same distance on a trunk that a CPU can afford; l1, a plain mean over
     entries.
     """

@@ -1,7 +1,7 @@
 """One learned embedding per training image, DISP's own baseline (DIP, appendix A).
 
-A linear layer on one-hot vectors takes the place that DISP's linear layer on priors has, so that baseline and
-DISP differ in what the condition means and in little else.
+A linear layer on one-hot vectors takes the place of DISP's linear layer on priors, so that the two differ in what the
+condition means and in little else.
 """
 
 from __future__ import annotations

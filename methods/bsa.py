@@ -26,7 +26,7 @@ from .transfergan import copy_weights, source_member
 
 LAYERS = (1, 3, 6, 8, 11, 13, 15, 18, 20, 22)  # of VGG16: conv1_1 to conv4_3, after ReLU
 EMBEDDING = "condition_embedding"  # G_emb in the names of tensors
-NORMALS = 10  # normal vectors for each latent of a batch, which the latents are held near to
+NORMALS = 10  # normal vectors for each latent of a batch; the latent term draws the latents near to them
 Z_NOISE = 0.01  # standard deviation of what is added to a latent at each visit
 
 
@@ -37,14 +37,14 @@ class Bsa(Method):
     z_i to the nearest of some normal vectors, and of each of those to its nearest z_i) + statistics * the sum over
     norms of mean (gamma - 1)^2 + mean beta^2.
 
-    perceptual: the authors have 0.001 for a VGG16 that reads pixels of 0 to 255; ours reads them divided by 255 *
-    0.225, so declared 0.001 * 57. lr: of Adam, for all that is fitted; it is multiplied by 0.2 after each
+    perceptual: the authors have 0.001 for a VGG16 that reads pixels of 0 to 255. Ours reads them divided by 255 *
+    0.225, so declared 0.001 * 57. lr: of Adam, for all that is fitted. It is multiplied by 0.2 after each
     `decay_share` of the run's steps (3,000 of 10,000); the rates of the run's spec are not used. truncation: images
     are made from normals cut off at this distance from 0.
 
-    Declared: a source with classes is held at the mean of its class conditions; batch norms stay in evaluation, with
-    the source's statistics, as in the authors' code, which also fits a scale and shift of the first map and moves
-    the first layer at a rate of 1e-7: left out here. `flip` is ignored, as z_i belongs to one image.
+    Declared: a source with classes always gets the mean of its class conditions. Batch norms stay in evaluation mode,
+    with the source's statistics, as in the authors' code. That code also fits a scale and shift of the first map and
+    moves the first layer at a rate of 1e-7, which is left out here. `flip` is ignored, as z_i belongs to one image.
     """
 
     sources: ClassVar[dict[str, str]] = {"network": ""}
@@ -79,6 +79,7 @@ class Bsa(Method):
         return {"condition_dim": embedding["weight"].shape[1]}
 
     def prepare(self, ctx: Context) -> None:
+        # The source's generator, frozen but for the scales and shifts of its norms.
         generator, _ = ctx.networks()
         source = source_member(ctx.source("network"), "ema")
         copy_weights(source, generator, "generator")
@@ -86,10 +87,12 @@ class Bsa(Method):
             generator.get_submodule(EMBEDDING).load_state_dict(embedding)
         generator.requires_grad_(False).eval()
         self.adapted = adapt(generator)
+
+        # A latent for each image, and the optimiser of all that is fitted.
         shape = len(ctx.images_u8_NHWC), generator.z_dim
         self.latents_MZ = nn.Parameter(torch.zeros(shape, device=ctx.device))
         self.perceptual = VGG16Activations(LAYERS, str(ctx.device))
-        fitted = [self.latents_MZ, *(one for norm in self.adapted for one in (norm.scale, norm.shift))]
+        fitted = [self.latents_MZ, *(value for norm in self.adapted for value in (norm.scale, norm.shift))]
         self.optimizer = torch.optim.Adam(fitted, lr=self.lr)
 
     def fit(self, ctx: Context) -> Iterator[dict[str, float]]:
@@ -107,7 +110,7 @@ class Bsa(Method):
             yield {name: float(term.detach()) for name, term in terms.items()}
 
     def rate(self, step: int, steps: int) -> float:
-        """The learning rate of step 0, 1, ... of a run of so many steps."""
+        """The learning rate of step 0, 1, ... of a run of `steps` steps."""
         return self.lr * 0.2 ** int((step + 1) / (self.decay_share * steps))
 
     def _terms(self, ctx: Context, wanted_NCHW: Tensor, z_NZ: Tensor) -> dict[str, Tensor]:

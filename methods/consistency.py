@@ -2,7 +2,7 @@
 
 CR (Zhang et al. 2020, algorithm 1) adds weight * mean (D(x) - D(T(x)))^2 over the real images to D's loss; balanced CR
 (Zhao et al. 2020, algorithm 1) adds the same over generated images. T only appears in these terms: D's
-adversarial loss and the generator's loss see no T, which is what tells CR from augmentation.
+adversarial loss and the generator's loss see no T, which is how CR differs from augmentation.
 """
 
 from __future__ import annotations

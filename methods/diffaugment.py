@@ -24,7 +24,7 @@ class DiffAugment(Method):
 
     policy: any of color, translation, cutout, separated by commas.
     consistency: weight of mean (D(x) - D(T(x)))^2 over the real images (Zhang et al. 2020; 10 in DISP,
-    appendix A). The clean x is compared with the very T(x) that D was trained on in this update, as DiffAugment's code
+    appendix A). The clean x is compared with the T(x) that D was trained on in this update, as DiffAugment's code
     does where data are few (20 % and 10 % of CIFAR). With all of CIFAR it compares D(T(x)) with D(T'(T(x))), T' a flip
     and a shift: `diffaugment(consistency=0) + consistency`. 0 leaves the term out.
     """
@@ -74,7 +74,7 @@ def contrast(x_NCHW: Tensor, factor_N: Tensor) -> Tensor:
 
 
 def translate(x_NCHW: Tensor, down_N: Tensor, right_N: Tensor) -> Tensor:
-    """The image moved by whole pixels, zeros where it has left."""
+    """The image moved by whole pixels, with zeros where nothing is left of it."""
     count, _, height, width = x_NCHW.shape
     row_NH = torch.arange(height, device=x_NCHW.device) - down_N[:, None]
     column_NW = torch.arange(width, device=x_NCHW.device) - right_N[:, None]

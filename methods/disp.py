@@ -22,9 +22,9 @@ class Disp(Method):
     """The condition is the prior of the image, for the real image and for the fake made from it alike.
 
     prior: an extractor (vgg16, vgg16_fc7, effnet_lite0, ...), simclr, random or shuffled; see `prior_table`.
-    prior_size: pixels at which the extractor sees the images, or "own", those that it was trained at (the paper
-    gives none: declared). control_of: the prior that random and shuffled are controls of.
-    scale: size of the centred priors (the paper gives none: declared); see `bench.contract.conditions.scaled`.
+    prior_size: pixels at which the extractor sees the images, or "own", the size it was trained at (declared, as the
+    paper gives none). control_of: the prior that random and shuffled are controls of.
+    scale: size of the centred priors (declared, as the paper gives none); see `bench.contract.conditions.scaled`.
     sampling: "mix" (Eq 5) or "pure", the priors of the training images as they are; "gmm" or "kmeans" (Eq 6, with
     its numbers of clusters), "gmm-COUNT", "kmeans-COUNT" or "gmm-COUNT@IMAGES"; see `inference.inference_named`.
     """

@@ -2,7 +2,7 @@
 
 Its rows are a. contrastive, b. aspect ratio, c. auto-encoding, d. a + b, e. a + b + c. Auto-encoding is the part
 `ae-d`, the rotation that the text adds is `ssgan`: row e is `ae-d + fastgan-ssl(task=contrastive+aspect)`. The paper
-says in one sentence each what a and b are; heads, losses and weights are declared choices.
+describes a and b in one sentence each; heads, losses and weights are declared choices.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class FastganSsl(Method):
     """Linear heads on D's features D_f solve tasks on real images; D and the heads minimise the sum of their losses.
 
     task: contrastive, aspect, or contrastive+aspect.
-    contrastive: which of all training images it is (cross-entropy), asked of the images as D saw them, augmented.
+    contrastive: which of all training images it is (cross-entropy), on the augmented images that D saw.
     aspect: log2 of the image's aspect ratio before it was made square (mean squared error). Our sets are square, so
     a window with a log-uniform ratio of 1:2 to 2:1 is cut from the image and stretched to a square.
     weight: of each task's loss.

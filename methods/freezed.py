@@ -24,7 +24,7 @@ class FreezeD(TransferGAN):
     blocks: the most that are frozen. 5, the default, is DISP's number for SNGAN, and for other networks stands for
     their published one: at most four of BigGAN's, all but the last two of StyleGAN's and StyleGAN2's (six at 1024
     pixels). A smaller number freezes fewer.
-    exactly: that many, whatever the network; null: as `blocks` says.
+    exactly: this many, whatever the network; null: `blocks` decides.
     condition: as in `transfergan`. The last block of any network stays trainable. Spectral norms of frozen layers
     still refine their estimate of the norm, batch norms their statistics.
     """
@@ -50,17 +50,17 @@ class FreezeD(TransferGAN):
         for block in blocks[: self._frozen(ctx.spec.network.name, len(blocks))]:
             block.requires_grad_(False)
 
-    def _frozen(self, network: str, there: int) -> int:
-        """How many of the blocks that are there stay frozen."""
+    def _frozen(self, network: str, count: int) -> int:
+        """How many of the discriminator's `count` blocks stay frozen."""
         if self.exactly is not None:
-            if self.exactly >= there:
+            if self.exactly >= count:
                 raise UserError(
-                    f"method 'freezed': exactly is {self.exactly}, must be at most {there - 1}: {network} has {there} "
+                    f"method 'freezed': exactly is {self.exactly}, must be at most {count - 1}: {network} has {count} "
                     "blocks, and one must train"
                 )
             return self.exactly
         family = network.rpartition("-")[0]
         if family in TRAINED_AT_THE_END:
-            published = there - TRAINED_AT_THE_END[family]
+            published = count - TRAINED_AT_THE_END[family]
             return published if self.blocks >= DEFAULT else min(self.blocks, published)
-        return min(self.blocks, MOST.get(family, there), there - 1)
+        return min(self.blocks, MOST.get(family, count), count - 1)

@@ -38,10 +38,11 @@ class Glann(Method):
     prior, prior_size, scale: as in `disp`. fit_share: share of the run's steps that fits G, one batch a step
     (4,000 epochs of two batches in DIP); each step of the rest is one epoch of IMLE over all embeddings (500
     in DIP). lr, imle_lr: of the two Adam optimisers (0.01 and 0.05 in DIP); the rates of the run's spec are
-    not used. z_dim: noise that T starts from. Declared: the embedding enters by conditional batch norm with z
-    = 0; rates are constant. halve_every: epochs after which both are halved, as in the authors' code (yedidh/glann,
-    glo.py and icp.py: 50), which also begins every epoch with a new Adam; null: neither. Of a generator that mixes
-    styles, the fit has one w an image; noise is the network's `noise`, in the fit as in the samples.
+    not used. z_dim: size of the noise that T starts from. halve_every: epochs after which both rates are halved and
+    every epoch begins with a new Adam, as in the authors' code (yedidh/glann, glo.py and icp.py: 50); null: neither.
+
+    Declared: the embedding enters by conditional batch norm with z = 0, and rates are constant by default. Of a
+    generator that mixes styles, the fit has one w an image. Noise is the network's `noise`, in the fit and the samples.
     """
 
     later: ClassVar[tuple[str, ...]] = ("halve_every",)
@@ -93,6 +94,7 @@ class Glann(Method):
         batches = Batches(ctx.images_u8_NHWC, train.batch, ctx.spec.seed, flip=train.flip, device=ctx.device)
         fit_steps = round(self.fit_share * train.steps)
         while ctx.step < train.steps:
+            # First G is fitted, a batch a step; then T, an epoch of IMLE a step.
             if ctx.step < fit_steps:
                 first = ctx.step * train.batch  # of this batch's images, counted over all passes
                 epoch = first // len(ctx.images_u8_NHWC)
@@ -104,7 +106,7 @@ class Glann(Method):
                 yield {"imle": self._fit_mapping(ctx)}
 
     def _set_rate(self, optimizer: torch.optim.Adam, rate: float, epoch: int, *, begins: bool) -> None:
-        """As the authors' code: half the rate after every `halve_every` epochs, and a new Adam where one begins."""
+        """Halve the rate after every `halve_every` epochs; begins: an epoch begins, and with it a new Adam."""
         if self.halve_every is None:
             return
         optimizer.param_groups[0]["lr"] = rate * 0.5 ** (epoch // self.halve_every)
@@ -139,6 +141,7 @@ class Glann(Method):
 
         The embeddings are those of the averaged generator, which is the one that is sampled from.
         """
+        # The nearest candidate of each embedding.
         embedding_ME = self._embeddings(ctx)
         stream = ctx.stream("glann-imle")
         noise_CZ = torch.randn(2 * len(embedding_ME), self.z_dim, generator=stream).to(ctx.device)
@@ -148,6 +151,8 @@ class Glann(Method):
         nearest_M = torch.cat(
             [torch.cdist(part, candidates_CE).argmin(1) for part in embedding_ME.split(1024)]
         )
+
+        # T is fitted to these pairs, in random order.
         order_M = torch.randperm(len(embedding_ME), generator=stream).to(ctx.device)
         losses = []
         for chosen_N in order_M.tensor_split(-(-len(order_M) // IMLE_BATCH)):

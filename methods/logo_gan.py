@@ -52,7 +52,7 @@ class LogoGan(Method):
     def sampler(self, ctx: Context) -> Sampler:
         return label_sampler(self.label_M, self.clusters)
 
-    # Saved, though `prepare` finds them again: on another machine a last digit could rename the clusters.
+    # Saved although `prepare` computes them again: on another machine a last digit could rename the clusters.
 
     def state_dict(self) -> dict[str, Any]:
         return {"labels": self.label_M}

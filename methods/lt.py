@@ -177,7 +177,7 @@ class LT(Method):
 
 
 def side_by_side(differences_NCHW: Tensor, partner_N: Tensor) -> Tensor:
-    """f_i and f_partner(i) as one map, (N, 2C, H, W): what A is given (Eq 5)."""
+    """f_i and f_partner(i) as one map (N, 2C, H, W), the input of A (Eq 5)."""
     return torch.cat([differences_NCHW, differences_NCHW[partner_N]], dim=1)
 
 
@@ -207,7 +207,7 @@ def layer_output(discriminator: nn.Module, layer: int | None, images_NCHW: Tenso
 
 
 def tiled(perturbations: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Two perturbations (2, Z) in turns: (count, Z), and which of them each row is, (count,) of 0 and 1."""
+    """Two perturbations (2, Z) in turns: (count, Z), and which of them each row has, (count,) of 0 and 1."""
     which_N = torch.arange(count, device=perturbations.device) % 2
     return perturbations[which_N], which_N
 

@@ -1,7 +1,7 @@
 """MineGAN: a small network finds the part of a source's latent space that fits the target (Wang et al. 2020).
 
-First the miner M and D learn, through a generator that stays as it was: G(M(z)) is to look like the target. Then
-all of it is fine-tuned. Facts are those of the authors' code, MineGAN at a810f2d.
+First only the miner M and D learn, through a frozen generator, until G(M(z)) looks like the target. Then all three
+are fine-tuned. Facts are those of the authors' code, MineGAN at a810f2d.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class MineGAN(TransferGAN):
     gives z alone, as it does where the source has no classes.
 
     condition: as in `transfergan`; "keep" is for a target with the source's classes, beside a part that gives them.
-    What is kept is the source's own, and stands still while M mines.
+    A kept embedding is the source's own, and frozen while M mines.
 
     M is part of G's call: every sampler that calls G uses it, `G.synthesize` does not. A generator that mixes styles
     has several latents an image; there M is part of the mapping network and maps each of them, as in FreezeD's code
@@ -70,7 +70,7 @@ class MineGAN(TransferGAN):
         self._of_the_source: list[nn.Parameter] = []
 
     def networks(self, ctx: Context) -> dict[str, Any]:
-        # Any size would do: what embeds the condition gives way to M, but G's norms must be conditional.
+        # Any size would do: M replaces the embedding of the condition, but G's norms must be conditional.
         return {"condition_dim": 1} if self._mines_classes(ctx) else {}
 
     def prepare(self, ctx: Context) -> None:
@@ -103,7 +103,7 @@ class MineGAN(TransferGAN):
             parameter.requires_grad_(not mining)
 
     def _mines_classes(self, ctx: Context) -> bool:
-        """Whether the source's generator is conditional, and that is wanted."""
+        """Whether M also makes the class embedding: with `classes`, of a conditional source."""
         tensors = source_member(ctx.source("network"), "ema")
         return self.classes and any(EMBEDDING in name.split(".") for name in tensors)
 

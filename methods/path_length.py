@@ -22,12 +22,13 @@ from bench.train import Context, GStep, Method
 class PathLength(Method):
     """Adds weight * E (|J_w^T y| - a)^2 to G's loss, on every few steps only.
 
-    weight, every, decay, shrink: StyleGAN2's 2, 4, 0.01 and 2: the term is left out but for each `every`-th step,
-    where it weighs `every` times as much; a moves by `decay` of the way to the batch's mean before it is used, and
-    the gradient flows through that move; 1 / shrink of the batch is measured. Declared: the first latents and
-    conditions of the step's batch are measured again, with mixing and noise of their own; the term joins the
-    adversarial loss of its step, where StyleGAN2 makes an update of its own, and rates and betas stay the run's
-    (StyleGAN2 scales them by k / (k + 1)).
+    weight, every, decay, shrink: StyleGAN2's are 2, 4, 0.01 and 2. The term is computed at every `every`-th step only,
+    and weighs `every` times as much there. a moves by `decay` of the way to the batch's mean before it is used, and
+    the gradient flows through that move. 1 / shrink of the batch is measured.
+
+    Declared: the first latents and conditions of the step's batch are used again, with mixing and noise of their own.
+    The term joins the adversarial loss of its step, where StyleGAN2 makes a separate update. Rates and betas stay the
+    run's (StyleGAN2 scales them by k / (k + 1)).
     """
 
     def __init__(self, *, weight: float = 2.0, every: int = 4, decay: float = 0.01, shrink: int = 2) -> None:

@@ -22,9 +22,9 @@ class R1(Method):
     """Adds gamma / 2 * E |grad_x D(x)|^2 over the real images to D's loss.
 
     gamma: StyleGAN2's low-shot runs in DiffAugment's code 10, its CIFAR runs 0.1, ADA's 0.01; StyleGAN 10.
-    every: the term is left out but for each `every`-th step, where it weighs `every` times as much (StyleGAN2 16,
-    low-shot 1). Declared: it joins the adversarial loss of that step's updates, where StyleGAN2 makes an update
-    of its own; rates and betas stay the run's (StyleGAN2 scales them by k / (k + 1)).
+    every: the term is computed at every `every`-th step only, and weighs `every` times as much there (StyleGAN2 16,
+    low-shot 1). Declared: it joins the adversarial loss of that step's updates, where StyleGAN2 makes a separate
+    update. Rates and betas stay the run's (StyleGAN2 scales them by k / (k + 1)).
     point: x. "augmented", the image as D saw it: grad_x D(x) at x = T(x0) (DiffAugment's StyleGAN2 on CIFAR,
     ns_r1_DiffAugment); "raw", the image before augmentation: the gradient of D(T(x0)) with respect to x0, with this
     update's own T (DiffAugment's low-shot StyleGAN2, ns_DiffAugment_r1, and ADA). The same without an augmentation.
@@ -52,7 +52,7 @@ class R1(Method):
                 squares_N = squared_gradients(_augmenting(step), step.raw_NCHW, step.condition_NK)
             else:
                 squares_N = squared_gradients(step.discriminate, step.real_NCHW, step.condition_NK)
-        # A growing D spreads the gradient of one of its pixels over many of the image's, and says over how many.
+        # A growing D spreads the gradient of one of its pixels over many of the image's: `gradient_factor` of them.
         discriminator = ctx.discriminator
         factor = discriminator.gradient_factor if isinstance(discriminator, ScalesGradients) else 1
         return {"penalty": self.every * self.gamma / 2 * factor * squares_N.mean()}

@@ -1,4 +1,4 @@
-"""Self-Conditional GAN: the condition is a cluster of D's own features, found anew now and then (Liu et al. 2020).
+"""Self-Conditional GAN: the condition is a cluster of D's own features, recomputed every k steps (Liu et al. 2020).
 
 k-means on the discriminator's penultimate features gives every training image a label. Each later clustering
 starts from the old labels' means, and its labels are renamed to agree with the old ones as far as they can, so
@@ -74,15 +74,20 @@ class SelfCond(Method):
 
     def _clustered(self, ctx: Context) -> np.ndarray:
         """New labels (M,) of all training images, int64."""
+        # D's features of a random sample.
         images = len(ctx.images_u8_NHWC)
         order_M = torch.randperm(images, generator=ctx.stream("self-cond", "sample")).numpy()
         chosen_N = np.sort(order_M[: self.sample])
         points_NF = np.concatenate(list(_features(ctx, chosen_N)))
+
+        # k-means, from the means of the old clusters where there are any.
         old_M = None if self.label_M is None else self.label_M.numpy()
         start_KF = None
         if old_M is not None:
             start_KF = centres(points_NF, old_M[chosen_N], self.clusters, ctx.stream("self-cond", "starved"))
         clustering = kmeans(points_NF, self.clusters, ctx.stream("self-cond", "k-means"), start_KF)
+
+        # The label of every image, named as before where the old labels agree.
         parts = [clustering.predict(part_NF) for part_NF in _features(ctx, np.arange(images))]
         new_M = np.concatenate(parts).astype(np.int64)
         return new_M if old_M is None else matched(new_M, old_M, self.clusters)

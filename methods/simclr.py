@@ -1,6 +1,6 @@
 """SimCLR: a self-supervised encoder, the source of `disp(prior=simclr)` (Chen et al. 2020).
 
-The papers use a SimCLR network trained on ImageNet; this one is trained where no such weights are at hand.
+The papers use a SimCLR network trained on ImageNet. This part trains one, where no such weights are at hand.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Simclr(Method):
     """Replaces the adversarial loop: two views of each image, and the NT-Xent loss on their projections.
 
     width: channels of the encoder's stem; its features have 4 * width numbers. projection: size of the space
-    the loss lives in. lr: of Adam (the run's steps and batch are the spec's, its rates for G and D are not
-    used).
+    in which the loss compares. lr: of Adam. Steps and batch are those of the run's spec, whose rates for G and D are
+    not used.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 The layers are part of the FastGAN networks (bench.networks.fastgan); this part asks for them. Rows of FastGAN's
 ablation are `sle(skip=false) + ae-d(weight=0)`, `sle + ae-d(weight=0)`, `sle(skip=false) + ae-d` and `sle + ae-d`,
-over a network without options of its own. Where neither part stands, the network's options decide.
+over a network without options of its own. In a row without these parts the network's options decide.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Sle(Method):
     """The generator's low maps gate its high maps, channel by channel: y = F(x_low) * x_high.
 
     skip: false builds the networks without these layers, the ablation's other rows. Of the network's variant
-    `released` it also takes the gates inside D away.
+    `released` this removes the gates inside D too.
     """
 
     def __init__(self, *, skip: bool = True) -> None:

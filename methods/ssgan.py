@@ -1,7 +1,7 @@
-"""SSGAN: D also tells how its images are rotated, and G helps it to (Chen et al. 2019, section 3).
+"""SSGAN: D also classifies how its images are rotated, and G helps it (Chen et al. 2019, section 3).
 
 A linear head on D's penultimate features classifies turns of 0, 90, 180 and 270 degrees. D learns it on real
-images alone, G is rewarded where D tells the turns of generated ones; the adversarial loss sees upright images
+images alone. G is rewarded where D recognises the turns of generated ones. The adversarial loss sees upright images
 only.
 """
 
@@ -29,7 +29,7 @@ class Ssgan(Method):
     d_weight, g_weight: of the two terms (the paper's beta, 1.0, and alpha, 0.2). share: of the images that are
     turned, rounded down but at least one; each appears in all four turns, so that 0.25 adds as many images as the
     batch has. norm: whether the head is spectrally normalised: "as-discriminator" where any other layer of D is,
-    "spectral" or "plain" whatever D is. What is turned has none of other parts' augmentations (declared).
+    "spectral" or "plain" whatever D is. The turned images have no augmentations of other parts (declared).
     """
 
     def __init__(
@@ -88,5 +88,5 @@ def turns(images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _has_spectral_norm(network: nn.Module) -> bool:
-    """Every parametrised layer of this project's networks is spectrally normalised."""
+    """Whether any layer is spectrally normalised: no layer here is parametrised otherwise."""
     return any(parametrize.is_parametrized(module) for module in network.modules())

@@ -11,23 +11,23 @@ from bench.contract.context import ADDED
 from bench.errors import UserError, did_you_mean
 from bench.train import Context, Method
 
-EMBEDDING = "condition_embedding"  # in G and in D: what turns the condition into numbers of the network's own
+EMBEDDING = "condition_embedding"  # in G and in D: the layers that embed the condition
 CONDITIONS = ("new", "keep")
-# The target's condition differs from the source's, and what a part attached is that part's own: both start anew.
+# These start anew: the target's condition differs from the source's, and attached modules belong to their parts.
 NEW = frozenset({EMBEDDING, ADDED})
 
 
 class TransferGAN(Method):
-    """Loads the source's averaged generator and its discriminator; what embeds the condition as `condition` says.
+    """Loads the source's averaged generator and its discriminator; the embedding of the condition by `condition`.
 
-    condition: "new", it starts anew, since the source's classes are not what the target's images are conditioned on;
-    or "keep", it is taken over too, for a target with the source's own classes in the same order, as where LT-GAN
-    goes on with an ImageNet network on ImageNet (supplement 9.5). Embeddings of another size are then refused; that
-    the classes are the same ones cannot be seen in a weights file.
+    condition: "new" starts the embedding anew, since the target's images are not conditioned on the source's classes.
+    "keep" loads it too, for a target with the source's own classes in the same order, as where LT-GAN continues an
+    ImageNet network on ImageNet (supplement 9.5). Embeddings of another size are then refused; whether the classes
+    are the same cannot be seen in a weights file.
 
-    Needs a source `network` with the very widths, latent size and norms of the run's network, so one without
-    conditions does not fit a conditional norm, nor one with them a plain norm. All parameters train. What parts
-    have attached to either side is neither copied nor missed.
+    Needs a source `network` with the same widths, latent size and norms as the run's network: a source without
+    conditions does not fit conditional norms, nor one with conditions plain norms. All parameters train. Modules that
+    parts have attached to either side are neither copied nor missed.
     """
 
     sources: ClassVar[dict[str, str]] = {"network": ""}
@@ -57,8 +57,8 @@ def copy_weights(
 ) -> None:
     """Put every tensor of `source` into `target`, except those below a module that `new` names.
 
-    Raises UserError naming the first tensor that only one side has, or that has another shape or type, and where the
-    condition is to be kept and there is none.
+    Raises UserError naming the first tensor that only one side has, or that has another shape or type. Also where the
+    condition is to be kept and neither side has any.
     """
     target_state = {name: value for name, value in target.state_dict().items() if is_old(name, new)}
     source_state = {name: value for name, value in source.items() if is_old(name, new)}

@@ -1,7 +1,7 @@
 """The adversarial loss alone: no condition, no augmentation, nothing learned beside G and D (Goodfellow et al. 2014).
 
 The plain rows of the papers: "SNDCGAN" and "BigGAN" (LT-GAN, tables 1 to 3), "StyleGAN2" (FastGAN, table 1). It
-stands where nothing else does; beside other parts it changes nothing.
+fills the place of a method that has no other part; beside other parts it changes nothing.
 """
 
 from __future__ import annotations

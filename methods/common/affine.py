@@ -44,8 +44,9 @@ def rotation(angle_N: Tensor) -> Tensor:
 
 
 def warp(images_NCHW: Tensor, matrix: Tensor) -> Tensor:
-    """Images moved by the matrices (N, 3, 3): bilinear, mirrored at the border pixels' centres. Differentiable in the
-    images, as often as one likes.
+    """Images moved by the matrices (N, 3, 3): bilinear, mirrored at the border pixels' centres.
+
+    Differentiable in the images any number of times.
     """
     _, _, height, width = images_NCHW.shape
     half = torch.diag(torch.tensor([(width - 1) / 2, (height - 1) / 2, 1.0]))

@@ -17,7 +17,7 @@ from bench.contract.base import Sampler
 from bench.errors import UserError
 from bench.train import Batch, Context
 
-RESTARTS = 10  # of k-means++, the best is kept (Self-Conditional GAN's own setting)
+RESTARTS = 10  # starts of k-means++, of which the best is kept (Self-Conditional GAN's own setting)
 
 
 def check_clusters(method: str, ctx: Context, clusters: int) -> None:
@@ -34,12 +34,12 @@ def kmeans(
 ) -> KMeans:
     """A fitted k-means of N points, from `start_KF` or else the best of ten k-means++ starts.
 
-    One thread: several add up their partial sums in whichever order they end, and a resumed run would differ.
+    It uses one thread. Several would add up their partial sums in an order of chance, and a resumed run would differ.
     """
     seed = int(torch.randint(2**31, (), generator=stream))
-    how: dict[str, object] = {"n_init": RESTARTS} if start_KF is None else {"init": start_KF, "n_init": 1}
+    start: dict[str, object] = {"n_init": RESTARTS} if start_KF is None else {"init": start_KF, "n_init": 1}
     with threadpool_limits(limits=1):
-        return KMeans(clusters, random_state=seed, **how).fit(points_NF)
+        return KMeans(clusters, random_state=seed, **start).fit(points_NF)
 
 
 def centres(points_NF: np.ndarray, label_N: np.ndarray, clusters: int, stream: torch.Generator) -> np.ndarray:

@@ -38,7 +38,7 @@ class Default:
 
 
 DEFAULTS = {"gmm": Default(1_000, 50), "kmeans": Default(10_000, 5)}
-FITTED_IMAGES = 200_000  # DIP, appendix C: of larger sets a random subset of so many is fitted
+FITTED_IMAGES = 200_000  # DIP, appendix C: of a larger set, a random subset of this size is fitted
 
 
 class Fitted(Protocol):
@@ -127,7 +127,7 @@ class Clustering:
     images: int
 
     def count(self, vectors: int) -> int:
-        """How many clusters so many vectors get: the number asked for, always fewer than vectors.
+        """The number of clusters for this many vectors: the one of the setting, but always fewer than vectors.
 
         DIP's number is cut so that every cluster has at least as many vectors as in DIP (50 for a component, 5 for
         a centroid), which is a declared choice for sets smaller than DIP's.
@@ -142,15 +142,15 @@ class Clustering:
             raise UserError(f"sampling '{self.kind}' needs at least two training images, this run has one")
         vectors = embedding_ME.double().numpy()
         with warnings.catch_warnings():
-            # An unconverged fit is a fit: DIP names no tolerance, and a user can do nothing about it.
+            # A fit that has not converged is used too: DIP names no tolerance, and a user can do nothing about it.
             warnings.simplefilter("ignore", ConvergenceWarning)
             return KINDS[self.kind].fit(vectors, self.count(len(vectors)), seed)
 
     def sampler(self, vectors: Vectors, seed: int) -> Sampler:
         """The sampler of a method whose table this is, on any run with this seed.
 
-        It fits when it first draws from a generator, and anew for another generator or other weights of it. The
-        fit depends on the run's seed alone, not on a step: a snapshot that is sampled again gives the same images.
+        It fits when it first draws from a generator, and again for another generator or changed weights. The fit
+        depends on the run's seed alone, not on a step: a snapshot that is sampled again gives the same images.
         """
         fits: dict[tuple[int, ...], Fitted] = {}
 
@@ -190,7 +190,7 @@ def _unknown(name: str) -> str:
 
 @torch.no_grad()
 def _embeddings(generator: Generator, vectors: Vectors, images: int, seed: int) -> Tensor:
-    """G_emb of the priors of all images, or of so many drawn without repetition: (M, E) on the CPU."""
+    """G_emb of the priors of all images, or of `images` of them drawn without repetition: (M, E) on the CPU."""
     chosen_M = torch.arange(len(vectors))
     if len(vectors) > images:
         stream = seeds.torch_stream(seed, "inference", "images")

@@ -1,4 +1,4 @@
-"""The discriminator's penultimate features, what its linear head reads."""
+"""The discriminator's penultimate features, which its linear head reads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.networks.interface import Penultimate
 
 
 def penultimate(method: str, discriminator: nn.Module) -> Penultimate:
-    """The discriminator, as one with `features` and `feature_dim`. Raises UserError for one without."""
+    """The discriminator, typed as having `features` and `feature_dim`. Raises UserError if it lacks them."""
     if not isinstance(discriminator, Penultimate):
         raise UserError(
             f"method '{method}': this discriminator has no features; use a network whose discriminator has "
@@ -23,8 +23,9 @@ def penultimate(method: str, discriminator: nn.Module) -> Penultimate:
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode, in which a look at the features changes no spectral or batch norm; every module's own
-    mode is put back.
+    """Inside, the network is in evaluation mode, where a forward pass changes no spectral or batch norm.
+
+    Afterwards every module has its own mode again.
     """
     modes = [(module, module.training) for module in network.modules()]
     network.eval()

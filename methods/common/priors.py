@@ -16,7 +16,7 @@ from bench.files.memory_map import update_digest
 from bench.train import Context
 
 CONTROLS = ("random", "shuffled")
-CONTROL_OF = "vgg16"  # what the control priors take their shape and size from, where a table does not say
+CONTROL_OF = "vgg16"  # the prior that the controls imitate, unless a table names another
 
 
 def prior_table(
@@ -24,9 +24,9 @@ def prior_table(
 ) -> Tensor:
     """The scaled priors of the run's training images, (M, K) float32 on the run's device.
 
-    prior: an extractor's name, read at `prior_size` pixels ("own": those that the network was trained at); "simclr",
-    the encoder of the run's source `simclr`, whose size is its own; or a control: "random" (Gaussian vectors of the
-    width and root mean square of the prior `control_of`), "shuffled" (its vectors, each handed to another image).
+    prior: an extractor's name, read at `prior_size` pixels ("own": the size that the network was trained at). Or
+    "simclr", the encoder of the run's source `simclr`, at its own size. Or a control: "random" has Gaussian vectors
+    with the width and root mean square of the prior `control_of`, "shuffled" gives its vectors to other images.
     Raises UserError for an unknown extractor or a missing source.
     """
     if prior == "random":
@@ -44,8 +44,8 @@ def prior_table(
 def prior_spec(prior: str, prior_size: int | str, control_of: str = CONTROL_OF) -> str | None:
     """The extractor that a part's settings ask for, e.g. "vgg16@64"; None for "simclr", which is the run's source.
 
-    Parts call it when they are constructed, so that nothing is trained in vain. Raises UserError for an unknown
-    prior and for a size that its network does not take.
+    Parts call it when they are constructed, so that a mistake is refused before anything trains. Raises
+    UserError for an unknown prior and for a size that its network does not take.
     """
     if prior == "simclr":
         return None
