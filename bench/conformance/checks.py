@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from bench.conformance.cases import NETWORKS, conformance_spec
-from bench.conformance.engine import Bench, Problem
+from bench.conformance.engine import Bench, BrokenPromise
 from bench.conformance.promises import OF_A_RUN, builds, pickles, steps
 from bench.errors import UserError
 
@@ -78,7 +78,7 @@ def _run(check: Callable[[Bench], None], bench: Bench) -> CheckResult:
     name = check.__name__.replace("_", " ")
     try:
         check(bench)
-    except Problem as problem:
+    except BrokenPromise as problem:
         return CheckResult(name, False, str(problem))
     except UserError as error:
         return CheckResult(name, False, str(error), supported=False)

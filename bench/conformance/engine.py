@@ -19,7 +19,7 @@ from bench.store.checkpoints import fingerprint
 from bench.store.runs import Store
 
 
-class Problem(Exception):
+class BrokenPromise(Exception):
     """A check's own verdict; any other exception is reported with its type."""
 
 
@@ -48,14 +48,14 @@ class Bench:
         return Training(self.spec, folder, self.store("first"), self.settings)
 
     def compare(self, other: Training, what: str, guess: str) -> None:
-        """Raises Problem unless another run of the method ended as the undisturbed one did, bit for bit."""
+        """Raises BrokenPromise unless another run of the method ended as the undisturbed one did, bit for bit."""
         if not np.array_equal(self.straight.ctx.images_u8_NHWC, other.ctx.images_u8_NHWC):
-            raise Problem(f"{what} trains on other images: select must choose the same again ({guess})")
+            raise BrokenPromise(f"{what} trains on other images: select must choose the same again ({guess})")
         if fingerprint(self.straight.weights()) != fingerprint(other.weights()):
-            raise Problem(f"{what} ends with other weights: {guess}")
+            raise BrokenPromise(f"{what} ends with other weights: {guess}")
         logs = [list(training.folder.read_log()) for training in (self.straight, other)]
         if logs[0] != logs[1]:
-            raise Problem(f"{what} logs other losses: {guess}")
+            raise BrokenPromise(f"{what} logs other losses: {guess}")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What a method promises, a check each: a function of the test bench that raises Problem where it is not kept."""
+"""What a method promises, a check each: a function of the test bench that raises BrokenPromise where it is not kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn.utils import parametrize
 
 from bench import seeds
 from bench.conformance.cases import MICRO, STEPS, STOP_AT
-from bench.conformance.engine import Bench, Problem, watching_global_state
+from bench.conformance.engine import Bench, BrokenPromise, watching_global_state
 from bench.conformance.same import different_attributes
 from bench.contract.base import Sampler
 from bench.contract.composition import build_method
@@ -29,12 +29,12 @@ def builds(bench: Bench) -> None:
     try:
         build_method(bench.spec.method)
     except UserError as error:  # of its settings: no network is to blame
-        raise Problem(str(error)) from error
+        raise BrokenPromise(str(error)) from error
     store = bench.store("first")
     for source in bench.spec.run_sources.values():
         store.open(source)
         if execute(source.uid, store, bench.settings, lambda: False, lambda *_: None) != "done":
-            raise Problem(f"its source run failed: {store.folder(source.uid).error()}")
+            raise BrokenPromise(f"its source run failed: {store.folder(source.uid).error()}")
     bench.training("first")
 
 
@@ -45,15 +45,15 @@ def steps(bench: Bench) -> None:
         bench.finished = bench.training("first")
         outcome = bench.finished.run(lambda: False, lambda *_: None)
     if outcome != "done":
-        raise Problem(f"a loss or gradient is not finite after {bench.straight.ctx.step} steps")
+        raise BrokenPromise(f"a loss or gradient is not finite after {bench.straight.ctx.step} steps")
     if fingerprint(bench.straight.weights()) == before:
-        raise Problem(f"nothing has changed after {STEPS} steps")
+        raise BrokenPromise(f"nothing has changed after {STEPS} steps")
 
 
 def global_random_state(bench: Bench) -> None:
     """It draws from its own streams alone."""
     if bench.touched:
-        raise Problem(
+        raise BrokenPromise(
             f"draws from the global random state of {', '.join(bench.touched)}: take every random number "
             "from ctx.stream(purpose), or the run cannot resume exactly"
         )
@@ -70,13 +70,13 @@ def resumes(bench: Bench) -> None:
     """A run that was stopped and continued ends as one that was not."""
     first = bench.training("stopped")
     if first.run(lambda: first.ctx.step >= STOP_AT, lambda *_: None) != "stopped":
-        raise Problem("the run did not stop at a step boundary")
+        raise BrokenPromise("the run did not stop at a step boundary")
     second = bench.training("stopped")
     if second.ctx.step != STOP_AT:
-        raise Problem(f"the resumed run is at step {second.ctx.step}, was stopped at {STOP_AT}")
+        raise BrokenPromise(f"the resumed run is at step {second.ctx.step}, was stopped at {STOP_AT}")
     second.run(lambda: False, lambda *_: None)
     if lost := different_attributes(bench.straight, second):
-        raise Problem(
+        raise BrokenPromise(
             f"{', '.join(lost)} differ between a run that was stopped at step {STOP_AT} and one that "
             "was not: return them from state_dict and put them back in load_state_dict"
         )
@@ -95,7 +95,9 @@ def micro_batches(bench: Bench) -> None:
     folder = bench.store("micro").open(spec)
     training = Training(spec, folder, bench.store("first"), bench.settings)
     if training.run(lambda: False, lambda *_: None) != "done":
-        raise Problem(f"with micro_batch {MICRO} of {train.batch} images a loss or gradient is not finite")
+        raise BrokenPromise(
+            f"with micro_batch {MICRO} of {train.batch} images a loss or gradient is not finite"
+        )
 
 
 def samples(bench: Bench) -> None:
@@ -110,10 +112,10 @@ def samples(bench: Bench) -> None:
         first, second = (_sampled(sampler, ema, z_NZ) for _ in range(2))
     side = training.spec.data.resolution
     if tuple(first.shape) != (8, 3, side, side):
-        raise Problem(f"8 samples have shape {tuple(first.shape)}, must be (8, 3, {side}, {side})")
+        raise BrokenPromise(f"8 samples have shape {tuple(first.shape)}, must be (8, 3, {side}, {side})")
     _refuse_range(first, "samples", bounded=ema.bounded)
     if touched or not torch.equal(first, second):
-        raise Problem(
+        raise BrokenPromise(
             "two draws from equal streams differ: the sampler must take all randomness from its stream"
         )
 
@@ -129,14 +131,14 @@ def augments(bench: Bench) -> None:
     replayed = training.ctx.replaying()
     augmented = training.method.augment(training.ctx, images)
     if augmented.shape != images.shape:
-        raise Problem(f"augment turns shape {tuple(images.shape)} into {tuple(augmented.shape)}")
+        raise BrokenPromise(f"augment turns shape {tuple(images.shape)} into {tuple(augmented.shape)}")
     _refuse_range(augmented.detach(), "augmented images", slack=3.0)
     augmented.square().sum().backward()
     if images.grad is None or not torch.isfinite(images.grad).all() or not images.grad.abs().sum() > 0:
-        raise Problem("augment passes no gradient on: the generator could not learn through it")
+        raise BrokenPromise("augment passes no gradient on: the generator could not learn through it")
     with replayed():
         if not torch.equal(augmented, training.method.augment(training.ctx, images)):
-            raise Problem(
+            raise BrokenPromise(
                 "augment gives other images when its streams are replayed: it must draw from ctx.stream alone "
                 "and change nothing in the part"
             )
@@ -155,10 +157,12 @@ def discriminates(bench: Bench) -> None:
         logits_N = discriminator(batch.images_NCHW, condition_NK)
         half_N = discriminator(batch.images_NCHW[:2], half_NK)
     if logits_N.ndim not in (1, 2) or len(logits_N) != 4:
-        raise Problem(f"D's logits of 4 images have shape {tuple(logits_N.shape)}, must be (4,) or (4, L)")
+        raise BrokenPromise(
+            f"D's logits of 4 images have shape {tuple(logits_N.shape)}, must be (4,) or (4, L)"
+        )
     alone = isinstance(discriminator, HasMaps) or looks_at_the_batch(discriminator)
     if not alone and not torch.allclose(logits_N[:2], half_N, rtol=1e-3, atol=1e-4):
-        raise Problem(
+        raise BrokenPromise(
             "D's logits of an image depend on the other images of its call: set batch_statistics = True on it, "
             "so that real and generated images come in separate calls"
         )
@@ -168,7 +172,7 @@ def pickles(bench: Bench) -> None:
     """It and its settings can be stored and sent."""
     pickle.loads(pickle.dumps(build_method(bench.spec.method)))
     if RunSpec.model_validate_json(bench.spec.model_dump_json()).uid != bench.spec.uid:
-        raise Problem("its settings do not survive JSON: use numbers, text, lists and booleans")
+        raise BrokenPromise("its settings do not survive JSON: use numbers, text, lists and booleans")
 
 
 def _sampled(sampler: Sampler, ema: Generator, z_NZ: Tensor) -> Tensor:
@@ -182,16 +186,18 @@ def _refuse_range(images_NCHW: Tensor, what: str, *, slack: float = 0.0, bounded
     Those of a network without a bound may lie anywhere around 0, on both sides of it.
     """
     if not torch.isfinite(images_NCHW).all():
-        raise Problem(f"{what} are not finite")
+        raise BrokenPromise(f"{what} are not finite")
     low, high = images_NCHW.min().item(), images_NCHW.max().item()
     if bounded and (low < -1 - slack - 1e-4 or high > 1 + slack + 1e-4):
-        raise Problem(f"{what} span [{low:.3g}, {high:.3g}], must be in [-1, 1]")
+        raise BrokenPromise(f"{what} span [{low:.3g}, {high:.3g}], must be in [-1, 1]")
     if low >= 0:
-        raise Problem(
+        raise BrokenPromise(
             f"{what} span [{low:.3g}, {high:.3g}] and are never negative: the range is [-1, 1], not [0, 1]"
         )
     if high <= 0 and not bounded:
-        raise Problem(f"{what} span [{low:.3g}, {high:.3g}] and are never positive: the range is [-1, 1]")
+        raise BrokenPromise(
+            f"{what} span [{low:.3g}, {high:.3g}] and are never positive: the range is [-1, 1]"
+        )
 
 
 # Those that an undisturbed run makes possible, in their order
