@@ -1,1 +1,1 @@
-"""Files on disk: written atomically, and read with nothing trusted that was not checked."""
+"""Files on disk: written atomically, and checked before anything in them is trusted."""

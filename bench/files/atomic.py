@@ -14,10 +14,10 @@ from typing import Any, BinaryIO
 
 @contextmanager
 def replacing(path: Path, inside: Path | None = None) -> Iterator[BinaryIO]:
-    """A file to write to, which replaces `path` in one step when the block ends. A full disk, an exception or a
-    kill leaves the old file as it was.
+    """A file to write to, which replaces `path` in one step when the block ends.
 
-    inside: a folder that has to be there: not it, only one folder below it is made where that is missing.
+    A full disk, an exception or a kill leaves the old file as it was.
+    inside: a folder that must exist already. At most one folder below it is made; without it all of them are.
     Raises OSError (for example ENOSPC) after removing the partial temporary file.
     """
     if inside is None:

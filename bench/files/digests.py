@@ -15,7 +15,7 @@ def file_sha256(path: Path) -> str:
 
 
 def times_of(path: Path) -> Times:
-    """What tells a file from an edited or replaced one without reading it; zeros where there is none."""
+    """Times, size and inode: they differ once a file is edited or replaced. Zeros where there is no file."""
     try:
         status = path.stat()
     except OSError:

@@ -15,17 +15,13 @@ from bench.errors import UserError
 from bench.files.inert_pickle import Damaged, failure, read_inert, shown
 from bench.files.tensors import DTYPES, NAMES, Extent, Storage, check_tensor, each_tensor, storage_of
 
-# The largest public checkpoint of these formats, with optimiser states, has a quarter of it.
+# The largest public checkpoint of these formats, with optimiser states, has a quarter of this.
 MOST_BYTES = 4 * 2**30
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of torch.save's older format
-LOCAL_HEADER = struct.Struct(
-    "<4s22xHH"
-)  # of a zip's member: mark, lengths of the name and of the extra field
-OF_WEIGHTS = {
-    "collections.Counter",
-    "_codecs.encode",
-    "torch.nn.parameter.Parameter",
-}  # what torch.load allows too
+# The header of a zip's member: mark, lengths of the name and of the extra field.
+LOCAL_HEADER = struct.Struct("<4s22xHH")
+# What a weights file may name beside tensors; torch.load allows these too.
+OF_WEIGHTS = {"collections.Counter", "_codecs.encode", "torch.nn.parameter.Parameter"}
 TORCH_FILE = "a file of torch.save"
 
 
@@ -42,8 +38,8 @@ def check_file(path: Path) -> None:
 def load(path: Path) -> Any:
     """What torch.save wrote: numbers, text, plain containers, and a Note for each tensor (bench.files.tensors).
 
-    Raises UserError for a missing, damaged or too large file, naming it for anything else that the file refers to,
-    which is neither imported nor called, and for a tensor anywhere in the file that is not of the sort that is read.
+    Raises UserError for a missing, damaged or too large file, and for a tensor anywhere in it that is not of the sort
+    that is read. Anything else that the file refers to is refused by name, neither imported nor called.
     """
     check_file(path)
     try:
@@ -61,9 +57,9 @@ def check_tensors(value: Any, where: str, *, dense: bool = True) -> None:
 
 
 def inspect(path: Path) -> None:
-    """Hold what a file of torch.save says of its tensors against its bytes, before torch.load believes it.
+    """Check a file of torch.save, its tensors against its bytes, before torch.load trusts it.
 
-    Raises UserError for a damaged or too large file, naming it for what a weights file does not refer to, and naming
+    Raises UserError for a damaged or too large file, and names whatever does not belong in a weights file. Also names
     the first tensor that is sparse, of numbers that are not plain and real, or beyond its bytes.
     """
     check_file(path)
@@ -83,7 +79,7 @@ def _read(path: Path, names: Collection[str]) -> Any:
 
 def _load_archive(path: Path, names: Collection[str]) -> Any:
     with zipfile.ZipFile(path) as archive:
-        # A packed member may be a thousand times as large as the file says.
+        # Size and form of the archive. A packed member may be a thousand times as large as the file.
         if (size := sum(member.file_size for member in archive.infolist())) > MOST_BYTES:
             raise UserError(f"checkpoint {path} unpacks to {size} bytes; at most {MOST_BYTES} are read")
         members = {member.filename: member for member in archive.infolist()}
@@ -92,6 +88,8 @@ def _load_archive(path: Path, names: Collection[str]) -> Any:
                 raise Damaged("a packed or encrypted member, which torch.save never writes")
         if (bad := archive.testzip()) is not None:
             raise UserError(f"checkpoint {path} is damaged: member {shown(bad)} fails its checksum")
+
+        # The one pickle in it, read without running it; its storages are noted.
         roots = [name.removesuffix("data.pkl") for name in members if f"/{name}".endswith("/data.pkl")]
         if len(roots) != 1 or f"{roots[0]}constants.pkl" in members:
             raise Damaged("no member data.pkl, or several, or a script")
@@ -100,6 +98,8 @@ def _load_archive(path: Path, names: Collection[str]) -> Any:
             raise Damaged("numbers that are not stored with the least byte first")
         storages: list[Storage] = []
         value = read_inert(io.BytesIO(archive.read(f"{root}data.pkl")), names.__contains__, _into(storages))
+
+    # Where the bytes of each storage lie in the file.
     with path.open("rb") as file:
         for storage in storages:
             if (member_name := f"{root}data/{storage.key}") not in members:
@@ -129,19 +129,22 @@ def _into(storages: list[Storage]) -> Any:
 
 @contextmanager
 def mapped(path: Path) -> Iterator[mmap.mmap]:
-    """The file in memory as far as it is read; unlike a file it reserves nothing for bytes that are not there."""
+    """A memory map of the file. A read from it reserves no memory for bytes that the file does not have."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         yield content
 
 
 def _load_older(file: Any, source: Path | bytes, end: int, names: Collection[str] = NAMES) -> Any:
     """torch.save's older format: five pickles, then each storage's length and bytes. `end`: of the file, in bytes."""
+    # Three small pickles in front.
     none = frozenset[str]().__contains__
     if (read_inert(file, none), read_inert(file, none)) != (MAGIC, PROTOCOL):
         raise Damaged("its first numbers are others")
     system = read_inert(file, none)
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise Damaged("numbers that are not stored with the least byte first")
+
+    # The value, then the keys of its storages and the bytes of each.
     storages: list[Storage] = []
     value = read_inert(file, names.__contains__, _into(storages))
     extents: dict[str, Extent] = {}

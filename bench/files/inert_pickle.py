@@ -1,8 +1,8 @@
 """Reading pickles without unpickling: a stack machine that knows containers, numbers, text and bytes, and nothing else.
 
-Whatever a pickle calls becomes a Note of the name and the arguments; nothing is imported, called or hashed but plain
-keys. Names that `allowed` does not know end the reading. A file cannot make it recurse, reserve memory for what is
-not there, or go on for ever: every step consumes bytes of the file, and steps are bounded.
+Whatever a pickle calls becomes a Note of the name and the arguments. Nothing is imported or called, and only plain
+keys are hashed. A name that `allowed` refuses ends the reading. A file cannot make it recurse, reserve memory for
+what is not there, or go on for ever: every step consumes bytes of the file, and steps are bounded.
 """
 
 from __future__ import annotations
@@ -20,14 +20,8 @@ CONTAINERS: dict[str, type] = {
     "builtins.set": set,
     "__builtin__.set": set,
 }
-PLAIN = (
-    str,
-    int,
-    float,
-    bool,
-    bytes,
-    type(None),
-)  # what a key may be: hashing a deep tuple would exhaust the stack
+# What a key may be: hashing a deep tuple would exhaust the stack.
+PLAIN = (str, int, float, bool, bytes, type(None))
 METADATA = "_metadata"  # a state dict's own note of its modules' versions, which no format here depends on
 AS_IT_IS = {
     "INT", "LONG", "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "FLOAT", "BINFLOAT",
@@ -50,7 +44,7 @@ class Refused(Exception):
 
 
 class Damaged(Exception):
-    """A pickle does what none that is read here does; the text says what."""
+    """A pickle has something that no file read here has; the text says what."""
 
 
 class Name:
@@ -79,8 +73,8 @@ def read_inert(
 ) -> Any:
     """One pickle, from the file's position to its end mark: containers, numbers, texts, Names and Notes.
 
-    file: open, or mapped to memory. allowed: whether a dotted name may stand in the file. persistent: what stands for
-    a persistent id. noted: what stands for a Note.
+    file: open, or mapped to memory. allowed: whether the file may name a dotted name. persistent: turns a persistent id
+    into a value. noted: turns a Note into a value.
     Raises Refused, Damaged, and nearly anything for a damaged pickle.
     """
     machine = _Machine(allowed, persistent, noted)

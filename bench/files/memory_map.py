@@ -1,8 +1,8 @@
 """Image sets larger than memory: memory maps that are read a part at a time and leave nothing behind.
 
-A page that was read through a map counts as this process's memory until it is given up, though it is no more than
-the file system's cache: a worker that has looked at every image of a set would seem to need all of it, and the next
-one would not be started beside it.
+A page that was read through a map counts as this process's memory until it is given up, although it is only the file
+system's cache. A worker that has read every image of a set would seem to need all that memory, and no second worker
+would be started beside it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-PART = 32 * 2**20  # bytes of an array that are looked at together
+PART = 32 * 2**20  # bytes of an array that are read together
 ROWS = 64  # scattered rows of an array that are read together
 
 
 def parts(array: np.ndarray, size: int = PART) -> Iterator[np.ndarray]:
     """The array's rows in order, about `size` bytes at a time (at least one row), each part C-contiguous.
 
-    Only a part that is not contiguous in `array` is a copy. What was read of a memory map is given up again.
+    Only a part that is not contiguous in `array` is a copy. Pages of a memory map are given up after each part.
     """
     rows = max(1, size // max(1, array[:1].nbytes))
     for start in range(0, len(array), rows):

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.errors import UserError
 
-# `_reconstruct` has moved between numpy versions; this is the function under whichever name.
+# `_reconstruct` has moved between numpy versions; this takes it from where it is.
 _RECONSTRUCT = np.empty(0).__reduce__()[0]
 _ALLOWED = {
     ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,

@@ -1,7 +1,7 @@
-"""What the run at work has read: whoever reads weights notes it here, whoever called for them.
+"""The weights that the current run has read: every reader of weights notes them here.
 
-Only the run knows which weights its method takes (a prior, a perceptual loss), and only when it takes them; so
-the readers speak, and the run that is at work listens.
+Which weights a method takes (a prior, a perceptual loss) shows only when it takes them. So the readers note them, and
+the current run listens.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Digests of source code: of a part of a method, of a network, of a plug-in, each with what it imports of its own.
+"""Digests of the source code of a method's part, a network or a plug-in, with its own imports.
 
-Comments and blank lines do not count, so that a better explanation does not make another method.
+Comments and blank lines do not count, so a better explanation does not change a method's identity.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from bench.errors import UserError
 from bench.files.digests import Times, times_of
 
 PLUGIN = "bench_plugin_"  # the first letters of every plug-in's module name (bench.plugins)
-DIGITS = 16  # of a sha256: two sources of one name will not meet by chance
+DIGITS = 16  # of a sha256: enough that two sources of one name will not agree by chance
 
 
 def module_digest(module: str) -> str:
     """The digest of an importable module and of the modules of its own package that it imports.
 
-    Its own package: the folder of a method or of a network for one of ours; for somebody else's the distribution's
-    top-level package, for a plug-in its file, and for both whatever they import that is not installed: a file
-    beside the plug-in, a package under development. Raises UserError where there is no source file.
+    Its own package is, for a module of ours, the folder of the method or network; for an installed one, the
+    distribution's top-level package; for a plug-in, its file. For the last two it includes whatever they import that is
+    not installed: a file beside the plug-in, a package under development. Raises UserError without a source file.
     """
     if module in _IMPORTED:
         return _IMPORTED[module]
@@ -45,7 +45,7 @@ def imported_again(module: str) -> str:
     return module_digest(module)
 
 
-# Of modules from outside: what this process has imported and will run, whatever becomes of the files.
+# Digests of modules from outside, as this process has imported and will run them, even if their files change.
 _IMPORTED: dict[str, str] = {}
 
 

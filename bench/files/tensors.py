@@ -1,8 +1,8 @@
 """Tensors of a file that was read inertly: each is checked against the bytes that are there before any is allocated.
 
-What is read is of plain real numbers, lies within its storage, and is dense there (whatever the order of its axes);
-everything else is refused by name: sparse, nested, quantised, complex and meta tensors, views that repeat numbers or
-leave some out, subclasses. Nothing is allocated for what a pickle merely says: only bytes of the file are read.
+A tensor is read if its numbers are plain and real, lie within its storage, and are dense there (in any order of axes).
+Everything else is refused by name: sparse, nested, quantised, complex and meta tensors, views that repeat numbers or
+leave some out, subclasses. Nothing is allocated on the word of a pickle: only bytes of the file are read.
 """
 
 from __future__ import annotations
@@ -150,10 +150,13 @@ class _Plan:
 
 
 def _plan(value: Any, where: str, *, dense: bool = True) -> _Plan:
+    # A parameter is a tensor in a wrapper.
     while isinstance(value, Note) and value.name in PARAMETERS and value.args and value.state is None:
         if value.name == PARAMETERS[1] and value.args[3:] not in ((), (None,), ({},)):
             raise UserError(f"{where} is a parameter with attributes, which are not read")
         value = value.args[0]
+
+    # The kind of tensor.
     if not isinstance(value, Note):
         raise UserError(f"{where} is {_described(value)}, must be a tensor")
     if value.name in OTHERS:
@@ -164,6 +167,8 @@ def _plan(value: Any, where: str, *, dense: bool = True) -> _Plan:
         raise UserError(
             f"{where} is marked {shown(value.args[6])}; only dense tensors of plain real numbers are read"
         )
+
+    # Its storage, and where it lies in it.
     storage, offset, size, stride = value.args[:4]
     if not isinstance(storage, Storage):
         raise UserError(f"{where}: its numbers are not stored as torch.save stores them")
@@ -189,7 +194,7 @@ def _plan(value: Any, where: str, *, dense: bool = True) -> _Plan:
 def _check_span(
     held: int, offset: int, size: Sequence[int], stride: Sequence[int], where: str, dense: bool
 ) -> None:
-    """Within the storage, and dense there."""
+    """UserError unless the numbers lie within the storage, and are dense there if `dense`."""
     if not math.prod(size):
         return
     axes = [(step, length) for length, step in zip(size, stride, strict=True) if length > 1]

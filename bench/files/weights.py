@@ -1,4 +1,4 @@
-"""Weights files: nested dicts of tensors and numbers, whole or absent, read without executing anything."""
+"""Weights files: nested dicts of tensors and numbers, written atomically, read without executing anything."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def read_weights(path: Path) -> dict[str, Any]:
 
 
 def read_source(path: Path) -> dict[str, Any]:
-    """`read_weights`, of a file that may be anyone's: what it says of its tensors is held against its bytes first.
+    """`read_weights`, for a file from anywhere: its tensors are checked against its bytes first.
 
-    Raises UserError as `bench.files.foreign.inspect`, and naming the first tensor of a network (NETWORKS) that is
-    none, or not finite. What parts of a method keep for themselves may hold any numbers.
+    Raises UserError as `bench.files.foreign.inspect`, and naming the first entry of a network (NETWORKS) that is
+    not a tensor, or not finite. The states of a method's parts may hold any numbers.
     """
     if not path.is_file():
         raise UserError(f"weights file {path} does not exist")

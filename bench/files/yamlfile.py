@@ -1,4 +1,4 @@
-"""YAML with manners: safe loading, duplicate keys refused, and mistakes reported as file:line: key."""
+"""YAML files: safe loading, duplicate keys refused, and mistakes reported as file:line: key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-9]+)+(?:\.[0-9_]*)?$")
 
 
 class RuleError(ValueError):
-    """A rule over several keys of a model is broken; `key` is the one to mend."""
+    """A broken rule over several keys of a model; `key` is the one to change."""
 
     def __init__(self, key: str, message: str) -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class RuleError(ValueError):
 class _StrictLoader(_SafeLoader):
     """The safe loader, except that a repeated key is an error instead of a silent overwrite, and that 24:00:00 is text.
 
-    YAML 1.1 reads digits with colons to the base of 60, 24:00:00 as 86400: nobody means that.
+    YAML 1.1 reads digits with colons in base 60, 24:00:00 as 86400, which no user means.
     """
 
     yaml_implicit_resolvers = {
@@ -105,7 +105,7 @@ def first_problem(model: type[BaseModel], error: ValidationError) -> tuple[Keys,
     if isinstance(broken, RuleError):
         return (*keys, broken.key), str(broken)
     if first["type"] == "extra_forbidden":
-        *above, name = first["loc"]  # the user's word, which may be in capitals too
+        *above, name = first["loc"]  # the user's key, which may be in capitals too
         keys = keys if name in keys or not str(name).isprintable() else (*keys, name)
         return keys, f"unknown key; {did_you_mean(str(name), _fields_at(model, tuple(above)))}"
     return keys, first["msg"].removeprefix("Value error, ")
@@ -127,8 +127,9 @@ def _keys(model: Any, location: Keys) -> Keys:
 
 
 def merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
-    """What a file that `extends` another says: mappings merge key by key; anything else, lists included, is replaced;
-    null takes a key away.
+    """The content of a file that `extends` another: mappings merge key by key, and null removes a key.
+
+    Anything else, lists included, is replaced.
     """
     merged = copy.deepcopy(base)
     for key, value in top.items():
@@ -172,7 +173,7 @@ def _descend(annotation: Any, part: int | str) -> Any:
 def _line_of(path: Path, keys: Keys) -> tuple[int, Keys]:
     """The line of the innermost of `keys` that the file has, and all the keys.
 
-    A key that is absent, or stands in the table that this file extends, gets the line of what would hold it.
+    A key that is absent, or that only the extended table has, gets the line of the mapping that would hold it.
     """
     node = yaml.compose(path.read_text(), Loader=_SafeLoader)
     line = 1

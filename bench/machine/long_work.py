@@ -12,7 +12,7 @@ EVERY_SECONDS = 5.0
 
 
 def progress(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
-    """Pass `items` on; say how far it is after each five seconds."""
+    """Pass `items` on, and print the progress every five seconds."""
     last = time.monotonic()
     for done, item in enumerate(items):
         if time.monotonic() - last > EVERY_SECONDS:

@@ -1,7 +1,7 @@
 """Memory in bytes: what a run has needed at most, and what this machine or job has left.
 
-Read from the kernel's own files; where there are none (another operating system) the answer is None, and nobody
-waits for memory.
+Read from the kernel's own files. Where there are none (another operating system) the answer is None, and no run waits
+for memory.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NVIDIA_SMI = ("nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,no
 
 
 def reset_peak() -> None:
-    """Forget this process's peak so far: a worker that is used again measures each run for itself."""
+    """Forget this process's peak so far, so that a worker measures each of its runs by itself."""
     with suppress(OSError):
         (PROC / "self" / "clear_refs").write_text("5")
 

@@ -66,8 +66,9 @@ def commit() -> str:
 
 
 def short_commit(entry: dict[str, Any]) -> str | None:
-    """The code that an entry of provenance.json names: "0123456789", "0123456789+" where files differed from that
-    commit, "v0.1.0" outside a checkout; None for an entry that names neither.
+    """The code that an entry of provenance.json names; None for an entry that names none.
+
+    "0123456789", or "0123456789+" where files differed from that commit, or "v0.1.0" outside a checkout.
     """
     if entry.get("commit"):
         return f"{entry['commit'][:10]}{'+' if entry.get('dirty') else ''}"
