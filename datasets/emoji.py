@@ -64,7 +64,7 @@ def _drawings(folder: Path) -> tuple[list[Path], dict[str, str]]:
 
 
 def _family(drawing: Path) -> str:
-    """What must not be torn apart by the split: the first code point, for a flag both letters."""
+    """The key of the drawings that must share a split: the first code point, for a flag both letters."""
     first = drawing.stem.split("-")[0]
     if first in PERSONS:
         return "person"

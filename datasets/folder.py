@@ -1,10 +1,12 @@
 """A user's folder of pictures as a data set: every file accounted for, a deterministic split, one resize recipe.
 
-Options of a catalogue entry: `crop: center` allows pictures of any shape (the centre square is taken),
-without it all must be squares of one size; `fit: stretch` allows any shape too and resizes the whole picture to
-the square, its proportions lost, as FastGAN's released code does (`fit: centre` is the default); `reference: all`
-makes the whole class the reference, training images included; `test_share: 0.2` makes so large a part the test
-split, where the entry's counts are but the least.
+Without options all pictures must be squares of one size. Options of a catalogue entry:
+
+crop: center       any shape; the centre square is taken
+fit: stretch       any shape; the whole picture is resized to a square, its proportions lost, as FastGAN's released
+                   code does (the default is `fit: centre`)
+reference: all     the whole class is the reference, training images included
+test_share: 0.2    this share is the test split; the entry's counts are only the least
 """
 
 from __future__ import annotations
@@ -36,9 +38,10 @@ def build(order: Order) -> Splits:
     """Splits from `order.source`: its train/ and test/ as they are, else test files drawn at random.
 
     Pictures are searched in subfolders too, by their content, sorted by name and shuffled; copies of a file count
-    once. What is not taken is counted. Raises UserError naming all files that are damaged, too small or of another
-    size (unless `order.skip_bad`), a link out of the folder, and a folder that holds too few.
+    once. Files that are left out are counted. Raises UserError naming all files that are damaged, too small or of
+    another size (unless `order.skip_bad`), a link out of the folder, and a folder that holds too few.
     """
+    # Look through the folder.
     _check_options(order)
     assert order.source is not None, "bench.data.building.build asks for a folder"
     root = order.source.resolve()
@@ -47,15 +50,21 @@ def build(order: Order) -> Splits:
     pile = look_through(root, order.name)
     _drop_beside(order, pile)
     _check_sizes(order, pile)
+
+    # Decode every picture that may be used; only then is it known which are damaged.
     decoded, place = _decode(order, pile, _parts(order, pile))
     if not order.skip_bad:
         refuse_bad(pile, "--skip-bad leaves them out", f"for '{order.name}'")
+
+    # Divide them into splits.
     train_files, test_files = _split(order, pile, _parts(order, pile))
     whole_class = order.entry.options.get("reference") == "all"
     train = _rows(order, "train", decoded, [place[file] for file in train_files])
     test = train if whole_class else _rows(order, "test", decoded, [place[file] for file in test_files])
     if not whole_class:
         _check_disjoint(train, train_files, test, test_files)
+
+    # Account for every file.
     used = len(train_files) + len(test_files)
     pile.animated = sum(pile.pictures[file].animated for file in (*train_files, *test_files))
     if copies := len(pile.pictures) - used:
@@ -91,7 +100,7 @@ def _check_options(order: Order) -> None:
 
 
 def _fit(order: Order) -> Fit:
-    """How a picture that is no square becomes one; `_check_options` has seen the value."""
+    """How a picture that is not square is made so; `_check_options` has checked the value."""
     fit: Fit = order.entry.options.get("fit", "centre")
     return fit
 
@@ -100,7 +109,7 @@ def _check_sizes(order: Order, pile: Pile) -> None:
     """Reject pictures of a size that the set cannot use, before hours are spent on decoding."""
     any_shape = order.entry.options.get("crop") == "center" or _fit(order) == "stretch"
     squares = Counter(picture.width for picture in pile.pictures.values() if picture.width == picture.height)
-    usual = squares.most_common(1)[0][0] if squares else None  # the earliest of the most frequent
+    usual = squares.most_common(1)[0][0] if squares else None  # the first of the most frequent widths
     for path, header in list(pile.pictures.items()):
         if min(header.width, header.height) < order.resolution:
             pile.reject(path, f"{header.text} are too few for {order.resolution} px")
@@ -179,7 +188,7 @@ def _file_digest(path: Path) -> bytes:
 
 
 def _decode(order: Order, pile: Pile, parts: dict[str, list[Path]]) -> tuple[np.ndarray, dict[Path, int]]:
-    """Every picture on disk, a few at a time, and each file's place there; what cannot be decoded is rejected.
+    """An array on disk of every decoded picture, and each file's row in it; undecodable files are rejected.
 
     All are decoded before any is refused, so that one message can name all bad files.
     """

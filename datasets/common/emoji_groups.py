@@ -1,7 +1,7 @@
-"""Coarse subjects of emoji by code point: the package carries drawings, no table of categories.
+"""Coarse subjects of emoji by code point, since the package has drawings but no table of categories.
 
 The ranges follow the sub-headings of Unicode's own charts (blocks 1F300-1FAFF), joined to ten subjects.
-"people" is what Unicode lets take a skin tone, which the package's own file names tell.
+"people" are the emoji that can take a skin tone, which the package's own file names tell.
 """
 
 from __future__ import annotations

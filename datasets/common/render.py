@@ -1,7 +1,7 @@
 """SVG to pixels: resvg at twice the size on white, then a 2x2 box mean.
 
-At 32 px resvg's own anti-aliasing breaks lines that are thinner than a pixel (eyes, glasses); four times as
-many samples mend that for 2 ms an image, and a further doubling cannot be told apart by eye.
+At 32 px resvg's own anti-aliasing breaks lines that are thinner than a pixel (eyes, glasses). Four times as many
+samples mend that for 2 ms an image. A further doubling shows no difference to the eye.
 """
 
 from __future__ import annotations
