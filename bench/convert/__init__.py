@@ -1,7 +1,8 @@
 """Public checkpoints turned into this project's weights: one file per format, named in FORMATS.
 
-A converter takes files and the network that the user named, if any, and returns a `naming.Converted`; what it cannot
-place, or misses, is a UserError. `bench.convert.importing` checks the result against the network and writes it.
+A converter takes files and the network that the user named, if any, and returns a `translation.Converted`. It raises
+UserError for a tensor that it cannot place, or that is missing. `bench.convert.importing` checks the result against the
+network and writes it.
 Nothing in a checkpoint is ever executed.
 """
 

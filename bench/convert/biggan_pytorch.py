@@ -7,7 +7,7 @@ files: batch norm's must be 1e-5, its default; spectral norm's only matters to a
 
 Refused: cross-replica batch norm, whose layer has other names (`bn.running_mean`). In the released code it multiplies
 by the class' gain in training on several devices only, and adds it otherwise, outside training too (issue 96 there):
-the same file stands for two functions, the network's own images are those of the second, and no norm here adds.
+the same file stands for two functions. The network's own images are those of the second, and no norm here adds.
 """
 
 from __future__ import annotations
@@ -119,6 +119,8 @@ def _generator(foreign: ForeignState, blocks: int, options: dict[str, Any]) -> T
         else translation.plain
     )
     layer("linear", "linear")
+
+    # The blocks: convolutions, norms, and attention after one of them.
     for number in range(blocks):
         ours, theirs = f"blocks.{number}", f"blocks.{number}.0"
         for name in ("conv1", "conv2"):
@@ -130,6 +132,8 @@ def _generator(foreign: ForeignState, blocks: int, options: dict[str, Any]) -> T
                 layer(f"{ours}.norm{norm}.gain", f"{theirs}.bn{norm}.gain")
                 layer(f"{ours}.norm{norm}.bias", f"{theirs}.bn{norm}.bias")
         _attention(translation, layer, number)
+
+    # The way to the image, and the embedding of the class.
     _statistics(translation, "norm", "output_layer.0")
     translation.copy("norm.weight", "output_layer.0.gain")
     translation.copy("norm.bias", "output_layer.0.bias")

@@ -72,6 +72,8 @@ def _generator(foreign: ForeignState, resolution: int) -> Translation:
     translation = Translation(foreign)
     translation.hooked("first.0", "init.init.0")
     translation.batch_norm("first.1", "init.init.1")
+
+    # The blocks, whose layers are numbered alike in both.
     for number, size in enumerate(size for size in SIZES if size <= resolution):
         ours, theirs = f"blocks.{number}", f"feat_{size}"
         translation.hooked(f"{ours}.1", f"{theirs}.1")
@@ -83,6 +85,8 @@ def _generator(foreign: ForeignState, resolution: int) -> Translation:
             translation.batch_norm(f"{ours}.7", f"{theirs}.7")
         else:
             translation.batch_norm(f"{ours}.2", f"{theirs}.2")
+
+    # Skip-layer excitations, and the two outputs.
     for size in EXCITED:
         if size <= resolution:
             _gate(translation, f"excitations.{size}", f"se_{size}")
@@ -102,6 +106,8 @@ def _discriminator(foreign: ForeignState, resolution: int) -> Translation:
     if resolution == 1024:
         translation.hooked("blocks.0.2", "down_from_big.2")
         translation.batch_norm("blocks.0.3", "down_from_big.3")
+
+    # The halving blocks: layers and norms of the main and the side path, then the gate.
     for number, theirs in enumerate(DOWNS, start=1):
         ours = f"blocks.{number}"
         for layer, norm, (our_path, their_path) in (
@@ -113,6 +119,8 @@ def _discriminator(foreign: ForeignState, resolution: int) -> Translation:
             translation.batch_norm(f"{ours}.{our_path}.{norm}", f"{theirs}.{their_path}.{norm}")
         if number in GATES:
             _gate(translation, f"{ours}.gate", GATES[number])
+
+    # The heads, and the decoders.
     translation.hooked("head.0", "rf_big.0")
     translation.batch_norm("head.1", "rf_big.1")
     translation.hooked("head.3", "rf_big.3")

@@ -52,7 +52,7 @@ class ForeignState:
         return value
 
     def look(self, key: str, dtype: torch.dtype = torch.float32, shape: Shape | None = None) -> Tensor:
-        """The tensor of that name, and leave it there.
+        """The tensor of that name, without taking it.
 
         shape: what it must have, where the network that is built does not say. Raises UserError if
         it is missing, not of the sort that is read, empty, of another dtype or shape, or not finite.

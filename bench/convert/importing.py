@@ -45,12 +45,15 @@ def import_checkpoint(
 ) -> Imported:
     """Turn a public checkpoint into weights that tables name by `weights: NAME`, and write them whole or not at all.
 
-    name: by default the first file's, without its suffix. network: what the checkpoint must be of; needed where the
-    file does not say. settings: of the network, over those that the checkpoint implies. The file has the members
-    `ema` (the generator), `discriminator` where the checkpoint has one, `network` (name and options) and `origin`.
-    Raises UserError for an unknown format, an impossible name, weights that exist already (unless `replace`) and
+    name: by default the first file's, without its suffix. network: the one that the checkpoint must be of; needed where
+    the file does not tell. settings: of the network, over those that the checkpoint implies. The written file has the
+    members `ema` (the generator), `discriminator` where the checkpoint has one, `network` (name and options) and
+    `origin`.
+
+    Raises UserError for an unknown format, an impossible name, weights that exist already (unless `replace`), and for
     whatever in the files is missing, unexpected or of another shape than the network's.
     """
+    # What can be refused before a file is read.
     convert = FORMATS.load(format_name)
     if network is not None:
         NETWORKS.entry(network)
@@ -61,6 +64,8 @@ def import_checkpoint(
         raise UserError(
             f"weights {target} exist already; give another name with --as, or --force to replace them"
         )
+
+    # Convert, compare with the network, write.
     converted: Converted = convert(list(files), network)
     if network is not None and network != converted.network:
         raise UserError(f"checkpoint {files[0]} is of network '{converted.network}', not of '{network}'")
@@ -87,7 +92,7 @@ def _target(name: str, *, named: bool) -> Path:
 
 
 def _checked(converted: Converted, options: Mapping[str, Any]) -> dict[str, Translation]:
-    """The members, complete and of the network's very names, shapes and types."""
+    """The members; UserError unless they have exactly the network's names, shapes and types."""
     with weightless():
         generator, discriminator = build(converted.network, **options)
     label = f"network '{converted.network}' with {_listed(options)}"
@@ -100,6 +105,7 @@ def _checked(converted: Converted, options: Mapping[str, Any]) -> dict[str, Tran
 
 
 def _check(translation: Translation, module: nn.Module, label: str) -> None:
+    # Every translated tensor has its place in the network, with this shape and type.
     foreign, state = translation.foreign, module.state_dict()
     for ours, tensor in translation.tensors.items():
         theirs = translation.origins[ours]
@@ -114,6 +120,8 @@ def _check(translation: Translation, module: nn.Module, label: str) -> None:
             raise UserError(f"{foreign.where}: '{theirs}' is {tensor.dtype}, must be {state[ours].dtype}")
         if not bool(tensor.isfinite().all()):  # numbers at the very end of float32's range, scaled
             raise UserError(f"{foreign.where}: '{theirs}' becomes {ours} with values that are not finite")
+
+    # Every tensor of the network has been translated, and every one of the file used.
     for ours in state:
         if ours not in translation.tensors:
             missing = (

@@ -50,7 +50,7 @@ def _with_storage(note: Note) -> Any:
         return note
     try:
         return storage_in_bytes(note.args[0])
-    except Exception:  # whatever it is; the tensor that has this for a storage is refused by name
+    except Exception:  # not a storage: the tensor that has it as its storage is refused by name
         return note
 
 

@@ -14,7 +14,7 @@ DATA_PARALLEL = "module."  # what torch.nn.DataParallel puts before every key
 
 
 def state(value: Any, where: str, what: str) -> ForeignState:
-    """A state dict as Given, without DataParallel's prefix. UserError if it is not a dict with names as keys."""
+    """A state dict as a ForeignState, without DataParallel's prefix. UserError if it is not a dict by name."""
     if not isinstance(value, Mapping) or not value or not all(isinstance(key, str) for key in value):
         kind = "an empty dict" if value == {} else f"a {type(value).__name__}"
         raise UserError(f"{where}: {kind}, must be a state dict (a {what}'s names to tensors)")

@@ -202,6 +202,7 @@ def _mean_w(translation: Translation, mapping_layers: int) -> Tensor:
 
 def _block(translation: Translation, ours: str, level: int) -> None:
     theirs = f"generator.progression.{level}"
+    # The first layer: the constant, an up-convolution in its fused form, or one in its plain form.
     if level == 0:
         translation.copy(
             f"{ours}.first.constant_CHW",
@@ -221,6 +222,8 @@ def _block(translation: Translation, ours: str, level: int) -> None:
         translation.copy(f"{ours}.first.weight", f"{theirs}.conv1.1.conv.weight_orig", lambda x: x * gain)
         translation.copy(f"{ours}.first.bias", f"{theirs}.conv1.1.conv.bias")
         _blur(translation, f"{theirs}.conv1.2", f"{ours}.first.bias")
+
+    # The second convolution, and the two styled layers.
     _equal(translation, f"{ours}.conv", f"{theirs}.conv2.conv")
     for number in (0, 1):
         style, noise = f"{ours}.style{number}", f"{theirs}.noise{number + 1}.weight_orig"

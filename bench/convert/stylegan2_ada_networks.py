@@ -35,6 +35,8 @@ def account_generator(
     sizes = [BOTTOM << level for level in range((resolution // BOTTOM).bit_length())]
     clamp = equal(options["clamp"])
     widths = {size: foreign.size(f"synthesis.b{size}.conv1.weight", 0, 4) for size in sizes}
+
+    # What the network, the mapping, the synthesis and its blocks must say.
     facts = {
         "z_dim": options["z_dim"],
         "c_dim": options.get("condition_dim", 0),
@@ -51,6 +53,8 @@ def account_generator(
     embedded = foreign.size("mapping.embed.weight", 0, 2) if facts["c_dim"] else 0
     whole = {**{key: equal(value) for key, value in facts.items()}, **colours, "epochs": TRAINING["epochs"]}
     mapped = mapping(options["mapping_layers"], {**facts, "w_avg_beta": W_AVERAGE_DECAY}, embedded, features)
+
+    # The modules above the blocks.
     order = (
         "z_dim",
         "c_dim",
@@ -71,6 +75,8 @@ def account_generator(
             {**synthesis, **_sizes(resolution, sizes), "num_ws": equal(facts["num_ws"])},
         ),
     )
+
+    # The blocks, with their convolutions and layers to RGB.
     for size in sizes:
         own = {
             "in_channels": equal(widths[size // 2] if size > BOTTOM else 0),
@@ -110,6 +116,8 @@ def account_discriminator(
     widths = {size: foreign.size(f"b{size}.conv0.weight", 1, 4) for size in sizes[1:]}
     widths[BOTTOM] = foreign.size("b4.conv.weight", 0, 4)
     mapped_dim = foreign.size("b4.out.weight", 0, 2) if classes else 0
+
+    # What the network, its blocks and its last layers must say.
     shared: Rules = {
         "img_channels": equal(3),
         "architecture": equal(options["d_architecture"]),
@@ -125,9 +133,10 @@ def account_discriminator(
         "mbstd_group_size": equal(options["mbstd_group"]),
         "mbstd_num_channels": equal(1),
     }
-    # Without classes the original ignores the size that it is told.
+
+    # The network. Without classes the original ignores the size that it gets,
     cmap = one_of(None, mapped_dim) if classes else ANYTHING
-    # Without classes the original has no mapping network to hand these to.
+    # and has no mapping network to hand these to.
     inner: dict[str, Rules] = {"mapping_kwargs": dict.fromkeys(MAPPING_ORDER, ANYTHING)}
     inner |= {"block_kwargs": block, "epilogue_kwargs": epilogue}
     if classes:
@@ -149,6 +158,8 @@ def account_discriminator(
         "conv_clamp", "cmap_dim", "block_kwargs", "mapping_kwargs", "epilogue_kwargs",
     )  # fmt: skip
     ledger.account("", Expected("Discriminator", order, whole, inner=inner))
+
+    # The blocks and the last layers.
     for size in sizes[1:]:
         _account_block(ledger, foreign, size, size == resolution, widths, block, clamp)
     mbstd = {"group_size": equal(options["mbstd_group"]), "num_channels": equal(1)}

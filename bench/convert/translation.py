@@ -1,7 +1,7 @@
 """From a checkpoint's names and layouts to ours: copied tensors that remember where they came from.
 
 Spectral norm (Miyato et al. 2018, algorithm 1) has three forms. torch's parametrisation, ours, keeps the weight W and
-unit vectors u and v, and divides by u^T W v outside training. torch's older hook keeps the very same under other names.
+unit vectors u and v, and divides by u^T W v outside training. torch's older hook keeps the same under other names.
 BigGAN-PyTorch and mimicry's own layer keep u alone and iterate once whenever they compute a weight, outside training
 too: v = W^T u / |W^T u|, u' = W v / |W v|; sigma = u'^T W v. So u' and v are what we keep.
 """
@@ -36,12 +36,12 @@ def transposed(x: Tensor) -> Tensor:
 
 @dataclass
 class Translation:
-    """What has been made of one network so far: our names -> tensors and the keys they come from."""
+    """The translation of one network so far: our names -> tensors, and the keys that they come from."""
 
     foreign: ForeignState
     tensors: dict[str, Tensor] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
-    absent: dict[str, str] = field(default_factory=dict)  # our names -> keys that may be there, and were not
+    absent: dict[str, str] = field(default_factory=dict)  # our names -> optional keys that were missing
 
     def put(self, ours: str, tensor: Tensor, origin: str) -> None:
         """Our tensor of that name."""
@@ -56,7 +56,7 @@ class Translation:
         dtype: torch.dtype = torch.float32,
         shape: Shape | None = None,
     ) -> None:
-        """Take their tensor, change its layout, put it under our name. UserError as `Given.take`.
+        """Take their tensor, change its layout, put it under our name. UserError as `ForeignState.take`.
 
         shape: must be given where the change makes one shape of several, so that ours does not tell theirs.
         """
