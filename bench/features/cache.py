@@ -25,8 +25,8 @@ def cached_features(
     """Features (N, dim) float32 of uint8 images (N, H, W, 3), from the cache where they were computed before.
 
     images_sha256: the content hash of exactly these images, which is trusted; computed where it is None.
-    purpose: what they are for, used in messages only. A damaged file is computed again, and a cache that
-    cannot be written does not stop a run; both are said on stderr.
+    purpose: what they are for, used in messages only. A damaged file is computed again, and a cache that cannot be
+    written does not stop a run. Both are reported on stderr.
     """
     path = feature_path(extractor, len(images_u8), images_sha256 or _digest(images_u8))
     if path.is_file():

@@ -1,4 +1,4 @@
-"""What is known of an extractor before it is loaded: its card in `bench.features.known`. Imports no torch."""
+"""An extractor's entry in `bench.features.known`, all that is known before it is loaded. Imports no torch."""
 
 from __future__ import annotations
 

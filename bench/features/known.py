@@ -269,7 +269,7 @@ def entry(name: str) -> ExtractorEntry:
 def digest(name: str) -> str:
     """The sha256 of the weights of the extractor `name` on this machine.
 
-    Of packaged weights the one that every reading is held against. Raises UserError where there are none.
+    Of packaged weights it is the one that every reading is checked against. Raises UserError where there are none.
     """
     return entry(name).weights.digest()
 

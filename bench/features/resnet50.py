@@ -1,5 +1,6 @@
-"""ResNet-50, from weights that the user supplies: of ImageNet (He et al. 2016), of SimCLR (Chen et al. 2020), and of
-SwAV (Caron et al. 2020).
+"""ResNet-50 of ImageNet, SimCLR or SwAV, from weights that the user supplies.
+
+He et al. 2016; Chen et al. 2020; Caron et al. 2020.
 """
 
 from __future__ import annotations

@@ -66,8 +66,9 @@ def initialise(module: nn.Module, stream: torch.Generator) -> None:
 
 
 def trained_extractor(weights: Mapping[str, Any], size: int, device: str = "cpu") -> Extractor:
-    """The extractor `simclr` from the weights of a run of the method `simclr`, at the size it was trained at,
-    or from a user's SimCLR ResNet-50 under the key `resnet50`, which has a size of its own.
+    """The extractor `simclr` from the weights of a run of the method `simclr`, or from a user's ResNet-50.
+
+    The first is read at the size it was trained at. The second, under the key `resnet50`, has a size of its own.
 
     Raises UserError where the weights hold neither.
     """

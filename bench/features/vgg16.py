@@ -1,7 +1,7 @@
 """VGG16's fully connected layers (Simonyan and Zisserman 2015), from weights that the user supplies.
 
-DISP and DIP condition on the "last layer activations" of VGG16 without naming the layer; no package carries the
-fully connected ones.
+DISP and DIP condition on the "last layer activations" of VGG16 without naming the layer. No package has the fully
+connected ones.
 """
 
 from __future__ import annotations

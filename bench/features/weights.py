@@ -1,4 +1,4 @@
-"""Where the weights of a feature network lie on this machine, and whether they are the right ones.
+"""The weights of a feature network: where they are on this machine, and whether they are the right ones.
 
 Nothing is ever downloaded here: weights come with an installed package or are put in place by the user.
 """
@@ -43,7 +43,7 @@ class PackagedWeights:
         )
 
     def digest(self) -> str:
-        """The sha256 that every reading is held against. Raises nothing: the file need not be here."""
+        """The sha256 that every reading is checked against. Raises nothing: the file need not be here."""
         return self.sha256
 
     def read(self) -> bytes:
@@ -81,7 +81,7 @@ class UserWeights:
 
     @property
     def published(self) -> str:
-        """The published file in words: what it is, where it is had, its size and digest."""
+        """The published file in words: what it is, where to get it, its size and digest."""
         size = [f"{self.size:,} bytes"] if self.size else []
         digits = f"{self.sha256}{'…' if len(self.sha256) < 64 else ''}"
         digest = [f"sha256 {digits}" if self.sha256 else "no sha256 of it is published"]
@@ -111,7 +111,7 @@ class UserWeights:
         return file_sha256(self.find())
 
     def difference(self, path: Path) -> str | None:
-        """In what a file is not the published one; None where it is, or where nothing is known of that."""
+        """How a file differs from the published one; None where it does not, or where that cannot be known."""
         size = path.stat().st_size
         if self.size is not None and size != self.size:
             return f"{size:,} bytes, the published file has {self.size:,}"
