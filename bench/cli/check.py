@@ -36,7 +36,7 @@ def check(
 
     if (method is None) == (not everything):
         raise UserError("name one METHOD, or give --all")
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # the networks are tiny: more threads only cost time
     failures = 0
     for name in [entry.name for entry in methods()] if everything else [str(method)]:
         for tried, findings in check_everywhere(name, [network] if network else list(NETWORKS)).items():
@@ -48,11 +48,11 @@ def check(
 
 
 def _lines(where: str, findings: Sequence[CheckResult], verbose: bool) -> list[str]:
-    """How many checks passed, and each that did not; with `verbose` each check."""
+    """A line that counts the checks, then each that did not pass; with `verbose` every check."""
     shown = [finding for finding in findings if verbose or not finding.passed]
-    lines = [f"{_verdict(one)} {where}: {one.check}{_detail(one)}" for one in shown]
+    lines = [f"{_verdict(finding)} {where}: {finding.check}{_detail(finding)}" for finding in shown]
     passed = sum(finding.passed for finding in findings)
-    if not passed or verbose:  # a network that is refused: its one finding says all
+    if not passed or verbose:  # a refused network has one finding and needs no count
         return lines
     verdict = "FAIL" if any(finding.failed for finding in findings) else "ok  "
     return [f"{verdict} {where}: {passed} of {len(findings)} checks passed", *lines]

@@ -45,7 +45,7 @@ def status(
     store: Store,
     **choice: Any,
 ) -> None:
-    """Where every run of TABLE stands; without TABLE every run that was ever submitted from this store."""
+    """The status of every run of TABLE; without TABLE, of every run that was ever submitted from this store."""
     labels = _labels(table, scale, store, choice)
 
     def look() -> tuple[list[RunStatus], str | None]:
@@ -64,7 +64,7 @@ def status(
 def _watch(
     look: Callable[[], tuple[list[RunStatus], str | None]], every: float, everything: bool, ids: bool
 ) -> None:
-    """On a terminal one table, redrawn; elsewhere the table again and again."""
+    """Show the runs until none is queued or at work: on a terminal in place, elsewhere as repeated plain lines."""
     from rich.console import Console
     from rich.live import Live
 
@@ -74,13 +74,13 @@ def _watch(
     screen = Live(console=console, auto_refresh=False) if sys.stdout.isatty() else None
     with screen or nullcontext():
         while True:
-            found, silent = look()
+            statuses, silent = look()
             if screen is not None:
-                shown = picture(found, silent, height=console.height, everything=everything, ids=ids)
+                shown = picture(statuses, silent, height=console.height, everything=everything, ids=ids)
                 screen.update(shown, refresh=True)
             else:
-                click.echo("\n".join([*lines(found, silent, everything=everything, ids=ids), ""]))
-            if not any(one.state in IN_HAND for one in found):
+                click.echo("\n".join([*lines(statuses, silent, everything=everything, ids=ids), ""]))
+            if not any(status.state in IN_HAND for status in statuses):
                 break
             time.sleep(every)
     click.echo("nothing is queued or at work; there is nothing to wait for")
@@ -102,12 +102,12 @@ def logs(run: str, lines: int, table: str | None, scale: str | None, store: Stor
     """
     folder = find_run(run, store, table, scale, choice)
     place = places(submissions(store)).get(folder.uid)
-    found = place.logs(store) if place is not None else []
-    for path in [*found, folder.error_file]:
+    job_logs = place.logs(store) if place is not None else []
+    for path in [*job_logs, folder.error_file]:
         if path.exists() and (text := path.read_text(errors="replace").splitlines()):
             click.echo(f"== {path}")
             click.echo("\n".join(text[-lines:]))
-    if not found:
+    if not job_logs:
         why = "its job has not started" if place else "it was never submitted"
         click.echo(f"{folder.uid} has no job log: {why}")
 
@@ -136,8 +136,8 @@ def cancel(target: str, scale: str, store: Store, **choice: Any) -> None:
 
 def _target(target: str, scale: str, store: Store, choice: dict[str, Any]) -> Labels:
     """The runs of a table, if the target is the name or the file of one, else one run."""
-    known = table_names()
-    if target.endswith((".yaml", ".yml")) or target in known or f"disp/{target}" in known:
+    tables = table_names()
+    if target.endswith((".yaml", ".yml")) or target in tables or f"disp/{target}" in tables:
         return _labels(target, scale, store, choice)
     try:
         uid = find_run(target, store, None, None, NO_CHOICE).uid
@@ -152,9 +152,9 @@ def _target(target: str, scale: str, store: Store, choice: dict[str, Any]) -> La
 def _labels(table: str | None, scale: str, store: Store, choice: dict[str, Any]) -> Labels:
     if table is not None:
         return {run.uid: run.label for run in plan_of(table, scale, store, choice).runs}
-    given = [name for name in ("rows", "columns", "seeds", "methods", "settings") if choice.get(name)]
-    if given:
-        option = {"methods": "method", "settings": "set"}.get(given[0], given[0])
+    choosing = [name for name in ("rows", "columns", "seeds", "methods", "settings") if choice.get(name)]
+    if choosing:
+        option = {"methods": "method", "settings": "set"}.get(choosing[0], choosing[0])
         raise UserError(
             f"--{option} chooses among the runs of a table: name one, for example `bench status table1`"
         )

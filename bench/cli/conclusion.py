@@ -17,26 +17,29 @@ from bench.store.runs import Status, Store
 UNFINISHED = ("planned", "interrupted", "lost")
 
 
-def conclude(made: Plan, outcomes: dict[str, str], store: Store, stopped: bool) -> int:
-    """Say how the plan's runs stand after `outcomes` (uid -> outcome) of this command.
+def conclude(plan: Plan, outcomes: dict[str, str], store: Store, stopped: bool) -> int:
+    """Print the status of the plan's runs at the end of this command, and return its exit status.
 
-    made: the plan as it was at the beginning. Returns 0 where every run of it is done (or has diverged), 130 where
-    this command was stopped before that, else 1: runs failed or are stale, or others have runs that are not done yet.
+    plan: the plan as it was at the beginning. outcomes: uid -> outcome of the runs that this command worked on.
+    Returns 0 where every run of the plan is done or has diverged, and 130 where this command was stopped before that.
+    Returns 1 otherwise: runs failed or are stale, or others work on runs that are not done yet.
     """
     machine = Machine(store)
-    for run in made.runs:
+    # A line for each run of this command that did not end well
+    for run in plan.runs:
         outcome, folder = outcomes.get(run.uid), store.folder(run.uid)
         if outcome in ("failed", "blocked", "diverged", "cancelled", "stale"):
             reason = folder.error() if outcome == "failed" else ""
             if outcome == "stale":
                 reason = "; ".join([*machine.changes(folder), *machine.stale_sources(run.spec)])
             click.echo(f"{outcome}: {run.label} ({run.uid}) {reason or ''}".rstrip(), err=True)
-    now: dict[str, Status] = {run.uid: machine.status(store.folder(run.uid)) for run in made.runs}
+    # What the store has now, which others may have changed meanwhile
+    now: dict[str, Status] = {run.uid: machine.status(store.folder(run.uid)) for run in plan.runs}
     blocked = {uid for uid, outcome in outcomes.items() if outcome in ("blocked", "stale")}
     left = [uid for uid, status in now.items() if status in UNFINISHED and uid not in blocked]
     elsewhere = [uid for uid, status in now.items() if status == "running"]
     failed = [uid for uid, status in now.items() if status in ("failed", "stale")]
-    click.echo("; ".join(_sentences(made, outcomes, now, left, elsewhere)))
+    click.echo("; ".join(_sentences(plan, outcomes, now, left, elsewhere)))
     if before := [uid for uid in failed if uid not in outcomes and now[uid] == "failed"]:
         click.echo(f"{counted(len(before))} failed before; --retry failed starts them again", err=True)
     if left and stopped:
@@ -45,34 +48,34 @@ def conclude(made: Plan, outcomes: dict[str, str], store: Store, stopped: bool) 
 
 
 def _sentences(
-    made: Plan, outcomes: dict[str, str], now: dict[str, Status], left: list[str], elsewhere: list[str]
+    plan: Plan, outcomes: dict[str, str], now: dict[str, Status], left: list[str], elsewhere: list[str]
 ) -> list[str]:
     finished = sum(outcome in ("done", "diverged") for outcome in outcomes.values())
-    again = f"run the same command{' without --rerun' if made.again else ''} to continue"
+    again = f"run the same command{' without --rerun' if plan.again else ''} to continue"
     diverged = sum(outcome == "diverged" for outcome in outcomes.values())
     ended = f"{counted(finished)} finished" + (f" ({diverged} diverged)" if diverged else "")
-    told = [ended + (f", {len(left)} left: {again}" if left else "")]
-    others = sum(run.status == "running" and now[run.uid] in ("done", "diverged") for run in made.runs)
+    sentences = [ended + (f", {len(left)} left: {again}" if left else "")]
+    others = sum(run.status == "running" and now[run.uid] in ("done", "diverged") for run in plan.runs)
     if others:
-        told.append(f"{counted(others)} finished by others meanwhile")
+        sentences.append(f"{counted(others)} finished by others meanwhile")
     if elsewhere:
-        told.append(f"{counted(len(elsewhere))} at work elsewhere, not done yet")
-    return told
+        sentences.append(f"{counted(len(elsewhere))} at work elsewhere, not done yet")
+    return sentences
 
 
 def command_line(verb: str, table: str, options: dict[str, str | list[str] | None]) -> str:
-    """`bench VERB TABLE --option value ...` as a shell takes it, with the options that were given."""
+    """`bench VERB TABLE --option value ...` as a shell takes it, with the options that have a value."""
     words = ["bench", verb, table]
     for name, value in options.items():
-        for one in [value] if isinstance(value, str) else value or []:
-            words += [f"--{name}", one]
+        for word in [value] if isinstance(value, str) else value or []:
+            words += [f"--{name}", word]
     return shlex.join(words)
 
 
 def same_choice(verb: str, table: str, scale: str, choice: dict[str, Any]) -> str:
-    """`bench VERB TABLE` of the very runs that the current command was asked for, as a shell takes it."""
-    given = click.get_current_context()
-    told = given.get_parameter_source("store") is ParameterSource.COMMANDLINE
+    """`bench VERB TABLE` for the same runs as the current command, as a shell takes it."""
+    context = click.get_current_context()
+    store_named = context.get_parameter_source("store") is ParameterSource.COMMANDLINE
     listed = {
         name: ",".join(map(str, choice[name]))
         for name in ("rows", "columns", "seeds")
@@ -84,6 +87,6 @@ def same_choice(verb: str, table: str, scale: str, choice: dict[str, Any]) -> st
         "method": list(choice["methods"]),
         "set": list(choice["settings"]),
         "plugin": named_plugins(choice["plugins"]),
-        "store": str(given.params["store"].root) if told else None,
+        "store": str(context.params["store"].root) if store_named else None,
     }
     return command_line(verb, table, options)

@@ -25,17 +25,17 @@ def list_(plugins: list[str]) -> None:
     from bench.data.known import datasets
 
     built: dict[str, list[str]] = {}
-    for one in verification.list_built():
+    for built_set in verification.list_built():
         note = (
-            f"unusable: {one.problem}"
-            if one.problem
-            else f"{one.train} + {one.test} images, {one.bytes / 1e6:.1f} MB"
+            f"unusable: {built_set.problem}"
+            if built_set.problem
+            else f"{built_set.train} + {built_set.test} images, {built_set.bytes / 1e6:.1f} MB"
         )
-        built.setdefault(one.name, []).append(f"    {one.resolution} px: {note}")
+        built.setdefault(built_set.name, []).append(f"    {built_set.resolution} px: {note}")
     for entry in datasets():
-        known = datasets().load(entry.name)
-        origin = "from packages" if known.embedded else "needs a folder of images"
-        click.echo(f"{entry.name}: {entry.summary} ({origin}; {known.licence})")
+        dataset = datasets().load(entry.name)
+        origin = "from packages" if dataset.embedded else "needs a folder of images"
+        click.echo(f"{entry.name}: {entry.summary} ({origin}; {dataset.licence})")
         for line in built.get(entry.name, []):
             click.echo(line)
 
@@ -85,12 +85,16 @@ def build(
     """
     from bench.data import building
 
-    made = building.build(name, resolution, source, force, skip_bad=skip_bad, test_share=test_share, fit=fit)
-    for line in made.notes.get("bad", ()) if skip_bad else ():
+    dataset = building.build(
+        name, resolution, source, force, skip_bad=skip_bad, test_share=test_share, fit=fit
+    )
+    for line in dataset.notes.get("bad", ()) if skip_bad else ():
         click.echo(f"skipped:{line}", err=True)
-    counts = f"{len(made.train)} train + {len(made.test)} test images"
-    told = made.notes.get("left out")
-    click.echo(f"{name} at {resolution} px: {counts}{f'; {told}' if told else ''}; sha256 {made.sha256}")
+    counts = f"{len(dataset.train)} train + {len(dataset.test)} test images"
+    left_out = dataset.notes.get("left out")
+    click.echo(
+        f"{name} at {resolution} px: {counts}{f'; {left_out}' if left_out else ''}; sha256 {dataset.sha256}"
+    )
     tell_of_stale(store, f"data/{name}-{resolution}/")
 
 

@@ -40,18 +40,22 @@ def doctor(store: Store) -> int:
     from bench.features import EXTRACTORS
     from bench.features.known import entry
 
+    # Versions and devices
     click.echo(f"bench {__version__}, Python {platform.python_version()}, torch {torch.__version__}")
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     click.echo(f"devices: {len(os.sched_getaffinity(0))} CPU cores; GPUs: {', '.join(gpus) or 'none'}")
+    # What the smoke and mini scales need
     well = True
     for module, package in EMBEDDED.items():
-        well &= _told(package, None if importlib.util.find_spec(module) else "run `make install`")
+        well &= _report(package, None if importlib.util.find_spec(module) else "run `make install`")
     for extractor in EXTRACTORS:
         well &= _extractor(entry(extractor.name))
+    # What only some commands need
     click.echo(_slurm())
     click.echo(_profile())
-    _told("pdflatex (compiling reports)", None if shutil.which("pdflatex") else "", needed=False)
+    _report("pdflatex (compiling reports)", None if shutil.which("pdflatex") else "", needed=False)
     click.echo(f"project file: {project_file() or 'none (bench.toml, or [tool.bench] in pyproject.toml)'}")
+    # Folders, which may not exist yet
     for name, path, written in (
         ("store", store.root, True),
         ("cache", cache_root(), True),
@@ -60,7 +64,7 @@ def doctor(store: Store) -> int:
         place = existing(path)
         free = f"{name}: {path} ({shutil.disk_usage(place).free / 1e9:.0f} GB free)"
         closed = written and not writable(place)
-        well &= _told(free, f"{place} is no folder that can be written to" if closed else None)
+        well &= _report(free, f"{place} is no folder that can be written to" if closed else None)
     return 0 if well else 1
 
 
@@ -69,23 +73,26 @@ def _extractor(entry: ExtractorEntry) -> bool:
     problem = entry.lacking()
     name = f"extractor {entry.name}"
     if isinstance(entry.weights, PackagedWeights):
-        return _told(name, problem)
+        return _report(name, problem)
     difference = None if problem else entry.weights.difference(entry.weights.find())
     # The paper scale alone needs weights that the user brings.
-    return _told(
+    return _report(
         f"{name} (on weights of your own: {difference})" if difference else name, problem, needed=False
     )
 
 
-def _told(what: str, problem: str | None, *, needed: bool = True) -> bool:
-    """Print a line about one thing; a `problem` of "" is mere absence. Returns whether nothing needed is wrong."""
+def _report(what: str, problem: str | None, *, needed: bool = True) -> bool:
+    """Print a line about one requirement, and return False if it is needed and has a problem.
+
+    problem: None if all is well; "" if the thing is absent and there is nothing to say about it.
+    """
     word = "ok" if problem is None else "MISSING" if needed else "absent"
     click.echo(f"{word:<7} {what}" + (f": {problem}" if problem else ""))
     return problem is None or not needed
 
 
 def _profile() -> str:
-    """The site profile in force, read and held against the cluster where it answers."""
+    """A line about the site profile in force, compared with the cluster where that answers."""
     named = usual_profile()
     if not named:
         return f"absent  SLURM profile: none in force; name one by --profile or {VARIABLE}"
@@ -99,7 +106,7 @@ def _profile() -> str:
 
 
 def _slurm() -> str:
-    """What there is of a cluster: its version, its accounts, or what to do."""
+    """A line about the cluster: its version, partitions and accounting, or what to do."""
     if not shutil.which("sbatch"):
         return (
             "absent  SLURM: bench submit needs a login node of a cluster, or slurm/one_node.py to try it here"

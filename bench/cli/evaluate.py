@@ -50,9 +50,9 @@ OF_RUNS = ("snapshot", "allow_stale")
 def evaluate(images: Path | None, run: str | None, as_json: bool, store: Store, **choice: Any) -> None:
     """Score a folder of images as the runs of a table's column are scored, or a finished run again.
 
-    The column is the one whose data set is NAME; its extractors, metrics, k and counts are used. Of more pictures
-    than the protocol generates the first by name are taken. Scores of fewer images are not comparable: a Fréchet
-    distance is biased upward.
+    The column is the one whose data set is NAME, and its extractors, metrics, k and counts are used. If there are
+    more pictures than the protocol generates, the first by name are taken. Scores of fewer images are not
+    comparable: a Fréchet distance is biased upward.
     """
     if (images is None) == (run is None):
         raise UserError("name what to score: either --images DIR or --run RUN")
@@ -60,16 +60,16 @@ def evaluate(images: Path | None, run: str | None, as_json: bool, store: Store, 
 
     from bench.report.render import evaluation_text
 
-    made = _folder(images, store, choice) if images is not None else _run(str(run), store, choice)
-    click.echo(evaluation_text.as_json(made) if as_json else evaluation_text.as_text(made))
+    evaluation = _folder(images, store, choice) if images is not None else _run(str(run), store, choice)
+    click.echo(evaluation_text.as_json(evaluation) if as_json else evaluation_text.as_text(evaluation))
 
 
 def _refuse_idle(names: tuple[str, ...], beside: str) -> None:
-    """UserError for an option that would say nothing."""
-    given = click.get_current_context()
+    """Raise UserError for an option that has no effect beside `--run` or `--images`."""
+    context = click.get_current_context()
     for name in names:
-        if given.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise UserError(f"--{name.replace('_', '-')} says nothing beside {beside}; leave it out")
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise UserError(f"--{name.replace('_', '-')} has no effect beside {beside}; leave it out")
 
 
 def _folder(images: Path, store: Store, choice: dict[str, Any]) -> Evaluation:

@@ -35,9 +35,9 @@ def export(run: str, output: Path, force: bool, store: Store, **choice: Any) -> 
     from bench.files.weights import write_weights
     from bench.run.export import exported
 
-    made = exported(opened)
-    write_weights(output, made)
-    told = f"network {made['network']}, told {made['condition']}"
+    exported_file = exported(opened)
+    write_weights(output, exported_file)
+    contents = f"network {exported_file['network']}, told {exported_file['condition']}"
     click.echo(
-        f"wrote {output}: {opened.folder.uid}, its {opened.snapshot} snapshot (step {opened.step:,}); {told}"
+        f"wrote {output}: {opened.folder.uid}, its {opened.snapshot} snapshot (step {opened.step:,}); {contents}"
     )

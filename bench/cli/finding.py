@@ -25,10 +25,15 @@ def find_run(
 ) -> RunFolder:
     """The one run of the store that `text` means.
 
-    It is a run's id, its beginning or end; else a label as `bench plan` prints it ("scratch · faces · seed 0", the
-    dots may be left out) or a row's id or label; else any piece of an id. Labels are those of what was submitted and
-    of `table` (all that ship) at `scale` (all), narrowed by the choices of `selection_options`; without --set a run
-    of other settings is found too. Raises UserError, with the runs that fit, if several do, and if none does.
+    `text` is tried in this order, and the first kind that fits any run decides:
+    - a run's id, or the beginning or end of one;
+    - a label as `bench plan` prints it ("scratch · faces · seed 0"), with or without the dots;
+    - a row's id or label;
+    - any piece of an id.
+
+    Labels come from what was submitted and from `table` at `scale` (None: every shipped table, every scale). The
+    choices of `selection_options` narrow them. Without --set a run with other settings fits too. Raises UserError if
+    no run fits, or if several do, and then lists them.
     """
     uids = [run.uid for run in store]
     if text in uids:
@@ -44,11 +49,11 @@ def find_run(
         [uid for uid in uids if text in uid],
     ]
     for tier in tiers:
-        found = [
+        matches = [
             uid for uid in tier if uid in uids and not (narrow and uid not in exact and uid not in loose)
         ]
-        if found:
-            return _the_one(text, store, {uid: exact.get(uid) or loose.get(uid, []) for uid in found})
+        if matches:
+            return _only(text, store, {uid: exact.get(uid) or loose.get(uid, []) for uid in matches})
     raise UserError(
         f"run '{text}': not in {store.root}; `bench plan TABLE` prints the ids and labels of runs "
         "(rows of --method are known where the same --method is given)"
@@ -63,10 +68,10 @@ def _in_row(text: str, labels: Labels) -> list[str]:
     return [uid for uid, names in labels.items() if any(name.split(" · ")[0] == text for name in names)]
 
 
-def _the_one(text: str, store: Store, found: dict[str, list[str]]) -> RunFolder:
-    if len(found) == 1:
-        return store.folder(next(iter(found)))
-    listed = [f"{labels[0]} ({uid})" if labels else uid for uid, labels in found.items()]
+def _only(text: str, store: Store, matches: dict[str, list[str]]) -> RunFolder:
+    if len(matches) == 1:
+        return store.folder(next(iter(matches)))
+    listed = [f"{labels[0]} ({uid})" if labels else uid for uid, labels in matches.items()]
     more = f" and {len(listed) - MOST_LISTED} more" if len(listed) > MOST_LISTED else ""
     raise UserError(f"run '{text}': fits several: {', '.join(listed[:MOST_LISTED])}{more}")
 
@@ -74,38 +79,43 @@ def _the_one(text: str, store: Store, found: dict[str, list[str]]) -> RunFolder:
 def _labels_of(
     store: Store, table: str | None, scale: str | None, choice: Mapping[str, Any]
 ) -> tuple[Labels, Labels]:
-    """Run -> what it is called in submissions and tables; and what runs of other settings would be called there."""
+    """The labels of runs: exact ones, and those of runs that differ from a planned run in their settings alone.
+
+    Exact labels are from submissions and tables.
+    """
     exact: Labels = {}
     loose: Labels = {}
+    # Submissions know labels only, so that rows, columns and seeds cannot choose among them
     narrow = any(choice[name] for name in ("rows", "columns", "seeds"))
     for submission in submissions(store) if not narrow else []:
         for uid, label in submission.labels.items():
             exact.setdefault(uid, []).append(label)
-    known: dict[str, list[str]] = {}
+    # The store's runs by what a label says, to find those with other settings
+    by_essence: dict[str, list[str]] = {}
     for run in store:
-        known.setdefault(_essence(run.spec()), []).append(run.uid)
+        by_essence.setdefault(_essence(run.spec()), []).append(run.uid)
     seeds = {run.spec().seed for run in store}
     for name in [table] if table is not None else table_names():
         spec = table_with(name, choice["settings"], choice["methods"])
-        for at in [scale] if scale is not None else [one for one in SCALES if one in spec.scales]:
+        for at in [scale] if scale is not None else [each for each in SCALES if each in spec.scales]:
             rows = rows_of(choice) or [row.id for row in spec.rows
                                        if row.printed_only is None and spec.fits(row, at)]  # fmt: skip
-            wanted = choice["seeds"] or sorted(seeds | set(range(spec.seeds)))
-            for planned in make_plan(spec, at, store, rows, choice["columns"], wanted).runs:
+            chosen_seeds = choice["seeds"] or sorted(seeds | set(range(spec.seeds)))
+            for planned in make_plan(spec, at, store, rows, choice["columns"], chosen_seeds).runs:
                 names = [f"{cell.row} · {cell.column} · seed {cell.seed}" for cell in planned.cells]
                 exact.setdefault(planned.uid, []).extend(names or [planned.label])
-                for uid in known.get(_essence(planned.spec), []) if not choice["settings"] else []:
+                for uid in by_essence.get(_essence(planned.spec), []) if not choice["settings"] else []:
                     loose.setdefault(uid, []).extend(names or [planned.label])
     return exact, loose
 
 
 def _essence(spec: RunSpec) -> str:
-    """A run without its settings: what its label says of it."""
+    """What the label of a run tells of it: everything but its settings."""
     return json.dumps(
         [spec.kind, spec.seed, spec.data.model_dump(), [part.model_dump() for part in spec.method]]
     )
 
 
 def _words(text: str) -> list[str]:
-    """A label without its dots, so that "scratch faces seed 0" is the same."""
+    """The words of a label without its dots, so that "scratch faces seed 0" is the same label."""
     return text.replace("·", " ").lower().split()

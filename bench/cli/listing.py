@@ -15,8 +15,9 @@ KINDS = ("methods", "datasets", "networks", "metrics", "extractors", "tables", "
 @click.argument("kind", required=False, type=click.Choice(KINDS))
 @plugin_option
 def list_(kind: str | None, plugins: list[str]) -> None:
-    """What there is, one line each: methods, datasets, networks, metrics, extractors, tables or recorded
-    sets; all without KIND.
+    """What there is, one line each.
+
+    KIND is methods, datasets, networks, metrics, extractors, tables or recorded (sets); without it, all of them.
     """
     for each in [kind] if kind else KINDS:
         if not kind:
@@ -41,14 +42,14 @@ def networks(name: str | None, settings: tuple[str, ...]) -> None:
         sizes = ("generator", "discriminator")
         click.echo(f"{'network':<12} {sizes[0]:>14} {sizes[1]:>14} {'G MMAC/image':>13} {'D MMAC/image':>13}")
     for each in [name] if name else names():
-        found = describe(each, **options)
+        network = describe(each, **options)
         if name is None:
             click.echo(
-                f"{each:<12} {found.generator.parameters:>14,} {found.discriminator.parameters:>14,} "
-                f"{found.generator.macs / 1e6:>13,.1f} {found.discriminator.macs / 1e6:>13,.1f}"
+                f"{each:<12} {network.generator.parameters:>14,} {network.discriminator.parameters:>14,} "
+                f"{network.generator.macs / 1e6:>13,.1f} {network.discriminator.macs / 1e6:>13,.1f}"
             )
             continue
-        for role, half in (("generator", found.generator), ("discriminator", found.discriminator)):
+        for role, half in (("generator", network.generator), ("discriminator", network.discriminator)):
             work = f"{half.macs / 1e6:,.1f} M multiply-adds an image"
             click.echo(f"{role} of {each}: {half.parameters:,} parameters, {work}")
             click.echo(f"  {', '.join(half.capabilities)} (bench.networks.interface)")

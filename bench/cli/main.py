@@ -82,8 +82,9 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 some runs failed, 2 a user's mistake (one line), 130
-    interrupted.
+    """Run the command line and exit.
+
+    Exit status: 0 done, 1 some runs failed, 2 a user's mistake (in one line), 130 interrupted.
     """
     try:
         result: Any = cli.main(args=arguments, prog_name="bench", standalone_mode=False)
@@ -103,7 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit must not fail too
         status = 0
-    except OSError as error:  # an unwritable store, a full disk: the user's to put right
+    except OSError as error:  # an unwritable store or a full disk, which the user can mend
         if error.strerror is None:
             raise
         status = _complain(f"{error.filename or 'this machine'}: {error.strerror}")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def open_run(run: str, store: Store, choice: Mapping[str, Any]) -> Reopened:
-    """The run that is meant, with the weights of the snapshot that is: see `run_options` and `snapshot_options`."""
+    """Open the run and the snapshot that the choices of `run_options` and `snapshot_options` name."""
     folder = find_run(run, store, choice["table"], choice["scale"], choice)
 
     from bench.run.reopen import reopen

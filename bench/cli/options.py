@@ -22,7 +22,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def store_option(function: Function) -> Function:
-    """--store DIR, as a Store."""
+    """--store DIR; the value is a Store."""
     return click.option(
         "--store", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
         callback=lambda ctx, param, value: Store(value or store_root()),
@@ -31,7 +31,7 @@ def store_option(function: Function) -> Function:
 
 
 def plugin_option(function: Function) -> Function:
-    """--plugin FILE.py and the project file's, loaded before anything else is read; the value is the list of files."""
+    """--plugin FILE.py: files loaded before anything else, with the project file's; the value is the list of all."""
     return click.option(
         "--plugin", "plugins", multiple=True, metavar="FILE.py", is_eager=True, callback=_load_plugins,
         help="A file with methods, data sets or scores of your own; may be repeated.",
@@ -39,7 +39,7 @@ def plugin_option(function: Function) -> Function:
 
 
 def scale_option(function: Function) -> Function:
-    """--scale, else the project file's."""
+    """--scale: the scale of a table; the default is the project file's, or smoke."""
     return click.option(
         "--scale", type=click.Choice(SCALES), default=_usual_scale, show_default="the project file's, or smoke",
         help="smoke: seconds a run; mini: minutes; paper: the paper's protocol, on GPUs.",
@@ -47,7 +47,7 @@ def scale_option(function: Function) -> Function:
 
 
 def starting_options(function: Function) -> Function:
-    """--retry, --rerun: which runs start that would be left alone otherwise."""
+    """--retry, --rerun: start runs that would otherwise be left alone."""
     retry = click.option(
         "--retry",
         type=click.Choice(["failed", "lost", "stale", "all"]),
@@ -84,14 +84,14 @@ def selection_options(function: Function) -> Function:
 
 
 def run_options(function: Function) -> Function:
-    """--table, --scale and `selection_options`: which of several runs of one name is meant; see bench.cli.finding."""
+    """--table, --scale and `selection_options`: choose among runs of the same name (bench.cli.finding)."""
     table = click.option("--table", metavar="TABLE", help="Of this table [default: every table].")
     scale = click.option("--scale", type=click.Choice(SCALES), help="At this scale [default: every scale].")
     return table(scale(selection_options(function)))
 
 
 def snapshot_options(function: Function) -> Function:
-    """--snapshot, --allow-stale: the weights of a finished run that are meant, and whether stale ones will do."""
+    """--snapshot, --allow-stale: which weights of a finished run are taken, and whether they may be stale."""
     snapshot = click.option(
         "--snapshot", type=click.Choice(["best", "final"]), default="final", show_default=True,
         help="The run's last weights, or those of its best snapshot by the first score of its protocol.",
@@ -128,8 +128,9 @@ def table_with(name: str, settings: Sequence[str] = (), methods: Sequence[str] =
     spec = load_table(name, dict(parse_setting(text) for text in settings))
     project = project_file()
     if project is not None and project.rows:
-        given = {split_label(text)[0] for text in methods}  # the command line's word counts before the file's
-        rows = [f"{label}={text}" for label, text in project.rows.items() if label not in given]
+        # A row of --method replaces the project file's row of the same label
+        labels = {split_label(text)[0] for text in methods}
+        rows = [f"{label}={text}" for label, text in project.rows.items() if label not in labels]
         try:
             spec = spec.with_methods(rows)
         except UserError as error:
@@ -172,10 +173,10 @@ def _seeds(ctx: click.Context, param: click.Parameter, value: str | None) -> lis
 
 
 def named_plugins(plugins: list[str]) -> list[str]:
-    """Those that the command line has named: the project file's need no option."""
+    """The plug-ins that only the command line names; the project file's need no option."""
     project = project_file()
-    always = {str(one.resolve()) for one in project.plugins} if project else set()
-    return [one for one in plugins if one not in always]
+    always = {str(plugin.resolve()) for plugin in project.plugins} if project else set()
+    return [plugin for plugin in plugins if plugin not in always]
 
 
 def _load_plugins(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[str]:
@@ -183,7 +184,7 @@ def _load_plugins(ctx: click.Context, param: click.Parameter, value: tuple[str, 
 
     project = project_file()
     files: dict[str, str] = {}  # whole path -> how the user wrote it
-    for path in [*(str(one) for one in (project.plugins if project else [])), *value]:
+    for path in [*(str(plugin) for plugin in (project.plugins if project else [])), *value]:
         files.setdefault(str(Path(path).resolve()), path)
     for path in files.values():
         try:

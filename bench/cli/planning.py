@@ -1,4 +1,4 @@
-"""What `plan`, `run` and `submit` do alike: the plan, its summary, and what is refused before anything starts."""
+"""What `plan`, `run` and `submit` share: the plan, its summary, and what is refused before anything starts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bench.store.runs import Store
 def plan_of(table: str, scale: str, store: Store, choice: dict[str, Any]) -> Plan:
     """The plan of a table with the choices of `selection_options`."""
     spec = table_with(table, choice["settings"], choice["methods"])
-    made = make_plan(
+    plan = make_plan(
         spec,
         scale,
         store,
@@ -31,17 +31,18 @@ def plan_of(table: str, scale: str, store: Store, choice: dict[str, Any]) -> Pla
         choice.get("references", True),
     )
     if choice.get("rerun"):
-        made.ask_again()
-    return made
+        plan.ask_again()
+    return plan
 
 
-def summarise(made: Plan, store: Store, retry: Any) -> None:
-    """What is there, what would start and what that will cost, in a few lines."""
-    counts = ", ".join(f"{number} {status}" for status, number in sorted(made.counts().items()))
-    cost = estimate_cost(made, store, retry)
-    starting = len(made.to_start(retry))
+def summarise(plan: Plan, store: Store, retry: Any) -> None:
+    """Print what is there, what would start and what that will cost, in a few lines."""
+    counts = ", ".join(f"{number} {status}" for status, number in sorted(plan.counts().items()))
+    cost = estimate_cost(plan, store, retry)
+    starting = len(plan.to_start(retry))
+    # The estimate is from finished runs, else from the table, else there is none
     line = (
-        f"{made.table.name} at scale {made.scale}: {counted(len(made.runs))} ({counts}); {starting} to start"
+        f"{plan.table.name} at scale {plan.scale}: {counted(len(plan.runs))} ({counts}); {starting} to start"
     )
     if starting and cost.seconds is not None and cost.disk_bytes is not None:
         line += f", about {cost.seconds / 60:.1f} worker-minutes and {cost.disk_bytes / 1e6:.0f} MB"
@@ -51,26 +52,27 @@ def summarise(made: Plan, store: Store, retry: Any) -> None:
     elif starting:
         line += "; no finished run of this kind to estimate the time from"
     click.echo(line)
-    for hint in made.table.at(made.scale).cost:
+    # What is special about this table or missing on this machine
+    for hint in plan.table.at(plan.scale).cost:
         click.echo(f"cost: {hint}")
-    tell_of_inputs(made, store)
-    for name, path in made.missing_weights().items():
+    tell_of_inputs(plan, store)
+    for name, path in plan.missing_weights().items():
         click.echo(f"missing weights: {name} (put them at {path})")
 
 
-def refuse_missing_weights(made: Plan) -> None:
-    """Before anything starts: are the weights there that the user supplies?"""
-    missing = made.missing_weights()
+def refuse_missing_weights(plan: Plan) -> None:
+    """Raise UserError if weights that the user supplies are missing, before anything starts."""
+    missing = plan.missing_weights()
     if missing:
         name, path = next(iter(missing.items()))
         raise UserError(
-            f"{made.table.name} at scale {made.scale} needs the weights '{name}': put them at {path}, "
+            f"{plan.table.name} at scale {plan.scale} needs the weights '{name}': put them at {path}, "
             "or set BENCH_WEIGHTS; --rows picks rows that need none"
         )
 
 
 def refuse_unwritable(store: Store) -> None:
-    """Before data sets are built for minutes: can runs be kept at all?"""
+    """Raise UserError if the store cannot be written to, before data sets are built for minutes."""
     place = existing(store.root)
     if not writable(place):
         raise UserError(
@@ -87,7 +89,10 @@ def existing(path: Path) -> Path:
 
 
 def writable(folder: Path) -> bool:
-    """Whether files can be made in a folder, tried with one without a name: permission bits say little to root."""
+    """Whether files can be created in a folder.
+
+    This is tried with a nameless file, because permission bits mean little for root.
+    """
     try:
         with tempfile.TemporaryFile(dir=folder):
             return True
@@ -96,7 +101,7 @@ def writable(folder: Path) -> bool:
 
 
 def say_other_code(runs: list[PlannedRun], store: Store) -> None:
-    """Before anything starts: which runs go on from what other code has trained of them?"""
+    """Print which runs would continue from steps that other code has trained."""
     now, others, commits = commit(), [], set()
     for run in runs:
         folder = store.folder(run.uid)
@@ -115,7 +120,7 @@ def say_other_code(runs: list[PlannedRun], store: Store) -> None:
 
 
 def build_data(runs: list[PlannedRun]) -> None:
-    """Build embedded data sets once, before many workers ask; refuses a set that is missing."""
+    """Build embedded data sets once, before many workers need them. Raises UserError for a missing set."""
     from bench.data.imageset import load
 
     for name, resolution in sorted({(run.spec.data.name, run.spec.data.resolution) for run in runs}):

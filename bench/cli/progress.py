@@ -36,7 +36,7 @@ class Live(Plain):
 
 @contextmanager
 def progress(tally: Tally) -> Iterator[Watcher]:
-    """The watcher that fits where stderr goes."""
+    """The watcher of a queue: live on a terminal, plain lines elsewhere."""
     if sys.stderr.isatty() and sys.stdout.isatty():
         live = Live(tally)
         with live.live:

@@ -34,10 +34,10 @@ from bench.store.runs import Store
 def record(
     table: str, name: str, root: Path | None, replace: bool, scale: str, store: Store, **choice: Any
 ) -> None:
-    """Keep the finished runs of TABLE as part of the recorded set NAME: every seed and snapshot, with its
-    commit. Without --rows every row that has runs, your own rows (--method, project file) among them.
+    """Keep the finished runs of TABLE as part of the recorded set NAME: every seed and snapshot, with its commit.
 
-    What the set holds already stays, and what is left out is said.
+    Without --rows, every row that has runs is kept, your own rows (--method, project file) among them. What the set
+    holds already stays. What is left out is printed.
     """
     from bench.plan.folders import recorded_roots
     from bench.report.left_out import left_out
@@ -51,7 +51,7 @@ def record(
     if choice["rows"] is not None:
         frame = frame[(frame["kind"] == "reference") | frame["row"].isin(named or ())]
     if choice["columns"] is not None:
-        frame = frame[frame["column"].isin([one.id for one in spec.pick_columns(choice["columns"])])]
+        frame = frame[frame["column"].isin([column.id for column in spec.pick_columns(choice["columns"])])]
     saved = save_recorded(frame, name, spec.name, scale, root, replace=replace)
     click.echo(
         f"wrote {saved.path}: {saved.new} new runs, {saved.replaced} renewed, {saved.kept} kept from before"
@@ -59,7 +59,7 @@ def record(
     for line in left_out(frame, every, spec, scale, store, choice["seeds"]):
         click.echo(line)
     folder = saved.path.parent.parent
-    if folder.resolve() not in [one.resolve() for one in recorded_roots()]:
+    if folder.resolve() not in [column.resolve() for column in recorded_roots()]:
         click.echo(
             f"to compare with it and report it: BENCH_RECORDED={folder}, or `recorded` in a bench.toml"
         )

@@ -69,21 +69,24 @@ def rehearse(
         raise UserError(f"--output {output}: the file's name must end with .md or .json")
     if write is not None:
         _marked(write)
-    images_from, known = load_configurations(path or LIST)
-    chosen = pick(known, ids)
+    images_from, configurations = load_configurations(path or LIST)
+    chosen = pick(configurations, ids)
     results = Results(store.root)
     problems: dict[str, str] = {}
     if list_:
         _list(chosen, results)
         return 0
     if not recorded:
-        # As Ctrl-C: the process at work and its scratch folder go too.
+        # SIGTERM acts as Ctrl-C, so that the process at work and its scratch folder are removed too
         earlier = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             problems = _run(chosen, images_from, results, threads or os.cpu_count() or 1, again=again)
         finally:
             signal.signal(signal.SIGTERM, earlier)
-    outcomes = [RehearsalOutcome(one, results.read(one), problems.get(one.id, "")) for one in chosen]
+    outcomes = [
+        RehearsalOutcome(configuration, results.read(configuration), problems.get(configuration.id, ""))
+        for configuration in chosen
+    ]
     _show(outcomes, images_from, output, write)
     return 1 if problems else 0
 
@@ -91,31 +94,34 @@ def rehearse(
 def _run(
     chosen: Sequence[Configuration], images_from: DataSpec, results: Results, threads: int, *, again: bool
 ) -> dict[str, str]:
-    """Rehearse what is missing; returns the failures by id."""
+    """Rehearse what has not been measured (`again`: everything); returns the failures, id -> reason."""
     from bench.launch.progress import duration
     from bench.rehearsal.configurations import rehearse as rehearse_one
 
-    missing = [one for one in chosen if again or results.read(one) is None]
+    missing = [configuration for configuration in chosen if again or results.read(configuration) is None]
     problems: dict[str, str] = {}
     begin = time.monotonic()
-    for number, one in enumerate(missing):
+    for number, configuration in enumerate(missing):
         spent = time.monotonic() - begin
         left = f", about {duration(spent / number * (len(missing) - number))} left" if number else ""
-        print(f"{number + 1}/{len(missing)} {one.id}: {one.as_run}{left}", file=sys.stderr, flush=True)
-        outcome = rehearse_one(one, images_from, results, threads)
+        print(
+            f"{number + 1}/{len(missing)} {configuration.id}: {configuration.as_run}{left}",
+            file=sys.stderr,
+            flush=True,
+        )
+        outcome = rehearse_one(configuration, images_from, results, threads)
         if outcome.measured is None:
-            problems[one.id] = outcome.problem
-            print(f"failed: {one.id}: {outcome.problem}", file=sys.stderr, flush=True)
+            problems[configuration.id] = outcome.problem
+            print(f"failed: {configuration.id}: {outcome.problem}", file=sys.stderr, flush=True)
     return problems
 
 
 def _list(chosen: Sequence[Configuration], results: Results) -> None:
-    width = max(len(one.id) for one in chosen)
-    for one in chosen:
-        state = "done" if results.read(one) is not None else "-"
-        click.echo(
-            f"{state:<4}  {one.id:<{width}}  {one.network.name}  {one.method or '(adversarial loss alone)'}"
-        )
+    width = max(len(configuration.id) for configuration in chosen)
+    for configuration in chosen:
+        state = "done" if results.read(configuration) is not None else "-"
+        what = f"{configuration.network.name}  {configuration.method or '(adversarial loss alone)'}"
+        click.echo(f"{state:<4}  {configuration.id:<{width}}  {what}")
 
 
 def _show(
@@ -139,7 +145,7 @@ def _show(
 
 
 def _marked(path: Path) -> tuple[str, str]:
-    """What stands before and after the marked block. Raises UserError for a file without it."""
+    """The text before and after the marked block. Raises UserError for a file without the block."""
     text = path.read_text()
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)

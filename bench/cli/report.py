@@ -55,9 +55,9 @@ recorded_option = click.option(
 @store_option
 def report(tables: tuple[str, ...], scale: Any, everything: bool, style: str | None, output: Path | None, store: Store,
            recorded: str | None, metrics: list[str] | None, **choice: Any) -> None:  # fmt: skip
-    """Each TABLE with intervals beside the printed numbers. Without TABLE: all that have runs.
+    """Each TABLE with intervals beside the printed numbers; without TABLE, every table that has runs.
 
-    Rows, columns and claims of which nothing has been run are named in one line.
+    Rows, columns and claims that have no runs are named in one line.
     """
     from bench.report.build import build_report
     from bench.report.fold import Asked
@@ -67,20 +67,24 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, style: str | N
     for spec in _tables(tables, store, scale, choice):
         seeds, named = choice["seeds"], shown_rows(spec, choice)
         columns = (
-            None if choice["columns"] is None else [one.id for one in spec.pick_columns(choice["columns"])]
+            None
+            if choice["columns"] is None
+            else [column.id for column in spec.pick_columns(choice["columns"])]
         )
         if seeds is not None:  # cells are whole when these seeds are done
             spec = spec.model_copy(update={"seeds": len(seeds)})
         results = load_results(spec, scale, store, recorded, seeds=seeds, asked=named or ())
         only = named if choice["rows"] is not None else None
-        made = build_report(spec, scale, results, Asked(only, columns, metrics))
-        made = replace(made, notes=(*made.notes, *not_shown(results, spec, scale, store, seeds)))
+        table_report = build_report(spec, scale, results, Asked(only, columns, metrics))
+        table_report = replace(
+            table_report, notes=(*table_report.notes, *not_shown(results, spec, scale, store, seeds))
+        )
         if output is not None:
-            for path in _write(made, spec, output, store, choice, everything, named or ()):
+            for path in _write(table_report, spec, output, store, choice, everything, named or ()):
                 click.echo(f"wrote {path}")
         if output is None or style is not None:
-            shown = _samples(made, spec, store, choice) if style == "html" else None
-            click.echo(_render(made, style, everything, named or (), shown))
+            shown = _samples(table_report, spec, store, choice) if style == "html" else None
+            click.echo(_render(table_report, style, everything, named or (), shown))
 
 
 @click.command()
@@ -104,10 +108,10 @@ def compare(
     store: Store,
     **choice: Any,
 ) -> None:
-    """Rank, paired ratios and intervals of METHOD (a row's id or label, or an expression run with --method) against
-    recorded baselines, or with --against runs against the other rows of one's own store.
+    """Rank, paired ratios and intervals of METHOD against recorded baselines.
 
-    --rows names the baselines [default: every row that has runs].
+    METHOD is a row's id or label, or an expression that was run with --method. With `--against runs` the baselines
+    are the other rows of your own store. --rows names the baselines [default: every row that has runs].
     """
     from bench.report import compare as comparing
     from bench.report.baselines import baselines_of
@@ -127,7 +131,7 @@ def compare(
     ours = load_results(spec, scale, store, seeds=seeds, asked=[method])
     unseen = not_shown(ours, spec, scale, store, seeds)
     if choice["columns"] is not None:
-        ours = ours[ours["column"].isin([one.id for one in spec.pick_columns(choice["columns"])])]
+        ours = ours[ours["column"].isin([column.id for column in spec.pick_columns(choice["columns"])])]
     name = "cpu" if against == "recorded" else against
     rows = rows_of(choice) if choice["rows"] is not None else None
     baselines, remarks = baselines_of(name, spec, scale, ours, method, rows, seeds)
@@ -135,8 +139,8 @@ def compare(
         spec = spec.model_copy(update={"seeds": len(seeds)})
     chosen: list[str | None] = [*metrics] if metrics else [None]  # None: the table's main one
     for metric in chosen:
-        made = comparing.compare(spec, scale, method, ours, baselines, name, metric)
-        click.echo(comparing.render_markdown(made) if markdown else comparing.render(made))
+        comparison = comparing.compare(spec, scale, method, ours, baselines, name, metric)
+        click.echo(comparing.render_markdown(comparison) if markdown else comparing.render(comparison))
     for remark in [*remarks, *unseen]:
         click.echo(remark)
 
@@ -169,11 +173,11 @@ def _tables(names: tuple[str, ...], store: Store, scale: str, choice: Mapping[st
         raise UserError(
             "--rows and --columns are of a table: name it, for example `bench report table1 --rows scratch`"
         )
-    found = [table_with(name, choice["settings"], choice["methods"]) for name in names or table_names()]
+    tables = [table_with(name, choice["settings"], choice["methods"]) for name in names or table_names()]
     if names:
-        return found
+        return tables
     have = [
-        spec for spec in found if scale in spec.scales and _has_runs(make_plan, spec, scale, store, choice)
+        spec for spec in tables if scale in spec.scales and _has_runs(make_plan, spec, scale, store, choice)
     ]
     if not have:
         raise UserError(f"no table has runs at scale {scale} in {store.root}; `bench run table1` makes some")
@@ -182,18 +186,18 @@ def _tables(names: tuple[str, ...], store: Store, scale: str, choice: Mapping[st
 
 def _has_runs(make_plan: Any, spec: Table, scale: str, store: Store, choice: Mapping[str, Any]) -> bool:
     rows = [row.id for row in spec.rows if row.printed_only is None and spec.fits(row, scale)]
-    made = make_plan(spec, scale, store, rows, None, choice["seeds"])
-    return any(run.status != "planned" for run in made.runs)
+    plan = make_plan(spec, scale, store, rows, None, choice["seeds"])
+    return any(run.status != "planned" for run in plan.runs)
 
 
-def _render(made: TableReport, style: str | None, everything: bool, named: Collection[str],
+def _render(table_report: TableReport, style: str | None, everything: bool, named: Collection[str],
             samples: Mapping[str, Image] | None = None) -> str:  # fmt: skip
-    """The report in one style; a page has the curves and these samples inside."""
+    """The report in one style; an HTML page has the curves and `samples` inside."""
     from bench.report.fold import folded
     from bench.report.pictures import pictures
     from bench.report.render import csv, html, latex, markdown, text
 
-    shown = made if everything or style == "csv" else folded(made, named)
+    shown = table_report if everything or style == "csv" else folded(table_report, named)
     renderers = {
         None: text.render,
         "latex": latex.render,
@@ -204,37 +208,39 @@ def _render(made: TableReport, style: str | None, everything: bool, named: Colle
     return str(renderers[style](shown))
 
 
-def _write(made: TableReport, spec: Table, folder: Path, store: Store, choice: Mapping[str, Any],
+def _write(table_report: TableReport, spec: Table, folder: Path, store: Store, choice: Mapping[str, Any],
            everything: bool, named: Collection[str]) -> list[Path]:  # fmt: skip
-    """All formats of one table below `folder`; the CSV files are never folded."""
+    """Write all formats of one table below `folder`; the CSV files have every row, shown or not."""
     from bench.files import atomic
     from bench.report.figures import curves, samples
     from bench.report.pictures import plotted_block
     from bench.report.render import csv
 
-    shown = _samples(made, spec, store, choice)
-    stem = f"{made.name.replace('/', '-')}-{made.scale}"
+    shown = _samples(table_report, spec, store, choice)
+    stem = f"{table_report.name.replace('/', '-')}-{table_report.scale}"
     written = [folder / f"{stem}.{suffix}" for suffix in SUFFIXES.values()]
     for (style, _), path in zip(SUFFIXES.items(), written, strict=True):
-        atomic.write_text(path, _render(made, style, everything, named, shown))
+        atomic.write_text(path, _render(table_report, style, everything, named, shown))
     for name, content in (
-        ("txt", _render(made, None, everything, named)),
-        ("seeds.csv", csv.raw(made)),
-        ("cells.csv", csv.cells(made)),
+        ("txt", _render(table_report, None, everything, named)),
+        ("seeds.csv", csv.raw(table_report)),
+        ("cells.csv", csv.cells(table_report)),
     ):
         written.append(folder / f"{stem}.{name}")
         atomic.write_text(written[-1], content)
-    if (block := plotted_block(made)) is not None:
+    if (block := plotted_block(table_report)) is not None:
         written.append(folder / f"{stem}.{block.metric}.png")
-        curves.save(curves.score_curves(made), written[-1])
+        curves.save(curves.score_curves(table_report), written[-1])
     return written + samples.write(shown, folder / f"{stem}.samples")
 
 
-def _samples(made: TableReport, spec: Table, store: Store, choice: Mapping[str, Any]) -> dict[str, Image]:
+def _samples(
+    table_report: TableReport, spec: Table, store: Store, choice: Mapping[str, Any]
+) -> dict[str, Image]:
     """A picture of samples for every row that has some."""
     from bench.report.figures import samples
 
-    tried = set(made.results.loc[made.results["status"] != "missing", "row"])
+    tried = set(table_report.results.loc[table_report.results["status"] != "missing", "row"])
     rows = [row.id for row in spec.rows if row.id in tried]
-    columns = [column.id for column in made.columns]
-    return samples.pictures(spec, made.scale, store, rows, columns, choice["seeds"])
+    columns = [column.id for column in table_report.columns]
+    return samples.pictures(spec, table_report.scale, store, rows, columns, choice["seeds"])

@@ -44,20 +44,20 @@ from bench.store.runs import Store
 def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> int:
     """The runs TABLE needs: status, order, cost, and what would start. Nothing starts.
 
-    Exit status 2 if some of it is impossible: each mistake is a line.
+    Each mistake in it is printed on its own line, and the exit status is then 2.
     """
-    made = plan_of(table, scale, store, choice)
-    width = max((len(run.label) for run in made.runs), default=0)
-    starting, sent = {run.uid for run in made.to_start(retry)}, _submitted(made, store)
-    for run in made.runs:
+    plan = plan_of(table, scale, store, choice)
+    width = max((len(run.label) for run in plan.runs), default=0)
+    starting, sent = {run.uid for run in plan.to_start(retry)}, _submitted(plan, store)
+    for run in plan.runs:
         mark = ">" if run.uid in starting and run.uid not in sent else " "
         click.echo(f"{mark} {run.label:<{width}}  {sent.get(run.uid, run.status):<11}  {run.uid}")
-    summarise(made, store, retry)
+    summarise(plan, store, retry)
     if waiting := [uid for uid in sent if uid in starting]:
         click.echo(
             f"{counted(len(waiting))} of these in the hands of the cluster: bench submit leaves them alone"
         )
-    return print_problems(made, table, choice)
+    return print_problems(plan, table, choice)
 
 
 @click.command()
@@ -77,39 +77,43 @@ def run(table: str, scale: str, retry: Any, jobs: int | None, store: Store, **ch
     Exit status 0 if every run of the table is done then, 130 if it was interrupted, 1 if runs failed or are not done.
     """
     checkpoint_seconds()  # refuses a bad setting before anything starts
-    made = plan_of(table, scale, store, choice)
-    refuse_missing_weights(made)
-    todo = made.to_start(retry)
+    plan = plan_of(table, scale, store, choice)
+    refuse_missing_weights(plan)
+    todo = plan.to_start(retry)
     if todo:
-        refuse_impossible(made, table, choice)
-    summarise(made, store, retry)
-    outcomes, stopped = _work(made, todo, store, jobs, choice["plugins"]) if todo else ({}, False)
-    status = conclude(made, outcomes, store, stopped)
+        refuse_impossible(plan, table, choice)
+    summarise(plan, store, retry)
+    outcomes, stopped = _work(plan, todo, store, jobs, choice["plugins"]) if todo else ({}, False)
+    status = conclude(plan, outcomes, store, stopped)
     click.echo(f"see it: {same_choice('report', table, scale, choice)}")
     return status
 
 
-def _submitted(made: Plan, store: Store) -> dict[str, str]:
-    """The runs that a cluster has, and what they are there; "submitted" where it does not answer."""
+def _submitted(plan: Plan, store: Store) -> dict[str, str]:
+    """uid -> status of the plan's runs on the cluster; "submitted" if the cluster does not answer."""
     sent = places(submissions(store))
     uids = [
-        run.uid for run in made.runs if run.uid in sent and run.status not in ("done", "diverged", "failed")
+        run.uid for run in plan.runs if run.uid in sent and run.status not in ("done", "diverged", "failed")
     ]
     if not uids:
         return {}
     from bench.launch.slurm.status import IN_HAND, Survey
 
     survey = Survey.of(store, submissions(store), uids)
-    found = [survey.status_of(uid, uid) for uid in uids]
+    statuses = [survey.status_of(uid, uid) for uid in uids]
     if survey.silent is not None:
-        return {one.uid: "submitted" for one in found if one.state == "planned" and one.job is not None}
-    return {one.uid: one.state for one in found if one.state in IN_HAND}
+        return {
+            status.uid: "submitted"
+            for status in statuses
+            if status.state == "planned" and status.job is not None
+        }
+    return {status.uid: status.state for status in statuses if status.state in IN_HAND}
 
 
 def _work(
-    made: Plan, todo: list[PlannedRun], store: Store, jobs: int | None, plugins: list[str]
+    plan: Plan, todo: list[PlannedRun], store: Store, jobs: int | None, plugins: list[str]
 ) -> tuple[dict[str, str], bool]:
-    """Train the runs here; their outcomes, and whether the work was stopped."""
+    """Train the runs here; returns their outcomes (uid -> outcome), and whether the work was stopped."""
     # `bench plan` does without these
     from bench.cli.progress import progress
     from bench.launch.local.admission import MemoryBudget
@@ -119,13 +123,13 @@ def _work(
     refuse_unwritable(store)
     build_data(todo)
     say_other_code(todo, store)
-    known, devices = Estimates.measured(store, todo), slots(jobs)
-    set_old_aside(made, todo, store)
-    begun = {one.uid: store.folder(one.uid).saved_step() or 0 for one in todo}
-    with progress(Tally(todo, known.seconds, len(devices), begun)) as watcher:
-        for one in todo:
-            store.folder(one.uid).mark_queued()
-        budget = MemoryBudget(known.memory, known.gpu_memory)
+    estimates, devices = Estimates.measured(store, todo), slots(jobs)
+    set_old_aside(plan, todo, store)
+    begun = {planned.uid: store.folder(planned.uid).saved_step() or 0 for planned in todo}
+    with progress(Tally(todo, estimates.seconds, len(devices), begun)) as watcher:
+        for planned in todo:
+            store.folder(planned.uid).mark_queued()
+        budget = MemoryBudget(estimates.memory, estimates.gpu_memory)
         queue = Queue(store, todo, devices, watcher, plugins, budget=budget)
         outcomes = queue.work()
     for note in queue.notes:

@@ -1,4 +1,4 @@
-"""How the standing of runs is shown: plain lines for pipes, a table for terminals."""
+"""How the status of runs is shown: plain lines for pipes, a table for terminals."""
 
 from __future__ import annotations
 
@@ -20,50 +20,53 @@ COLOURS = {
 FRAME = 6  # lines of a terminal that the table's head, the counts and the last line need
 
 
-def lines(found: list[RunStatus], silent: str | None, *, everything: bool, ids: bool = False) -> list[str]:
-    """Plain text: one line per run that is worth one, then the counts."""
-    listed = _listed(found, everything)
-    width = max((len(one.label) for one in listed), default=0)
-    widest = max((len(one.uid) for one in listed), default=0)
+def lines(statuses: list[RunStatus], silent: str | None, *, everything: bool, ids: bool = False) -> list[str]:
+    """Plain text: a line for each listed run, then the counts."""
+    listed = _listed(statuses, everything)
+    width = max((len(status.label) for status in listed), default=0)
+    widest = max((len(status.uid) for status in listed), default=0)
     body = [
         "  ".join(
-            [f"{one.label:<{width}}", *([f"{one.uid:<{widest}}"] if ids else []), f"{one.state:<11}",
-             *filter(None, _facts(one))]
+            [f"{status.label:<{width}}", *([f"{status.uid:<{widest}}"] if ids else []), f"{status.state:<11}",
+             *filter(None, _facts(status))]
         ).rstrip()
-        for one in listed
+        for status in listed
     ]  # fmt: skip
-    return [*body, *_summary(found, silent)]
+    return [*body, *_summary(statuses, silent)]
 
 
 def picture(
-    found: list[RunStatus], silent: str | None, *, height: int, everything: bool, ids: bool = False
+    statuses: list[RunStatus], silent: str | None, *, height: int, everything: bool, ids: bool = False
 ) -> RenderableType:
-    """The same as a table that fits into `height` lines; what does not fit is counted."""
-    listed = _listed(found, everything)
+    """The same as a table that fits into `height` lines of a terminal; runs that do not fit are counted."""
+    listed = _listed(statuses, everything)
     room = max(1, height - FRAME)
     table = Table(box=None, pad_edge=False)
     for name in ("run", *(["id"] if ids else []), "state", "step", "left", "node", ""):
         table.add_column(name, overflow="ellipsis", no_wrap=True)
-    for one in listed[:room]:
+    for status in listed[:room]:
         table.add_row(
-            one.label, *([one.uid] if ids else []), Text(one.state, COLOURS.get(one.state, "")), *_facts(one)
+            status.label,
+            *([status.uid] if ids else []),
+            Text(status.state, COLOURS.get(status.state, "")),
+            *_facts(status),
         )
     more = [f"and {len(listed) - room} more"] if len(listed) > room else []
-    return Group(table, *(Text(line) for line in [*more, *_summary(found, silent)]))
+    return Group(table, *(Text(line) for line in [*more, *_summary(statuses, silent)]))
 
 
-def _facts(one: RunStatus) -> tuple[str, str, str, str]:
-    """Step and rate, time left, node, detail."""
+def _facts(status: RunStatus) -> tuple[str, str, str, str]:
+    """The last columns of a run: step and rate, time left, node, detail; "" where there is nothing."""
     step = left = ""
-    if one.steps and one.state not in ("done", "planned"):
-        step = f"step {one.step} of {one.steps}" + (f", {one.rate:.2f}/s" if one.rate else "")
-    if one.seconds_left is not None:
-        left = f"{duration(one.seconds_left)} left"
-    return step, left, one.node if one.state in ("running", "queued") else "", one.detail
+    if status.steps and status.state not in ("done", "planned"):
+        step = f"step {status.step} of {status.steps}" + (f", {status.rate:.2f}/s" if status.rate else "")
+    if status.seconds_left is not None:
+        left = f"{duration(status.seconds_left)} left"
+    return step, left, status.node if status.state in ("running", "queued") else "", status.detail
 
 
-def _listed(found: list[RunStatus], everything: bool) -> list[RunStatus]:
-    """What needs eyes first: failures, then what is at work."""
+def _listed(statuses: list[RunStatus], everything: bool) -> list[RunStatus]:
+    """The runs to list, those that need attention first: failures, then what is at work."""
     order = {
         "failed": 0,
         "lost": 1,
@@ -74,17 +77,17 @@ def _listed(found: list[RunStatus], everything: bool) -> list[RunStatus]:
         "held": 5,
         "requeued": 6,
     }
-    chosen = [one for one in found if everything or one.state not in QUIET]
-    return sorted(chosen, key=lambda one: order.get(one.state, 7 if one.state == "running" else 8))
+    chosen = [status for status in statuses if everything or status.state not in QUIET]
+    return sorted(chosen, key=lambda status: order.get(status.state, 7 if status.state == "running" else 8))
 
 
-def _summary(found: list[RunStatus], silent: str | None) -> list[str]:
-    counts = Counter(one.state for one in found)
+def _summary(statuses: list[RunStatus], silent: str | None) -> list[str]:
+    counts = Counter(status.state for status in statuses)
     words = [f"{counts[word]} {word}" for word in get_args(State) if counts[word]]
-    told = [f"{counted(len(found))}: {', '.join(words)}"]
-    left = [one.seconds_left for one in found if one.seconds_left is not None]
+    sentences = [f"{counted(len(statuses))}: {', '.join(words)}"]
+    left = [status.seconds_left for status in statuses if status.seconds_left is not None]
     if left:
-        told[0] += f"; the runs at work end within {duration(max(left))}"
+        sentences[0] += f"; the runs at work end within {duration(max(left))}"
     if silent is not None:
-        told.append(f"the cluster does not answer ({silent}): this is what the store knows")
-    return told
+        sentences.append(f"the cluster does not answer ({silent}): this is what the store knows")
+    return sentences

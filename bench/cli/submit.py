@@ -68,35 +68,39 @@ def submit(
     """
     checkpoint_seconds()  # refuses a bad setting before anything starts
     settings = load_profile(profile)
-    made = plan_of(table, scale, store, choice)
-    refuse_missing_weights(made)
+    plan = plan_of(table, scale, store, choice)
+    refuse_missing_weights(plan)
+    # Jobs with a container or Python of their own may have packages that this machine lacks
     outside = "container" in settings.model_fields_set or "python" in settings.model_fields_set
-    refuse_impossible(made, table, choice, here=not (outside or dry_run))
-    summarise(made, store, retry)
-    wanted = made.to_start(retry)
+    refuse_impossible(plan, table, choice, here=not (outside or dry_run))
+    summarise(plan, store, retry)
+    starting = plan.to_start(retry)
     if dry_run:
-        _print_scripts(made.table.name, scale, wanted, settings, profile, choice["plugins"], store)
+        _print_scripts(plan.table.name, scale, starting, settings, profile, choice["plugins"], store)
         return
     refuse_unwritable(store)
     check_against_cluster(settings)
-    build_data(wanted)
+    build_data(starting)
     with one_at_a_time(store):
-        # what somebody else has submitted meanwhile is in the queue by now
-        survey = Survey.of(store, submissions(store), [run.uid for run in made.runs])
+        # Asked inside the lock: what somebody else has submitted meanwhile is in the queue by now
+        survey = Survey.of(store, submissions(store), [run.uid for run in plan.runs])
         if survey.silent is not None:
             raise UserError(f"the cluster does not answer ({survey.silent}); nothing was submitted")
-        in_hand = {run.uid for run in made.runs if survey.status_of(run.uid, run.label).state in IN_HAND}
+        in_hand = {run.uid for run in plan.runs if survey.status_of(run.uid, run.label).state in IN_HAND}
         if in_hand:
             click.echo(f"{counted(len(in_hand))} queued or at work already")
-        runs = [run for run in wanted if run.uid not in in_hand]
+        runs = [run for run in starting if run.uid not in in_hand]
+        # What the user should know before the jobs go
         say_other_code(runs, store)
-        failed = [run for run in made.runs if run.status == "failed" and run not in wanted]
+        failed = [run for run in plan.runs if run.status == "failed" and run not in starting]
         if failed:
             click.echo(f"{counted(len(failed))} failed before; --retry failed submits them again", err=True)
         if runs:
-            known = Estimates.measured(store, runs)
-            set_old_aside(made, runs, store)
-            _send(made.table.name, scale, runs, settings, profile, choice["plugins"], store, survey, known)
+            estimates = Estimates.measured(store, runs)
+            set_old_aside(plan, runs, store)
+            _send(
+                plan.table.name, scale, runs, settings, profile, choice["plugins"], store, survey, estimates
+            )
             click.echo(f"how it goes: {same_choice('status', table, scale, choice)}")
 
 
@@ -109,10 +113,10 @@ def _send(
     plugins: list[str],
     store: Store,
     survey: Survey,
-    known: Estimates,
+    estimates: Estimates,
 ) -> None:
     request = Request(table, scale, runs, settings, profile or "", tuple(plugins))
-    arrays = arrays_of(request, known, max(1, max_array_size()))
+    arrays = arrays_of(request, estimates, max(1, max_array_size()))
 
     def queued(uid: str) -> str | None:
         task = survey.task(uid)
@@ -139,7 +143,7 @@ def _print_scripts(
     plugins: list[str],
     store: Store,
 ) -> None:
-    """The scripts as they would be sent; numbers of jobs that do not exist yet are named by array."""
+    """Print the batch scripts; a job that does not exist yet is named by its array, not by a number."""
     try:
         check_against_cluster(settings)
         largest = max(1, max_array_size())

@@ -47,7 +47,7 @@ def import_(
     from bench.convert.importing import import_checkpoint
     from bench.plan.load import parse_setting
 
-    made = import_checkpoint(
+    imported = import_checkpoint(
         format_name,
         files,
         name=name,
@@ -55,16 +55,16 @@ def import_(
         settings=dict(parse_setting(text) for text in settings),
         replace=force,
     )
-    click.echo(f"wrote {made.path}: {' and '.join(made.members)} of {made.network}")
+    click.echo(f"wrote {imported.path}: {' and '.join(imported.members)} of {imported.network}")
     click.echo("a table takes them as")
-    click.echo(f"  sources: {{network: {{weights: {made.path.stem}}}}}")
-    options = ", ".join(f"{key}: {_yaml(value)}" for key, value in made.options.items())
-    click.echo(f"  network: {{name: {made.network}, options: {{{options}}}}}")
-    for note in made.notes:
+    click.echo(f"  sources: {{network: {{weights: {imported.path.stem}}}}}")
+    options = ", ".join(f"{key}: {_yaml(value)}" for key, value in imported.options.items())
+    click.echo(f"  network: {{name: {imported.network}, options: {{{options}}}}}")
+    for note in imported.notes:
         click.echo(f"note: {note}")
-    tell_of_stale(store, f"weights/{made.path.stem}")
+    tell_of_stale(store, f"weights/{imported.path.stem}")
 
 
 def _yaml(value: object) -> str:
-    """JSON, which YAML reads."""
+    """The value as JSON, which YAML reads too."""
     return json.dumps(value)

@@ -164,8 +164,8 @@ def test_the_column_is_the_one_whose_set_it_is(table):
     [
         ((), "either --images DIR or --run RUN"),
         (("--images", ".", "--run", "x"), "either --images DIR or --run RUN"),
-        (("--run", "x", "--dataset", "shapes"), "--dataset says nothing beside --run"),
-        (("--images", ".", "--snapshot", "best"), "--snapshot says nothing beside --images"),
+        (("--run", "x", "--dataset", "shapes"), "--dataset has no effect beside --run"),
+        (("--images", ".", "--snapshot", "best"), "--snapshot has no effect beside --images"),
         (("--images", ".", "--column", "anime"), "0 pictures found"),
     ],
 )  # fmt: skip
