@@ -12,7 +12,7 @@ from bench.contract.signature import needed_sources
 from bench.errors import UserError
 from bench.spec.run import DataSpec, NetworkSpec, Part, RunSpec, TrainSettings, WeightsFile
 
-STEPS, STOP_AT = 6, 3
+STEPS, STOP_AT = 6, 3  # training steps of a run, and the one after which an interrupted run stops
 MICRO = 2  # images of a micro-batch, half a batch
 SHOTS = 128  # training images: enough for any method with its default settings
 # One network of each family, in a size whose step takes some ten milliseconds
@@ -28,7 +28,10 @@ TRAIN = TrainSettings(steps=STEPS, batch=4, d_steps=2, g_lr=1e-3, d_lr=1e-3, log
 
 
 def conformance_spec(expression: str, network: str = "sngan-32") -> RunSpec:
-    """The tiny run that the checks train; its sources are tiny runs too."""
+    """The tiny run that the checks train; its sources are tiny runs too.
+
+    Raises UserError for a network without a conformance setting, and for an expression that cannot be read.
+    """
     if network not in NETWORKS:
         raise UserError(f"network '{network}' has no conformance setting; known: {', '.join(NETWORKS)}")
     nets = NetworkSpec(name=network, options=NETWORKS[network])
@@ -54,7 +57,9 @@ def conformance_spec(expression: str, network: str = "sngan-32") -> RunSpec:
 
 
 def _has_conditions(method: tuple[Part, ...]) -> bool:
-    """Whether a part conditions the networks; one with a loop of its own (`fit`) is taken to do so."""
+    """Whether a part conditions the networks; a part with its own training loop (`fit`) is taken to do so."""
     classes = [methods().load(part.name) for part in method]
     hooks = ("condition", "fit")
-    return any(getattr(one, hook) is not getattr(Method, hook) for one in classes for hook in hooks)
+    return any(
+        getattr(part_class, hook) is not getattr(Method, hook) for part_class in classes for hook in hooks
+    )

@@ -26,13 +26,12 @@ class CheckResult:
     check: str
     passed: bool
     detail: str = ""
-    supported: bool = (
-        True  # False: not passed, because the method refuses this network (`detail` is its reason)
-    )
+    # False: not passed, because the method refuses this network (`detail` is its reason)
+    supported: bool = True
 
     @property
     def failed(self) -> bool:
-        """Not passed, and no refusal either."""
+        """The check did not pass, and not because the method refuses the network."""
         return self.supported and not self.passed
 
 
@@ -41,24 +40,24 @@ def check_everywhere(
 ) -> dict[str, list[CheckResult]]:
     """The findings of `check_method` by network; a method that trains no network is checked once.
 
-    To refuse a network is no failure, but to refuse all of them is: its last finding then is a failed "supports".
+    A method may refuse some networks. If it refuses all of them, a failed "supports" is added as its last finding.
     """
-    found: dict[str, list[CheckResult]] = {}
+    by_network: dict[str, list[CheckResult]] = {}
     for network in networks:
-        found[network] = check_method(expression, network)
+        by_network[network] = check_method(expression, network)
         if conformance_spec(expression, network).network is None:
             break
-    if not any(finding.supported for findings in found.values() for finding in findings):
-        what = "all networks" if set(found) == set(NETWORKS) else " and ".join(found)
-        found[network].append(CheckResult("supports", False, f"it refuses {what}: nothing was checked"))
-    return found
+    if not any(finding.supported for findings in by_network.values() for finding in findings):
+        what = "all networks" if set(by_network) == set(NETWORKS) else " and ".join(by_network)
+        by_network[network].append(CheckResult("supports", False, f"it refuses {what}: nothing was checked"))
+    return by_network
 
 
 def check_method(expression: str, network: str = "sngan-32", device: str = "cpu") -> list[CheckResult]:
     """Every check on one method expression. Raises UserError for an expression that cannot be read.
 
-    A check that the failure of an earlier one makes meaningless is left out. A method that refuses the network
-    has one finding, not passed and not `supported`.
+    A check is left out where the failure of an earlier one makes it meaningless. A method that refuses the network has
+    one finding, which is neither passed nor `supported`.
     """
     spec = conformance_spec(expression, network)
     with tempfile.TemporaryDirectory() as folder:

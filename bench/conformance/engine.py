@@ -1,4 +1,4 @@
-"""What the conformance checks stand on: a method on a test bench, and a watch over global random state."""
+"""What the conformance checks build on: a method on a test bench, and a watch over global random state."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from bench.store.runs import Store
 
 
 class BrokenPromise(Exception):
-    """A check's own verdict; any other exception is reported with its type."""
+    """What a check finds wrong with a method; any other exception is reported with its type."""
 
 
 class Bench:
-    """One method on the test bench: a store for an undisturbed run, one for an interrupted run."""
+    """One method on the test bench, with a store for each of its runs: undisturbed, repeated, interrupted."""
 
     def __init__(self, spec: RunSpec, root: Path, device: torch.device) -> None:
         self.spec, self.root, self.device = spec, root, device
@@ -39,7 +39,7 @@ class Bench:
         return self.finished
 
     def store(self, name: str) -> Store:
-        """A store of its own for each run of the method."""
+        """The store of this name; each run of the method has its own."""
         return Store(self.root / name)
 
     def training(self, name: str) -> Training:
@@ -60,7 +60,7 @@ class Bench:
 
 @contextmanager
 def watching_global_state() -> Iterator[list[str]]:
-    """Collects the names of the global generators that the block has drawn from, and puts them back."""
+    """Collects the names of the global generators that the block draws from, and restores their states."""
     touched: list[str] = []
     states = torch.random.get_rng_state(), np.random.get_state(), random.getstate()
     on_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []

@@ -1,4 +1,4 @@
-"""What a method promises, a check each: a function of the test bench that raises BrokenPromise where it is not kept."""
+"""What a method promises: for each promise a check of the test bench that raises BrokenPromise if it is broken."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from bench.train.batches import Batches
 
 
 def builds(bench: Bench) -> None:
-    """Its settings are right, and its sources train."""
+    """Its settings are valid, and its sources train."""
     try:
         build_method(bench.spec.method)
-    except UserError as error:  # of its settings: no network is to blame
+    except UserError as error:  # about its settings, not about the network
         raise BrokenPromise(str(error)) from error
     store = bench.store("first")
     for source in bench.spec.run_sources.values():
@@ -39,7 +39,7 @@ def builds(bench: Bench) -> None:
 
 
 def steps(bench: Bench) -> None:
-    """It trains to its end, on finite values, and moves something."""
+    """It trains to its end with finite losses, and changes some weights."""
     before = fingerprint(bench.training("first").weights())
     with watching_global_state() as bench.touched:
         bench.finished = bench.training("first")
@@ -51,7 +51,7 @@ def steps(bench: Bench) -> None:
 
 
 def global_random_state(bench: Bench) -> None:
-    """It draws from its own streams alone."""
+    """It draws random numbers from its own streams only."""
     if bench.touched:
         raise BrokenPromise(
             f"draws from the global random state of {', '.join(bench.touched)}: take every random number "
@@ -60,14 +60,14 @@ def global_random_state(bench: Bench) -> None:
 
 
 def repeats(bench: Bench) -> None:
-    """A second run ends as the first."""
+    """A second run ends with the same weights and logs as the first."""
     again = bench.training("again")
     again.run(lambda: False, lambda *_: None)
     bench.compare(again, "a second run of the same spec", "a random stream that is not from ctx.stream?")
 
 
 def resumes(bench: Bench) -> None:
-    """A run that was stopped and continued ends as one that was not."""
+    """A run that is stopped and continued ends as an undisturbed one does."""
     first = bench.training("stopped")
     if first.run(lambda: first.ctx.step >= STOP_AT, lambda *_: None) != "stopped":
         raise BrokenPromise("the run did not stop at a step boundary")
@@ -86,7 +86,7 @@ def resumes(bench: Bench) -> None:
 
 
 def micro_batches(bench: Bench) -> None:
-    """Hooks are then given a part of the batch at a time."""
+    """It also trains if its hooks get the batch in pieces."""
     assert bench.spec.train is not None
     if bench.straight.method.replaces_loop:
         return
@@ -101,7 +101,7 @@ def micro_batches(bench: Bench) -> None:
 
 
 def samples(bench: Bench) -> None:
-    """Its sampler makes images in range, from its stream alone."""
+    """Its sampler makes images in range, and takes all randomness from its stream."""
     training = bench.straight
     ema = training.ctx.ema
     if ema is None:
@@ -121,10 +121,11 @@ def samples(bench: Bench) -> None:
 
 
 def augments(bench: Bench) -> None:
-    """Its augmentation keeps shape and range, passes a gradient on, and can be replayed."""
+    """Its augmentation keeps shape and range, passes the gradient on, and can be replayed."""
     training = bench.straight
     if training.ctx.ema is None:
         return
+    # Random images in [-1, 1], as the networks have them
     stream = torch.Generator().manual_seed(0)
     side = training.spec.data.resolution
     images = (torch.rand(8, 3, side, side, generator=stream) * 2 - 1).to(bench.device).requires_grad_()
@@ -132,7 +133,9 @@ def augments(bench: Bench) -> None:
     augmented = training.method.augment(training.ctx, images)
     if augmented.shape != images.shape:
         raise BrokenPromise(f"augment turns shape {tuple(images.shape)} into {tuple(augmented.shape)}")
+    # Brightness and contrast may leave [-1, 1], but not by much
     _refuse_range(augmented.detach(), "augmented images", slack=3.0)
+    # G learns through the augmentation, so some gradient must reach the images
     augmented.square().sum().backward()
     if images.grad is None or not torch.isfinite(images.grad).all() or not images.grad.abs().sum() > 0:
         raise BrokenPromise("augment passes no gradient on: the generator could not learn through it")
@@ -145,7 +148,7 @@ def augments(bench: Bench) -> None:
 
 
 def discriminates(bench: Bench) -> None:
-    """Its D gives logits an image, which depend on that image alone unless it says otherwise."""
+    """Its D gives logits for each image that depend on this image alone, unless it declares otherwise."""
     training = bench.straight
     if training.ctx.discriminator is None or training.method.replaces_loop:
         return
@@ -153,6 +156,7 @@ def discriminates(bench: Bench) -> None:
     batch = Batches(ctx.images_u8_NHWC, 4, seed=0, device=bench.device).at(0)
     condition_NK = training.method.d_condition(ctx, batch, training.method.condition(ctx, batch))
     half_NK = None if condition_NK is None else condition_NK[:2]
+    # The same two images alone and beside two others
     with torch.no_grad(), parametrize.cached():
         logits_N = discriminator(batch.images_NCHW, condition_NK)
         half_N = discriminator(batch.images_NCHW[:2], half_NK)
@@ -169,7 +173,7 @@ def discriminates(bench: Bench) -> None:
 
 
 def pickles(bench: Bench) -> None:
-    """It and its settings can be stored and sent."""
+    """It survives pickling, and its settings survive JSON."""
     pickle.loads(pickle.dumps(build_method(bench.spec.method)))
     if RunSpec.model_validate_json(bench.spec.model_dump_json()).uid != bench.spec.uid:
         raise BrokenPromise("its settings do not survive JSON: use numbers, text, lists and booleans")
@@ -181,9 +185,9 @@ def _sampled(sampler: Sampler, ema: Generator, z_NZ: Tensor) -> Tensor:
 
 
 def _refuse_range(images_NCHW: Tensor, what: str, *, slack: float = 0.0, bounded: bool = True) -> None:
-    """Images must be finite, inside [-1, 1] (give or take `slack`) and use its negative half.
+    """Raise BrokenPromise unless images are finite, inside [-1 - slack, 1 + slack] and negative somewhere.
 
-    Those of a network without a bound may lie anywhere around 0, on both sides of it.
+    bounded: False for a network without an output bound, whose images may have any values on both sides of 0.
     """
     if not torch.isfinite(images_NCHW).all():
         raise BrokenPromise(f"{what} are not finite")
@@ -200,5 +204,5 @@ def _refuse_range(images_NCHW: Tensor, what: str, *, slack: float = 0.0, bounded
         )
 
 
-# Those that an undisturbed run makes possible, in their order
+# The checks that need a finished undisturbed run, in their order
 OF_A_RUN = (global_random_state, repeats, resumes, micro_batches, samples, augments, discriminates)

@@ -1,9 +1,9 @@
-"""Rehearsals: one real optimisation step of every paper-scale configuration, on this machine, and what it took.
+"""Rehearsals: one real training step at paper size, with its time and memory.
 
-rehearsal.yaml lists the configurations: every combination of network and method that a table of the papers
-trains. Each is rehearsed in a process of its own (bench.rehearsal.step), so that its peak memory is its own. What was
-measured is kept in <store>/rehearsal/ID.json under a hash of the configuration: what is interrupted continues, and a
-configuration that has changed is run again.
+rehearsal.yaml lists the configurations: every combination of network and method that a table of the papers trains.
+Each is rehearsed in its own process (bench.rehearsal.step), so that its peak memory can be measured. The measurement is
+kept in <store>/rehearsal/ID.json with a hash of the configuration. An interrupted rehearsal therefore continues, and
+only a configuration that has changed is run again.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Configuration(Frozen):
     """One combination of network and method at paper scale, and how much of its batch is rehearsed."""
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9.+-]*$")
-    tables: tuple[str, ...] = Field(min_length=1)  # the tables and rows that it stands for
+    tables: tuple[str, ...] = Field(min_length=1)  # the tables and rows that it represents
     network: NetworkSpec
     method: str = ""  # a method expression; empty: plain adversarial training
     resolution: PositiveInt
@@ -49,7 +49,7 @@ class Configuration(Frozen):
     per_gpu: PositiveInt | None = None  # images at once on one GPU, for its memory; None: the paper's batch
     d_steps: PositiveInt = 1
     steps: PositiveInt  # the paper's, of the generator
-    step: int = Field(default=0, ge=0)  # which of them is rehearsed: one in which all of the method works
+    step: int = Field(default=0, ge=0)  # the rehearsed step, in which every term of the method is active
     train: dict[str, Any]  # the optimisers' settings, as in a table
     images: PositiveInt = 128  # training images; methods of few shots have conditions of this size
     classes: PositiveInt | None = None
@@ -90,12 +90,12 @@ class Configuration(Frozen):
 
     @property
     def digest(self) -> str:
-        """A hash of everything that a rehearsal depends on; the words about it are no part of it."""
+        """A hash of everything that a rehearsal depends on, which excludes its descriptions."""
         value = self.model_dump(mode="json", exclude={"tables", "note", "per_gpu"})
         return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
     def run_spec(self) -> RunSpec:
-        """The run whose step is rehearsed: the paper's, but for images, sources and what is left of its batch.
+        """The run whose step is rehearsed: the paper's, except for its images, sources and the rehearsed batch.
 
         Raises UserError for an unknown network or method, and for impossible settings.
         """
@@ -119,7 +119,7 @@ class Configuration(Frozen):
 
 @dataclass(frozen=True)
 class RehearsalOutcome:
-    """What came of one rehearsal: the measurements, or why there are none."""
+    """The outcome of one rehearsal: the measurements, or why there are none."""
 
     configuration: Configuration
     measured: dict[str, Any] | None
@@ -132,36 +132,37 @@ class _File(Frozen):
 
 
 def load_configurations(path: Path = LIST) -> tuple[DataSpec, list[Configuration]]:
-    """The data set whose images are enlarged to the true size, and all configurations of a list.
+    """The data set whose images are enlarged to paper size, and all configurations of a list.
 
     Each group of the file has settings that its `configurations` share. Raises UserError with file and line.
     """
     file = validate(_File, load_yaml(path), path)
-    found: dict[str, Configuration] = {}
+    configurations: dict[str, Configuration] = {}
     for number, group in enumerate(file.groups):
         shared = {key: value for key, value in group.items() if key != "configurations"}
         own = group.get("configurations")
-        if not isinstance(own, list) or not all(isinstance(one, dict) for one in own):
+        if not isinstance(own, list) or not all(isinstance(own_settings, dict) for own_settings in own):
             raise mistake(path, ("groups", number), "configurations must be a list of mappings")
-        for position, one in enumerate(own):
+        # The settings of a configuration replace those of its group
+        for position, own_settings in enumerate(own):
             keys = ("groups", number, "configurations", position)
             try:
-                configuration = validate(Configuration, {**shared, **one}, path, keys)
+                configuration = validate(Configuration, {**shared, **own_settings}, path, keys)
             except UserError as error:
                 raise error if str(path) in str(error) else mistake(path, keys, str(error)) from error
-            if configuration.id in found:
-                raise mistake(path, (*keys, "id"), f"'{configuration.id}' stands twice")
-            found[configuration.id] = configuration
-    return file.images_from, list(found.values())
+            if configuration.id in configurations:
+                raise mistake(path, (*keys, "id"), f"'{configuration.id}' is given twice")
+            configurations[configuration.id] = configuration
+    return file.images_from, list(configurations.values())
 
 
 def pick(configurations: Sequence[Configuration], ids: Sequence[str]) -> list[Configuration]:
-    """The configurations of these ids, all without ids. Raises UserError for an unknown one."""
-    known = {one.id: one for one in configurations}
+    """The configurations of these ids, or all if there are none. Raises UserError for an unknown id."""
+    by_id = {configuration.id: configuration for configuration in configurations}
     for name in ids:
-        if name not in known:
-            raise UserError(f"unknown configuration '{name}'; {did_you_mean(name, known)}")
-    return [known[name] for name in dict.fromkeys(ids)] if ids else list(configurations)
+        if name not in by_id:
+            raise UserError(f"unknown configuration '{name}'; {did_you_mean(name, by_id)}")
+    return [by_id[name] for name in dict.fromkeys(ids)] if ids else list(configurations)
 
 
 class Results:
@@ -171,7 +172,7 @@ class Results:
         self.folder = store / "rehearsal"
 
     def read(self, configuration: Configuration) -> dict[str, Any] | None:
-        """What was measured of this very configuration, or None."""
+        """The measurement of this configuration as it is now, or None."""
         try:
             value = json.loads((self.folder / f"{configuration.id}.json").read_text())
         except (OSError, ValueError):
@@ -188,7 +189,7 @@ class Results:
 def rehearse(
     configuration: Configuration, images_from: DataSpec, results: Results, threads: int
 ) -> RehearsalOutcome:
-    """Rehearse one configuration in a process of its own, with a cache and weights of its own that go with it."""
+    """Rehearse one configuration in its own process, whose cache and weights are deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="bench-rehearsal-") as name:
         folder = Path(name)
         order = {
@@ -197,6 +198,7 @@ def rehearse(
             "threads": threads,
         }
         atomic.write_json(folder / "order.json", order)
+        # A folder of their own for the enlarged images and the untrained weights; the user's are left alone
         environment = {
             **{name: value for name, value in os.environ.items() if name != VGG16.variable},
             "BENCH_CACHE": str(folder / "cache"),

@@ -1,14 +1,16 @@
-"""From a rehearsed step to a training on a GPU: operations, memory, hours; and the table of them.
+"""Estimates the operations, memory and hours of a training on a GPU from a rehearsed step, and prints their table.
 
-Operations of one step. From the networks, with G and D the multiply-accumulates of an image's forward pass, B the batch
-and d the updates of D:
+Operations of one step, from the networks alone. G and D are the multiply-accumulates of one image's forward pass, B is
+the batch and d the number of D updates:
 
     2 B [ d (G + 3 * 2 D) + 3 G + 2 D ]
 
-G runs forward for D's update and forward and backward (3 forward passes' worth) for its own, D forward and backward on
-the real and the generated images of its own update; in G's update D is held, so its backward pass has no gradient of
-weights (2). Where G's update shares the images of D's last one (`share_fakes`) one of the d G is saved. What the method
-adds (penalties, further passes, decoders) is in the operations that were counted while the step ran, which are those of
+A forward and backward pass costs 3 forward passes. In D's update G runs forward, and D forward and backward on real and
+on generated images. In G's update G runs forward and backward. D is frozen there, so that its backward pass has no
+gradient of weights and both passes cost 2. Where G's update reuses the images of D's last update (`share_fakes`), one
+of the d forward passes of G is saved.
+
+What the method adds (penalties, further passes, decoders) was counted while the step ran: the operations of its
 convolutions and matrix products, backward passes included.
 """
 
@@ -34,8 +36,8 @@ COLUMNS = (
 class Estimate:
     """What a configuration would take on one GPU."""
 
-    gpu_bytes: int  # weights, averages, gradients, moments, and what is kept for the backward passes
-    formula_flops: float  # of the paper's step, from the networks alone; 0 of a method with its own loop
+    gpu_bytes: int  # weights, averages, gradients, moments, kept activations
+    formula_flops: float  # of the paper's step, from the networks alone; 0 for a method with its own loop
     step_flops: float  # of the paper's step, with what the method adds
     gpu_hours: float
 
@@ -43,13 +45,15 @@ class Estimate:
 def estimate(configuration: Configuration, measured: dict[str, Any]) -> Estimate:
     """The estimate from a measurement of `bench.rehearsal.step`.
 
-    Kept activations scale with the images at once; counted operations with the batch. Terms that only every n-th
-    step has are in the rehearsed step; what was counted beyond the formula is divided by the least such n.
+    Kept activations scale with the images at once, and counted operations with the batch. The rehearsed step has all
+    terms, also those that a training has every n-th step only. The operations beyond the formula are therefore divided
+    by the least such n.
     """
     formula = 0.0 if measured["own_loop"] else formula_flops(configuration, measured["macs"])
     counted = measured["flops"] * configuration.batch / configuration.images_run
     least = min((every for part in configuration.parts if (every := _every(part.settings)) > 1), default=1)
     step = counted if least == 1 else formula + max(0.0, counted - formula) / least
+    # Seconds at the sustained rate, in hours
     hours = step * configuration.steps / (PEAK_FLOPS * SHARE) / 3600
     return Estimate(_gpu_bytes(configuration, measured), formula, step, hours)
 
@@ -80,19 +84,19 @@ def _gpu_bytes(configuration: Configuration, measured: dict[str, Any]) -> int:
 
 
 def values(outcome: RehearsalOutcome) -> dict[str, Any]:
-    """A configuration's row by column; the measured ones are None where there is no measurement."""
-    one, measured = outcome.configuration, outcome.measured
+    """A configuration's row, column -> value; measured columns are None if there is no measurement."""
+    configuration, measured = outcome.configuration, outcome.measured
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     row |= {
-        "configuration": one.id,
-        "network": one.network.name,
-        "method": one.method or "(adversarial loss alone)",
-        "batch x D steps": f"{one.batch} x {one.d_steps}",
-        "rehearsed": one.as_run,
-        "steps": one.steps,
+        "configuration": configuration.id,
+        "network": configuration.network.name,
+        "method": configuration.method or "(adversarial loss alone)",
+        "batch x D steps": f"{configuration.batch} x {configuration.d_steps}",
+        "rehearsed": configuration.as_run,
+        "steps": configuration.steps,
     }
     if measured is not None:
-        guess = estimate(one, measured)
+        guess = estimate(configuration, measured)
         for letter, role in (("G", "generator"), ("D", "discriminator")):
             row[f"{letter}, M"] = measured["networks"][role]["parameters"] / 1e6
             row[f"{letter}, GMAC"] = measured["macs"][role] / 1e9
@@ -107,25 +111,25 @@ def values(outcome: RehearsalOutcome) -> dict[str, Any]:
 
 
 def record(outcome: RehearsalOutcome) -> dict[str, Any]:
-    """A configuration's row with what it stands for: what `--output FILE.json` writes and a page is made of."""
-    one, measured = outcome.configuration, outcome.measured
+    """A configuration's row with its tables, note and problem, as `--output FILE.json` writes it."""
+    configuration, measured = outcome.configuration, outcome.measured
     return {
         **values(outcome),
         "threads": None if measured is None else measured["threads"],
-        "digest": one.digest,
-        "tables": list(one.tables),
-        "note": one.note,
+        "digest": configuration.digest,
+        "tables": list(configuration.tables),
+        "note": configuration.note,
         "problem": outcome.problem,
     }
 
 
 def markdown(outcomes: Sequence[RehearsalOutcome], images: str) -> str:
-    """The table of all rehearsals with what its columns mean, and what each row stands for."""
+    """The table of all rehearsals, with the meaning of its columns and rows."""
     return page([record(outcome) for outcome in outcomes], images)
 
 
 def page(records: Sequence[dict[str, Any]], images: str) -> str:
-    """The same from records; a number of a record may have been kept in fewer digits."""
+    """The same page from records, whose numbers may have been rounded."""
     lines = [_legend(records, images), ""]
     lines += ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     lines += ["| " + " | ".join(_cell(column, row[column]) for column in COLUMNS) + " |" for row in records]

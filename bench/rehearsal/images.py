@@ -1,4 +1,4 @@
-"""Images of the true size for rehearsals, where the papers' own are not at hand: a small set's, enlarged."""
+"""Images of paper size for rehearsals, where the papers' own are missing: those of a small set, enlarged."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from bench.data.catalogue import DatasetEntry
 from bench.data.known import datasets
 from bench.spec.run import DataSpec
 
-ENTRY: DatasetEntry  # what `offer` was asked for: a rehearsal's process has one data set
+ENTRY: DatasetEntry  # set by `offer`; a rehearsal's process has one data set
 
 
 def offer(name: str, images_from: DataSpec, images: int, classes: int | None) -> None:
-    """Register the data set `name`: so many training images at any size, with labels if there are classes."""
+    """Register the data set `name` with `images` training images of any size, and labels if there are classes."""
     global ENTRY
     ENTRY = DatasetEntry(
         summary=f"{images_from.name} at {images_from.resolution} px, enlarged",
@@ -30,7 +30,7 @@ def offer(name: str, images_from: DataSpec, images: int, classes: int | None) ->
 
 
 def build(order: Order) -> Splits:
-    """`entry.train` enlarged images, over and over again if the small set has fewer; labels from 0 to classes - 1."""
+    """`entry.train` enlarged images, with repeats if the small set has fewer; labels are 0 to classes - 1."""
     options = order.entry.options
     small = imageset.load(options["from"], options["pixels"])
     train = order.allocate("train", order.entry.train)
@@ -52,5 +52,5 @@ def _enlarged(image_HWC: np.ndarray, side: int) -> np.ndarray:
 
 
 def _labels(count: int, classes: int) -> np.ndarray:
-    """Spread over all classes; the last class is there even where there are fewer images than classes."""
+    """Labels spread evenly over all classes; the last class occurs even if there are fewer images than classes."""
     return np.linspace(0, classes - 1, count).round().astype(np.int64) if count > 1 else np.zeros(1, np.int64)

@@ -1,7 +1,7 @@
 """`python -m bench.rehearsal.step FOLDER`: rehearse the configuration in FOLDER/order.json, in this process alone.
 
-The engine's own context, networks, method, optimisers and loop at full size make one real step; what it took is
-written to FOLDER/measured.json. Source weights are those of a fresh network, as large as the paper's.
+The engine's own context, networks, method, optimisers and loop make one real training step at paper size. Its time and
+memory are written to FOLDER/measured.json. Source weights are those of an untrained network of the paper's size.
 """
 
 from __future__ import annotations
@@ -43,10 +43,11 @@ Sums = dict[str, int]
 
 
 def measure(configuration: Configuration, images_from: DataSpec, scratch: Path) -> dict[str, Any]:
-    """Build the run, make its one step, and say what it took: plain data (bytes, seconds, counts).
+    """Build the run, make one step, and return what was measured as plain data (bytes, seconds, counts).
 
     Raises UserError where a loss is not finite, a frozen parameter has moved or a trained network has not.
     """
+    # Images and source weights of paper size
     started = time.monotonic()
     images.offer(DATA, images_from, configuration.images, configuration.classes)
     spec = configuration.run_spec()
@@ -55,12 +56,14 @@ def measure(configuration: Configuration, images_from: DataSpec, scratch: Path) 
         _write_source(configuration, role, paths.weights_root() / f"{source.weights}.pt")
     if any("vgg16_fc" in str(value) for part in spec.method for value in part.settings.values()):
         _write_vgg16(VGG16.own)
+    # The run, whose memory is measured while it is built ...
     reset_peak()
     ctx, method = build_context(spec, Store(scratch / "store"), torch.device("cpu"))
     for name, part in method.parts:
         if name in configuration.state:
             part.load_state_dict(configuration.state[name])
     built = time.monotonic()
+    # ... and while it makes its step
     while_building = peak_bytes() or 0
     before = resident_bytes(os.getpid()) or 0
     reset_peak()
@@ -87,7 +90,7 @@ def measure(configuration: Configuration, images_from: DataSpec, scratch: Path) 
 
 
 class _Step:
-    """One step of a run, watched: seconds, operations, kept activations, and which parameters it moved."""
+    """One step of a run, with its seconds, operations, kept activations and changed parameters."""
 
     def __init__(self, ctx: Context, method: Composition) -> None:
         self.ctx, self.method = ctx, method
@@ -95,10 +98,11 @@ class _Step:
         self.seconds, self.flops = 0.0, 0
 
     def run(self, number: int) -> dict[str, float]:
-        """The losses of step `number`."""
+        """Make step `number`, and return its losses."""
         ctx, own_loop = self.ctx, self.method.replaces_loop
         optimizers = None if own_loop else Optimizers.build(ctx)
         steps = self.method.fit(ctx) if optimizers is None else adversarial(ctx, self.method, optimizers)
+        # Checksums from before the step show which parameters it changes
         ctx.begin_step(number)
         self.sums = {role: _sums(network) for role, network in self._networks().items()}
         counter = _Operations()
@@ -113,17 +117,17 @@ class _Step:
         return logs
 
     def parameters(self, role: str) -> dict[str, int]:
-        """Counts of numbers, and of tensors: all, trained, changed. Raises UserError for a wrong change."""
+        """How many numbers and tensors there are, are trained and have changed. Raises UserError for a wrong change."""
         network = self._networks()[role]
         after = _sums(network)
         changed = {name for name, value in after.items() if value != self.sums[role][name]}
         trained = {name for name, parameter in network.named_parameters() if parameter.grad is not None}
         if moved := sorted(changed - trained):
-            raise UserError(f"{role}: {moved[0]} was given no gradient and has changed all the same")
+            raise UserError(f"{role}: {moved[0]} has no gradient, and has changed nevertheless")
         if trained and not changed:
             raise UserError(f"{role}: no parameter has changed")
         if not trained and not self.method.replaces_loop:
-            raise UserError(f"{role}: no parameter was given a gradient")
+            raise UserError(f"{role}: no parameter has a gradient")
         numbers = {name: parameter.numel() for name, parameter in network.named_parameters()}
         return {
             "parameters": sum(numbers.values()),
@@ -138,9 +142,9 @@ class _Step:
 
 
 class _Operations(TorchDispatchMode):
-    """Inside, counts the floating-point operations of convolutions and matrix products, by torch's own formulas.
+    """Counts the floating-point operations of convolutions and matrix products inside it, by torch's formulas.
 
-    Torch's FlopCounterMode also follows modules, by hooks that refuse gradients of gradients.
+    Torch's own FlopCounterMode also follows modules, by hooks that do not allow gradients of gradients.
     """
 
     def __init__(self) -> None:
@@ -155,9 +159,9 @@ class _Operations(TorchDispatchMode):
 
 
 class _Activations:
-    """Inside, counts the bytes that are kept for the backward passes; `most` is the most at one time.
+    """Counts the bytes that are kept for backward passes inside it; `most` is the most at one time.
 
-    Storages that several layers keep count once; parameters and the networks' buffers not at all.
+    A storage that several layers keep counts once. Parameters and the networks' buffers do not count.
     """
 
     def __init__(self, ctx: Context) -> None:
@@ -187,7 +191,7 @@ class _Activations:
         return _Kept(tensor, self)
 
     def drop(self, tensor: Tensor) -> None:
-        """The same tensor is no longer wanted."""
+        """Count a kept tensor off, which its backward pass no longer needs."""
         storage = tensor.untyped_storage()
         self.users[storage.data_ptr()] -= 1
         if self.users[storage.data_ptr()] == 0:
@@ -195,7 +199,7 @@ class _Activations:
 
 
 class _Kept:
-    """A tensor that a backward pass will want, and who is to be told when none does any more."""
+    """A tensor kept for a backward pass, which `books` counts off when it is released."""
 
     def __init__(self, tensor: Tensor, books: _Activations | None) -> None:
         self.tensor, self.books = tensor, books
@@ -206,7 +210,7 @@ class _Kept:
 
 
 def _sums(network: nn.Module) -> Sums:
-    """A checksum of each parameter's bytes: cheaper to keep than a copy, and no update gets past it."""
+    """A checksum of each parameter's bytes, which is smaller than a copy and differs after any update."""
     return {
         name: zlib.crc32(parameter.detach().contiguous().numpy().tobytes())
         for name, parameter in network.named_parameters()
@@ -214,14 +218,14 @@ def _sums(network: nn.Module) -> Sums:
 
 
 def _macs(configuration: Configuration, ctx: Context, method: Composition) -> dict[str, int]:
-    """Multiply-accumulates of one image's forward pass, from the networks as the method asked for them."""
+    """Multiply-accumulates of one image's forward pass, with the network options that the method sets."""
     options = {**configuration.network.options, **method.networks(ctx)}
-    found = describe(configuration.network.name, **options)
-    return {"generator": found.generator.macs, "discriminator": found.discriminator.macs}
+    network = describe(configuration.network.name, **options)
+    return {"generator": network.generator.macs, "discriminator": network.discriminator.macs}
 
 
 def _write_source(configuration: Configuration, role: str, path: Path) -> None:
-    """Weights of the kind that the paper starts from, of a network that has learned nothing."""
+    """Write untrained weights for a source role, in the form of those that the paper starts from."""
     if role == "network":
         options = {**configuration.network.options, **configuration.source}
         generator, discriminator = networks.build(configuration.network.name, seed=1, **options)
@@ -235,7 +239,7 @@ def _write_source(configuration: Configuration, role: str, path: Path) -> None:
 
 
 def _write_vgg16(path: Path) -> None:
-    """A whole VGG16 that has learned nothing, for priors of its fully connected layers."""
+    """Write an untrained VGG16, for priors of its fully connected layers."""
     from torchvision.models import vgg16
 
     with networks.initialised(1, "vgg16"):

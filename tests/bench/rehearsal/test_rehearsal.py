@@ -136,7 +136,7 @@ def test_a_wrong_change_is_an_error():
         networks[0].weight += 1
         networks[1].bias += 1
     assert step.parameters("generator")["changed"] == 1
-    with pytest.raises(UserError, match="discriminator: bias was given no gradient and has changed"):
+    with pytest.raises(UserError, match="discriminator: bias has no gradient, and has changed"):
         step.parameters("discriminator")
 
 
@@ -281,7 +281,7 @@ def test_mistakes_on_the_command_line(tmp_path):
     _, configurations = load_configurations(written(tmp_path, PLAIN, MICRO))
     with pytest.raises(UserError, match="unknown configuration 'plan'; did you mean 'plain'"):
         pick(configurations, ["plan"])
-    with pytest.raises(UserError, match="stands twice"):
+    with pytest.raises(UserError, match="is given twice"):
         load_configurations(written(tmp_path, PLAIN, dict(PLAIN)))
     bare = tmp_path / "bare.md"
     bare.write_text(f"{END} {BEGIN}")
