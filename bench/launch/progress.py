@@ -11,30 +11,31 @@ from dataclasses import dataclass
 from bench.plan.estimate import kind
 from bench.plan.runs import PlannedRun
 
-PLAIN_SECONDS = 10.0
-ENOUGH = 0.05  # of a run's steps: from then on the pace seen here counts more than an estimate from elsewhere
+PLAIN_SECONDS = 10.0  # between two lines of a log
+# Share of a run's steps after which the pace measured here replaces the estimate from elsewhere
+ENOUGH = 0.05
 Seconds = Callable[[PlannedRun], float | None]
 
 
 @dataclass
 class Track:
-    """One run's way through a queue. A reference point is a single step."""
+    """The progress of one run in a queue. A reference point counts as a single step."""
 
     run: PlannedRun
     kind: str
     steps: int
     step: int = 0  # reached so far, by earlier starts too
     since: float | None = None  # when a worker took it; None while none has it
-    seen: float | None = None  # the clock at the last report of a step
+    seen: float | None = None  # time of the last report of a step
     outcome: str | None = None
 
 
 class Tally:
     """How much of a list of runs is done, and how long the rest will take.
 
-    seconds: what a worker will take for a run, None where nothing tells (bench.plan.estimate). workers: runs at once.
-    begun: uid -> step at which an earlier start left the run. A run's pace is measured between two reports of the
-    same start, so that neither steps of earlier starts nor the time before the first step count.
+    seconds: the estimated seconds of a worker for a run, None if unknown (bench.plan.estimate). workers: runs at once.
+    begun: uid -> step at which an earlier start left the run. A run's pace is measured between two reports of the same
+    start, so that neither the steps of earlier starts nor the time before the first step count.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Tally:
     ) -> None:
         self.seconds, self.workers, self.clock = seconds, max(1, workers), clock
         self.tracks: dict[str, Track] = {}
-        self.pace: dict[str, tuple[float, int]] = {}  # kind -> seconds of workers, steps made in them
+        self.pace: dict[str, tuple[float, int]] = {}  # kind of run -> (seconds of workers, steps in them)
         for run in runs:
             self._track(run).step = (begun or {}).get(run.uid, 0)
 
@@ -62,7 +63,7 @@ class Tally:
         track.step, track.seen = step, now
 
     def over(self, run: PlannedRun, outcome: str) -> None:
-        """The run has left the queue; unless it is done, what it has not reached counts as not done."""
+        """Note that the run has left the queue; if it is not done, the steps it has not reached stay undone."""
         track, now = self._track(run), self.clock()
         if outcome == "done":
             begun = track.seen if track.run.spec.train else track.since
@@ -78,7 +79,7 @@ class Tally:
 
     @property
     def share(self) -> float:
-        """How much of the work is done, 0 to 1: in seconds where every cost is known, else in training steps."""
+        """The share of the work that is done, 0 to 1: in seconds if every run's cost is known, else in steps."""
         tracks = list(self.tracks.values())
         costs = [self._step_seconds(track) for track in tracks]
         if None in costs:
@@ -89,7 +90,7 @@ class Tally:
         return min(1.0, done / total) if total else 1.0
 
     def seconds_left(self) -> float | None:
-        """What is left, shared out among the workers, but no less than the longest run; None where nothing tells."""
+        """Seconds until all runs are done: the work by the workers, at least the longest run; None if unknown."""
         left = []
         for track in self.tracks.values():
             if track.outcome is None:
@@ -99,31 +100,31 @@ class Tally:
         return max(sum(left) / self.workers, *left) if left else 0.0
 
     def line(self) -> str:
-        """One line: runs done, what became of others, share, time left."""
+        """One line: the runs done, the outcomes of others, the share of the work, the time left."""
         counts = Counter(track.outcome for track in self.tracks.values() if track.outcome is not None)
-        told = [f"{counts.pop('done', 0)}/{len(self.tracks)} runs done"]
-        told += [f"{number} {outcome}" for outcome, number in sorted(counts.items())]
+        parts = [f"{counts.pop('done', 0)}/{len(self.tracks)} runs done"]
+        parts += [f"{number} {outcome}" for outcome, number in sorted(counts.items())]
         left = self.seconds_left()
         estimate = "estimating the time left" if left is None else f"about {duration(left)} left"
-        return ", ".join([*told, f"{100 * self.share:.0f} % of the work", estimate])
+        return ", ".join([*parts, f"{100 * self.share:.0f} % of the work", estimate])
 
     def _track(self, run: PlannedRun) -> Track:
         return self.tracks.setdefault(run.uid, Track(run, kind(run.spec), steps_of(run)))
 
     def _saw(self, track: Track, seconds: float, steps: int) -> None:
         if steps > 0:
-            known = self.pace.get(track.kind, (0.0, 0))
-            self.pace[track.kind] = known[0] + seconds, known[1] + steps
+            pace = self.pace.get(track.kind, (0.0, 0))
+            self.pace[track.kind] = pace[0] + seconds, pace[1] + steps
 
     def _step_seconds(self, track: Track) -> float | None:
-        """Seconds of a worker per step: as seen here, else as estimated; None where nothing tells."""
+        """Seconds of a worker per step: measured here, else estimated; None if unknown."""
         seconds, steps = self.pace.get(track.kind, (0.0, 0))
-        if steps < ENOUGH * track.steps and (told := self.seconds(track.run)) is not None:
-            return told / track.steps
+        if steps < ENOUGH * track.steps and (estimate := self.seconds(track.run)) is not None:
+            return estimate / track.steps
         return seconds / steps if steps else None
 
     def _reached(self, track: Track) -> float:
-        """Steps made; of a reference point at work, the part of its expected time that has passed."""
+        """The steps made; for a reference point at work, the share of its expected time that has passed."""
         if track.run.spec.train or track.since is None or track.step:
             return track.step
         cost = self._step_seconds(track)
@@ -131,7 +132,7 @@ class Tally:
 
 
 class Plain:
-    """Progress for logs: a line when a run ends badly or a worker does, and one every so many seconds."""
+    """Progress for logs: a line when a run or worker ends badly, and a summary every `seconds`."""
 
     def __init__(self, tally: Tally, seconds: float = PLAIN_SECONDS) -> None:
         self.tally, self.last, self.seconds = tally, time.monotonic(), seconds

@@ -1,5 +1,7 @@
-"""The queue over one machine's devices: runs go to reused worker processes as their sources are done; killed
-workers are replaced. `bench run` works a table off with it, a cluster job its share of one.
+"""The queue of runs on one machine, which hands them to worker processes.
+
+A run starts when its sources are done. Workers are reused for many runs, and killed ones are replaced. `bench run`
+works a table off with it, a cluster job its part of a table.
 """
 
 from __future__ import annotations
@@ -20,14 +22,18 @@ from bench.spec.run import RunSpec
 from bench.store.lease import RunBusyError, RunGoneError
 from bench.store.runs import Store
 
-DEATHS = 3  # a run whose workers were killed this often is left as failed
+DEATHS = 3  # after so many killed workers a run counts as failed
 ABANDONED = ("planned", "interrupted", "lost")  # states of a source that nobody works on
-BUSY_SECONDS = 5.0  # how often a run that somebody else works on is looked at again
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)  # the last is a cluster's notice
+BUSY_SECONDS = 5.0  # between two tries of a run that another process works on
+STOPPING = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGUSR2,
+)  # SIGUSR2 is the cluster's notice that the time is nearly over
 
 
 class Watcher(Protocol):
-    """What the queue tells whoever shows progress."""
+    """The calls that the queue makes to whatever shows progress."""
 
     def started(self, run: PlannedRun) -> None: ...
     def stepped(self, run: PlannedRun, step: int, steps: int) -> None: ...
@@ -41,7 +47,7 @@ class Queue:
     """Works a list of runs off on this machine.
 
     devices: one worker each ("cpu", "cpu" for two CPU slots; "cuda:0", "cuda:1" for two GPUs).
-    deadline: time.time() at which everything saves and stops, as on a signal; None for never.
+    deadline: the time.time() at which everything saves and stops, as on a signal; None for never.
     """
 
     store: Store
@@ -58,11 +64,11 @@ class Queue:
     progressed: bool = False  # whether any run made a step or ended
 
     def work(self) -> dict[str, str]:
-        """Run everything; returns uid -> done, diverged, failed, stopped, cancelled, stale, blocked (a source failed
-        or is stale).
+        """Work all runs off, and return the outcome of each, uid -> outcome.
 
-        On a signal of STOPPING or at the deadline the workers save and stop, and so does this; what had not
-        started is left out.
+        Outcomes are done, diverged, failed, stopped, cancelled, stale and blocked (a source failed or is stale). On a
+        signal of STOPPING or at the deadline the workers save and stop, and the queue ends. Runs that had not started
+        then have no outcome.
         """
         for run in self.runs:
             self.store.open(run.spec)
@@ -77,6 +83,7 @@ class Queue:
         try:
             for device in self.devices[: len(self.runs)]:
                 self._start_worker(device)
+            # A worker leaves the list when nothing can come for it, so the loop ends when all runs are over
             while self.workers:
                 if self.deadline is not None and time.time() >= self.deadline:
                     self.stop("deadline")
@@ -85,6 +92,7 @@ class Queue:
                     self._read(key.data)
                 self.watcher.tick()
         finally:
+            # On an exception no worker may survive this process, and the caller gets its signal handlers back
             for worker in self.workers:
                 worker.process.terminate()
             for number, handler in previous.items():
@@ -93,11 +101,11 @@ class Queue:
 
     @property
     def stopping(self) -> bool:
-        """Whether the queue has been told to end early."""
+        """Whether the queue ends early, by a signal or at its deadline."""
         return self.stopped_by is not None
 
     def stop(self, why: signal.Signals | str) -> None:
-        """Let the workers save at their next step boundary and end."""
+        """Make the workers save at their next step boundary and end."""
         if self.stopped_by is None:
             self.stopped_by = why
             for worker in self.workers:
@@ -109,8 +117,8 @@ class Queue:
     # ---- assigning -------------------------------------------------------------------------------
 
     def _assign(self) -> None:
-        """Give every idle worker a run that is ready; send workers home when nothing is left for them."""
-        for worker in [one for one in self.workers if one.run is None]:
+        """Give every idle worker a run that is ready, and stop workers for which nothing is left."""
+        for worker in [worker for worker in self.workers if worker.run is None]:
             run = self._next_ready()
             if run is not None and self._fits(run, worker):
                 self.waiting.remove(run)
@@ -122,19 +130,21 @@ class Queue:
                 self._close(worker)
 
     def _fits(self, run: PlannedRun, worker: Worker) -> bool:
-        """Whether there is memory for the run beside those at work (the first of all always starts on a CPU)."""
-        others = [(one.process.pid, one.run) for one in self.workers if one.run is not None]
+        """Whether there is memory for the run beside those at work."""
+        others = [(other.process.pid, other.run) for other in self.workers if other.run is not None]
         return self.budget.fits(run, worker.device, others)
 
     def _next_ready(self) -> PlannedRun | None:
         if self.stopping:
             return None
+        # Sources whose trainer has left them unfinished are trained here
         needed = {
             uid: spec for run in self.waiting for uid, spec in zip(run.needs, _sources(run), strict=True)
         }
         states = {uid: self._state_of(uid) for uid in needed}
         for uid in [uid for uid, state in states.items() if state in ABANDONED]:
             self._adopt(PlannedRun(needed[uid]))
+        # The first run whose sources are done; those whose sources cannot be had are blocked
         for run in list(self.waiting):
             sources = [states.get(uid, "waiting") for uid in run.needs]
             if any(state in ("failed", "diverged", "blocked", "cancelled", "stale") for state in sources):
@@ -152,14 +162,14 @@ class Queue:
         return "waiting" if uid in self.mine else Machine(self.store).status(self.store.folder(uid))
 
     def _adopt(self, run: PlannedRun) -> None:
-        """Take over a source that somebody else was to train and has left unfinished."""
+        """Take over a source that another process has left unfinished."""
         self.store.open(run.spec)
         self.runs.append(run)
         self.mine.add(run.uid)
         self.waiting.insert(0, run)
 
     def _may_come(self) -> bool:
-        """Whether a run can still become ready (its source is in work, or somebody else has it)."""
+        """Whether a run can still become ready, because its source or the run itself is at work elsewhere."""
         return bool(self.waiting)
 
     # ---- workers ---------------------------------------------------------------------------------
@@ -200,20 +210,17 @@ class Queue:
             self.postponed[run.uid] = time.monotonic() + BUSY_SECONDS
             self.waiting.append(run)
         elif outcome == "stopped" and not self.stopping:
-            self.waiting.insert(0, run)  # only its worker was told to stop
+            self.waiting.insert(0, run)  # only its worker was stopped, by somebody else
         else:
             self._end(run, outcome)
 
     def _lost(self, worker: Worker) -> None:
-        """A worker's pipe closed: it ended on a stop, it could not start, or it was killed. A killed worker's run
-        goes on elsewhere.
-        """
+        """Handle the end of a worker, whose pipe is closed; if it was killed, its run continues in a new worker."""
         code, run = self._close(worker), worker.run
         if run is not None and not self.stopping:
             self.deaths[run.uid] += 1
-            if (
-                not worker.ready and code > 0
-            ):  # an error of its own before it took any run: it would come again
+            # It failed before it was ready for any run, and a new worker would fail in the same way
+            if not worker.ready and code > 0:
                 self._give_up(run, f"its worker could not start: {worker.last_words()}")
             elif self.deaths[run.uid] < DEATHS:
                 how = f"signal {-code}" if code < 0 else f"exit status {code}"
@@ -240,7 +247,10 @@ def _sources(run: PlannedRun) -> list[RunSpec]:
 
 
 def _record_death(store: Store, uid: str, reason: str) -> None:
-    """Nobody can tell a method that takes all memory from a machine that kills: the machine did it, says the record."""
+    """Record a run as failed because of the machine.
+
+    The cause may also be a method that takes all memory: from here the two cannot be told apart.
+    """
     folder = store.folder(uid)
     try:
         with folder.lease():

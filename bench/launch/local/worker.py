@@ -1,8 +1,8 @@
 """A worker process: takes run ids on stdin, works them off one by one, reports on an inherited pipe.
 
-One interpreter serves many short runs. Started by bench.launch.local.queue (and usable inside a cluster job): lines
-on stdin are run ids, an empty stdin ends the worker; SIGTERM, SIGINT and SIGUSR2 save at the next step
-boundary and end it.
+One interpreter serves many short runs. bench.launch.local.queue starts it, here or inside a cluster job. Each line on
+stdin is the id of a run, and the end of stdin ends the worker. On SIGTERM, SIGINT or SIGUSR2 it saves at the next step
+boundary and ends.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
-REPORT_SECONDS = 0.5
+REPORT_SECONDS = 0.5  # between two reports of a step
 
 
 class StopFlag:
-    """Whether a signal has come; a signal handler itself.
+    """A signal handler that remembers whether a signal has come.
 
     Not a threading.Event: the handler of a second signal (the cluster's notice is followed by the queue's SIGTERM)
     may run inside that of the first, and Event.set() would wait for its own lock for ever.
@@ -53,8 +53,8 @@ def main() -> None:
     stop = StopFlag()
     for number in SIGNALS:
         signal.signal(number, stop)
-    # a forked child must not run the handler: the scheduler signals every process of a job's step
-    os.register_at_fork(after_in_child=lambda: [signal.signal(one, signal.SIG_IGN) for one in SIGNALS])
+    # A forked child must not run the handler: the scheduler signals every process of a job's step
+    os.register_at_fork(after_in_child=lambda: [signal.signal(number, signal.SIG_IGN) for number in SIGNALS])
     with contextlib.suppress(BrokenPipeError), os.fdopen(arguments.events, "w", buffering=1) as events:
         _work(arguments, stop, lambda **event: _send(events, event))
 
@@ -85,7 +85,7 @@ def _work(arguments: argparse.Namespace, stop: StopFlag, send: Any) -> None:
 
 
 def _send(events: Any, event: dict[str, Any]) -> None:
-    """Report to the parent. A parent that is gone does not matter: the store has the truth."""
+    """Report an event to the parent; if it has ended, nothing is lost, because the store has all results."""
     try:
         events.write(json.dumps(event) + "\n")
     except (BrokenPipeError, ValueError):

@@ -1,4 +1,4 @@
-"""One worker process of a queue: started on a device, told which run to do, listened to through a pipe."""
+"""The queue's end of a worker process: starts it on a device, sends it runs, receives its events by a pipe."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Worker:
     events: int  # the end of the pipe that we read
     log: Path
     run: PlannedRun | None = None
-    ready: bool = False  # whether it has said that it waits for runs
+    ready: bool = False  # whether it has reported that it waits for runs
     buffer: bytes = b""
 
     @classmethod
     def start(cls, device: str, store: Path, logs: Path, number: int, plugins: list[str]) -> Worker:
-        """A new worker, which imports torch once and then waits for runs."""
+        """Start a worker, which imports torch once and then waits for runs."""
         read, write = os.pipe()
         log = logs / f"{socket.gethostname()}-{os.getpid()}-worker-{number}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -75,12 +75,12 @@ class Worker:
         self.process.stdin.close()
 
     def last_words(self) -> str:
-        """The last line of its log, which says why it ended by an error of its own."""
+        """The last line of its log, which has the error that ended it."""
         lines = self.log.read_text(errors="replace").split("\n") if self.log.exists() else []
         return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
 
     def close(self) -> tuple[int, list[str]]:
-        """Wait for its end; gives its exit status and what it had to say to the user. An empty log goes."""
+        """Wait for its end; returns its exit status and its messages to the user. An empty log is deleted."""
         os.close(self.events)
         status = self.process.wait()
         text = self.log.read_text(errors="replace") if self.log.exists() else ""  # its store may have moved
@@ -90,7 +90,7 @@ class Worker:
 
 
 def _environment() -> dict[str, str]:
-    """The worker's environment: it finds this very package, and numeric libraries start one thread each."""
+    """The worker's environment, in which it finds this package and numeric libraries use one thread each."""
     path = os.pathsep.join(filter(None, [str(IMPORT_ROOT), os.environ.get("PYTHONPATH", "")]))
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     # Before the first product on a GPU, or cuBLAS may add up in another order each time (bench.run.build)
@@ -107,7 +107,7 @@ def slots(jobs: int | None) -> list[str]:
 
 
 def visible_gpus() -> list[str]:
-    """The NVIDIA GPUs a worker may use, as nvidia-smi names them, without importing torch: cuda:0 is the first."""
+    """The NVIDIA GPUs that a worker may use, as nvidia-smi names them; cuda:0 is the first. Torch is not imported."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]

@@ -13,9 +13,9 @@ AT_ONCE = 200  # job ids on one command line
 def cancel_runs(store: Store, survey: Survey, uids: list[str]) -> list[str]:
     """Stop these runs; returns the jobs that were cancelled as a whole.
 
-    A job whose unfinished runs are all meant is cancelled by scancel. A job that also has other runs goes on: the
-    runs that are meant are asked to save and leave by a mark in their folders, which their worker reads within
-    seconds. Raises UserError where scancel fails.
+    Every run gets a mark in its folder, at which its worker saves and leaves it within seconds. A job whose unfinished
+    runs are all among these is cancelled by scancel; a job that also has other runs goes on with those. Raises
+    UserError where scancel fails.
     """
     meant = set(uids)
     for uid in uids:
@@ -25,15 +25,15 @@ def cancel_runs(store: Store, survey: Survey, uids: list[str]) -> list[str]:
         task, place = survey.task(uid), survey.places.get(uid)
         if task is None or place is None:
             continue
-        unfinished = {one for one in place.array.jobs[place.index] if store.folder(one).result() is None}
+        unfinished = {each for each in place.array.jobs[place.index] if store.folder(each).result() is None}
         if unfinished <= meant:
             jobs.add(task.job)
-    wanted = sorted(jobs)
+    cancelled = sorted(jobs)
     try:
-        for start in range(0, len(wanted), AT_ONCE):
-            run_command(["scancel", *wanted[start : start + AT_ONCE]])
+        for start in range(0, len(cancelled), AT_ONCE):
+            run_command(["scancel", *cancelled[start : start + AT_ONCE]])
     except ClusterError as error:
         raise UserError(
             f"{error}; the runs were asked to stop by a mark, their jobs are still there"
         ) from error
-    return wanted
+    return cancelled

@@ -1,6 +1,7 @@
-"""What the cluster says of jobs: one squeue call, and for jobs it has forgotten sacct (if there is one) or their log.
+"""The state of jobs as the cluster has it, from squeue, sacct and the jobs' logs.
 
-squeue works on every cluster; accounting does not. A state that is not known here is passed on as it is.
+squeue works on every cluster, but forgets ended jobs. For those sacct is asked, and where a cluster has no accounting,
+the job's log. A state that is not known here is passed on as it is.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ LOG_TAIL = 20_000  # characters of a log that are searched for its ending
 
 
 class ClusterError(Exception):
-    """The cluster did not answer; the text says what was asked and what came back."""
+    """The cluster did not answer; the text has the command and what came back."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Task:
 
     @property
     def active(self) -> bool:
-        """In the queue or at work: it may still do something. Unknown states count as active."""
+        """In the queue or at work, so that it may still do something; unknown states count as active."""
         return self.waits or self.state in AT_WORK or not _is_end(self.state)
 
 
@@ -75,7 +76,7 @@ def _is_end(state: str) -> bool:
 
 
 def run_command(command: list[str]) -> str:
-    """The output of a cluster command. Raises ClusterError where it is missing, slow or unhappy."""
+    """The output of a cluster command. Raises ClusterError if it is missing, takes too long or fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
     except FileNotFoundError as error:
@@ -83,35 +84,34 @@ def run_command(command: list[str]) -> str:
     except subprocess.TimeoutExpired as error:
         raise ClusterError(f"{command[0]} did not answer within {SECONDS:.0f} s") from error
     if done.returncode:
-        last = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()[
-            -1
-        ]
-        raise ClusterError(f"{command[0]}: {last}")
+        output = done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}"
+        raise ClusterError(f"{command[0]}: {output.splitlines()[-1]}")
     return done.stdout
 
 
 def queue(names: Iterable[str]) -> dict[tuple[str, int], Task]:
-    """The tasks of jobs with these names, by (name, index), as one squeue call tells; ended ones while it remembers.
+    """The tasks of jobs with these names, by (name, index), from one squeue call.
 
-    A task that was requeued is listed once, with its present state. Raises ClusterError.
+    Ended tasks are included as long as squeue remembers them. A task that was requeued is listed once, with its present
+    state. Raises ClusterError.
     """
-    wanted = sorted(set(names))
-    if not wanted:
+    listed = sorted(set(names))
+    if not listed:
         return {}
-    command = ["squeue", "--noheader", "--array", "--states=all", f"--name={','.join(wanted)}"]
-    found: dict[tuple[str, int], Task] = {}
+    command = ["squeue", "--noheader", "--array", "--states=all", f"--name={','.join(listed)}"]
+    tasks: dict[tuple[str, int], Task] = {}
     for line in run_command([*command, "--format=%i|%j|%T|%r|%N"]).splitlines():
         pieces = line.strip().split("|")
         if len(pieces) == 5 and re.fullmatch(r"\d+(_\d+)?", pieces[0]):
             task = Task(*pieces)
-            found[task.name, task.index] = task
-    return found
+            tasks[task.name, task.index] = task
+    return tasks
 
 
 def accounting(jobs: Iterable[str]) -> dict[str, Task]:
-    """What sacct says of jobs, by job id (123_4 in an array); empty where the cluster keeps no accounts."""
-    wanted = sorted({job.partition("_")[0] for job in jobs})
-    if not wanted:
+    """The tasks of jobs from sacct, by job id (123_4 in an array); empty if the cluster has no accounting."""
+    numbers = sorted({job.partition("_")[0] for job in jobs})
+    if not numbers:
         return {}
     command = [
         "sacct",
@@ -119,28 +119,28 @@ def accounting(jobs: Iterable[str]) -> dict[str, Task]:
         "-P",
         "-X",
         "-j",
-        ",".join(wanted),
+        ",".join(numbers),
         "-o",
         "JobID,JobName,State,ExitCode,NodeList",
     ]
     try:
         text = run_command(command)
     except ClusterError:
-        return {}  # no slurmdbd: the log has to do
-    found = {}
+        return {}  # without slurmdbd the job's log is read instead
+    tasks = {}
     for line in text.splitlines():
         pieces = line.split("|")
         if len(pieces) == 5 and re.fullmatch(r"\d+(_\d+)?", pieces[0]):
             state = pieces[2].split()[0] if pieces[2] else ""
             failure = f"exit status {pieces[3]}" if state == "FAILED" else ""
-            found[pieces[0]] = Task(pieces[0], pieces[1], state, failure, pieces[4])
-    return found
+            tasks[pieces[0]] = Task(pieces[0], pieces[1], state, failure, pieces[4])
+    return tasks
 
 
 def ending_in_log(log: Path) -> str | None:
-    """The state that a job's own log says it ended in; None if it says nothing.
+    """The state in which a job ended according to its own log; None if the log does not have it.
 
-    A requeued job appends to its log, so only what follows the last start is looked at.
+    A requeued job appends to its log, so only what follows the last start is searched.
     """
     try:
         text = log.read_text(errors="replace")[-LOG_TAIL:]

@@ -1,7 +1,7 @@
 """What a cluster job does: works its runs off with the local queue, saves when its time is over, and requeues itself.
 
-The store has the truth about every run, so a job may be started again at any time from the pickle it was submitted
-with: it skips what is done and continues what was interrupted.
+All progress is in the store. A job may therefore be started again at any time from the pickle that it was submitted
+with: it skips runs that are done and continues those that were interrupted.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from bench.store.runs import Store
 
 START = "BENCH_JOB_START"  # set by the batch script: seconds since the epoch when the job began
 LOG_SECONDS = 60.0  # a progress line a minute
-# A failure is not tried again unless `--retry` hands the run out anew, which clears it.
+# A failed run is tried again only after `--retry`, which clears its failure
 SKIPPED = ("done", "diverged", "failed")
 
 
 @dataclass(frozen=True)
 class TableJob:
-    """The runs of one job. Called by submitit on the node; nothing about progress is in here.
+    """The runs of one job, which submitit calls on the node.
 
-    seconds: how long the job may work before it saves (its time limit less the notice); slice_seconds: after how
-    long it gives its place to others, None for as long as it may.
+    seconds: how long the job may work before it saves, its time limit less the notice. slice_seconds: after how long it
+    gives its place to others; None if it need not.
     """
 
     uids: tuple[str, ...]
@@ -50,17 +50,18 @@ class TableJob:
     commit: str  # of the code that submitted
     plugins: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
-    # what the plan called the runs, in the order of uids; () in jobs of older code
+    # the plan's labels of the runs, in the order of uids; () in jobs of older code
     labels: tuple[str, ...] = ()
-    # the digests of what the runs read, as it was when they were submitted
+    # the digests of the runs' inputs at the time of the submission
     inputs: dict[str, str] = field(default_factory=dict)
 
     def __call__(self) -> dict[str, str]:
-        """Work the runs off; returns their outcomes, or does not return because the job was requeued."""
+        """Work the runs off, and return their outcomes; does not return if the job is requeued."""
         begin = float(os.environ.get(START) or time.time())
         os.environ.update(self.environment)
-        # a forked child must not run submitit's handler, nor ours: the cluster signals every process of a job
+        # A forked child must run neither submitit's handler nor ours: the cluster signals every process of a job
         os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGUSR2, signal.SIG_IGN))
+        # What there is to do, and whether code or inputs have changed since the submission
         store = Store(Path(self.store))
         runs = [run for run in self._planned(store) if run.status not in SKIPPED]
         print(f"job {slurm_job()}: {len(runs)} of {len(self.uids)} runs to do", flush=True)
@@ -71,6 +72,7 @@ class TableJob:
             print(f"bench: changed since the submission: {'; '.join(changed)}; {what}", flush=True)
         if not runs:
             return {}
+        # Work until the runs are over, the deadline comes or the cluster sends its notice
         queue = Queue(
             store,
             runs,
@@ -81,6 +83,7 @@ class TableJob:
             logs=Path(self.logs) / str(slurm_job()),
         )
         outcomes = queue.work()
+        # The log of the job tells how each run ended; with runs left the job queues again
         for note in queue.notes:
             print(note, flush=True)
         for run in queue.runs:
@@ -108,19 +111,19 @@ class TableJob:
         return Tally(runs, Estimates.measured(store, runs).seconds, self.workers, begun)
 
     def _devices(self) -> list[str]:
-        """One per worker. A job that was promised GPUs and sees none ends here, so that its node gets the blame."""
+        """One device per worker. Raises RuntimeError in a job that was to have GPUs and sees none."""
         if self.device == "cpu":
             return ["cpu"] * self.workers
-        found = slots(None)
-        if not found[0].startswith("cuda"):
+        gpus = slots(None)
+        if not gpus[0].startswith("cuda"):
             raise RuntimeError(
                 f"job {slurm_job()} asked for a GPU and sees none (CUDA_VISIBLE_DEVICES="
                 f"{os.environ.get('CUDA_VISIBLE_DEVICES')!r}); ask for one in the profile, or set device: cpu"
             )
-        return found
+        return gpus
 
     def _again(self, left: list[PlannedRun], queue: Queue) -> None:
-        """Put this very job back into the queue, if that can help and is allowed."""
+        """Put this job back into the queue, if the profile allows it and it made any progress."""
         why = queue.stopped_by.name if isinstance(queue.stopped_by, signal.Signals) else "end of its time"
         if queue.stopped_by == "deadline" and not queue.progressed:
             print(f"job {slurm_job()}: not one step within its time; give it more (time, slice)", flush=True)
@@ -134,16 +137,16 @@ class TableJob:
 
 
 def requeue_this_job() -> None:
-    """Ask SLURM to start this job again and end. Returns only where SLURM refuses.
+    """Ask SLURM to start this job again, and end. Returns only if SLURM refuses.
 
-    The requeue itself sends SIGTERM to everything in the job, the asking client included: it is ignored from here.
+    The requeue sends SIGTERM to every process of the job, scontrol included; from here on that signal is ignored.
     """
     for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     done = subprocess.run(["scontrol", "requeue", str(slurm_job())], capture_output=True, text=True)
     if done.returncode == 0:
         sys.stdout.flush()
-        os._exit(0)  # no result file of submitit's: the job is not over
+        os._exit(0)  # without submitit's result file, because the job is not over
     print(
         f"the cluster refuses to requeue this job ({done.stderr.strip()}); submit again to continue",
         flush=True,

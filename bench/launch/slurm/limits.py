@@ -1,4 +1,4 @@
-"""What a cluster can run, asked before sbatch: a job that no node fits would wait in the queue for ever."""
+"""Checks a profile against the cluster before sbatch: a job that no node fits would wait in the queue for ever."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.launch.slurm.commands import ClusterError, run_command
 from bench.launch.slurm.profile import Profile
 
 Run = Callable[[list[str]], str]
-Gpus = tuple[tuple[str, int], ...]  # kind and number; the kind is "" where it is not told
+Gpus = tuple[tuple[str, int], ...]  # pairs of kind and number; the kind is "" if unknown
 SINFO = ["sinfo", "--noheader", "--all", "--exact", "--noconvert", "--format=%P|%a|%l|%c|%m|%G|%f"]
 NODES = ["sinfo", "--noheader", "--all", "--Node", "--format=%N"]
 SHUT = ("inactive", "inact", "drain")  # a partition that is "down" takes jobs and keeps them until it is up
@@ -25,18 +25,18 @@ class SilentClusterError(UserError, ClusterError):
 
 @dataclass(frozen=True)
 class Nodes:
-    """A group of alike nodes: CPUs, memory in MB, GPUs by kind, features."""
+    """A group of equal nodes: CPUs, memory in MB, GPUs by kind, features."""
 
     cpus: int
     memory: int
     gpus: Gpus
     features: tuple[str, ...]
 
-    def has(self, asked: Gpus) -> bool:
-        """Whether a node has these GPUs; those asked for without a kind may be of any."""
+    def has(self, demanded: Gpus) -> bool:
+        """Whether a node has these GPUs; a demand without a kind is met by any kind."""
         return all(
-            number <= sum(count for one, count in self.gpus if kind.lower() in ("", one.lower()))
-            for kind, number in asked
+            number <= sum(count for own_kind, count in self.gpus if kind.lower() in ("", own_kind.lower()))
+            for kind, number in demanded
         )
 
     def __str__(self) -> str:
@@ -56,21 +56,21 @@ class Partition:
 
 
 def check_against_cluster(profile: Profile, run: Run = run_command) -> None:
-    """Refuse what the cluster says it cannot run; one call of sinfo, and two more where nodes are named.
+    """Refuse a profile that the cluster cannot run, by one call of sinfo, and two more if it names nodes.
 
-    run: gives the output of a command, or raises ClusterError. Raises UserError that names the profile's key, its
-    value and what the cluster offers; SilentClusterError (a UserError too) where it does not answer.
+    run: returns the output of a command, or raises ClusterError. Raises UserError with the profile's key, its value and
+    what the cluster offers. Raises SilentClusterError, which is a UserError too, if the cluster does not answer.
     """
     partitions = parse_sinfo(_ask(SINFO, run))
     _refuse_unknown_nodes(profile, run)
-    problems = [_problem(profile, partition) for partition in _wanted(profile, partitions)]
-    found = [problem for problem in problems if problem is not None]
-    if len(found) == len(problems):  # of several partitions one that fits is enough
-        raise UserError(found[0])
+    problems = [_problem(profile, partition) for partition in _partitions_of(profile, partitions)]
+    refusals = [problem for problem in problems if problem is not None]
+    if len(refusals) == len(problems):  # one partition that fits is enough
+        raise UserError(refusals[0])
 
 
 def _refuse_unknown_nodes(profile: Profile, run: Run) -> None:
-    """Nodes that a profile names must be on the cluster: SLURM itself spells out lists such as n[1-3]."""
+    """Refuse nodes that are not on the cluster; scontrol spells out lists such as n[1-3]."""
     for key, listed in (("nodelist", profile.nodelist), ("exclude", profile.exclude)):
         if listed is None:
             continue
@@ -81,17 +81,17 @@ def _refuse_unknown_nodes(profile: Profile, run: Run) -> None:
 
 
 def max_array_size(run: Run = run_command) -> int:
-    """How many jobs one array may hold (MaxArraySize; the largest index is one less); 0: arrays are off.
+    """How many jobs one array may have (MaxArraySize; the largest index is one less); 0 if arrays are off.
 
-    Raises UserError where the controller does not answer or does not say.
+    Raises UserError if the controller does not answer or its answer does not have the number.
     """
     text = _ask(["scontrol", "show", "config"], run)
-    found = re.search(r"^MaxArraySize\s*=\s*(\d+)\s*$", text, re.MULTILINE)
-    if not found:
+    match = re.search(r"^MaxArraySize\s*=\s*(\d+)\s*$", text, re.MULTILINE)
+    if not match:
         raise SilentClusterError(
             "scontrol show config: does not tell MaxArraySize; is this SLURM's scontrol?"
         )
-    return int(found[1])
+    return int(match[1])
 
 
 def parse_sinfo(text: str) -> dict[str, Partition]:
@@ -121,21 +121,21 @@ def minutes(text: str) -> int | None:
     """
     if text.lower() in ("infinite", "unlimited"):
         return None
-    if not (found := _TIME.fullmatch(text)):
+    if not (match := _TIME.fullmatch(text)):
         raise ValueError(f"{text!r} is no time")
-    days, hours, rest, _ = (int(part or 0) for part in found.groups())
+    days, hours, rest, _ = (int(part or 0) for part in match.groups())
     return (days * 24 + hours) * 60 + rest
 
 
 def _gpus(gres: str) -> Gpus:
-    """The GPUs in a list of resources as sinfo prints it or sbatch takes it: gpu:a100:4(S:0-1),mps:400."""
-    found = []
+    """The GPUs in a list of resources, as sinfo prints or sbatch takes it: gpu:a100:4(S:0-1),mps:400."""
+    gpus = []
     for item in re.sub(r"\([^)]*\)", "", gres).split(","):
         name, *rest = item.split(":")
         if name == "gpu":
             number = int(rest.pop()) if rest and rest[-1].isdecimal() else 1
-            found.append((rest[0] if rest else "", number))
-    return tuple(found)
+            gpus.append((rest[0] if rest else "", number))
+    return tuple(gpus)
 
 
 def _ask(command: list[str], run: Run) -> str:
@@ -145,10 +145,10 @@ def _ask(command: list[str], run: Run) -> str:
         raise SilentClusterError(f"{error}; submit where the cluster's own commands answer") from error
 
 
-def _wanted(profile: Profile, partitions: dict[str, Partition]) -> list[Partition]:
+def _partitions_of(profile: Profile, partitions: dict[str, Partition]) -> list[Partition]:
     """The partitions that the profile names, or the cluster's default one."""
     if profile.partition is None:
-        default = [one for one in partitions.values() if one.default]
+        default = [partition for partition in partitions.values() if partition.default]
         if not default:
             raise UserError(
                 f"partition: the cluster has no default; name one: {', '.join(sorted(partitions))}"
@@ -174,9 +174,9 @@ def _problem(profile: Profile, partition: Partition) -> str | None:
     for demand in demands:
         if not any(map(demand.met, nodes)):
             return f"{demand.text}: no node of partition {name} has that; {demand.offer}"
-    if not any(all(demand.met(one) for demand in demands) for one in nodes):
-        asked = ", ".join(demand.text for demand in demands)
-        return f"{asked}: no node of partition {name} has all of it; {_listed(nodes)}"
+    if not any(all(demand.met(node) for demand in demands) for node in nodes):
+        demanded = ", ".join(demand.text for demand in demands)
+        return f"{demanded}: no node of partition {name} has all of it; {_listed(nodes)}"
     return None
 
 
@@ -188,7 +188,7 @@ def _listed(nodes: list[Nodes]) -> str:
 
 @dataclass(frozen=True)
 class Demand:
-    """What a profile asks of a node: the key and value, whether nodes meet it, what the cluster offers."""
+    """What a profile asks of a node: its key and value, whether a node meets it, what the cluster offers."""
 
     text: str
     met: Callable[[Nodes], bool]
@@ -197,17 +197,17 @@ class Demand:
 
 def _demands(profile: Profile, nodes: list[Nodes]) -> list[Demand]:
     cpus, memory, constraint = profile.cpus, profile.memory or 0, profile.constraint or ""
-    most = f"the most is {max(one.cpus for one in nodes)}"
-    demands = [Demand(f"cpus: {cpus}", lambda one: one.cpus >= cpus, most)]
+    most = f"the most is {max(node.cpus for node in nodes)}"
+    demands = [Demand(f"cpus: {cpus}", lambda node: node.cpus >= cpus, most)]
     if memory:
-        most = f"the most is {max(one.memory for one in nodes)}MB"
-        demands.append(Demand(f"memory: {memory}MB", lambda one: one.memory >= memory, most))
+        most = f"the most is {max(node.memory for node in nodes)}MB"
+        demands.append(Demand(f"memory: {memory}MB", lambda node: node.memory >= memory, most))
     if profile.gpus:
-        given = f"gres: {profile.gres}" if profile.gres else f"gpus_per_node: {profile.gpus_per_node}"
-        asked = _gpus(profile.gres or f"gpu:{profile.gpus_per_node}")
-        demands.append(Demand(given, lambda one: one.has(asked), _listed(nodes)))
+        gpu_key = f"gres: {profile.gres}" if profile.gres else f"gpus_per_node: {profile.gpus_per_node}"
+        gpus = _gpus(profile.gres or f"gpu:{profile.gpus_per_node}")
+        demands.append(Demand(gpu_key, lambda node: node.has(gpus), _listed(nodes)))
     if re.fullmatch(r"[\w.:+=-]+", constraint):  # one word; expressions are left to sbatch
-        known = {feature for one in nodes for feature in one.features}
-        named = did_you_mean(constraint, known)
-        demands.append(Demand(f"constraint: {constraint}", lambda one: constraint in one.features, named))
+        features = {feature for node in nodes for feature in node.features}
+        hint = did_you_mean(constraint, features)
+        demands.append(Demand(f"constraint: {constraint}", lambda node: constraint in node.features, hint))
     return demands

@@ -1,4 +1,4 @@
-"""Which runs share a job, and which jobs an array: by what they wait for, by what they need, by how long they take."""
+"""Packs runs into jobs and jobs into arrays, by their sources, their memory and their length."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from bench.errors import UserError
 from bench.plan.runs import PlannedRun
 
-SPREAD_SECONDS = 900.0  # what can run in parallel is not packed into fewer jobs than these, of so long each
-HEADROOM = 1.2  # a job asks for a fifth more memory than its runs are known to take
+# Runs share a job up to this length even where more jobs could run in parallel (15 minutes: declared)
+SPREAD_SECONDS = 900.0
+HEADROOM = 1.2  # a job asks for a fifth more memory than its runs are known to take (declared)
 Seconds = Callable[[PlannedRun], float | None]
 Bytes = Callable[[PlannedRun], int | None]
 
@@ -20,7 +21,7 @@ class Array:
     """Jobs of one shape that wait for the same things: one sbatch call."""
 
     jobs: list[list[PlannedRun]]
-    memory_mb: int | None  # per job; None leaves it to the profile
+    memory_mb: int | None  # per job; None: what the profile has
     level: int  # 0 for runs that need no other run of this submission
     parallel: int = 1
     after: set[int] = field(default_factory=set)  # positions of arrays that must have ended
@@ -41,21 +42,23 @@ def pack(
     largest_array: int,
     parallel: int,
 ) -> list[Array]:
-    """Arrays in the order in which they are to be submitted: what others wait for comes first.
+    """Arrays in the order of their submission: those that others wait for come first.
 
-    devices: runs that a job works on at once. target_seconds: how much estimated work, per device, a job takes
-    on, less where more jobs may run at once; a run of unknown length has a job of its own. memory_mb: what the
-    profile gives a job. parallel: how many jobs of a level may run at once, shared out among its arrays. Raises
-    UserError where parallel or largest_array is below 1.
+    devices: how many runs a job works on at once. target_seconds: the most estimated work of a job, per device; it
+    takes less where more jobs may run at once, and a run of unknown length has its own job. memory_mb: the profile's
+    memory of a job. largest_array: the most jobs of an array. parallel: how many jobs of a level may run at once,
+    divided among its arrays. Raises UserError if parallel or largest_array is below 1.
     """
     if parallel < 1 or largest_array < 1:
         raise UserError(f"parallel={parallel} and an array of {largest_array} must both be 1 or more")
+    # Runs of one shape share jobs: the same level, the same use as a source, the same memory
     levels = _levels(runs)
-    wanted = {uid for run in runs for uid in run.needs}
+    sources = {uid for run in runs for uid in run.needs}
     groups: dict[tuple[int, bool, int | None], list[PlannedRun]] = {}
     for run in runs:  # in the plan's order: whole replicates first
-        shape = (levels[run.uid], run.uid not in wanted, _job_memory(memory(run), devices, memory_mb))
+        shape = (levels[run.uid], run.uid not in sources, _job_memory(memory(run), devices, memory_mb))
         groups.setdefault(shape, []).append(run)
+    # Fill jobs, and cut them into arrays that the cluster takes
     arrays: list[Array] = []
     for (level, _, megabytes), members in sorted(groups.items(), key=lambda item: item[0][:2]):
         share = sum(seconds(run) or 0.0 for run in members) / (devices * parallel)
@@ -68,23 +71,24 @@ def pack(
 
 
 def _levels(runs: list[PlannedRun]) -> dict[str, int]:
-    """How many runs of this list must follow each other before a run can start; a plan has sources first."""
+    """uid -> how many runs of this list must end one after the other before the run can start; sources come first."""
     levels: dict[str, int] = {}
     for run in runs:
         levels[run.uid] = 1 + max((levels[uid] for uid in run.needs if uid in levels), default=-1)
     return levels
 
 
-def _job_memory(need: int | None, devices: int, given_mb: int | None) -> int | None:
-    """Megabytes for a job: the profile's, or more where its runs are known to need more."""
-    if need is None or given_mb is None:
-        return given_mb
-    wanted = math.ceil(HEADROOM * devices * need / 1e6 / 1000) * 1000
-    return max(given_mb, wanted)
+def _job_memory(need: int | None, devices: int, profile_mb: int | None) -> int | None:
+    """Megabytes for a job: the profile's, or more if its runs are known to need more."""
+    if need is None or profile_mb is None:
+        return profile_mb
+    # Bytes to whole GB, upwards
+    needed_mb = math.ceil(HEADROOM * devices * need / 1e6 / 1000) * 1000
+    return max(profile_mb, needed_mb)
 
 
 def _fill(runs: list[PlannedRun], seconds: Seconds, capacity: float) -> list[list[PlannedRun]]:
-    """Runs one after the other into jobs of `capacity` seconds."""
+    """Put runs into jobs of at most `capacity` seconds, in their order."""
     jobs: list[list[PlannedRun]] = []
     room = 0.0
     for run in runs:
@@ -98,7 +102,7 @@ def _fill(runs: list[PlannedRun], seconds: Seconds, capacity: float) -> list[lis
 
 
 def _share_out(arrays: list[Array], parallel: int) -> None:
-    """Split the limit among the arrays of a level; with more arrays than the limit they queue up in lanes."""
+    """Divide the limit among the arrays of a level; if there are more arrays than that, some wait for others."""
     for level in {array.level for array in arrays}:
         members = [position for position, array in enumerate(arrays) if array.level == level]
         lanes = min(parallel, len(members))

@@ -1,4 +1,4 @@
-"""Site profiles: what a SLURM job asks for, read by profile_load.py (commented examples lie in slurm/)."""
+"""Site profiles: what a SLURM job asks for. profile_load.py reads them; slurm/ has commented examples."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from bench.launch.slurm.quoting import (
 from bench.launch.slurm.units import Gpus, Megabytes, Minutes, Resources, gpu_count
 
 MOST_CPUS = 4096
-# Ignoring a signal outlasts exec: one that comes before the job has set its handler does not kill it. The
-# shell's trap does what `env --ignore-signal` does, also where coreutils are older than 8.31 or absent.
+# A signal that is ignored stays ignored after exec, so that one that comes before the job has set its handler does not
+# kill it. The shell's trap does what `env --ignore-signal` does, also where coreutils are older than 8.31 or absent.
 _IGNORE_USR2 = ("sh", "-c", "trap '' USR2; exec \"$@\"", "sh")
 
 
 def _derived(**limits: Any) -> Any:
-    """A field whose usual value follows from other fields: None until Profile fills it in."""
+    """A field whose default follows from other fields; it is None until Profile fills it in."""
     return Field(default=None, **limits)
 
 
@@ -46,7 +46,7 @@ class Profile(BaseModel):
     description: Line | None = None
     # where
     partition: Names | None = None  # one or several, "a,b"; the site's default partition without it
-    account: Name | None = None  # what is charged
+    account: Name | None = None  # the account that is charged
     qos: Name | None = None
     constraint: Features | None = None  # node features: a100, 'a100|h100'
     reservation: Names | None = None
@@ -54,7 +54,7 @@ class Profile(BaseModel):
     exclude: Nodes | None = None  # nodes that no job gets
     # what a job gets: one task on one node
     gres: Resources | None = None  # gpu:1, gpu:a100:2
-    gpus_per_node: Gpus | None = None  # 1, a100:2; where gres is not liked
+    gpus_per_node: Gpus | None = None  # 1, a100:2; for sites that do not take gres
     memory: Megabytes | None = None  # 16GB, 500MB; a plain number is GB
     cpus: int = Field(default=1, strict=True, ge=1, le=MOST_CPUS)
     # for how long, and how many
@@ -135,16 +135,19 @@ class Profile(BaseModel):
     def parameters(self) -> dict[str, Any]:
         """Keywords for `submitit.SlurmExecutor.update_parameters`, in that executor's own names.
 
-        Not for AutoExecutor: it drops None, and then submitit's default `--wckey=submitit` cannot be unset,
-        which some sites refuse. Time is whole minutes: text breaks submitit at the very signal.
+        They are not for AutoExecutor: it drops None, so that submitit's default `--wckey=submitit`, which some sites
+        refuse, cannot be unset. Time must be a whole number of minutes: submitit computes with it when the signal
+        comes, and fails on text.
         """
-        asked = {name: getattr(self, name) for name in (*SAME_NAME, "gpus_per_node") if name != "reservation"}
-        asked["mem"] = f"{self.memory}M" if self.memory else None
+        options = {
+            name: getattr(self, name) for name in (*SAME_NAME, "gpus_per_node") if name != "reservation"
+        }
+        options["mem"] = f"{self.memory}M" if self.memory else None
         flags = {"requeue" if self.requeue else "no-requeue": True, "reservation": self.reservation}
         further = {key: value for key, value in self.sbatch.items() if value is not False}
         exports = [f"export {name}={shlex.quote(value)}" for name, value in self.environment.items()]
         return {
-            **without_none(asked),
+            **without_none(options),
             "time": self.time,
             "nodes": 1,
             "ntasks_per_node": 1,
@@ -152,7 +155,7 @@ class Profile(BaseModel):
             "array_parallelism": self.parallel,
             "signal_delay_s": self.signal_seconds,
             "setup": [*exports, *self.setup],
-            # a step takes neither of these from its job: it would get one CPU, and empty the log of a requeued job
+            # A step inherits neither from its job: it would have one CPU, and empty the log of a requeued job
             "srun_args": [f"--cpus-per-task={self.cpus}", "--open-mode=append", *self.srun_args],
             "use_srun": True,  # without a step the signal does not reach Python
             "stderr_to_stdout": True,
@@ -161,12 +164,12 @@ class Profile(BaseModel):
         }
 
     def command(self) -> str:
-        """The shell words that start Python in a job: submitit's `python`. They ignore SIGUSR2 at first."""
+        """The shell words that start Python in a job (submitit's `python`), with SIGUSR2 ignored at first."""
         return shlex.join([*self.container, *_IGNORE_USR2, *self.python])
 
 
 def without_none(values: dict[str, Any]) -> dict[str, Any]:
-    """Without the keys that are None."""
+    """The mapping without the keys whose value is None."""
     return {key: value for key, value in values.items() if value is not None}
 
 

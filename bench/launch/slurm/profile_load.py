@@ -25,13 +25,14 @@ def shipped() -> dict[str, Path]:
 
 
 def load_profile(name: str | None) -> Profile:
-    """The profile in a YAML file, or a shipped one by name; None: $BENCH_SLURM_PROFILE's or the project file's.
+    """The profile of a YAML file or a shipped name; None: that of $BENCH_SLURM_PROFILE or the project file.
 
-    `extends: other` starts from another (a path from this file, or a shipped name): maps merge, the rest is
-    replaced, null takes a key away. Raises UserError: `file:line: key: what is wrong; what would be right`.
+    `extends: other` starts from another profile, by its path from this file or its shipped name. Maps are merged, other
+    values are replaced, and null removes a key. Raises UserError: `file:line: key: what is wrong; what would be right`.
     """
     if not (named := name if name is not None else usual_profile()):
         raise UserError(f"no site profile: give --profile or set {VARIABLE}; known: {', '.join(shipped())}")
+    # From the farthest file to the nearest, so that the nearest counts
     chain = _chain(_locate(named, Path()), [])
     merged: dict[str, Any] = {}
     for _, value in reversed(chain):
@@ -48,7 +49,7 @@ def load_profile(name: str | None) -> Profile:
 
 
 def usual_profile() -> str | None:
-    """The profile that the environment names, else the project file."""
+    """The profile that the environment names, else the one that the project file names."""
     project = project_file()
     return os.environ.get(VARIABLE) or (project.profile if project else None)
 
@@ -78,7 +79,7 @@ def _chain(path: Path, below: list[Path]) -> list[tuple[Path, dict[str, Any]]]:
 
 
 def _refuse_odd_numbers(path: Path) -> None:
-    """YAML reads 010 as 8 and 1_0 as 10: nobody means that."""
+    """Refuse numbers that YAML reads as others, such as 010 (8) and 1_0 (10)."""
     for line, text in enumerate(path.read_text().splitlines(), 1):
         if match := re.fullmatch(r"\s*([\w-]+): +([0-9]+(?:_[0-9.]+)+|0[0-9_]+)\s*(#.*)?", text):
             key, number = match[1], match[2]
@@ -88,7 +89,7 @@ def _refuse_odd_numbers(path: Path) -> None:
 
 
 def _first_problem(error: ValidationError) -> tuple[Keys, str]:
-    """Where the first problem lies, as printable keys, and what would be right."""
+    """The printable keys of the first problem, and what would be right."""
     first = error.errors()[0]
     keys, message = first_problem(Profile, error)
     if first["type"] == "extra_forbidden":
@@ -100,7 +101,7 @@ def _first_problem(error: ValidationError) -> tuple[Keys, str]:
 
 
 def _meant(name: str) -> str:
-    """What an unknown key could have meant: sbatch's word for a key of ours, or a misspelt one."""
+    """A suggestion for an unknown key, which may be sbatch's word for a key of ours or a misspelt one."""
     ours = FIELD_OF.get(name.replace("_", "-"))
     if ours is None:
         return did_you_mean(name, Profile.model_fields)
@@ -108,7 +109,7 @@ def _meant(name: str) -> str:
 
 
 def _origin(chain: list[tuple[Path, dict[str, Any]]], keys: Keys) -> Path:
-    """The nearest of the files that says what stands at `keys`; the nearest of all if none does."""
+    """The nearest of the files that has a value at `keys`; the nearest of all if none has."""
     head, *rest = [*map(str, keys)] or [""]
     for path, value in chain:
         inner = value.get(head)

@@ -1,4 +1,4 @@
-"""Words of a site profile on their way into a batch script: what may stand there, and what is quoted as it is."""
+"""Checks the words of a site profile that go into a batch script, and which of them are quoted."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-MOST_LETTERS, MOST_ENTRIES = 1000, 100
+MOST_LETTERS, MOST_ENTRIES = 1000, 100  # of one text; of a list or map (declared)
 
-# `#SBATCH` keys that a profile says with a field of the same name, then of another name ...
+# `#SBATCH` keys for which a profile has a field of the same name, then of another name ...
 SAME_NAME = ("partition", "account", "qos", "constraint", "reservation", "nodelist", "exclude", "gres")
 FIELD_OF = {name: name for name in (*SAME_NAME, "time", "requeue")} | {
     "gpus": "gpus_per_node", "gpus-per-node": "gpus_per_node", "gpus-per-task": "gpus_per_node",
@@ -19,29 +19,29 @@ FIELD_OF = {name: name for name in (*SAME_NAME, "time", "requeue")} | {
     "cpus-per-task": "cpus", "cpus-per-gpu": "cpus", "time-min": "time", "signal": "signal_seconds",
     "no-requeue": "requeue", "export": "environment", "export-file": "environment",
 }  # fmt: skip
-# ... and those without which a submission would not be what `bench submit` relies on.
+# ... and those that `bench submit` sets itself
 SET_BY_BENCH = (
     "array", "dependency", "job-name", "output", "error", "input", "wrap", "open-mode", "parsable", "nodes",
     "ntasks", "ntasks-per-node", "chdir", "clusters", "test-only", "wait", "quiet", "verbose", "help",
 )  # fmt: skip
-# Options of srun that bench submit and submitit set. srun completes names, so that the start of one is the same option.
+# Options of srun that bench submit and submitit set. srun completes names, so the start of a name is the same option
 SET_FOR_SRUN = frozenset({
     "output", "error", "input", "ntasks", "ntasks-per-core", "ntasks-per-gpu", "ntasks-per-node",
     "ntasks-per-socket", "ntasks-per-tres", "nodes", "cpus-per-task", "pty", "multi-prog", "export", "export-file",
     "signal", "job-name", "jobid", "open-mode",
 })  # fmt: skip
-# Words are quoted on their way to the shell: a variable in them would stay what it is.
+# Text without shell expansions: words are quoted on their way to the shell, which would not expand them
 _LITERAL = r"(?:(?!\$[A-Za-z_{(]|`).)*"
 _OPTION = re.compile(rf"--([a-z][a-z0-9-]*)(=(?!~){_LITERAL})?", re.ASCII)
 
 
 def shown(value: Any) -> str:
-    """A value in a message, cut short."""
+    """A value as a message has it, shortened."""
     return reprlib.repr(value)
 
 
 def one_line(value: Any) -> str:
-    """Text that stays on its line wherever it is written: no newline, no control character."""
+    """The value, if it is one line of trimmed printable text. Raises ValueError for anything else."""
     if not isinstance(value, str):
         raise ValueError(f"{shown(value)} must be text; put it in quotes")
     if not (value.isprintable() and value.strip() == value and 1 <= len(value) <= MOST_LETTERS):
@@ -52,7 +52,7 @@ def one_line(value: Any) -> str:
 
 
 def _matching(pattern: str, right: str) -> BeforeValidator:
-    """Text that a pattern describes; `right` says in words what is right."""
+    """A validator of text that matches a pattern; `right` describes such text in the message."""
 
     def check(value: Any) -> str:
         if not re.fullmatch(pattern, one_line(value), re.ASCII):
@@ -97,7 +97,7 @@ def _sbatch_key(value: Any) -> str:
         raise ValueError(f"{shown(value)} is no sbatch option; write its long name, such as mail-type")
     if value in FIELD_OF:
         raise ValueError(f"sbatch's {value} is the profile's own key {FIELD_OF[value]}; use that")
-    # sbatch completes names
+    # sbatch completes names, so the start of a name is the same option
     if meant := [option for option in (*SET_BY_BENCH, *FIELD_OF) if option.startswith(value)]:
         raise ValueError(f"sbatch's {min(meant)} is set by bench submit or by a key of its own; leave it out")
     return value

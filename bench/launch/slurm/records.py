@@ -6,8 +6,8 @@
                   plugins/            the plug-ins as they were submitted, which the jobs use
                   workers/<job>/      what its worker processes print
 
-A job is found in the queue by its name, `bench-<id>-<array>`, and its index; its number is noted once sbatch has
-told it.
+A job is found in the queue by its name, `bench-<id>-<array>`, and its index. Its number is recorded once sbatch has
+returned it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from bench.store.runs import Store
 
 
 class ArrayRecord(Frozen):
-    """One job array: the runs of each of its jobs, and the number it got (None until sbatch has answered)."""
+    """One job array: the runs of each of its jobs, and its number (None until sbatch has answered)."""
 
     name: str
     jobs: tuple[tuple[str, ...], ...]
@@ -72,11 +72,11 @@ class Place:
         return self.array.job_id(self.index)
 
     def log(self, store: Store) -> Path | None:
-        """The job's output, where submitit puts it; None until the job has a number."""
+        """The file of the job's output, as submitit names it; None until the job has a number."""
         return None if self.job is None else folder_of(store, self.submission.id) / f"{self.job}_0_log.out"
 
     def logs(self, store: Store) -> list[Path]:
-        """The output of the job and of its workers, as far as there is any."""
+        """The files with the output of the job and of its workers; none before it starts."""
         log = self.log(store)
         if log is None or not log.exists():
             return []
@@ -84,7 +84,7 @@ class Place:
 
 
 def new_id(table: str) -> str:
-    """A name for a submission: when, what, and four letters against a second one in the same second."""
+    """A name for a submission: time, table, and four hex digits that tell two of the same second apart."""
     when = time.strftime("%Y%m%d-%H%M%S", time.localtime())
     return f"{when}-{table.replace('/', '-')}-{os.urandom(2).hex()}"
 
@@ -101,20 +101,20 @@ def save(store: Store, submission: Submission) -> None:
 
 def submissions(store: Store) -> list[Submission]:
     """All submissions of a store, oldest first. Raises UserError for a record that is not readable."""
-    found = []
+    records = []
     for path in (store.root / "slurm").glob("*/submission.json"):
         try:
-            found.append(Submission.model_validate(json.loads(path.read_text())))
+            records.append(Submission.model_validate(json.loads(path.read_text())))
         except (ValidationError, json.JSONDecodeError) as error:
             raise UserError(f"{path}: is not a record of a submission; move its folder away") from error
-    return sorted(found, key=lambda one: (one.time, one.id))
+    return sorted(records, key=lambda record: (record.time, record.id))
 
 
-def places(found: list[Submission]) -> dict[str, Place]:
-    """uid -> where the run was put last."""
+def places(records: list[Submission]) -> dict[str, Place]:
+    """uid -> the place of the run in the last submission that has it."""
     return {
         uid: Place(submission, array, index)
-        for submission in found
+        for submission in records
         for array in submission.arrays
         for index, uids in enumerate(array.jobs)
         for uid in uids
@@ -123,7 +123,7 @@ def places(found: list[Submission]) -> dict[str, Place]:
 
 @contextmanager
 def one_at_a_time(store: Store) -> Iterator[None]:
-    """Two people who submit at once do it one after the other: the second sees what the first has queued."""
+    """Holds the store's lock, so that a second submission waits for the first and sees what that has queued."""
     folder = store.root / "slurm"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("a") as file:
@@ -132,7 +132,7 @@ def one_at_a_time(store: Store) -> Iterator[None]:
 
 
 def identity() -> dict[str, str]:
-    """Who submits and from where."""
+    """The user and host of a submission."""
     import getpass
 
     return {"user": getpass.getuser(), "host": socket.gethostname()}

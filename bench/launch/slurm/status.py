@@ -1,7 +1,7 @@
-"""Where every run stands: the store's records and the cluster's word put together.
+"""The status of every run, from the store's records and the cluster's queue.
 
-The store says what has been trained, the queue who is to train the rest. Neither is believed where it cannot know:
-a heartbeat of a job that has left the queue is no running run.
+The store knows what has been trained, and the queue knows which jobs are to train the rest. Each counts only for what
+it can know: a run whose job has left the queue is not running, even if its heartbeat is recent.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ State = Literal[
     "done",
 ]
 IN_HAND: tuple[State, ...] = ("queued", "running", "requeued", "held")
-REASONS = {  # SLURM's reasons, for people
+# SLURM's reasons for a waiting job, in plain words
+REASONS = {
     "Dependency": "after the runs it starts from",
     "BeginTime": "SLURM lets a requeued job wait before it starts again",
     "Resources": "waits for a free node",
@@ -46,7 +47,7 @@ REASONS = {  # SLURM's reasons, for people
 
 @dataclass(frozen=True)
 class RunStatus:
-    """One run now."""
+    """The status of one run at the time of a survey."""
 
     uid: str
     label: str
@@ -60,13 +61,13 @@ class RunStatus:
 
     @property
     def seconds_left(self) -> float | None:
-        """Of a running run, at its present rate."""
+        """Seconds until a running run ends, at its present rate; None for other runs."""
         return (self.steps - self.step) / self.rate if self.rate and self.state == "running" else None
 
 
 @dataclass
 class Survey:
-    """What the cluster says, asked once for many runs."""
+    """The cluster's answers about many runs, asked for once."""
 
     store: Store
     places: dict[str, Place]
@@ -77,27 +78,27 @@ class Survey:
 
     @classmethod
     def of(cls, store: Store, submissions: list[Submission], uids: list[str]) -> Survey:
-        """One squeue call for the jobs of these runs; sacct only for jobs that squeue has forgotten."""
-        found = {uid: place for uid, place in places(submissions).items() if uid in set(uids)}
-        open_places = [found[uid] for uid in found if store.folder(uid).result() is None]
+        """Ask squeue once for the jobs of these runs, and sacct for those that squeue has forgotten."""
+        placed = {uid: place for uid, place in places(submissions).items() if uid in set(uids)}
+        open_places = [placed[uid] for uid in placed if store.folder(uid).result() is None]
         names = {place.array.name for place in open_places}
         try:
             tasks = queue(names)
         except ClusterError as error:
-            return cls(store, found, {}, {}, Machine(store), str(error))
+            return cls(store, placed, {}, {}, Machine(store), str(error))
         forgotten = [
             place.job for place in open_places if place.job and (place.array.name, place.index) not in tasks
         ]
-        return cls(store, found, tasks, accounting(forgotten), Machine(store))
+        return cls(store, placed, tasks, accounting(forgotten), Machine(store))
 
     def task(self, uid: str) -> Task | None:
-        """The job that has the run now, if it is still in the queue or at work."""
+        """The job of the run, if it is still in the queue or at work."""
         place = self.places.get(uid)
         task = self.tasks.get((place.array.name, place.index)) if place else None
         return task if task is not None and task.active else None
 
     def status_of(self, uid: str, label: str) -> RunStatus:
-        """Where the run stands."""
+        """The status of one run; the first of the rules below that fits decides."""
         folder = self.store.folder(uid)
         beat, status, task = folder.heartbeat() or {}, folder.status(), self.task(uid)
         place = self.places.get(uid)
@@ -110,18 +111,21 @@ class Survey:
             node=task.node if task and task.node else beat.get("host", ""),
             job=task.job if task else place.job if place else None,
         )
+        # Rules that the store alone decides
         if status not in FRESH and (changes := self.machine.changes(folder)) and task is None:
             return _with(base, "stale", f"{'; '.join(changes)}; --retry stale trains it anew")
         if status in ("done", "diverged"):
             return _with(base, status, "" if status == "done" else "a loss was not finite")
         if status == "failed":
             return _with(base, "failed", f"({folder.cause()}) {folder.error()}")
+        # A heartbeat counts unless its job has left the queue
         if status == "running" and not _outlived(beat, place, task, self.silent):
             alone = (
                 self.silent is None and task is None and place is not None and beat.get("job") == place.job
             )
             detail = f"job {place.job} has ended, its worker goes on" if alone and place and place.job else ""
             return _with(base, "running", detail, rate=beat.get("rate"))
+        # Not running: what is to become of it
         if folder.stop_requested():
             return _with(base, "cancelled", _kept(base, folder))
         if task is not None:
@@ -131,6 +135,7 @@ class Survey:
     def _out_of_queue(
         self, base: RunStatus, folder: RunFolder, status: str, place: Place | None
     ) -> RunStatus:
+        """The status of a run that is not running and has no job in the queue."""
         if stuck := self._failed_source(folder, place):
             return _with(base, "blocked", f"its source {stuck} failed")
         if place is None or place.job is None:
@@ -151,15 +156,17 @@ class Survey:
         )
 
     def _failed_source(self, folder: RunFolder, place: Place | None) -> str | None:
-        """The source without which a submitted run cannot start."""
+        """The uid of a failed source, without which a submitted run cannot start; None if there is none."""
         sources = folder.spec().run_sources.values() if place is not None else ()
-        return next((one.uid for one in sources if self.store.folder(one.uid).status() == "failed"), None)
+        return next(
+            (source.uid for source in sources if self.store.folder(source.uid).status() == "failed"), None
+        )
 
     def _ending(self, place: Place) -> tuple[str, str]:
-        """How a job that is over ended, and who says so."""
-        told = self.tasks.get((place.array.name, place.index)) or self.past.get(place.job or "")
-        if told is not None:
-            return told.state.split()[0], " ".join(filter(None, (told.reason.replace("None", ""), told.node)))
+        """How an ended job ended, and the source of this."""
+        task = self.tasks.get((place.array.name, place.index)) or self.past.get(place.job or "")
+        if task is not None:
+            return task.state.split()[0], " ".join(filter(None, (task.reason.replace("None", ""), task.node)))
         log = place.log(self.store)
         if log is None or not log.exists():
             return "CANCELLED", "gone from the queue before it started"
@@ -167,11 +174,11 @@ class Survey:
 
 
 def _outlived(beat: dict[str, Any], place: Place | None, task: Task | None, silent: str | None) -> bool:
-    """Whether a heartbeat that looks alive is of a cluster job that the queue knows to be over or waiting.
+    """Whether a recent heartbeat is of a cluster job that has ended or waits, so that the run is not running.
 
-    The queue's word wins for runs that a job of this submission had, unless the worker's process is seen alive on
-    this very machine (its job was killed, it was not); a run that somebody trains outside of the cluster is judged by
-    its heartbeat alone.
+    The queue decides for runs of this submission's jobs. It does not decide for a worker of this machine, whose process
+    was seen alive and may have survived its job, nor for a run that is trained outside of the cluster: for these the
+    heartbeat counts.
     """
     if beat.get("host") == socket.gethostname():
         return False
@@ -195,7 +202,7 @@ def _in_queue(base: RunStatus, task: Task, beat: dict[str, Any]) -> RunStatus:
 
 
 def _kept(base: RunStatus, folder: RunFolder) -> str:
-    """What there is to go on from: the checkpoint that lies there, not the step that was last heard of."""
+    """Where the run would continue: from its checkpoint, not from the step of its last heartbeat."""
     if (step := folder.saved_step()) is not None:
         return f"continues from a checkpoint up to step {step}"
     return f"trained up to step {base.step}, no checkpoint is left" if base.step else "nothing trained yet"

@@ -27,15 +27,15 @@ from bench.plan.runs import PlannedRun
 from bench.plugins import plugin_source
 from bench.store.runs import Store
 
-# What a job of ours must not inherit from a job that it is submitted in; and SBATCH_*, which would silently
-# override what the profile says. SLURM_CONF says where the cluster is.
+# Variables that a new job must not inherit from the job in which it is submitted. SBATCH_* would silently override the
+# profile. SLURM_CONF and its like are kept: they tell where the cluster is.
 INHERITED = re.compile(r"(SLURM|SLURMD|SRUN|SBATCH|PMI|PMIX|SUBMITIT)_")
 KEPT = {"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_TIME_FORMAT"}
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be submitted, and how."""
+    """The runs to submit, and their profile and plug-ins."""
 
     table: str
     scale: str
@@ -63,7 +63,7 @@ def arrays_of(request: Request, estimates: Estimates, largest_array: int) -> lis
 def script(
     request: Request, store: Store, submission_id: str, position: int, array: Array, after: list[str]
 ) -> str:
-    """The batch script of one array: what sbatch gets, word for word."""
+    """The batch script of one array, exactly as sbatch gets it."""
     from submitit.slurm.slurm import _make_sbatch_string
 
     executor = _parameters(request, submission_id, position, array, after)
@@ -87,9 +87,9 @@ def submit(
 ) -> Submission:
     """Hand the arrays to sbatch and return at once.
 
-    queued: the number of the queued job that trains a run which is not in the request, if there is one; jobs that
-    need such a run wait for it. The record is written before the first sbatch and after each. Raises UserError
-    with sbatch's own words where it refuses; what it had accepted by then stays recorded.
+    queued: uid -> the number of a queued job that trains this run outside of the request, or None. Jobs that need the
+    run wait for that job. The record is written before the first sbatch and after each. Raises UserError with sbatch's
+    message if it refuses; what it had accepted by then stays recorded.
     """
     submission = _record(request, arrays, submission_id or new_id(request.table))
     folder = folder_of(store, submission.id)
@@ -99,12 +99,14 @@ def submit(
         store.open(run.spec).mark_queued()
     save(store, submission)
     for position, array in enumerate(arrays):
-        numbers = {one.number for at, one in enumerate(submission.arrays) if at in array.after}
+        # Jobs to wait for: earlier arrays of this submission, and jobs of earlier submissions
+        numbers = {record.number for at, record in enumerate(submission.arrays) if at in array.after}
         numbers |= {queued(uid) for run in array.runs for uid in run.needs}
         after = sorted((number for number in numbers if number), key=int)
         parameters = _parameters(request, submission.id, position, array, after)
         jobs = [_job(request, store, submission.id, runs) for runs in array.jobs]
         number = _sbatch(request, folder, parameters, jobs)
+        # Recorded at once, so that no accepted job is lost if the next sbatch fails
         records = list(submission.arrays)
         records[position] = records[position].model_copy(update={"number": number})
         submission = submission.model_copy(update={"arrays": tuple(records)})
@@ -113,7 +115,7 @@ def submit(
 
 
 def _kept_plugins(folder: Path, plugins: tuple[str, ...]) -> tuple[str, ...]:
-    """Copies of the plug-ins as they are now, for the jobs: what waits in the queue is not changed by an editor."""
+    """Copies of the plug-ins for the jobs, so that an edit does not change jobs that wait in the queue."""
     copies = []
     for path in plugins:
         copies.append(folder / "plugins" / Path(path).name)
@@ -122,7 +124,7 @@ def _kept_plugins(folder: Path, plugins: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def refuse_odd_folder(folder: Path) -> None:
-    """SLURM fills in % in the names of logs, and no name may hold a line break."""
+    """Raise UserError for a folder with % in its name, which SLURM would expand, or with a line break."""
     if "%" in str(folder) or not str(folder).isprintable():
         raise UserError(
             f"store {folder}: SLURM cannot write logs to a folder with % or line breaks in its name"
@@ -166,7 +168,7 @@ def _parameters(
 
 
 def _python_path(request: Request) -> list[str]:
-    """The same interpreter finds the very package that submits, installed or not; a container has its own."""
+    """The line with which the jobs' Python finds this package; none if the profile has its own Python."""
     if "container" in request.profile.model_fields_set or "python" in request.profile.model_fields_set:
         return []
     package = shlex.quote(str(IMPORT_ROOT))
@@ -193,12 +195,12 @@ def _job(request: Request, store: Store, submission_id: str, runs: list[PlannedR
 
 
 def _inputs(store: Store, runs: list[PlannedRun]) -> dict[str, str]:
-    """The digests of what these runs read as it is now; their sources may be yet to train and are left out."""
+    """The digests of these runs' present inputs, without their source runs, which may not be trained yet."""
     machine = Machine(store)
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for run in runs:
-        found |= machine.reads(run.spec)
-    return {name: digest for name, digest in found.items() if not name.startswith("run/")}
+        digests |= machine.reads(run.spec)
+    return {name: digest for name, digest in digests.items() if not name.startswith("run/")}
 
 
 def _our_environment() -> dict[str, str]:
@@ -212,7 +214,7 @@ def _our_environment() -> dict[str, str]:
 
 
 def _sbatch(request: Request, folder: Path, parameters: dict[str, Any], jobs: list[TableJob]) -> str:
-    """One array to sbatch; returns its number."""
+    """Submit one array, and return its number. Raises UserError with sbatch's message if it refuses."""
     import submitit
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
@@ -230,7 +232,7 @@ def _sbatch(request: Request, folder: Path, parameters: dict[str, Any], jobs: li
 
 @contextmanager
 def outside_allocation() -> Iterator[None]:
-    """Inside, the environment is that of somebody who is in no job: sbatch would pass SLURM_* on to the new ones."""
+    """Removes SLURM_* of a surrounding job from the environment inside, which sbatch would pass on to new jobs."""
     before = dict(os.environ)
     for name in before:
         if INHERITED.match(name) and name not in KEPT:

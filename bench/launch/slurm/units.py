@@ -1,4 +1,4 @@
-"""Amounts as people and SLURM write them: time in minutes, memory in MB, GPUs by number and kind."""
+"""Reads amounts as people and SLURM write them: time in minutes, memory in MB, GPUs by number and kind."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import BeforeValidator
 
 from bench.launch.slurm.quoting import one_line, shown
 
+# 60 days, 100 TB and 64 GPUs: more than any job asks for (declared)
 MOST_MINUTES, MOST_MEGABYTES, MOST_GPUS = 60 * 24 * 60, 100 * 1024**2, 64
 _DURATION = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?")
 _SLURM_DURATION = re.compile(r"(?:(?P<days>[0-9]{1,6})-)?(?P<rest>[0-9]{1,6}(?::[0-9]{1,6}){0,2})")
@@ -18,10 +19,10 @@ _GPUS = re.compile(r"(?:[A-Za-z0-9_.-]+:)?([0-9]{1,9})")
 
 
 def minutes(value: Any) -> int:
-    """A length of time in minutes: 90, "90m", "12h", "2d", "1h30m", or as sbatch's --time takes it: "30" (minutes),
-    "30:00" (minutes and seconds), "24:00:00", "1-12", "1-12:30", "1-00:00:00"; as there, seconds count as a minute.
+    """A length of time in minutes: 90, "90m", "12h", "2d", "1h30m", or as sbatch's --time takes it.
 
-    Raises ValueError for anything else.
+    sbatch takes "30" (minutes), "30:00" (minutes and seconds), "24:00:00", "1-12", "1-12:30" and "1-00:00:00", and
+    rounds seconds up to a minute. Raises ValueError for anything else.
     """
     total = value if type(value) is int else _of_text(value) if isinstance(value, str) and value else None
     if total is None:
