@@ -1,4 +1,4 @@
-"""All benchmarks, one after another: `make benchmark`. Prints side by side; asserts nothing, as machines differ."""
+"""All benchmarks, one after another (`make benchmark`): prints figures side by side, and asserts nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    """Each benchmark runs in an interpreter of its own, so that none warms up or burdens the next."""
+    """Run each benchmark in its own interpreter, so that none affects the next."""
     for name in ("cli", "harness", "metrics", "steps"):
         print(f"== {name}", flush=True)
         subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)

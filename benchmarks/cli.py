@@ -1,4 +1,4 @@
-"""How long the command line and the planner take: the median of several processes, and 10,000 runs planned."""
+"""Times the command line (median of several processes) and the planning of 10,000 runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.plan.load import load_table
 from bench.plan.runs import make_plan
 from bench.store.runs import Store
 
-REPEATS = 5
+REPEATS = 5  # processes whose median counts
 
 
 def command_seconds(*arguments: str) -> float:
@@ -31,7 +31,7 @@ def command_seconds(*arguments: str) -> float:
 
 
 def planning_seconds(runs: int) -> tuple[int, float]:
-    """How many runs were planned, and the seconds it took, for at least `runs` of them."""
+    """Plan at least `runs` runs; returns how many they were, and the seconds it took."""
     table = load_table("table1")
     per_seed = len(make_plan(table, "smoke", Store(Path("/nonexistent")), seeds=[0]).runs)
     start = time.perf_counter()

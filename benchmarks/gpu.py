@@ -1,11 +1,12 @@
 """`make gpu-check`: whether a GPU computes what the CPU does, resumes, and how fast, in a few minutes.
 
     python -m benchmarks.gpu --output FOLDER [--device cuda:0] [--seconds 330]
-    python -m benchmarks.gpu --output FOLDER --device cpu --quick     # rehearses this script; says nothing of a GPU
+    python -m benchmarks.gpu --output FOLDER --device cpu --quick     # tries this script; tells nothing about a GPU
 
-Writes FOLDER/gpu.json, anew after each part, and a few pictures. What one item of a part raises is recorded and the
-rest goes on. Exit status 0 if all that ran is right, 1 if something is not, 2 without a CUDA device. Needs no network
-and nothing but the project's packages; the last part also the smoke scale's data and weights.
+Writes a few pictures and FOLDER/gpu.json, which is rewritten after each part. An error in one item of a part is
+recorded, and the others go on. Exit status 0 if all that ran is right, 1 if something is not, 2 without a CUDA device.
+It needs no internet access and only the project's packages; the last part also needs the smoke scale's data and
+weights.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from benchmarks.gpu_speed import RATES, measure_rates, summary
 from benchmarks.steps import offer_images, run_spec
 
 Record = dict[str, Any]
-# Parts in order, and by which share of the time each is over
+# Parts in their order, and the share of the whole time by which each has to end
 SHARES = {"facts": 0.05, "networks": 0.1, "methods": 0.4, "losses": 0.5, "resumed": 0.64,
           "precision": 0.7, "rates": 0.9, "table": 1.0}  # fmt: skip
 TABLE = ["table1", "--scale", "smoke", "--rows", "scratch,scratch+disp", "--columns", "faces", "--seeds", "0"]
@@ -42,7 +43,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 class Check:
-    """One call of this script: the parts, one after another, into one record."""
+    """One call of this script: runs the parts one after another, and keeps one record of them."""
 
     def __init__(self, output: Path, device: torch.device, seconds: float, *, quick: bool) -> None:
         self.output, self.device, self.quick = output, device, quick
@@ -53,7 +54,7 @@ class Check:
             self.record["note"] = "a rehearsal of the script on a CPU: nothing here is about a GPU"
 
     def run(self) -> bool:
-        """Whether all that ran is right."""
+        """Run all parts and print a summary; returns whether all that ran is right."""
         offer_images()
         parts: dict[str, Callable[[right.Late], Record]] = {
             "facts": lambda late: facts(self.device),
@@ -93,11 +94,11 @@ class Check:
         atomic.write_json(self.output / "gpu.json", self.record)
 
     def _methods(self) -> list[str]:
-        found = [entry.name for entry in methods()]
-        return [name for name in found if name in ("baseline", "diffaugment", "sle")] if self.quick else found
+        names = [entry.name for entry in methods()]
+        return [name for name in names if name in ("baseline", "diffaugment", "sle")] if self.quick else names
 
     def _specs(self) -> dict[str, Any]:
-        """The tiny run of each family, and two at paper size, whose convolutions take other kernels."""
+        """The tiny run of each family, and two at paper size, where convolutions use other kernels."""
         if self.quick:
             return right.tiny_specs(["sngan-32"])
         large = {
@@ -114,8 +115,8 @@ class Check:
 
 
 def facts(device: torch.device) -> Record:
-    """Card, driver and libraries."""
-    found: Record = {
+    """The card, driver, libraries and CPU threads of this machine."""
+    record: Record = {
         "date": time.strftime("%Y-%m-%d", time.gmtime()), "torch": torch.__version__, "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version(), "python": platform.python_version(),
         "cpus": len(os.sched_getaffinity(0)), "threads": torch.get_num_threads(), "bench_run_uses": slots(None),
@@ -124,14 +125,14 @@ def facts(device: torch.device) -> Record:
     }  # fmt: skip
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
-        found |= {"card": properties.name, "memory_gb": properties.total_memory / 1e9}
-        found["capability"] = f"{properties.major}.{properties.minor}"
+        record |= {"card": properties.name, "memory_gb": properties.total_memory / 1e9}
+        record["capability"] = f"{properties.major}.{properties.minor}"
         query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
         if shutil.which(query[0]):
             done = subprocess.run(query, capture_output=True, text=True, check=False, timeout=30)
-            found["driver"] = done.stdout.split("\n")[0].strip()
-    print(f"    {found}", flush=True)
-    return found
+            record["driver"] = done.stdout.split("\n")[0].strip()
+    print(f"    {record}", flush=True)
+    return record
 
 
 def table(output: Path, device: torch.device) -> Record:
@@ -151,7 +152,7 @@ def table(output: Path, device: torch.device) -> Record:
 
 
 def _command(words: list[str], **more: str) -> Record:
-    """A command of this very checkout: its status, seconds and output."""
+    """Run a command of this checkout; returns its status, seconds and output."""
     path = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH", "")]))
     begun = time.monotonic()
     environment = {**os.environ, "PYTHONPATH": path, **more}
@@ -164,19 +165,19 @@ def _command(words: list[str], **more: str) -> Record:
 
 
 def wrong(parts: Record) -> list[str]:
-    """The items that are not as they should be, as "part: item"."""
-    found = []
+    """The items that are wrong, as "part: item"."""
+    failures = []
     for name, part in parts.items():
         if part.get("ok") is False:
-            found.append(name)
-        for item, one in part.items():
-            if isinstance(one, dict) and one.get("ok") is False:
-                found.append(f"{name}: {item}")
-    return found
+            failures.append(name)
+        for item, record in part.items():
+            if isinstance(record, dict) and record.get("ok") is False:
+                failures.append(f"{name}: {item}")
+    return failures
 
 
 def main() -> int:
-    """Run the check as the command line says."""
+    """Run the check with the options of the command line; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.gpu", description=(__doc__ or "").split("\n")[0]
     )
@@ -184,20 +185,20 @@ def main() -> int:
     parser.add_argument("--device", default="cuda:0", help="cuda:0, or cpu with --quick")
     parser.add_argument("--seconds", type=float, default=330.0, help="about how long all of it may take")
     parser.add_argument("--quick", action="store_true", help="one or a few items of each part")
-    given = parser.parse_args()
-    device = torch.device(given.device)
+    arguments = parser.parse_args()
+    device = torch.device(arguments.device)
     if device.type == "cuda" and not torch.cuda.is_available():
         print(
             "gpu-check: torch sees no CUDA device here; `--device cpu --quick` rehearses the script",
             file=sys.stderr,
         )
         return 2
-    if device.type != "cuda" and not given.quick:
+    if device.type != "cuda" and not arguments.quick:
         print("gpu-check: on a CPU only the script can be rehearsed: add --quick", file=sys.stderr)
         return 2
-    torch.set_num_threads(min(4, len(os.sched_getaffinity(0))))  # of the CPU's side: its networks are tiny
-    given.output.mkdir(parents=True, exist_ok=True)
-    return 0 if Check(given.output, device, given.seconds, quick=given.quick).run() else 1
+    torch.set_num_threads(min(4, len(os.sched_getaffinity(0))))  # for the CPU, whose networks are tiny
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    return 0 if Check(arguments.output, device, arguments.seconds, quick=arguments.quick).run() else 1
 
 
 if __name__ == "__main__":

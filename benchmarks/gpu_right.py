@@ -1,6 +1,6 @@
 """Whether a device computes what the CPU does: networks, methods, resuming, precision. Parts of `benchmarks.gpu`.
 
-Each function tries its items one by one; what an item raises is its record, and the others go on.
+Each function tries its items one by one. An error of an item goes into its record, and the others go on.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from bench.store.runs import Store
 Record = dict[str, Any]
 Late = Callable[[], bool]  # whether the time of a part is over
 
-# A method for each family that has all of its own: gates and decoders, both regularisers, augmentation and a condition
+# For each family a method that uses its special parts: gates and decoders, regularisers, augmentation, conditions
 METHODS = {
     "sngan-32": "diffaugment + baseline",
     "sndcgan-32": "baseline",
@@ -39,12 +39,12 @@ METHODS = {
     "stylegan2-32": "r1(every=2) + path-length(every=2)",
     "fastgan-64": "sle + ae-d(loss=l1)",
 }
-NEAR = 1e-4
+NEAR = 1e-4  # largest relative distance from float64; FLOAT32 has the reason
 FLOAT32 = (
     f"|x - y| / |y| over all values (or all gradients of a network), y the CPU's in float64; at most {NEAR}: float32 "
     "rounds at 6e-8, which the sums and norms of these networks raise to 1e-6 or 1e-5; TF32 rounds at 5e-4"
 )
-FIRST, ALL, NUDGE = 1e-3, 5e-2, 1e-6
+FIRST, ALL, NUDGE = 1e-3, 5e-2, 1e-6  # relative; LOSSES has their meaning
 LOSSES = (
     f"|a - b| / max(|a|, |b|, 0.01) of each logged value; at most {FIRST} in step 1 and {ALL} in all three, or 10 "
     f"times what the CPU itself is off where every weight starts {NUDGE} off: Adam's first steps divide a gradient by "
@@ -52,20 +52,20 @@ LOSSES = (
 )
 
 
-def each(names: Iterable[str], one: Callable[[str], Record], late: Late) -> Record:
-    """A record for each name; of what `one` raises the traceback. What the time did not allow is said."""
-    found: Record = {}
+def each(names: Iterable[str], compute: Callable[[str], Record], late: Late) -> Record:
+    """name -> its record from `compute`, or its error and traceback, or a note that the time was over."""
+    records: Record = {}
     for name in names:
         if late():
-            found[name] = {"ok": None, "not_run": "the time of this part was over"}
+            records[name] = {"ok": None, "not_run": "the time of this part was over"}
             continue
         try:
-            found[name] = one(name)
+            records[name] = compute(name)
         except Exception as error:
-            found[name] = {"ok": False, "error": f"{type(error).__name__}: {error}"}
-            found[name]["traceback"] = traceback.format_exc()
-        print(f"    {name}: {_short(found[name])}", flush=True)
-    return found
+            records[name] = {"ok": False, "error": f"{type(error).__name__}: {error}"}
+            records[name]["traceback"] = traceback.format_exc()
+        print(f"    {name}: {_short(records[name])}", flush=True)
+    return records
 
 
 def _short(record: Record) -> str:
@@ -81,7 +81,7 @@ def _digits(value: object) -> str:
 
 
 def compare_networks(device: torch.device, late: Late) -> Record:
-    """Images, logits and all gradients of each family on the device, beside the CPU in float32 and in float64."""
+    """Compare images, logits and gradients of each family: the device and the CPU in float32 with float64."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     return {"tolerance": FLOAT32, **each(NETWORKS, lambda name: _compare_network(name, device), late)}
 
@@ -91,15 +91,15 @@ def _compare_network(name: str, device: torch.device) -> Record:
     here = _passes(name, torch.device("cpu"), torch.float32)
     there = _passes(name, device, torch.float32)
     record: Record = {"ok": True}
-    for key, wanted in exact.items():
-        own, other = _distance(here[key], wanted), _distance(there[key], wanted)
+    for key, reference in exact.items():
+        own, other = _distance(here[key], reference), _distance(there[key], reference)
         record |= {f"{key}_cpu": own, f"{key}_device": other}
         record["ok"] &= other <= NEAR
     return record
 
 
 def _passes(name: str, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
-    """One training pass through G and D of a tiny network at equal weights, z and noise."""
+    """Images, logits and gradients of one pass through a tiny G and D; weights, z and noise are always the same."""
     generator, discriminator = networks.build(name, seed=3, **NETWORKS[name])
     pair = [network.to(device, dtype) for network in (generator, discriminator)]
     z_NZ = torch.randn(4, generator.z_dim, generator=torch_stream(0, "z")).to(device, dtype)
@@ -111,49 +111,51 @@ def _passes(name: str, device: torch.device, dtype: torch.dtype) -> dict[str, Te
             images_NCHW, small = generator(z_NZ), {}
     logits = discriminator(images_NCHW, None, **small)
     nn.functional.softplus(logits).mean().backward()
-    found = {"images": images_NCHW, "logits": logits}
+    values = {"images": images_NCHW, "logits": logits}
     for role, network in zip(("g", "d"), pair, strict=True):
         gradients = [p.grad.flatten() for p in network.parameters() if p.grad is not None]
-        found[f"{role}_gradient"] = torch.cat(gradients)
-    return {key: value.detach().cpu().double() for key, value in found.items()}
+        values[f"{role}_gradient"] = torch.cat(gradients)
+    return {key: value.detach().cpu().double() for key, value in values.items()}
 
 
-def _distance(value: Tensor, wanted: Tensor) -> float:
-    return float((value - wanted).norm() / wanted.norm())
+def _distance(value: Tensor, reference: Tensor) -> float:
+    return float((value - reference).norm() / reference.norm())
 
 
 # ---- methods ---------------------------------------------------------------------------------------------------------
 
 
 def conform(methods: Iterable[str], device: torch.device, late: Late) -> Record:
-    """All conformance checks of each method on the first network that it takes."""
+    """Run all conformance checks of each method, on the first network that it does not refuse."""
     return each(methods, lambda method: _conform(method, device), late)
 
 
 def _conform(method: str, device: torch.device) -> Record:
     network, findings = first_network(method, device)
-    failed = {one.check: one.detail for one in findings if not one.passed}
+    failed = {finding.check: finding.detail for finding in findings if not finding.passed}
     return {
         "ok": not failed,
         "network": network,
-        "passed": [one.check for one in findings if one.passed],
+        "passed": [finding.check for finding in findings if finding.passed],
         "failed": failed,
     }
 
 
 def first_network(method: str, device: torch.device) -> tuple[str, list[CheckResult]]:
-    """The first network that the method does not refuse, and the findings there; of none the last refusal."""
-    found: tuple[str, list[CheckResult]] = ("", [])
+    """The first network that the method does not refuse, and the findings on it; if none, the last refusal."""
+    outcome: tuple[str, list[CheckResult]] = ("", [])
     for network in NETWORKS:
-        found = network, check_method(method, network, str(device))
-        if any(one.supported for one in found[1]):
+        outcome = network, check_method(method, network, str(device))
+        if any(finding.supported for finding in outcome[1]):
             break
-    return found
+    return outcome
 
 
-def compare_losses(found: Record, device: torch.device, late: Late) -> Record:
-    """Three steps of each method that `conform` has found to work, on the device and on the CPU."""
-    works = {name: one["network"] for name, one in found.items() if "steps" in one.get("passed", ())}
+def compare_losses(conformance: Record, device: torch.device, late: Late) -> Record:
+    """Compare three steps on the device and the CPU, for each method that trains according to `conform`."""
+    works = {
+        name: record["network"] for name, record in conformance.items() if "steps" in record.get("passed", ())
+    }
     return {
         "tolerance": LOSSES,
         **each(works, lambda name: _compare_losses(name, works[name], device), late),
@@ -178,8 +180,8 @@ def _compare_losses(method: str, network: str, device: torch.device) -> Record:
     }
 
 
-def _furthest(one: Record, other: Record) -> float:
-    return max(abs(one[key] - other[key]) / max(abs(one[key]), abs(other[key]), 0.01) for key in one)
+def _furthest(first: Record, second: Record) -> float:
+    return max(abs(first[key] - second[key]) / max(abs(first[key]), abs(second[key]), 0.01) for key in first)
 
 
 def with_train(spec: RunSpec, **settings: Any) -> RunSpec:
@@ -206,9 +208,10 @@ def trained(
     stop_at: int | None = None,
     nudge: float = 0.0,
 ) -> Training:
-    """The run's training at its end; with `stop_at` stopped there, restored and continued.
+    """The run's training at its end.
 
-    nudge: the relative standard deviation of what is done to every weight before the first step.
+    stop_at: a step at which it is stopped, restored and continued. nudge: the relative standard deviation of noise that
+    is multiplied onto every weight before the first step.
     """
     folder = Store(root).open(spec)
     settings = Settings(device, checkpoint_seconds=math.inf)
@@ -235,7 +238,7 @@ def _logs(
 
 
 def compare_resumed(specs: dict[str, RunSpec], device: torch.device, late: Late) -> Record:
-    """Whether a second run, and one that is stopped at half its steps, end with the very weights of the first."""
+    """Whether a second run, and one that is stopped half-way and resumed, end with the weights of the first."""
     return each(specs, lambda name: _compare_resumed(specs[name], device), late)
 
 
@@ -253,7 +256,7 @@ def _compare_resumed(spec: RunSpec, device: torch.device) -> Record:
 
 
 def tiny_specs(names: Iterable[str]) -> dict[str, RunSpec]:
-    """The conformance run of each family, with a method that uses what is its own."""
+    """The conformance run of each family, with the method that METHODS has for it."""
     return {f"{name}, {METHODS[name]}": conformance_spec(METHODS[name], name) for name in names}
 
 
@@ -261,7 +264,7 @@ def tiny_specs(names: Iterable[str]) -> dict[str, RunSpec]:
 
 
 def compare_precisions(specs: dict[str, RunSpec], device: torch.device, late: Late) -> Record:
-    """Three steps in TF32 and in bfloat16 beside float32: all values finite, and how far they are from its own."""
+    """Check that three steps in TF32 and in bfloat16 are finite, and record their distance from float32."""
     return each(specs, lambda name: _compare_precisions(specs[name], device), late)
 
 
@@ -270,16 +273,22 @@ def _compare_precisions(spec: RunSpec, device: torch.device) -> Record:
     with tempfile.TemporaryDirectory() as folder:
         sources = prepared(spec, Path(folder))
         logs = {
-            one: _logs(
-                with_train(spec, steps=3, log_every=1, precision=one), Path(folder) / one, sources, device
+            precision: _logs(
+                with_train(spec, steps=3, log_every=1, precision=precision),
+                Path(folder) / precision,
+                sources,
+                device,
             )
-            for one in ("float32", "tf32", "bfloat16")
+            for precision in ("float32", "tf32", "bfloat16")
         }
-    for one in ("tf32", "bfloat16"):
-        finite = len(logs[one]) == 3 and all(math.isfinite(v) for line in logs[one] for v in line.values())
+    for precision in ("tf32", "bfloat16"):
+        finite = len(logs[precision]) == 3 and all(
+            math.isfinite(v) for line in logs[precision] for v in line.values()
+        )
         record["ok"] &= finite
-        record |= {f"{one}_finite": finite}
+        record |= {f"{precision}_finite": finite}
         record |= {
-            f"{one}_step_{k + 1}": _furthest(*pair) for k, pair in enumerate(zip(logs["float32"], logs[one]))
+            f"{precision}_step_{k + 1}": _furthest(*pair)
+            for k, pair in enumerate(zip(logs["float32"], logs[precision]))
         }
     return record

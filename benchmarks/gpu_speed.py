@@ -1,7 +1,7 @@
 """Steps a second and memory of paper-size networks on a device, ours beside a plain loop: a part of `benchmarks.gpu`.
 
-Both loops make whole steps of the same equations (benchmarks.steps). Times are of the host's clock between two waits
-for the device, over at least 16 steps, so that each StyleGAN2 regulariser has its share.
+Both loops make whole training steps of the same equations (benchmarks.steps). Times are of the host's clock, between
+two waits for the device. They are over at least 16 steps, so that the lazy regularisers of StyleGAN2 have their share.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PRECISIONS: tuple[Precision, ...] = ("float32", "tf32", "bfloat16")
 
 
 def measure_rates(names: list[str], device: torch.device, seconds: float, least: int, late: Late) -> Record:
-    """For each network, side and precision the steps a second: `seconds` long, in whole rounds of `least` steps."""
+    """Steps per second of each network, side and precision, over `seconds` and whole rounds of `least` steps."""
     items = {
         f"{name}, {precision}, {side}": (name, side, precision)
         for precision in PRECISIONS
@@ -47,6 +47,7 @@ def _rate(
     name: str, side: str, precision: Precision, device: torch.device, seconds: float, least: int
 ) -> Record:
     case = RATES[name]
+    # Warm up, then measure whole rounds until the time is over
     with tempfile.TemporaryDirectory() as folder:
         loop = SIDES[side](name, case, Path(folder), device, precision)
         started = time.perf_counter()
@@ -58,6 +59,7 @@ def _rate(
             _run(loop, least, device)
             steps += least
         peak = _peak(device)
+    # Free the networks, or the next item would count their memory
     loop.close()  # type: ignore[attr-defined]
     del loop
     gc.collect()
@@ -71,7 +73,7 @@ def _rate(
 
 
 def _run(loop: Iterator[int], steps: int, device: torch.device) -> int:
-    """So many steps, and the wait for the device; the parameters of both networks."""
+    """Make `steps` steps and wait for the device; returns the number of parameters of both networks."""
     parameters = 0
     for _ in range(steps):
         parameters = next(loop)
@@ -86,25 +88,25 @@ def _forget_peak(device: torch.device) -> None:
 
 
 def _peak(device: torch.device) -> float | None:
-    """The most memory that tensors have held, in GB; None on a CPU, whose processes benchmarks.steps measures."""
+    """The most memory of tensors in GB; None on a CPU, for which benchmarks.steps measures processes."""
     return torch.cuda.max_memory_allocated(device) / 1e9 if device.type == "cuda" else None
 
 
 def summary(rates: dict[str, Any]) -> list[str]:
-    """A line for each network and precision: ours, plain, how many times as fast, and memory."""
+    """A line for each network and precision: our rate, the plain loop's, their ratio, and memory."""
     lines = []
-    for key, one in rates.items():
-        if not key.endswith(", ours") or "steps_per_second" not in one:
+    for key, ours in rates.items():
+        if not key.endswith(", ours") or "steps_per_second" not in ours:
             continue
-        other = rates.get(key.replace(", ours", ", plain"), {})
-        line = f"{key.removesuffix(', ours'):28} {one['steps_per_second']:8.2f} steps/s"
-        line += f" {one['images_per_second']:8.0f} images/s"
-        if one["peak_gb"] is not None:
-            line += f" {one['peak_gb']:6.2f} GB"
-        if "steps_per_second" in other:
-            line += f"; plain {other['steps_per_second']:8.2f} steps/s, ours is"
-            line += f" {one['steps_per_second'] / other['steps_per_second']:.2f} times as fast"
-            if other["peak_gb"] is not None:
-                line += f"; plain {other['peak_gb']:.2f} GB"
+        plain = rates.get(key.replace(", ours", ", plain"), {})
+        line = f"{key.removesuffix(', ours'):28} {ours['steps_per_second']:8.2f} steps/s"
+        line += f" {ours['images_per_second']:8.0f} images/s"
+        if ours["peak_gb"] is not None:
+            line += f" {ours['peak_gb']:6.2f} GB"
+        if "steps_per_second" in plain:
+            line += f"; plain {plain['steps_per_second']:8.2f} steps/s, ours is"
+            line += f" {ours['steps_per_second'] / plain['steps_per_second']:.2f} times as fast"
+            if plain["peak_gb"] is not None:
+                line += f"; plain {plain['peak_gb']:.2f} GB"
         lines.append(line)
     return lines

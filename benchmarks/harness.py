@@ -1,4 +1,4 @@
-"""What the harness adds to a bare training loop of the same step, and how long a smoke run takes to set up."""
+"""Measures what the harness adds to a bare training loop, and how long a smoke run takes to set up."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bench.train.adversarial import adversarial
 from bench.train.ema import update_ema
 from bench.train.optimizers import Optimizers
 
-ROUNDS, STEPS = 6, 100
+ROUNDS, STEPS = 6, 100  # rounds of both loops; training steps of a loop
 
 SETUP = """
 import sys, time
@@ -43,14 +43,14 @@ print(time.perf_counter() - start)
 
 
 def unscored(scale: str) -> RunSpec:
-    """The DISP run of a scale with STEPS steps and no snapshots: what is left is the loop."""
+    """The DISP run of a scale with STEPS steps and no snapshots, so that only the loop is measured."""
     table = load_table("table1", {"train.steps": STEPS})
     spec = table.run_spec(table.pick_rows(["scratch+disp"])[0], table.pick_columns(["faces"])[0], 0, scale)
     return spec.model_copy(update={"protocol": None})
 
 
 def bare_seconds(spec: RunSpec, store: Store) -> list[float]:
-    """Seconds per step of the same step, data and moving average in a plain loop."""
+    """CPU seconds of each step in a plain loop with the same step, data and moving average."""
     ctx, method = build_context(spec, store, torch.device("cpu"))
     steps = adversarial(ctx, method, Optimizers.build(ctx))
     assert spec.train is not None and ctx.ema is not None and ctx.generator is not None
@@ -65,7 +65,7 @@ def bare_seconds(spec: RunSpec, store: Store) -> list[float]:
 
 
 def harness_seconds(spec: RunSpec, store: Store) -> list[float]:
-    """Seconds per step of the engine, with its logs, heartbeat and stop flag."""
+    """CPU seconds of each step in the engine, with its logs, heartbeat and stop flag."""
     times: list[float] = []
     folder = store.open(spec)
     last = time.thread_time()
@@ -82,10 +82,10 @@ def harness_seconds(spec: RunSpec, store: Store) -> list[float]:
 
 
 def main() -> None:
-    """Print both, beside their targets.
+    """Print the overhead and the time of a set-up, beside their targets.
 
-    CPU time of the training thread, the two in turn; of the rounds' medians the lowest, as whatever else the machine
-    does can only add to them.
+    The times are CPU times of the training thread. Both loops run in turn, and the lowest of the rounds' medians
+    counts, because other work of the machine can only add to them.
     """
     torch.set_num_threads(1)
     for scale in ("smoke", "mini"):
@@ -99,7 +99,7 @@ def main() -> None:
             f"harness overhead at {scale} ({min(bare) * 1e3:.1f} ms a step): {100 * overhead:+.2f} %   (target 3 %)"
         )
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(2):  # the first builds what is cached: data set, priors
+        for _ in range(2):  # the first fills the cache (data set, priors)
             done = subprocess.run(
                 [sys.executable, "-c", SETUP, folder],
                 check=True,

@@ -1,11 +1,11 @@
-"""Our metrics beside the libraries they stand in for: time, memory and agreement, on synthetic features.
+"""Compares our metrics with libraries: time, memory and values, on synthetic features.
 
     python benchmarks/metrics.py
 
 Fréchet distance: 5,000 against 5,000 features of 2,048 dimensions; clean-fid (needs scipy < 1.18).
-Precision and recall: 10,000 against 10,000 of 512 dimensions, against prdc. Each part runs in a process of
-its own, so that its peak memory is its own; "extra" is the peak above what the features and libraries take.
-Takes about a minute on two free cores, and a gigabyte and a half, which is prdc's.
+Precision and recall: 10,000 against 10,000 features of 512 dimensions; prdc. Each part runs in its own process, so that
+its peak memory can be measured. "Extra" is the peak above the memory of features and libraries. All parts take about a
+minute on two free cores, and up to 1.5 GB, which prdc needs.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ def features(count: int, width: int, purpose: str) -> np.ndarray:
 
 
 def frechet_ours(real: np.ndarray, fake: np.ndarray) -> list[float]:
-    """Fits and distance, from features."""
+    """The Fréchet distance by our function, with both fits."""
     return [frechet_distance(real, fake)]
 
 
 def frechet_ours_reference_kept(real: np.ndarray, fake: np.ndarray) -> list[float]:
-    """The distance to a fit that is kept, as a run has it at every snapshot but the first."""
+    """The Fréchet distance to a kept fit, as at every snapshot of a run but the first."""
     return [frechet_distance(_KEPT[0], fake)]
 
 
 def frechet_clean_fid(real: np.ndarray, fake: np.ndarray) -> list[float]:
-    """The same from clean-fid."""
+    """The Fréchet distance by clean-fid."""
     from cleanfid.fid import fid_from_feats
 
     with warnings.catch_warnings():
@@ -59,17 +59,17 @@ def frechet_clean_fid(real: np.ndarray, fake: np.ndarray) -> list[float]:
 
 
 def neighbours_ours(real: np.ndarray, fake: np.ndarray) -> list[float]:
-    """Precision with k = 10 and recall with k = 40."""
+    """Precision with k = 10 and recall with k = 40, by our function."""
     return list(precision_recall(real, fake))
 
 
 def neighbours_prdc(real: np.ndarray, fake: np.ndarray) -> list[float]:
-    """Two calls, as the papers need for two values of k."""
+    """The same by two calls of prdc, because the papers have two values of k."""
     return [_prdc(real, fake, 10)["precision"], _prdc(real, fake, 40)["recall"]]
 
 
 def neighbours_prdc_one_call(real: np.ndarray, fake: np.ndarray) -> list[float]:
-    """One call: what precision alone takes."""
+    """Precision alone, by one call of prdc."""
     return [_prdc(real, fake, 10)["precision"]]
 
 
@@ -92,21 +92,21 @@ _KEPT: list[Any] = []
 
 
 def save_features(folder: Path) -> None:
-    """Writes what every part reads."""
+    """Write the features that every part reads."""
     for count, width in sorted({part[1:] for part in PARTS.values()}):
         for side in ("real", "fake"):
             np.save(folder / f"{side}-{count}-{width}.npy", features(count, width, side))
 
 
 def measure(name: str, folder: Path) -> dict[str, Any]:
-    """Runs one part here, on the features in `folder`: its values, seconds, and extra peak memory in MB."""
+    """Run one part in this process; returns its values, seconds, and extra peak memory in MB."""
     function, count, width = PARTS[name]
     real, fake = (np.load(folder / f"{side}-{count}-{width}.npy") for side in ("real", "fake"))
     if function is frechet_ours_reference_kept:
         _KEPT.append(fit_gaussian(real))
-        frechet_distance(_KEPT[0], fake[: width + 1])  # makes the factor, as a first snapshot would
+        frechet_distance(_KEPT[0], fake[: width + 1])  # computes the kept factor, as a first snapshot does
     else:
-        function(real[:100, :20], fake[:100, :20])  # imports and thread pools
+        function(real[:100, :20], fake[:100, :20])  # warms up imports and thread pools
     before = _peak()
     start = time.perf_counter()
     values = function(real, fake)
@@ -118,34 +118,34 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def report(found: dict[str, dict[str, Any]]) -> None:
-    """The ratios, from what `measure` gave for each part."""
-    ours, kept, theirs = (found[name] for name in list(PARTS)[:3])
+def report(measured: dict[str, dict[str, Any]]) -> None:
+    """Print the ratios of the parts' measurements."""
+    ours, kept, theirs = (measured[name] for name in list(PARTS)[:3])
     difference = abs(ours["values"][0] - theirs["values"][0]) / theirs["values"][0]
-    ratios = [theirs["seconds"] / one["seconds"] for one in (ours, kept)]
+    ratios = [theirs["seconds"] / part["seconds"] for part in (ours, kept)]
     print(f"frechet: {ratios[0]:.1f}x faster, {ratios[1]:.1f}x with the reference kept", end="; ")
     print(f"relative difference {difference:.1e}")
-    ours, one, two = (found[name] for name in list(PARTS)[3:])
-    ratios = [other["seconds"] / ours["seconds"] for other in (two, one)]
-    equal = "equal" if ours["values"] == two["values"] else "DIFFERENT"
+    ours, one_call, two_calls = (measured[name] for name in list(PARTS)[3:])
+    ratios = [other["seconds"] / ours["seconds"] for other in (two_calls, one_call)]
+    equal = "equal" if ours["values"] == two_calls["values"] else "DIFFERENT"
     print(f"precision, recall: {equal}; {ratios[0]:.1f}x faster than two calls, {ratios[1]:.1f}x than one")
 
 
 def main() -> None:
-    """Runs every part in a process of its own and prints a line for each, then the ratios."""
-    found = {}
+    """Run every part in its own process, print a line for each, then the ratios."""
+    measured = {}
     with tempfile.TemporaryDirectory() as folder:
-        # In a child too: a process starts with the peak memory of the one that starts it.
+        # Also in a child: a process inherits the peak memory of its parent
         subprocess.run([sys.executable, __file__, "features", folder], check=True)
         for name in PARTS:
             command = [sys.executable, __file__, name, folder]
-            found[name] = json.loads(
+            measured[name] = json.loads(
                 subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
             )
-            values = ", ".join(f"{value:.6g}" for value in found[name]["values"])
-            seconds, extra = found[name]["seconds"], found[name]["extra_mb"]
+            values = ", ".join(f"{value:.6g}" for value in measured[name]["values"])
+            seconds, extra = measured[name]["seconds"], measured[name]["extra_mb"]
             print(f"{name:30s} {seconds:7.2f} s {extra:7.0f} MB extra   {values}", flush=True)
-    report(found)
+    report(measured)
 
 
 if __name__ == "__main__":

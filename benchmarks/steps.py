@@ -139,24 +139,24 @@ def _d_loss(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
 
 
 def _fastgan_d_loss(discriminator: nn.Module, real: Tensor, fake: tuple[Tensor, Tensor]) -> Tensor:
-    """Hinge over patches of both scales, and the mean absolute errors of what is decoded, summed over images."""
+    """The hinge loss over patches of both scales, and the mean absolute errors of decoded images, summed."""
     r, decoded = discriminator(real, F.interpolate(real, size=128), decode=True)
     f, _ = discriminator(*fake)
     whole = F.interpolate(real, size=128)
     errors = [
-        (one - target).abs().mean((1, 2, 3)).sum()
-        for one, target in zip(decoded, (whole, real[:, :, :128, 128:], whole), strict=True)
+        (image - target).abs().mean((1, 2, 3)).sum()
+        for image, target in zip(decoded, (whole, real[:, :, :128, 128:], whole), strict=True)
     ]
     return F.relu(1 - r.float()).mean() + F.relu(1 + f.float()).mean() + torch.stack(errors).sum()
 
 
 def offer_images() -> None:
-    """Make the data set known that both sides train on."""
+    """Register the data set on which both sides train."""
     rehearsal_images.offer("benchmark-images", DataSpec(name="shapes", resolution=64), IMAGES, None)
 
 
 def _images(network: str) -> np.ndarray:
-    """Without our networks: memory that they have held would count as the plain ones'."""
+    """The training images, loaded without our networks, whose memory would count as the plain ones'."""
     return imageset.load("benchmark-images", int(network.partition("-")[2])).train
 
 
@@ -168,7 +168,10 @@ SIDES = {"ours": ours, "plain": plain}
 
 
 def seconds(network: str, store: Path) -> dict[str, float]:
-    """The median seconds of a step, the two in turns after one each to warm up. Raises where they are not the same."""
+    """The median seconds of a step of each side; both make a warm-up step and then take turns.
+
+    Raises AssertionError if the networks of the two sides have different numbers of parameters.
+    """
     loops = {name: side(network, CASES[network], store) for name, side in SIDES.items()}
     counts = {name: next(loop) for name, loop in loops.items()}
     assert len(set(counts.values())) == 1, f"not the same network: {counts}"
@@ -182,7 +185,7 @@ def seconds(network: str, store: Path) -> dict[str, float]:
 
 
 def loading_seconds(network: str) -> float:
-    """What one batch takes of our step."""
+    """The seconds that one batch of images takes of our step."""
     batches = Batches(_images(network), CASES[network].batch, seed=0)
     start = time.perf_counter()
     for position in range(50):
@@ -191,7 +194,7 @@ def loading_seconds(network: str) -> float:
 
 
 def peak_megabytes(network: str, side: str, store: Path) -> float:
-    """The peak of this process over two steps; run it in a process of its own."""
+    """The peak memory of this process in its second step, in MB; it needs a process of its own."""
     loop = SIDES[side](network, CASES[network], store)
     next(loop)
     reset_peak()
@@ -203,22 +206,22 @@ def _in_a_process(*words: str) -> dict[str, float]:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.steps", *words], stdout=subprocess.PIPE, check=True
     )
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    result: dict[str, float] = json.loads(done.stdout)
+    return result
 
 
 def main() -> None:
-    """A line for each network."""
+    """Print the times and memory of both sides for each network."""
     with tempfile.TemporaryDirectory() as store:
         for network, case in CASES.items():
-            found = _in_a_process("time", network, store)
+            times = _in_a_process("time", network, store)
             peaks = {side: _in_a_process(side, network, store)["peak"] for side in SIDES}
             print(f"{network}, batch {case.batch}, {case.method}")
             print(
-                f"  a step {found['ours']:.2f} s, plain {found['plain']:.2f} s "
-                f"({found['ours'] / found['plain'] - 1:+.0%}); peak {peaks['ours']:,.0f} MB, plain "
-                f"{peaks['plain']:,.0f} MB; a batch of images {found['loading'] * 1e3:.2f} ms, "
-                f"{found['loading'] / found['ours']:.2%} of the step",
+                f"  a step {times['ours']:.2f} s, plain {times['plain']:.2f} s "
+                f"({times['ours'] / times['plain'] - 1:+.0%}); peak {peaks['ours']:,.0f} MB, plain "
+                f"{peaks['plain']:,.0f} MB; a batch of images {times['loading'] * 1e3:.2f} ms, "
+                f"{times['loading'] / times['ours']:.2%} of the step",
                 flush=True,
             )
 

@@ -1,4 +1,4 @@
-"""What one_node.py writes down: the configuration files of a one-machine SLURM cluster, and how its daemons start.
+"""The configuration files of a one-machine SLURM cluster, and the commands that start its daemons.
 
 Key names and meanings: the manual pages slurm.conf(5), gres.conf(5) and slurmdbd.conf(5) of Slurm 22.05. Standard
 library only, so that the folder works without the package around it.
@@ -31,7 +31,7 @@ class Daemon:
 
 
 def _identity(key: str, value: str) -> tuple[str, str]:
-    """Lines with equal identities exclude each other; each partition has a line of its own."""
+    """The identity of a line: of several lines with the same one only the last is kept."""
     return key.lower(), value.split()[0].lower() if key.lower() == "partitionname" else ""
 
 
@@ -69,8 +69,8 @@ def _places(site: Site) -> list[tuple[str, str]]:
         ("SlurmdUser", site.user),
         ("AuthType", "auth/munge"),
         ("CredType", "cred/munge"),
-        # A requeued job may start again after cred_expire (120 s on a real site). Shorter than KillWait + 3 s,
-        # and after a node failure it starts while its old step is being killed: the node is drained for it.
+        # A requeued job may start again after cred_expire (120 s on a real site). If that is shorter than KillWait
+        # + 3 s, a job starts after a node failure while its old step is being killed, and its node is drained.
         ("AuthInfo", f"socket={folder}/run/munge.sock,cred_expire=8"),
         ("StateSaveLocation", f"{folder}/state"),
         ("SlurmdSpoolDir", f"{folder}/spool/%n"),
@@ -114,7 +114,7 @@ def _behaviour(settings: ClusterSettings) -> list[tuple[str, str]]:
         ("EnforcePartLimits", "NO"),
         ("MinJobAge", "300"),
         ("MaxArraySize", "1001"),
-        # A cluster made anew gives new job ids: result files that are found by job id are never an older one's.
+        # A new cluster has new job ids, so that result files with a job id are never those of an older cluster
         ("FirstJobId", str(int(time.time()) % 50_000_000 + 1000)),
         ("SlurmctldDebug", "verbose"),
         ("SlurmdDebug", "verbose"),
@@ -135,7 +135,7 @@ def _accounting(settings: ClusterSettings, site: Site) -> list[tuple[str, str]]:
 
 
 def _partitions() -> list[tuple[str, str]]:
-    """Only `high` preempts: the others have one priority tier, and PreemptMode=OFF protects two of them."""
+    """The partitions: `high` preempts `low` and `cancel`; PreemptMode=OFF protects the others."""
     usual = "Nodes=ALL State=UP DefaultTime=10 MaxTime=120"
     return [
         ("PartitionName", f"debug Default=YES PriorityTier=1 PreemptMode=OFF {usual}"),
@@ -154,7 +154,7 @@ def gres_conf(settings: ClusterSettings) -> str:
 
 
 def slurmdbd_conf(site: Site) -> str:
-    """The text of slurmdbd.conf. It holds the data base's password: slurmdbd wants it readable by nobody else."""
+    """The text of slurmdbd.conf, which has a password and must be readable by its user alone."""
     lines = {
         "AuthType": "auth/munge",
         "AuthInfo": f"socket={site.folder}/run/munge.sock",
@@ -176,7 +176,7 @@ def slurmdbd_conf(site: Site) -> str:
 
 
 def database_sql(site: Site) -> str:
-    """Statements mariadbd runs at each start, one a line: the data base and its only user."""
+    """The statements that mariadbd runs at each start, one a line: the data base and its only user."""
     return (
         "create database if not exists slurm_acct_db;\n"
         f"create user if not exists slurm@'127.0.0.1' identified by '{site.password}';\n"
@@ -192,7 +192,8 @@ def daemons(settings: ClusterSettings, site: Site) -> list[Daemon]:
         f" --key-file={folder}/munge.key --socket={folder}/run/munge.sock --pid-file={folder}/run/munged.pid"
         f" --log-file={folder}/log/munged.log --seed-file={folder}/run/munged.seed"
     )
-    mariadbd = (  # setsid because it does not leave the foreground by itself
+    # setsid, because mariadbd does not go into the background by itself
+    mariadbd = (
         f"setsid --fork mariadbd --no-defaults --user={site.user} --datadir={folder}/mysql"
         f" --socket={folder}/run/mysqld.sock --pid-file={folder}/run/mariadbd.pid"
         f" --init-file={folder}/database.sql --bind-address=127.0.0.1 --port={site.sql_port}"

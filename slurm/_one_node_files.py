@@ -1,4 +1,4 @@
-"""The folder of a one-machine SLURM cluster: made once, recognised by a file that only one_node.py writes."""
+"""The folder of a one-machine SLURM cluster, recognised by a file that only one_node.py writes."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _LONGEST_PATH = 80  # a socket's has at most 107 bytes, and slurmstepd's has a n
 
 
 def default_folder() -> Path:
-    """The folder of a cluster nobody named a folder for: one for each user."""
+    """The folder that is used if none is named: one for each user."""
     return Path(tempfile.gettempdir()) / f"bench-one-node-{os.getuid()}"
 
 
 def checked_path(folder: Path) -> Path:
-    """The absolute path, if slurm.conf and sockets can hold it. Raises BadOption."""
+    """The absolute path of a folder. Raises BadOption for one that slurm.conf or a socket cannot have."""
     folder = folder.parent.resolve() / folder.name
     if not re.fullmatch(r"[A-Za-z0-9._/+@-]+", str(folder)):
         raise options.BadOption(
@@ -45,13 +45,14 @@ def checked_path(folder: Path) -> Path:
 
 
 def write(folder: Path, settings: options.ClusterSettings) -> None:
-    """Fills an empty folder. Keys and passwords are new and readable by this user alone."""
+    """Fill an empty folder with the cluster's files; keys and passwords are new and readable by this user alone."""
     try:
         user = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         raise options.OneNodeError(
             f"user id {os.getuid()} has no name; SLURM needs one in /etc/passwd"
         ) from None
+    # Where the cluster is: ports, host and user
     host = socket.gethostname().partition(".")[0]
     site = options.Site(
         folder=folder,
@@ -62,6 +63,7 @@ def write(folder: Path, settings: options.ClusterSettings) -> None:
         password=os.urandom(16).hex(),
     )
     values = {"settings": settings.to_json(), "site": {**asdict(site), "folder": str(folder)}}
+    # The marker, by which this script knows the folder as its own, then the rest
     _private(folder / MARKER, json.dumps(values).encode())
     spools = [f"spool/{node}" for node in options.node_names(settings)]
     for name in ("run", "log", "state", "spool", *spools):
@@ -76,7 +78,7 @@ def write(folder: Path, settings: options.ClusterSettings) -> None:
 
 
 def load(folder: Path) -> tuple[options.ClusterSettings, options.Site]:
-    """What the cluster in this folder was made with. Raises BadOption for a folder of something else."""
+    """The settings and site of the cluster in this folder. Raises BadOption if there is none."""
     try:
         values = json.loads((folder / MARKER).read_text())
         site = options.Site(**{**values["site"], "folder": Path(values["site"]["folder"])})
@@ -92,7 +94,7 @@ def load(folder: Path) -> tuple[options.ClusterSettings, options.Site]:
 
 
 def last_words(folder: Path, label: str) -> str:
-    """The newest complaint that a daemon wrote, on one line."""
+    """The last error line of a daemon's output and log."""
     logs = [folder / "log" / f"{label}{end}" for end in (".out", ".log")]
     lines = [line for log in logs if log.exists() for line in log.read_text(errors="replace").splitlines()]
     complaints = [line for line in lines if re.search("error|fatal", line, re.I) and conf.REFUSED not in line]

@@ -1,4 +1,4 @@
-"""What can be chosen about a one-machine SLURM cluster, where it lies, and what is refused. Standard library only."""
+"""The settings and places of a one-machine SLURM cluster, and what is refused. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 PORTS_BESIDE_NODES = 3  # slurmctld, slurmdbd, mariadbd; then one for each node's slurmd
 
-# slurmd only looks whether the file of a GPU is a character device. With plain files the GPUs are counted too,
-# but then CUDA_VISIBLE_DEVICES is not set in the job.
+# slurmd only checks that the file of a GPU is a character device. With plain files the GPUs are counted too, but
+# CUDA_VISIBLE_DEVICES is then not set in the job.
 _CANDIDATES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx")
 
-# Starting, stopping and finding the cluster again depend on these.
+# Keys that cannot be overridden: starting, stopping and finding the cluster depend on them
 _OWN_KEYS = {
     "accountingstoragehost",
     "accountingstoragepass",
@@ -40,7 +40,7 @@ _OWN_KEYS = {
 
 
 class OneNodeError(Exception):
-    """The cluster cannot be started, reached or stopped; one line that says why and what to do."""
+    """The cluster cannot be started, reached or stopped; its one line has the reason and what to do."""
 
 
 class BadOption(OneNodeError):
@@ -51,9 +51,9 @@ class BadOption(OneNodeError):
 class ClusterSettings:
     """What can be chosen about a cluster.
 
-    `nodes` slurmd processes, each of which claims `cpus`, `gpus` and `memory_mb` MB, whatever the machine has;
-    `accounting` adds slurmdbd and a private MariaDB, so that sacct works; `overrides` are slurm.conf lines
-    `Key=Value` that replace the line of that key or are added. Raises BadOption.
+    `nodes` is the number of slurmd processes. Each claims `cpus`, `gpus` and `memory_mb` MB, whatever the machine has.
+    `accounting` adds slurmdbd and a private MariaDB, so that sacct works. `overrides` are slurm.conf lines `Key=Value`,
+    which replace the line of that key or are added. Raises BadOption for values that are not possible.
     """
 
     nodes: int = 1
@@ -80,8 +80,8 @@ class ClusterSettings:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> ClusterSettings:
         """The inverse of `to_json`. Raises TypeError or KeyError for another file's content."""
-        known = {field.name: values[field.name] for field in fields(cls)}
-        return cls(**{**known, "overrides": tuple(known["overrides"])})
+        options = {field.name: values[field.name] for field in fields(cls)}
+        return cls(**{**options, "overrides": tuple(options["overrides"])})
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for json.dumps."""
@@ -123,12 +123,12 @@ def character_devices() -> list[str]:
 
 
 def node_names(settings: ClusterSettings) -> list[str]:
-    """n1, n2, ..."""
+    """The names of all nodes: n1, n2, ..."""
     return [f"n{index}" for index in range(1, settings.nodes + 1)]
 
 
 def split_override(line: str) -> tuple[str, str]:
-    """Key and value of `Key=Value`. Raises BadOption."""
+    """The key and value of `Key=Value`. Raises BadOption for another form, and for keys that cannot be overridden."""
     if not line.isprintable():
         raise BadOption(f"--set {line!r} has a line break or control character; one Key=Value each is right")
     key, equals, value = line.partition("=")

@@ -1,4 +1,4 @@
-"""What one_node.py asks of the machine: locks, free ports, processes. Standard library only."""
+"""What one_node.py needs of the machine: locks, free ports, processes. Standard library only."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _COMMANDS = {  # Debian's packages, and what is used of them
 
 
 def missing(accounting: bool = False) -> str:
-    """One line that names the programs that are not installed and the command that installs them, or ''."""
+    """One line with the programs that are not installed and the command that installs them; "" if none lacks."""
     packages = list(_COMMANDS) if accounting else list(_COMMANDS)[:1]
     names = [name for package in packages for name in _COMMANDS[package].split()]
     lacking = [name for name in names if not shutil.which(name, path=_PATH)]
@@ -43,19 +43,19 @@ def missing(accounting: bool = False) -> str:
 
 
 def environment(own: dict[str, str]) -> dict[str, str]:
-    """This process's variables and `own`, without those about another cluster or a job this may be part of."""
+    """This process's variables and `own`, without those of another cluster or of a surrounding job."""
     kept = {key: value for key, value in os.environ.items() if not _FOREIGN.fullmatch(key)}
     return {**kept, "PATH": _PATH, "LC_ALL": "C", **own}
 
 
 def send(pid: int, sign: signal.Signals) -> None:
-    """A signal to a process that may have ended meanwhile."""
+    """Send a signal to a process, which may have ended meanwhile."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, sign)
 
 
 def wait(ready: Callable[[], bool], seconds: float) -> bool:
-    """Whether it became true within that time; asked 20 times a second."""
+    """Wait until `ready()` is true; returns False if it is not after `seconds`. It is called 20 times a second."""
     end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:
@@ -66,10 +66,10 @@ def wait(ready: Callable[[], bool], seconds: float) -> bool:
 
 @contextlib.contextmanager
 def locked(folder: Path, make: bool = False) -> Iterator[None]:
-    """Holds a folder of this user (or the one for temporary files) against others who ask the same.
+    """Holds the lock of a folder of this user, or of the folder for temporary files.
 
-    Python opens files so that no program started here inherits them: a daemon cannot keep the lock.
-    Raises BadOption for what cannot be held, OneNodeError after two minutes.
+    Python opens files so that no program started here inherits them, so a daemon cannot keep the lock. Raises BadOption
+    for a folder that cannot be locked, and OneNodeError after two minutes.
     """
     end = time.monotonic() + 2 * PATIENCE
     while (handle := _try_lock(folder, make)) is None:
@@ -106,7 +106,7 @@ def _try_lock(folder: Path, make: bool) -> int | None:
 def free_ports(folder: Path, count: int) -> int:
     """The first of `count` free TCP ports in a row.
 
-    The search starts at a place that the folder's name gives: the ports of a cluster whose slurmctld is down for
+    The search starts at a place that depends on the folder's name. The ports of a cluster whose slurmctld is down for
     the moment look free, and another cluster should not take them.
     """
     start = zlib.crc32(str(folder).encode())
@@ -129,7 +129,7 @@ def _is_free(port: int) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the name leads to 127.*; a name that leads nowhere does not."""
+    """Whether the name resolves to 127.*; False for a name that does not resolve."""
     try:
         return socket.gethostbyname(host).startswith("127.")
     except OSError:
@@ -137,37 +137,38 @@ def is_loopback(host: str) -> bool:
 
 
 def environ(pid: int) -> dict[str, str]:
-    """The environment a process was started with. Raises OSError when it is gone or another user's."""
+    """The environment with which a process was started. Raises OSError if it has ended or is another user's."""
     entries = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
     return {key: value for key, equals, value in (entry.partition("=") for entry in entries) if equals}
 
 
 def processes(slurm_conf: str) -> dict[int, str]:
-    """All processes of the cluster with that slurm.conf, except this one and those it was started by.
+    """All processes of the cluster with that slurm.conf, except this one and its parents.
 
-    A shell that was told SLURM_CONF is none of them: it runs no job and has no daemon's name.
+    A shell that only has SLURM_CONF set is not among them: it runs no job and does not have the name of a daemon.
     """
+    # This process and its parents
     own = os.getpid()
     spared = set()
     while own > 1:
         spared.add(own)
         own = int(Path(f"/proc/{own}/stat").read_text().rpartition(")")[2].split()[1])
-    found = {}
+    of_cluster = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal() or int(entry.name) in spared:
             continue
         try:
-            told, name = environ(int(entry.name)), (entry / "comm").read_text().strip()
+            variables, name = environ(int(entry.name)), (entry / "comm").read_text().strip()
         except OSError:
             continue
-        belongs = name in (*DAEMONS, *_BESIDES) or "SLURM_JOB_ID" in told
-        if belongs and told.get("SLURM_CONF") == slurm_conf:
-            found[int(entry.name)] = name
-    return found
+        belongs = name in (*DAEMONS, *_BESIDES) or "SLURM_JOB_ID" in variables
+        if belongs and variables.get("SLURM_CONF") == slurm_conf:
+            of_cluster[int(entry.name)] = name
+    return of_cluster
 
 
 def end_processes(slurm_conf: str, names: Sequence[str] = ()) -> None:
-    """Kills the processes of the cluster, or only those of these names. Raises OneNodeError if one stays."""
+    """Kill the processes of the cluster, or only those with these names. Raises OneNodeError if one does not end."""
 
     def left() -> dict[int, str]:
         return {pid: name for pid, name in processes(slurm_conf).items() if not names or name in names}

@@ -4,10 +4,10 @@
     python slurm/one_node.py status
     python slurm/one_node.py stop
 
-It needs neither systemd nor root (as another user, it runs that user's jobs only), keeps everything in one folder,
-and several of them live side by side. The programs are Debian's or Ubuntu's packages munge and slurm-wlm, with
-slurmdbd and mariadb-server for --accounting. Two things it cannot show: memory limits (there are no cgroups) and
-CPU binding. Partitions: debug, short (1 minute), low (requeued by high), cancel (cancelled by high), high.
+It needs neither systemd nor root; without root it runs jobs of its own user only. Everything is in one folder, and
+several clusters can run side by side. The programs are from the packages munge and slurm-wlm of Debian or Ubuntu, and
+slurmdbd and mariadb-server for --accounting. It cannot show memory limits (there are no cgroups) nor CPU binding.
+Partitions: debug, short (1 minute), low (requeued by high), cancel (cancelled by high), high.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ default_folder = files.default_folder
 class OneNode:
     """One cluster in one folder, running or not.
 
-    `folder` defaults to `default_folder()`. The options are the fields of `Settings`; those not given take the
-    default in a new cluster and are left as they are in one that exists. As a context manager it is started and,
-    whatever happens, stopped and removed. Raises BadOption for options or a folder that cannot be right.
+    `folder` defaults to `default_folder()`. The options are the fields of `ClusterSettings`. An option that is left out
+    has its default in a new cluster, and stays as it is in an existing one. As a context manager it starts the cluster
+    and always stops and removes it at the end. Raises BadOption for options or a folder that cannot be right.
     """
 
     def __init__(self, folder: str | Path | None = None, **options: Any) -> None:
@@ -71,13 +71,13 @@ class OneNode:
         self.stop()
 
     def environment(self) -> dict[str, str]:
-        """The one variable by which Slurm's commands find this cluster."""
+        """The environment variable by which Slurm's commands find this cluster."""
         return {"SLURM_CONF": str(self.slurm_conf)}
 
     def run(self, *command: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
-        """One of Slurm's commands in this cluster; its output is captured, its exit status is the caller's affair.
+        """Run one of Slurm's commands in this cluster; its output is captured, its exit status is not checked.
 
-        Raises OneNodeError when it has not ended after `timeout` seconds; it is then killed.
+        Raises OneNodeError if it has not ended after `timeout` seconds, and kills it.
         """
         try:
             return subprocess.run(
@@ -92,24 +92,26 @@ class OneNode:
             raise OneNodeError(f"{shlex.join(command)} has not ended after {timeout:g} s") from None
 
     def start(self) -> None:
-        """Starts what is not running and waits until every node takes jobs.
+        """Start the daemons that are not running, and wait until every node takes jobs.
 
-        Raises BadOption when the cluster exists with other options, OneNodeError when a package is missing or a
-        daemon does not start; a cluster that was to be new is then taken down again.
+        Raises BadOption if the cluster exists with other options. Raises OneNodeError if a package is missing or a
+        daemon does not start; a new cluster is then taken down again.
         """
         if reason := missing(bool(self._options.get("accounting"))):
             raise OneNodeError(reason)
         with ExitStack() as held:
             held.enter_context(system.locked(self.folder, make=True))
+            # A new cluster is written into an empty folder
             new = not (self.folder / files.MARKER).exists()
             if new:
                 if any(self.folder.iterdir()):
                     raise BadOption(
                         f"{self.folder} is not empty and no cluster's folder; name another by --dir"
                     )
-                # Nobody else may choose ports between our choice and our daemons' listening on them.
+                # Held until our daemons listen: nobody else may choose the same ports
                 held.enter_context(system.locked(Path(tempfile.gettempdir())))
                 files.write(self.folder, ClusterSettings(**self._options))
+            # An existing one must have the options that are asked for
             present = files.load(self.folder)[0]
             if replace(present, **self._options) != present:
                 raise BadOption(f"the cluster at {self.folder} has other options ({present}); stop it first")
@@ -123,9 +125,9 @@ class OneNode:
                 raise
 
     def stop(self) -> None:
-        """Cancels the jobs, ends every process of the cluster and removes its folder; nothing there is fine.
+        """Cancel the jobs, end every process of the cluster and remove its folder, if there is one.
 
-        Raises BadOption when the folder is not one of this script, OneNodeError when a process cannot be ended.
+        Raises BadOption if the folder is not one of this script, and OneNodeError if a process does not end.
         """
         if not os.path.lexists(self.folder):
             return
@@ -134,41 +136,42 @@ class OneNode:
             self._take_down()
 
     def daemon(self, action: str, name: str, node: str | None = None) -> None:
-        """Does one of the command line's ACTIONS to one daemon and waits for its effect.
+        """Start, stop or kill (SIGKILL) one daemon, and wait for the effect; slurmd on every node or on `node`.
 
-        Of slurmd: on every node, or on `node`. "kill" is SIGKILL. Raises BadOption for unknown words, OneNodeError when
-        there is nothing to stop or kill.
+        Raises BadOption for an unknown action or daemon, and OneNodeError if there is nothing to stop or kill.
         """
         if action not in command_line.ACTIONS:
             raise BadOption(f"unknown action {action!r}; known: {', '.join(command_line.ACTIONS)}")
         with system.locked(self.folder):
-            known = self._daemons()
+            daemons = self._daemons()
             chosen = [
-                one for one in known if one.name == name and node in (None, one.label.partition(".")[2])
+                daemon
+                for daemon in daemons
+                if daemon.name == name and node in (None, daemon.label.partition(".")[2])
             ]
             if not chosen:
-                labels = ", ".join(one.label for one in known)
+                labels = ", ".join(daemon.label for daemon in daemons)
                 raise BadOption(
                     f"no daemon {name!r}{f' of node {node}' if node else ''} here; known: {labels}"
                 )
-            for one in chosen:
+            for daemon in chosen:
                 sign = command_line.ACTIONS[action]
                 if sign is None:
-                    self._launch(one)
-                elif not self._end(one, sign):
-                    raise OneNodeError(f"{one.label} is not running")
+                    self._launch(daemon)
+                elif not self._end(daemon, sign):
+                    raise OneNodeError(f"{daemon.label} is not running")
 
     def status(self) -> str:
-        """Daemons with process ids, nodes, queue, as text. Raises BadOption when there is no cluster."""
-        daemons = [f"{one.label}: {self._pid(one) or 'not running'}" for one in self._daemons()]
+        """The daemons with process ids, the nodes and the queue, as text. Raises BadOption if there is no cluster."""
+        daemons = [f"{daemon.label}: {self._pid(daemon) or 'not running'}" for daemon in self._daemons()]
         shown = [
             self.run("sinfo", "-N", "-o", "%N %P %T %c %m %G %E"),
             self.run("squeue", "-o", "%i %P %j %T %r %M %l %N"),
         ]
-        return "\n".join([*daemons, *((one.stdout or one.stderr).rstrip() for one in shown)])
+        return "\n".join([*daemons, *((done.stdout or done.stderr).rstrip() for done in shown)])
 
     def processes(self) -> dict[int, str]:
-        """Process id -> name of all that belongs to this cluster: daemons, steps, and whatever jobs run."""
+        """Process id -> name of every process of this cluster: daemons, steps and jobs."""
         return system.processes(str(self.slurm_conf))
 
     # ------------------------------------------------------------------------------------------ daemons
@@ -177,7 +180,7 @@ class OneNode:
         return conf.daemons(*files.load(self.folder))
 
     def _pid(self, daemon: conf.Daemon) -> int | None:
-        """The daemon's process id, if the process of that id is this program and of this cluster."""
+        """The process id of the daemon, if that process runs its program and belongs to this cluster; else None."""
         try:
             pid = int(daemon.pid_file.read_text())
             program = Path(os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")).name  # noqa: PTH115
@@ -205,7 +208,7 @@ class OneNode:
             self._answers(daemon, "squeue", "-h")
 
     def _command(self, label: str, command: Sequence[str]) -> None:
-        """Runs what puts a daemon into the background, with nothing of ours that could keep a caller waiting."""
+        """Run a command that starts a daemon in the background and inherits none of our streams."""
         with (self.folder / "log" / f"{label}.out").open("ab") as output:
             done = subprocess.run(
                 command,
@@ -224,7 +227,7 @@ class OneNode:
             raise OneNodeError(f"{label} did not start: {reason}")
 
     def _answers(self, daemon: conf.Daemon, *command: str) -> None:
-        """Waits until the command succeeds, while the daemon lives that it asks."""
+        """Wait until the command succeeds, as long as the daemon that answers it lives."""
         system.wait(lambda: self.run(*command).returncode == 0 or not self._pid(daemon), system.PATIENCE)
         if self.run(*command).returncode:
             raise OneNodeError(
@@ -256,12 +259,12 @@ class OneNode:
     # ------------------------------------------------------------------------------------------ the end
 
     def _end(self, daemon: conf.Daemon, sign: signal.Signals) -> bool:
-        """Ends a daemon; False if it was not running. One that ignores the signal for 15 s is killed."""
+        """End a daemon, and kill it if it ignores the signal for 15 s; returns False if it was not running."""
         pid = self._pid(daemon)
         if pid is None:
             return False
-        for one, seconds in ((sign, 15.0), (signal.SIGKILL, 5.0)):
-            system.send(pid, one)
+        for number, seconds in ((sign, 15.0), (signal.SIGKILL, 5.0)):
+            system.send(pid, number)
             if system.wait(lambda: self._pid(daemon) is None, seconds):
                 break
         else:
@@ -271,8 +274,8 @@ class OneNode:
         return True
 
     def _take_down(self) -> None:
-        """Not gently: nothing in the folder is needed again, so what does not end by itself is killed."""
-        daemons = {one.label: one for one in self._daemons()}
+        """Stop all daemons and remove the folder; what does not end by itself is killed, as nothing is needed again."""
+        daemons = {daemon.label: daemon for daemon in self._daemons()}
         if self._pid(daemons["slurmctld"]):
             everything = f"--user={files.load(self.folder)[1].user}"
             try:
@@ -282,17 +285,15 @@ class OneNode:
             except OneNodeError as error:
                 print(f"one_node: {error}; the jobs are killed", file=sys.stderr)
         for daemon in reversed(daemons.values()):
-            data_base = daemon.name in (
-                "mariadbd",
-                "slurmdbd",
-            )  # slow to end, and what they keep is thrown away
+            # These are slow to end, and their data is thrown away
+            data_base = daemon.name in ("mariadbd", "slurmdbd")
             self._end(daemon, signal.SIGKILL if data_base else signal.SIGTERM)
         system.end_processes(str(self.slurm_conf))
         shutil.rmtree(self.folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line. Returns the exit status: 2 for an option that cannot be right, 1 for what failed."""
+    """The command line; returns the exit status: 0 done, 1 failed, 2 for options that cannot be right."""
     options = vars(command_line.parser((__doc__ or "").partition("\n")[0]).parse_args(arguments))
     command, folder = options.pop("command"), options.pop("dir")
     try:
