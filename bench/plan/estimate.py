@@ -1,4 +1,4 @@
-"""What runs will take, from finished runs of the same kind and else from what their table says."""
+"""The cost of runs, estimated from finished runs of the same kind, else from the table's own figures."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from bench.plan.runs import Plan, PlannedRun, Retry
 from bench.spec.run import RunSpec
 from bench.store.runs import Store
 
-REFERENCE_SECONDS = 60.0  # scoring real images once: feature extraction only
+REFERENCE_SECONDS = 60.0  # at most, for a reference point that has not run yet: it only extracts features
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a plan's unfinished runs will take; None where nothing tells."""
+    """What a plan's unfinished runs will take; None where no figure is known."""
 
     seconds: float | None  # of one worker
     disk_bytes: int | None
@@ -32,7 +32,7 @@ class Estimates:
 
     @classmethod
     def measured(cls, store: Store, runs: list[PlannedRun]) -> Estimates:
-        """From the store's finished runs of the kinds of `runs`."""
+        """The figures of the store's finished runs of the same kinds as `runs`."""
         estimates, kinds = cls(), {kind(run.spec) for run in runs}
         for folder in store:
             result = folder.result()
@@ -47,7 +47,7 @@ class Estimates:
         return estimates
 
     def seconds(self, run: PlannedRun) -> float | None:
-        """How long a worker will take for the run; None if nothing tells."""
+        """How many seconds a worker will take for the run; None if no figure is known."""
         if measured := self.seconds_of.get(kind(run.spec)):
             return statistics.median(measured)
         minutes = run.resources.minutes if run.resources else None
@@ -57,14 +57,14 @@ class Estimates:
         return by_table
 
     def memory(self, run: PlannedRun) -> int | None:
-        """The most main memory the run's process will have, in bytes; None if nothing tells."""
+        """The most main memory that the run's process will use, in bytes; None if no figure is known."""
         if measured := self.memory_of.get(kind(run.spec)):
             return max(measured)
         gigabytes = run.resources.memory_gb if run.resources else None
         return None if gigabytes is None else int(gigabytes * 1e9)
 
     def gpu_memory(self, run: PlannedRun) -> int | None:
-        """The most GPU memory it will have, in bytes; None if nothing tells."""
+        """The most GPU memory that the run will use, in bytes; None if no figure is known."""
         gigabytes = run.resources.gpu_memory_gb if run.resources else None
         return None if gigabytes is None else int(gigabytes * 1e9)
 
@@ -72,13 +72,14 @@ class Estimates:
 def estimate_cost(plan: Plan, store: Store, retry: Retry | None = None) -> Cost:
     """Median seconds and bytes of finished runs, per kind, times what is left to do.
 
-    A kind of training of which none has finished is taken to cost what the others do; while none at all has, the
-    table's own figures count. Reference points have their own times.
+    A kind of training without a finished run is taken to cost what the others do. Where no training has finished at
+    all, the table's own figures count. Reference points have their own times.
     """
     estimates, left = Estimates.measured(store, plan.runs), plan.to_start(retry)
     kinds = {kind(run.spec) for run in plan.runs if run.spec.kind == "train"}
     trained = [value for name in kinds for value in estimates.seconds_of.get(name, [])]
     durations = [estimates.seconds(run) for run in left]
+    # Where some training has finished, its median stands in for kinds that have not.
     if trained:
         typical = statistics.median(trained)
         durations = [
@@ -91,7 +92,10 @@ def estimate_cost(plan: Plan, store: Store, retry: Retry | None = None) -> Cost:
 
 
 def kind(spec: RunSpec) -> str:
-    """Runs of one kind take about equally long: same method, network and schedule; a reference point, same scores."""
+    """A key for runs that take about equally long.
+
+    Trainings of one kind share method, network and schedule; reference points share their scores.
+    """
     settings = spec.model_dump(mode="json", include={"network", "train"} if spec.train else {"protocol"})
     names = [part.name for part in spec.method]
     return json.dumps([names, settings, spec.data.resolution], sort_keys=True)

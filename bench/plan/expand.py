@@ -18,8 +18,8 @@ class Table(TableSpec):
     def with_methods(self, expressions: Iterable[str]) -> Table:
         """This table with a row per method expression of the user's, written "expression" or "label=expression".
 
-        The label, else the expression, is the row's id and label; what it trains is the expression alone. Raises
-        UserError for a label that is taken and for what is no method.
+        The row's id and label are the label, else the expression; it trains the expression. Raises UserError for a
+        label that is taken, and for an expression that is not a method.
         """
         rows = list(self.rows)
         for text in expressions:

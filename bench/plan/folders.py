@@ -1,4 +1,4 @@
-"""Where runs and recorded sets are kept: the environment's word first, then the project file's."""
+"""Where runs and recorded sets are kept: by the environment first, then by the project file."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from bench.plan.project import project_file
 
 
 def store_root() -> Path:
-    """The folder of run folders: $BENCH_STORE, else the project file's, else results/runs under the current
-    directory.
-    """
+    """The folder of run folders: $BENCH_STORE, else the project file's, else results/runs in the current folder."""
     if path := os.environ.get("BENCH_STORE"):
         return Path(path)
     project = project_file()
@@ -20,8 +18,10 @@ def store_root() -> Path:
 
 
 def recorded_roots() -> list[Path]:
-    """Where recorded sets are kept, in order: the folders of $BENCH_RECORDED (with `os.pathsep` between), else the
-    project file's; last the one that ships. The first is where `bench record` writes.
+    """The folders of recorded sets, in the order of search; `bench record` writes to the first.
+
+    They are those of $BENCH_RECORDED (separated by `os.pathsep`), else those of the project file, and last the one
+    that ships.
     """
     folders = [
         Path(folder).expanduser()

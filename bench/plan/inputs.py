@@ -1,16 +1,20 @@
-"""What a run is made from, as digests: recorded at its start, and held against what is on this machine.
+"""What a run is made from, as digests: recorded at its start and compared with what is on this machine.
 
 <run>/inputs.json: {"schema": 1,
-                    "read":    name -> digest of what decides the result; another one makes the run stale
+                    "read":    name -> digest of what decides the result; a different one makes the run stale
                     "sources": part/NAME or network/NAME -> {"version", "digests"} of its code, a digest for each
                                that a start had; shown, makes nothing stale
                     "starts":  the distinct commits and package versions of its starts; shown, makes nothing stale
                     "whole":   false where the run began before inputs were recorded}
 
-Names are data/SET-RESOLUTION/FILE, weights/NAME (a file of the user's that the run starts from), run/UID (a source run:
-the digest is its final weights'), extractor/NAME, score/NAME (the code of a score from outside this project; of one of
-ours each score line has the version). The source of a part from outside this project is in the run's
-identity (bench.spec.run.Part.source): edited, it is another run.
+Names are:
+    data/SET-RESOLUTION/FILE
+    weights/NAME     a file of the user's that the run starts from
+    run/UID          a source run; the digest is that of its final weights
+    extractor/NAME
+    score/NAME       the code of a score from outside this project; for our own, each score line has the version
+The code of a part from outside this project is in the run's identity instead (bench.spec.run.Part.source): once edited,
+it makes another run.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ from bench.spec.run import RunSpec, WeightsFile
 from bench.store.runs import RunFolder, Status, Store
 
 SCHEMA = 1
-FRESH: tuple[Status, ...] = ("planned", "running")  # nothing to hold against anything, or somebody's work
+FRESH: tuple[Status, ...] = ("planned", "running")  # never stale: nothing is made yet, or a worker is at it
 FILES = {
     "train": "train images",
     "test": "test images",
@@ -47,7 +51,7 @@ LABELS = {
 
 
 class Machine:
-    """What is on this machine now; asks for each thing once, so that a plan of many runs costs little."""
+    """What is on this machine now; each digest is looked up once, so that a plan of many runs costs little."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -55,12 +59,12 @@ class Machine:
         self._code: dict[str, str | None] = {}
 
     def status(self, folder: RunFolder) -> Status:
-        """What the records say, and "stale" where the run has been made from other inputs than are here."""
+        """The status by the run's records, or "stale" where it was made from other inputs than are here."""
         status = folder.status()
         return "stale" if status not in FRESH and self.changes(folder) else status
 
     def changes(self, folder: RunFolder) -> list[str]:
-        """Which inputs of the run are not those of its record any more, for people; what is not here is not judged."""
+        """The inputs of the run that differ from its record, in words; an input that is not here does not count."""
         record = folder.inputs()
         if record is None or not folder.has_progress():
             return []
@@ -81,7 +85,7 @@ class Machine:
         return labels
 
     def stale_sources(self, spec: RunSpec) -> list[str]:
-        """What a run cannot start from: its sources that are stale, each with the reason."""
+        """The stale sources of a run, which it cannot start from, each with the reason."""
         reasons = []
         for uid in (source.uid for source in spec.run_sources.values()):
             if why := self.changes(self.store.folder(uid)):
@@ -89,12 +93,14 @@ class Machine:
         return reasons
 
     def reads(self, spec: RunSpec) -> dict[str, str]:
-        """The digests of what a run declares to read; weights that its method takes besides are noted as it does.
+        """The digests of the inputs that a run's spec names.
 
-        Builds the run's data set where that is possible. Raises UserError where an input is missing.
+        Weights that its method reads besides are added when it reads them (`note`). Builds the run's data set where
+        that is possible. Raises UserError where an input is missing.
         """
         imageset.load(spec.data.name, spec.data.resolution)
         data = f"{spec.data.name}-{spec.data.resolution}"
+        # The data set's files, then the sources, then what the scores need.
         names = [f"data/{data}/{file}.npy" for file in FILES]  # an absent file too: labels may be added later
         for source in spec.sources.values():
             names.append(
@@ -102,15 +108,14 @@ class Machine:
             )
         if spec.protocol is not None:
             names += [f"extractor/{parse_spec(metric.extractor)[0]}" for metric in spec.protocol.metrics]
-            names += [
-                f"score/{metric.name}" for metric in spec.protocol.metrics
-            ]  # no digest: it is one of ours
+            # A score of our own has no digest, and is dropped below.
+            names += [f"score/{metric.name}" for metric in spec.protocol.metrics]
         return {name: digest for name in dict.fromkeys(names) if (digest := self.now(name)) is not None}
 
     def sources(self, spec: RunSpec, before: dict[str, Any]) -> dict[str, Any]:
         """The versions and code digests of the run's parts and network, where they are this project's own.
 
-        before: what earlier starts had; their digests are kept.
+        before: the same record from earlier starts; its digests are kept.
         """
         versions: dict[str, int | None] = {}
         if spec.kind == "train":
@@ -125,13 +130,13 @@ class Machine:
         return records
 
     def now(self, name: str) -> str | None:
-        """The digest of an input as it is here; None where it is not here."""
+        """The digest of an input on this machine; None where it is absent."""
         if name not in self._now:
             self._now[name] = self._find(name)
         return self._now[name]
 
     def code(self, name: str) -> str | None:
-        """The code digest of part/NAME or network/NAME as it is here; None where there is no such part."""
+        """The code digest of part/NAME or network/NAME on this machine; None where there is no such part."""
         if name not in self._code:
             kind, _, label = name.partition("/")
             try:
@@ -160,7 +165,7 @@ class Machine:
         return self._weights_of(self.store.folder(rest))
 
     def _weights_of(self, source: RunFolder) -> str | None:
-        """The digest of a source run's weights; a source that is being trained anew has other weights than it had."""
+        """The digest of a source run's weights; "in training" while it is trained anew, None where it is absent."""
         result = source.result()
         if result is not None:
             return str(result["weights_sha256"])
@@ -172,9 +177,10 @@ class Machine:
 
 
 def begin(folder: RunFolder, machine: Machine, spec: RunSpec, start: dict[str, Any]) -> None:
-    """Record what a run is made from, at one of its starts; `start`: its commit and package versions.
+    """Record what a run is made from, at one of its starts.
 
-    A run that goes on keeps what it had recorded and adds to it. Raises UserError where an input is missing.
+    start: the commit and package versions of this start. A resumed run keeps what it had recorded and adds to it.
+    Raises UserError where an input is missing.
     """
     goes_on = folder.has_progress()
     before = (folder.inputs() if goes_on else None) or {
@@ -195,13 +201,13 @@ def begin(folder: RunFolder, machine: Machine, spec: RunSpec, start: dict[str, A
 
 
 def confirm(folder: RunFolder, machine: Machine) -> None:
-    """Raise UserError if an input is not the one that was recorded a moment ago."""
+    """Raise UserError if an input has changed since it was recorded at this start."""
     if changed := _differing((folder.inputs() or {"read": {}})["read"], machine):
         raise UserError(f"{'; '.join(described(changed))}: replaced while the run was starting; run it again")
 
 
 def note(folder: RunFolder, name: str, digest: str) -> None:
-    """Record one more input that the run at work has read. Raises UserError if it had read another of that name."""
+    """Record one more input that the running run has read. Raises UserError if its digest has changed since."""
     record = folder.inputs()
     assert record is not None, "inputs are recorded before anything is read"
     recorded = record["read"].get(name)
@@ -214,7 +220,7 @@ def note(folder: RunFolder, name: str, digest: str) -> None:
 
 
 def changed_since(read: dict[str, str], store: Store) -> list[str]:
-    """The names of those inputs that are others on this machine now."""
+    """The names of the inputs whose digests differ on this machine now."""
     return _differing(read, Machine(store))
 
 
@@ -223,7 +229,7 @@ def _differing(read: dict[str, str], machine: Machine) -> list[str]:
 
 
 def made_stale(store: Store, prefix: str) -> list[str]:
-    """The uids of a store's runs that are stale now and have read an input whose name begins so."""
+    """The uids of a store's runs that are stale now and have read an input whose name starts with `prefix`."""
     machine = Machine(store)
     readers = [
         run
@@ -234,7 +240,7 @@ def made_stale(store: Store, prefix: str) -> list[str]:
 
 
 def described(names: list[str]) -> list[str]:
-    """Names of inputs for people: "data set faces at 128 px (train images, test images)", "weights anime"."""
+    """Names of inputs in words: "data set faces at 128 px (train images, test images)", "weights anime"."""
     files: dict[str, list[str]] = {}
     others = []
     for name in names:

@@ -92,12 +92,13 @@ _SETTABLE = ("network", "train", "protocol", "columns", "rows", "sources")
 
 
 def _override(scale: dict[str, Any], key: str, setting: Any) -> None:
-    """Set one dotted key in a scale's plain data; misspelt last keys are found by validation afterwards."""
+    """Set one dotted key in a scale's plain data; validation finds a misspelt last key afterwards."""
     head, *rest = key.split(".")
     if head not in _SETTABLE or not rest:
         raise UserError(f"--set {key}: must start with one of {', '.join(_SETTABLE)}; {_suggestion(key)}")
     if head == "train" and rest[0] not in _train_keys():
         raise UserError(f"--set {key}: unknown setting; {did_you_mean(rest[0], _train_keys())}")
+    # Walk down to the group that holds the last key, and set it there.
     place = scale.setdefault(head, {})
     for part in rest[:-1]:
         place = place.setdefault(part, {})
@@ -110,7 +111,7 @@ def _override(scale: dict[str, Any], key: str, setting: Any) -> None:
 
 
 def _suggestion(key: str) -> str:
-    """For `steps`, "did you mean 'train.steps'?": the setting that has this name, else the nearest one."""
+    """A clause that suggests a full key: for `steps`, "did you mean 'train.steps'?"."""
     whole = {f"{group}.{name}": name for group, model in (("train", TrainSettings), ("protocol", Protocol))
              for name in model.model_fields}  # fmt: skip
     last = key.rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""Whether all that a table names exists: methods, networks, data sets, scores, extractors, reference points."""
+"""Check that everything a table names exists: methods, networks, data sets, scores, extractors, reference points."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ from bench.metrics.measures import measures
 from bench.spec.run import NetworkSpec, TrainSettings
 from bench.spec.table import ScaleSpec, SourceRun, TableSpec
 
-Check = tuple[Keys, Callable[[Any], object], Any]  # where a name stands, what looks it up, the name
+Check = tuple[
+    Keys, Callable[[Any], object], Any
+]  # the name's place in the YAML, the function that looks it up, the name
 
 
 def names_problem(table: TableSpec) -> tuple[Keys, str] | None:
-    """Where the first unknown name stands in the table's YAML and what it could have meant, or None."""
+    """The place of the first unknown name in the table's YAML, with the message for the user; None if all are known."""
     for keys, look_up, name in _checks(table):
         try:
             look_up(name)

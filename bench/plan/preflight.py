@@ -1,7 +1,7 @@
 """Impossible plans, found before anything trains: counts, resolutions, options and files that do not fit together.
 
-A problem says where in the table's YAML it lies. What is merely absent here (a set that is not built, weights of the
-user's) is no mistake of the table's: a plan can be read without it, but not run.
+A problem has its place in the table's YAML. Something that is only absent on this machine (a data set that is not
+built, weights of the user's) is not a mistake in the table: the plan can be shown without it, but not run.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from bench.spec.table import RowOverride
 
 @dataclass(frozen=True)
 class Problem:
-    """What cannot be, and at which keys of the table's YAML; no keys where it stands in no file."""
+    """What is impossible, and the keys in the table's YAML that cause it; no keys where no file has them."""
 
     keys: Keys
     text: str
-    absent: bool = False  # nothing is wrong but that something is not on this machine
+    absent: bool = False  # the table is right, but something is not on this machine
 
 
 @dataclass(frozen=True)
 class _Places:
-    """Where a run's settings stand in the YAML."""
+    """The places of a run's settings in the YAML."""
 
     data: Keys
     counts: Keys
@@ -41,10 +41,10 @@ class _Places:
 
 
 def problems(plan: Plan, *, deep: bool = False) -> list[Problem]:
-    """What is wrong with the plan's runs that are not done, each once.
+    """What is wrong with the runs of a plan that are not done, each problem once.
 
-    deep: also construct the methods and build the networks, without weights: that finds impossible settings and
-    values, and imports torch.
+    deep: also construct the methods, and the networks without weights. That finds impossible settings and values,
+    and it imports torch.
     """
     roles = {source.uid: role for run in plan.runs for role, source in run.spec.run_sources.items()}
     distinct: dict[Problem, None] = {}
@@ -55,7 +55,7 @@ def problems(plan: Plan, *, deep: bool = False) -> list[Problem]:
         kind = (first.row, first.column) if first else ("", roles.get(run.uid, ""))
         if run.status in ("done", "diverged") or kind in checked:
             continue
-        checked.add(kind)  # seeds differ in nothing that is looked at
+        checked.add(kind)  # the seeds of a cell differ in nothing that is checked here
         places = _places(plan, run, roles.get(run.uid))
         distinct |= dict.fromkeys(_of_run(run.spec, places))
         if deep:
@@ -115,7 +115,10 @@ def _counts(spec: RunSpec, places: _Places, train: int, test: int) -> Iterator[P
 
 
 def _neighbours(protocol: Protocol, keys: Keys) -> Iterator[Problem]:
-    """A k-th neighbour must exist: among the generated images for some scores, among the reference for the others."""
+    """The problems of scores whose k-th neighbour does not exist.
+
+    Some scores look for it among the generated images, the others among the reference images.
+    """
     for at, metric in enumerate(protocol.metrics):
         place = (*keys, at, "k")
         try:
@@ -163,7 +166,7 @@ def _resolution(network: NetworkSpec, data: DataSpec, places: _Places) -> Iterat
 
 
 def _deep(spec: RunSpec, places: _Places, built: set[str]) -> Iterator[Problem]:
-    """Constructs what is not in `seen` yet: many rows share a network, columns their methods."""
+    """The problems found by building what is not in `built` yet: rows share networks, columns share methods."""
     from bench.contract.composition import build_method  # here, for it imports torch
 
     if spec.kind == "train" and (key := f"{places.method} {spec.method}") not in built:
@@ -178,7 +181,10 @@ def _deep(spec: RunSpec, places: _Places, built: set[str]) -> Iterator[Problem]:
 
 
 def _options(network: NetworkSpec, keys: Keys) -> Iterator[Problem]:
-    """Unknown options of a network, and values that it refuses with a condition as without (its method brings that)."""
+    """Unknown options of a network, and values that it refuses both with and without a condition.
+
+    The condition comes from the method, so a network only has to accept the options in one of the two cases.
+    """
     settings = networks.settings(network.name)
     odd = [key for key in network.options if key not in settings]
     for key in odd:
@@ -194,7 +200,7 @@ def _options(network: NetworkSpec, keys: Keys) -> Iterator[Problem]:
 
 
 def _refusal(network: NetworkSpec, condition: dict[str, int]) -> str | None:
-    """Why the network cannot be built, if so."""
+    """The reason why the network cannot be built; None if it can."""
     from bench.networks.describe import weightless
 
     try:

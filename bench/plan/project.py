@@ -1,4 +1,4 @@
-"""The project file: what a project of the user's says once instead of in every command.
+"""The project file: a user's settings, written once instead of in every command.
 
 `bench.toml`, or `[tool.bench]` in pyproject.toml, of the current folder or of the nearest folder above it:
 
@@ -57,7 +57,7 @@ class ProjectSettings(Frozen):
 
 @dataclass(frozen=True)
 class ProjectFile:
-    """A project file that was found, its paths made whole."""
+    """A project file, with its relative paths resolved."""
 
     path: Path
     settings: ProjectSettings
@@ -81,7 +81,7 @@ class ProjectFile:
 
     @property
     def profile(self) -> str | None:
-        """The path of a profile, or a shipped one's name as it stands."""
+        """The path of a profile, or the name of a shipped one as it is written."""
         profile = self.settings.profile
         is_file = profile is not None and profile.endswith((".yaml", ".yml"))
         return str(self._whole(profile)) if profile is not None and is_file else profile
@@ -94,7 +94,7 @@ class ProjectFile:
         return self.path.parent / Path(path).expanduser()
 
     def __str__(self) -> str:
-        """The file and what it says, in one line."""
+        """The file and its settings, in one line."""
         parts = [f"{key} {', '.join(value) if isinstance(value, tuple | dict) else value}"
                 for key, value in self.settings if value]  # fmt: skip
         return f"{self.path} ({'; '.join(parts) or 'empty'})"
@@ -116,7 +116,7 @@ def project_file(start: Path | None = None) -> ProjectFile | None:
 
 
 def _section(path: Path) -> Any:
-    """What a file says to bench; None if it says nothing."""
+    """The settings for bench in a file; None if it has none."""
     if not path.is_file():
         return None
     try:

@@ -1,4 +1,4 @@
-"""From a table to the runs it needs: which are done, which would start, in which order, and at what cost."""
+"""From a table to the runs it needs: which are done, and which would start, in which order."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class PlannedRun:
     needs: tuple[str, ...] = ()
     status: Status = "planned"
     cause: Cause | None = None  # of a failed run: its method's fault or the machine's
-    changes: tuple[str, ...] = ()  # of a stale run: which inputs are others now
-    edited: tuple[str, ...] = ()  # whose code has changed since under the same version
+    changes: tuple[str, ...] = ()  # of a stale run: which inputs differ now
+    edited: tuple[str, ...] = ()  # parts whose code has changed since, under the same version
     resources: Resources | None = None  # what its table says it takes
     title: str | None = None  # what its plan called it, where the cells are not known (a cluster job)
 
@@ -71,11 +71,12 @@ class Plan:
         return Counter(run.status for run in self.runs)
 
     def to_start(self, retry: Retry | None) -> list[PlannedRun]:
-        """The runs that would start now: never done ones, failed ones only when asked for.
+        """The runs that would start now: never finished ones; failed or stale ones only when `retry` asks for them.
 
-        Interrupted and lost runs (stopped without a word) continue from their checkpoints. retry: "lost" also
-        starts runs that failed through their machine (a full disk, a broken GPU), "failed" every failed run, "stale"
-        trains anew what was made from other inputs. A run whose source is stale waits until that is trained anew.
+        Interrupted runs and lost ones (whose worker vanished) continue from their checkpoints. A run whose source is
+        stale waits until the source is trained anew.
+        retry: "lost" also starts runs that failed through their machine (a full disk, a broken GPU). "failed" starts
+        every failed run. "stale" trains anew the runs that were made from other inputs. "all" does all of these.
         """
         statuses: set[Status] = {"planned", "interrupted", "lost"}
         statuses |= {"failed"} if retry in ("failed", "all") else set()
@@ -121,11 +122,12 @@ def make_plan(
     seeds: Iterable[int] | None = None,
     references: bool = True,
 ) -> Plan:
-    """Every run that the chosen cells need, each once, with its status in the store.
+    """Every run that the chosen cells need, each once and with its status in the store.
 
     Runs of the table's reference points (floor, memorised) go with their columns, unless `references` is False.
     Raises UserError for unknown names. Costs one directory look-up per run.
     """
+    # Reference points first, then the seeds of all cells; `runs` keeps the order in which they are added.
     chosen_columns = table.pick_columns(columns)
     chosen_seeds = list(range(table.seeds)) if seeds is None else list(seeds)
     runs: dict[str, PlannedRun] = {}
@@ -138,6 +140,7 @@ def make_plan(
         for row in table.pick_rows(rows):
             for column in chosen_columns:
                 _add_cell(runs, table, row, column, seed, scale)
+    # What the store knows of these runs.
     stored, machine = {run.uid for run in store}, Machine(store)
     for uid in stored & runs.keys():
         _look_up(runs[uid], store.folder(uid), machine)
@@ -155,15 +158,17 @@ def _look_up(run: PlannedRun, folder: RunFolder, machine: Machine) -> None:
 
 
 def other_sources(runs: list[PlannedRun], store: Store) -> Counter[str]:
-    """How many runs of the store differ from these in nothing but the code of a part from outside: part -> runs.
+    """How many runs of the store differ from these only in the code of a part from outside the project.
 
-    They were trained before a plug-in was edited, or by another one of the same name.
+    Returns part -> number of runs. They were trained before a plug-in was edited, or by another plug-in of the same
+    name.
     """
     planned = {run.uid for run in runs}
     outside = {part.name for run in runs for part in run.spec.method if part.source is not None}
     bare = {_without_sources(run.spec) for run in runs if outside & {part.name for part in run.spec.method}}
     labels = {run.uid.rpartition("_")[0] for run in runs}
     counts: Counter[str] = Counter()
+    # A uid ends in the hash of the spec: only runs that share the rest of it need to be read.
     for folder in store if outside else ():
         if folder.uid in planned or folder.uid.rpartition("_")[0] not in labels or not folder.has_progress():
             continue
