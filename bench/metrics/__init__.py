@@ -1,4 +1,4 @@
-"""Metrics on features: pure functions on arrays (N, D), one file per family; cards/ has the scores, a card each.
+"""Metrics on features: pure functions on arrays (N, D), one file per family; cards/ has a card for each score.
 
 `bench evaluate` scores a folder of images with them under a table's protocol.
 
@@ -35,13 +35,13 @@ __all__ = [
     "precision_recall",
 ]
 
-# What `bench list metrics` tells besides the scores of bench.metrics.measures: functions that no protocol may name.
+# Shown by `bench list metrics` after the scores of bench.metrics.measures; no protocol may name these functions.
 PYTHON_ONLY = {
     "data_copying": "C_T test: are samples nearer to the training set than a test set is? (Python only)",
     "inception_score": "exp of the mean KL between p(y|x) and p(y), over splits (Python only)",
 }
 
-# No file bears the name of a function: importing a submodule sets it as an attribute of this package.
+# No file may have the name of a function: importing a submodule sets its name as an attribute of this package.
 _HOMES = {
     "DataCopying": "copying",
     "GaussianFit": "frechet",

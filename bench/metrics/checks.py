@@ -1,4 +1,4 @@
-"""What every metric asks of its features, with errors that name the argument."""
+"""Checks that every metric makes of its features, with errors that name the argument."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from bench.errors import UserError
 
 
 def check_features(**sets: np.ndarray) -> None:
-    """Each named set is a finite (N, D) array with N >= 2, and all have the same D.
+    """Raise UserError unless each set is a finite (N, D) array with N >= 2, and all have the same D.
 
-    Raises UserError that names the offending argument.
+    The error names the argument at fault.
     """
     width: int | None = None
     for name, features in sets.items():
@@ -28,7 +28,7 @@ def check_features(**sets: np.ndarray) -> None:
 
 
 def check_neighbour(k: int, name: str, features: np.ndarray) -> None:
-    """A k-th neighbour exists in `features`: 1 <= k < N. Raises UserError."""
+    """Raise UserError unless a k-th neighbour exists in `features` (N, D): 1 <= k < N."""
     if not 1 <= k < len(features):
         raise UserError(
             f"k={k} is impossible with {len(features)} {name} features, must be 1 to {len(features) - 1}"

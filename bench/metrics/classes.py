@@ -33,6 +33,7 @@ def inception_score(probabilities: np.ndarray, splits: int = 10) -> InceptionSco
         raise UserError(
             f"splits={splits} must be 1 to {len(probabilities) // 2} with {len(probabilities)} rows"
         )
+    # Consecutive parts whose sizes differ by at most one.
     edges = [len(probabilities) * i // splits for i in range(splits + 1)]
     scores = []
     for start, stop in itertools.pairwise(edges):

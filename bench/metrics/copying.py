@@ -1,7 +1,6 @@
 """The data-copying test C_T (Meehan, Chaudhuri and Dasgupta 2020, arXiv 2004.05675).
 
-A generator that copies puts its samples closer to the training set than fresh data of the same distribution
-lies.
+If a generator copies, its samples lie closer to the training set than fresh data of the same distribution do.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from bench.errors import UserError
 from bench.metrics.checks import check_features
 
 _COMPONENTS = 64  # the authors' choice for Inception features
-_LEAST = 20  # generated samples that a cell needs more than, so that its statistic is near normal
+_LEAST = 20  # a cell needs more generated samples than this, so that its statistic is near normal
 
 
 class DataCopying(NamedTuple):
@@ -37,10 +36,10 @@ def data_copying(
 ) -> DataCopying:
     """C_T of features train (T, D), test (N, D), generated (M, D).
 
-    The space is PCA of the training set (64 components where it has more), cut by seeded k-means on it into
-    `cells`. In each cell, Z_U compares distances to the nearest training sample; C_T is their mean, weighted
-    by the test set's share, over the cells that hold enough generated samples (Eq. 4 of the paper). A cell
-    without test samples has weight 0 and is left out.
+    The features are projected by PCA of the training set, to 64 components where there are more. Seeded k-means on
+    the training set then cuts the space into `cells`. In each cell, Z_U compares distances to the nearest training
+    sample. C_T is the mean of Z_U over the cells with enough generated samples, weighted by each cell's share of the
+    test set (Eq. 4 of the paper). A cell without test samples has weight 0 and is left out.
 
     Raises UserError for differing D, NaN or infinity, cells < 1 or >= T, and where no cell can be used.
     """
@@ -48,11 +47,13 @@ def data_copying(
     check_features(train=train, test=test, generated=generated)
     if not 1 <= cells < len(train):
         raise UserError(f"cells={cells} must be 1 to {len(train) - 1} with {len(train)} train features")
+    # The cells: k-means of the training set in the projected space.
     train, test, generated = _project(train, test, generated, seed)
     clusters = KMeans(cells, n_init=10, random_state=_state(seed, "cells")).fit(train.astype(np.float64))
     in_train, in_test, in_generated = (
         clusters.predict(part.astype(np.float64)) for part in (train, test, generated)
     )
+    # Z_U of each cell that can be used, with the cell's share of the test set as its weight.
     scores, weights = [], []
     for cell in range(cells):
         members = train[in_train == cell], test[in_test == cell], generated[in_generated == cell]
@@ -74,7 +75,7 @@ def data_copying(
 
 
 def _state(seed: int, purpose: str) -> int:
-    """A 32-bit state for scikit-learn."""
+    """A 32-bit random state for scikit-learn."""
     return seeds.derive(seed, "data copying", purpose) % 2**32
 
 

@@ -1,10 +1,10 @@
 """Squared Euclidean distances in blocks, compared exactly: equal pairs of vectors always tie.
 
-|x|^2 + |y|^2 - 2 x.y is a fast matrix product, but it cancels, and its last digits depend on the block, the
-library and the processor: the distance of a vector to its copy comes out as a small number in place of 0, by
-chance above or below another such number. So the product only decides what its error bound leaves no doubt
-about. Whatever lies within the bound is computed again as sum((x - y)^2) in float64: exactly 0 for copies,
-the same number in every call for the same two vectors, whichever comes first.
+|x|^2 + |y|^2 - 2 x.y is a fast matrix product, but it suffers from cancellation, and its last digits depend on the
+block, the library and the processor. The distance of a vector to its copy comes out as some small number in place
+of 0, and chance decides which of two such numbers is the smaller. So the product decides only the comparisons that
+its error bound leaves in no doubt. The others are computed again as sum((x - y)^2) in float64. That is exactly 0 for
+copies, and always the same number for the same two vectors, in either order.
 """
 
 from __future__ import annotations
@@ -65,11 +65,13 @@ class SquaredDistances:
 
     def _smallest_of(self, start: int, squared: np.ndarray, slack: float, k: int) -> np.ndarray:
         """The place-k distances of one block: those that the bound leaves in doubt are ranked exactly."""
+        # Pairs that may be among the k + 1 smallest of their row, and how many of them are certainly below place k.
         near = np.partition(squared, k, axis=1)[:, k]
-        in_doubt = near != 0  # else more than k copies: nothing is in doubt
+        in_doubt = near != 0  # where it is 0 there are more than k copies, and the distance is 0
         rows, columns = _where(squared <= np.where(in_doubt, near + 2 * slack, -1.0)[:, None])
         sure = squared[rows, columns] < near[rows] - 2 * slack
         below = np.bincount(rows[sure], minlength=len(squared))
+        # The doubtful pairs are ranked by their exact distance.
         rows, columns = rows[~sure], columns[~sure]
         values = self._exact(start + rows, columns)
         order = np.lexsort((values, rows))
@@ -91,7 +93,7 @@ class SquaredDistances:
 
 
 def _where(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rows and columns of a mask's true places, by rows; much faster than np.nonzero where few are."""
+    """The rows and columns where a mask is true, row by row; much faster than np.nonzero on a sparse mask."""
     return np.divmod(np.flatnonzero(mask), mask.shape[1])
 
 

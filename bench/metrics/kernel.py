@@ -15,7 +15,7 @@ _SUBSET = 1000  # the size of a subset in the paper
 
 
 class KernelDistance(NamedTuple):
-    """The estimate and its standard error (of what, depends on the estimator: see `kernel_distance`)."""
+    """The estimate and its standard error; what the error is over depends on the estimator (`kernel_distance`)."""
 
     mean: float
     standard_error: float
@@ -30,12 +30,12 @@ def kernel_distance(
 ) -> KernelDistance:
     """Squared MMD, k(x, y) = (x.y / D + 1)^3, of features (N, D) and (M, D); unbiased, may be negative.
 
-    subsets None: the U-statistic over all pairs. It has the least variance and no randomness. The standard
-    error is the two-sample delete-one jackknife (Arvesen 1969): the spread to expect if both sets were drawn
-    anew. Where the distributions are equal the statistic is degenerate and this errs on the large side.
-    subsets n: the mean over n seeded subsets of `subset_size` (default: 1000, or all where there are fewer),
-    as the papers' code does. The standard error is that of this mean over draws of subsets from these very
-    sets; it vanishes with n and says nothing about other samples.
+    subsets None: the U-statistic over all pairs, which has the least variance and no randomness. The standard error
+    is the two-sample delete-one jackknife (Arvesen 1969): the spread to expect if both sets were drawn anew. Where the
+    distributions are equal, the statistic is degenerate and this error is too large.
+    subsets n: the mean over n seeded subsets of `subset_size` (default: 1000, or all where there are fewer), as in the
+    papers' code. The standard error is that of this mean over draws of subsets from these two sets. It vanishes with
+    n, and does not tell how other samples would score.
 
     Raises UserError for differing D, fewer than 2 rows, NaN or infinity, subset_size > N or M, subsets < 2.
     """
@@ -117,6 +117,7 @@ def _jackknife(real: np.ndarray, fake: np.ndarray) -> KernelDistance:
     value = _statistic(sums)
     if min(m, n) < 3:
         return KernelDistance(value, float("nan"))  # leaving one out leaves no pair
+    # The statistic without each real, and without each fake, in closed form from the kernel sums.
     across = sums.real_other.sum()
     within_real, within_fake = sums.real_own.sum(), sums.fake_own.sum()
     without_real = (
@@ -129,5 +130,6 @@ def _jackknife(real: np.ndarray, fake: np.ndarray) -> KernelDistance:
         + (within_fake - 2 * sums.fake_own) / ((n - 1) * (n - 2))
         - 2 * (across - sums.fake_other) / (m * (n - 1))
     )
+    # Delete-one jackknife of two samples: (n - 1) times the variance of each set of leave-one-out values.
     variance = (m - 1) * without_real.var() + (n - 1) * without_fake.var()
     return KernelDistance(value, float(np.sqrt(variance)))

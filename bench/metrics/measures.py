@@ -1,6 +1,6 @@
-"""The card of a score: what it is called, which way is better, how it is compared and printed, how it is computed.
+"""The card of a score: what it is called, which way is better, how it is compared, printed and computed.
 
-A score is one file: of bench/metrics/cards/, a plug-in (`--plugin FILE.py`) or an installed package (entry points
+A score is one file: in bench/metrics/cards/, a plug-in (`--plugin FILE.py`) or an installed package (entry points
 `bench.scores`). Importing this module, and listing the scores, imports neither torch nor scipy.
 """
 
@@ -41,22 +41,25 @@ class FeatureSets(Protocol):
 
     @property
     def real_tied(self) -> np.ndarray:
-        """`real`, in which equal pictures have equal features to the last digit; see `bench.metrics.scores.tied`."""
+        """`real`, with equal features to the last digit for equal pictures; see `bench.metrics.scores.tied`."""
 
     @property
     def fake_tied(self) -> np.ndarray:
         """`fake`, likewise, with the reference's features for pictures of the reference."""
 
     def keep(self, compute: Callable[[], Value], *key: str | int) -> Value:
-        """`compute()`, kept under `key` for all snapshots and scores of one file: what the reference alone decides."""
+        """`compute()`, computed once per `key` for all snapshots and the scores of a file.
+
+        Use it for what depends on the reference alone.
+        """
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A score. UserError for values that no card can have.
+    """A score. Raises UserError for values that a card cannot have.
 
-    compute: from the features and k (`default_k` where the protocol has none), the value, or a pair of the value and
-    its standard error over images.
+    compute: takes the features and k (`default_k` where the protocol has none). It returns the value, or a pair of the
+    value and its standard error over images.
     """
 
     name: str  # in tables, records and on the command line
@@ -70,12 +73,12 @@ class Measure:
     # Two values are compared by their ratio, if both are positive, or by their difference
     compared: Literal["ratio", "difference"] = "difference"
     worst: float | None = None  # what a diverged seed counts as; None: infinity, of the sign that is worse
-    digits: int = 4  # significant ones, of a value without an interval
+    digits: int = 4  # significant digits of a value that is printed without an interval
     default_k: int | None = None  # the neighbour where a protocol names none; None: the score has no k
     k_among: Literal["reference", "generated"] = "reference"  # whose k-th neighbour must exist
-    fewest: int = 2  # generated images that it takes, besides
+    fewest: int = 2  # generated images that it needs at least, apart from k
     printed: str | None = None  # what the papers' tables call it; None: as we do
-    biased_upward: bool = False  # by few images
+    biased_upward: bool = False  # whether few images raise it
     version: int = 1  # of its meaning: values of two versions are never averaged or compared
 
     def __post_init__(self) -> None:
@@ -113,10 +116,10 @@ class Measure:
         return self.printed or self.name
 
     def label(self, extractor: str) -> str:
-        """How it is printed: "FID" on clean-fid's Inception, "FID(tensorflow)" on another variant of it, and
-        "FD(effnet_lite0@96)" on anything else.
+        """How the score is printed when it is computed on an extractor.
 
-        Raises UserError for an unknown extractor.
+        "FID" on clean-fid's Inception, "FID(tensorflow)" on another variant of it, "FD(effnet_lite0@96)" on anything
+        else. Raises UserError for an unknown extractor.
         """
         short = self.on_inception if self.on_inception and features.is_fid(extractor) else self.short
         qualifier = features.qualifier(extractor)
@@ -145,7 +148,7 @@ def measures() -> Registry:
 
 
 def add_scores(registry: Registry, module: str) -> list[str]:
-    """Register the cards that an importable module lists in SCORES; returns their names. UserError for other things."""
+    """Register the cards that a module lists in SCORES, and return their names. UserError if one is not a card."""
     scores = getattr(importlib.import_module(module), "SCORES", ())
     if not isinstance(scores, (list, tuple)) or not all(isinstance(card, Measure) for card in scores):
         raise UserError(f"SCORES must be a list of bench.metrics.Measure cards, not {scores!r:.80}")
@@ -155,7 +158,7 @@ def add_scores(registry: Registry, module: str) -> list[str]:
 
 
 def measure(name: str) -> Measure:
-    """The card of a score. UserError for an unknown name, and for what an installed package offers and is no card."""
+    """The card of a score. UserError for an unknown name, or if what a package offers is not a card."""
     card = measures().load(name)
     if not isinstance(card, Measure) or card.name != name:
         target = measures().entry(name).target
@@ -164,7 +167,7 @@ def measure(name: str) -> Measure:
 
 
 def source_digest(name: str) -> str | None:
-    """The digest of a score's code, if it is not one of this project's, whose `version` says when it changes."""
+    """The digest of the code of a score from outside this project; None for our own, which has its `version`."""
     module = measures().entry(name).target.partition(":")[0]
     return None if module.startswith("bench.metrics.") else module_digest(module)
 
@@ -180,7 +183,7 @@ def version_of(name: str) -> int:
 
 
 def neighbour(metric: MetricLike) -> int | None:
-    """The k of a protocol's score: its own, else the card's; None for a score without. UserError for a k it has not."""
+    """The k of a protocol's score: its own, else the card's, or None. UserError for a k where the score has none."""
     card = measure(metric.name)
     if metric.k is not None and card.default_k is None:
         raise UserError(f"metric '{metric.name}' has no k; leave it out")
@@ -188,6 +191,6 @@ def neighbour(metric: MetricLike) -> int | None:
 
 
 def fewest_generated(metric: MetricLike) -> int:
-    """How many generated images a score takes at least: balls around them need a k-th neighbour."""
+    """How many generated images a score needs at least; balls around them need a k-th neighbour."""
     card, k = measure(metric.name), neighbour(metric)
     return max(card.fewest, 1 + k if k is not None and card.k_among == "generated" else 0)

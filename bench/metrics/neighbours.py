@@ -1,11 +1,12 @@
 """Precision, recall, density and coverage from nearest neighbours, in blocks: memory grows with N, not N^2.
 
-Precision and recall: Kynkäänniemi et al. 2019 (arXiv 1904.06991), Eq. 1 and 2: a point counts if its distance
-to some centre is at most (<=) that to the centre's k-th neighbour. Density and coverage: Naeem et al. 2020
-(arXiv 2002.09797), Eq. 3 and 4, which count the same balls B(x, NND_k(x)) as their account of precision and
-recall. So balls are closed, and a ball does not count its own centre. The package prdc compares with < instead:
-equal where no two distances tie, but a generator that repeats training images has nothing but ties (balls of
-radius 0 around copies), and scored as if it were nowhere near them.
+Precision and recall: Kynkäänniemi et al. 2019 (arXiv 1904.06991), Eq. 1 and 2. A point counts if its distance to some
+centre is at most (<=) the distance from that centre to its k-th neighbour. Density and coverage: Naeem et al. 2020
+(arXiv 2002.09797), Eq. 3 and 4, on the same balls B(x, NND_k(x)).
+
+So balls are closed, and a ball does not count its own centre as a neighbour. The package prdc compares with < instead.
+The two agree where no two distances tie. But a generator that repeats training images has nothing but ties (balls of
+radius 0 around copies), and prdc scores it as if it were nowhere near them.
 """
 
 from __future__ import annotations
@@ -54,9 +55,10 @@ def precision_recall(
 ) -> PrecisionRecall:
     """The share of fakes inside the reals' balls, and of reals inside the fakes' balls.
 
-    real (N, D), fake (M, D); k_precision and k_recall are the neighbours that set the radii of either (10 and
-    40 where left out, as in DISP), k sets both, as in `density_coverage`. Raises UserError for k beside either
-    of them, for differing D, NaN or infinity, k_precision >= N, k_recall >= M.
+    real (N, D), fake (M, D).
+    k_precision, k_recall: the neighbours that set the radii around reals and fakes; None: 10 and 40, as in DISP.
+    k: sets both, as in `density_coverage`.
+    Raises UserError for k beside either of the others, differing D, NaN or infinity, k_precision >= N, k_recall >= M.
     """
     if k is not None and (k_precision is not None or k_recall is not None):
         raise UserError(f"k={k} sets k_precision and k_recall both; give it or them")
@@ -91,7 +93,7 @@ def balls(features: np.ndarray, k: int, name: str = "real") -> Balls:
     """
     check_features(**{name: features})
     check_neighbour(k, name, features)
-    # The centre itself is the nearest, at 0, so that its k-th neighbour is the next but k.
+    # Places count from 0, and at place 0 is the centre itself: place k is its k-th neighbour.
     return Balls(features, SquaredDistances(features, features).smallest(k), k)
 
 

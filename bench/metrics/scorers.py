@@ -29,9 +29,10 @@ def make_scorer(
     generated: int | None = None,
     watch: Watch | None = None,
 ) -> Scorer:
-    """The scorer of a protocol on a data set, with its reference images; of the metrics that so many generated
-    images allow.
-    """  # fmt: skip
+    """The scorer of a protocol on a data set, with its reference images.
+
+    generated: how many images will be scored; metrics that need more are left out. None: no metric is left out.
+    """
     images, sha256 = reference_images(data, protocol.reference)
     metrics = [
         metric for metric in protocol.metrics if generated is None or generated >= fewest_generated(metric)

@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 Watch = Callable[[Iterable[int], int, str], Iterable[int]]
-# Images a part of a watched extraction: whole batches of an extractor, so that no digit changes
+# Images per part of a watched extraction: a whole number of batches of an extractor, so that no digit changes
 WATCHED = 160
 
 
 @dataclass(frozen=True)
 class Score:
-    """One number. seconds: what it took, with the features' time in the first score of each extractor.
+    """The value of one score.
 
-    The digests say on which weights the features were made, and against which reference images.
+    seconds: how long it took; the first score of each extractor includes the time of extraction.
+    extractor_sha256, reference_sha256: of the weights that made the features, and of the reference images.
     """
 
     metric: str
@@ -46,10 +47,10 @@ class Score:
 def tied(
     features: np.ndarray, digests: Sequence[bytes], known: dict[bytes, np.ndarray] | None = None
 ) -> np.ndarray:
-    """Features (N, D) in which equal pictures have equal vectors: the known one's, else the first copy's.
+    """Features (N, D) in which equal pictures have equal vectors: the known one, else the first copy's.
 
-    A network's last digits depend on a picture's place in its batch (and on the batch's size), so that copies
-    would be neighbours at a distance of rounding, in an order that means nothing.
+    The last digits of a network's output depend on a picture's place in its batch and on the batch size. Without this,
+    copies would be neighbours at a distance of rounding error, in an order that means nothing.
     """
     first, same = dict(known or {}), features.copy()
     for place, digest in enumerate(digests):
@@ -60,10 +61,12 @@ def tied(
 class Scorer:
     """Scores sets of generated images against one reference.
 
-    reference_u8: uint8 images (N, H, W, 3) with their content hash, which names their cached features. Raises
-    UserError for an unknown metric or extractor, or a k where there is none. Extractors are loaded, and the
-    reference's features, moments and balls computed, at the first score that needs them. watch: says how far it is
-    while it passes on the parts of a long extraction (bench.machine.long_work.progress).
+    Extractors are loaded, and the reference's features, moments and balls computed, when a score first needs them.
+
+    reference_u8: uint8 images (N, H, W, 3).
+    reference_sha256: their content hash, which names their cached features.
+    watch: passes on the parts of a long extraction and reports progress (bench.machine.long_work.progress).
+    Raises UserError for an unknown metric or extractor, or a k where the score has none.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class Scorer:
         """
         sets: dict[str, _Sets] = {}
         scores = []
+        # The first score of each extractor extracts the features; the others share them.
         for metric, spec in self._metrics:
             start = time.perf_counter()
             if spec not in sets:

@@ -102,7 +102,7 @@ def minimum_detectable_ratio(
         return float(stats.nct.sf(critical, df, shift)) - power
 
     shift = optimize.brentq(shortfall, 0.0, 10 * critical + 10)
-    return math.exp(min(shift * sd / math.sqrt(n), 700.0))  # exp overflows above
+    return math.exp(min(shift * sd / math.sqrt(n), 700.0))  # exp overflows above 709
 
 
 def _paired(a: np.ndarray, b: np.ndarray, confidence: float) -> Difference:
@@ -125,7 +125,7 @@ def _welch(a: np.ndarray, b: np.ndarray, confidence: float) -> Difference:
 
 
 def _tested(mean: float, sd: float, n: int, df: float, confidence: float) -> Difference:
-    """A mean difference with limits and two-sided p; without any spread p is 1 at zero and 0 elsewhere."""
+    """A mean difference with limits and two-sided p; where there is no spread, p is 1 for a zero mean, else 0."""
     error = sd / math.sqrt(n)
     half = quantile(confidence, df) * error
     if df <= 0:

@@ -17,7 +17,7 @@ ALIKE = 0.05  # spreads are pooled while Bartlett's test of equal variances has 
 
 @dataclass(frozen=True)
 class Interval:
-    """A centre and its confidence limits. One value without a given sd has none: they are nan, df is 0."""
+    """A centre and its confidence limits. For one value without a known sd the limits are nan and df is 0."""
 
     mean: float
     low: float
@@ -30,7 +30,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Spread:
-    """What is said of a cell in which a seed diverged: order statistics, and how many seeds are sound."""
+    """The summary of a cell in which a seed diverged: median, range, and how many of its n seeds are ok."""
 
     median: float
     low: float
@@ -44,10 +44,9 @@ def t_interval(
 ) -> Interval:
     """The mean of `values` (N,) with its Student-t confidence interval.
 
-    sd, df: a standard deviation from elsewhere (`pooled_sd`) with its degrees of freedom, given together;
-    df=inf means that sd is known. Without them the values' own (ddof=1) and N - 1 are used; one value
-    then has nan limits. Raises UserError for values that are empty or not finite: a diverged seed calls
-    for `spread`.
+    sd, df: a standard deviation from elsewhere (`pooled_sd`) with its degrees of freedom; df=inf means that sd is
+    known exactly. None for both: the values' own sd (ddof=1) and N - 1; a single value then has nan limits.
+    Raises UserError for values that are empty or not finite; use `spread` where a seed diverged.
     """
     x = finite_vector(values)
     sd, df = spread_of(x, sd, df)
@@ -59,10 +58,10 @@ def t_interval(
 def log_interval(
     values: ArrayLike, confidence: float = 0.95, sd: float | None = None, df: float | None = None
 ) -> Interval:
-    """The geometric mean of positive `values` (N,): a t interval of their logs, taken back by exp.
+    """The geometric mean of positive `values` (N,), with the exp of a t interval of their logs.
 
-    sd, df: as in `t_interval`, of the logs; the returned sd is of the logs too. The limits are not symmetric:
-    half_width is half their distance.
+    sd, df: as in `t_interval`, of the logs; the returned sd is of the logs too. The limits are not symmetric, and
+    half_width is half the distance between them.
     """
     inner = t_interval(positive_logs(values), confidence, sd, df)
     low, high = math.exp(inner.low), math.exp(inner.high)
@@ -72,10 +71,9 @@ def log_interval(
 def pooled_sd(groups: Iterable[ArrayLike]) -> tuple[float, float] | None:
     """One standard deviation for several groups of seeds, and its degrees of freedom sum(n - 1).
 
-    None where the groups do not spread alike (Bartlett's test of equal variances rejects at 5 %; a group
-    without any spread is like another only if that has none either) or where no group has two values.
-    Bartlett's test knows how far sample spreads of few seeds scatter by chance; a fixed limit on their ratio
-    hardly ever pools them.
+    None where no group has two values, or where the groups' spreads differ: Bartlett's test of equal variances rejects
+    at 5 %, or some groups have no spread and others do. Bartlett's test accounts for how far the spreads of few seeds
+    scatter by chance; a fixed limit on their ratio would hardly ever pool them.
     """
     samples = [x for x in map(finite_vector, groups) if x.size > 1]
     if not samples:
@@ -94,9 +92,9 @@ def _spread_alike(samples: list[np.ndarray], sds: list[float]) -> bool:
 
 
 def spread(values: ArrayLike, worst: float = math.inf) -> Spread:
-    """Median, least and greatest of `values` (N,), a diverged seed (nan or infinite) counting as `worst`.
+    """Median, minimum and maximum of `values` (N,); a diverged seed (nan or infinite) counts as `worst`.
 
-    worst: what a diverged run would have scored at most: inf for a distance, 0 for precision or recall.
+    worst: the worst possible score: inf for a distance, 0 for precision or recall.
     """
     x = vector(values)
     sound = np.isfinite(x)
@@ -109,16 +107,16 @@ def vector(values: ArrayLike) -> np.ndarray:
     try:
         x = np.asarray(values, dtype=float)
     except (TypeError, ValueError) as error:
-        raise UserError(f"values must be numbers, one a seed: {error}") from error
+        raise UserError(f"values must be numbers, one for each seed: {error}") from error
     if x.ndim != 1 or x.size == 0:
         raise UserError(
-            f"values must be a non-empty list of numbers, one a seed; the shape given is {x.shape}"
+            f"values must be a non-empty list of numbers, one for each seed, not of shape {x.shape}"
         )
     return x
 
 
 def finite_vector(values: ArrayLike) -> np.ndarray:
-    """`vector`, with nan and infinity refused: to drop a diverged seed would flatter the method."""
+    """`vector`, which refuses nan and infinity: dropping a diverged seed would flatter the method."""
     x = vector(values)
     bad = int((~np.isfinite(x)).sum())
     if bad:
@@ -160,5 +158,5 @@ def same_length(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray
     """UserError unless two samples can be paired."""
     if len(a) != len(b):
         raise UserError(
-            f"paired samples need one value a shared seed, not {len(a)} and {len(b)}; else use welch_ratio"
+            f"paired samples need one value for each shared seed, not {len(a)} and {len(b)}; else use welch_ratio"
         )

@@ -1,4 +1,4 @@
-"""Ours against a printed number: where would the paper's statistic fall if its training were like ours?"""
+"""Our scores against a printed number: where the paper's number would fall if its training were like ours."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def predictive_interval(
     df: float | None = None,
     confidence: float = 0.95,
 ) -> Interval:
-    """Where the least of `best_of` further seeds falls, given the scores `values` (N,) of ours.
+    """Where the lowest of `best_of` further seeds falls, predicted from our scores `values` (N,).
 
-    With sigma^2 = sd^2 df / chi2_df and mu ~ N(mean, sigma^2 / N), the statistic is the least of best_of
-    draws of N(mu, sigma^2); low and high are its equal-tailed quantiles (found by quadrature, no random
-    numbers), mean is its median and half_width half their distance. sd, df: as in `t_interval`. One value
-    without sd: nan limits.
+    With sigma^2 = sd^2 df / chi2_df and mu ~ N(mean, sigma^2 / N), the statistic is the minimum of best_of draws of
+    N(mu, sigma^2). low and high are its equal-tailed quantiles, by quadrature, without random numbers. mean is its
+    median, and half_width half the distance from low to high.
+    sd, df: as in `t_interval`. A single value without sd has nan limits.
     """
     x = finite_vector(values)
     if best_of != int(best_of) or best_of < 1:
@@ -56,10 +56,10 @@ def verdict(
     better: Literal["lower", "higher"] = "lower",
     confidence: float = 0.95,
 ) -> Verdict:
-    """How our `values` (N,) stand to a `printed` number that is the best of `best_of` seeds.
+    """The verdict on our `values` (N,) against a `printed` number that is the best of `best_of` seeds.
 
-    "better" and "worse" are said of ours, when the printed number lies outside the predictive interval;
-    inside an interval wider than +-25 % of our mean nothing is decided.
+    Ours are "better" or "worse" where the printed number lies outside the predictive interval. Inside it they are
+    "consistent", or "undecided" if the interval is wider than +-25 % of our mean.
     """
     x = finite_vector(values)
     sign = 1.0 if better == "lower" else -1.0
