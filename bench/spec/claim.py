@@ -10,7 +10,7 @@ from bench.spec.run import Frozen
 
 
 class Order(Frozen):
-    """`lower` scores below `higher` in `metric` (none named: the table's main one), in these columns (or in all)."""
+    """Row `lower` scores below row `higher`, in `metric` and `columns`; None: the main metric; empty: all columns."""
 
     lower: str
     higher: str
@@ -21,7 +21,7 @@ class Order(Frozen):
 class Claim(Frozen):
     """A statement of the paper, in our words, as the orders that must all hold for it to be true.
 
-    In YAML a claim of one order may give `lower` and `higher` itself in place of `orders`.
+    In YAML, a claim of one order may have the keys of the order itself in place of `orders`.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""The Inceptions of FID: the words by which a table says which one its paper used, and an extractor which one it is."""
+"""The names of the Inceptions of FID, as tables (the paper's) and extractors (their own) state them."""
 
 from __future__ import annotations
 

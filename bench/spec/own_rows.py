@@ -1,6 +1,6 @@
 """Rows of the user's own: method expressions, with a label or without, added to a table.
 
-A label is a name in tables and for --rows; the run is what its method expression says, whatever its label.
+A label is only a name in tables and for --rows: the method expression alone decides what is trained.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ class Frozen(BaseModel):
 class Part(Frozen):
     """One part of a method with its resolved settings.
 
-    source: the digest of the code of a part from outside this project (a plug-in, another package), which makes
-    an edited one another run. None for our own parts, whose `version` does that.
+    source: the digest of the code of a part from outside this project (a plug-in, another package), so that an edited
+    part makes another run. None for our own parts, whose `version` does that.
     """
 
     name: str
@@ -63,21 +63,19 @@ class TrainSettings(Frozen):
     ema_decay: float = Field(default=0.999, ge=0, lt=1)
     ema_ramp: bool = True  # decay min(ema_decay, (1 + t) / (10 + t)), so that short runs forget their start
     flip: bool = False  # random horizontal flips of the training images
-    precision: Literal["float32", "tf32", "bfloat16"] = (
-        "float32"  # bit-equal resume is promised for float32 only
-    )
+    # Bit-equal resume is promised for float32 only.
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     compile: bool = False
     log_every: PositiveInt = 10
     # Settings from here on are None where unused, and are then no part of a run's identity.
-    micro_batch: PositiveInt | None = (
-        None  # images at once: an update's gradient is their micro-batches' mean
-    )
+    # Images at once on the device; the gradient of an update is the mean over its micro-batches.
+    micro_batch: PositiveInt | None = None
     adam_eps: float | None = Field(default=None, gt=0)  # of both Adam optimisers; None: 1e-8
-    # D's hinge loss has margins drawn from U(hinge_margin, 1), one a logit (FastGAN's code: 0.8); None: 1
+    # D's hinge loss has margins drawn from U(hinge_margin, 1), one for each logit (FastGAN's code: 0.8); None: 1
     hinge_margin: float | None = Field(default=None, ge=0, lt=1)
-    # G's update is through the very images that D's last update saw, augmented as they were (FastGAN's code)
+    # G's update uses the same images as D's last update, with the same augmentation (FastGAN's code)
     share_fakes: bool | None = None
-    # G is sampled for scores with the batch norms' statistics of so many images at once (FastGAN's code: 16)
+    # For scores, G's batch norms use the statistics of batches of so many images (FastGAN's code: 16)
     batch_statistics: int | None = Field(default=None, ge=2)
 
     @field_validator("share_fakes")
@@ -122,7 +120,7 @@ class Protocol(Frozen):
 
     @property
     def selects(self) -> MetricSpec | None:
-        """The score that picks the best snapshot (bench.metrics.selection): the first one. None without any."""
+        """The score that picks the best snapshot (bench.metrics.selection): the first, or None if there is none."""
         return self.metrics[0] if self.metrics else None
 
 

@@ -1,4 +1,4 @@
-"""What a table is: one YAML file (see bench/tables/); bench.plan.expand says which runs its cells need."""
+"""What a table is: one YAML file (see bench/tables/); bench.plan.expand makes the runs of its cells."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _method_text(value: Any) -> Any:
 
 
 class Row(Frozen):
-    """A row: the paper's label and our method, or a printed number only, with the reason."""
+    """A row: the paper's label with our method, or with the reason why only its printed numbers are shown."""
 
     id: str = Field(pattern=r"^[a-z0-9+.-]+$")
     label: str
@@ -55,7 +55,7 @@ class ColumnData(Frozen):
 
 
 class RowOverride(Frozen):
-    """What a row does differently at one scale. A network of its own has nothing of the scale's, options neither."""
+    """What a row does differently at one scale; its own network replaces the scale's, options included."""
 
     method: str | None = None
     network: NetworkSpec | None = None
@@ -73,7 +73,7 @@ class SourceRun(Frozen):
 
 
 def _source_kind(value: Any) -> str:
-    """Which of the two a source is, so that a mistake in it is reported as a mistake in that one."""
+    """Which of the two kinds a source is, so that pydantic reports a mistake in it for that kind only."""
     is_file = "weights" in value if isinstance(value, dict) else isinstance(value, WeightsFile)
     return "WeightsFile" if is_file else "SourceRun"
 
@@ -87,7 +87,7 @@ Source = Annotated[
 class Resources(Frozen):
     """What one run takes, as far as the table's authors know: for packing short runs and for fitting memory.
 
-    Runs of the same kind that have finished here are believed before this.
+    The figures of finished runs of the same kind win over these.
     """
 
     minutes: float | None = Field(default=None, gt=0)
@@ -110,9 +110,7 @@ class ScaleSpec(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _counts_are_per_column(cls, value: Any) -> Any:
-        """`generated` and `reference` stand in the columns; the protocol's own are filled in when a
-        run is made of them.
-        """
+        """Fill the protocol's `generated` and `reference` with a placeholder: each column has its own counts."""
         if isinstance(value, dict) and isinstance(value.get("protocol"), dict):
             value = {**value, "protocol": {"generated": 1, "reference": 1, **value["protocol"]}}
         return value
@@ -139,10 +137,11 @@ class TableSpec(Frozen):
 
     @model_validator(mode="after")
     def _names_agree(self) -> TableSpec:
+        # Ids are unique, and scales have every column and override no unknown row.
         rows, columns = [row.id for row in self.rows], [column.id for column in self.columns]
         for label, names in (("row", rows), ("column", columns)):
             if len(set(names)) != len(names):
-                raise ValueError(f"a {label} id stands twice")
+                raise ValueError(f"a {label} id is given twice")
         for scale, spec in self.scales.items():
             if missing := set(columns) - set(spec.columns):
                 raise ValueError(f"scale {scale} lacks the column '{min(missing)}'")
@@ -150,6 +149,7 @@ class TableSpec(Frozen):
                 raise ValueError(
                     f"scale {scale} overrides the unknown row '{min(odd)}'; {did_you_mean(min(odd), rows)}"
                 )
+        # Claims name rows (or reference points) and columns that exist.
         scored = [*rows, *self.references]
         for claim in self.claims:
             orders = claim.orders
@@ -169,16 +169,17 @@ class TableSpec(Frozen):
         return self.scales[scale]
 
     def main_metric(self, scale: str) -> str | None:
-        """The score that a report shows first and that a claim means which names none: the one that picks the best
-        snapshot, else the table's first. None for a table without scores.
-        """  # fmt: skip
+        """The score that a report shows first, and that a claim without a metric is about.
+
+        It is the score that picks the best snapshot, else the table's first; None for a table without scores.
+        """
         selects = self.at(scale).protocol.selects
         if selects is not None and selects.name in self.metrics:
             return selects.name
         return self.metrics[0] if self.metrics else None
 
     def claims_at(self, scale: str) -> tuple[Claim, ...]:
-        """The claims, with the scores that they mean at a scale."""
+        """The claims, with the main metric of a scale where they name none."""
         return tuple(claim.by_default(self.main_metric(scale)) for claim in self.claims)
 
     def pick_rows(self, names: list[str] | None) -> list[Row]:

@@ -1,8 +1,8 @@
-"""The weights of the best snapshot: best.pt of a run that has ended is the snapshot that its report prints.
+"""The weights of the best snapshot: best.pt of a finished run is the snapshot that its report prints.
 
-While a run trains, every snapshot that was the best when it was scored is kept as best-<step>.pt, as far back
-as the oldest checkpoint may need: a resumed run finds the best of the steps before its checkpoint, not one of
-a future that was lost.
+While a run trains, every snapshot that was the best when it was scored is kept as best-<step>.pt, as far back as the
+oldest checkpoint needs. So a resumed run finds the best of the steps before its checkpoint, not one of the steps that
+were lost.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ def keep(folder: Path, step: int, weights: dict[str, Any]) -> None:
 
 
 def back_to(folder: Path, step: int) -> None:
-    """What a run that goes back to `step` may know: bests of later steps are dropped.
+    """Drop the best snapshots of steps after `step`, to which a run goes back.
 
-    A best.pt is of a run that was killed while it ended.
+    A best.pt was written by a run that was killed while it ended: it becomes best-<step>.pt again.
     """
     ended = folder / BEST
     if ended.exists():
@@ -40,7 +40,7 @@ def back_to(folder: Path, step: int) -> None:
 
 
 def prune(folder: Path, oldest: int) -> None:
-    """Drop what not even a run that goes back to the checkpoint of step `oldest` would need."""
+    """Drop the best snapshots that a run would not need even if it went back to the checkpoint of step `oldest`."""
     for step in [step for step in _steps(folder) if step <= oldest][:-1]:
         _path(folder, step).unlink()
 
@@ -65,6 +65,6 @@ def _path(folder: Path, step: int) -> Path:
 
 
 def _steps(folder: Path) -> list[int]:
-    """The steps of the bests kept here, in order."""
+    """The steps of the best snapshots in a folder, in order."""
     names = (re.fullmatch(r"best-(\d{8})\.pt", path.name) for path in folder.glob("best-*.pt"))
     return sorted(int(name[1]) for name in names if name)

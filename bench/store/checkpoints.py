@@ -12,13 +12,13 @@ from bench.store.layout import checkpoint, checkpoints
 
 __all__ = ["drop_all", "fingerprint", "latest", "read_weights", "save", "write_weights"]
 
-KEEP = 2
+KEEP = 2  # a damaged newest checkpoint leaves one to fall back to
 
 
 def save(folder: Path, step: int, state: dict[str, Any]) -> int:
-    """Write the checkpoint of a step and drop all but the newest two; returns the step of the oldest that is left.
+    """Write the checkpoint of a step, drop all but the newest two, and return the step of the oldest one left.
 
-    OSError (a full disk) leaves the older ones whole.
+    On OSError (a full disk) the older checkpoints stay whole.
     """
     write_weights(checkpoint(folder, step), state, inside=folder.parent)
     newest_first = checkpoints(folder)
@@ -28,7 +28,7 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> int:
 
 
 def latest(folder: Path) -> tuple[int, dict[str, Any]] | None:
-    """(step, state) of the newest whole checkpoint; says on stderr when a newer one is damaged."""
+    """(step, state) of the newest whole checkpoint; warns on stderr when a newer one is damaged."""
     newest_first = checkpoints(folder)
     for position, (step, path) in enumerate(newest_first.items(), start=1):
         try:

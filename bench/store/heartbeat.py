@@ -1,4 +1,4 @@
-"""The heartbeat of a running worker: a thread renews heartbeat.json while a step or a scoring takes its time."""
+"""The heartbeat of a running worker: a thread renews heartbeat.json, however long a step or a scoring takes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from bench.store.runs import RunFolder
 
 
 class Heartbeat:
-    """Beats from entry to exit; at exit it records `state`: "stopped" unless the run sets it to "done"."""
+    """A context that beats from entry to exit; at exit it records `state`: "stopped", or "done" if the run set it."""
 
     def __init__(self, folder: RunFolder, steps: int, step: int = 0) -> None:
         self.folder, self.steps, self.step = folder, steps, step
         self.state: Literal["stopped", "done"] = "stopped"
-        self.cancelled = False  # somebody asked for this run to be left (`bench cancel`)
+        self.cancelled = False  # whether somebody has asked for this run to stop (`bench cancel`)
         self._first: tuple[float, int] | None = None
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
@@ -40,7 +40,7 @@ class Heartbeat:
             self.cancelled = self.cancelled or self.folder.stop_requested()
 
     def _beat_once(self, state: Literal["running", "stopped", "done"], rate: float | None) -> None:
-        """One beat. A full disk or a moved store is not its business: the run itself fails where it cannot save."""
+        """Write one beat. A full disk or a moved store is ignored here: the run fails where it cannot save."""
         with suppress(OSError):
             self.folder.beat(state, self.step, self.steps, rate, memory=peak_bytes())
 

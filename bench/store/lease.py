@@ -1,4 +1,4 @@
-"""One worker a run at a time: a lock that dies with its process, and a heartbeat where locks do not reach."""
+"""One worker per run at a time: a lock that dies with its process, and a heartbeat where locks do not reach."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ class RunGoneError(OSError):
 
 
 def require(run: RunPaths) -> None:
-    """Raises RunGoneError unless the folder is there. Only `Store.open` makes one: where a store has been moved away
-    under its workers, no piece of a run is left.
+    """Raise RunGoneError unless the run's folder is there.
+
+    Only `Store.open` makes one, so that workers whose store was moved away leave no partial run at the old place.
     """
     if not run.path.is_dir():
         raise RunGoneError(run.path)
@@ -45,8 +46,8 @@ def require(run: RunPaths) -> None:
 def lease(run: RunPaths) -> Iterator[None]:
     """Hold the run. Raises RunBusyError while another worker has it, RunGoneError where there is none.
 
-    The lock is the kernel's and dies with its process, so a killed worker leaves nothing to clean up; a
-    fresh heartbeat of another host guards file systems whose locks do not reach across hosts.
+    The kernel's lock dies with its process, so a killed worker leaves nothing to clean up. A fresh heartbeat of
+    another host protects the run on file systems whose locks do not reach across hosts.
     """
     require(run)
     with run.lock_file.open("a") as file:

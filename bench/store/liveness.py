@@ -1,4 +1,4 @@
-"""Whether a run's worker is still at work, as its heartbeat tells."""
+"""Whether a run's worker is still at work, judged by its heartbeat."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 import time
 from typing import Any
 
-HEARTBEAT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 5.0  # between two beats
 STALE_SECONDS = 120.0  # a heartbeat of another host that is older than this counts as lost
 
 
@@ -20,5 +20,6 @@ def is_alive(beat: dict[str, Any]) -> bool:
             return False
         except PermissionError:
             return True
+        # The process may be another one with the same id: it counts while the last beat is under 20 minutes old.
         return time.time() - beat["time"] < 10 * STALE_SECONDS
     return time.time() - beat["time"] < STALE_SECONDS

@@ -1,4 +1,4 @@
-"""Records of a store as they are read: absent ones are None, torn lines are cut off."""
+"""Reading the records of a store: an absent record is None, a torn last line is left out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.errors import UserError
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a JSON-lines file; stops at a torn line."""
+    """The records of a JSON-lines file, up to a torn line; none where the file is absent."""
     if not path.exists():
         return
     with path.open() as file:

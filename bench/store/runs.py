@@ -22,9 +22,9 @@ from bench.store.lease import RunBusyError, RunGoneError, lease, require
 from bench.store.liveness import is_alive
 from bench.store.reading import read_json, read_lines
 
-# What the records say. A run whose inputs are no longer those on this machine is stale: see bench.plan.inputs.
+# A run is "stale" where its inputs are no longer those on this machine: see bench.plan.inputs.
 Status = Literal["planned", "running", "interrupted", "lost", "failed", "done", "diverged", "stale"]
-Cause = Literal["method", "machine"]  # whose failure it was: the run's own code, or what it ran on
+Cause = Literal["method", "machine"]  # of a failure: the run's own code, or the machine it ran on
 SCHEMA = 1
 
 
@@ -32,7 +32,7 @@ class RunFolder(RunPaths):
     """The folder of one run, with its records read and written."""
 
     def require(self) -> None:
-        """Raises RunGoneError unless the folder is there."""
+        """Raise RunGoneError unless the folder is there."""
         require(self)
 
     def saved_step(self) -> int | None:
@@ -69,11 +69,11 @@ class RunFolder(RunPaths):
         self._write_json(self.inputs_file, value)
 
     def has_progress(self) -> bool:
-        """Whether anything was trained that a next start would go on from."""
+        """Whether there is a result, or a checkpoint from which the next start would continue."""
         return self.result_file.exists() or bool(checkpoints(self.state))
 
     def status(self) -> Status:
-        """What the records say; `lost` is a worker that stopped without a word. Never "stale" (plan/inputs.py)."""
+        """The status by the records; "lost": the worker vanished. Never "stale", which bench.plan.inputs decides."""
         if (result := self.result()) is not None:
             return "diverged" if result["diverged_at"] is not None else "done"
         beat = self.heartbeat()
@@ -84,14 +84,14 @@ class RunFolder(RunPaths):
         return "interrupted" if beat is not None else "planned"
 
     def error(self) -> str | None:
-        """The last line of the last failure; that the folder has gone, where it has."""
+        """The last line of the last failure, or a message that the folder has gone; None without either."""
         if not self.path.is_dir():
             return str(RunGoneError(self.path))
         lines = self.error_file.read_text().strip().splitlines() if self.error_file.exists() else []
         return lines[-1] if lines else None
 
     def cause(self) -> Cause | None:
-        """Whose the last failure was; None while there is none."""
+        """What caused the last failure; None while there is none."""
         if not self.error_file.exists():
             return None
         return (self.heartbeat() or {}).get("cause", "method")
@@ -104,7 +104,7 @@ class RunFolder(RunPaths):
         rate: float | None,
         **more: Any,
     ) -> None:
-        """Renew the heartbeat. Rate in steps per second; `more` is kept as it is."""
+        """Renew the heartbeat. rate: steps per second; more: further keys, written as they are."""
         who = {"host": socket.gethostname(), "pid": os.getpid(), "job": slurm_job()}
         value = {**who, "state": state, "step": step, "steps": steps, "rate": rate, "time": time.time()}
         self._write_json(self.heartbeat_file, {**value, **more})
@@ -118,7 +118,7 @@ class RunFolder(RunPaths):
         return self.cancel_file.exists()
 
     def mark_queued(self) -> None:
-        """The run is wanted (again): an earlier request to stop it, or failure, is over."""
+        """Queue the run (again): an earlier request to stop it, and an earlier failure, are removed."""
         for file in (self.cancel_file, self.error_file):
             file.unlink(missing_ok=True)
 
@@ -143,9 +143,7 @@ class RunFolder(RunPaths):
         self.beat("stopped", 0, 0, None, cause=cause)
 
     def append(self, log: Path, records: list[dict[str, Any]]) -> None:
-        """Append lines to the train log or the metrics log; a torn last line (a kill in mid-write) is cut off by
-        `rewind`.
-        """
+        """Append lines to the train log or the metrics log; `rewind` cuts off a line torn by a kill in mid-write."""
         self.require()
         with log.open("a") as file:
             file.write("".join(json.dumps(record) + "\n" for record in records))
@@ -168,7 +166,7 @@ class RunFolder(RunPaths):
         return list(read_lines(self.train_log))
 
     def finish(self, result: dict[str, Any]) -> None:
-        """Write the result record: from now on the run is done."""
+        """Write the result record, which makes the run done."""
         self._write_json(self.result_file, {"schema": SCHEMA, "uid": self.uid, **result})
         self.error_file.unlink(missing_ok=True)
 
@@ -208,16 +206,17 @@ class Store:
         return folder
 
     def set_aside(self, uid: str, why: str) -> Path:
-        """Move a run's folder out of the way, whole, so that the run can be trained anew; returns its new place.
+        """Move a run's whole folder out of the way, so that the run can be trained anew, and return its new place.
 
         It goes to <store>/set-aside/<uid>.<time>, with `why` in its set-aside.json; nothing is ever deleted or
-        overwritten. Raises UserError where there is no such run, and where somebody is at work on it.
+        overwritten. Raises UserError if there is no such run, or if a worker is at work on it.
         """
         folder = self.folder(uid)
         if not folder.spec_file.exists():
             raise UserError(f"run '{uid}' is not in {self.root}: there is nothing to set aside")
         try:
             with folder.lease():
+                # The place is new: a second folder of the same second gets a number.
                 now = time.time()
                 stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
                 name, number = f"{uid}.{stamp}", 1
