@@ -1,4 +1,4 @@
-"""The one exception a user's mistake raises; the command line turns it into one line and exit status 2."""
+"""The exception for a user's mistake, which the command line turns into one line and exit status 2."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 
 
 class UserError(Exception):
-    """Something the user can put right: the message names the input, what is wrong and what would be
-    right. details: further lines, one for each of many things that are wrong.
+    """A mistake that the user can put right.
+
+    The message names the input, what is wrong with it and what would be right.
+    details: further lines, one for each of many mistakes.
     """
 
     def __init__(self, message: str = "", details: Sequence[str] = ()) -> None:

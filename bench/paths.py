@@ -29,7 +29,7 @@ def recorded_root() -> Path:
 
 
 def shipped(folder: str) -> Path:
-    """A folder of the project that lies beside bench/ in a checkout, and inside it in a wheel."""
+    """A folder of the project, which is beside bench/ in a checkout and inside it in a wheel."""
     for candidate in (PACKAGE / folder, IMPORT_ROOT / folder):
         if candidate.is_dir():
             return candidate

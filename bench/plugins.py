@@ -1,4 +1,4 @@
-"""Plug-ins: a Python file of the user's, with methods, data sets and scores of its own (`--plugin FILE.py`)."""
+"""Plug-ins: Python files of the user's that add methods, data sets and scores (`--plugin FILE.py`)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from bench.files.source_code import PLUGIN, imported_again
 from bench.metrics.measures import add_scores, measures
 from bench.registry import BROKEN
 
-_SOURCES: dict[str, bytes] = {}  # whole path -> the bytes that were imported
+_SOURCES: dict[str, bytes] = {}  # resolved path -> the bytes that were imported
 
 
 def load_plugin(path: str) -> list[str]:
-    """Import a file of the user's and register each `Method`, `DATASETS` entry and card in `SCORES` that it defines;
-    returns the names.
+    """Import a file of the user's, register what it defines, and return the names.
 
-    The module is importable afterwards under its own name, so that workers find its classes again.
+    It may define `Method` subclasses, entries of `DATASETS` and cards in `SCORES`. The module is importable afterwards
+    under its own name, so that workers find its classes again. Raises UserError for a file that cannot be imported,
+    that defines none of these, or whose names are taken.
     """
+    # The module's own name, which no plug-in of another folder may have.
     file = Path(path)
     if not file.is_file():
         raise UserError(f"plug-in '{path}' is not a file")
@@ -35,6 +37,7 @@ def load_plugin(path: str) -> list[str]:
     before = getattr(sys.modules.get(name), "__file__", None)
     if before is not None and Path(before).resolve() != file.resolve():
         raise UserError(f"plug-ins '{before}' and '{path}' have the same name; rename one of them")
+    # Import the bytes that are kept for workers and cluster jobs.
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -45,6 +48,7 @@ def load_plugin(path: str) -> list[str]:
         raise UserError(f"plug-in '{path}' cannot be imported: {type(error).__name__}: {error}") from error
     imported_again(name)
     _SOURCES[str(file.resolve())] = source
+    # Register its methods, then data sets, then scores.
     names = []
     for part in parts_of(module):
         label = getattr(part, "name", None) or _kebab(part.__name__)
@@ -71,7 +75,7 @@ def load_plugin(path: str) -> list[str]:
 
 
 def load_or_note(path: str) -> None:
-    """`load_plugin` for a worker: a file that cannot be loaded is the failure of the runs that name what is in it."""
+    """`load_plugin` for a worker: if a file cannot be loaded, only the runs that need it fail."""
     try:
         load_plugin(path)
     except UserError as error:
@@ -79,7 +83,7 @@ def load_or_note(path: str) -> None:
 
 
 def plugin_source(path: str) -> bytes:
-    """The bytes of a plug-in as this process has imported it, whatever has become of the file since."""
+    """The bytes of a plug-in as this process imported them, even if the file has changed since."""
     return _SOURCES[str(Path(path).resolve())]
 
 

@@ -1,4 +1,4 @@
-"""Names to things, lazily: listing never imports what it lists.
+"""Tables of names whose values are imported on first use: listing a registry imports nothing.
 
 A registry knows nothing of what it holds. Methods are found by bench.contract.discovery, data sets by
 bench.data.known, a user's own file by bench.plugins; networks, extractors and checkpoint formats are tables where
@@ -17,12 +17,12 @@ from typing import Any
 
 from bench.errors import UserError, did_you_mean
 
-BROKEN: list[str] = []  # why plug-ins could not be loaded: what an unknown name may be missing for
+BROKEN: list[str] = []  # why plug-ins could not be loaded; an unknown name may be unknown for that
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered name: where it comes from ("module:attr"; without attr, what the registry picks of the module)."""
+    """A registered name and where it comes from: "module:attr", or "module", of which the registry picks a value."""
 
     name: str
     target: str
@@ -33,8 +33,8 @@ class Entry:
 class Registry:
     """A table of lazily imported things of one kind.
 
-    hint: what to do about an unknown name, with "{name}" for it. pick: what a module stands for whose target names
-    no attribute.
+    hint: advice after an unknown name, with "{name}" in its place.
+    pick: takes a module whose target names no attribute, and returns the value.
     """
 
     def __init__(self, kind: str, hint: str = "", pick: Callable[[ModuleType], Any] | None = None) -> None:
@@ -45,7 +45,7 @@ class Registry:
         self._values: dict[str, Any] = {}
 
     def add(self, name: str, target: str, summary: str, value: Any = None, *, yields: bool = False) -> None:
-        """Register `name`; a second registration under a taken name is refused. value: the thing, if it is at hand."""
+        """Register `name`; UserError if another target has that name. value: given where it needs no import."""
         taken = self._entries.get(name)
         if taken and taken.target != target and not taken.yields:
             raise UserError(f"{self.kind} '{name}' is registered twice: {taken.target} and {target}")
@@ -55,7 +55,7 @@ class Registry:
             self._values[name] = value
 
     def add_entry_points(self, group: str) -> None:
-        """Register what installed packages offer in an entry-point group."""
+        """Register what installed packages offer in a group of entry points."""
         for point in entry_points(group=group):
             package = point.dist.name if point.dist else "?"
             self.add(point.name, point.value, f"from the package {package}")
@@ -76,7 +76,7 @@ class Registry:
         return self._entries[name]
 
     def load(self, name: str) -> Any:
-        """Import and return what `name` stands for. A plug-in that fails to import is an error naming it."""
+        """Import and return the value of `name`. Raises UserError that names a module which cannot be imported."""
         entry = self.entry(name)
         if name not in self._values:
             self._values[name] = self._imported(entry)
@@ -91,7 +91,7 @@ class Registry:
             return self._pick(module)
         except UserError:
             raise
-        except Exception as error:  # a module of somebody else's: whatever it raises, it is named
+        except Exception as error:  # somebody else's module may raise anything; the message names it
             reason = f"{type(error).__name__}: {error}"
             raise UserError(
                 f"{self.kind} '{entry.name}' ({module_name}) cannot be imported: {reason}"
