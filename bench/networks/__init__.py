@@ -8,6 +8,7 @@ Listing imports no network and no torch.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -124,6 +125,13 @@ def initialised(seed: int, *purpose: str) -> Iterator[None]:
 
 
 __all__ = ["NETWORKS", "build", "initialised", "names", "resolution", "settings", "summaries"]
+
+
+def __getattr__(name: str) -> Any:
+    """`bench.networks.noise`, the old home of `bench.networks.common.noise`, is kept for a release."""
+    if name == "noise":
+        return importlib.import_module("bench.networks.common.noise")
+    raise AttributeError(f"module 'bench.networks' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
