@@ -93,14 +93,14 @@ def build(name: str, *, seed: int | None = None, **overrides: Any) -> tuple[Gene
     """The generator and the discriminator of a network, in training mode.
 
     seed: weights then depend on the seed alone, are drawn on the CPU (equal for every device), and the global
-    random state stays as it was; D has its own stream, so its weights do not depend on G's settings.
-    Without a seed the weights are drawn from the ambient random state on the ambient device.
+    random state stays as it was. D has its own stream, so its weights do not depend on G's settings.
+    Without a seed the weights are drawn from torch's global random state, on its default device.
     Raises UserError for an unknown name, an unknown override or an impossible value.
     """
-    known = settings(name)
+    defaults = settings(name)
     for key in overrides:
-        if key not in known:
-            raise UserError(f"network '{name}' has no setting '{key}'; {did_you_mean(key, known)}")
+        if key not in defaults:
+            raise UserError(f"network '{name}' has no setting '{key}'; {did_you_mean(key, defaults)}")
     make_generator, make_discriminator = NETWORKS.load(name)(**overrides)
     if seed is None:
         return make_generator(), make_discriminator()
@@ -115,7 +115,7 @@ def build(name: str, *, seed: int | None = None, **overrides: Any) -> tuple[Gene
 def initialised(seed: int, *purpose: str) -> Iterator[None]:
     """Inside, layer constructors draw their weights from the stream of (seed, purpose), on the CPU.
 
-    They draw from torch's global CPU generator: it is lent the stream, and given back as it was.
+    They draw from torch's global CPU generator, which has the stream's state meanwhile and its own again afterwards.
     """
     import torch
 

@@ -28,7 +28,7 @@ class Layer:
     kind: str  # class name
     shape: tuple[int, ...] | None  # of the output, without the batch; None: the forward pass does not call it
     parameters: int  # trainable
-    macs: int  # multiply-accumulates of convolutions and linear maps, or what the layer says itself; else 0
+    macs: int  # multiply-accumulates of convolutions and linear maps, or the layer's own count; else 0
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ def describe(name: str, **overrides: Any) -> Description:
 
 
 def _summarise(network: Generator | Discriminator, *inputs: Tensor) -> tuple[Any, Summary]:
+    # One forward pass, in which each layer's hook records its shape and count.
     calls: dict[nn.Module, tuple[tuple[int, ...] | None, int]] = {}
 
     def record(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
@@ -102,6 +103,8 @@ def _summarise(network: Generator | Discriminator, *inputs: Tensor) -> tuple[Any
     output = network(*inputs)
     for handle in handles:
         handle.remove()
+
+    # The table, a row for each layer, and its totals.
     layers = tuple(
         Layer(
             name=name,
@@ -133,20 +136,16 @@ def _own_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in own if parameter.requires_grad)
 
 
-def _macs(module: nn.Module, given: Any, output: Any) -> int:
+def _macs(module: nn.Module, x: Any, output: Any) -> int:
     """Multiply-accumulates of one call on a batch of one.
 
-    A layer whose convolution is a function call (a modulated one) counts for itself: `macs(given, output)`.
+    A layer whose convolution is a function call (a modulated one) has its own count: `macs(x, output)`.
     """
     if isinstance(module, CountsMacs):
-        return module.macs(given, output)
+        return module.macs(x, output)
     if isinstance(module, nn.ConvTranspose2d):
         return (
-            given.numel()
-            * module.out_channels
-            // module.groups
-            * module.kernel_size[0]
-            * module.kernel_size[1]
+            x.numel() * module.out_channels // module.groups * module.kernel_size[0] * module.kernel_size[1]
         )
     if isinstance(module, nn.Conv2d):
         return (

@@ -1,4 +1,4 @@
-"""What a network is: what every generator and every discriminator has, and what some of them can do beyond it.
+"""The interface of networks: what every generator and discriminator has, and the capabilities that some add.
 
 `Generator` and `Discriminator` are the base classes of every registered pair. Each protocol below is one capability;
 `isinstance(network, Growing)` is how the engine and the methods ask for it. A network names a capability among its
@@ -23,7 +23,7 @@ class Generator(nn.Module):
     resolution: int  # height and width of the images
     condition_embedding: (
         nn.Module | None
-    )  # what turns a condition into an embedding; drawn last (see conditioning.py)
+    )  # turns a condition into an embedding; drawn last (see conditioning.py)
     bounded: bool = (
         True  # whether images lie in [-1, 1] by construction; StyleGANs' and most FastGANs' do not
     )
@@ -52,7 +52,9 @@ class Discriminator(nn.Module):
     """
 
     condition_dim: int | None  # size of a condition; None: the discriminator takes none
-    condition_embedding: nn.Module | None  # D_emb, what turns a condition into what is projected on
+    condition_embedding: (
+        nn.Module | None
+    )  # D_emb, turns a condition into the vector that features are projected on
 
     def unconditional_logits(self, images_NCHW: Tensor) -> Tensor:
         """The score of images without a condition: (N,). Raises ValueError where D has no such score."""
@@ -89,9 +91,9 @@ class Penultimate(Protocol):
 
 @runtime_checkable
 class BatchStatistics(Protocol):
-    """Says whether D's logits of an image depend on the other images of its call: reals and fakes then get one each.
+    """Whether D's logits of an image depend on the other images of its call: reals and fakes then get one each.
 
-    StyleGAN and StyleGAN2 (minibatch deviation), FastGAN (batch norm); and a method's own D that says it.
+    They do in StyleGAN and StyleGAN2 (minibatch deviation), FastGAN (batch norm), and a method's own D that sets it.
     """
 
     batch_statistics: bool
@@ -248,5 +250,5 @@ def has_two_scales(generator: nn.Module) -> TypeGuard[TwoScales]:
 
 
 def looks_at_the_batch(discriminator: nn.Module) -> bool:
-    """Whether real and generated images must come to a discriminator in calls of their own."""
+    """Whether a discriminator needs real and generated images in separate calls."""
     return isinstance(discriminator, BatchStatistics) and discriminator.batch_statistics

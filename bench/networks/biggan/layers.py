@@ -1,4 +1,4 @@
-"""Layers of the BigGAN networks: initialised layers, batch norms that a condition or z drives, attention, blocks.
+"""Layers of the BigGAN networks: initialised layers, batch norms by a condition or z, attention, blocks.
 
 Everything follows Brock et al. 2019, appendix B, in the form of the authors' PyTorch code (BigGAN-PyTorch), so that
 its checkpoints fit: ReLU, nearest up-sampling, means of 2x2, biases in every layer but attention and the norms'
@@ -78,7 +78,7 @@ class ConditionalBatchNorm(nn.Module):
 class SelfModulatedBatchNorm(nn.Module):
     """Batch norm whose gain and bias are a function of z (Chen et al. 2019, On Self Modulation, equations 2 to 4).
 
-    h = ReLU(Linear(z)), y = BN(x) * (1 + gain(h)) + bias(h); the linear maps have biases, which gain and bias start
+    h = ReLU(Linear(z)), y = BN(x) * (1 + gain(h)) + bias(h). The linear maps have biases, which gain and bias start
     at 0. hidden 0: linear in z. The original starts the gain's bias at 1 and adds nothing, which is the same.
     """
 
@@ -120,8 +120,8 @@ def _modulated(x_NCHW: Tensor, gain_NC: Tensor, bias_NC: Tensor) -> Tensor:
 class Attention(nn.Module):
     """Self-attention over a map (Zhang et al. 2019, SAGAN) with pooled keys and values, as BigGAN has it.
 
-    y = x + gamma * out(values . softmax(keys^T queries)): queries and keys have C/8 channels, values C/2, keys and
-    values are maxima of 2x2, the softmax runs over keys; gamma starts at 0, so that the layer starts as nothing.
+    y = x + gamma * out(values . softmax(keys^T queries)). Queries and keys have C/8 channels, values C/2. Keys and
+    values are maxima of 2x2, and the softmax runs over keys. gamma starts at 0, so the layer starts as the identity.
     """
 
     def __init__(self, channels: int, make: Maker) -> None:

@@ -59,11 +59,14 @@ class Generator(ConditionalGenerator):
         make: Maker,
     ) -> None:
         super().__init__()
+        # Sizes: of z's chunks, of a condition, of the image.
         chunk = z_dim // len(widths) if hierarchical else z_dim
         self.z_dim = chunk * len(widths) if hierarchical else z_dim
         self.hierarchical, self.condition_dim, self.shared_dim = hierarchical, condition_dim, shared_dim
         self.resolution = BOTTOM * 2 ** (len(widths) - 1)
         self.reads_z = modulation == "self" if condition_dim is None else hierarchical
+
+        # Layers, from the first map to the image.
         self.linear = make.linear(chunk, widths[0] * BOTTOM * BOTTOM)
         norm, rows = _norms(condition_dim, shared_dim, chunk if self.reads_z else 0, modulation_hidden, make)
         self.blocks = nn.ModuleList()
@@ -72,6 +75,7 @@ class Generator(ConditionalGenerator):
             self.blocks.append(UpBlock(before, after, norm, make, attention=size == attention))
         self.norm = BatchNorm(widths[-1])
         self.conv = make.conv(widths[-1], 3, 3)
+
         # Drawn last: all other weights then agree between conditions of different size.
         self.condition_embedding = (
             None if condition_dim is None else _embedding(condition_dim, rows, make.init)

@@ -4,7 +4,7 @@ Layers, widths and parameter counts are those of BigGAN-PyTorch (Brock et al. 20
 nearest up-sampling, means of 2x2 in D, batch norm eps 1e-5, spectral norm in G and D, orthogonal weights.
 
 Declared choices: torch's spectral norm updates u before v and keeps both in evaluation, where BigGAN-PyTorch updates v
-first and iterates once more (same equation, same limit); D's embedding of classes is a linear map of one-hot vectors.
+first and iterates once more (same equation, same limit). D's embedding of classes is a linear map of one-hot vectors.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class BigGANSettings:
     modulation_hidden: int = 32  # the hidden width of self-modulation, 0 for none; compare_gan: 32
     g_channels: int = 96  # the unit of G's widths; BigGAN-PyTorch's ImageNet networks: 96, its CIFAR ones: 64
     d_channels: int = 96  # the unit of D's widths; the same
-    # The width of D's last block, where it is another: DISP names 1024 for its 32 px networks, whose layers it does
+    # The width of D's last block, where it differs: DISP names 1024 for its 32 px networks, whose layers it does
     # not list; the last block then widens.
     d_feature: int | None = None
     d_wide: bool = True  # hidden widths of D's blocks are their outputs' (BigGAN) or their inputs' (SNGAN)
@@ -98,10 +98,10 @@ class BigGANSettings:
 
     def _check_attention(self) -> None:
         sizes = (self.layout.resolution >> halvings for halvings in range(1, self.layout.down + 1))
-        known = [size for size in sizes if size > BOTTOM]
-        if isinstance(self.attention, bool) or self.attention not in known:
+        allowed = [size for size in sizes if size > BOTTOM]
+        if isinstance(self.attention, bool) or self.attention not in allowed:
             raise UserError(
-                f"attention={self.attention!r} must be null or one of the sizes {', '.join(map(str, known))}"
+                f"attention={self.attention!r} must be null or one of the sizes {', '.join(map(str, allowed))}"
             )
         check_sizes(8, g_channels=self.g_channels, d_channels=self.d_channels)
 

@@ -1,8 +1,8 @@
 """What every pair with conditions shares: G_emb and per-block embeddings in G, the projection in D.
 
-Conditions enter as in DISP, section 4: the generator through a linear embedding, whose rows the blocks' norms
-read; the discriminator through the inner product of another one with its features (equation 3). Subclasses build
-the layers and draw `condition_embedding` last: all other weights then agree between conditions of different size.
+Conditions enter as in DISP, section 4. G has a linear embedding, whose rows the blocks' norms read. D has another one,
+and adds its inner product with the features (equation 3). Subclasses build the layers and draw `condition_embedding`
+last: all other weights then agree between conditions of different size.
 """
 
 from __future__ import annotations
@@ -73,5 +73,5 @@ class ProjectionDiscriminator(Discriminator, HasBlocks, Penultimate):
         return logits_N + (self.condition_embedding(condition_NK) * h_NF).sum(dim=1)
 
 
-def _need(given: Tensor | None) -> str:
-    return "needs a condition" if given is None else "has no condition: build it with condition_dim"
+def _need(condition_NK: Tensor | None) -> str:
+    return "needs a condition" if condition_NK is None else "has no condition: build it with condition_dim"

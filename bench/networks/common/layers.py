@@ -29,8 +29,8 @@ def spectral(layer: Layer, /) -> Layer:
 
     sigma comes from one power iteration each time the weight is computed in training mode. Wrap an update in
     `torch.nn.utils.parametrize.cached()` to compute it once. A weight that is first computed under
-    `torch.no_grad()` stays without gradient for all of that block: the updates of D, whose images G makes
-    without gradient, and of G need a block each.
+    `torch.no_grad()` stays without gradient until the `cached` block ends. D's update makes G's images without
+    gradient, so it and G's update need a block each.
     """
     spectral_norm(layer)
     return layer

@@ -1,4 +1,4 @@
-"""What a network's name stands for: a settings class, and the defaults that one size has of its own."""
+"""What a network's name stands for: a settings class, with a size's own defaults."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PairSettings(Protocol):
 class Recipe:
     """`Recipe(StyleGAN2Settings, 32, channel_base=4096)`: the settings class, what this size fixes, its own defaults.
 
-    Its signature is that of the keyword fields that are left, by which `bench.networks.settings` knows them.
+    Its signature has the remaining keyword fields; `bench.networks.settings` reads them there.
     """
 
     def __init__(self, settings: Callable[..., PairSettings], *fixed: Any, **defaults: Any) -> None:

@@ -60,7 +60,7 @@ class Discriminator(interface.Discriminator, HasBlocks, Penultimate, BatchStatis
     gates: blocks from the fourth on are gated by the map three blocks before.
     """
 
-    # Batch norm mixes the images of a call: judge real and generated images in calls of their own.
+    # Batch norm mixes the images of a call: real and generated images need calls of their own.
     batch_statistics = True
 
     def __init__(
@@ -76,10 +76,13 @@ class Discriminator(interface.Discriminator, HasBlocks, Penultimate, BatchStatis
         crops: Crops,
     ) -> None:
         super().__init__()
+        # Sizes: of images, of widths, of a condition.
         self.resolution, self.small_resolution = resolution, small_resolution
         self.decoded_resolution, self.crops = decoded_resolution, crops
         widths = [64 * ndf // size for size in _halved(min(resolution, LARGEST))]
         self.condition_dim, self.feature_dim = condition_dim, widths[-1]
+
+        # The trunk and its head; the branch on small images and its own.
         downs = [ResidualDown(a, b) for a, b in pairwise(widths)]
         self.blocks = nn.ModuleList([_entry(resolution, ndf), *downs])
         self.head = nn.Sequential(
@@ -90,7 +93,8 @@ class Discriminator(interface.Discriminator, HasBlocks, Penultimate, BatchStatis
         )
         self.small_branch = None if small_resolution is None else _small_branch(small_resolution, ndf)
         self.small_head = None if small_resolution is None else conv(4 * ndf, 1, 4)
-        # Switches draw after what they leave alone, so that all else agrees between the rows of an ablation.
+
+        # Optional parts draw their weights last, so that all others agree between the rows of an ablation.
         if gates:
             for before, after, down in zip(
                 widths, widths[GATE_REACH:], downs[GATE_REACH - 1 :], strict=False
@@ -183,7 +187,7 @@ class Discriminator(interface.Discriminator, HasBlocks, Penultimate, BatchStatis
     def reconstruct(self, maps: Maps, images_NCHW: Tensor, part: int) -> list[Reconstruction]:
         """Decodings of a pass' maps beside their targets (equation 2): the whole image, a part, the small image.
 
-        images: those that gave the maps; a target is the image, or the crop number `part` of it, nearest-resized
+        images: those that gave the maps. A target is the image, or the crop number `part` of it, nearest-resized
         to `decoded_resolution`. The part comes from a crop of f1. Raises ValueError without decoders or for
         another part than 0 ... parts - 1.
         """

@@ -49,10 +49,13 @@ class Generator(interface.Generator, HasBlocks, TwoScales):
         bounded: bool,
     ) -> None:
         super().__init__()
+        # Sizes: of z, of a condition, of images and maps.
         self.z_dim, self.condition_dim, self.shared_dim = z_dim, condition_dim, shared_dim
         self.resolution, self.small_resolution, self.bounded = resolution, small_resolution, bounded
         self.sizes = [size for size in WIDTHS if BOTTOM < size <= resolution]
         widths = {size: int(times * ngf) for size, times in WIDTHS.items()}
+
+        # Layers, from the first map to the outputs.
         self.first = first_block(z_dim + (0 if condition_dim is None else shared_dim), widths[BOTTOM])
         self.blocks = nn.ModuleList(
             (noisy_up_block if size in NOISY else up_block)(widths[size // 2], widths[size])
@@ -60,7 +63,8 @@ class Generator(interface.Generator, HasBlocks, TwoScales):
         )
         self.to_image = conv(widths[resolution], 3, 3, padding=1)
         self.to_small = None if small_resolution is None else conv(widths[small_resolution], 3, 1)
-        # Drawn after what `skip` leaves alone, so that all else agrees between the rows of an ablation.
+
+        # Optional, so drawn after the others: all other weights then agree between the rows of an ablation.
         self.excitations = nn.ModuleDict(
             {str(size): SkipExcitation(widths[size // REACH], widths[size], activation()) for size in excited}
         )
@@ -83,7 +87,7 @@ class Generator(interface.Generator, HasBlocks, TwoScales):
         return z_NZ if embedding_NE is None else torch.cat([z_NZ, embedding_NE], dim=1)
 
     def _maps(self, input_NZ: Tensor, style: dict[int, Tensor] | None = None) -> dict[int, Tensor]:
-        """Maps by size: those that SLEs read, of which `style` may lend others, the small one and the last."""
+        """Maps by size: those that SLEs read (from `style`, if given), the small one and the last."""
         h_NCHW = self.first(input_NZ[:, :, None, None])
         maps = {BOTTOM: h_NCHW}
         for size, block in zip(self.sizes, self.blocks, strict=True):

@@ -1,8 +1,8 @@
 """Layers of the FastGAN networks: GLU blocks with noise, skip-layer excitation, residual downs, decoders.
 
-Blocks follow Liu et al. 2021 (ICLR), sections 3.1 and 3.2; what the text leaves open is as in the authors' code:
-every convolution is spectrally normalised, has no bias and starts at N(0, 0.02); a batch norm's gain starts at
-N(1, 0.02); leaky slopes are 0.2.
+Blocks follow Liu et al. 2021 (ICLR), sections 3.1 and 3.2. What the text leaves open is as in the authors' code. Every
+convolution is spectrally normalised, has no bias and starts at N(0, 0.02). A batch norm's gain starts at N(1, 0.02).
+Leaky slopes are 0.2.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ def batch_norm(channels: int) -> nn.BatchNorm2d:
 
 
 def leaky() -> nn.LeakyReLU:
-    """LeakyReLU in place: neither a convolution nor a batch norm needs its own output to go back."""
+    """LeakyReLU in place: neither a convolution nor a batch norm needs its own output in the backward pass."""
     return nn.LeakyReLU(SLOPE, inplace=True)
 
 
 def mean_to(map_NCHW: Tensor, size: int) -> Tensor:
     """The adaptive mean to size x size.
 
-    On a GPU as a plain mean of equal windows, where the sides allow it: the other's derivative adds up in an order of
-    chance there, and a run could not be repeated.
+    On a GPU as a plain mean of equal windows, where the sides allow it. The adaptive mean's derivative adds up in an
+    order of chance there, and a run could not be repeated.
     """
     height, width = map_NCHW.shape[2:]
     if map_NCHW.is_cuda and height % size == 0 and width % size == 0:

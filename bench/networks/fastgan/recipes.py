@@ -17,8 +17,8 @@ tanh on G's output    at 1024 only                           at every size
 `released` has the released code's parameter counts (below); those of table 1 (47.363 million for G and D at 256
 px) follow from neither.
 
-Declared choices. The text has one convolution per resolution and three channels from 512 px on; the growth of
-table 1 from 256 to 1024 px (0.018 million for the baseline) contradicts both and is that of the released blocks,
+Declared choices. The text has one convolution per resolution and three channels from 512 px on. The growth of
+table 1 from 256 to 1024 px (0.018 million for the baseline) contradicts both, and is that of the released blocks,
 which both variants have. On noise and initialisation the text is silent: both are the released ones. In `paper` the
 leaky slope is 0.2, a part may start at any of 15x15 cells, and tanh is DCGAN's. `skip=False` takes D's gates away
 too. Sizes under 256 were never published: they are the larger networks less their outermost blocks, small images

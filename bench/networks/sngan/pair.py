@@ -56,11 +56,14 @@ class Generator(ConditionalGenerator):
         bottom: int = 4,
     ) -> None:
         super().__init__()
+        # Sizes: of z, of a condition, of the image.
         wrap = spectral if sn_generator else plain
         self.bottom = bottom
         self.z_dim, self.condition_dim, self.shared_dim = z_dim, condition_dim, shared_dim
         self.resolution = bottom * 2 ** (len(widths) - 1)
         embedding_dim = None if condition_dim is None else shared_dim
+
+        # Layers, from the first map to the image.
         self.linear = linear(z_dim, widths[0] * bottom * bottom, wrap)
         self.blocks = nn.ModuleList(
             UpBlock(before, after, embedding_dim, upsample, wrap) for before, after in pairwise(widths)

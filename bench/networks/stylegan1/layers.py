@@ -108,7 +108,7 @@ class UpConv(_Resampling):
         weight = self._boxed(self.weight.flip(2, 3), 1.0).transpose(0, 1)  # (I, O, 4, 4)
         return self._smoothed(F.conv_transpose2d(x_NCHW, weight, self.bias, stride=2, padding=1))
 
-    def macs(self, given: Tensor, output: Tensor) -> int:
+    def macs(self, x: Tensor, output: Tensor) -> int:
         """Multiply-accumulates of a batch of one."""
         taps_per_pixel = 4 if self._fused(output.shape[-1]) else 9
         return output.numel() * self.weight.shape[1] * taps_per_pixel
@@ -124,9 +124,9 @@ class DownConv(_Resampling):
             return F.avg_pool2d(super().forward(h_NCHW), 2)
         return F.conv2d(h_NCHW, self._boxed(self.weight, 0.25), self.bias, stride=2, padding=1)
 
-    def macs(self, given: Tensor, output: Tensor) -> int:
+    def macs(self, x: Tensor, output: Tensor) -> int:
         """Multiply-accumulates of a batch of one."""
-        taps_per_pixel = 16 if self._fused(given.shape[-1]) else 36
+        taps_per_pixel = 16 if self._fused(x.shape[-1]) else 36
         return output.numel() * self.weight.shape[1] * taps_per_pixel
 
 

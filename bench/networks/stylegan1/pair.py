@@ -7,9 +7,9 @@ millions: 128 px 25.84 / 25.15; 256 px 26.09 / 25.38 (counted from the port's la
 Growth. `grow(level, alpha)` of both networks sets the resolution to r = 4 * 2^level, its layers faded in by alpha
 (Karras et al. 2018, figure 2); a new network is fully grown. Images keep the full size R outside: G repeats each
 pixel of its small image R/r times a side, D first takes the mean over R/r x R/r pixels. One undoes the other, so
-losses and gradients are those of training at r pixels, augmentations apart; real images are shrunk by a box
-filter. Only a penalty on the gradient with respect to D's input changes: the gradient of one small pixel is spread
-over its (R/r)^2 pixels, which divides its square by as much; `Discriminator.gradient_factor` is that number.
+losses and gradients are those of training at r pixels, augmentations apart. Real images are shrunk by a box filter.
+Only a penalty on the gradient with respect to D's input changes: the gradient of one small pixel is spread over its
+(R/r)^2 pixels, which divides its square by as much. `Discriminator.gradient_factor` is that number.
 
 Declared: the port is unconditional; conditions enter as in StyleGAN2 (stylegan2/mapping.py). `w_average` here is Karras
 et al.'s running mean, where the port averages 10,240 w after training.
@@ -108,10 +108,13 @@ class Generator(StyleGenerator):
         noise: Noise,
     ) -> None:
         super().__init__()
+        # Sizes and settings.
         self.z_dim, self.w_dim, self.condition_dim, self.shared_dim = z_dim, w_dim, condition_dim, shared_dim
         self.resolution = BOTTOM * 2 ** (len(widths) - 1)
         self.condition_norm, self.mixing_per = "joint", "batch"
         self.mixing, self.truncation = mixing, truncation
+
+        # The mapping network, whose first layer also reads the condition's embedding, and the synthesis.
         fan_in = z_dim if condition_dim is None else z_dim + shared_dim
         layer = partial(HeLinear, lr_mul=MAPPING_LR)
         self.mapping = nn.ModuleList(
@@ -151,7 +154,7 @@ class Discriminator(GrowthState, StyleDiscriminator):
 
     widths: channels at full resolution, at half of it, ..., at 4x4. blocks[0] holds the layer from RGB of the full
     resolution; those of `from_rgb` (4x4, 8x8, ...) are used while growing only, so freezing blocks[:k] of a grown
-    network is FreezeD's freezing, which also holds all layers from RGB. FreezeD trains the last two blocks and
+    network is FreezeD's freezing, which also freezes all layers from RGB. FreezeD trains the last two blocks and
     what follows them: k is 3 at 128 pixels and 4 at 256.
     """
 
@@ -168,6 +171,8 @@ class Discriminator(GrowthState, StyleDiscriminator):
         self.mbstd_group = mbstd_group or WHOLE_BATCH
         self.top = len(widths) - 1
         self.grow(self.top, 1.0)
+
+        # Layers, from the image to the logit.
         slope = SLOPE if from_rgb_activation else 1.0
         blocks: list[nn.Module] = [DownBlock(before, after) for before, after in pairwise(widths)]
         self.blocks = nn.ModuleList([nn.Sequential(FromRGB(widths[0], slope), blocks[0]), *blocks[1:]])

@@ -118,11 +118,15 @@ class Discriminator(StyleDiscriminator):
         super().__init__()
         self.condition_dim, self.feature_dim = condition_dim, widths[-1]
         self.mbstd_group, self.clamp = mbstd_group, clamp
+
+        # Layers, from the image to the last map.
         block = ResidualBlock if architecture == "resnet" else DownBlock
         blocks: list[nn.Module] = [block(before, after, clamp) for before, after in pairwise(widths)]
         self.blocks = nn.ModuleList([nn.Sequential(FromRGB(widths[0], clamp), blocks[0]), *blocks[1:]])
         self.conv = EqualConv(self.feature_dim + 1, self.feature_dim, 3, gain=ACTIVATION_GAIN)
         self.fc = EqualLinear(self.feature_dim * BOTTOM**2, self.feature_dim, gain=ACTIVATION_GAIN)
+
+        # The head, and the embedding of the condition.
         self.judges_by_class_alone = condition_dim is not None and condition_form == "ada"
         self.linear = EqualLinear(self.feature_dim, self.feature_dim if self.judges_by_class_alone else 1)
         self.condition_embedding = None

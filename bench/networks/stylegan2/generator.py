@@ -113,10 +113,13 @@ class Generator(StyleGenerator):
         clamp: float | None,
     ) -> None:
         super().__init__()
+        # Sizes and settings.
         self.z_dim, self.w_dim, self.condition_dim, self.shared_dim = z_dim, w_dim, condition_dim, shared_dim
         self.resolution = BOTTOM * 2 ** (len(widths) - 1)
         self.condition_norm = condition_norm
         self.mixing, self.mixing_per, self.truncation = mixing, mixing_per, truncation
+
+        # The mapping network, whose first layer also reads the condition's embedding, and the synthesis.
         fan_in = z_dim if condition_dim is None else z_dim + shared_dim
         layer = partial(EqualLinear, lr_mul=MAPPING_LR, gain=ACTIVATION_GAIN)
         self.mapping = nn.ModuleList(

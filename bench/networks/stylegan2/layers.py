@@ -4,8 +4,8 @@ Sources: Karras et al. 2020 (Analyzing and Improving the Image Quality of StyleG
 section 4.1 architectures) and Karras et al. 2018 (Progressive Growing of GANs, section 4.1 equalised learning
 rate).
 
-The gain sqrt(2) after a leaky ReLU is put on what enters it: lrelu(g a) = g lrelu(a) for g > 0, and scaling a
-weight is cheaper than scaling a map. Maps are kept in channels_last, in which the filter's depthwise
+The gain sqrt(2) after a leaky ReLU is applied by the layer before it: lrelu(g a) = g lrelu(a) for g > 0,
+and scaling a weight is cheaper than scaling a map. Maps are kept in channels_last, in which the filter's depthwise
 convolution is several times faster on a CPU.
 """
 
@@ -28,7 +28,7 @@ TAPS = 4
 
 
 def activate(x: Tensor, clamp: float | None = None) -> Tensor:
-    """Leaky ReLU, in place, then a clamp to [-clamp, clamp]. The gain sqrt(2) is the layer's before."""
+    """Leaky ReLU, in place, then a clamp to [-clamp, clamp]. The layer before has the gain sqrt(2)."""
     x = F.leaky_relu(x, SLOPE, inplace=True)
     return x if clamp is None else x.clamp(-clamp, clamp)
 
@@ -67,7 +67,7 @@ class EqualLinear(nn.Module):
         bias = None if self.bias is None else self.bias * self.bias_gain
         return F.linear(x_NC, self.weight * self.weight_gain, bias)
 
-    def macs(self, given: Tensor, output: Tensor) -> int:
+    def macs(self, x: Tensor, output: Tensor) -> int:
         """Multiply-accumulates of a batch of one."""
         return output.numel() * self.in_features
 
@@ -97,7 +97,7 @@ class EqualConv(nn.Module):
         bias = None if self.bias is None else self.bias * self.bias_gain
         return F.conv2d(x_NCHW, self.weight * self.weight_gain, bias, self.stride, self.padding)
 
-    def macs(self, given: Tensor, output: Tensor) -> int:
+    def macs(self, x: Tensor, output: Tensor) -> int:
         """Multiply-accumulates of a batch of one."""
         return output.numel() * self.weight[0].numel()
 
@@ -199,7 +199,7 @@ class StyledConv(nn.Module):
             return self.noise_map
         return noise_stream.normal((len(h_NOHW), 1, self.resolution, self.resolution), like=h_NOHW)
 
-    def macs(self, given: Tensor, output: Tensor) -> int:
+    def macs(self, x: Tensor, output: Tensor) -> int:
         """Multiply-accumulates of the shared convolution for a batch of one."""
         return output.numel() * self.weight[0].numel()
 
@@ -219,9 +219,9 @@ class UpStyledConv(StyledConv):
         spread_NOHW = F.conv_transpose2d(x_NIHW, self.weight.transpose(0, 1), stride=2)
         return blur(spread_NOHW, self.kernel_KK, padding=1)
 
-    def macs(self, given: Tensor, output: Tensor) -> int:
+    def macs(self, x: Tensor, output: Tensor) -> int:
         """Multiply-accumulates of the transposed convolution for a batch of one."""
-        return given.numel() * self.weight[:, 0].numel()
+        return x.numel() * self.weight[:, 0].numel()
 
 
 class ToRGB(nn.Module):
@@ -244,6 +244,6 @@ class ToRGB(nn.Module):
         rgb_NCHW = rgb_NPO.unflatten(1, x_NCHW.shape[2:]).permute(0, 3, 1, 2)
         return rgb_NCHW if self.clamp is None else rgb_NCHW.clamp(-self.clamp, self.clamp)
 
-    def macs(self, given: Tensor, output: Tensor) -> int:
+    def macs(self, x: Tensor, output: Tensor) -> int:
         """Multiply-accumulates of a batch of one."""
-        return given.numel() * 3
+        return x.numel() * 3
