@@ -66,6 +66,7 @@ class Check:
             "rates": self._rates,
             "table": lambda late: table(self.output, self.device),
         }
+        # An error in a part is recorded by `_part`, so that the others run
         for name, part in parts.items():
             self._part(name, part)
         self.record["seconds"] = round(time.monotonic() - self.started, 1)

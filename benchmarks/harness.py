@@ -98,6 +98,7 @@ def main() -> None:
         print(
             f"harness overhead at {scale} ({min(bare) * 1e3:.1f} ms a step): {100 * overhead:+.2f} %   (target 3 %)"
         )
+    # Set-up in a fresh process, imports included
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(2):  # the first fills the cache (data set, priors)
             done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Some of the papers' networks as one writes them down first: torch alone, no option, no reuse, nothing cached.
+"""Some of the papers' networks in the plainest form: torch alone, no options, no reuse, nothing cached.
 
 What `steps.py` measures ours against: the same layers and parameter counts, every call with its own power iteration,
 shortcuts in the order of the papers' figures.

@@ -1,8 +1,8 @@
-"""A training step of three paper-scale networks beside a plain torch one of the same equations: time and memory.
+"""Compares a training step of three paper-scale networks with plain torch code of the same equations: time and memory.
 
-Each step is whole: a batch of images, D's update, G's update, Adam, G's moving average. Ours is the engine's own
-loop, with its streams, hooks and logs. The two take turns in one process for the time, and have one each for the
-peak memory. No number depends on what is in the images.
+Each step is whole: a batch of images, D's update, G's update, Adam, G's moving average. Ours is the engine's own loop,
+with its streams, hooks and logs. For the time the two take turns in one process; for the peak memory each has its own.
+No figure depends on the content of the images.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from bench.train.batches import Batches
 from bench.train.ema import update_ema
 from benchmarks.plain_networks import BigganG, FastganD, FastganG, SnganG, biggan_d, sngan_d
 
-ROUNDS, IMAGES, DECAY = 5, 64, 0.999
+ROUNDS, IMAGES, DECAY = 5, 64, 0.999  # timed steps of each side; training images; decay of G's average
 
 
 class Case(NamedTuple):
@@ -44,7 +44,7 @@ class Case(NamedTuple):
 
     batch: int
     method: str
-    generator: Callable[[], nn.Module] | None  # None: nobody has written the plain ones down
+    generator: Callable[[], nn.Module] | None  # None: there is no plain version
     discriminator: Callable[[], nn.Module] | None
     z_dim: int
     loss: Literal["hinge", "non-saturating"] = "hinge"
@@ -55,7 +55,7 @@ CASES = {
     "sngan-128": Case(8, "unconditional", SnganG, sngan_d, 128),
     "biggan-32": Case(32, "unconditional", BigganG, biggan_d, 120),
 }
-RATE, BETAS = 2e-4, (0.0, 0.999)
+RATE, BETAS = 2e-4, (0.0, 0.999)  # Adam's, for G and D
 
 
 CPU = torch.device("cpu")
@@ -63,7 +63,7 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 
 
 def run_spec(network: str, case: Case, precision: Precision = "float32") -> RunSpec:
-    """Our run: one D step, images of the network's size."""
+    """Our run: one D update for each G update, on images of the network's size."""
     return RunSpec(
         method=parse_method(case.method),
         network=NetworkSpec(name=network),
@@ -80,7 +80,7 @@ def run_spec(network: str, case: Case, precision: Precision = "float32") -> RunS
 def ours(
     network: str, case: Case, store: Path, device: torch.device = CPU, precision: Precision = "float32"
 ) -> Iterator[int]:
-    """The engine's loop, a step an item; each gives the parameters of both networks."""
+    """The engine's loop; each item is a step, and its value is the number of parameters of both networks."""
     spec = run_spec(network, case, precision)
     training = Training(spec, Store(store).open(spec), Store(store), Settings(device))
     ctx, steps = training.ctx, training.steps()
@@ -96,7 +96,7 @@ def ours(
 def plain(
     network: str, case: Case, _: Path, device: torch.device = CPU, precision: Precision = "float32"
 ) -> Iterator[int]:
-    """The same step written down once."""
+    """The same step in plain torch, as an iterator like `ours`."""
     assert case.generator is not None and case.discriminator is not None
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
     torch.use_deterministic_algorithms(False)
@@ -108,8 +108,10 @@ def plain(
     two_scales = network.startswith("fastgan")
     autocast = partial(torch.autocast, device.type, torch.bfloat16, enabled=precision == "bfloat16")
     while True:
+        # A batch in [-1, 1], NCHW
         chosen = torch.randint(len(images), (case.batch,), device=device)
         real = images[chosen].permute(0, 3, 1, 2).float() / 127.5 - 1
+        # D's update
         d_adam.zero_grad()
         with autocast():
             with torch.no_grad():
@@ -117,6 +119,7 @@ def plain(
             d_loss = (_fastgan_d_loss if two_scales else _d_loss)(discriminator, real, fake)
         d_loss.backward()
         d_adam.step()
+        # G's update, with D frozen
         g_adam.zero_grad()
         discriminator.requires_grad_(False)
         with autocast():
@@ -125,6 +128,7 @@ def plain(
         (-logits.float().mean()).backward()
         discriminator.requires_grad_(True)
         g_adam.step()
+        # G's moving average, whose buffers are copies
         with torch.no_grad():
             for old, new in zip(average.parameters(), generator.parameters(), strict=True):
                 old.mul_(DECAY).add_(new, alpha=1 - DECAY)

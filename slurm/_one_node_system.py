@@ -89,6 +89,7 @@ def _try_lock(folder: Path, make: bool) -> int | None:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as error:
         raise BadOption(f"--dir {folder} is no folder to use: {error.strerror}") from None
+    # Of this user (or the temporary folder), free, and still the folder of that name
     status = os.fstat(handle)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

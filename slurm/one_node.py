@@ -144,6 +144,7 @@ class OneNode:
             raise BadOption(f"unknown action {action!r}; known: {', '.join(command_line.ACTIONS)}")
         with system.locked(self.folder):
             daemons = self._daemons()
+            # Of slurmd there is one for each node
             chosen = [
                 daemon
                 for daemon in daemons
@@ -239,6 +240,7 @@ class OneNode:
         names = settings.node_names(files.load(self.folder)[0])
         usable = {"idle", "mixed", "allocated", "completing"}
         while time.monotonic() < end:
+            # Pairs of node and state
             rows = self.run("sinfo", "-h", "-N", "-o", "%N %T").stdout.split()
             states = dict(zip(rows[::2], rows[1::2], strict=False))
             if states.keys() == set(names) and set(states.values()) <= usable:

@@ -37,6 +37,7 @@ def check(
     if (method is None) == (not everything):
         raise UserError("name one METHOD, or give --all")
     torch.set_num_threads(1)  # the networks are tiny: more threads only cost time
+    # Every network of every method; the exit status counts the failed checks
     failures = 0
     for name in [entry.name for entry in methods()] if everything else [str(method)]:
         for tried, findings in check_everywhere(name, [network] if network else list(NETWORKS)).items():

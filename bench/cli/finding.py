@@ -35,12 +35,14 @@ def find_run(
     choices of `selection_options` narrow them. Without --set a run with other settings fits too. Raises UserError if
     no run fits, or if several do, and then lists them.
     """
+    # Ids first: they need no plan of any table
     uids = [run.uid for run in store]
     if text in uids:
         return store.folder(text)
     ends = [uid for uid in uids if uid.startswith(text) or uid.endswith(text)]
     if len(ends) == 1:
         return store.folder(ends[0])
+    # Then labels and rows, exact ones before those of other settings, then pieces of ids
     exact, loose = _labels_of(store, table, scale, choice)
     narrow = any(choice[name] for name in ("rows", "columns", "seeds"))
     tiers = [

@@ -43,6 +43,7 @@ def networks(name: str | None, settings: tuple[str, ...]) -> None:
         click.echo(f"{'network':<12} {sizes[0]:>14} {sizes[1]:>14} {'G MMAC/image':>13} {'D MMAC/image':>13}")
     for each in [name] if name else names():
         network = describe(each, **options)
+        # Without a name a line for each network, else all layers
         if name is None:
             click.echo(
                 f"{each:<12} {network.generator.parameters:>14,} {network.discriminator.parameters:>14,} "

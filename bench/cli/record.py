@@ -44,6 +44,7 @@ def record(
     from bench.report.recorded import save_recorded
     from bench.report.results import load_results
 
+    # All runs of the table, and those among them that the user has named
     spec = table_with(table, choice["settings"], choice["methods"])
     named = shown_rows(spec, choice)
     every = load_results(spec, scale, store, seeds=choice["seeds"], asked=named or ())
@@ -52,6 +53,7 @@ def record(
         frame = frame[(frame["kind"] == "reference") | frame["row"].isin(named or ())]
     if choice["columns"] is not None:
         frame = frame[frame["column"].isin([column.id for column in spec.pick_columns(choice["columns"])])]
+    # Write the set, then name what is not in it
     saved = save_recorded(frame, name, spec.name, scale, root, replace=replace)
     click.echo(
         f"wrote {saved.path}: {saved.new} new runs, {saved.replaced} renewed, {saved.kept} kept from before"

@@ -102,6 +102,7 @@ def _run(
     problems: dict[str, str] = {}
     begin = time.monotonic()
     for number, configuration in enumerate(missing):
+        # From the second on the mean time of those before tells how much is left
         spent = time.monotonic() - begin
         left = f", about {duration(spent / number * (len(missing) - number))} left" if number else ""
         print(

@@ -65,6 +65,7 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, style: str | N
     from bench.report.results import load_results
 
     for spec in _tables(tables, store, scale, choice):
+        # What to show: rows, columns and seeds
         seeds, named = choice["seeds"], shown_rows(spec, choice)
         columns = (
             None
@@ -73,6 +74,7 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, style: str | N
         )
         if seeds is not None:  # cells are whole when these seeds are done
             spec = spec.model_copy(update={"seeds": len(seeds)})
+        # The report, with notes on runs that it leaves out
         results = load_results(spec, scale, store, recorded, seeds=seeds, asked=named or ())
         only = named if choice["rows"] is not None else None
         table_report = build_report(spec, scale, results, Asked(only, columns, metrics))
@@ -119,6 +121,7 @@ def compare(
     from bench.report.results import load_results
 
     spec = table_with(table, choice["settings"], choice["methods"])
+    # The method is a row of the table, or becomes one
     if method not in {row.id for row in spec.rows}:
         try:
             spec = spec.with_methods((method,))
@@ -127,6 +130,7 @@ def compare(
                 f"'{method}' is no row of {spec.name}, no label of --method or of the project file, and: {error}"
             ) from error
         method = row_id(method)
+    # Our runs and the baselines
     seeds = choice["seeds"]
     ours = load_results(spec, scale, store, seeds=seeds, asked=[method])
     unseen = not_shown(ours, spec, scale, store, seeds)
@@ -137,6 +141,7 @@ def compare(
     baselines, remarks = baselines_of(name, spec, scale, ours, method, rows, seeds)
     if seeds is not None:  # cells are whole when these seeds are done
         spec = spec.model_copy(update={"seeds": len(seeds)})
+    # One comparison for each score
     chosen: list[str | None] = [*metrics] if metrics else [None]  # None: the table's main one
     for metric in chosen:
         comparison = comparing.compare(spec, scale, method, ours, baselines, name, metric)
@@ -221,6 +226,7 @@ def _write(table_report: TableReport, spec: Table, folder: Path, store: Store, c
     written = [folder / f"{stem}.{suffix}" for suffix in SUFFIXES.values()]
     for (style, _), path in zip(SUFFIXES.items(), written, strict=True):
         atomic.write_text(path, _render(table_report, style, everything, named, shown))
+    # Text and CSV have no pictures
     for name, content in (
         ("txt", _render(table_report, None, everything, named)),
         ("seeds.csv", csv.raw(table_report)),

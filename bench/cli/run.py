@@ -120,6 +120,7 @@ def _work(
     from bench.launch.local.queue import Queue
     from bench.launch.local.worker_handle import slots
 
+    # What can fail or has to be told comes before the first worker
     refuse_unwritable(store)
     build_data(todo)
     say_other_code(todo, store)

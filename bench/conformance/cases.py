@@ -37,6 +37,7 @@ def conformance_spec(expression: str, network: str = "sngan-32") -> RunSpec:
     nets = NetworkSpec(name=network, options=NETWORKS[network])
     data = DataSpec(name="shapes", resolution=int(network.rpartition("-")[2]), shots=SHOTS)
     method = parse_method(expression)
+    # Every kind of source that a method may need; only those that it needs are used
     source = partial(RunSpec, data=data, train=TRAIN, protocol=None, seed=7)
     conditions = parse_method("class-conditional") if _has_conditions(method) else ()
     sources = {

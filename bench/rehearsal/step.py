@@ -118,6 +118,7 @@ class _Step:
 
     def parameters(self, role: str) -> dict[str, int]:
         """How many numbers and tensors there are, are trained and have changed. Raises UserError for a wrong change."""
+        # A parameter may change only with a gradient, and a trained network must change
         network = self._networks()[role]
         after = _sums(network)
         changed = {name for name, value in after.items() if value != self.sums[role][name]}

@@ -68,6 +68,7 @@ def _work(arguments: argparse.Namespace, stop: StopFlag, send: Any) -> None:
     torch.set_num_threads(arguments.threads)
     for plugin in arguments.plugin:
         load_or_note(plugin)
+    # One run after another, until the parent closes stdin or a signal has come
     send(event="ready")
     for line in iter(sys.stdin.readline, ""):
         uid, last = line.strip(), 0.0

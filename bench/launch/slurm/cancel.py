@@ -20,6 +20,7 @@ def cancel_runs(store: Store, survey: Survey, uids: list[str]) -> list[str]:
     meant = set(uids)
     for uid in uids:
         store.folder(uid).request_stop()
+    # Jobs that have no other unfinished runs are cancelled as a whole
     jobs = set()
     for uid in uids:
         task, place = survey.task(uid), survey.places.get(uid)

@@ -138,6 +138,7 @@ class Survey:
         """The status of a run that is not running and has no job in the queue."""
         if stuck := self._failed_source(folder, place):
             return _with(base, "blocked", f"its source {stuck} failed")
+        # Never submitted, or its submission failed
         if place is None or place.job is None:
             if status in ("interrupted", "lost"):
                 return _with(base, status, _kept(base, folder))
@@ -147,6 +148,7 @@ class Survey:
         if self.silent is not None:
             state = status if status in ("interrupted", "lost") else "planned"
             return _with(base, state, f"the cluster does not answer ({self.silent}); job {place.job}")
+        # Its job is over, but the run is not
         ending, source = self._ending(place)
         if ending == "CANCELLED":
             return _with(base, "cancelled", f"job {place.job} was cancelled; {_kept(base, folder)}")
