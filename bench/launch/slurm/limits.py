@@ -74,10 +74,10 @@ def _refuse_unknown_nodes(profile: Profile, run: Run) -> None:
     for key, listed in (("nodelist", profile.nodelist), ("exclude", profile.exclude)):
         if listed is None:
             continue
-        known = set(_ask(NODES, run).split())
+        nodes = set(_ask(NODES, run).split())
         for name in _ask(["scontrol", "show", "hostnames", listed], run).split():
-            if name not in known:
-                raise UserError(f"{key}: {name} is not on this cluster; {did_you_mean(name, known)}")
+            if name not in nodes:
+                raise UserError(f"{key}: {name} is not on this cluster; {did_you_mean(name, nodes)}")
 
 
 def max_array_size(run: Run = run_command) -> int:

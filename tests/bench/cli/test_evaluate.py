@@ -169,7 +169,7 @@ def test_the_column_is_the_one_whose_set_it_is(table):
         (("--images", ".", "--column", "anime"), "0 pictures found"),
     ],
 )  # fmt: skip
-def test_what_says_nothing_is_refused(words, why, tmp_path, monkeypatch, capsys):
+def test_an_option_without_effect_is_refused(words, why, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=why):
         call(capsys, "evaluate", *words)
