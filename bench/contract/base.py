@@ -66,7 +66,7 @@ class Method:
     def discriminator(self, ctx: Context, discriminator: nn.Module) -> nn.Module:
         """The discriminator to train, given the one that the table names: another, or one that wraps it. Exclusive.
 
-        It is called with images (N, C, H, W) in [-1, 1] and a condition (N, K) or None and gives logits (N,) or (N,
+        It is called with images (N, C, H, W) in [-1, 1] and a condition (N, K) or None, and gives logits (N,) or (N,
         L). D's optimiser trains it, G's update freezes it, checkpoints save and restore it: nothing else is to do. One
         whose layers look at the whole batch sets `batch_statistics = True`, or real and generated images come in
         one call; one that judges what a generator of two scales gives takes `small_NCHW=`. Construct new layers
@@ -93,10 +93,11 @@ class Method:
         return None
 
     def d_condition(self, ctx: Context, batch: Batch, condition_NK: Tensor | None) -> Tensor | None:
-        """What D is told of these images where that is not what G is told: (N, K') float, or None. Exclusive.
+        """D's condition for these images, where it differs from G's: (N, K') float, or None. Exclusive.
 
-        condition_NK is G's. Once for each update of D, for the whole batch; it holds for the generated images too,
-        and for the update of G that follows. The discriminator must take K' numbers (`discriminator`).
+        condition_NK is G's. Called once for each update of D, for the whole batch. The result is D's condition for the
+        generated images too, and in the update of G that follows. The discriminator must take K' numbers
+        (`discriminator`).
         """
         return condition_NK
 

@@ -45,9 +45,12 @@ class OneHots:
 def scaled(vectors_MK: Tensor, scale: str | float) -> Tensor:
     """Vectors with a declared size; rows keep their relative lengths.
 
-    "rms": centred on their mean and divided by one number so that the root mean square of all entries is 1 (a
-    mean norm near sqrt(K)); "unit": centred, mean norm 1; a number: centred, that mean norm; "raw":
-    untouched.
+    scale:
+    "rms"       centred on their mean and divided by one number, so that the root mean square of all entries is 1
+                (a mean norm near sqrt(K))
+    "unit"      centred, mean norm 1
+    a number    centred, that mean norm
+    "raw"       unchanged
     """
     if scale == "raw":
         return vectors_MK

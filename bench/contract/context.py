@@ -72,8 +72,8 @@ class DStep:
     """One discriminator update, as D's hooks see it; with `train.micro_batch` one micro-batch of it.
 
     batch: the training images, not augmented, and their positions.
-    condition_NK: what D was told of these images, of the real and of the generated ones alike: the generator's
-    condition, or what a part's `d_condition` made of it. None where D is told nothing.
+    condition_NK: D's condition for these images, the real and the generated ones alike: the generator's condition, or
+    what a part's `d_condition` made of it. None where D has no condition.
     real_NCHW: what D saw of the real images: after `reals`, and augmented. Without a gradient.
     fake_NCHW: what D saw of the generated images: augmented. Without a gradient to G.
     real_logits_N, fake_logits_N: D's logits of them, float32, with a gradient to D: (N,), or (N, L) of a D that
@@ -81,7 +81,7 @@ class DStep:
     discriminate: D on further images, as `discriminate(images_NCHW, condition_NK)`, with this update's weights
     (spectral norms are computed once an update). It augments nothing.
     maps: what `D.forward_with_maps` returned beside the logits of the real images; None from a D without that method.
-    g_condition_NK: what G was told.
+    g_condition_NK: G's condition.
     real_augmentation, fake_augmentation: what the real and the generated images went through: its draws, and a
     function that does the same to other images.
     raw_NCHW: the real images before augmentation: after `reals`. `real_augmentation(raw_NCHW)` is `real_NCHW`.
@@ -106,15 +106,15 @@ class GStep:
     """One generator update, as G's hooks see it; with `train.micro_batch` one micro-batch of it.
 
     z_NZ: the latents, from N(0, I).
-    condition_NK: what G was told: the condition of the last discriminator update's images. None without conditions.
+    condition_NK: G's condition: that of the last discriminator update's images. None without conditions.
     images_NCHW: G's output, not augmented, with a gradient.
     logits_N: D's logits of these images, augmented, float32: (N,), or (N, L) of a D that judges L patches of each
     image. With a gradient to G; D is frozen.
     discriminate: D on further images, as `discriminate(images_NCHW, d_condition_NK)`. It augments nothing.
-    d_condition_NK: what D was told of these images; the same as `condition_NK` but for a part's `d_condition`.
+    d_condition_NK: D's condition for these images; the same as `condition_NK` unless a part has `d_condition`.
     batch: the training images of the last discriminator update, whose conditions these are.
     real_logits: `real_logits()` gives D's logits of that batch, (N,) or (N, L), float32 without a gradient: after
-    `reals`, augmented anew, judged by the D of this update. Computed when first asked for.
+    `reals`, augmented again, by the D of this update. Computed when first asked for.
     augmentation: what the generated images went through before D: its draws, and a function that does the same to
     other images.
     """
@@ -185,7 +185,7 @@ class Context:
         self._calls.clear()
 
     def replaying(self) -> Callable[[], AbstractContextManager[None]]:
-        """A function that makes contexts inside which `stream` gives the streams that it would give now, once more.
+        """A function that makes contexts, inside which `stream` gives again the streams that it would give now.
 
         Afterwards `stream` goes on where it was: what is replayed changes no other random number.
         """
