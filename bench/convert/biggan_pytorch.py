@@ -37,7 +37,7 @@ ATTENTION = {"theta": "queries", "phi": "keys", "g": "values", "o": "out"}
 
 
 def convert(files: list[Path], network: str | None) -> Converted:
-    """G_ema.pth, and D.pth where there is one; a folder stands for the files of these names in it."""
+    """G_ema.pth, and D.pth where there is one; of a folder, the files of these names in it."""
     files = _named(files)
     states = by_role([(path, load(path)) for path in files], MARKS, WHAT)
     generator = states["generator"]

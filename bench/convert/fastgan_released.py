@@ -57,8 +57,8 @@ def _averaged(foreign: ForeignState, average: Any) -> ForeignState:
     names = [key for key in foreign if not BUFFER.fullmatch(key)]
     where = foreign.where.replace("'g'", "'g_ema'")
     if not isinstance(average, list | tuple) or len(average) != len(names):
-        held = len(average) if isinstance(average, list | tuple) else f"a {type(average).__name__}"
-        raise UserError(f"{where}: {held}; must be a list of {len(names)} tensors, one a parameter of 'g'")
+        length = len(average) if isinstance(average, list | tuple) else f"a {type(average).__name__}"
+        raise UserError(f"{where}: {length}; must be a list of {len(names)} tensors, one a parameter of 'g'")
     parameters = ForeignState(dict(zip(names, average, strict=True)), where, foreign.what)
     for position, name in enumerate(names):
         shape, own = tuple(foreign.look(name).shape), tuple(parameters.look(name).shape)

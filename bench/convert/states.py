@@ -54,8 +54,8 @@ def by_role(
         foreign = state(value, f"checkpoint {path}", what)
         roles = [role for role, key in marks.items() if key in foreign]
         if len(roles) != 1:
-            wanted = " or ".join(f"'{key}' (a {role})" for role, key in marks.items())
-            raise UserError(f"checkpoint {path} is not of a {what}: it must have one of the keys {wanted}")
+            keys = " or ".join(f"'{key}' (a {role})" for role, key in marks.items())
+            raise UserError(f"checkpoint {path} is not of a {what}: it must have one of the keys {keys}")
         if roles[0] in networks:
             raise UserError(f"checkpoint {path} is a second {roles[0]}; give one file of each")
         foreign.what = f"{what} {roles[0]}"

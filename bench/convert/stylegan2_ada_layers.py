@@ -1,10 +1,13 @@
-"""What the modules of a stylegan2-ada-pytorch snapshot say of themselves, held against the layers here.
+"""What the modules of a stylegan2-ada-pytorch snapshot must say of themselves to be the layers here.
 
-One Expected a class, from the shapes of the module's own tensors and its place in the network. Accepted whatever they
-say, for they change rounding and speed alone (numbers here are of float32, the original's force_fp32):
-`num_fp16_res`, `use_fp16`, `fp16_channels_last`, `channels_last`; and for they act in training alone, on what later
-updates change and not on what the network computes: `bias_init`, `trainable`, `freeze_layers`, `first_layer_idx` (of
-FreezeD), `num_layers` of a block of D (counts them), and a fork's `epochs`, its clock of top-k training.
+There is one Expected a class, from the shapes of the module's own tensors and its place in the network. Two kinds of
+attributes may have any value:
+
+- those that change rounding and speed alone (numbers here are of float32, the original's force_fp32): `num_fp16_res`,
+  `use_fp16`, `fp16_channels_last`, `channels_last`;
+- those that act in training alone, on later updates and not on what the network computes: `bias_init`, `trainable`,
+  `freeze_layers`, `first_layer_idx` (of FreezeD), `num_layers` of a block of D (counts them), and a fork's `epochs`,
+  its clock of top-k training.
 """
 
 from __future__ import annotations
@@ -142,7 +145,7 @@ def mapping(layers: int, facts: Mapping[str, Any], embedded: int, features: int)
     rules = {
         **{key: equal(value) for key, value in facts.items()},
         "num_layers": equal(layers),
-        # None is the original's word for w_dim; without classes there is nothing that the width of is asked.
+        # None means w_dim in the original; without classes no module has this width.
         "embed_features": one_of(None, embedded) if facts["c_dim"] else ANYTHING,
         "layer_features": one_of(None, features),
         "activation": LRELU,

@@ -123,11 +123,11 @@ class Translation:
         self.variance(f"{ours}.running_var", f"{theirs}.running_var")
         self.copy(f"{ours}.num_batches_tracked", f"{theirs}.num_batches_tracked", dtype=torch.int64)
 
-    def check_shapes(self, wanted: Mapping[str, Sequence[int]]) -> None:
+    def check_shapes(self, shapes: Mapping[str, Sequence[int]]) -> None:
         """Our tensors are these, in these shapes: for what no network here tells. UserError naming their key."""
         for ours, tensor in self.tensors.items():
-            if ours not in wanted or tuple(tensor.shape) != tuple(wanted[ours]):
-                right = f"must be {tuple(wanted[ours])}" if ours in wanted else "must not be there"
+            if ours not in shapes or tuple(tensor.shape) != tuple(shapes[ours]):
+                right = f"must be {tuple(shapes[ours])}" if ours in shapes else "must not be there"
                 theirs = self.origins[ours]
                 raise UserError(
                     f"{self.foreign.where}: '{theirs}' becomes {ours} of shape {tuple(tensor.shape)}, which {right}"

@@ -185,23 +185,25 @@ def _plan(value: Any, where: str, *, dense: bool = True) -> _Plan:
             f"{where}: its offset, sizes and strides must be whole numbers from 0, for {MOST_AXES} axes at most"
         )
     _check_span(storage.numel, offset, size, stride, where, dense)
-    held = 0 if storage.extent is None else storage.extent.size // DTYPES[storage.kind].itemsize
-    if held < storage.numel:
-        raise UserError(f"{where}: the file has {held} of the {storage.numel} numbers that it says it has")
+    available = 0 if storage.extent is None else storage.extent.size // DTYPES[storage.kind].itemsize
+    if available < storage.numel:
+        raise UserError(
+            f"{where}: the file has {available} of the {storage.numel} numbers that it says it has"
+        )
     return _Plan(storage, offset, size, stride)
 
 
 def _check_span(
-    held: int, offset: int, size: Sequence[int], stride: Sequence[int], where: str, dense: bool
+    available: int, offset: int, size: Sequence[int], stride: Sequence[int], where: str, dense: bool
 ) -> None:
     """UserError unless the numbers lie within the storage, and are dense there if `dense`."""
     if not math.prod(size):
         return
     axes = [(step, length) for length, step in zip(size, stride, strict=True) if length > 1]
-    if offset + sum((length - 1) * step for step, length in axes) >= held or (
-        dense and math.prod(size) > held - offset
+    if offset + sum((length - 1) * step for step, length in axes) >= available or (
+        dense and math.prod(size) > available - offset
     ):
-        raise UserError(f"{where}: it has {held} numbers, fewer than its shape {tuple(size)} needs")
+        raise UserError(f"{where}: it has {available} numbers, fewer than its shape {tuple(size)} needs")
     step_when_dense = 1
     for step, length in sorted(axes) if dense else ():
         if step != step_when_dense:
