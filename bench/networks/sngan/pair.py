@@ -4,11 +4,14 @@ Blocks, widths and the spectral norm in D follow Miyato and Koyama 2018 (cGANs w
 without conditions the parameter counts equal those of mimicry (Lee and Town 2020) at every size. Conditions
 enter as in DISP, section 4: G through a linear embedding and conditional batch norm, D through a projection.
 
-Declared choices, where code bases differ: up-sampling is `nearest` (BigGAN-PyTorch's) unless `bilinear`
-(mimicry's) is asked for; the generator's last batch norm is never conditional; layers outside a block's 3x3
-convolutions have Glorot gain 1; G has no spectral norm unless `sn_generator`, which DISP uses (appendix A);
-D's shortcuts take a block's input as it is (`d_shortcut: plain`, the reference code's) or, for mimicry's published
-weights, after ReLU (`rectified`: its first activation works in place).
+Declared choices, where code bases differ:
+
+- up-sampling is `nearest` (BigGAN-PyTorch's) by default, or `bilinear` (mimicry's);
+- the generator's last batch norm is never conditional;
+- layers outside a block's 3x3 convolutions have Glorot gain 1;
+- G has no spectral norm unless `sn_generator`, which DISP uses (appendix A);
+- D's shortcuts take a block's input as it is (`d_shortcut: plain`, the reference code's) or, for mimicry's published
+  weights, after ReLU (`rectified`: its first activation works in place).
 """
 
 from __future__ import annotations

@@ -5,9 +5,10 @@ declared for those sizes (bench/networks/sngan/pair.py) holds here too: mimicry'
 `upsample: bilinear` and `d_shortcut: rectified`.
 
 `variant: compare_gan` (Kurach et al. 2019; LT-GAN builds on that code), after table 5 of Miyato et al. 2018: G
-doubles a map by putting zeros between its pixels; every shortcut is a 3x3 convolution; hidden widths in D are the
-blocks' outputs'; D means over space. Weights start as N(0, 0.02), biases at 0; batch norm eps 1e-5. Images there are a
-sigmoid's, in [0, 1], as D reads them; here the same G ends in tanh of half the value, and D maps back.
+doubles a map by putting zeros between its pixels. Every shortcut is a 3x3 convolution. Hidden widths in D are those of
+the blocks' outputs, and D takes the mean over space. Weights start as N(0, 0.02), biases at 0; batch norm's eps
+is 1e-5. Images there are a sigmoid's, in [0, 1], as D reads them. Here the same G ends in tanh of half the value, and
+D maps back.
 """
 
 from __future__ import annotations

@@ -7,10 +7,12 @@ turns: 64, 128, 128, 256, 256, 512, 512 channels), each with leaky ReLU 0.1, the
 last map. Weights start as N(0, 0.02), biases at 0.
 
 `blocks[i]` of D is layer i + 1 of LT-GAN's count, a convolution with its activation: at 32 px layer 5 gives 256x8x8, at
-128 px layer 7 gives 512x16x16. Declared choices: images are tanh's, in [-1, 1], where compare_gan maps them to [0, 1]
-and back; `d_slope: 0` makes the ReLU that LT-GAN's supplement names; the originals have no conditions, which here
-enter as in the other networks: all of G's norms but the first (its units are too many for linear maps of their own)
-are conditional, D projects the features that its linear map reads.
+128 px layer 7 gives 512x16x16.
+
+Declared choices. Images are tanh's, in [-1, 1], where compare_gan maps them to [0, 1] and back. `d_slope: 0` makes the
+ReLU that LT-GAN's supplement names. The originals have no conditions, which here enter as in the other networks: all
+of G's norms but the first (its units are too many for linear maps of their own) are conditional, and D projects the
+features that its linear map reads.
 """
 
 from __future__ import annotations
