@@ -72,7 +72,7 @@ def is_fid(spec: str) -> bool:
 
 
 def qualifier(spec: str) -> str:
-    """What stands in brackets behind the name of a score on an extractor's features.
+    """The text in brackets behind the name of a score on an extractor's features.
 
     The extractor with its size; on an Inception of FID the variant's word, as in FID(tensorflow), and "" on
     clean-fid's, whose scores are the plain FID and KID of this project. Raises UserError for an unknown extractor.

@@ -32,7 +32,7 @@ NAMES = {
     "scale2.gamma_D": "ls2.gamma",
 }
 AXES = {"class_token_D": 2, "positions_LD": 1}
-MASK = "mask_token"  # stands for patches that are hidden in training
+MASK = "mask_token"  # replaces patches that are hidden in training
 
 
 def build(entry: ExtractorEntry) -> nn.Module:

@@ -33,32 +33,32 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 def checked(
     state: Mapping[str, Tensor],
-    wanted: Mapping[str, Tensor],
+    expected: Mapping[str, Tensor],
     where: str,
     network: str,
     names: str = "torchvision's",
 ) -> dict[str, Tensor]:
-    """Those tensors of `state` that a module with the state dict `wanted` (of any device) has.
+    """Those tensors of `state` that a module with the state dict `expected` (of any device) has.
 
-    where, network, names: name the file, what it should hold, and whose names its tensors should have. The counters
-    of batch norms may be left out. Raises UserError naming the first tensor that is missing, superfluous, of another
-    shape or kind, or not finite.
+    where, network, names: the file, the network that it should be of, and whose names its tensors should have. The
+    counters of batch norms may be left out. Raises UserError naming the first tensor that is missing, superfluous, of
+    another shape or kind, or not finite.
     """
-    counters = {name for name in wanted if name.endswith(COUNTER)} - state.keys()
+    counters = {name for name in expected if name.endswith(COUNTER)} - state.keys()
     state = {**state, **{name: torch.zeros((), dtype=torch.int64) for name in counters}}
-    for name in sorted(wanted.keys() ^ state.keys()):
+    for name in sorted(expected.keys() ^ state.keys()):
         article = "an" if network[0] in "AEIOU" else "a"
-        what = "missing" if name in wanted else f"not part of {article} {network}"
+        what = "missing" if name in expected else f"not part of {article} {network}"
         raise UserError(f"{where}: the tensor {name} is {what}; use {names} names")
     for name, value in state.items():
         if not isinstance(value, Tensor):
             raise UserError(f"{where}: {name} is a {type(value).__name__}, must be a tensor")
-        if value.shape != wanted[name].shape:
+        if value.shape != expected[name].shape:
             raise UserError(
                 f"{where}: the tensor {name} has shape {tuple(value.shape)}, "
-                f"must be {tuple(wanted[name].shape)}"
+                f"must be {tuple(expected[name].shape)}"
             )
-        kind = wanted[name].is_floating_point()
+        kind = expected[name].is_floating_point()
         if value.layout != torch.strided or value.is_quantized or value.is_floating_point() != kind:
             raise UserError(
                 f"{where}: the tensor {name} holds {value.dtype} ({value.layout}), must be dense "

@@ -46,8 +46,8 @@ def fill(
     """Give a transformer the weights of a file, which has exactly its tensors.
 
     names: as in `file_name`. axes: of our tensors that a file keeps with axes of 1 in front, their number. where,
-    network: name the file and what it should hold. Raises UserError naming the first tensor, as the file calls it,
-    that is missing, superfluous, of another shape or kind, or not finite.
+    network: the file, and the network that it should be of. Raises UserError naming the first tensor, as the file calls
+    it, that is missing, superfluous, of another shape or kind, or not finite.
     """
     ours = transformer.state_dict()
     shapes = {name: (*[1] * (axes or {}).get(name, 0), *value.shape) for name, value in ours.items()}
