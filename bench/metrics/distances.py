@@ -98,7 +98,7 @@ def _where(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _numbered(vectors: np.ndarray, numbers: dict[bytes, int], kind: np.dtype[Any]) -> np.ndarray:
-    """A number (len,) for each vector, the same for equal ones; `numbers` keeps those given so far."""
+    """A number (len,) for each vector, the same for equal vectors; `numbers` collects them over several calls."""
     zeros_alike = np.ascontiguousarray(vectors, kind) + 0  # minus zero becomes zero
     digests = (hashlib.blake2b(row, digest_size=16).digest() for row in zeros_alike)
     return np.array([numbers.setdefault(digest, len(numbers)) for digest in digests], np.int64)

@@ -20,10 +20,10 @@ from bench.metrics.checks import check_features
 
 @dataclass(frozen=True)
 class GaussianFit:
-    """Mean (D,) and spread of a feature set, in float64; keep it where a reference meets many snapshots.
+    """Mean (D,) and spread of a feature set, in float64; keep it where many snapshots share a reference.
 
-    Up to D samples the spread is the centred rows over sqrt(N - 1), which are a factor of the covariance
-    already and smaller than it; beyond, it is the covariance (D, D), of which only the upper triangle is read.
+    For up to D samples the spread is kept as the centred rows over sqrt(N - 1), a factor of the covariance that is
+    smaller than it. For more it is the covariance (D, D), of which only the upper triangle is read.
     """
 
     mean: np.ndarray
@@ -55,6 +55,7 @@ def fit_gaussian(features: np.ndarray, name: str = "given") -> GaussianFit:
     count, width = features.shape
     mean = features.mean(axis=0, dtype=np.float64)
     centred = np.subtract(features, mean, dtype=np.float64)
+    # No more rows than columns: keep the scaled rows, a factor of the covariance, instead of its (D, D) matrix.
     if count <= width:
         return GaussianFit(mean, centred / np.sqrt(count - 1), None)
     return GaussianFit(mean, None, linalg.blas.dsyrk(1 / (count - 1), centred.T))

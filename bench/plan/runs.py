@@ -39,8 +39,8 @@ class PlannedRun:
     cause: Cause | None = None  # of a failed run: its method's fault or the machine's
     changes: tuple[str, ...] = ()  # of a stale run: which inputs differ now
     edited: tuple[str, ...] = ()  # parts whose code has changed since, under the same version
-    resources: Resources | None = None  # what its table says it takes
-    title: str | None = None  # what its plan called it, where the cells are not known (a cluster job)
+    resources: Resources | None = None  # the table's own figures of its cost
+    title: str | None = None  # its label in the plan, where the cells are not known (a cluster job)
 
     @property
     def uid(self) -> str:

@@ -1,4 +1,4 @@
-"""What a table says of itself: what was run, on what, scored how, and how to read a cell."""
+"""The sentences under a table: what was run, on which data, how it was scored, and how to read a cell."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _reading(spec: TableSpec, scale: Scale, printed: bool) -> str:
 
 
 def column_sentence(column: ColumnHead) -> str:
-    """What a column is: its data set, what that stands for, its counts."""
+    """A column's data set, what it stands in for, and its counts, in one sentence."""
     stand_in = f" (stand-in: {column.stand_in})" if column.stand_in else ""
     counts = f"{column.generated} generated against {column.reference} reference images"
     return f"{column.label}: {column.dataset}{stand_in}; {counts}."

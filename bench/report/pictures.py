@@ -21,7 +21,7 @@ class Picture:
 
     @property
     def data_uri(self) -> str:
-        """The picture as text that stands inside a page."""
+        """The picture as a data URI, for use inside an HTML page."""
         return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
 
 

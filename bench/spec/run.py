@@ -1,7 +1,7 @@
 """What a run is: plain, validated, hashable data.
 
-A RunSpec says everything that can change a run's result and nothing that cannot (devices, workers, paths and
-site profiles are not in it), so that its hash is the run's identity.
+A RunSpec holds everything that can change a run's result and nothing else: devices, workers, paths and site profiles
+are not in it. So its hash is the run's identity.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Column(Frozen):
 
 
 class ColumnData(Frozen):
-    """What a column is at one scale; `stand_in` says what an embedded set stands for."""
+    """A column's data and counts at one scale; `stand_in` names what a stand-in data set stands for."""
 
     data: DataSpec
     generated: PositiveInt

@@ -16,9 +16,10 @@ from bench.stats.intervals import finite_vector, positive_logs, quantile, same_l
 
 @dataclass(frozen=True)
 class Ratio:
-    """a / b with confidence limits; below 1 means that `a` is lower. From one pair: limits and p are nan.
+    """a / b with confidence limits; below 1 means that `a` is lower. Limits and p of a single pair are nan.
 
-    n: pairs, or the smaller sample; sd: of the log differences, such that sd / sqrt(n) is the standard error.
+    n: the number of pairs, or the size of the smaller sample.
+    sd: of the log differences, such that sd / sqrt(n) is the standard error.
     """
 
     ratio: float
@@ -67,7 +68,7 @@ def welch_difference(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Di
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjusted p values, in the order given.
+    """Holm's step-down adjusted p values, in the order of `p_values`.
 
     A nan (no test was possible) stays and is not counted. Holm (1979): the i-th smallest of m is
     multiplied by m - i + 1, made monotone and cut at 1.
@@ -87,8 +88,8 @@ def minimum_detectable_ratio(
 ) -> float:
     """The smallest true ratio (> 1) that a two-sided t test of `n` log differences finds with this power.
 
-    sd: of the log differences (`Ratio.sd`); df: n - 1 unless given. 1 / ratio is the same gap seen from
-    the other side. One pair sees nothing: inf.
+    sd: of the log differences (`Ratio.sd`). df: None means n - 1. 1 / ratio is the same gap seen from the other side.
+    A single pair can show no ratio: the result is inf.
     """
     if not (sd >= 0 and n >= 1 and 0 < alpha < 1 and alpha < power < 1):
         raise UserError(f"needs sd >= 0, n >= 1 and alpha < power < 1, not {sd}, {n}, {alpha}, {power}")

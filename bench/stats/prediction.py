@@ -84,6 +84,7 @@ def _pivot(probability: float, k: int, n: int, df: float) -> float:
         scales, weights = np.ones(1), np.ones(1)
     else:
         scales, weights = _chi_nodes(df)
+    # A bracket that holds the root: far wider than the quantile of a single Student t.
     reach = 100.0 + 100 * abs(float(stats.t.ppf(probability, df)))
 
     def excess(t: float) -> float:
@@ -94,7 +95,7 @@ def _pivot(probability: float, k: int, n: int, df: float) -> float:
 
 def _least_below(u: np.ndarray, k: int, n: int) -> np.ndarray:
     """P(min of k normals + a normal / sqrt(n) <= u) for u (M,), by Gauss-Hermite quadrature."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)  # 80 nodes
     above = special.ndtr(nodes / math.sqrt(n) - u[:, None]) ** k
     return 1 - above @ (weights / weights.sum())
 
@@ -102,7 +103,7 @@ def _least_below(u: np.ndarray, k: int, n: int) -> np.ndarray:
 def _chi_nodes(df: float) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and weights for a mean over sqrt(chi2_df / df): Gauss-Legendre between its far quantiles."""
     low, high = (float(stats.chi.ppf(p, df)) / math.sqrt(df) for p in (1e-13, 1 - 1e-13))
-    nodes, weights = np.polynomial.legendre.leggauss(200)
+    nodes, weights = np.polynomial.legendre.leggauss(200)  # 200 nodes
     scales = (high - low) / 2 * nodes + (high + low) / 2
     weights = weights * stats.chi.pdf(scales * math.sqrt(df), df)
     return scales, weights / weights.sum()

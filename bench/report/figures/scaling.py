@@ -9,8 +9,8 @@ import numpy as np
 
 from bench.stats import Interval, log_interval, t_interval
 
-MARGIN = 1.3  # a log axis goes beyond the rows' own range by this factor
-ROOM = 0.15  # a linear one by this share of it
+MARGIN = 1.3  # a log axis extends beyond the range of the rows by this factor
+ROOM = 0.15  # a linear axis extends beyond it by this share of the range
 
 
 @dataclass(frozen=True)

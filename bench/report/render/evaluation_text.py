@@ -93,6 +93,6 @@ def _is_few(evaluation: Evaluation, line: Line) -> bool:
 
 
 def _short(digest: str) -> str:
-    """A digest's beginning; a reference's says after a dash which images of the set it is of."""
+    """The first digits of a digest; that of a reference keeps its ending, which names the images of the set."""
     head, dash, rest = digest.partition("-")
     return f"{head[:DIGITS]}{dash}{rest}"
