@@ -64,13 +64,13 @@ def test_standard_error_is_the_spread_over_new_samples_and_the_mean_is_unbiased(
         return stream.standard_normal((count, 8)) + offset
 
     apart = [kernel_distance(draw(60, 0), draw(40, 0.7)) for _ in range(300)]
-    spread = np.std([one.mean for one in apart])
+    spread = np.std([estimate.mean for estimate in apart])
     # 300 draws know a standard deviation to 4 %; the jackknife is a little conservative by nature.
-    assert 0.9 * spread < np.mean([one.standard_error for one in apart]) < 1.3 * spread
+    assert 0.9 * spread < np.mean([estimate.standard_error for estimate in apart]) < 1.3 * spread
     # Unbiased: the mean over draws is that of two large samples, whatever the counts.
     large = kernel_distance(draw(6000, 0), draw(6000, 0.7))
     tolerance = 4 * np.hypot(spread / np.sqrt(300), large.standard_error)
-    assert np.mean([one.mean for one in apart]) == pytest.approx(large.mean, abs=tolerance)
+    assert np.mean([estimate.mean for estimate in apart]) == pytest.approx(large.mean, abs=tolerance)
     same = [kernel_distance(draw(20, 0), draw(15, 0)).mean for _ in range(300)]
     assert abs(np.mean(same)) < 4 * np.std(same) / np.sqrt(300) and min(same) < 0
 

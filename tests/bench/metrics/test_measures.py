@@ -97,7 +97,7 @@ def test_scores_that_share_balls_find_them_once(pictures, worse, monkeypatch):
     assert found == [("reference", 7), ("generated", 7)]
     second = scorer.score(worse[:50])
     assert found[2:] == [("generated", 7)]
-    assert [one.value for one in first] == [one.value for one in second]
+    assert [score.value for score in first] == [score.value for score in second]
 
 
 @pytest.mark.parametrize(("better", "best"), [("lower", 4), ("higher", 6)])

@@ -63,7 +63,7 @@ def test_a_watched_extraction_has_the_same_digits(pictures, worse):
     fake = np.concatenate([worse, pictures])[:199]
     plain = Scorer(ALL, pictures[:150], "a" * 64).score(fake)
     watched = Scorer(ALL, pictures[:150], "a" * 64, watch=watch).score(fake)
-    assert [one.value for one in watched] == [one.value for one in plain]
+    assert [score.value for score in watched] == [score.value for score in plain]
     effnet, alexnet = (f"{name}, parts of 160 images" for name in ("effnet_lite0@32", "alexnet@63"))
     assert seen == [(0, 2, effnet), (1, 2, effnet), (0, 2, alexnet), (1, 2, alexnet)]
 

@@ -74,7 +74,7 @@ def written(tmp_path):
     return write
 
 
-@pytest.mark.parametrize(("old", "new", "line", "says"), MISTAKES, ids=[one[1] for one in MISTAKES])
+@pytest.mark.parametrize(("old", "new", "line", "says"), MISTAKES, ids=[mistake[1] for mistake in MISTAKES])
 def test_a_mistake_is_found_before_anything_starts(written, bench_command, store_root, old, new, line, says):
     path = written((old, new))
     done = bench_command("plan", str(path))
@@ -168,7 +168,7 @@ def test_shipped_tables_are_possible(name, store_root):
     rows = [row.id for row in table.rows if row.printed_only is None]
     for scale in table.scales:
         made = make_plan(table, scale, Store(store_root), rows, seeds=[0])
-        assert [one for one in problems(made, deep=True) if not one.absent] == []
+        assert [problem for problem in problems(made, deep=True) if not problem.absent] == []
 
 
 @pytest.mark.parametrize("name", networks.names())
@@ -182,4 +182,4 @@ def test_own_tables_of_this_project_are_possible(store_root):
     for path in sorted((Path(__file__).parents[3] / "experiments").glob("*.yaml")):
         table = load_table(str(path))
         made = make_plan(table, "mini", Store(store_root), seeds=[0])
-        assert [one for one in problems(made, deep=True) if not one.absent] == []
+        assert [problem for problem in problems(made, deep=True) if not problem.absent] == []

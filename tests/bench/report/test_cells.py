@@ -299,9 +299,12 @@ def test_claims_get_the_verdict_of_the_truth(spec, results):
         "same": "inconclusive",
     }
     helps = claims["helps"].comparisons
-    assert [one.column for one in helps] == ["anime", "faces"]
-    assert all(one.low < 0.5 * 1.05 and one.high > 0.5 * 0.95 and one.paired for one in helps)
-    assert all(one.adjusted >= one.p for one in helps)
+    assert [comparison.column for comparison in helps] == ["anime", "faces"]
+    assert all(
+        comparison.low < 0.5 * 1.05 and comparison.high > 0.5 * 0.95 and comparison.paired
+        for comparison in helps
+    )
+    assert all(comparison.adjusted >= comparison.p for comparison in helps)
 
 
 def test_a_claim_holds_only_if_all_of_its_orders_do(table, simulated):

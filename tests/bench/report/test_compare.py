@@ -26,16 +26,16 @@ def mine(run, snapshots, frame):
 
 
 def verdicts(found, column):
-    standing = next(one for one in found.standings if one.column == column)
-    return {one.row: one.verdict(found.metric) for one in standing.against}
+    standing = next(standing for standing in found.standings if standing.column == column)
+    return {baseline.row: baseline.verdict(found.metric) for baseline in standing.against}
 
 
 def test_rank_and_verdicts_follow_the_truth(spec, results, mine):
     found = compare(spec, "mini", "mine", mine(offset=10), results, "cpu")
     for standing in found.standings:
         assert (standing.rank, standing.of) == (3, 4)
-        assert [one.row for one in standing.against][-1] == "scratch"  # sorted, best baseline first
-        assert "floor" not in [one.row for one in standing.against]
+        assert [baseline.row for baseline in standing.against][-1] == "scratch"  # sorted, best baseline first
+        assert "floor" not in [baseline.row for baseline in standing.against]
         # the fixture's truth, three seeds of which are known to some 5 %
         scratch = standing.against[-1].comparison
         assert scratch is not None and not scratch.paired
@@ -45,9 +45,14 @@ def test_rank_and_verdicts_follow_the_truth(spec, results, mine):
 
 def test_shared_seeds_are_paired_and_holm_runs_over_everything(spec, simulated, mine):
     found = compare(spec, "mini", "mine", mine(n=5), simulated(range(5)), "cpu")
-    every = [one.comparison for standing in found.standings for one in standing.against if one.comparison]
+    every = [
+        baseline.comparison
+        for standing in found.standings
+        for baseline in standing.against
+        if baseline.comparison
+    ]
     assert len(every) == 6
-    assert all(one.paired and one.n == 5 for one in every)
+    assert all(comparison.paired and comparison.n == 5 for comparison in every)
     smallest = min(every, key=lambda one: one.p)
     assert smallest.adjusted == pytest.approx(min(1, smallest.p * len(every)))
     assert verdicts(found, "anime") == {"scratch": "better", "scratch+disp": "worse", "ada": "worse"}
@@ -125,5 +130,5 @@ def test_a_column_without_scores_of_ours_is_left_out(spec, results, mine):
 def test_a_recorded_copy_of_the_same_runs_is_no_baseline(spec, results):
     found = compare(spec, "mini", "ada", results, results, "cpu")
     for standing in found.standings:
-        assert {one.row for one in standing.against} == {"scratch", "scratch+disp"}
+        assert {baseline.row for baseline in standing.against} == {"scratch", "scratch+disp"}
         assert standing.of == 3

@@ -97,7 +97,7 @@ def test_recorded_runs_of_other_settings_are_no_baselines(save, simulated, table
         {"id": "scratch+disp", "label": "+ DISP", "method": "diffaugment"},
         {"id": "ada", "label": "ADA", "method": "diffaugment + baseline"},
     ])  # fmt: skip
-    rows, columns = {row.id: row for row in spec.rows}, {one.id: one for one in spec.columns}
+    rows, columns = {row.id: row for row in spec.rows}, {column.id: column for column in spec.columns}
     frame = simulated()
 
     def uid(line):

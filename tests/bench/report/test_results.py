@@ -16,8 +16,8 @@ from bench.store.runs import Store
 
 def write_run(store, spec, row, column, seed, values, diverged=None, done=True):
     """A run folder as a worker leaves it: one FD a step."""
-    rows = {one.id: one for one in spec.rows}
-    columns = {one.id: one for one in spec.columns}
+    rows = {row.id: row for row in spec.rows}
+    columns = {column.id: column for column in spec.columns}
     if row in rows:
         run = spec.run_spec(rows[row], columns[column], seed, "smoke")
     else:

@@ -32,7 +32,7 @@ def test_order_of_keys_and_spelling_of_defaults_do_not_matter():
     value = PINNED["train"]["spec"]
     shuffled = dict(reversed(list(value.items())))
     explicit = {**value, "schema_version": 1, "kind": "train", "sources": value.get("sources", {})}
-    assert len({RunSpec.model_validate(one).uid for one in (value, shuffled, explicit)}) == 1
+    assert len({RunSpec.model_validate(spec).uid for spec in (value, shuffled, explicit)}) == 1
 
 
 def test_every_setting_is_part_of_the_identity(tiny_spec):
@@ -79,7 +79,7 @@ def test_the_score_that_a_shipped_table_shows_first_picks_its_best_snapshots():
 
 def test_a_claim_that_names_no_score_means_the_one_that_selects():
     table = load_table("table1")
-    (claim,) = [one for one in table.claims_at("mini") if one.id == "disp-improves-scratch"]
+    (claim,) = [claim for claim in table.claims_at("mini") if claim.id == "disp-improves-scratch"]
     assert [order.metric for order in claim.orders] == ["fd", "recall"]
     orders = [order.model_copy(update={"metric": None}) for order in claim.orders]
     bare = table.model_copy(update={"claims": (claim.model_copy(update={"orders": tuple(orders)}),)})

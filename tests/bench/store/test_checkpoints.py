@@ -98,7 +98,7 @@ def test_fingerprint_sees_every_bit_and_no_memory_layout():
     other = first.to(memory_format=torch.channels_last)
     nudged = first.clone()
     nudged.view(-1)[0] = torch.nextafter(nudged.view(-1)[0], torch.tensor(9.0))
-    prints = [checkpoints.fingerprint({"w": one}) for one in (first, other, nudged, first.double())]
+    prints = [checkpoints.fingerprint({"w": tensor}) for tensor in (first, other, nudged, first.double())]
     assert prints[0] == prints[1] and len(set(prints)) == 3
     assert checkpoints.fingerprint({"w": first, "n": 1}) != checkpoints.fingerprint({"w": first, "n": 2})
 

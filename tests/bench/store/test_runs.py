@@ -88,7 +88,7 @@ def test_a_start_clears_what_a_killed_worker_left(folder):
     assert not leftover.exists() and folder.error() is None and folder.status() == "running"
     folder.begin({"commit": "b"})
     starts = json.loads((folder.path / "provenance.json").read_text())
-    assert [one["commit"] for one in starts] == ["a", "b"]
+    assert [start["commit"] for start in starts] == ["a", "b"]
 
 
 HOLD = """

@@ -25,7 +25,7 @@ def test_each_column_has_a_panel_with_seeds_means_and_bands(report, results):
         thin = [line for line in panel.lines if line.get_linewidth() < 0.7]
         thick = [line for line in panel.lines if line.get_linewidth() == 2]
         assert (len(thin), len(thick), len(panel.collections)) == (9, 3, 3)
-        texts = {one.get_text() for one in panel.texts}
+        texts = {text.get_text() for text in panel.texts}
         assert texts == {"floor 9.6 ↓", "memorised"}  # far below all rows: named at the edge
         assert panel.get_ylim()[0] > 20 and list(panel.get_xticks()) == [10, 20]
     fd = results.query("row == 'scratch' and column == 'anime' and metric == 'fd' and step == 20")["value"]

@@ -189,9 +189,11 @@ def test_a_page_has_its_plot_and_samples_inside(report):
     page = html.render(report, pictures(report, drawn))
     found = _Images()
     found.feed(page)
-    assert len(found.sources) == 3 and all(one.startswith("data:image/png;base64,") for one in found.sources)
-    shown = [Image.open(io.BytesIO(base64.b64decode(one.split(",")[1]))) for one in found.sources]
-    assert shown[0].width > 500 and [one.size for one in shown[1:]] == [(40, 30), (50, 20)]
+    assert len(found.sources) == 3 and all(
+        source.startswith("data:image/png;base64,") for source in found.sources
+    )
+    shown = [Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))) for source in found.sources]
+    assert shown[0].width > 500 and [image.size for image in shown[1:]] == [(40, 30), (50, 20)]
     assert "Samples: scratch (From scratch)" in page
     assert page.count("<img") == 3 and html.render(report).count("<img") == 0
 
