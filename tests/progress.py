@@ -1,7 +1,7 @@
 """A pytest plugin: at most every 30 seconds a line that says how much is done and how long is left.
 
 It works in a terminal and in a log, with pytest-xdist and without. How long each test takes is kept in pytest's cache;
-a first run, which knows nothing, goes by the number of tests and says so.
+a first run, which knows nothing, goes by the number of tests and prints that it does.
 """
 
 from __future__ import annotations
