@@ -97,7 +97,7 @@ def test_engine_imports_no_method_and_no_data_set():
         for module, line in imports(path)
         if f"{module}.".startswith(("methods.", "datasets.", "bench.methods.", "bench.datasets."))
     ]
-    assert found == []
+    assert not found, "\n".join(["", *found])
 
 
 def test_engine_names_no_method_and_no_data_set():
@@ -146,7 +146,7 @@ def test_imports_go_down_only():
             there = room(module)
             if own and there and there != own and FLOOR[there] >= FLOOR[own]:
                 found.append(f"{where(path, line)} imports {module}, which is not on a floor below")
-    assert found == []
+    assert not found, "\n".join(["", *found])
 
 
 def test_no_file_imports_itself_in_a_circle():
@@ -166,7 +166,7 @@ def test_methods_import_no_command_line_and_no_report():
         for module, line in imports(path)
         if room(module) in ("cli", "report", "launch") or module in ("methods", "datasets")
     ]
-    assert found == []
+    assert not found, "\n".join(["", *found])
 
 
 def test_command_line_imports_nothing_heavy_at_the_top():
@@ -177,7 +177,7 @@ def test_command_line_imports_nothing_heavy_at_the_top():
         for module, line in imports(path, inside_functions=False)
         if module.split(".")[0] in heavy
     ]
-    assert found == []
+    assert not found, "\n".join(["", *found])
 
 
 def test_files_are_short_and_say_what_they_are():
@@ -191,7 +191,7 @@ def test_files_are_short_and_say_what_they_are():
             found.append(f"{where(path, 1)} does not say what the file is for")
         if path.name == "utils.py":
             found.append(f"{where(path, 1)} has a name that says nothing")
-    assert found == []
+    assert not found, "\n".join(["", *found])
 
 
 def test_half_of_the_files_are_read_in_a_screen_or_two():
@@ -234,7 +234,7 @@ def test_random_numbers_come_from_streams():
                 found.append(where(path, node.lineno))
             if owner == "torch" and node.func.attr == "manual_seed":
                 found.append(where(path, node.lineno))
-    assert found == []
+    assert not found, "\n".join(["", *found])
 
 
 def test_nothing_is_unpickled_without_restriction():
@@ -254,4 +254,4 @@ def test_nothing_is_unpickled_without_restriction():
                 and path.parent.name != "conformance"
             ):
                 found.append(where(path, node.lineno))
-    assert found == []
+    assert not found, "\n".join(["", *found])
