@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +37,16 @@ def plan_of(table: str, scale: str, store: Store, choice: dict[str, Any]) -> Pla
     return plan
 
 
-def summarise(plan: Plan, store: Store, retry: Any) -> None:
-    """Print what is there, what would start and what that will cost, in a few lines."""
-    counts = ", ".join(f"{number} {status}" for status, number in sorted(plan.counts().items()))
-    cost = estimate_cost(plan, store, retry)
-    starting = len(plan.to_start(retry))
+def summarise(plan: Plan, store: Store, retry: Any, submitted: Mapping[str, str] | None = None) -> None:
+    """Print what is there, what would start and what that will cost, in a few lines.
+
+    submitted: uid -> status of the runs that a cluster has; they have that status here and are not to start.
+    """
+    elsewhere = submitted or {}
+    counts = ", ".join(f"{number} {status}" for status, number in sorted(plan.counts(elsewhere).items()))
+    here = dataclasses.replace(plan, runs=[run for run in plan.runs if run.uid not in elsewhere])
+    cost = estimate_cost(here, store, retry)
+    starting = len(here.to_start(retry))
     # The estimate is from finished runs, else from the table, else there is none
     line = (
         f"{plan.table.name} at scale {plan.scale}: {counted(len(plan.runs))} ({counts}); {starting} to start"

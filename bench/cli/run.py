@@ -52,7 +52,7 @@ def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> int
     for run in plan.runs:
         mark = ">" if run.uid in starting and run.uid not in sent else " "
         click.echo(f"{mark} {run.label:<{width}}  {sent.get(run.uid, run.status):<11}  {run.uid}")
-    summarise(plan, store, retry)
+    summarise(plan, store, retry, sent)
     if waiting := [uid for uid in sent if uid in starting]:
         click.echo(
             f"{counted(len(waiting))} of these in the hands of the cluster: bench submit leaves them alone"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -66,9 +66,9 @@ class Plan:
     runs: list[PlannedRun]
     again: set[str] = field(default_factory=set)  # finished runs to be done once more (`ask_again`)
 
-    def counts(self) -> Counter[str]:
-        """How many runs have which status."""
-        return Counter(run.status for run in self.runs)
+    def counts(self, elsewhere: Mapping[str, str] | None = None) -> Counter[str]:
+        """How many runs have which status; `elsewhere` (uid -> status) is believed before a run's own."""
+        return Counter((elsewhere or {}).get(run.uid, run.status) for run in self.runs)
 
     def to_start(self, retry: Retry | None) -> list[PlannedRun]:
         """The runs that would start now: never finished ones; failed or stale ones only when `retry` asks for them.

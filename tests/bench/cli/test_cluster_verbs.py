@@ -204,6 +204,8 @@ def test_plan_says_what_a_cluster_has(several, says, bench_command, store_root):
         "  scratch · faces · seed 0  queued       " in told and "> scratch · faces · seed 1  planned" in told
     )
     assert "1 run of these in the hands of the cluster" in told
+    summary = next(line for line in told.splitlines() if " runs (" in line)
+    assert "(2 planned, 1 queued); 2 to start" in summary
     told = bench_command(*asked, **says(squeue="exit 1", sacct="exit 1")).stdout
     assert "  scratch · faces · seed 0  submitted    " in told
 
