@@ -6,6 +6,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -73,9 +74,16 @@ def test_the_line_stands_in_a_log(tmp_path, options):
     def lines(interval):
         (tmp_path / "conftest.py").write_text(CONFTEST.format(path=str(FILE), interval=interval))
         command = [sys.executable, "-m", "pytest", "-q", *options]
+        start = time.monotonic()
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        # After one of eight tests, what is left is seven times what has passed: never eight times the whole command.
+        most = max(10.0, 8 * (time.monotonic() - start))
         assert done.returncode == 1 and "2 failed, 6 passed" in done.stdout, done.stdout + done.stderr
-        return [line for line in done.stdout.splitlines() if line.startswith("---")]
+        found = [line for line in done.stdout.splitlines() if line.startswith("---")]
+        for line in found:
+            number, unit = re.search(r"about (\d+) (s|min) left", line).groups()
+            assert 10 <= int(number) * {"s": 1, "min": 60}[unit] <= most + 30  # rounded to minutes
+        return found
 
     first = lines(0)
     assert len(first) == 7  # all but the last test: then nothing is left
