@@ -23,11 +23,12 @@ def seconds_left(
 ) -> float | None:
     """How long the tests `left` will take if they go as those `done` went in `elapsed` seconds; None before any.
 
-    known: seconds of each test in an earlier run. A test without any counts as the mean of the others. Never less
-    than the longest file that is left, since one worker has a file to itself.
+    known: seconds of each test in an earlier run. A test without any counts as the mean of the others, and one that
+    took no measurable time as a millisecond: it is done all the same. Never less than the longest file that is left,
+    since one worker has a file to itself.
     """
     mean = fmean(known.values()) if known else 1.0
-    weight = {test: known.get(test, mean) for test in (*left, *done)}
+    weight = {test: max(known.get(test, mean), 1e-3) for test in (*left, *done)}
     finished = sum(weight[test] for test in done)
     if not finished:
         return None

@@ -53,6 +53,7 @@ def test_estimate_is_in_proportion_to_the_recorded_seconds(progress):
 def test_estimate_without_records_goes_by_number(progress):
     assert progress.seconds_left(["a", "b"], [], {}, 5) is None
     assert progress.seconds_left(["a", "b"], ["c"], {}, 5) == pytest.approx(10)
+    assert progress.seconds_left(["b::1"], ["a::1"], {"a::1": 0.0, "b::1": 0.0}, 5) == pytest.approx(5)
     # a test that is new counts as the mean of the others
     assert progress.seconds_left(["new::1"], ["a::1"], {"a::1": 2.0, "b::1": 4.0}, 2) == pytest.approx(3)
 
