@@ -53,16 +53,12 @@ def load_plugin(path: str) -> list[str]:
     for part in parts_of(module):
         label = getattr(part, "name", None) or _kebab(part.__name__)
         if not re.fullmatch(METHOD_NAME, label):
-            raise UserError(
-                f"plug-in '{path}': method name '{label}' must be lower-case words joined by hyphens"
-            )
+            raise UserError(f"plug-in '{path}': method name '{label}' must be lower-case words joined by hyphens")
         methods().add(label, f"{name}:{part.__name__}", (inspect.getdoc(part) or "").split("\n")[0])
         names.append(label)
     for label, entry in dict(getattr(module, "DATASETS", {})).items():
         if not isinstance(entry, DatasetEntry):
-            raise UserError(
-                f"plug-in '{path}': DATASETS['{label}'] must be a bench.data.catalogue.DatasetEntry"
-            )
+            raise UserError(f"plug-in '{path}': DATASETS['{label}'] must be a bench.data.catalogue.DatasetEntry")
         datasets().add(label, f"{name}:{label}", entry.summary, entry)
         names.append(label)
     try:

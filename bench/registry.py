@@ -93,18 +93,14 @@ class Registry:
             raise
         except Exception as error:  # somebody else's module may raise anything; the message names it
             reason = f"{type(error).__name__}: {error}"
-            raise UserError(
-                f"{self.kind} '{entry.name}' ({module_name}) cannot be imported: {reason}"
-            ) from error
+            raise UserError(f"{self.kind} '{entry.name}' ({module_name}) cannot be imported: {reason}") from error
 
     @contextmanager
     def override(self, name: str, value: Any, summary: str = "") -> Iterator[None]:
         """Within the block, `name` stands for `value`, whether it was known before or not."""
         entries, values = dict(self._entries), dict(self._values)
         target = entries[name].target if name in entries else f"override:{name}"
-        self._entries[name] = Entry(
-            name, target, summary or (entries[name].summary if name in entries else "")
-        )
+        self._entries[name] = Entry(name, target, summary or (entries[name].summary if name in entries else ""))
         self._values[name] = value
         try:
             yield

@@ -179,9 +179,7 @@ def wrong(parts: Record) -> list[str]:
 
 def main() -> int:
     """Run the check with the options of the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.gpu", description=(__doc__ or "").split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--output", type=Path, required=True, help="folder for gpu.json and the pictures")
     parser.add_argument("--device", default="cuda:0", help="cuda:0, or cpu with --quick")
     parser.add_argument("--seconds", type=float, default=330.0, help="about how long all of it may take")

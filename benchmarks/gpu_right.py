@@ -153,9 +153,7 @@ def first_network(method: str, device: torch.device) -> tuple[str, list[CheckRes
 
 def compare_losses(conformance: Record, device: torch.device, late: Late) -> Record:
     """Compare three steps on the device and the CPU, for each method that trains according to `conform`."""
-    works = {
-        name: record["network"] for name, record in conformance.items() if "steps" in record.get("passed", ())
-    }
+    works = {name: record["network"] for name, record in conformance.items() if "steps" in record.get("passed", ())}
     return {
         "tolerance": LOSSES,
         **each(works, lambda name: _compare_losses(name, works[name], device), late),
@@ -228,9 +226,7 @@ def trained(
     return training
 
 
-def _logs(
-    spec: RunSpec, root: Path, sources: Store, device: torch.device, nudge: float = 0.0
-) -> list[Record]:
+def _logs(spec: RunSpec, root: Path, sources: Store, device: torch.device, nudge: float = 0.0) -> list[Record]:
     return list(trained(spec, root, sources, device, nudge=nudge).folder.read_log())
 
 
@@ -282,9 +278,7 @@ def _compare_precisions(spec: RunSpec, device: torch.device) -> Record:
             for precision in ("float32", "tf32", "bfloat16")
         }
     for precision in ("tf32", "bfloat16"):
-        finite = len(logs[precision]) == 3 and all(
-            math.isfinite(v) for line in logs[precision] for v in line.values()
-        )
+        finite = len(logs[precision]) == 3 and all(math.isfinite(v) for line in logs[precision] for v in line.values())
         record["ok"] &= finite
         record |= {f"{precision}_finite": finite}
         record |= {

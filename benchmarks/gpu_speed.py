@@ -43,9 +43,7 @@ def measure_rates(names: list[str], device: torch.device, seconds: float, least:
     return each(items, lambda item: _rate(*items[item], device, seconds, least), late)
 
 
-def _rate(
-    name: str, side: str, precision: Precision, device: torch.device, seconds: float, least: int
-) -> Record:
+def _rate(name: str, side: str, precision: Precision, device: torch.device, seconds: float, least: int) -> Record:
     case = RATES[name]
     # Warm up, then measure whole rounds until the time is over
     with tempfile.TemporaryDirectory() as folder:

@@ -95,9 +95,7 @@ def main() -> None:
                 bare.append(np.median(bare_seconds(spec, Store(Path(folder)))))
                 ours.append(np.median(harness_seconds(spec, Store(Path(folder)))))
         overhead = min(ours) / min(bare) - 1
-        print(
-            f"harness overhead at {scale} ({min(bare) * 1e3:.1f} ms a step): {100 * overhead:+.2f} %   (target 3 %)"
-        )
+        print(f"harness overhead at {scale} ({min(bare) * 1e3:.1f} ms a step): {100 * overhead:+.2f} %   (target 3 %)")
     # Set-up in a fresh process, imports included
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(2):  # the first fills the cache (data set, priors)

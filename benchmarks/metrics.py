@@ -139,9 +139,7 @@ def main() -> None:
         subprocess.run([sys.executable, __file__, "features", folder], check=True)
         for name in PARTS:
             command = [sys.executable, __file__, name, folder]
-            measured[name] = json.loads(
-                subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-            )
+            measured[name] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
             values = ", ".join(f"{value:.6g}" for value in measured[name]["values"])
             seconds, extra = measured[name]["seconds"], measured[name]["extra_mb"]
             print(f"{name:30s} {seconds:7.2f} s {extra:7.0f} MB extra   {values}", flush=True)

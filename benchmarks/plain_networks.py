@@ -56,9 +56,7 @@ class SnganG(nn.Module):
 class Down(nn.Module):
     """A residual block of D: means of 2x2 where `down`, no ReLU on the image; `hidden` channels inside."""
 
-    def __init__(
-        self, before: int, after: int, hidden: int, *, first: bool = False, down: bool = True
-    ) -> None:
+    def __init__(self, before: int, after: int, hidden: int, *, first: bool = False, down: bool = True) -> None:
         super().__init__()
         self.first, self.down = first, down
         self.conv1, self.conv2 = sn_conv(before, hidden, 3), sn_conv(hidden, after, 3)
@@ -218,9 +216,7 @@ class FastganG(nn.Module):
         first = spectral_norm(nn.ConvTranspose2d(256, 2048, 4, bias=False))
         self.first = nn.Sequential(first, nn.BatchNorm2d(2048), nn.GLU(1))
         widths = [1024, 512, 256, 128, 128, 64, 32]
-        self.blocks = nn.ModuleList(
-            [glu_up(a, b, noisy=k % 2 == 0) for k, (a, b) in enumerate(pairwise(widths))]
-        )
+        self.blocks = nn.ModuleList([glu_up(a, b, noisy=k % 2 == 0) for k, (a, b) in enumerate(pairwise(widths))])
         self.gates = nn.ModuleList([Excitation(1024, 128), Excitation(512, 64), Excitation(256, 32)])
         self.large, self.small = bare(32, 3, 3, 1, 1), bare(64, 3, 1)
 
@@ -241,9 +237,7 @@ class FastganDown(nn.Module):
             bare(before, after, 4, 2, 1), nn.BatchNorm2d(after), nn.LeakyReLU(0.2),
             bare(after, after, 3, 1, 1), nn.BatchNorm2d(after), nn.LeakyReLU(0.2),
         )  # fmt: skip
-        self.side = nn.Sequential(
-            nn.AvgPool2d(2), bare(before, after, 1), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)
-        )
+        self.side = nn.Sequential(nn.AvgPool2d(2), bare(before, after, 1), nn.BatchNorm2d(after), nn.LeakyReLU(0.2))
 
     def forward(self, x: Tensor) -> Tensor:
         return (self.main(x) + self.side(x)) / 2
@@ -264,9 +258,7 @@ class FastganD(nn.Module):
         self.entry = nn.Sequential(bare(3, 16, 3, 1, 1), nn.LeakyReLU(0.2))
         self.blocks = nn.ModuleList([FastganDown(a, b) for a, b in pairwise(widths)])
         self.gates = nn.ModuleList([Excitation(16, 128), Excitation(32, 256), Excitation(64, 512)])
-        self.head = nn.Sequential(
-            bare(512, 1024, 1), nn.BatchNorm2d(1024), nn.LeakyReLU(0.2), bare(1024, 1, 4)
-        )
+        self.head = nn.Sequential(bare(512, 1024, 1), nn.BatchNorm2d(1024), nn.LeakyReLU(0.2), bare(1024, 1, 4))
         layers: list[nn.Module] = [bare(3, 32, 4, 2, 1), nn.LeakyReLU(0.2)]
         for a, b in pairwise([32, 64, 128, 256]):
             layers += [bare(a, b, 4, 2, 1), nn.BatchNorm2d(b), nn.LeakyReLU(0.2)]

@@ -207,9 +207,7 @@ def peak_megabytes(network: str, side: str, store: Path) -> float:
 
 
 def _in_a_process(*words: str) -> dict[str, float]:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.steps", *words], stdout=subprocess.PIPE, check=True
-    )
+    done = subprocess.run([sys.executable, "-m", "benchmarks.steps", *words], stdout=subprocess.PIPE, check=True)
     result: dict[str, float] = json.loads(done.stdout)
     return result
 

@@ -29,14 +29,10 @@ def build(order: Order) -> Splits:
     folder = package_folder("dicebear_styles", "dicebear-styles")
     styles = {path.stem: path for path in folder.glob("*.json")}
     if style_name not in styles:
-        raise UserError(
-            f"data set '{order.name}': unknown style '{style_name}'; {did_you_mean(style_name, styles)}"
-        )
+        raise UserError(f"data set '{order.name}': unknown style '{style_name}'; {did_you_mean(style_name, styles)}")
     definition = json.loads(styles[style_name].read_text("utf-8"))
     needed = order.entry.train + order.entry.test
-    pictures = progress(
-        _distinct(Style(definition), style_name, order.resolution, needed), needed, order.name
-    )
+    pictures = progress(_distinct(Style(definition), style_name, order.resolution, needed), needed, order.name)
     images = np.stack(list(pictures))
     if len(images) < needed:
         raise UserError(

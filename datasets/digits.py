@@ -78,7 +78,5 @@ def _resize(images: np.ndarray, resolution: int) -> np.ndarray:
     grey = np.pad(images, ((0, 0), (border, border), (border, border)))
     if resolution != PADDED:
         size = (resolution, resolution)
-        grey = np.stack(
-            [np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.LANCZOS)) for digit in grey]
-        )
+        grey = np.stack([np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.LANCZOS)) for digit in grey])
     return np.repeat(grey[..., None], 3, axis=-1)

@@ -116,9 +116,7 @@ def _check_sizes(order: Order, pile: Pile) -> None:
         elif not any_shape and header.width != header.height:
             pile.reject(path, f"{header.text} are no square, as '{order.name}' needs")
         elif not any_shape and header.width != usual:
-            pile.reject(
-                path, f"{header.text}, but most have {usual} x {usual}; '{order.name}' needs one size"
-            )
+            pile.reject(path, f"{header.text}, but most have {usual} x {usual}; '{order.name}' needs one size")
 
 
 def _parts(order: Order, pile: Pile) -> dict[str, list[Path]]:
@@ -154,11 +152,7 @@ def _split(order: Order, pile: Pile, parts: dict[str, list[Path]]) -> tuple[list
         return _shuffled(_enough(root, parts[""], max(entry.train, entry.test))), []
     pool = _shuffled(_enough(root, parts[""], entry.train + entry.test))
     share = entry.options.get("test_share")
-    tested = (
-        entry.test
-        if share is None
-        else min(max(round(share * len(pool)), entry.test), len(pool) - entry.train)
-    )
+    tested = entry.test if share is None else min(max(round(share * len(pool)), entry.test), len(pool) - entry.train)
     return pool[tested:], pool[:tested]
 
 

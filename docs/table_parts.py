@@ -71,11 +71,7 @@ def declared(name: str) -> str:
     text = (TABLES / f"{name}.yaml").read_text()
     marked = {number for number, line in enumerate(text.splitlines()) if OURS.search(line)}
     root = yaml.compose(text, Loader=yaml.SafeLoader)
-    lines = [
-        f"- `{path}`: `{' '.join(value.split())}`"
-        for path, value, line in _leaves(root, "")
-        if line in marked
-    ]
+    lines = [f"- `{path}`: `{' '.join(value.split())}`" for path, value, line in _leaves(root, "") if line in marked]
     return "\n".join(lines) if lines else "None of its own."
 
 

@@ -25,9 +25,7 @@ class Consistency(Method):
     mirroring. x is what D was trained on in this update: beside an augmentation, T comes on top of it.
     """
 
-    def __init__(
-        self, *, weight: float = 10.0, fake_weight: float = 0.0, shift: int = 4, flip: float = 0.5
-    ) -> None:
+    def __init__(self, *, weight: float = 10.0, fake_weight: float = 0.0, shift: int = 4, flip: float = 0.5) -> None:
         for name, value in {"weight": weight, "fake_weight": fake_weight, "shift": shift}.items():
             if value < 0:
                 raise UserError(f"method 'consistency': {name} is {value}, must be 0 or more")

@@ -33,9 +33,7 @@ class DiffAugment(Method):
         self.groups = [name.strip() for name in policy.split(",") if name.strip()]
         for name in self.groups:
             if name not in _GROUPS:
-                raise UserError(
-                    f"method 'diffaugment': unknown policy group '{name}'; {did_you_mean(name, _GROUPS)}"
-                )
+                raise UserError(f"method 'diffaugment': unknown policy group '{name}'; {did_you_mean(name, _GROUPS)}")
         if consistency < 0:
             raise UserError(f"method 'diffaugment': consistency is {consistency}, must be 0 or more")
         self.consistency = consistency

@@ -148,9 +148,7 @@ class Glann(Method):
         self.mapping.train()
         with torch.no_grad():
             candidates_CE = self.mapping(noise_CZ)
-        nearest_M = torch.cat(
-            [torch.cdist(part, candidates_CE).argmin(1) for part in embedding_ME.split(1024)]
-        )
+        nearest_M = torch.cat([torch.cdist(part, candidates_CE).argmin(1) for part in embedding_ME.split(1024)])
 
         # T is fitted to these pairs, in random order.
         order_M = torch.randperm(len(embedding_ME), generator=stream).to(ctx.device)

@@ -79,9 +79,7 @@ class LT(Method):
         train = ctx.spec.train
         assert train is not None
         if (train.micro_batch or train.batch) < 2:
-            raise UserError(
-                "method 'lt': a batch of one image has no pairs; batch and micro_batch must be 2 or more"
-            )
+            raise UserError("method 'lt': a batch of one image has no pairs; batch and micro_batch must be 2 or more")
         generator, _ = ctx.networks()
         if has_two_scales(generator):
             raise UserError("method 'lt': a generator with two outputs cannot be paired; use variant 'paper'")
@@ -134,9 +132,7 @@ class LT(Method):
         generator, discriminator = ctx.networks()
         blocks = len(discriminator.blocks) if isinstance(discriminator, HasBlocks) else 0
         if self.layer is not None and not -blocks <= self.layer < blocks:
-            raise UserError(
-                f"method 'lt': layer is {self.layer}, must be from 0 to {blocks - 1} in this discriminator"
-            )
+            raise UserError(f"method 'lt': layer is {self.layer}, must be from 0 to {blocks - 1} in this discriminator")
         probe = copy.deepcopy(discriminator).eval()
         if isinstance(probe, Growing):
             probe.grow(probe.top, 1.0)
@@ -193,9 +189,7 @@ def layer_output(discriminator: nn.Module, layer: int | None, images_NCHW: Tenso
         return read(images_NCHW)
     assert isinstance(discriminator, HasBlocks)
     outputs: list[Tensor] = []
-    hook = discriminator.blocks[layer].register_forward_hook(
-        lambda _block, _inputs, output: outputs.append(output)
-    )
+    hook = discriminator.blocks[layer].register_forward_hook(lambda _block, _inputs, output: outputs.append(output))
     try:
         read(images_NCHW)
     finally:
@@ -230,9 +224,7 @@ def image_pairs(ctx: Context, step: GStep, sigma: float) -> tuple[Tensor, Tensor
         with noise.drawn_from(stream):
             images_NCHW = _mixed_images(generator, step.z_NZ, other_NZ, step.condition_NK)
         with noise.drawn_from(twin):
-            shifted_NCHW = _mixed_images(
-                generator, step.z_NZ + shift_NZ, other_NZ + other_shift_NZ, step.condition_NK
-            )
+            shifted_NCHW = _mixed_images(generator, step.z_NZ + shift_NZ, other_NZ + other_shift_NZ, step.condition_NK)
         return images_NCHW, shifted_NCHW, which_N
     with noise.drawn_from(stream):
         shifted_NCHW = generator(step.z_NZ + shift_NZ, step.condition_NK)
@@ -242,9 +234,7 @@ def image_pairs(ctx: Context, step: GStep, sigma: float) -> tuple[Tensor, Tensor
         return generator(step.z_NZ, step.condition_NK), shifted_NCHW, which_N
 
 
-def _mixed_images(
-    generator: Styled, first_NZ: Tensor, second_NZ: Tensor, condition_NK: Tensor | None
-) -> Tensor:
+def _mixed_images(generator: Styled, first_NZ: Tensor, second_NZ: Tensor, condition_NK: Tensor | None) -> Tensor:
     """Images whose layers from a random crossover on take the w of the second z (Karras et al. 2019, section 3.1).
 
     As the generator itself does in training, but with a second z that the caller knows; crossovers come from the

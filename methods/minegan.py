@@ -56,17 +56,13 @@ class MineGAN(TransferGAN):
         if miner not in MINERS:
             raise UserError(f"method 'minegan': unknown miner '{miner}'; {did_you_mean(miner, MINERS)}")
         if not 0 <= mining_share < 1:
-            raise UserError(
-                f"method 'minegan': mining_share is {mining_share}, must be 0 or more and below 1"
-            )
+            raise UserError(f"method 'minegan': mining_share is {mining_share}, must be 0 or more and below 1")
         self.miner = miner
         self.mining_share = mining_share
         self.classes = classes
         self.new = new_in(condition, "minegan")
         if classes and EMBEDDING not in self.new:
-            raise UserError(
-                "method 'minegan': condition=keep needs classes=false: else M gives the class embedding"
-            )
+            raise UserError("method 'minegan': condition=keep needs classes=false: else M gives the class embedding")
         self._of_the_source: list[nn.Parameter] = []
 
     def networks(self, ctx: Context) -> dict[str, Any]:
@@ -77,9 +73,7 @@ class MineGAN(TransferGAN):
         super().prepare(ctx)
         generator, discriminator = ctx.networks()
         if has_two_scales(generator):
-            raise UserError(
-                "method 'minegan': a generator with two outputs cannot be mined; use variant 'paper'"
-            )
+            raise UserError("method 'minegan': a generator with two outputs cannot be mined; use variant 'paper'")
         embedding_dim = _mine_classes(generator, discriminator) if self._mines_classes(ctx) else None
         with ctx.initialised("minegan-miner"):
             miner = Miner(MINERS[self.miner], generator.z_dim, embedding_dim)
@@ -111,9 +105,7 @@ class MineGAN(TransferGAN):
 class Miner(nn.Module):
     """M: z (N, Z) -> the z that G is given, (N, Z), and a class embedding (N, E), or None for no `embedding_dim`."""
 
-    def __init__(
-        self, stack: Callable[[int, int], nn.Sequential], z_dim: int, embedding_dim: int | None
-    ) -> None:
+    def __init__(self, stack: Callable[[int, int], nn.Sequential], z_dim: int, embedding_dim: int | None) -> None:
         super().__init__()
         self.latent = stack(z_dim, z_dim)
         self.embedding = None if embedding_dim is None else stack(z_dim, embedding_dim)

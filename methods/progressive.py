@@ -27,11 +27,7 @@ class Progressive(Method):
     def __init__(self, *, start: int = 8, images_per_phase: int = 600_000) -> None:
         if isinstance(start, bool) or not isinstance(start, int) or start < BOTTOM or start.bit_count() != 1:
             raise UserError(f"method 'progressive': start is {start}, must be a power of two, 4 or more")
-        if (
-            isinstance(images_per_phase, bool)
-            or not isinstance(images_per_phase, int)
-            or images_per_phase < 1
-        ):
+        if isinstance(images_per_phase, bool) or not isinstance(images_per_phase, int) or images_per_phase < 1:
             raise UserError(
                 f"method 'progressive': images_per_phase is {images_per_phase}, must be a whole number, 1 or more"
             )

@@ -60,9 +60,7 @@ class R1(Method):
 
 def _augmenting(step: DStep) -> Callable[[Tensor, Tensor | None], Tensor]:
     """D after the augmentation that this update has drawn for its real images."""
-    return lambda images_NCHW, condition_NK: step.discriminate(
-        step.real_augmentation(images_NCHW), condition_NK
-    )
+    return lambda images_NCHW, condition_NK: step.discriminate(step.real_augmentation(images_NCHW), condition_NK)
 
 
 def squared_gradients(

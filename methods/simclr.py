@@ -29,9 +29,7 @@ class Simclr(Method):
     not used.
     """
 
-    def __init__(
-        self, *, width: int = 64, projection: int = 128, temperature: float = 0.5, lr: float = 0.001
-    ) -> None:
+    def __init__(self, *, width: int = 64, projection: int = 128, temperature: float = 0.5, lr: float = 0.001) -> None:
         if width < 1 or projection < 1 or temperature <= 0 or lr <= 0:
             raise UserError("method 'simclr': width, projection, temperature and lr must be positive")
         self.width = width
@@ -121,8 +119,5 @@ def _jitter(count: int, stream: torch.Generator) -> Tensor:
     brighter = colour.brightness(gain_N - 1) @ colour.contrast(gain_N)
     saturation_N = torch.where(draws[5] < 0.2, 0.0, 1 + spread[2])
     return (
-        colour.saturation(saturation_N)
-        @ colour.hue(turn_N * 2 * math.pi)
-        @ colour.contrast(1 + spread[1])
-        @ brighter
+        colour.saturation(saturation_N) @ colour.hue(turn_N * 2 * math.pi) @ colour.contrast(1 + spread[1]) @ brighter
     )

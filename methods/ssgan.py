@@ -55,9 +55,7 @@ class Ssgan(Method):
     def prepare(self, ctx: Context) -> None:
         _, discriminator = ctx.networks()
         feature_dim = penultimate("ssgan", discriminator).feature_dim
-        normalised = self.norm == "spectral" or (
-            self.norm == "as-discriminator" and _has_spectral_norm(discriminator)
-        )
+        normalised = self.norm == "spectral" or (self.norm == "as-discriminator" and _has_spectral_norm(discriminator))
         with ctx.initialised("ssgan-head"):
             head = linear(feature_dim, TURNS, spectral if normalised else plain)
         ctx.attach("discriminator", HEAD, head)

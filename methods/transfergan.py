@@ -46,15 +46,11 @@ class TransferGAN(Method):
 def new_in(condition: str, method: str) -> frozenset[str]:
     """The names below which tensors start anew, for a setting `condition`. Raises UserError for an unknown one."""
     if condition not in CONDITIONS:
-        raise UserError(
-            f"method '{method}': unknown condition '{condition}'; {did_you_mean(condition, CONDITIONS)}"
-        )
+        raise UserError(f"method '{method}': unknown condition '{condition}'; {did_you_mean(condition, CONDITIONS)}")
     return NEW if condition == "new" else NEW - {EMBEDDING}
 
 
-def copy_weights(
-    source: Mapping[str, Tensor], target: nn.Module, role: str, new: frozenset[str] = NEW
-) -> None:
+def copy_weights(source: Mapping[str, Tensor], target: nn.Module, role: str, new: frozenset[str] = NEW) -> None:
     """Put every tensor of `source` into `target`, except those below a module that `new` names.
 
     Raises UserError naming the first tensor that only one side has, or that has another shape or type. Also where the
@@ -63,9 +59,7 @@ def copy_weights(
     target_state = {name: value for name, value in target.state_dict().items() if is_old(name, new)}
     source_state = {name: value for name, value in source.items() if is_old(name, new)}
     if EMBEDDING not in new and all(is_old(name) for name in target_state.keys() | source_state.keys()):
-        raise UserError(
-            f"condition=keep: neither the source's {role} nor this run's has a condition; leave it out"
-        )
+        raise UserError(f"condition=keep: neither the source's {role} nor this run's has a condition; leave it out")
     for name in sorted(target_state.keys() ^ source_state.keys()):
         where = "this run's network lacks it" if name in source_state else "the source lacks it"
         raise UserError(f"source 'network': tensor {name} of the {role} does not match: {where}")
@@ -91,8 +85,6 @@ def is_old(name: str, new: frozenset[str] = NEW) -> bool:
 def source_member(weights: Mapping[str, Any], key: str) -> Mapping[str, Tensor]:
     """One network's tensors in a weights file. Raises UserError where the file lacks them."""
     if key not in weights:
-        raise UserError(
-            f"source 'network': the weights file has no '{key}'; it has {', '.join(sorted(weights))}"
-        )
+        raise UserError(f"source 'network': the weights file has no '{key}'; it has {', '.join(sorted(weights))}")
     member: Mapping[str, Tensor] = weights[key]
     return member

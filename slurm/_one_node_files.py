@@ -34,13 +34,9 @@ def checked_path(folder: Path) -> Path:
     """The absolute path of a folder. Raises BadOption for one that slurm.conf or a socket cannot have."""
     folder = folder.parent.resolve() / folder.name
     if not re.fullmatch(r"[A-Za-z0-9._/+@-]+", str(folder)):
-        raise options.BadOption(
-            f"--dir {str(folder)!r} cannot stand in slurm.conf; letters, digits and ._+@-/ can"
-        )
+        raise options.BadOption(f"--dir {str(folder)!r} cannot stand in slurm.conf; letters, digits and ._+@-/ can")
     if len(str(folder)) > _LONGEST_PATH:
-        raise options.BadOption(
-            f"--dir {folder} has {len(str(folder))} characters; at most {_LONGEST_PATH} fit"
-        )
+        raise options.BadOption(f"--dir {folder} has {len(str(folder))} characters; at most {_LONGEST_PATH} fit")
     return folder
 
 
@@ -49,9 +45,7 @@ def write(folder: Path, settings: options.ClusterSettings) -> None:
     try:
         user = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
-        raise options.OneNodeError(
-            f"user id {os.getuid()} has no name; SLURM needs one in /etc/passwd"
-        ) from None
+        raise options.OneNodeError(f"user id {os.getuid()} has no name; SLURM needs one in /etc/passwd") from None
     # Where the cluster is: ports, host and user
     host = socket.gethostname().partition(".")[0]
     site = options.Site(
@@ -86,9 +80,7 @@ def load(folder: Path) -> tuple[options.ClusterSettings, options.Site]:
             raise ValueError(f"it was made for {site.folder}")
         return options.ClusterSettings.from_json(values["settings"]), site
     except OSError as error:
-        raise options.BadOption(
-            f"no cluster of one_node.py in {folder} ({MARKER}: {error.strerror})"
-        ) from None
+        raise options.BadOption(f"no cluster of one_node.py in {folder} ({MARKER}: {error.strerror})") from None
     except (ValueError, KeyError, TypeError) as error:
         raise options.BadOption(f"{folder / MARKER} is not what one_node.py wrote: {error}") from None
 

@@ -27,16 +27,12 @@ def parser(description: str) -> argparse.ArgumentParser:
     parser = _Parser(prog="one_node.py", description=description)
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
     absent = argparse.SUPPRESS  # what was not said is not passed on: see OneNode
-    start = commands.add_parser(
-        "start", help="start it, wait until it is idle, print the shell line that tells where"
-    )
+    start = commands.add_parser("start", help="start it, wait until it is idle, print the shell line that tells where")
     start.add_argument("--nodes", type=int, default=absent, help="slurmd processes (1)")
     start.add_argument("--cpus", type=int, default=absent, help="CPUs a node claims to have (4)")
     start.add_argument("--gpus", type=int, default=absent, help="GPUs a node pretends to have (2)")
     start.add_argument("--memory-mb", type=int, default=absent, help="MB a node claims to have (64000)")
-    start.add_argument(
-        "--accounting", action="store_true", default=absent, help="also a data base, for sacct"
-    )
+    start.add_argument("--accounting", action="store_true", default=absent, help="also a data base, for sacct")
     start.add_argument(
         "--set",
         dest="overrides",
@@ -52,7 +48,5 @@ def parser(description: str) -> argparse.ArgumentParser:
     stop = commands.add_parser("stop", help="cancel the jobs, end every process, remove the folder")
     status = commands.add_parser("status", help="daemons, nodes, queue")
     for command in (start, stop, status, daemon):
-        command.add_argument(
-            "--dir", type=Path, default=None, help=f"the cluster's folder ({files.default_folder()})"
-        )
+        command.add_argument("--dir", type=Path, default=None, help=f"the cluster's folder ({files.default_folder()})")
     return parser

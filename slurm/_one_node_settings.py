@@ -136,9 +136,7 @@ def split_override(line: str) -> tuple[str, str]:
     if not equals or not value or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", key):
         raise BadOption(f"--set {line!r} is not Key=Value, as in --set MaxArraySize=11")
     if "#" in value or value.endswith("\\"):
-        raise BadOption(
-            f"--set {line!r} has a '#' or ends in a backslash; slurm.conf would cut or join the line"
-        )
+        raise BadOption(f"--set {line!r} has a '#' or ends in a backslash; slurm.conf would cut or join the line")
     if key.lower() in _OWN_KEYS:
         raise BadOption(f"--set {key} is not possible: the cluster is started and stopped by it")
     return key, value

@@ -115,9 +115,7 @@ def free_ports(folder: Path, count: int) -> int:
         first = _FIRST_PORT + _PORTS * ((start + slot) % _SLOTS)
         if all(_is_free(first + index) for index in range(count)):
             return first
-    raise OneNodeError(
-        f"no {count} free TCP ports in a row from {_FIRST_PORT} to {_FIRST_PORT + _PORTS * _SLOTS}"
-    )
+    raise OneNodeError(f"no {count} free TCP ports in a row from {_FIRST_PORT} to {_FIRST_PORT + _PORTS * _SLOTS}")
 
 
 def _is_free(port: int) -> bool:

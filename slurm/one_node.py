@@ -105,9 +105,7 @@ class OneNode:
             new = not (self.folder / files.MARKER).exists()
             if new:
                 if any(self.folder.iterdir()):
-                    raise BadOption(
-                        f"{self.folder} is not empty and no cluster's folder; name another by --dir"
-                    )
+                    raise BadOption(f"{self.folder} is not empty and no cluster's folder; name another by --dir")
                 # Held until our daemons listen: nobody else may choose the same ports
                 held.enter_context(system.locked(Path(tempfile.gettempdir())))
                 files.write(self.folder, ClusterSettings(**self._options))
@@ -146,15 +144,11 @@ class OneNode:
             daemons = self._daemons()
             # Of slurmd there is one for each node
             chosen = [
-                daemon
-                for daemon in daemons
-                if daemon.name == name and node in (None, daemon.label.partition(".")[2])
+                daemon for daemon in daemons if daemon.name == name and node in (None, daemon.label.partition(".")[2])
             ]
             if not chosen:
                 labels = ", ".join(daemon.label for daemon in daemons)
-                raise BadOption(
-                    f"no daemon {name!r}{f' of node {node}' if node else ''} here; known: {labels}"
-                )
+                raise BadOption(f"no daemon {name!r}{f' of node {node}' if node else ''} here; known: {labels}")
             for daemon in chosen:
                 sign = command_line.ACTIONS[action]
                 if sign is None:
@@ -231,9 +225,7 @@ class OneNode:
         """Wait until the command succeeds, as long as the daemon that answers it lives."""
         system.wait(lambda: self.run(*command).returncode == 0 or not self._pid(daemon), system.PATIENCE)
         if self.run(*command).returncode:
-            raise OneNodeError(
-                f"{daemon.label} does not answer: {files.last_words(self.folder, daemon.label)}"
-            )
+            raise OneNodeError(f"{daemon.label} does not answer: {files.last_words(self.folder, daemon.label)}")
 
     def _wait_idle(self) -> None:
         end = time.monotonic() + system.PATIENCE
@@ -247,16 +239,12 @@ class OneNode:
                 return
             for daemon in self._daemons():
                 if not self._pid(daemon):
-                    raise OneNodeError(
-                        f"{daemon.label} has ended: {files.last_words(self.folder, daemon.label)}"
-                    )
+                    raise OneNodeError(f"{daemon.label} has ended: {files.last_words(self.folder, daemon.label)}")
             for name in names:  # a node that an earlier failure left down or drained
                 if re.match("down|drain", states.get(name, "")):
                     self.run("scontrol", "update", f"NodeName={name}", "State=RESUME")
             time.sleep(0.1)
-        raise OneNodeError(
-            f"the nodes are not idle within {system.PATIENCE:.0f} s: {states}; logs: {self.folder}/log"
-        )
+        raise OneNodeError(f"the nodes are not idle within {system.PATIENCE:.0f} s: {states}; logs: {self.folder}/log")
 
     # ------------------------------------------------------------------------------------------ the end
 

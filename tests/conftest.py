@@ -26,9 +26,7 @@ from bench.metrics.measures import measures
 from bench.spec.run import DataSpec, MetricSpec, NetworkSpec, Protocol, RunSpec, TrainSettings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-NETWORK = NetworkSpec(
-    name="sngan-32", options={"g_width": 8, "d_width": 8, "z_dim": 16, "sn_generator": True}
-)
+NETWORK = NetworkSpec(name="sngan-32", options={"g_width": 8, "d_width": 8, "z_dim": 16, "sn_generator": True})
 DATA = DataSpec(name="shapes", resolution=32, shots=16)
 
 
@@ -79,9 +77,7 @@ def make_spec(
 ) -> RunSpec:
     """A run of a fraction of a second; what it starts from is as small."""
     parts = parse_method(method)
-    settings = TrainSettings(
-        **{"steps": steps, "batch": 4, "g_lr": 1e-3, "d_lr": 1e-3, "log_every": 1, **train}
-    )
+    settings = TrainSettings(**{"steps": steps, "batch": 4, "g_lr": 1e-3, "d_lr": 1e-3, "log_every": 1, **train})
     protocol = Protocol(
         name="tiny",
         version=1,
@@ -107,9 +103,7 @@ def make_spec(
 
 def _source(method: str, network: NetworkSpec | None) -> RunSpec:
     train = TrainSettings(steps=3, batch=4, g_lr=1e-3, d_lr=1e-3)
-    return RunSpec(
-        method=parse_method(method), network=network, data=DATA, train=train, protocol=None, seed=7
-    )
+    return RunSpec(method=parse_method(method), network=network, data=DATA, train=train, protocol=None, seed=7)
 
 
 @pytest.fixture(scope="session")
@@ -145,9 +139,7 @@ def load_plugin(fresh_registries: None, tmp_path: Path) -> Iterator[Callable[...
 
 
 @pytest.fixture
-def distribution(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registries: None
-) -> Callable[..., None]:
+def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registries: None) -> Callable[..., None]:
     """Install a package with entry points: its metadata and module on sys.path."""
 
     def install(entry_points: str, module: str = "", name: str = "their_gans") -> None:
@@ -244,9 +236,7 @@ class ForkServer:
         assert status == 0
         return outcome
 
-    def command(
-        self, *arguments: str, cwd: Path | None = None, **env: str
-    ) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
         """`bench ARGUMENTS` with this process's environment and `env`, in a folder, awaited."""
         environment = {**os.environ, "PYTHONPATH": python_path(), **env}
         with tempfile.TemporaryDirectory() as folder:

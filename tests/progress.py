@@ -18,9 +18,7 @@ INTERVAL = 30.0  # seconds
 KEY = "bench/durations"
 
 
-def seconds_left(
-    left: Iterable[str], done: Iterable[str], known: Mapping[str, float], elapsed: float
-) -> float | None:
+def seconds_left(left: Iterable[str], done: Iterable[str], known: Mapping[str, float], elapsed: float) -> float | None:
     """How long the tests `left` will take if they go as those `done` went in `elapsed` seconds; None before any.
 
     known: seconds of each test in an earlier run. A test without any counts as the mean of the others, and one that

@@ -57,6 +57,4 @@ def test_what_those_bring_along_has_one_too():
             brought = Requirement(line)
             if brought.marker is None or brought.marker.evaluate({"extra": ""}):
                 wanted = canonicalize_name(brought.name)
-                assert wanted in pins or wanted in named, (
-                    f"{name} brings {wanted}, which constraints.txt lacks"
-                )
+                assert wanted in pins or wanted in named, f"{name} brings {wanted}, which constraints.txt lacks"

@@ -87,13 +87,7 @@ def test_paths_that_a_page_names_are_there() -> None:
             first, _, rest = path.partition("/")
             stands_for_any = re.search(r"\b[A-Z]{3,}\b", path) and not (ROOT / path).exists()
             untracked = path.startswith(("results/runs", "results/report"))
-            if (
-                first in FOLDERS
-                and rest
-                and not stands_for_any
-                and not untracked
-                and not (ROOT / path).exists()
-            ):
+            if first in FOLDERS and rest and not stands_for_any and not untracked and not (ROOT / path).exists():
                 missing.append(f"{page.relative_to(ROOT)}: {path}")
     assert missing == []
 
@@ -183,9 +177,7 @@ def test_the_way_to_the_step_of_d_is_as_the_page_says() -> None:
         if number + 1 < len(stations):
             following, after = stations[number + 1]
             entry = re.findall(r"`([A-Za-z_]+)", after)[0]
-            assert re.search(rf"\b({entry}|{Path(following).stem})\b", source), (
-                f"{path} leads not to {following}"
-            )
+            assert re.search(rf"\b({entry}|{Path(following).stem})\b", source), f"{path} leads not to {following}"
     assert stations[-1][0] == "bench/train/adversarial.py" and "optimizer.step()" in source
 
 

@@ -41,12 +41,8 @@ def progress():
 def test_estimate_is_in_proportion_to_the_recorded_seconds(progress):
     known = {"a::1": 30.0, "a::2": 10.0, "b::1": 20.0, "b::2": 20.0}
     # two workers: 40 recorded seconds took 20
-    assert progress.seconds_left(["b::1", "b::2"], ["a::1", "a::2"], known, 20) == pytest.approx(
-        40
-    )  # one file
-    assert progress.seconds_left(["a::2", "b::2"], ["a::1", "b::1"], known, 25) == pytest.approx(
-        20
-    )  # longest file
+    assert progress.seconds_left(["b::1", "b::2"], ["a::1", "a::2"], known, 20) == pytest.approx(40)  # one file
+    assert progress.seconds_left(["a::2", "b::2"], ["a::1", "b::1"], known, 25) == pytest.approx(20)  # longest file
     assert progress.seconds_left(["a::2", "b::2"], ["a::1", "b::1"], known, 100) == pytest.approx(60)
 
 

@@ -77,9 +77,7 @@ def test_a_store_may_be_a_path_or_a_store_and_rows_may_be_ones_own(tmp_path, tin
     row, column = own.pick_rows(["ours"])[0], own.columns[0]
     run = own.run_spec(row, column, 0, "smoke")
     folder = bench.Store(tmp_path).open(run)
-    folder.append(
-        folder.metrics_log, [{"step": 300, "metric": "fd", "extractor": "effnet_lite0@64", "value": 7.5}]
-    )
+    folder.append(folder.metrics_log, [{"step": 300, "metric": "fd", "extractor": "effnet_lite0@64", "value": 7.5}])
     folder.finish({"steps": 300, "diverged_at": None})
     frames = [
         bench.load_results("table1", store=store, methods=["ours=diffaugment + disp(prior=random)"],
@@ -102,9 +100,7 @@ def test_neighbour_counts_have_one_name_in_both_functions():
     real, fake = stream.standard_normal((90, 3)), stream.standard_normal((80, 3))
     metrics = bench.metrics
     assert metrics.precision_recall(real, fake, k=7) == metrics.precision_recall(real, fake, 7, 7)
-    assert metrics.precision_recall(real, fake) == metrics.precision_recall(
-        real, fake, k_precision=10, k_recall=40
-    )
+    assert metrics.precision_recall(real, fake) == metrics.precision_recall(real, fake, k_precision=10, k_recall=40)
     assert metrics.precision_recall(real, fake, k_recall=3) == metrics.precision_recall(real, fake, 10, 3)
     assert metrics.precision_recall(real, fake, k=7) != metrics.precision_recall(real, fake)
     with pytest.raises(UserError, match="k=7 sets k_precision and k_recall both"):
@@ -124,7 +120,5 @@ def test_a_method_of_a_file_is_known_once_it_is_loaded(tmp_path):
         "frame = bench.load_results('table1', store='runs', methods=['ours=halve + baseline'])\n"
         "print(set(frame[frame['row'] == 'ours']['status']))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=100
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0 and done.stdout == "{'missing'}\n", done.stderr

@@ -24,9 +24,7 @@ COMMANDS = [
 
 
 def test_the_method_of_forty_lines_passes_its_checks(tmp_path):
-    source = next(
-        block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "# mirror.py" in block
-    )
+    source = next(block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "# mirror.py" in block)
     assert len(source.splitlines()) <= 40
     path = tmp_path / "mirror.py"
     path.write_text(source)
@@ -49,9 +47,7 @@ def test_its_commands_parse(words):
 
 def test_its_table_of_ones_own_is_one(tmp_path, fresh_registries):
     know_own("my-pictures", new_entry("my-pictures", [], None))  # as if it were built
-    source = next(
-        block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if "# mine.yaml" in block
-    )
+    source = next(block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if "# mine.yaml" in block)
     path = tmp_path / "mine.yaml"
     path.write_text(source)
     spec = load_table(str(path))

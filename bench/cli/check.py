@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 @click.option("--network", metavar="NAME", help="On this network alone, e.g. sngan-32.")
 @click.option("--verbose", is_flag=True, help="A line for every check, not for every network.")
 @plugin_option
-def check(
-    method: str | None, everything: bool, network: str | None, verbose: bool, plugins: list[str]
-) -> int:
+def check(method: str | None, everything: bool, network: str | None, verbose: bool, plugins: list[str]) -> int:
     """Conformance of METHOD, e.g. disp or 'mine + diffaugment': builds, steps, resumes, samples, pickles.
 
     Tiny networks of every family are tried; one that the method refuses is reported with its reason. Exit status

@@ -28,9 +28,7 @@ Labels = dict[str, str]  # uid -> what the run is
 @scale_option
 @selection_options
 @click.option("--watch", is_flag=True, help="Stay and renew the table until nothing is queued or at work.")
-@click.option(
-    "--every", type=click.FloatRange(0.2, 3600), default=5.0, show_default=True, help="Seconds, for --watch."
-)
+@click.option("--every", type=click.FloatRange(0.2, 3600), default=5.0, show_default=True, help="Seconds, for --watch.")
 @click.option("--all", "everything", is_flag=True, help="A line for every run, also done and planned ones.")
 @click.option("--ids", is_flag=True, help="Each run's id too.")
 @plugin_option
@@ -61,9 +59,7 @@ def status(
             click.echo(line)
 
 
-def _watch(
-    look: Callable[[], tuple[list[RunStatus], str | None]], every: float, everything: bool, ids: bool
-) -> None:
+def _watch(look: Callable[[], tuple[list[RunStatus], str | None]], every: float, everything: bool, ids: bool) -> None:
     """Show the runs until none is queued or at work: on a terminal in place, elsewhere as repeated plain lines."""
     from rich.console import Console
     from rich.live import Live
@@ -88,9 +84,7 @@ def _watch(
 
 @click.command()
 @click.argument("run")
-@click.option(
-    "--lines", type=click.IntRange(1, 100_000), default=40, show_default=True, help="How many, from the end."
-)
+@click.option("--lines", type=click.IntRange(1, 100_000), default=40, show_default=True, help="How many, from the end.")
 @run_options
 @plugin_option
 @store_option
@@ -155,14 +149,10 @@ def _labels(table: str | None, scale: str, store: Store, choice: dict[str, Any])
     choosing = [name for name in ("rows", "columns", "seeds", "methods", "settings") if choice.get(name)]
     if choosing:
         option = {"methods": "method", "settings": "set"}.get(choosing[0], choosing[0])
-        raise UserError(
-            f"--{option} chooses among the runs of a table: name one, for example `bench status table1`"
-        )
+        raise UserError(f"--{option} chooses among the runs of a table: name one, for example `bench status table1`")
     labels: Labels = {}
     for submission in submissions(store):
         labels |= submission.labels
     if not labels:
-        raise UserError(
-            f"nothing was ever submitted from {store.root}; name a table, or another store by --store"
-        )
+        raise UserError(f"nothing was ever submitted from {store.root}; name a table, or another store by --store")
     return labels

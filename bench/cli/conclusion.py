@@ -77,9 +77,7 @@ def same_choice(verb: str, table: str, scale: str, choice: dict[str, Any]) -> st
     context = click.get_current_context()
     store_named = context.get_parameter_source("store") is ParameterSource.COMMANDLINE
     listed = {
-        name: ",".join(map(str, choice[name]))
-        for name in ("rows", "columns", "seeds")
-        if choice[name] is not None
+        name: ",".join(map(str, choice[name])) for name in ("rows", "columns", "seeds") if choice[name] is not None
     }
     options = {
         "scale": scale,

@@ -42,9 +42,7 @@ def list_(plugins: list[str]) -> None:
 
 @data.command()
 @click.argument("name")
-@click.option(
-    "--resolution", type=click.IntRange(8, 1024), default=32, show_default=True, help="Pixels a side."
-)
+@click.option("--resolution", type=click.IntRange(8, 1024), default=32, show_default=True, help="Pixels a side.")
 @click.option(
     "--from",
     "source",
@@ -85,24 +83,18 @@ def build(
     """
     from bench.data import building
 
-    dataset = building.build(
-        name, resolution, source, force, skip_bad=skip_bad, test_share=test_share, fit=fit
-    )
+    dataset = building.build(name, resolution, source, force, skip_bad=skip_bad, test_share=test_share, fit=fit)
     for line in dataset.notes.get("bad", ()) if skip_bad else ():
         click.echo(f"skipped:{line}", err=True)
     counts = f"{len(dataset.train)} train + {len(dataset.test)} test images"
     left_out = dataset.notes.get("left out")
-    click.echo(
-        f"{name} at {resolution} px: {counts}{f'; {left_out}' if left_out else ''}; sha256 {dataset.sha256}"
-    )
+    click.echo(f"{name} at {resolution} px: {counts}{f'; {left_out}' if left_out else ''}; sha256 {dataset.sha256}")
     tell_of_stale(store, f"data/{name}-{resolution}/")
 
 
 @data.command()
 @click.argument("name")
-@click.option(
-    "--resolution", type=click.IntRange(8, 1024), default=32, show_default=True, help="Pixels a side."
-)
+@click.option("--resolution", type=click.IntRange(8, 1024), default=32, show_default=True, help="Pixels a side.")
 @plugin_option
 def verify(name: str, resolution: int, plugins: list[str]) -> None:
     """Recompute a data set's checksums. Exit status 2 if a file is damaged."""

@@ -76,9 +76,7 @@ def _extractor(entry: ExtractorEntry) -> bool:
         return _report(name, problem)
     difference = None if problem else entry.weights.difference(entry.weights.find())
     # The paper scale alone needs weights that the user brings.
-    return _report(
-        f"{name} (on weights of your own: {difference})" if difference else name, problem, needed=False
-    )
+    return _report(f"{name} (on weights of your own: {difference})" if difference else name, problem, needed=False)
 
 
 def _report(what: str, problem: str | None, *, needed: bool = True) -> bool:
@@ -108,14 +106,10 @@ def _profile() -> str:
 def _slurm() -> str:
     """A line about the cluster: its version, partitions and accounting, or what to do."""
     if not shutil.which("sbatch"):
-        return (
-            "absent  SLURM: bench submit needs a login node of a cluster, or slurm/one_node.py to try it here"
-        )
+        return "absent  SLURM: bench submit needs a login node of a cluster, or slurm/one_node.py to try it here"
     try:
         version = run_command(["sinfo", "--version"]).strip()
-        partitions = sorted(
-            {line.strip("* ") for line in run_command(["sinfo", "-h", "-o", "%P"]).splitlines()}
-        )
+        partitions = sorted({line.strip("* ") for line in run_command(["sinfo", "-h", "-o", "%P"]).splitlines()})
     except ClusterError as error:
         return f"absent  SLURM: installed, but it does not answer ({error}); is SLURM_CONF right?"
     try:

@@ -35,9 +35,7 @@ OF_RUNS = ("snapshot", "allow_stale")
 @click.option("--run", metavar="RUN", help="Or: score a finished run again, by its id, label or row.")
 @click.option("--dataset", metavar="NAME", help="The data set that the pictures are held against.")
 @click.option("--resolution", type=click.IntRange(8, 1024), help="Its pixels a side.")
-@click.option(
-    "--table", default="table1", show_default=True, help="Whose protocol: a table's name or YAML file."
-)
+@click.option("--table", default="table1", show_default=True, help="Whose protocol: a table's name or YAML file.")
 @scale_option
 @click.option("--column", metavar="ID", help="Whose protocol, where --dataset does not tell.")
 @click.option("--method", metavar="LABEL", help="What to call what is scored.")

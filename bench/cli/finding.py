@@ -20,9 +20,7 @@ MOST_LISTED = 10
 NO_CHOICE: dict[str, Any] = {"rows": None, "columns": None, "seeds": None, "methods": (), "settings": ()}
 
 
-def find_run(
-    text: str, store: Store, table: str | None, scale: str | None, choice: Mapping[str, Any]
-) -> RunFolder:
+def find_run(text: str, store: Store, table: str | None, scale: str | None, choice: Mapping[str, Any]) -> RunFolder:
     """The one run of the store that `text` means.
 
     `text` is tried in this order, and the first kind that fits any run decides:
@@ -51,9 +49,7 @@ def find_run(
         [uid for uid in uids if text in uid],
     ]
     for tier in tiers:
-        matches = [
-            uid for uid in tier if uid in uids and not (narrow and uid not in exact and uid not in loose)
-        ]
+        matches = [uid for uid in tier if uid in uids and not (narrow and uid not in exact and uid not in loose)]
         if matches:
             return _only(text, store, {uid: exact.get(uid) or loose.get(uid, []) for uid in matches})
     raise UserError(
@@ -78,9 +74,7 @@ def _only(text: str, store: Store, matches: dict[str, list[str]]) -> RunFolder:
     raise UserError(f"run '{text}': fits several: {', '.join(listed[:MOST_LISTED])}{more}")
 
 
-def _labels_of(
-    store: Store, table: str | None, scale: str | None, choice: Mapping[str, Any]
-) -> tuple[Labels, Labels]:
+def _labels_of(store: Store, table: str | None, scale: str | None, choice: Mapping[str, Any]) -> tuple[Labels, Labels]:
     """The labels of runs: exact ones, and those of runs that differ from a planned run in their settings alone.
 
     Exact labels are from submissions and tables.
@@ -113,9 +107,7 @@ def _labels_of(
 
 def _essence(spec: RunSpec) -> str:
     """What the label of a run tells of it: everything but its settings."""
-    return json.dumps(
-        [spec.kind, spec.seed, spec.data.model_dump(), [part.model_dump() for part in spec.method]]
-    )
+    return json.dumps([spec.kind, spec.seed, spec.data.model_dump(), [part.model_dump() for part in spec.method]])
 
 
 def _words(text: str) -> list[str]:

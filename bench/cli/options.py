@@ -162,9 +162,7 @@ def _usual_scale() -> str:
 def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
     names = None if value is None else [name.strip() for name in value.split(",") if name.strip()]
     if names == []:
-        raise UserError(
-            f"{param.opts[0]} '{value}' names nothing; write ids with commas between, or leave it out"
-        )
+        raise UserError(f"{param.opts[0]} '{value}' names nothing; write ids with commas between, or leave it out")
     return names
 
 

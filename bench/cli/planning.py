@@ -48,9 +48,7 @@ def summarise(plan: Plan, store: Store, retry: Any, submitted: Mapping[str, str]
     cost = estimate_cost(here, store, retry)
     starting = len(here.to_start(retry))
     # The estimate is from finished runs, else from the table, else there is none
-    line = (
-        f"{plan.table.name} at scale {plan.scale}: {counted(len(plan.runs))} ({counts}); {starting} to start"
-    )
+    line = f"{plan.table.name} at scale {plan.scale}: {counted(len(plan.runs))} ({counts}); {starting} to start"
     if starting and cost.seconds is not None and cost.disk_bytes is not None:
         line += f", about {cost.seconds / 60:.1f} worker-minutes and {cost.disk_bytes / 1e6:.0f} MB"
         line += f" (from {counted(cost.measured_on, 'finished run')})"
@@ -82,9 +80,7 @@ def refuse_unwritable(store: Store) -> None:
     """Raise UserError if the store cannot be written to, before data sets are built for minutes."""
     place = existing(store.root)
     if not writable(place):
-        raise UserError(
-            f"store {store.root}: {place} is no folder that can be written to; name another by --store"
-        )
+        raise UserError(f"store {store.root}: {place} is no folder that can be written to; name another by --store")
 
 
 def existing(path: Path) -> Path:

@@ -24,16 +24,12 @@ from bench.store.runs import Store
 @click.option("--root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Where the set is kept [default: the first folder of $BENCH_RECORDED, else of the project file, "
               "else the project's results/recorded].")  # fmt: skip
-@click.option(
-    "--replace", is_flag=True, help="Also put these runs in the place of others of the same row and seed."
-)
+@click.option("--replace", is_flag=True, help="Also put these runs in the place of others of the same row and seed.")
 @scale_option
 @selection_options
 @plugin_option
 @store_option
-def record(
-    table: str, name: str, root: Path | None, replace: bool, scale: str, store: Store, **choice: Any
-) -> None:
+def record(table: str, name: str, root: Path | None, replace: bool, scale: str, store: Store, **choice: Any) -> None:
     """Keep the finished runs of TABLE as part of the recorded set NAME: every seed and snapshot, with its commit.
 
     Without --rows, every row that has runs is kept, your own rows (--method, project file) among them. What the set
@@ -55,13 +51,9 @@ def record(
         frame = frame[frame["column"].isin([column.id for column in spec.pick_columns(choice["columns"])])]
     # Write the set, then name what is not in it
     saved = save_recorded(frame, name, spec.name, scale, root, replace=replace)
-    click.echo(
-        f"wrote {saved.path}: {saved.new} new runs, {saved.replaced} renewed, {saved.kept} kept from before"
-    )
+    click.echo(f"wrote {saved.path}: {saved.new} new runs, {saved.replaced} renewed, {saved.kept} kept from before")
     for line in left_out(frame, every, spec, scale, store, choice["seeds"]):
         click.echo(line)
     folder = saved.path.parent.parent
     if folder.resolve() not in [column.resolve() for column in recorded_roots()]:
-        click.echo(
-            f"to compare with it and report it: BENCH_RECORDED={folder}, or `recorded` in a bench.toml"
-        )
+        click.echo(f"to compare with it and report it: BENCH_RECORDED={folder}, or `recorded` in a bench.toml")

@@ -26,9 +26,7 @@ BEGIN, END = "<!-- rehearsal -->", "<!-- /rehearsal -->"
 
 @click.command()
 @click.argument("ids", nargs=-1, metavar="[ID]...")
-@click.option(
-    "--list", "list_", is_flag=True, help="The configurations and which have been run; runs nothing."
-)
+@click.option("--list", "list_", is_flag=True, help="The configurations and which have been run; runs nothing.")
 @click.option("--recorded", is_flag=True, help="Only what has been run before; runs nothing.")
 @click.option("--again", is_flag=True, help="Also run what has been run before.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads of the step [default: all].")
@@ -125,9 +123,7 @@ def _list(chosen: Sequence[Configuration], results: Results) -> None:
         click.echo(f"{state:<4}  {configuration.id:<{width}}  {what}")
 
 
-def _show(
-    outcomes: Sequence[RehearsalOutcome], images_from: DataSpec, output: Path | None, write: Path | None
-) -> None:
+def _show(outcomes: Sequence[RehearsalOutcome], images_from: DataSpec, output: Path | None, write: Path | None) -> None:
     from bench.files import atomic
     from bench.rehearsal.estimate import markdown, record
 

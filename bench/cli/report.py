@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("latex", "markdown", "csv", "html")
 SUFFIXES = {"latex": "tex", "markdown": "md", "html": "html"}
-recorded_option = click.option(
-    "--recorded", metavar="NAME", help="Fill in from a recorded set what the store lacks."
-)
+recorded_option = click.option("--recorded", metavar="NAME", help="Fill in from a recorded set what the store lacks.")
 
 
 @click.command()
@@ -41,9 +39,7 @@ recorded_option = click.option(
 @scale_option
 @selection_options
 @metric_option
-@click.option(
-    "--all", "everything", is_flag=True, help="Also rows, columns and claims that nothing was run for."
-)
+@click.option("--all", "everything", is_flag=True, help="Also rows, columns and claims that nothing was run for.")
 @click.option("--latex", "style", flag_value="latex", help="LaTeX with booktabs.")
 @click.option("--markdown", "style", flag_value="markdown", help="Markdown.")
 @click.option("--csv", "style", flag_value="csv", help="Raw values of every seed and snapshot.")
@@ -67,11 +63,7 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, style: str | N
     for spec in _tables(tables, store, scale, choice):
         # What to show: rows, columns and seeds
         seeds, named = choice["seeds"], shown_rows(spec, choice)
-        columns = (
-            None
-            if choice["columns"] is None
-            else [column.id for column in spec.pick_columns(choice["columns"])]
-        )
+        columns = None if choice["columns"] is None else [column.id for column in spec.pick_columns(choice["columns"])]
         if seeds is not None:  # cells are whole when these seeds are done
             spec = spec.model_copy(update={"seeds": len(seeds)})
         # The report, with notes on runs that it leaves out
@@ -181,9 +173,7 @@ def _tables(names: tuple[str, ...], store: Store, scale: str, choice: Mapping[st
     tables = [table_with(name, choice["settings"], choice["methods"]) for name in names or table_names()]
     if names:
         return tables
-    have = [
-        spec for spec in tables if scale in spec.scales and _has_runs(make_plan, spec, scale, store, choice)
-    ]
+    have = [spec for spec in tables if scale in spec.scales and _has_runs(make_plan, spec, scale, store, choice)]
     if not have:
         raise UserError(f"no table has runs at scale {scale} in {store.root}; `bench run table1` makes some")
     return have
@@ -240,9 +230,7 @@ def _write(table_report: TableReport, spec: Table, folder: Path, store: Store, c
     return written + samples.write(shown, folder / f"{stem}.samples")
 
 
-def _samples(
-    table_report: TableReport, spec: Table, store: Store, choice: Mapping[str, Any]
-) -> dict[str, Image]:
+def _samples(table_report: TableReport, spec: Table, store: Store, choice: Mapping[str, Any]) -> dict[str, Image]:
     """A picture of samples for every row that has some."""
     from bench.report.figures import samples
 

@@ -54,9 +54,7 @@ def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> int
         click.echo(f"{mark} {run.label:<{width}}  {sent.get(run.uid, run.status):<11}  {run.uid}")
     summarise(plan, store, retry, sent)
     if waiting := [uid for uid in sent if uid in starting]:
-        click.echo(
-            f"{counted(len(waiting))} of these in the hands of the cluster: bench submit leaves them alone"
-        )
+        click.echo(f"{counted(len(waiting))} of these in the hands of the cluster: bench submit leaves them alone")
     return print_problems(plan, table, choice)
 
 
@@ -66,9 +64,7 @@ def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> int
 @selection_options
 @starting_options
 @references_option
-@click.option(
-    "--jobs", type=click.IntRange(1, 256), help="Workers at once [default: one per GPU, or per core]."
-)
+@click.option("--jobs", type=click.IntRange(1, 256), help="Workers at once [default: one per GPU, or per core].")
 @plugin_option
 @store_option
 def run(table: str, scale: str, retry: Any, jobs: int | None, store: Store, **choice: Any) -> int:
@@ -92,9 +88,7 @@ def run(table: str, scale: str, retry: Any, jobs: int | None, store: Store, **ch
 def _submitted(plan: Plan, store: Store) -> dict[str, str]:
     """uid -> status of the plan's runs on the cluster; "submitted" if the cluster does not answer."""
     sent = places(submissions(store))
-    uids = [
-        run.uid for run in plan.runs if run.uid in sent and run.status not in ("done", "diverged", "failed")
-    ]
+    uids = [run.uid for run in plan.runs if run.uid in sent and run.status not in ("done", "diverged", "failed")]
     if not uids:
         return {}
     from bench.launch.slurm.status import IN_HAND, Survey
@@ -102,11 +96,7 @@ def _submitted(plan: Plan, store: Store) -> dict[str, str]:
     survey = Survey.of(store, submissions(store), uids)
     statuses = [survey.status_of(uid, uid) for uid in uids]
     if survey.silent is not None:
-        return {
-            status.uid: "submitted"
-            for status in statuses
-            if status.state == "planned" and status.job is not None
-        }
+        return {status.uid: "submitted" for status in statuses if status.state == "planned" and status.job is not None}
     return {status.uid: status.state for status in statuses if status.state in IN_HAND}
 
 

@@ -14,9 +14,7 @@ from bench.store.runs import Store
 
 @click.command()
 @click.argument("run")
-@click.option(
-    "--count", type=click.IntRange(1, 1_000_000), default=64, show_default=True, help="How many images."
-)
+@click.option("--count", type=click.IntRange(1, 1_000_000), default=64, show_default=True, help="How many images.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), metavar="DIR",
               help="A new or empty folder for them.")  # fmt: skip
 @click.option("--grid", is_flag=True, help="One picture of them all, grid.png, in place of numbered PNGs.")
@@ -25,9 +23,7 @@ from bench.store.runs import Store
 @run_options
 @plugin_option
 @store_option
-def sample(
-    run: str, count: int, output: Path, grid: bool, seed: int | None, store: Store, **choice: Any
-) -> None:
+def sample(run: str, count: int, output: Path, grid: bool, seed: int | None, store: Store, **choice: Any) -> None:
     """Images of a finished RUN: its generator's average, through its method's sampler, as PNGs.
 
     Without --seed they are the first of those that were scored, pixel for pixel, then further ones. RUN is what

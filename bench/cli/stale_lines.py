@@ -43,15 +43,9 @@ def tell_of_inputs(plan: Plan, store: Store) -> None:
     for changes, count in stale.items():
         click.echo(f"stale: {counted(count, 'run')}: changed since: {changes}; --retry stale trains anew")
     if waiting := plan.waiting_for_stale():
-        click.echo(
-            f"{counted(len(waiting), 'run')} not started: the source is stale; --retry stale trains it anew"
-        )
+        click.echo(f"{counted(len(waiting), 'run')} not started: the source is stale; --retry stale trains it anew")
     edited = Counter(name for run in plan.runs for name in run.edited)
     for name, count in edited.items():
-        click.echo(
-            f"note: the code of {name}, has changed since {counted(count, 'run')} here trained with it"
-        )
+        click.echo(f"note: the code of {name}, has changed since {counted(count, 'run')} here trained with it")
     for name, count in other_sources(plan.runs, store).items():
-        click.echo(
-            f"note: {counted(count, 'run')} of another source of '{name}' in the store: not part of this table"
-        )
+        click.echo(f"note: {counted(count, 'run')} of another source of '{name}' in the store: not part of this table")

@@ -58,9 +58,7 @@ UNCHECKED_ARRAY = 1001  # SLURM's own default, for a dry run away from any clust
 @click.option("--dry-run", is_flag=True, help="Print the batch scripts; submit nothing.")
 @plugin_option
 @store_option
-def submit(
-    table: str, profile: str | None, scale: str, retry: Any, dry_run: bool, store: Store, **choice: Any
-) -> None:
+def submit(table: str, profile: str | None, scale: str, retry: Any, dry_run: bool, store: Store, **choice: Any) -> None:
     """Train what TABLE is missing on a SLURM cluster: job arrays, sources first. Returns at once.
 
     What is done, queued or running is left alone. Submit again after failures, cancelled jobs or lost nodes: every
@@ -98,9 +96,7 @@ def submit(
         if runs:
             estimates = Estimates.measured(store, runs)
             set_old_aside(plan, runs, store)
-            _send(
-                plan.table.name, scale, runs, settings, profile, choice["plugins"], store, survey, estimates
-            )
+            _send(plan.table.name, scale, runs, settings, profile, choice["plugins"], store, survey, estimates)
             click.echo(f"how it goes: {same_choice('status', table, scale, choice)}")
 
 

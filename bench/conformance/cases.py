@@ -61,6 +61,4 @@ def _has_conditions(method: tuple[Part, ...]) -> bool:
     """Whether a part conditions the networks; a part with its own training loop (`fit`) is taken to do so."""
     classes = [methods().load(part.name) for part in method]
     hooks = ("condition", "fit")
-    return any(
-        getattr(part_class, hook) is not getattr(Method, hook) for part_class in classes for hook in hooks
-    )
+    return any(getattr(part_class, hook) is not getattr(Method, hook) for part_class in classes for hook in hooks)

@@ -35,9 +35,7 @@ class CheckResult:
         return self.supported and not self.passed
 
 
-def check_everywhere(
-    expression: str, networks: Sequence[str] = tuple(NETWORKS)
-) -> dict[str, list[CheckResult]]:
+def check_everywhere(expression: str, networks: Sequence[str] = tuple(NETWORKS)) -> dict[str, list[CheckResult]]:
     """The findings of `check_method` by network; a method that trains no network is checked once.
 
     A method may refuse some networks. If it refuses all of them, a failed "supports" is added as its last finding.

@@ -80,9 +80,7 @@ def resumes(bench: Bench) -> None:
             f"{', '.join(lost)} differ between a run that was stopped at step {STOP_AT} and one that "
             "was not: return them from state_dict and put them back in load_state_dict"
         )
-    bench.compare(
-        second, f"a run stopped at step {STOP_AT} and continued", "state that state_dict does not save?"
-    )
+    bench.compare(second, f"a run stopped at step {STOP_AT} and continued", "state that state_dict does not save?")
 
 
 def micro_batches(bench: Bench) -> None:
@@ -95,9 +93,7 @@ def micro_batches(bench: Bench) -> None:
     folder = bench.store("micro").open(spec)
     training = Training(spec, folder, bench.store("first"), bench.settings)
     if training.run(lambda: False, lambda *_: None) != "done":
-        raise BrokenPromise(
-            f"with micro_batch {MICRO} of {train.batch} images a loss or gradient is not finite"
-        )
+        raise BrokenPromise(f"with micro_batch {MICRO} of {train.batch} images a loss or gradient is not finite")
 
 
 def samples(bench: Bench) -> None:
@@ -115,9 +111,7 @@ def samples(bench: Bench) -> None:
         raise BrokenPromise(f"8 samples have shape {tuple(first.shape)}, must be (8, 3, {side}, {side})")
     _refuse_range(first, "samples", bounded=ema.bounded)
     if touched or not torch.equal(first, second):
-        raise BrokenPromise(
-            "two draws from equal streams differ: the sampler must take all randomness from its stream"
-        )
+        raise BrokenPromise("two draws from equal streams differ: the sampler must take all randomness from its stream")
 
 
 def augments(bench: Bench) -> None:
@@ -161,9 +155,7 @@ def discriminates(bench: Bench) -> None:
         logits_N = discriminator(batch.images_NCHW, condition_NK)
         half_N = discriminator(batch.images_NCHW[:2], half_NK)
     if logits_N.ndim not in (1, 2) or len(logits_N) != 4:
-        raise BrokenPromise(
-            f"D's logits of 4 images have shape {tuple(logits_N.shape)}, must be (4,) or (4, L)"
-        )
+        raise BrokenPromise(f"D's logits of 4 images have shape {tuple(logits_N.shape)}, must be (4,) or (4, L)")
     alone = isinstance(discriminator, HasMaps) or looks_at_the_batch(discriminator)
     if not alone and not torch.allclose(logits_N[:2], half_N, rtol=1e-3, atol=1e-4):
         raise BrokenPromise(
@@ -199,9 +191,7 @@ def _refuse_range(images_NCHW: Tensor, what: str, *, slack: float = 0.0, bounded
             f"{what} span [{low:.3g}, {high:.3g}] and are never negative: the range is [-1, 1], not [0, 1]"
         )
     if high <= 0 and not bounded:
-        raise BrokenPromise(
-            f"{what} span [{low:.3g}, {high:.3g}] and are never positive: the range is [-1, 1]"
-        )
+        raise BrokenPromise(f"{what} span [{low:.3g}, {high:.3g}] and are never positive: the range is [-1, 1]")
 
 
 # The checks that need a finished undisturbed run, in their order

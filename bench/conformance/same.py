@@ -33,8 +33,6 @@ def same(first: Any, second: Any) -> bool:
         return first.keys() == second.keys() and all(same(first[key], second[key]) for key in first)
     if isinstance(first, list | tuple) and isinstance(second, list | tuple):
         return len(first) == len(second) and all(same(a, b) for a, b in zip(first, second, strict=True))
-    if isinstance(first, int | float | str | bytes | None) or isinstance(
-        second, int | float | str | bytes | None
-    ):
+    if isinstance(first, int | float | str | bytes | None) or isinstance(second, int | float | str | bytes | None):
         return type(first) is type(second) and first == second
     return True

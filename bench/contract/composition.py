@@ -67,9 +67,7 @@ def positions(chosen: Any, count: int, name: str) -> np.ndarray:
     if not len(chosen_M):
         raise ValueError(f"{what} leaves none of the {count} training images")
     if chosen_M.min() < 0 or chosen_M.max() >= count:
-        raise ValueError(
-            f"{what} gives positions {chosen_M.min()} to {chosen_M.max()}, must lie in 0 to {count - 1}"
-        )
+        raise ValueError(f"{what} gives positions {chosen_M.min()} to {chosen_M.max()}, must lie in 0 to {count - 1}")
     unique_M = np.unique(chosen_M).astype(np.int64)
     if len(unique_M) < len(chosen_M):
         raise ValueError(f"{what} gives a position twice; let d_weights say what counts more")
@@ -135,9 +133,7 @@ class Composition:
         """The chosen positions, ascending; None for all. ValueError for positions outside the training images."""
         owner = self._owner("select")
         chosen = owner.select(ctx) if owner else None
-        return (
-            None if chosen is None else positions(chosen, len(ctx.images_u8_NHWC), self._claims("select")[0])
-        )
+        return None if chosen is None else positions(chosen, len(ctx.images_u8_NHWC), self._claims("select")[0])
 
     def discriminator(self, ctx: Context, discriminator: nn.Module) -> nn.Module:
         owner = self._owner("discriminator")
@@ -214,23 +210,13 @@ class Composition:
         return owner.g_adversarial(ctx, step) if owner else None
 
     def d_loss(self, ctx: Context, step: DStep) -> dict[str, Tensor]:
-        return {
-            f"{name}/{key}": value
-            for name, part in self.parts
-            for key, value in part.d_loss(ctx, step).items()
-        }
+        return {f"{name}/{key}": value for name, part in self.parts for key, value in part.d_loss(ctx, step).items()}
 
     def g_loss(self, ctx: Context, step: GStep) -> dict[str, Tensor]:
-        return {
-            f"{name}/{key}": value
-            for name, part in self.parts
-            for key, value in part.g_loss(ctx, step).items()
-        }
+        return {f"{name}/{key}": value for name, part in self.parts for key, value in part.g_loss(ctx, step).items()}
 
     def after_step(self, ctx: Context) -> dict[str, float]:
-        return {
-            f"{name}/{key}": value for name, part in self.parts for key, value in part.after_step(ctx).items()
-        }
+        return {f"{name}/{key}": value for name, part in self.parts for key, value in part.after_step(ctx).items()}
 
     def sampler(self, ctx: Context) -> Sampler:
         owner = self._owner("sampler")

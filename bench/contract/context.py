@@ -61,9 +61,7 @@ class Augmentation:
     def __call__(self, images_NCHW: Tensor) -> Tensor:
         """The same augmentation of other images (N, C, H, W). ValueError if N is another number of images."""
         if len(images_NCHW) != self.count:
-            raise ValueError(
-                f"the augmentation was drawn for {self.count} images, not for {len(images_NCHW)}"
-            )
+            raise ValueError(f"the augmentation was drawn for {self.count} images, not for {len(images_NCHW)}")
         return self.apply(images_NCHW)
 
 
@@ -239,9 +237,7 @@ class Context:
         Raises UserError where the run's spec names no such source, and as `bench.files.weights.read_source`.
         """
         if role not in self.sources:
-            raise UserError(
-                f"this run was given no source '{role}'; the method's class must name it in `sources`"
-            )
+            raise UserError(f"this run was given no source '{role}'; the method's class must name it in `sources`")
         from bench.files.weights import read_source
 
         return read_source(self.sources[role])

@@ -48,9 +48,7 @@ def only_part(module: ModuleType) -> type:
     """The one part that a module defines; UserError for any other number."""
     parts = parts_of(module)
     if len(parts) != 1:
-        raise UserError(
-            f"{module.__name__} must define exactly one public Method subclass, found {len(parts)}"
-        )
+        raise UserError(f"{module.__name__} must define exactly one public Method subclass, found {len(parts)}")
     return parts[0]
 
 

@@ -56,9 +56,7 @@ def _parse_part(piece: str, text: str) -> Part:
 
     # A setting that came later changes no older run's identity: at its default it is left out of the spec.
     kept = {
-        key: value
-        for key, value in settings.items()
-        if key not in declared.later or value != declared.settings[key]
+        key: value for key, value in settings.items() if key not in declared.later or value != declared.settings[key]
     }
     source = source_digest(methods().entry(name).target)
     return Part(name=name, version=declared.version, settings=kept, source=source)

@@ -105,11 +105,7 @@ def _keywords(node: ast.ClassDef, module: str) -> tuple[dict[str, Any], dict[str
         raise UserError(f"{module}: settings must be keyword-only arguments of __init__")
     pairs = zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True)
     defaults = {argument.arg: ast.literal_eval(default) for argument, default in pairs if default is not None}
-    types = {
-        argument.arg: ast.unparse(argument.annotation)
-        for argument in init.args.kwonlyargs
-        if argument.annotation
-    }
+    types = {argument.arg: ast.unparse(argument.annotation) for argument in init.args.kwonlyargs if argument.annotation}
     return defaults, types
 
 

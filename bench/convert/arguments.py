@@ -43,9 +43,7 @@ def equal(right: Any) -> Rule:
 
 def near(right: float) -> Rule:
     """This number but for rounding."""
-    return Rule(
-        lambda value: _is_number(value) and math.isclose(float(value), right, rel_tol=1e-6), f"{right:.7g}"
-    )
+    return Rule(lambda value: _is_number(value) and math.isclose(float(value), right, rel_tol=1e-6), f"{right:.7g}")
 
 
 def one_of(*right: Any) -> Rule:
@@ -110,16 +108,13 @@ class Arguments:
         """UserError naming a module that nobody accounted for."""
         if self._left:
             raise UserError(
-                f"{self.where}: the module {shown(min(self._left))} is unexpected; "
-                "networks here do not have it"
+                f"{self.where}: the module {shown(min(self._left))} is unexpected; networks here do not have it"
             )
 
     def _check_init(self, path: str, expected: Expected, args: Any, kwargs: Any) -> None:
         label = f"init arguments of {self._module(path)}"
         if not isinstance(args, tuple) or not isinstance(kwargs, dict) or len(args) > len(expected.order):
-            raise UserError(
-                f"{self.where}: the {label} must be {len(expected.order)} at most, and a dict of more"
-            )
+            raise UserError(f"{self.where}: the {label} must be {len(expected.order)} at most, and a dict of more")
         for key, value in (*zip(expected.order, args, strict=False), *kwargs.items()):
             inner = (expected.inner or {}).get(key)
             if inner is None:
@@ -130,18 +125,14 @@ class Arguments:
                     f"{self.where}: the init argument '{key}' of {self._module(path)} is {shown(value)}, must be a dict"
                 )
             for name, argument in value.items():
-                self._check(
-                    f"init argument {shown(name)} in '{key}' of {self._module(path)}", name, argument, inner
-                )
+                self._check(f"init argument {shown(name)} in '{key}' of {self._module(path)}", name, argument, inner)
 
     def _check(self, label: str, key: Any, value: Any, rules: Rules) -> None:
         rule = rules.get(key) if isinstance(key, str) else None
         if rule is None:
             raise UserError(f"{self.where}: the {label} is unexpected; networks here have nothing like it")
         if not rule.fits(plain(value)):
-            raise UserError(
-                f"{self.where}: the {label} is {shown(plain(value))}; networks here need {rule.right}"
-            )
+            raise UserError(f"{self.where}: the {label} is {shown(plain(value))}; networks here need {rule.right}")
 
     def _name(self, path: str, key: str) -> str:
         return f"{path}.{key}" if path else key
@@ -157,9 +148,7 @@ def plain(value: Any) -> Any:
     """A scalar of numpy as Python's number; anything else as it is."""
     match value:
         case Note(name=name, args=(Note(name="numpy.dtype", args=(kind, *_)), bytes(data))) if name in NUMPY:
-            code = (
-                {"f8": "<d", "f4": "<f", "i8": "<q", "i4": "<i"}.get(kind) if isinstance(kind, str) else None
-            )
+            code = {"f8": "<d", "f4": "<f", "i8": "<q", "i4": "<i"}.get(kind) if isinstance(kind, str) else None
             if code is not None and struct.calcsize(code) == len(data):
                 return struct.unpack(code, data)[0]
     return value

@@ -113,11 +113,7 @@ def _attention_size(foreign: ForeignState, size: Callable[[int], int]) -> int | 
 
 def _generator(foreign: ForeignState, blocks: int, options: dict[str, Any]) -> Translation:
     translation = Translation(foreign)
-    layer = (
-        partial(translation.iterated, vector="u0", sigma="sv0")
-        if options["sn_generator"]
-        else translation.plain
-    )
+    layer = partial(translation.iterated, vector="u0", sigma="sv0") if options["sn_generator"] else translation.plain
     layer("linear", "linear")
 
     # The blocks: convolutions, norms, and attention after one of them.
@@ -157,9 +153,7 @@ def _statistics(translation: Translation, ours: str, theirs: str) -> None:
     translation.copy(f"{ours}.running_mean", f"{form}stored_mean")
     translation.variance(f"{ours}.running_var", f"{form}stored_var")
     translation.put(f"{ours}.num_batches_tracked", torch.zeros((), dtype=torch.int64), f"{form}stored_mean")
-    if (counter := f"{form}accumulation_counter") in foreign and bool(
-        foreign.take(counter, shape=(1,)).any()
-    ):
+    if (counter := f"{form}accumulation_counter") in foreign and bool(foreign.take(counter, shape=(1,)).any()):
         raise UserError(
             f"{foreign.where}: '{counter}' is not 0: the statistics beside it are sums over batches, "
             "not running means, which are what is read"

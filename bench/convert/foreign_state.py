@@ -67,9 +67,7 @@ class ForeignState:
         if value.is_floating_point() and not bool(value.isfinite().all()):
             raise UserError(f"{self.where}: '{key}' holds values that are not finite; all weights must be")
         if shape is not None and not _fits(value.shape, shape):
-            raise UserError(
-                f"{self.where}: '{key}' has shape {tuple(value.shape)}, must have {_shape(shape)}"
-            )
+            raise UserError(f"{self.where}: '{key}' has shape {tuple(value.shape)}, must have {_shape(shape)}")
         return value
 
     def _tensor(self, key: str) -> Tensor:
@@ -108,9 +106,7 @@ class ForeignState:
 
 
 def _fits(shape: Sequence[int], allowed: Shape) -> bool:
-    return len(shape) == len(allowed) and all(
-        right in (None, size) for size, right in zip(shape, allowed, strict=True)
-    )
+    return len(shape) == len(allowed) and all(right in (None, size) for size, right in zip(shape, allowed, strict=True))
 
 
 def _shape(shape: Shape) -> str:

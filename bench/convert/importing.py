@@ -61,9 +61,7 @@ def import_checkpoint(
         raise UserError(f"format '{format_name}' needs a file: {FORMATS.entry(format_name).summary}")
     target = _target(name if name is not None else files[0].stem, named=name is not None)
     if target.exists() and not replace:
-        raise UserError(
-            f"weights {target} exist already; give another name with --as, or --force to replace them"
-        )
+        raise UserError(f"weights {target} exist already; give another name with --as, or --force to replace them")
 
     # Convert, compare with the network, write.
     converted: Converted = convert(list(files), network)
@@ -124,9 +122,7 @@ def _check(translation: Translation, module: nn.Module, label: str) -> None:
     # Every tensor of the network has been translated, and every one of the file used.
     for ours in state:
         if ours not in translation.tensors:
-            missing = (
-                f"the key '{translation.absent[ours]}' is missing: " if ours in translation.absent else ""
-            )
+            missing = f"the key '{translation.absent[ours]}' is missing: " if ours in translation.absent else ""
             raise UserError(f"{foreign.where}: {missing}nothing in it becomes {ours}, which the {label} has")
     foreign.finish()
 

@@ -109,9 +109,7 @@ def _state(value: Any, where: str, path: str) -> tuple[str, dict[str, Any]]:
         or not isinstance(state, dict)
         or not all(isinstance(key, str) for key in state)
     ):
-        raise UserError(
-            f"{where}: {shown(path) if path else 'it'} is not a module as {PERSISTENT} rebuilds them"
-        )
+        raise UserError(f"{where}: {shown(path) if path else 'it'} is not a module as {PERSISTENT} rebuilds them")
     return shown(meta["class_name"])[1:-1], state
 
 

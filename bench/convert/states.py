@@ -23,9 +23,7 @@ def state(value: Any, where: str, what: str) -> ForeignState:
     return ForeignState(value, where, what)
 
 
-def entries(
-    value: Any, path: Path, what: str, needed: Sequence[str], left_out: Mapping[str, str]
-) -> dict[str, Any]:
+def entries(value: Any, path: Path, what: str, needed: Sequence[str], left_out: Mapping[str, str]) -> dict[str, Any]:
     """A checkpoint's dict of networks and more. left_out: the entries that may be there and are not built, and why.
 
     Raises UserError naming an entry that is missing, or one that is neither needed nor known to have no effect.
@@ -35,16 +33,12 @@ def entries(
             raise UserError(f"checkpoint {path}: the key '{key}' is missing; every {what} checkpoint has it")
     for key in value:
         if key not in needed and key not in left_out:
-            raise UserError(
-                f"checkpoint {path}: the key {shown(key)} is unexpected; no {what} checkpoint has it"
-            )
+            raise UserError(f"checkpoint {path}: the key {shown(key)} is unexpected; no {what} checkpoint has it")
     state: dict[str, Any] = value
     return state
 
 
-def by_role(
-    states: Sequence[tuple[Path, Any]], marks: Mapping[str, str], what: str
-) -> dict[str, ForeignState]:
+def by_role(states: Sequence[tuple[Path, Any]], marks: Mapping[str, str], what: str) -> dict[str, ForeignState]:
     """Role -> state, told apart by a key that only that role's networks have (`marks`: role -> such a key).
 
     UserError for a file of neither role, for two of one role, and where the generator is missing.

@@ -85,8 +85,7 @@ def _states(path: Path) -> tuple[ForeignState, ForeignState | None]:
         return state(value, f"checkpoint {path}", f"{WHAT} generator"), None
     if not isinstance(value, Mapping) or "g_running" not in value:
         raise UserError(
-            f"checkpoint {path}: the key 'g_running' is missing; every {WHAT} checkpoint has it, "
-            "or is its state dict"
+            f"checkpoint {path}: the key 'g_running' is missing; every {WHAT} checkpoint has it, or is its state dict"
         )
     entries(value, path, WHAT, ("g_running",), LEFT_OUT | {"discriminator": "taken below"})
     generator = state(value["g_running"], f"checkpoint {path}, 'g_running'", f"{WHAT} generator")
@@ -129,9 +128,7 @@ def _blur(translation: Translation, theirs: str, beside: str) -> None:
     """Take a filter, after seeing that it is [1, 2, 1] x [1, 2, 1] / 16 for each channel of our tensor `beside`."""
     taps = torch.tensor([1.0, 2.0, 1.0]) / 4
     for name in ("weight", "weight_flip"):
-        kernel = translation.foreign.take(
-            f"{theirs}.{name}", shape=(translation.tensors[beside].numel(), 1, 3, 3)
-        )
+        kernel = translation.foreign.take(f"{theirs}.{name}", shape=(translation.tensors[beside].numel(), 1, 3, 3))
         if not torch.allclose(kernel, torch.outer(taps, taps)):
             raise UserError(
                 f"{translation.foreign.where}: '{theirs}.{name}' must be the filter [1, 2, 1] x [1, 2, 1] / 16"
@@ -211,9 +208,7 @@ def _block(translation: Translation, ours: str, level: int) -> None:
             shape=(1, None, BOTTOM, BOTTOM),
         )
     elif translation.foreign.has(f"{theirs}.conv1.0"):
-        translation.copy(
-            f"{ours}.first.weight", f"{theirs}.conv1.0.weight", lambda x: transposed(x).flip(2, 3)
-        )
+        translation.copy(f"{ours}.first.weight", f"{theirs}.conv1.0.weight", lambda x: transposed(x).flip(2, 3))
         translation.copy(f"{ours}.first.bias", f"{theirs}.conv1.0.bias")
         _blur(translation, f"{theirs}.conv1.1", f"{ours}.first.bias")
     else:
@@ -253,9 +248,7 @@ def _discriminator(foreign: ForeignState, top: int, levels: int, *, activated: b
     for level in range(top):
         _equal(translation, f"from_rgb.{level}", f"from_rgb.{levels - 1 - level}{inner}")
     for number in range(top):
-        _judging_block(
-            translation, f"blocks.{number}" if number else "blocks.0.1", f"progression.{first + number}"
-        )
+        _judging_block(translation, f"blocks.{number}" if number else "blocks.0.1", f"progression.{first + number}")
     last = f"progression.{levels - 1}"
     _equal(translation, "conv", f"{last}.conv1.0.conv")
     translation.copy(

@@ -81,9 +81,7 @@ def _resolution(tree: Modules, where: str) -> int:
     resolution = _attribute(tree, "", "img_resolution", where)
     sizes = [BOTTOM << level for level in range((LARGEST // BOTTOM).bit_length())]
     if type(resolution) is not int or resolution not in sizes:
-        raise UserError(
-            f"{where}: the attribute 'img_resolution' is {shown(resolution)}, must be a power of 2"
-        )
+        raise UserError(f"{where}: the attribute 'img_resolution' is {shown(resolution)}, must be a power of 2")
     return resolution
 
 
@@ -106,9 +104,7 @@ def _generator_options(tree: Modules, foreign: ForeignState, resolution: int) ->
     where = foreign.where
     classes = _attribute(tree, "", "c_dim", where)
     if type(classes) is not int or classes < 0:
-        raise UserError(
-            f"{where}: the attribute 'c_dim' is {shown(classes)}, must be a number of classes or 0"
-        )
+        raise UserError(f"{where}: the attribute 'c_dim' is {shown(classes)}, must be a number of classes or 0")
     condition: dict[str, Any] = {}
     if classes:
         condition = {
@@ -139,14 +135,10 @@ def _discriminator_options(tree: Modules, foreign: ForeignState, generator: dict
             f"{' or '.join(ARCHITECTURES)}"
         )
     if (own := _clamp(tree, where)) != clamp:
-        raise UserError(
-            f"{where}: the attributes 'conv_clamp' are {own!r}, must be the generator's {clamp!r}"
-        )
+        raise UserError(f"{where}: the attributes 'conv_clamp' are {own!r}, must be the generator's {clamp!r}")
     group = _attribute(tree, "b4.mbstd", "group_size", where)
     if type(group) is not int:
-        raise UserError(
-            f"{where}: the attribute 'b4.mbstd.group_size' is {shown(group)}, must be a whole number"
-        )
+        raise UserError(f"{where}: the attribute 'b4.mbstd.group_size' is {shown(group)}, must be a whole number")
     return {"d_architecture": architecture, "mbstd_group": group, **condition}
 
 
@@ -157,9 +149,7 @@ def _take_filters(foreign: ForeignState, tree: Modules) -> None:
         if class_name in FILTERED:
             key = f"{path}.resample_filter"
             if not torch.allclose(foreign.take(key, shape=tuple(right.shape)), right):
-                raise UserError(
-                    f"{foreign.where}: '{key}' must be the filter [1, 3, 3, 1] x [1, 3, 3, 1] / 64"
-                )
+                raise UserError(f"{foreign.where}: '{key}' must be the filter [1, 3, 3, 1] x [1, 3, 3, 1] / 64")
 
 
 def _layer(translation: Translation, ours: str, theirs: str) -> None:

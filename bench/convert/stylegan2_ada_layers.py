@@ -71,9 +71,7 @@ def full(foreign: ForeignState, path: str, *, activation: Rule = LINEAR, lr: flo
     return Expected("FullyConnectedLayer", FULL_ORDER, rules, ("activation", "bias_gain", "weight_gain"))
 
 
-def convolution(
-    foreign: ForeignState, path: str, clamp: Rule, *, down: int = 1, plain: bool = False
-) -> Expected:
+def convolution(foreign: ForeignState, path: str, clamp: Rule, *, down: int = 1, plain: bool = False) -> Expected:
     """A convolution of D. plain: a shortcut's, without bias, activation and clamp."""
     outputs, inputs, kernel = (foreign.size(f"{path}.weight", axis, 4) for axis in range(3))
     rules = {
@@ -93,9 +91,7 @@ def convolution(
         **TRAINING,
     }
     order = (*CONV_ORDER, "conv_clamp", "channels_last", "trainable")
-    return Expected(
-        "Conv2dLayer", order, rules, ("activation", "conv_clamp", "weight_gain", "act_gain", "down")
-    )
+    return Expected("Conv2dLayer", order, rules, ("activation", "conv_clamp", "weight_gain", "act_gain", "down"))
 
 
 def styled(foreign: ForeignState, path: str, clamp: Rule, resolution: int, *, up: int) -> Expected:

@@ -28,9 +28,7 @@ from bench.convert.stylegan2_ada_layers import (
 from bench.networks.stylegan2.mapping import BOTTOM, W_AVERAGE_DECAY
 
 
-def account_generator(
-    ledger: Arguments, foreign: ForeignState, options: Mapping[str, Any], resolution: int
-) -> None:
+def account_generator(ledger: Arguments, foreign: ForeignState, options: Mapping[str, Any], resolution: int) -> None:
     """Every module of G is what the network of these options has. UserError naming what is not."""
     sizes = [BOTTOM << level for level in range((resolution // BOTTOM).bit_length())]
     clamp = equal(options["clamp"])
@@ -217,10 +215,7 @@ def _channels(widths: Mapping[int, int]) -> Rules:
         "channel_base": Rule(
             lambda value: (
                 type(value) is int
-                and all(
-                    width in (value // size, widest) and width <= value // size
-                    for size, width in widths.items()
-                )
+                and all(width in (value // size, widest) and width <= value // size for size, width in widths.items())
             ),
             f"one of which the file's widths are, {', '.join(f'{width} at {size}' for size, width in widths.items())}",
         ),

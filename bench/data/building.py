@@ -58,9 +58,7 @@ def build(
     # A set that is built already is opened, unless the user asks for another.
     if folder.is_dir() and not force:
         if source is not None:
-            raise UserError(
-                f"data set '{name}' at {resolution} px is built already; add --force to replace it"
-            )
+            raise UserError(f"data set '{name}' at {resolution} px is built already; add --force to replace it")
         return open_set(name, resolution, entry, folder)
 
     # Built in a temporary folder, which is renamed when it is whole and checked.

@@ -39,9 +39,7 @@ def scratch_folder(folder: Path) -> Path:
 
 def cannot_write(folder: Path, error: OSError) -> UserError:
     """What to tell a user whose cache refuses a file."""
-    return UserError(
-        f"{folder}: cannot be written: {error.strerror or error}; BENCH_CACHE names another place"
-    )
+    return UserError(f"{folder}: cannot be written: {error.strerror or error}; BENCH_CACHE names another place")
 
 
 def write(folder: Path, arrays: dict[str, np.ndarray], licence_text: str, meta: dict[str, Any]) -> None:

@@ -27,9 +27,7 @@ def few_shot(n_train: int, shots: int, seed: int, labels: np.ndarray | None = No
         classes, class_of, counts = np.unique(labels[order], return_inverse=True, return_counts=True)
         # The first image of every class, then the second of every class, and so on.
         rank = np.empty(n_train, np.int64)  # how many of its own class come before an image
-        rank[np.argsort(class_of, kind="stable")] = np.arange(n_train) - np.repeat(
-            np.cumsum(counts) - counts, counts
-        )
+        rank[np.argsort(class_of, kind="stable")] = np.arange(n_train) - np.repeat(np.cumsum(counts) - counts, counts)
         order = order[np.lexsort((stream.permutation(len(classes))[class_of], rank))]
     return np.sort(order[:shots]).astype(np.int64)
 

@@ -33,9 +33,7 @@ def new_entry(name: str, known: list[str], test_share: float | None, fit: str | 
         raise UserError(f"data set '{name}': a name is lower-case letters, digits and hyphens")
     slip = did_you_mean(name, known)
     if slip.startswith("did you mean") and _alike(name, slip):
-        raise UserError(
-            f"unknown data set '{name}'; {slip} A set of your own needs a name less like that of another"
-        )
+        raise UserError(f"unknown data set '{name}'; {slip} A set of your own needs a name less like that of another")
     return DatasetEntry(
         summary="a folder of your own",
         builder="bench.datasets.folder:build",
@@ -80,6 +78,4 @@ def _alike(name: str, slip: str) -> bool:
     """Whether a name is so near the suggested one that it is probably a typing mistake."""
     from difflib import SequenceMatcher
 
-    return (
-        SequenceMatcher(None, name, slip.split("'")[1]).ratio() > 0.85
-    )  # one wrong letter in seven gives 0.857
+    return SequenceMatcher(None, name, slip.split("'")[1]).ratio() > 0.85  # one wrong letter in seven gives 0.857

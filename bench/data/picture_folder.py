@@ -70,9 +70,7 @@ def read_pictures(
 
 def _of_another_size(pile: Pile, files: list[Path], resolution: int) -> Counter[str]:
     headers = [pile.pictures[file] for file in files]
-    return Counter(
-        header.text for header in headers if (header.width, header.height) != (resolution, resolution)
-    )
+    return Counter(header.text for header in headers if (header.width, header.height) != (resolution, resolution))
 
 
 def _fill(pile: Pile, files: list[Path], images: np.ndarray) -> None:

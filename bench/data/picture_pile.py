@@ -94,9 +94,7 @@ def _walk(root: Path) -> Sequence[Path]:
         for name in (*folders, *names):
             path = Path(folder) / name
             if path.is_symlink() and (path.is_dir() or not path.resolve().is_relative_to(root)):
-                raise UserError(
-                    f"{path}: a link to a folder or out of {root} is not followed; put the files there"
-                )
+                raise UserError(f"{path}: a link to a folder or out of {root} is not followed; put the files there")
         files += [Path(folder) / name for name in names]
     return files
 

@@ -42,9 +42,7 @@ def parse_spec(spec: str) -> tuple[str, int]:
     if not at:
         return name, sizes.default
     if not (text.isascii() and text.isdecimal() and sizes.allow(int(text))):
-        raise UserError(
-            f"extractor '{spec}': the size '{text}' must be {sizes}, e.g. '{name}@{sizes.default}'"
-        )
+        raise UserError(f"extractor '{spec}': the size '{text}' must be {sizes}, e.g. '{name}@{sizes.default}'")
     return name, int(text)
 
 

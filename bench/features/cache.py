@@ -33,9 +33,7 @@ def cached_features(
         try:
             return _read(path, (len(images_u8), extractor.dim))
         except (OSError, ValueError, EOFError) as error:
-            print(
-                f"cached features {path} ({purpose}) are damaged ({error}): computed again", file=sys.stderr
-            )
+            print(f"cached features {path} ({purpose}) are damaged ({error}): computed again", file=sys.stderr)
     features = extractor(images_u8)
     try:
         with atomic.replacing(path) as file:  # as np.save writes it, but without a copy

@@ -39,9 +39,7 @@ SETTINGS = {
     "clip_vitb32": _settings(width=768, depth=12, patch=32, projection=512),
     "clip_vitl14": _settings(width=1024, depth=24, patch=14, projection=768),
 }
-TOWER = (
-    "visual."  # what the tensors of the image tower begin with; all others are the text tower's and the scale
-)
+TOWER = "visual."  # what the tensors of the image tower begin with; all others are the text tower's and the scale
 NAMES = {
     "patches": "conv1",
     "class_token_D": "class_embedding",
@@ -63,9 +61,7 @@ NAMES = {
 def build(entry: ExtractorEntry) -> nn.Module:
     """The image tower of the entry's name. Raises UserError for a file of another kind or size."""
     path = entry.weights.find()
-    tower = {
-        name.removeprefix(TOWER): value for name, value in _state(path).items() if name.startswith(TOWER)
-    }
+    tower = {name.removeprefix(TOWER): value for name, value in _state(path).items() if name.startswith(TOWER)}
     transformer = VisionTransformer(SETTINGS[entry.name])
     fill(transformer, tower, NAMES, str(path), entry.network)
     return NormalisedTransformer(transformer, CLIP)
@@ -74,9 +70,7 @@ def build(entry: ExtractorEntry) -> nn.Module:
 def _state(path: Path) -> dict[str, Tensor]:
     """The tensors of a TorchScript file. Its entry takes no file but the published one, so none of its code is new."""
     try:
-        with (
-            warnings.catch_warnings()
-        ):  # the release is of a kind that torch calls old: nothing its user can change
+        with warnings.catch_warnings():  # the release is of a kind that torch calls old: nothing its user can change
             warnings.simplefilter("ignore", FutureWarning)
             return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
     except Exception as error:  # torch raises several types for a file that is damaged or of another kind

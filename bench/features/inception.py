@@ -60,15 +60,11 @@ def build_torchscript(entry: ExtractorEntry) -> nn.Module:
 
     path = entry.weights.find()
     try:
-        with (
-            warnings.catch_warnings()
-        ):  # the file is of a kind that torch calls old: nothing its user can change
+        with warnings.catch_warnings():  # the file is of a kind that torch calls old: nothing its user can change
             warnings.simplefilter("ignore", FutureWarning)
             wrapper = InceptionV3W(str(path.parent), download=False, resize_inside=entry.resize == "inside")
     except Exception as error:  # torch raises several types for a file that is damaged or of another kind
-        raise UserError(
-            f"{path}: not the TorchScript Inception of clean-fid, or damaged; fetch it again"
-        ) from error
+        raise UserError(f"{path}: not the TorchScript Inception of clean-fid, or damaged; fetch it again") from error
     return TorchScriptInception(wrapper)
 
 

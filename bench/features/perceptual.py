@@ -33,9 +33,7 @@ def lpips_distance(net: str = "alex", device: str = "cpu") -> nn.Module:
         module = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
     module.scaling_layer = lpips.ScalingLayer()  # its constants are buffers, which have no values on "meta"
     heads = Path(inspect.getfile(lpips)).parent / "weights" / "v0.1" / f"{net}.pth"
-    module.load_state_dict(
-        torch.load(heads, map_location="cpu", weights_only=True), strict=False, assign=True
-    )
+    module.load_state_dict(torch.load(heads, map_location="cpu", weights_only=True), strict=False, assign=True)
     trunk = dict(trunk_layers(_TRUNKS[net]).named_parameters())
     for slice_name, part in module.net.named_children():
         # The package cuts the trunk into slices that keep torchvision's layer numbers.

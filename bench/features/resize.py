@@ -46,9 +46,7 @@ def resize_float(images_NCHW: Tensor, size: int) -> Tensor:
     """Images in [-1, 1] at `size`: antialiased bicubic, clipped to [-1, 1]; unchanged if they have it."""
     if images_NCHW.shape[-2:] == (size, size):
         return images_NCHW
-    resized = F.interpolate(
-        images_NCHW, size=(size, size), mode="bicubic", antialias=True, align_corners=False
-    )
+    resized = F.interpolate(images_NCHW, size=(size, size), mode="bicubic", antialias=True, align_corners=False)
     return resized.clamp(-1, 1)
 
 

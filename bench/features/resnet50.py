@@ -72,9 +72,7 @@ def resnet50_extractor(state: Mapping[str, Tensor], device: str = "cpu") -> Extr
     return Extractor(f"simclr-resnet50@{SIZE}", network, SIZE, DIM, fingerprint(trunk), device)
 
 
-def _filled(
-    state: Mapping[str, Tensor], where: str, *, standardised: bool
-) -> tuple[ResNet50, dict[str, Tensor]]:
+def _filled(state: Mapping[str, Tensor], where: str, *, standardised: bool) -> tuple[ResNet50, dict[str, Tensor]]:
     """The network with these weights, and those of them that it has."""
     network = ResNet50(standardised=standardised)
     network.trunk.to_empty(device="cpu")

@@ -36,9 +36,7 @@ def trunk_layers(name: str) -> nn.Sequential:
     ReLUs are out of place, so that each layer's output can be kept. Raises UserError as `load` does.
     """
     noted(name)
-    with torch.device(
-        "meta"
-    ):  # no random initialisation: it would cost seconds and move the global generator
+    with torch.device("meta"):  # no random initialisation: it would cost seconds and move the global generator
         layers: nn.Sequential = getattr(torchvision.models, name)(weights=None).features
     for position, layer in enumerate(layers):
         if isinstance(layer, nn.ReLU):

@@ -11,9 +11,7 @@ from torch import Tensor
 from bench.errors import UserError
 from bench.files.foreign import inspect
 
-COUNTER = (
-    "num_batches_tracked"  # of batch norms: files from before 2018 lack it, and evaluation does not read it
-)
+COUNTER = "num_batches_tracked"  # of batch norms: files from before 2018 lack it, and evaluation does not read it
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -55,8 +53,7 @@ def checked(
             raise UserError(f"{where}: {name} is a {type(value).__name__}, must be a tensor")
         if value.shape != expected[name].shape:
             raise UserError(
-                f"{where}: the tensor {name} has shape {tuple(value.shape)}, "
-                f"must be {tuple(expected[name].shape)}"
+                f"{where}: the tensor {name} has shape {tuple(value.shape)}, must be {tuple(expected[name].shape)}"
             )
         kind = expected[name].is_floating_point()
         if value.layout != torch.strided or value.is_quantized or value.is_floating_point() != kind:
@@ -71,7 +68,4 @@ def checked(
 
 def plain_floats(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors as a network takes them: floats of 32 bits, and contiguous; counters as they are."""
-    return {
-        name: value.float().contiguous() if value.is_floating_point() else value
-        for name, value in state.items()
-    }
+    return {name: value.float().contiguous() if value.is_floating_point() else value for name, value in state.items()}

@@ -46,9 +46,7 @@ def build(entry: ExtractorEntry) -> nn.Module:
     network = VGG16Classifier(entry.name)
     expected = network.state_dict()
     # The layers behind this one may be in the file, of any number of classes, and may be left out.
-    behind = {
-        f"classifier.{number}.{name}" for number in (3, 6) for name in ("weight", "bias")
-    } - expected.keys()
+    behind = {f"classifier.{number}.{name}" for number in (3, 6) for name in ("weight", "bias")} - expected.keys()
     state = {name: value for name, value in read_state(path).items() if name not in behind}
     network.load_state_dict(plain_floats(checked(state, expected, str(path), "VGG16")), assign=True)
     return network

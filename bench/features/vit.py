@@ -24,9 +24,7 @@ class TransformerSettings:
     head: int = 64  # width of an attention head
     epsilon: float = 1e-6  # of the layer norms
     activation: Callable[[Tensor], Tensor] = F.gelu
-    layer_scale: bool = (
-        False  # each residual branch has a learned factor by channel (Touvron et al. 2021, Eq. 6)
-    )
+    layer_scale: bool = False  # each residual branch has a learned factor by channel (Touvron et al. 2021, Eq. 6)
     patch_bias: bool = True
     early_norm: bool = False  # a layer norm of the tokens before the first block
     projection: int | None = None  # width of a last linear map without bias

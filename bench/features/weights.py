@@ -38,9 +38,7 @@ class PackagedWeights:
         for candidate in (*(Path(folder) / self.path for folder in folders), own):
             if candidate.is_file():
                 return candidate
-        raise UserError(
-            f"weights {own.name} are not installed: run `{self.install}` or put the file at {own}"
-        )
+        raise UserError(f"weights {own.name} are not installed: run `{self.install}` or put the file at {own}")
 
     def digest(self) -> str:
         """The sha256 that every reading is checked against. Raises nothing: the file need not be here."""
@@ -53,8 +51,7 @@ class PackagedWeights:
         digest = hashlib.sha256(data).hexdigest()
         if digest != self.sha256:
             raise UserError(
-                f"weights {path}: sha256 is {digest[:12]}…, must be {self.sha256[:12]}…; "
-                f"run `{self.install}` again"
+                f"weights {path}: sha256 is {digest[:12]}…, must be {self.sha256[:12]}…; run `{self.install}` again"
             )
         return data
 
@@ -132,9 +129,7 @@ class CleanFidWeights(UserWeights):
         if named := os.environ.get(self.variable):
             path = Path(named) / self.file if Path(named).is_dir() else Path(named)
             if not path.is_file() or path.name != self.file:
-                raise UserError(
-                    f"{self.variable}={named} must be the file {self.file} or the folder that holds it"
-                )
+                raise UserError(f"{self.variable}={named} must be the file {self.file} or the folder that holds it")
             return path
         for candidate in (self.own, CLEANFID_FOLDER / self.file):
             if candidate.is_file():

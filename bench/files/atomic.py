@@ -24,9 +24,7 @@ def replacing(path: Path, inside: Path | None = None) -> Iterator[BinaryIO]:
         path.parent.mkdir(parents=True, exist_ok=True)
     elif path.parent != inside:
         path.parent.mkdir(exist_ok=True)
-    temporary = path.with_name(
-        f".{path.name}.{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}.tmp"
-    )
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         with temporary.open("wb") as file:
             yield file

@@ -28,9 +28,7 @@ TORCH_FILE = "a file of torch.save"
 def check_file(path: Path) -> None:
     """Raises UserError unless `path` is a file of at most MOST_BYTES."""
     if not path.is_file():
-        raise UserError(
-            f"checkpoint {path} {'is a folder, not a file' if path.is_dir() else 'does not exist'}"
-        )
+        raise UserError(f"checkpoint {path} {'is a folder, not a file' if path.is_dir() else 'does not exist'}")
     if (size := path.stat().st_size) > MOST_BYTES:
         raise UserError(f"checkpoint {path} has {size} bytes; at most {MOST_BYTES} are read")
 

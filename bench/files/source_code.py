@@ -132,11 +132,7 @@ def _without_comments(source: bytes) -> bytes:
     try:
         tokens = list(tokenize.tokenize(io.BytesIO(source).readline))
         lines = source.decode(tokens[0].string).splitlines()
-        strings = [
-            string
-            for string in ast.walk(ast.parse(source))
-            if isinstance(string, ast.Constant | ast.JoinedStr)
-        ]
+        strings = [string for string in ast.walk(ast.parse(source)) if isinstance(string, ast.Constant | ast.JoinedStr)]
     except (tokenize.TokenError, SyntaxError, UnicodeDecodeError, ValueError):
         return source
     inside = {row for string in strings for row in range(string.lineno, string.end_lineno or string.lineno)}

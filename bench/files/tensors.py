@@ -164,9 +164,7 @@ def _plan(value: Any, where: str, *, dense: bool = True) -> _Plan:
     if value.name not in TENSORS or len(value.args) < 4 or value.state is not None:
         raise UserError(f"{where} is not a tensor as {TENSORS[0]} rebuilds them")
     if any(value.args[6:]):  # marks of lazy conjugation and negation, which change the numbers
-        raise UserError(
-            f"{where} is marked {shown(value.args[6])}; only dense tensors of plain real numbers are read"
-        )
+        raise UserError(f"{where} is marked {shown(value.args[6])}; only dense tensors of plain real numbers are read")
 
     # Its storage, and where it lies in it.
     storage, offset, size, stride = value.args[:4]
@@ -175,21 +173,14 @@ def _plan(value: Any, where: str, *, dense: bool = True) -> _Plan:
     if storage.kind not in DTYPES:
         kind = OTHER_DTYPES.get(storage.kind, storage.kind)
         raise UserError(f"{where} is {kind}; only dense tensors of plain real numbers are read")
-    if (
-        not _are_sizes((offset,))
-        or not _are_sizes(size)
-        or not _are_sizes(stride)
-        or len(size) != len(stride)
-    ):
+    if not _are_sizes((offset,)) or not _are_sizes(size) or not _are_sizes(stride) or len(size) != len(stride):
         raise UserError(
             f"{where}: its offset, sizes and strides must be whole numbers from 0, for {MOST_AXES} axes at most"
         )
     _check_span(storage.numel, offset, size, stride, where, dense)
     available = 0 if storage.extent is None else storage.extent.size // DTYPES[storage.kind].itemsize
     if available < storage.numel:
-        raise UserError(
-            f"{where}: the file has {available} of the {storage.numel} numbers that it says it has"
-        )
+        raise UserError(f"{where}: the file has {available} of the {storage.numel} numbers that it says it has")
     return _Plan(storage, offset, size, stride)
 
 

@@ -45,9 +45,7 @@ def read_weights(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise UserError(f"weights file {path} does not exist") from error
     except Exception as error:
-        raise UserError(
-            f"checkpoint {path} is truncated or not a checkpoint: {str(error).splitlines()[0]}"
-        ) from error
+        raise UserError(f"checkpoint {path} is truncated or not a checkpoint: {str(error).splitlines()[0]}") from error
     if not isinstance(state, dict):
         raise UserError(f"checkpoint {path} holds a {type(state).__name__}, not a dict of weights")
     return state

@@ -38,8 +38,7 @@ class _StrictLoader(_SafeLoader):
     """
 
     yaml_implicit_resolvers = {
-        first: [(_TEXT, _SEXAGESIMAL), *resolvers]
-        for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
+        first: [(_TEXT, _SEXAGESIMAL), *resolvers] for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
     }
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
@@ -51,9 +50,7 @@ class _StrictLoader(_SafeLoader):
                     None, None, "a key must be a word or a number", key_node.start_mark
                 )
             if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key '{key}' is given twice", key_node.start_mark
-                )
+                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' is given twice", key_node.start_mark)
             seen.add(key)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep)
         return mapping

@@ -55,9 +55,7 @@ def _left_in_cgroup() -> int | None:
         for line in (PROC / "self" / "cgroup").read_text().splitlines():
             if line.startswith("0::"):
                 folder = CGROUPS / line[3:].strip("/")
-                limit, used = (
-                    (folder / name).read_text().strip() for name in ("memory.max", "memory.current")
-                )
+                limit, used = ((folder / name).read_text().strip() for name in ("memory.max", "memory.current"))
                 return None if limit == "max" else max(0, int(limit) - int(used))
     return None
 

@@ -19,9 +19,7 @@ def check_features(**sets: np.ndarray) -> None:
         if len(features) < 2:
             raise UserError(f"{name} features hold {len(features)} rows, must be at least 2")
         if width is not None and features.shape[1] != width:
-            raise UserError(
-                f"{name} features have {features.shape[1]} columns, the others {width}; must be the same"
-            )
+            raise UserError(f"{name} features have {features.shape[1]} columns, the others {width}; must be the same")
         width = features.shape[1]
         if not np.isfinite(features).all():
             raise UserError(f"{name} features hold NaN or infinite values, must be finite")
@@ -30,6 +28,4 @@ def check_features(**sets: np.ndarray) -> None:
 def check_neighbour(k: int, name: str, features: np.ndarray) -> None:
     """Raise UserError unless a k-th neighbour exists in `features` (N, D): 1 <= k < N."""
     if not 1 <= k < len(features):
-        raise UserError(
-            f"k={k} is impossible with {len(features)} {name} features, must be 1 to {len(features) - 1}"
-        )
+        raise UserError(f"k={k} is impossible with {len(features)} {name} features, must be 1 to {len(features) - 1}")

@@ -30,9 +30,7 @@ def inception_score(probabilities: np.ndarray, splits: int = 10) -> InceptionSco
     if probabilities.min() < 0 or not np.allclose(probabilities.sum(axis=1), 1, atol=1e-4):
         raise UserError("probabilities must be at least 0 and sum to 1 in each row (apply the softmax first)")
     if not 1 <= splits <= len(probabilities) // 2:
-        raise UserError(
-            f"splits={splits} must be 1 to {len(probabilities) // 2} with {len(probabilities)} rows"
-        )
+        raise UserError(f"splits={splits} must be 1 to {len(probabilities) // 2} with {len(probabilities)} rows")
     # Consecutive parts whose sizes differ by at most one.
     edges = [len(probabilities) * i // splits for i in range(splits + 1)]
     scores = []

@@ -50,9 +50,7 @@ def data_copying(
     # The cells: k-means of the training set in the projected space.
     train, test, generated = _project(train, test, generated, seed)
     clusters = KMeans(cells, n_init=10, random_state=_state(seed, "cells")).fit(train.astype(np.float64))
-    in_train, in_test, in_generated = (
-        clusters.predict(part.astype(np.float64)) for part in (train, test, generated)
-    )
+    in_train, in_test, in_generated = (clusters.predict(part.astype(np.float64)) for part in (train, test, generated))
     # Z_U of each cell that can be used, with the cell's share of the test set as its weight.
     scores, weights = [], []
     for cell in range(cells):

@@ -80,9 +80,7 @@ def frechet_distance(real: np.ndarray | GaussianFit, fake: np.ndarray | Gaussian
     a = real if isinstance(real, GaussianFit) else fit_gaussian(np.asarray(real), "real")
     b = fake if isinstance(fake, GaussianFit) else fit_gaussian(np.asarray(fake), "fake")
     if len(a.mean) != len(b.mean):
-        raise UserError(
-            f"fake features have {len(b.mean)} columns, real ones {len(a.mean)}; must be the same"
-        )
+        raise UserError(f"fake features have {len(b.mean)} columns, real ones {len(a.mean)}; must be the same")
     offset = a.mean - b.mean
     return max(0.0, float(offset @ offset) + a.trace + b.trace - 2 * _trace_of_root(a, b))
 

@@ -43,9 +43,7 @@ def kernel_distance(
     check_features(real=real, fake=fake)
     if subsets is None:
         if subset_size is not None:
-            raise UserError(
-                f"subset_size={subset_size} has no effect without subsets; give subsets, e.g. subsets=100"
-            )
+            raise UserError(f"subset_size={subset_size} has no effect without subsets; give subsets, e.g. subsets=100")
         return _jackknife(real, fake)
     least = min(len(real), len(fake))
     size = min(_SUBSET, least) if subset_size is None else subset_size

@@ -16,8 +16,7 @@ def reference_images(data: DataSpec, count: int) -> tuple[np.ndarray, str]:
     images = imageset.load(data.name, data.resolution)
     if count > len(images.test):
         raise UserError(
-            f"data set '{data.name}' has {len(images.test)} test images, the protocol wants {count} "
-            "as reference"
+            f"data set '{data.name}' has {len(images.test)} test images, the protocol wants {count} as reference"
         )
     return images.test[:count], f"{images.sha256}-test-{count}"
 
@@ -34,7 +33,5 @@ def make_scorer(
     generated: how many images will be scored; metrics that need more are left out. None: no metric is left out.
     """
     images, sha256 = reference_images(data, protocol.reference)
-    metrics = [
-        metric for metric in protocol.metrics if generated is None or generated >= fewest_generated(metric)
-    ]
+    metrics = [metric for metric in protocol.metrics if generated is None or generated >= fewest_generated(metric)]
     return Scorer(metrics, images, sha256, device, watch)

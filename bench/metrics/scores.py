@@ -44,9 +44,7 @@ class Score:
     version: int = 1  # of the score's meaning; see its card
 
 
-def tied(
-    features: np.ndarray, digests: Sequence[bytes], known: dict[bytes, np.ndarray] | None = None
-) -> np.ndarray:
+def tied(features: np.ndarray, digests: Sequence[bytes], known: dict[bytes, np.ndarray] | None = None) -> np.ndarray:
     """Features (N, D) in which equal pictures have equal vectors: the known one, else the first copy's.
 
     The last digits of a network's output depend on a picture's place in its batch and on the batch size. Without this,

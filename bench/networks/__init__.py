@@ -34,9 +34,7 @@ def _add_family(family: str, home: str, sizes: Sequence[int], summary: str) -> N
         NETWORKS.add(f"{family}-{size}", f"bench.networks.{home}:{family}_{size}", summary.format(size=size))
 
 
-_add_family(
-    "sngan", "sngan.recipes", (32, 64, 128), "SNGAN residual networks at {size} px (Miyato and Koyama 2018)"
-)
+_add_family("sngan", "sngan.recipes", (32, 64, 128), "SNGAN residual networks at {size} px (Miyato and Koyama 2018)")
 _add_family(
     "sndcgan",
     "sngan.sndcgan_recipes",

@@ -144,17 +144,9 @@ def _macs(module: nn.Module, x: Any, output: Any) -> int:
     if isinstance(module, CountsMacs):
         return module.macs(x, output)
     if isinstance(module, nn.ConvTranspose2d):
-        return (
-            x.numel() * module.out_channels // module.groups * module.kernel_size[0] * module.kernel_size[1]
-        )
+        return x.numel() * module.out_channels // module.groups * module.kernel_size[0] * module.kernel_size[1]
     if isinstance(module, nn.Conv2d):
-        return (
-            output.numel()
-            * module.in_channels
-            // module.groups
-            * module.kernel_size[0]
-            * module.kernel_size[1]
-        )
+        return output.numel() * module.in_channels // module.groups * module.kernel_size[0] * module.kernel_size[1]
     if isinstance(module, nn.Linear):
         return output.numel() * module.in_features
     return 0

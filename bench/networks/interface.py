@@ -21,12 +21,8 @@ class Generator(nn.Module):
     z_dim: int  # size of a latent; latents are N(0, I)
     condition_dim: int | None  # size of a condition; None: the generator takes none
     resolution: int  # height and width of the images
-    condition_embedding: (
-        nn.Module | None
-    )  # turns a condition into an embedding; drawn last (see conditioning.py)
-    bounded: bool = (
-        True  # whether images lie in [-1, 1] by construction; StyleGANs' and most FastGANs' do not
-    )
+    condition_embedding: nn.Module | None  # turns a condition into an embedding; drawn last (see conditioning.py)
+    bounded: bool = True  # whether images lie in [-1, 1] by construction; StyleGANs' and most FastGANs' do not
 
     def embed(self, condition_NK: Tensor) -> Tensor:
         """G_emb: (N, condition_dim) -> embeddings (N, E). Raises ValueError where there is no condition."""
@@ -52,9 +48,7 @@ class Discriminator(nn.Module):
     """
 
     condition_dim: int | None  # size of a condition; None: the discriminator takes none
-    condition_embedding: (
-        nn.Module | None
-    )  # D_emb, turns a condition into the vector that features are projected on
+    condition_embedding: nn.Module | None  # D_emb, turns a condition into the vector that features are projected on
 
     def unconditional_logits(self, images_NCHW: Tensor) -> Tensor:
         """The score of images without a condition: (N,). Raises ValueError where D has no such score."""

@@ -41,9 +41,7 @@ class Estimates:
             estimates.seconds_of.setdefault(own, []).append(result["seconds"])
             if memory := (folder.heartbeat() or {}).get("memory"):
                 estimates.memory_of.setdefault(own, []).append(memory)
-            estimates.sizes.append(
-                sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file())
-            )
+            estimates.sizes.append(sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file()))
         return estimates
 
     def seconds(self, run: PlannedRun) -> float | None:

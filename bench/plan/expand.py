@@ -37,9 +37,7 @@ class Table(TableSpec):
     def fits(self, row: Row, scale: str) -> bool:
         """Whether the table has the sources that a trained row starts from."""
         method = self.at(scale).rows.get(row.id, RowOverride()).method or row.method
-        return (
-            method is not None and set(needed_sources(parse_method(method))) <= self.at(scale).sources.keys()
-        )
+        return method is not None and set(needed_sources(parse_method(method))) <= self.at(scale).sources.keys()
 
     def run_spec(self, row: Row, column: Column, seed: int, scale: str) -> RunSpec:
         """The run of one cell and seed."""
@@ -65,9 +63,7 @@ class Table(TableSpec):
     def _source(self, role: str, row: Row, scale: str) -> RunSpec | WeightsFile:
         source = self.at(scale).sources.get(role)
         if source is None:
-            raise UserError(
-                f"row '{row.id}' starts from a source '{role}', which {self.name} at scale {scale} lacks"
-            )
+            raise UserError(f"row '{row.id}' starts from a source '{role}', which {self.name} at scale {scale} lacks")
         if isinstance(source, WeightsFile):
             return source
         return RunSpec(

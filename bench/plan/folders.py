@@ -23,11 +23,7 @@ def recorded_roots() -> list[Path]:
     They are those of $BENCH_RECORDED (separated by `os.pathsep`), else those of the project file, and last the one
     that ships.
     """
-    folders = [
-        Path(folder).expanduser()
-        for folder in os.environ.get("BENCH_RECORDED", "").split(os.pathsep)
-        if folder
-    ]
+    folders = [Path(folder).expanduser() for folder in os.environ.get("BENCH_RECORDED", "").split(os.pathsep) if folder]
     if not folders and (project := project_file()):
         folders = project.recorded
     return list(dict.fromkeys([*(folder.absolute() for folder in folders), recorded_root()]))

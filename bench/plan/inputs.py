@@ -79,9 +79,7 @@ class Machine:
         for name, source in (folder.inputs() or {}).get("sources", {}).items():
             if {*source["digests"], self.code(name)} - {None} != {source["digests"][0]}:
                 kind, _, label = name.partition("/")
-                labels.append(
-                    f"{kind} {label}" + (f", still version {source['version']}" if source["version"] else "")
-                )
+                labels.append(f"{kind} {label}" + (f", still version {source['version']}" if source["version"] else ""))
         return labels
 
     def stale_sources(self, spec: RunSpec) -> list[str]:
@@ -103,9 +101,7 @@ class Machine:
         # The data set's files, then the sources, then what the scores need.
         names = [f"data/{data}/{file}.npy" for file in FILES]  # an absent file too: labels may be added later
         for source in spec.sources.values():
-            names.append(
-                f"weights/{source.weights}" if isinstance(source, WeightsFile) else f"run/{source.uid}"
-            )
+            names.append(f"weights/{source.weights}" if isinstance(source, WeightsFile) else f"run/{source.uid}")
         if spec.protocol is not None:
             names += [f"extractor/{parse_spec(metric.extractor)[0]}" for metric in spec.protocol.metrics]
             # A score of our own has no digest, and is dropped below.
@@ -214,9 +210,7 @@ def note(folder: RunFolder, name: str, digest: str) -> None:
     if recorded is None:
         folder.write_inputs({**record, "read": {**record["read"], name: digest}})
     elif recorded != digest:
-        raise UserError(
-            f"{described([name])[0]} changed while the run was at work; --retry stale trains it anew"
-        )
+        raise UserError(f"{described([name])[0]} changed while the run was at work; --retry stale trains it anew")
 
 
 def changed_since(read: dict[str, str], store: Store) -> list[str]:
@@ -231,11 +225,7 @@ def _differing(read: dict[str, str], machine: Machine) -> list[str]:
 def made_stale(store: Store, prefix: str) -> list[str]:
     """The uids of a store's runs that are stale now and have read an input whose name starts with `prefix`."""
     machine = Machine(store)
-    readers = [
-        run
-        for run in store
-        if any(name.startswith(prefix) for name in (run.inputs() or {"read": {}})["read"])
-    ]
+    readers = [run for run in store if any(name.startswith(prefix) for name in (run.inputs() or {"read": {}})["read"])]
     return [run.uid for run in readers if machine.changes(run)]
 
 

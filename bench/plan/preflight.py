@@ -157,11 +157,7 @@ def _resolution(network: NetworkSpec, data: DataSpec, places: _Places) -> Iterat
             f"network '{network.name}' makes {makes} px images, data set '{data.name}' is asked for at "
             f"{data.resolution} px"
         )
-        place = (
-            (*places.network, "name")
-            if places.own_network and places.counts
-            else (*places.data, "resolution")
-        )
+        place = (*places.network, "name") if places.own_network and places.counts else (*places.data, "resolution")
         yield Problem(place, text)
 
 
@@ -188,12 +184,8 @@ def _options(network: NetworkSpec, keys: Keys) -> Iterator[Problem]:
     settings = networks.settings(network.name)
     odd = [key for key in network.options if key not in settings]
     for key in odd:
-        yield Problem(
-            (*keys, key), f"network '{network.name}' has no setting '{key}'; {did_you_mean(key, settings)}"
-        )
-    conditions: list[dict[str, int]] = (
-        [{}] if "condition_dim" in network.options else [{}, {"condition_dim": 8}]
-    )
+        yield Problem((*keys, key), f"network '{network.name}' has no setting '{key}'; {did_you_mean(key, settings)}")
+    conditions: list[dict[str, int]] = [{}] if "condition_dim" in network.options else [{}, {"condition_dim": 8}]
     refusals = [] if odd else [_refusal(network, condition) for condition in conditions]
     if refusals and all(refusals):
         yield Problem(keys, refusals[0] or "")

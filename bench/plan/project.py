@@ -107,9 +107,7 @@ def project_file(start: Path | None = None) -> ProjectFile | None:
         sections = [(path, value) for path in (place / NAME, place / "pyproject.toml")
                  if (value := _section(path)) is not None]  # fmt: skip
         if len(sections) > 1:
-            raise UserError(
-                f"{sections[0][0]} and [tool.bench] of {sections[1][0]} are two project files; keep one"
-            )
+            raise UserError(f"{sections[0][0]} and [tool.bench] of {sections[1][0]} are two project files; keep one")
         if sections:
             return ProjectFile(sections[0][0], _validated(*sections[0]))
     return None

@@ -100,9 +100,7 @@ class Plan:
         rows = [run for run in self.runs if any(cell.row not in self.table.references for cell in run.cells)]
         for run in rows:
             if run.status == "running":
-                raise UserError(
-                    f"--rerun: {run.label} ({run.uid}) is at work; wait, or stop it with `bench cancel`"
-                )
+                raise UserError(f"--rerun: {run.label} ({run.uid}) is at work; wait, or stop it with `bench cancel`")
         self.again = {run.uid for run in rows if run.status in ("done", "diverged", "stale")}
 
     def missing_weights(self) -> dict[str, str]:
@@ -200,9 +198,7 @@ def parse_seeds(text: str) -> list[int]:
     return list(dict.fromkeys(seeds))
 
 
-def _add_cell(
-    runs: dict[str, PlannedRun], table: Table, row: Row, column: Column, seed: int, scale: str
-) -> None:
+def _add_cell(runs: dict[str, PlannedRun], table: Table, row: Row, column: Column, seed: int, scale: str) -> None:
     spec = table.run_spec(row, column, seed, scale)
     for source in spec.run_sources.values():
         _add(runs, source)

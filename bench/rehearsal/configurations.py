@@ -186,9 +186,7 @@ class Results:
         atomic.write_json(self.folder / f"{configuration.id}.json", value)
 
 
-def rehearse(
-    configuration: Configuration, images_from: DataSpec, results: Results, threads: int
-) -> RehearsalOutcome:
+def rehearse(configuration: Configuration, images_from: DataSpec, results: Results, threads: int) -> RehearsalOutcome:
     """Rehearse one configuration in its own process, whose cache and weights are deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="bench-rehearsal-") as name:
         folder = Path(name)
@@ -205,9 +203,7 @@ def rehearse(
             "BENCH_WEIGHTS": str(folder / "weights"),
         }
         command = [sys.executable, "-m", "bench.rehearsal.step", str(folder)]
-        done = subprocess.run(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
+        done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         if done.returncode != 0:
             return RehearsalOutcome(configuration, None, _reason(done))
         measured = json.loads((folder / "measured.json").read_text())

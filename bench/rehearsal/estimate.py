@@ -76,9 +76,7 @@ def _gpu_bytes(configuration: Configuration, measured: dict[str, Any]) -> int:
     trained = generator["trained_parameters"] + discriminator["trained_parameters"]
     at_once = configuration.micro_batch or configuration.images_run
     activations = (
-        measured["activation_bytes"]
-        / at_once
-        * min(configuration.per_gpu or configuration.batch, configuration.batch)
+        measured["activation_bytes"] / at_once * min(configuration.per_gpu or configuration.batch, configuration.batch)
     )
     return round(FLOAT * (numbers + (1 + MOMENTS) * trained) + activations)
 

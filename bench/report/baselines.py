@@ -34,9 +34,7 @@ def baselines_of(
     if name == OWN:
         baselines = ours[(ours["kind"] == "train") & (ours["row"] != method) & ours["value"].notna()]
         if baselines.empty:
-            raise UserError(
-                f"the store has no scores of other rows of {spec.name} at scale {scale}; `bench run` them"
-            )
+            raise UserError(f"the store has no scores of other rows of {spec.name} at scale {scale}; `bench run` them")
     else:
         baselines = load_recorded(name, spec.name, scale)
         if baselines.empty:
@@ -56,9 +54,7 @@ def baselines_of(
     return baselines, [*remarks, *more, *stale_notes(ours)]
 
 
-def _of_these_inputs(
-    name: str, ours: pd.DataFrame, baselines: pd.DataFrame
-) -> tuple[pd.DataFrame, list[str]]:
+def _of_these_inputs(name: str, ours: pd.DataFrame, baselines: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Drop the baselines that were made from other data, weights or extractors than the method's own runs."""
     trained = baselines[baselines["kind"] == "train"]
     differing = unlike(ours[ours["status"].isin(ENDED)], trained)
@@ -66,9 +62,7 @@ def _of_these_inputs(
         f"Left out of '{name}', made from other inputs than ours: {row} · {column}: {changed}."
         for (row, column), changed in differing.items()
     ]
-    kept = baselines[
-        [pair not in differing for pair in zip(baselines["row"], baselines["column"], strict=True)]
-    ]
+    kept = baselines[[pair not in differing for pair in zip(baselines["row"], baselines["column"], strict=True)]]
     if (kept.loc[kept["kind"] == "train", "inputs"] == "").any():
         remarks.append(f"Of '{name}', inputs not recorded: whether data and weights were ours is not known.")
     if kept[kept["kind"] == "train"].empty and differing:
@@ -85,9 +79,7 @@ def _named(name: str, spec: Table, baselines: pd.DataFrame) -> list[str]:
     return [name]
 
 
-def _of_these_settings(
-    name: str, spec: Table, scale: str, baselines: pd.DataFrame
-) -> tuple[pd.DataFrame, list[str]]:
+def _of_these_settings(name: str, spec: Table, scale: str, baselines: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Drop the runs that differ from what the table, with its --set, plans for their cell and seed.
 
     Such runs were made under other settings or by another version of a part. Rows that the table does not know

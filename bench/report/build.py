@@ -35,9 +35,7 @@ OTHER_KINDS: tuple[Kind, ...] = ("control", "added", "reference")
 OTHER: dict[Rule, Rule] = {"best": "final", "final": "best"}
 
 
-def build_report(
-    spec: TableSpec, scale: Scale, results: pd.DataFrame, asked: Asked | None = None
-) -> TableReport:
+def build_report(spec: TableSpec, scale: Scale, results: pd.DataFrame, asked: Asked | None = None) -> TableReport:
     """The report of a table at a scale from its results (`load_results`), or the part that is asked for.
 
     Blocks are ordered by snapshot rule, the paper's first, then by metric. Printed numbers, verdicts and the best
@@ -52,8 +50,7 @@ def build_report(
     for rule in (spec.snapshot, OTHER[spec.snapshot]):
         values = per_seed(results, rule, spec.at(scale).protocol)
         blocks += [
-            _block(spec, scale, metric, rule, values, rows, columns, printed)
-            for metric in _metrics(spec, scale)
+            _block(spec, scale, metric, rule, values, rows, columns, printed) for metric in _metrics(spec, scale)
         ]
     main = spec.main_metric(scale)
     blocks = _with_best_of(spec, main, blocks)
@@ -283,9 +280,7 @@ def _with_best_of(spec: TableSpec, main: str | None, blocks: list[Block]) -> lis
     if spec.best_of == 1 or by_main is None:
         return blocks
     chosen = {key: _best_seed(cell, by_main.measure.sign) for key, cell in by_main.cells.items()}
-    return [
-        replace(block, cells=_of_seed(block.cells, chosen)) if block.paper_rule else block for block in blocks
-    ]
+    return [replace(block, cells=_of_seed(block.cells, chosen)) if block.paper_rule else block for block in blocks]
 
 
 def _best_seed(cell: Cell, sign: float) -> int | None:

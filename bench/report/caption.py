@@ -40,9 +40,7 @@ def caption(
 
 def notes(spec: TableSpec, scale: Scale, rows: Sequence[RowHead], blocks: Sequence[Block]) -> tuple[str, ...]:
     """Remarks on the rows and symbols that this table shows, then the table's own notes."""
-    lines = (
-        ["Smoke numbers rank nothing: no cell is marked and no claim is judged."] if scale == "smoke" else []
-    )
+    lines = ["Smoke numbers rank nothing: no cell is marked and no claim is judged."] if scale == "smoke" else []
     lines += [f"{row.label}: printed only: {row.why}" for row in rows if row.kind == "printed"]
     if any(cell.spread for block in blocks for cell in block.cells.values()):
         lines.append(

@@ -42,9 +42,7 @@ def per_seed(results: pd.DataFrame, rule: Rule, protocol: Protocol) -> pd.DataFr
     return pd.concat(picked, ignore_index=True) if picked else pd.DataFrame(columns=columns)
 
 
-def make_cells(
-    values: pd.DataFrame, metric: str, rows: Sequence[str], columns: Sequence[str], seeds: int
-) -> Grid:
+def make_cells(values: pd.DataFrame, metric: str, rows: Sequence[str], columns: Sequence[str], seeds: int) -> Grid:
     """A cell per row and column, from `per_seed` lines of one metric; `seeds` is the number planned per cell.
 
     The sd is pooled over the rows of a column where their spreads are alike. It is relative to the mean (on the log
@@ -59,9 +57,7 @@ def make_cells(
     return cells
 
 
-def mark_best(
-    cells: Grid, metric: str, rows: Sequence[str], columns: Sequence[str]
-) -> tuple[Grid, dict[str, str]]:
+def mark_best(cells: Grid, metric: str, rows: Sequence[str], columns: Sequence[str]) -> tuple[Grid, dict[str, str]]:
     """Mark the best of `rows` in each column, and every row that is not separable from it.
 
     Two rows are separable if their comparison over seeds has a p of at most .05, Holm-adjusted over the rows of the
@@ -93,9 +89,7 @@ def mark_best(
     return marked, gaps
 
 
-def degrees_of_freedom(
-    cells: Mapping[tuple[str, str], Cell], column: str, whose: str = "paper's"
-) -> str | None:
+def degrees_of_freedom(cells: Mapping[tuple[str, str], Cell], column: str, whose: str = "paper's") -> str | None:
     """How the intervals of a column got their sd, in words; None while it has no interval at all.
 
     whose: rows the column's rows are, "paper's" or "table's".

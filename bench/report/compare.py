@@ -37,11 +37,7 @@ class Against:
         comparison = self.comparison
         if comparison is None or not comparison.adjusted <= ALPHA:
             return "undecided"
-        return (
-            "better"
-            if (comparison.size > comparison.null) == (measure(metric).better == "higher")
-            else "worse"
-        )
+        return "better" if (comparison.size > comparison.null) == (measure(metric).better == "higher") else "worse"
 
 
 @dataclass(frozen=True)
@@ -165,14 +161,10 @@ def _adjusted(
 def _standing(column: str, ours: Cell, against: list[Against], metric: str) -> Standing:
     sign = measure(metric).sign
     sound = [
-        baseline.cell.centre
-        for baseline in against
-        if baseline.cell.sound and baseline.cell.version == ours.version
+        baseline.cell.centre for baseline in against if baseline.cell.sound and baseline.cell.version == ours.version
     ]
     rank = 1 + sum(sign * value < sign * ours.centre for value in sound) if ours.sound else None
-    ordered = sorted(
-        against, key=lambda baseline: sign * baseline.cell.centre if baseline.cell.sound else math.inf
-    )
+    ordered = sorted(against, key=lambda baseline: sign * baseline.cell.centre if baseline.cell.sound else math.inf)
     return Standing(column, ours, rank, len(sound) + 1, tuple(ordered))
 
 
@@ -185,20 +177,14 @@ def _headline(comparison: MethodComparison, standing: Standing) -> str:
     ours = _cell(standing.ours, comparison.metric)
     if comparison.scale == "smoke":
         return f"{standing.column}: {comparison.method} {ours}"
-    rank = (
-        f"rank {standing.rank} of {standing.of}"
-        if standing.rank
-        else "no rank: a seed diverged or none has ended"
-    )
+    rank = f"rank {standing.rank} of {standing.of}" if standing.rank else "no rank: a seed diverged or none has ended"
     return f"{standing.column}: {comparison.method} {ours}, {rank}"
 
 
 def _table(comparison: MethodComparison, standing: Standing) -> tuple[list[str], list[list[str]]]:
     what = "ours / baseline" if measure(comparison.metric).is_ratio else "ours - baseline"
     heads = ["baseline", comparison.label, what, "95 % interval", "p", "n", "ours is"]
-    return heads, [
-        _line(baseline, standing.ours, comparison.metric, comparison.scale) for baseline in standing.against
-    ]
+    return heads, [_line(baseline, standing.ours, comparison.metric, comparison.scale) for baseline in standing.against]
 
 
 def _line(baseline: Against, ours: Cell, metric: str, scale: Scale) -> list[str]:

@@ -73,9 +73,7 @@ class Sampled(Interface):
         ...
 
 
-def pick_column(
-    table: Table, scale: str, dataset: str | None, resolution: int | None, column: str | None
-) -> Column:
+def pick_column(table: Table, scale: str, dataset: str | None, resolution: int | None, column: str | None) -> Column:
     """The column of a table that has this data set at a scale; the first of several with the same protocol.
 
     Raises UserError if no column fits (the message lists the columns), or if several with different protocols do.
@@ -88,15 +86,11 @@ def pick_column(
         if dataset in (None, columns[candidate.id].data.name)
         and resolution in (None, columns[candidate.id].data.resolution)
     ]
-    available = ", ".join(
-        f"{candidate.id}: {_set_text(columns[candidate.id].data)}" for candidate in table.columns
-    )
+    available = ", ".join(f"{candidate.id}: {_set_text(columns[candidate.id].data)}" for candidate in table.columns)
     where = f"{table.name} at scale {scale}"
     # Nothing fits: name what was asked for, and the nearest data set or all that the table has.
     if not matches:
-        request = " ".join(
-            [*([f"'{dataset}'"] if dataset else []), *([f"at {resolution} px"] if resolution else [])]
-        )
+        request = " ".join([*([f"'{dataset}'"] if dataset else []), *([f"at {resolution} px"] if resolution else [])])
         sets = {candidate.data.name for candidate in columns.values()}
         slip = did_you_mean(dataset, sets) if dataset is not None and dataset not in sets else ""
         if slip.startswith("did you mean"):
@@ -106,9 +100,7 @@ def pick_column(
             "Another --table or --scale, or a table of your own (--table mine.yaml), has other sets"
         )
     # Several columns fit: any will do if they agree in data set and protocol.
-    kinds = [
-        (_set_text(columns[candidate.id].data), table.protocol_of(candidate, scale)) for candidate in matches
-    ]
+    kinds = [(_set_text(columns[candidate.id].data), table.protocol_of(candidate, scale)) for candidate in matches]
     if any(kind != kinds[0] for kind in kinds):
         raise UserError(f"several columns of {where} fit: {available}; name one by --column or --dataset")
     return matches[0]
@@ -133,9 +125,7 @@ def evaluate_folder(
     Raises UserError for pictures that do not fit the protocol: see bench.data.picture_folder.
     """
     data, protocol = table.at(scale).columns[column.id].data, table.protocol_of(column, scale)
-    pictures = read_pictures(
-        root, data.resolution, protocol.generated, resize=resize, allow_fewer=allow_fewer
-    )
+    pictures = read_pictures(root, data.resolution, protocol.generated, resize=resize, allow_fewer=allow_fewer)
     count = len(pictures.images)
     scores = make_scorer(protocol, data, device, count, progress).score(pictures.images)
     few = [

@@ -42,9 +42,7 @@ def narrowed(report: TableReport, asked: Asked, claims: Sequence[Claim]) -> Tabl
     # The heads and blocks that were asked for.
     rows = tuple(row for row in report.rows
                  if asked.rows is None or row.id in asked.rows or row.kind == "reference")  # fmt: skip
-    columns = tuple(
-        column for column in report.columns if asked.columns is None or column.id in asked.columns
-    )
+    columns = tuple(column for column in report.columns if asked.columns is None or column.id in asked.columns)
     blocks = tuple(block for block in report.blocks if asked.metrics is None or block.metric in asked.metrics)
     # The claims that can be read from them.
     ids = {row.id for row in rows}
@@ -76,9 +74,7 @@ def folded(report: TableReport, named: Collection[str] = ()) -> TableReport:
     if tried.empty:
         return report
     have, columns_with = set(tried["row"]), set(tried["column"])
-    idle = [
-        row for row in report.rows if row.kind != "printed" and row.id not in have and row.id not in named
-    ]
+    idle = [row for row in report.rows if row.kind != "printed" and row.id not in have and row.id not in named]
     columns = tuple(column for column in report.columns if column.id in columns_with)
     empty = [column for column in report.columns if column not in columns]
     untested = [claim for claim in report.claims if claim.untested]

@@ -29,9 +29,7 @@ def left_out(
     return [*_unfinished(frame), *([f"{reason}: {other}"] if other else [])]
 
 
-def not_shown(
-    every: pd.DataFrame, spec: Table, scale: str, store: Store, seeds: list[int] | None
-) -> list[str]:
+def not_shown(every: pd.DataFrame, spec: Table, scale: str, store: Store, seeds: list[int] | None) -> list[str]:
     """A note that names the store's finished runs on this table's data and protocol that are not among `every`.
 
     Without this note, a row whose plug-in was edited, or whose runs have other settings, would look untrained.

@@ -185,9 +185,7 @@ class TableReport:
     @property
     def main_block(self) -> Block | None:
         """The block that the curves show: the main metric's, else the first one shown."""
-        return next(
-            (block for block in self.blocks if block.metric == self.main), next(iter(self.blocks), None)
-        )
+        return next((block for block in self.blocks if block.metric == self.main), next(iter(self.blocks), None))
 
     def scores(self, block: Block) -> pd.DataFrame:
         """The result lines that the curves of a block show: not stale, and finite (positive on a log axis)."""

@@ -30,9 +30,7 @@ def facts(folder: RunFolder, machine: Machine) -> dict[str, str]:
     record = folder.inputs()
     if record is None:
         return dict.fromkeys(FACTS, "")
-    sources = [
-        f"{name}={digest}" for name, source in record["sources"].items() for digest in source["digests"]
-    ]
+    sources = [f"{name}={digest}" for name, source in record["sources"].items() for digest in source["digests"]]
     return {
         "inputs": " ".join(f"{name}={digest[:DIGITS]}" for name, digest in sorted(record["read"].items())),
         "sources": " ".join(sorted(sources)),
@@ -79,8 +77,7 @@ def judged(frame: pd.DataFrame, machine: Machine) -> pd.DataFrame:
 def unlike(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[tuple[str, str], str]:
     """Where `theirs` were made from other data, weights or extractors than ours: (row, column) -> which."""
     own: dict[str, list[dict[str, str]]] = {
-        str(column): [_pairs(str(text)) for text in set(runs["inputs"])]
-        for column, runs in ours.groupby("column")
+        str(column): [_pairs(str(text)) for text in set(runs["inputs"])] for column, runs in ours.groupby("column")
     }
     differences = {}
     for (row, column), runs in theirs.groupby(["row", "column"]):
@@ -103,9 +100,7 @@ def origin_notes(results: pd.DataFrame) -> tuple[str, ...]:
     ended = runs[runs["status"].isin(ENDED)]
     lines = [*stale_notes(results), *_mixed(ended)]
     if edited := sorted({name for text in ended["edited"] for name in str(text).split("; ") if name}):
-        lines.append(
-            f"Code that has changed since runs shown here were trained with it: {'; '.join(edited)}."
-        )
+        lines.append(f"Code that has changed since runs shown here were trained with it: {'; '.join(edited)}.")
     unknown = ended[ended["inputs"] == ""]
     if len(unknown):
         which = "all runs" if len(unknown) == len(ended) else _named(unknown)
@@ -150,15 +145,13 @@ def _by_seed(cell: pd.DataFrame, name: str) -> list[str]:
 def _differing_packages(cell: pd.DataFrame) -> list[str]:
     """The packages whose versions differ within a cell, by seed."""
     tables = {
-        text: dict(package.split(" ", 1) for package in text.split(" | ")[-1].split(", "))
-        for text in cell["packages"]
+        text: dict(package.split(" ", 1) for package in text.split(" | ")[-1].split(", ")) for text in cell["packages"]
     }
     names = sorted({name for versions in tables.values() for name in versions})
     differing = [name for name in names if len({versions.get(name) for versions in tables.values()}) > 1]
     short = cell.assign(
         versions=[
-            ", ".join(f"{name} {tables[text].get(name, 'absent')}" for name in differing)
-            for text in cell["packages"]
+            ", ".join(f"{name} {tables[text].get(name, 'absent')}" for name in differing) for text in cell["packages"]
         ]
     )
     return _by_seed(short, "versions") if differing else ["changed between the starts of a run"]

@@ -68,9 +68,7 @@ def visible_gap(comparison: Comparison) -> str | None:
     if comparison.what != "ratio":
         return None
     return gap_text(
-        minimum_detectable_ratio(comparison.sd, comparison.n, df=comparison.df)
-        if comparison.df > 0
-        else math.inf
+        minimum_detectable_ratio(comparison.sd, comparison.n, df=comparison.df) if comparison.df > 0 else math.inf
     )
 
 

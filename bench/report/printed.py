@@ -54,9 +54,7 @@ def _read(path: Path) -> list[tuple[str | float, ...]]:
     keys: set[tuple[str, ...]] = set()
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(HEADER) or not all(row):
-            raise UserError(
-                f"{path}:{number}: needs {len(HEADER)} values, none empty; leave a dash of the paper out"
-            )
+            raise UserError(f"{path}:{number}: needs {len(HEADER)} values, none empty; leave a dash of the paper out")
         *names, text = row
         if tuple(names) in keys:
             raise UserError(f"{path}:{number}: {','.join(names)} is given twice")

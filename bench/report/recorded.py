@@ -131,19 +131,13 @@ def _roots(root: Path | None) -> Sequence[Path]:
 
 
 def _sets_in(folder: Path) -> list[Path]:
-    return (
-        [path for path in folder.iterdir() if path.is_dir() and path.name != "paper"]
-        if folder.is_dir()
-        else []
-    )
+    return [path for path in folder.iterdir() if path.is_dir() and path.name != "paper"] if folder.is_dir() else []
 
 
 def _find(name: str, root: Path | None) -> Path:
     folders = [path for folder in _roots(root) for path in _sets_in(folder) if path.name == name]
     if len(folders) > 1:
-        raise UserError(
-            f"recorded set '{name}' is there twice: {folders[0]} and {folders[1]}; rename one of them"
-        )
+        raise UserError(f"recorded set '{name}' is there twice: {folders[0]} and {folders[1]}; rename one of them")
     if not folders:
         places = ", ".join(str(folder) for folder in _roots(root))
         raise UserError(
@@ -171,7 +165,5 @@ def _read(path: Path) -> pd.DataFrame:
     header = list(frame.columns)
     required, further = header[: len(RECORDED_COLUMNS)], header[len(RECORDED_COLUMNS) :]
     if tuple(required) != RECORDED_COLUMNS or not set(further) <= set(OPTIONAL):
-        raise UserError(
-            f"{path}:1: the header must be {','.join(RECORDED_COLUMNS)}; {', '.join(OPTIONAL)} may follow"
-        )
+        raise UserError(f"{path}:1: the header must be {','.join(RECORDED_COLUMNS)}; {', '.join(OPTIONAL)} may follow")
     return as_frame(list(frame.to_dict("records")), _EVERY)  # type: ignore[arg-type]  # all names of columns are text

@@ -64,9 +64,7 @@ def load_results(
     recorded_lines = _recorded_lines(recorded, spec.name, scale) if recorded else {}
     lines: list[dict[str, Any]] = []
     # The seeds to look for: the planned ones, and any that has been run or recorded.
-    known_seeds = _seeds_in(store) | {
-        int(line["seed"]) for run_lines in recorded_lines.values() for line in run_lines
-    }
+    known_seeds = _seeds_in(store) | {int(line["seed"]) for run_lines in recorded_lines.values() for line in run_lines}
     every = sorted(known_seeds | set(range(spec.seeds))) if seeds is None else list(seeds)
     planned_seeds = set(range(spec.seeds) if seeds is None else seeds)
     machine = Machine(store)
@@ -88,9 +86,7 @@ def _runs(
     """Every run the table may have: what names its lines, its spec, whether its row is planned."""
     for column in spec.columns:
         for row in spec.rows:
-            if row.printed_only is not None or (
-                row.added and row.id not in asked and not spec.fits(row, scale)
-            ):
+            if row.printed_only is not None or (row.added and row.id not in asked and not spec.fits(row, scale)):
                 continue  # printed only, or a row of the project file that needs a source this table lacks
             for seed in seeds:
                 names = {"row": row.id, "column": column.id, "seed": seed, "kind": "train"}

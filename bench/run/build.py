@@ -96,9 +96,7 @@ def network_options(ctx: Context, method: Composition) -> dict[str, Any]:
     options, needed = ctx.spec.network.options, method.networks(ctx)
     for key in options.keys() & needed.keys():
         if options[key] != needed[key]:
-            raise UserError(
-                f"network option {key}={options[key]} contradicts the method, which needs {needed[key]}"
-            )
+            raise UserError(f"network option {key}={options[key]} contradicts the method, which needs {needed[key]}")
     return {**options, **needed}
 
 

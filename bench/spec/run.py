@@ -88,9 +88,7 @@ class TrainSettings(Frozen):
         if self.micro_batch is not None and self.batch % self.micro_batch:
             raise ValueError(f"micro_batch is {self.micro_batch}, must divide batch, which is {self.batch}")
         if self.hinge_margin is not None and self.loss != "hinge":
-            raise ValueError(
-                f"hinge_margin is {self.hinge_margin}, but loss is {self.loss}; leave one of them out"
-            )
+            raise ValueError(f"hinge_margin is {self.hinge_margin}, but loss is {self.loss}; leave one of them out")
         return self
 
 
@@ -145,9 +143,7 @@ class RunSpec(Frozen):
 
     def canonical(self) -> str:
         """The JSON whose hash is the identity: sorted keys, absent values left out."""
-        return json.dumps(
-            self.model_dump(mode="json", exclude_none=True), sort_keys=True, separators=(",", ":")
-        )
+        return json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True, separators=(",", ":"))
 
     @cached_property
     def uid(self) -> str:

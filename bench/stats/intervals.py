@@ -109,9 +109,7 @@ def vector(values: ArrayLike) -> np.ndarray:
     except (TypeError, ValueError) as error:
         raise UserError(f"values must be numbers, one for each seed: {error}") from error
     if x.ndim != 1 or x.size == 0:
-        raise UserError(
-            f"values must be a non-empty list of numbers, one for each seed, not of shape {x.shape}"
-        )
+        raise UserError(f"values must be a non-empty list of numbers, one for each seed, not of shape {x.shape}")
     return x
 
 
@@ -120,9 +118,7 @@ def finite_vector(values: ArrayLike) -> np.ndarray:
     x = vector(values)
     bad = int((~np.isfinite(x)).sum())
     if bad:
-        raise UserError(
-            f"{bad} of {x.size} values are nan or infinite; report diverged seeds with bench.stats.spread"
-        )
+        raise UserError(f"{bad} of {x.size} values are nan or infinite; report diverged seeds with bench.stats.spread")
     return x
 
 
@@ -137,9 +133,7 @@ def positive_logs(values: ArrayLike) -> np.ndarray:
 def spread_of(x: np.ndarray, sd: float | None, df: float | None) -> tuple[float, float]:
     """The sd and df to use for a sample: the given pair, or the sample's own (nan and 0 for one value)."""
     if (sd is None) != (df is None):
-        raise UserError(
-            "sd and df go together: a given sd needs its degrees of freedom (df=inf if it is known)"
-        )
+        raise UserError("sd and df go together: a given sd needs its degrees of freedom (df=inf if it is known)")
     if sd is None or df is None:
         return (float(x.std(ddof=1)), float(x.size - 1)) if x.size > 1 else (math.nan, 0.0)
     if not (sd >= 0 and math.isfinite(sd)) or not df >= 1:

@@ -29,6 +29,4 @@ def read_json(path: Path) -> Any:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path}: is not readable JSON ({error}); move the run folder away and run again"
-        ) from error
+        raise UserError(f"{path}: is not readable JSON ({error}); move the run folder away and run again") from error

@@ -198,9 +198,7 @@ class Store:
         recorded = folder.spec_file
         if recorded.exists():
             if folder.spec().canonical() != spec.canonical():
-                raise UserError(
-                    f"{recorded} is not the spec of this run; move the folder away and start again"
-                )
+                raise UserError(f"{recorded} is not the spec of this run; move the folder away and start again")
         else:
             atomic.write_json(recorded, spec.model_dump(mode="json"))
         return folder

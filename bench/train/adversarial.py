@@ -75,13 +75,9 @@ class _Inputs(NamedTuple):
         """Micro-batches of `size` images."""
         images, index = self.batch.images_NCHW.split(size), self.batch.index_N.split(size)
         conditions = (
-            _split(condition_NK, size, len(images))
-            for condition_NK in (self.condition_NK, self.d_condition_NK)
+            _split(condition_NK, size, len(images)) for condition_NK in (self.condition_NK, self.d_condition_NK)
         )
-        return [
-            _Inputs(Batch(*batch), *pair)
-            for *batch, pair in zip(images, index, zip(*conditions), strict=True)
-        ]
+        return [_Inputs(Batch(*batch), *pair) for *batch, pair in zip(images, index, zip(*conditions), strict=True)]
 
 
 class _Pass(NamedTuple):
@@ -139,9 +135,7 @@ def _update_generator(
             for images, part in zip(shared, parts, strict=True)
         ]
     else:
-        passes = [
-            partial(_generator_pass, ctx, method, z_NZ, part) for z_NZ, part in _micro_batches(ctx, inputs)
-        ]
+        passes = [partial(_generator_pass, ctx, method, z_NZ, part) for z_NZ, part in _micro_batches(ctx, inputs)]
     with _frozen(discriminator):
         return _descend(optimizer, "g", passes)
 

@@ -57,9 +57,7 @@ def weighted_mean(terms_N: Tensor, weights_N: Tensor | None) -> Tensor:
     if weights_N is None:
         return terms_N.mean()
     if weights_N.shape != terms_N.shape[:1]:
-        raise ValueError(
-            f"weights have shape {tuple(weights_N.shape)}, must be ({len(terms_N)},): one number an image"
-        )
+        raise ValueError(f"weights have shape {tuple(weights_N.shape)}, must be ({len(terms_N)},): one number an image")
     return (weights_N.detach().to(terms_N).view(-1, *[1] * (terms_N.ndim - 1)) * terms_N).mean()
 
 

@@ -32,9 +32,7 @@ class Optimizers:
             betas=(train.beta1, train.beta2),
             eps=1e-8 if train.adam_eps is None else train.adam_eps,
         )
-        return cls(
-            adam(generator.parameters(), lr=train.g_lr), adam(discriminator.parameters(), lr=train.d_lr)
-        )
+        return cls(adam(generator.parameters(), lr=train.g_lr), adam(discriminator.parameters(), lr=train.d_lr))
 
     def state_dict(self) -> dict[str, Any]:
         """Both optimisers' states, for a checkpoint."""

@@ -18,9 +18,7 @@ SUPERSAMPLING = 2
 def render(svg: str, resolution: int) -> np.ndarray:
     """The drawing as (R, R, 3) uint8 RGB on white; without system fonts, which differ between machines."""
     size = SUPERSAMPLING * resolution
-    png = resvg_py.svg_to_bytes(
-        svg_string=svg, width=size, height=size, background="white", skip_system_fonts=True
-    )
+    png = resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size, background="white", skip_system_fonts=True)
     image = Image.open(io.BytesIO(png), formats=("PNG",)).convert("RGB")
     if image.size != (size, size):  # resvg keeps the aspect of a drawing that is not square
         square = Image.new("RGB", (size, size), "white")

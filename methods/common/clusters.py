@@ -29,9 +29,7 @@ def check_clusters(method: str, ctx: Context, clusters: int) -> None:
         )
 
 
-def kmeans(
-    points_NF: np.ndarray, clusters: int, stream: torch.Generator, start_KF: np.ndarray | None = None
-) -> KMeans:
+def kmeans(points_NF: np.ndarray, clusters: int, stream: torch.Generator, start_KF: np.ndarray | None = None) -> KMeans:
     """A fitted k-means of N points, from `start_KF` or else the best of ten k-means++ starts.
 
     It uses one thread. Several would add up their partial sums in an order of chance, and a resumed run would differ.
@@ -47,9 +45,7 @@ def centres(points_NF: np.ndarray, label_N: np.ndarray, clusters: int, stream: t
     random_K = torch.randint(len(points_NF), (clusters,), generator=stream).numpy()
     return np.stack(
         [
-            points_NF[label_N == label].mean(axis=0)
-            if (label_N == label).any()
-            else points_NF[random_K[label]]
+            points_NF[label_N == label].mean(axis=0) if (label_N == label).any() else points_NF[random_K[label]]
             for label in range(clusters)
         ]
     )

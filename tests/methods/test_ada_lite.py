@@ -85,9 +85,7 @@ def _sign_and_zoom(matrices):
 def _angle(matrices):
     """Degrees of the rotation in the polar decomposition, without the mirror (which comes first)."""
     linear = matrices[:, :2, :2].double()
-    linear = linear @ torch.diag_embed(
-        torch.stack([torch.linalg.det(linear).sign(), torch.ones(len(linear))], 1)
-    )
+    linear = linear @ torch.diag_embed(torch.stack([torch.linalg.det(linear).sign(), torch.ones(len(linear))], 1))
     u, _, v = torch.linalg.svd(linear)
     turn = u @ v
     return torch.rad2deg(torch.atan2(turn[:, 1, 0], turn[:, 0, 0]))
@@ -98,9 +96,7 @@ def test_geometry_at_full_strength_has_the_published_distributions():
     matrices = ada.geometry(MANY, 64, 64, 1.0, _stream())
     sign, zoom = _sign_and_zoom(matrices)
     assert (sign < 0).double().mean().item() == pytest.approx(0.5, abs=0.018)
-    assert zoom.mean().item() == pytest.approx(0, abs=0.007) and zoom.std().item() == pytest.approx(
-        0.2, rel=0.025
-    )
+    assert zoom.mean().item() == pytest.approx(0, abs=0.007) and zoom.std().item() == pytest.approx(0.2, rel=0.025)
     sizes = torch.linalg.svdvals(matrices[:, :2, :2].double())
     stretch = (sizes[:, 0] / sizes[:, 1]).log2() / 2  # |N(0, 0.2)|
     assert stretch.square().mean().sqrt().item() == pytest.approx(0.2, rel=0.025)

@@ -43,9 +43,7 @@ class Run:
     def step(self, repeats=1):
         """One update as D sees it, up to the parts' terms; each image `repeats` times."""
         batch = Batches(self.ctx.images_u8_NHWC, 4, 0).at(0)
-        seen = -batch.images_NCHW.repeat(
-            repeats, 1, 1, 1
-        )  # not the batch itself: stands for its augmentation
+        seen = -batch.images_NCHW.repeat(repeats, 1, 1, 1)  # not the batch itself: stands for its augmentation
         logits, maps = self.ctx.discriminator.forward_with_maps(seen)
         return DStep(batch, None, seen, seen, logits, logits, self.ctx.discriminator, maps)
 
@@ -92,15 +90,11 @@ def test_lpips_term_is_summed_over_images_and_decoders(make, net):
     distance = lpips_distance(net)
     with torch.no_grad():
         one_by_one = [
-            distance(a[None], b[None]).item()
-            for pair in _pairs(run, step)
-            for a, b in zip(*pair, strict=True)
+            distance(a[None], b[None]).item() for pair in _pairs(run, step) for a, b in zip(*pair, strict=True)
         ]
     assert len(one_by_one) == 12
     # float32 convolutions over other batch sizes.
-    assert run.method.d_loss(run.ctx, step)["ae-d/reconstruction"].item() == pytest.approx(
-        sum(one_by_one), rel=1e-3
-    )
+    assert run.method.d_loss(run.ctx, step)["ae-d/reconstruction"].item() == pytest.approx(sum(one_by_one), rel=1e-3)
 
 
 def test_the_default_is_the_released_loss():
@@ -123,9 +117,7 @@ def test_gradients_reach_the_decoders_and_the_encoder_only(make):
     without = {name.split(".")[0] for name, parameter in named if parameter.grad is None}
     assert without == {"head", "small_head"}  # what only the logits come from
     for start in ("blocks", "small_branch", "decoders.whole", "decoders.part", "decoders.small"):
-        assert any(
-            p.grad is not None and p.grad.abs().sum() > 0 for name, p in named if name.startswith(start)
-        )
+        assert any(p.grad is not None and p.grad.abs().sum() > 0 for name, p in named if name.startswith(start))
     assert all(parameter.grad is None for parameter in run.ctx.generator.parameters())
     assert all(p.grad is None for p in run.method.parts[0][1].distance.parameters())
 

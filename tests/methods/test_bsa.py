@@ -80,9 +80,7 @@ def test_the_first_loss_is_its_definition(make_run, source):
     with torch.no_grad():
         images = generator(0.01 * jitter, torch.full((3, 3), 1 / 3))
         layers = VGG16Activations((1, 3, 6, 8, 11, 13, 15, 18, 20, 22))
-        perceptual = sum(
-            (a - b).abs().double().mean() for a, b in zip(layers(images), layers(wanted), strict=True)
-        )
+        perceptual = sum((a - b).abs().double().mean() for a, b in zip(layers(images), layers(wanted), strict=True))
     log = run.advance(1).logs[0]
     assert log["pixels"] == pytest.approx((images - wanted).abs().double().mean().item(), rel=1e-5)
     assert log["perceptual"] == pytest.approx(0.5 * perceptual.item(), rel=1e-5)
@@ -94,22 +92,16 @@ def test_the_first_loss_is_its_definition(make_run, source):
 
 def test_statistics_are_held_near_one_and_zero(run):
     part = run.method.parts[0][1]
-    expected = sum(
-        ((norm.scale.double() - 1) ** 2).mean() + (norm.shift.double() ** 2).mean() for norm in part.adapted
-    )
+    expected = sum(((norm.scale.double() - 1) ** 2).mean() + (norm.shift.double() ** 2).mean() for norm in part.adapted)
     terms = part._terms(run.ctx, torch.zeros(1, 3, 32, 32), part.latents_MZ[:1])
     assert terms["statistics"].item() == pytest.approx(0.02 * expected.item(), rel=1e-5)
     assert expected > 0
 
 
 def test_nearest_distances_are_their_definition():
-    z, normals = (
-        torch.randn(count, 4, generator=torch.Generator().manual_seed(count)).double() for count in (5, 20)
-    )
+    z, normals = (torch.randn(count, 4, generator=torch.Generator().manual_seed(count)).double() for count in (5, 20))
     square = np.array([[float(((a - b) ** 2).sum()) for b in normals] for a in z])
-    assert bsa.nearest_distances(z, normals).item() == pytest.approx(
-        square.min(0).mean() + square.min(1).mean()
-    )
+    assert bsa.nearest_distances(z, normals).item() == pytest.approx(square.min(0).mean() + square.min(1).mean())
 
 
 def test_truncation_keeps_quantiles():

@@ -116,9 +116,7 @@ def test_terms_are_weighted_mean_squares_over_real_and_fake(patches):
     ):
         assert given is condition
         places = [_which(images[i].numpy(), moved[i].numpy(), 4) for i in range(N)]
-        gaps = [
-            (images[i].numpy() - _moved(images[i].numpy(), *places[i])).reshape(-1) @ weight for i in range(N)
-        ]
+        gaps = [(images[i].numpy() - _moved(images[i].numpy(), *places[i])).reshape(-1) @ weight for i in range(N)]
         expected = {"real": 10.0, "fake": 3.0}[name] * np.mean(np.square(gaps))
         assert losses[name].item() == pytest.approx(expected, rel=1e-12)
 

@@ -44,9 +44,7 @@ def test_contrastive_is_the_cross_entropy_of_the_image_among_all(make_run):
     chance /= chance.sum(1, keepdims=True)
     expected = -np.log(chance[np.arange(4), step.batch.index_N]).mean()
     # float32 sums of 16 features.
-    assert run.method.d_loss(run.ctx, step)["fastgan-ssl/contrastive"].item() == pytest.approx(
-        0.5 * expected, rel=1e-4
-    )
+    assert run.method.d_loss(run.ctx, step)["fastgan-ssl/contrastive"].item() == pytest.approx(0.5 * expected, rel=1e-4)
 
 
 def test_aspect_is_the_squared_error_of_the_log_ratio(make_run):
@@ -58,14 +56,10 @@ def test_aspect_is_the_squared_error_of_the_log_ratio(make_run):
     head = run.ctx.discriminator.added["ssl_aspect"]
     guess = _features(run, stretched).double() @ head.weight.double().T + head.bias.double()
     expected = (guess[:, 0] - wanted).square().mean().item()
-    assert run.method.d_loss(run.ctx, step)["fastgan-ssl/aspect"].item() == pytest.approx(
-        0.5 * expected, rel=1e-4
-    )
+    assert run.method.d_loss(run.ctx, step)["fastgan-ssl/aspect"].item() == pytest.approx(0.5 * expected, rel=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("ratio", "place"), [(2.0, 0.0), (2.0, 1.0), (1.25, 0.3), (0.5, 0.0), (0.8, 1.0), (1.0, 0.7)]
-)
+@pytest.mark.parametrize(("ratio", "place"), [(2.0, 0.0), (2.0, 1.0), (1.25, 0.3), (0.5, 0.0), (0.8, 1.0), (1.0, 0.7)])
 def test_squared_stretches_the_window_that_was_cut_out(ratio, place):
     """On ramps bilinear sampling is exact: the value tells the place that a pixel came from."""
     side = 24

@@ -93,9 +93,7 @@ def test_it_starts_from_the_source_generator(make_run, source):
     run = make_run(METHOD, sources=source)
     ema = checkpoints.read_weights(source["network"])["ema"]
     same = {
-        name
-        for name, value in run.ctx.generator.state_dict().items()
-        if torch.equal(value, ema.get(name, value + 1))
+        name for name, value in run.ctx.generator.state_dict().items() if torch.equal(value, ema.get(name, value + 1))
     }
     assert set(run.ctx.generator.state_dict()) - same == {"condition_embedding.weight"}
     with pytest.raises(UserError, match="given no source 'network'"):

@@ -40,9 +40,7 @@ def test_a_mixture_of_separate_clusters_has_their_moments(scale):
         factor = fit.factors_CEE[component].double()
         np.testing.assert_allclose(fit.means_CE[component], points.mean(0), rtol=1e-5, atol=1e-5 * scale)
         # scikit-learn adds 1e-6, here of a mean square of about 350, to the variances: under 1 % of the least.
-        np.testing.assert_allclose(
-            factor @ factor.T, np.cov(points.T, bias=True), rtol=0.01, atol=0.01 * scale**2
-        )
+        np.testing.assert_allclose(factor @ factor.T, np.cov(points.T, bias=True), rtol=0.01, atol=0.01 * scale**2)
 
 
 def test_draws_of_a_mixture_have_its_mean_and_covariance():
@@ -67,9 +65,7 @@ def test_centroids_are_those_of_the_clusters_and_draws_lie_around_them():
     np.testing.assert_allclose(fit.means_CE, [points.mean(0) for points in clusters], atol=0.5)
     drawn = fit.draw(60_000, _stream())
     first = drawn[:, 0] > 0
-    assert first.double().mean().item() == pytest.approx(
-        0.5, abs=0.01
-    )  # evenly, whatever the clusters' sizes
+    assert first.double().mean().item() == pytest.approx(0.5, abs=0.01)  # evenly, whatever the clusters' sizes
     for chosen, mean in ((first, fit.means_CE[0]), (~first, fit.means_CE[1])):
         np.testing.assert_allclose(drawn[chosen].mean(0), mean, atol=0.03)
         np.testing.assert_allclose(torch.cov(drawn[chosen].T), np.eye(3), atol=0.04)

@@ -61,9 +61,7 @@ def test_labels_are_sampled_by_cluster_size(make_run):
     run.method.sampler(run.ctx)(generator, torch.zeros(4000, 8), torch.Generator().manual_seed(0))
     shares = asked[0].mean(dim=0)
     assert shares[1] == 0
-    assert shares[0].item() == pytest.approx(
-        0.75, abs=0.035
-    )  # five standard deviations: 5 * 0.43 / sqrt(4000)
+    assert shares[0].item() == pytest.approx(0.75, abs=0.035)  # five standard deviations: 5 * 0.43 / sqrt(4000)
 
 
 def test_seeds_of_one_image_set_agree_on_its_clusters(make_run, make_pictures):

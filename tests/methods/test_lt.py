@@ -122,9 +122,7 @@ def test_loss_is_the_cross_entropy_of_the_text(layer, make_run):
     assert len({i % 2 == j % 2 for i, j in enumerate(order)}) == 2  # both labels occur
 
 
-@pytest.mark.parametrize(
-    "options", [{"mixing": 0.0}, {"mixing": 1.0}, {"mixing": 0.9, "mixing_per": "image"}]
-)
+@pytest.mark.parametrize("options", [{"mixing": 0.0}, {"mixing": 1.0}, {"mixing": 0.9, "mixing_per": "image"}])
 def test_both_images_of_a_pair_have_the_same_noise_and_crossover(options):
     run = _StyleRun(**options)
     with torch.no_grad():
@@ -192,9 +190,7 @@ def test_a_and_g_learn_from_the_loss_and_d_does_not(make_run):
         parameter.requires_grad_(True)
 
     twin, heavier = (make_run(f"lt(warmup_share=0, weight={w})", steps=6).advance(1) for w in (1, 3))
-    for mine, other in zip(
-        twin.ctx.discriminator.parameters(), heavier.ctx.discriminator.parameters(), strict=True
-    ):
+    for mine, other in zip(twin.ctx.discriminator.parameters(), heavier.ctx.discriminator.parameters(), strict=True):
         assert torch.equal(mine, other)  # lambda has not reached D's update ...
     assert twin.logs[0]["d_loss"] == heavier.logs[0]["d_loss"]
     assert not torch.equal(twin.ctx.generator.linear.weight, heavier.ctx.generator.linear.weight)  # but G's

@@ -51,17 +51,13 @@ class _Ctx:
 
 
 def _g_step(count, condition=None):
-    return GStep(
-        _normal(count, 8, seed=3).float(), condition, torch.zeros(1), torch.zeros(1), lambda *_: None
-    )
+    return GStep(_normal(count, 8, seed=3).float(), condition, torch.zeros(1), torch.zeros(1), lambda *_: None)
 
 
 def test_of_a_linear_synthesis_it_is_the_length_of_a_matrix_product():
     matrices = _normal(3, 2, 3 * 4 * 4, seed=1)  # of three layers: w (2,) -> image
     w = _normal(5, 3, 2, seed=2)
-    found = pl.path_lengths(
-        lambda w_NLW: torch.einsum("nlw,lwp->np", w_NLW, matrices).view(5, 3, 4, 4), w, _stream()
-    )
+    found = pl.path_lengths(lambda w_NLW: torch.einsum("nlw,lwp->np", w_NLW, matrices).view(5, 3, 4, 4), w, _stream())
     y = torch.randn(5, 3, 4, 4, generator=_stream()).double().numpy().reshape(5, -1) / 4  # sqrt(4 * 4)
     products = np.einsum("lwp,np->nlw", matrices.numpy(), y)
     expected = np.sqrt((products**2).sum(2).mean(1))

@@ -82,17 +82,13 @@ def test_the_schedule_in_full():
         100 * phase: (5, 1.0),
     }
     assert {seen: progressive.growth(seen, 1, 5, phase) for seen in expected} == expected
-    assert (
-        progressive.growth(0, 5, 5, phase) == progressive.growth(10**9, 5, 5, phase) == (5, 1.0)
-    )  # starts whole
+    assert progressive.growth(0, 5, 5, phase) == progressive.growth(10**9, 5, 5, phase) == (5, 1.0)  # starts whole
 
 
 def test_a_run_grows_generator_discriminator_and_average(grow):
     run = grow("progressive(start=8, images_per_phase=16)", batch=4, d_steps=2, steps=12)
     networks = (run.ctx.generator, run.ctx.discriminator, run.ctx.ema)
-    assert {(one.level, one.alpha) for one in networks} == {
-        (1, 1.0)
-    }  # before the first step, for its samples
+    assert {(one.level, one.alpha) for one in networks} == {(1, 1.0)}  # before the first step, for its samples
     # 8 real images a step, 32 a level of which 16 fade in.
     expected = [(1, 1.0)] * 4 + [
         (2, 0.0),

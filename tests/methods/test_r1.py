@@ -107,9 +107,7 @@ def _transform(images):
     """A fixed augmentation of both images: shifted, contrast 1.4 and 1.2, and a square cut out of the second."""
     shifted = diffaugment.translate(images, torch.tensor([1, -2]), torch.tensor([0, 3]))
     factors = torch.tensor([1.4, 1.2], dtype=images.dtype)
-    return diffaugment.cutout(
-        diffaugment.contrast(shifted, factors), torch.tensor([0, 4]), torch.tensor([0, 3])
-    )
+    return diffaugment.cutout(diffaugment.contrast(shifted, factors), torch.tensor([0, 4]), torch.tensor([0, 3]))
 
 
 def test_at_the_raw_image_it_is_the_finite_difference_of_d_after_the_augmentation():
@@ -120,9 +118,7 @@ def test_at_the_raw_image_it_is_the_finite_difference_of_d_after_the_augmentatio
     x, condition = _normal(2, 3, 8, 8), _normal(2, 2, seed=3)
     step = _step(network, x, condition, _transform)
     contexts = type("Ctx", (), {"step": 0, "device": torch.device("cpu"), "discriminator": network})()
-    found = {
-        point: r1.R1(gamma=2.0, point=point).d_loss(contexts, step)["penalty"].item() for point in r1.POINTS
-    }
+    found = {point: r1.R1(gamma=2.0, point=point).d_loss(contexts, step)["penalty"].item() for point in r1.POINTS}
     squares = {"raw": 0.0, "augmented": 0.0}
     for index in range(2 * 3 * 64):
         nudge = torch.zeros(2 * 3 * 64, dtype=torch.float64)
@@ -154,9 +150,7 @@ def test_in_training_it_is_taken_at_the_raw_images_through_the_updates_own_augme
 
     def augmented(images):
         run.ctx._calls.clear()
-        return run.method.augment(
-            run.ctx, images
-        )  # the step's first T: the one that D's update drew for its reals
+        return run.method.augment(run.ctx, images)  # the step's first T: the one that D's update drew for its reals
 
     assert torch.equal(augmented(raw), step.real_NCHW)
     with parametrize.cached():  # the same weights in all calls, as within an update
@@ -167,9 +161,7 @@ def test_in_training_it_is_taken_at_the_raw_images_through_the_updates_own_augme
         assert logged == pytest.approx(gradient.square().sum((1, 2, 3)).mean().item(), rel=1e-4)
         h = 1e-3 / gradient.norm()
         with torch.no_grad():
-            there, back = (
-                before(augmented(raw + s * h * gradient), step.condition_NK).sum() for s in (1, -1)
-            )
+            there, back = (before(augmented(raw + s * h * gradient), step.condition_NK).sum() for s in (1, -1))
     # float32 logits of size 1 and a step of 1e-3: a difference of some 1e-3, known to about 1e-3 of it.
     assert ((there - back) / (2 * h)).item() == pytest.approx(gradient.square().sum().item(), rel=2e-2)
 
@@ -194,9 +186,7 @@ def test_in_a_network_it_is_the_finite_difference_over_every_pixel(make_run):
     nudges = 1e-6 * torch.eye(48, dtype=torch.float64).view(48, 3, 4, 4)
     for n in range(2):
         with torch.no_grad():
-            there, back = (
-                judge(x[n] + sign * nudges, condition[n : n + 1].expand(48, -1)) for sign in (1, -1)
-            )
+            there, back = (judge(x[n] + sign * nudges, condition[n : n + 1].expand(48, -1)) for sign in (1, -1))
         # ReLUs within 1e-6 of their kink, about one in a million, are what the difference gets wrong.
         assert found[n].item() == pytest.approx(((there - back) / 2e-6).square().sum().item(), rel=1e-4)
 

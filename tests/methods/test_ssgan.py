@@ -79,8 +79,7 @@ def test_only_the_share_is_turned(make_run):
     first = _images(1)
     other = torch.cat([_images(3)[:6], first[6:]])  # all but the last two images are others
     losses = [
-        _part(run).d_loss(run.ctx, _d_step(discriminator, images, first))["d_rotation"]
-        for images in (first, other)
+        _part(run).d_loss(run.ctx, _d_step(discriminator, images, first))["d_rotation"] for images in (first, other)
     ]
     assert torch.equal(losses[0], losses[1])
 
@@ -126,16 +125,13 @@ def test_generator_gains_from_the_rotation_term(make_run):
     """The same run with and without G's term ends with other weights of G and, after one step, the same D."""
     runs = [make_run(f"ssgan(g_weight={weight})").advance(1) for weight in (0.0, 0.2)]
     g_states, d_states = (
-        [dict(getattr(run.ctx, role).named_parameters()) for run in runs]
-        for role in ("generator", "discriminator")
+        [dict(getattr(run.ctx, role).named_parameters()) for run in runs] for role in ("generator", "discriminator")
     )
     assert all(torch.equal(value, d_states[1][name]) for name, value in d_states[0].items())
     assert any(not torch.equal(value, g_states[1][name]) for name, value in g_states[0].items())
 
 
-@pytest.mark.parametrize(
-    ("norm", "normalised"), [("as-discriminator", True), ("spectral", True), ("plain", False)]
-)
+@pytest.mark.parametrize(("norm", "normalised"), [("as-discriminator", True), ("spectral", True), ("plain", False)])
 def test_norm_of_the_head(norm, normalised, make_run):
     head = make_run(f"ssgan(norm={norm})").ctx.discriminator.added["rotation"]
     assert parametrize.is_parametrized(head, "weight") is normalised

@@ -169,14 +169,10 @@ def test_with_the_same_classes_the_class_tables_can_be_kept(method, make_run, so
 @pytest.mark.parametrize("method", KEEP)
 def test_a_condition_that_is_not_the_sources_cannot_be_kept(method, make_run, source, tmp_path):
     # twelve training images, twelve conditions, and the source has three
-    with pytest.raises(
-        UserError, match=r"condition_embedding\.\S+ of the generator has shape .*3.*wants .*12"
-    ):
+    with pytest.raises(UserError, match=r"condition_embedding\.\S+ of the generator has shape .*3.*wants .*12"):
         make_run(f"{method} + baseline", sources=source)
     plain = {"network": make_run("unconditional").save(tmp_path / "plain.pt")}
-    with pytest.raises(
-        UserError, match="condition=keep: neither the source's generator nor this run's has a cond"
-    ):
+    with pytest.raises(UserError, match="condition=keep: neither the source's generator nor this run's has a cond"):
         make_run(method, sources=plain)
     with pytest.raises(UserError, match="does not match: .* lacks it"):
         make_run(f"{method} + class-conditional", labels=np.arange(12) % 3, sources=plain)
@@ -217,9 +213,7 @@ def _built(name, options, condition_dim, seed):
 def test_every_network_is_transferred_and_frozen(name, options, frozen, blocks, tmp_path):
     """The source has four classes, the target a condition of another size: all else is taken over."""
     ema, source_d = _built(name, options, 4, seed=1)
-    checkpoints.write_weights(
-        tmp_path / "source.pt", {"ema": ema.state_dict(), "discriminator": source_d.state_dict()}
-    )
+    checkpoints.write_weights(tmp_path / "source.pt", {"ema": ema.state_dict(), "discriminator": source_d.state_dict()})
     method = build_method(parse_method("freezed"))
     spec = RunSpec(
         method=(),

@@ -227,9 +227,7 @@ class Disturbances:
         self.desk, self.cluster = desk, cluster
         self.low = desk.profile("low", more="parallel: 8")
         self.sliced = desk.profile("sliced", "debug", "20m", gpus=0, more="slice: 1m")
-        self.short = desk.profile(
-            "short", partition="short", time="1m", more="signal_seconds: 5, requeue: false"
-        )
+        self.short = desk.profile("short", partition="short", time="1m", more="signal_seconds: 5, requeue: false")
         self.mark = str(desk.folder / "stuck-once")
         self.touched: list[str] = []
         self.hold = desk.folder / "hold"
@@ -258,9 +256,7 @@ class Disturbances:
         def at_work() -> str | None:
             untouched = [f"slow/{seed}" for seed in range(5) if f"slow/{seed}" not in self.touched]
             status = self.status()
-            return next(
-                (one for one in untouched if re.match("running +step [1-9]", status.get(one, ""))), None
-            )
+            return next((one for one in untouched if re.match("running +step [1-9]", status.get(one, ""))), None)
 
         # SLURM lets a requeued job wait for two minutes
         label: str = self.desk.wait_until(at_work, 180, every=0.2, otherwise=self.status)
@@ -289,11 +285,7 @@ class Disturbances:
         silent = self.desk.bench("status").stdout
         assert "the cluster does not answer" in silent and re.search(r"slow · .*running", silent), silent
         refused = self.desk.submit(self.low, "--rows", "slow", "--seeds", "6", check=False)
-        assert (
-            refused.returncode == 2
-            and "Unable to contact" in refused.stderr
-            and "Traceback" not in refused.stderr
-        )
+        assert refused.returncode == 2 and "Unable to contact" in refused.stderr and "Traceback" not in refused.stderr
         self.cluster.daemon("start", "slurmctld")
         # the very job is there, waiting or, on a slow machine where a place has come free meanwhile, at work
         self.desk.until("slow/4", "queued +job|running")
@@ -400,9 +392,7 @@ class Disturbances:
 
     def everything_is_done_once_and_bit_equal(self) -> None:
         assert set(self.status().values()) == {"done"}
-        assert {path: path.stat().st_mtime_ns for path in self.results} == self.results, (
-            "nothing was trained twice"
-        )
+        assert {path: path.stat().st_mtime_ns for path in self.results} == self.results, "nothing was trained twice"
         alone = self.desk.folder / "undisturbed"
         words = ["--plugin", "slow.py", "--rows", "slow,stuck", "--seeds", "0..4"]
         self.desk.bench("run", "slow.yaml", *words, store=alone, BENCH_TEST_WAIT="0")

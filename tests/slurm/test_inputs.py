@@ -109,6 +109,4 @@ def test_a_run_that_was_begun_on_other_data_is_not_continued_by_its_job(desk, tm
 
 
 def _logs(desk) -> str:
-    return "".join(
-        path.read_text() for path in desk.store.root.glob("slurm/*/**/*") if path.suffix in (".out", ".log")
-    )
+    return "".join(path.read_text() for path in desk.store.root.glob("slurm/*/**/*") if path.suffix in (".out", ".log"))

@@ -39,9 +39,7 @@ def need(lacks):
 
 def script(*arguments, **options):
     """The command line with its output in pipes: a daemon that held them would make this time out."""
-    return subprocess.run(
-        [sys.executable, SCRIPT, *arguments], capture_output=True, text=True, timeout=300, **options
-    )
+    return subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, timeout=300, **options)
 
 
 @pytest.fixture(scope="module")

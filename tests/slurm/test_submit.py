@@ -46,9 +46,7 @@ def test_an_array_larger_than_the_cluster_takes_goes_through(desk):
     assert sizes == [1, 11, 1], sent
     assert sent.count(", after 1 other array") == 2
     record = submissions(desk.store)[-1]
-    assert [len(array.jobs) for array in record.arrays] == sizes and all(
-        array.number for array in record.arrays
-    )
+    assert [len(array.jobs) for array in record.arrays] == sizes and all(array.number for array in record.arrays)
     desk.until_all_ended(240)
     assert set(desk.status().values()) == {"done"} and len(desk.status()) == 13
     for run in desk.store:
@@ -77,9 +75,7 @@ def test_a_methods_failure_is_told_from_the_clusters(desk):
     desk.until("broken/0", r"failed .*\(method\) RuntimeError: broken on purpose")
     again = desk.submit(profile, "--rows", "broken", "--seeds", "0").stdout
     assert "1 failed" in again and "0 to start" in again
-    assert (
-        "1 to start" in desk.submit(profile, "--rows", "broken", "--seeds", "0", "--retry", "failed").stdout
-    )
+    assert "1 to start" in desk.submit(profile, "--rows", "broken", "--seeds", "0", "--retry", "failed").stdout
     desk.until_all_ended()
     starts = json.loads((desk.folder_of("broken/0").path / "provenance.json").read_text())
     assert len({start["job"] for start in starts}) == 2, "tried again, by another job"
@@ -192,9 +188,7 @@ def test_submitting_from_inside_an_allocation(desk, cluster):
         *SHORT,
     ]
     outer = ["srun", "-p", "debug", "-c", "3", "--mem", "3000", "-t", "5", *command, "--seeds", "0"]
-    done = subprocess.run(
-        outer, cwd=desk.folder, env=desk.everything(), capture_output=True, text=True, timeout=600
-    )
+    done = subprocess.run(outer, cwd=desk.folder, env=desk.everything(), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     number = re.search(r"^job (\d+):", done.stdout, re.MULTILINE)
     assert number, done.stdout
@@ -212,9 +206,7 @@ def test_dry_run_prints_what_would_be_sent_and_sends_nothing(desk):
     assert not desk.squeue() and not desk.store.root.exists()
     desk.submit(profile, *SHORT, "--seeds", "0..12")
     record = submissions(desk.store)[-1]
-    sent = next(
-        (desk.store.root / "slurm" / record.id).glob(f"{record.arrays[0].number}*submission.sh")
-    ).read_text()
+    sent = next((desk.store.root / "slurm" / record.id).glob(f"{record.arrays[0].number}*submission.sh")).read_text()
     printed = out[out.index("#!/bin/bash") : out.index("\n# array 1")].rstrip("\n")
     dry = re.search(r"\d{8}-\d{6}-slow-[0-9a-f]{4}", printed)
     assert dry and sent.rstrip("\n") == printed.replace(dry[0], record.id)
@@ -268,8 +260,5 @@ def test_five_thousand_runs_in_few_calls(desk, cluster, tmp_path):
     told = desk.bench("status").stdout
     assert "5000 queued" in told or "5000 held" in told, told
     assert cpu_seconds() - begin < 15
-    assert (
-        "job "
-        in desk.bench("cancel", "slow.yaml", "--plugin", "slow.py", *SHORT, "--seeds", "0..4999").stdout
-    )
+    assert "job " in desk.bench("cancel", "slow.yaml", "--plugin", "slow.py", *SHORT, "--seeds", "0..4999").stdout
     assert not desk.squeue("-t", "PD,R")

@@ -138,9 +138,7 @@ class Queue:
         if self.stopping:
             return None
         # Sources whose trainer has left them unfinished are trained here
-        needed = {
-            uid: spec for run in self.waiting for uid, spec in zip(run.needs, _sources(run), strict=True)
-        }
+        needed = {uid: spec for run in self.waiting for uid, spec in zip(run.needs, _sources(run), strict=True)}
         states = {uid: self._state_of(uid) for uid in needed}
         for uid in [uid for uid, state in states.items() if state in ABANDONED]:
             self._adopt(PlannedRun(needed[uid]))

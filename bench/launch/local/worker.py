@@ -45,9 +45,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument(
-        "--events", type=int, required=True, help="file descriptor that events are written to"
-    )
+    parser.add_argument("--events", type=int, required=True, help="file descriptor that events are written to")
     parser.add_argument("--plugin", action="append", default=[])
     arguments = parser.parse_args()
     stop = StopFlag()

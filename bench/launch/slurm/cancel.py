@@ -34,7 +34,5 @@ def cancel_runs(store: Store, survey: Survey, uids: list[str]) -> list[str]:
         for start in range(0, len(cancelled), AT_ONCE):
             run_command(["scancel", *cancelled[start : start + AT_ONCE]])
     except ClusterError as error:
-        raise UserError(
-            f"{error}; the runs were asked to stop by a mark, their jobs are still there"
-        ) from error
+        raise UserError(f"{error}; the runs were asked to stop by a mark, their jobs are still there") from error
     return cancelled

@@ -128,9 +128,7 @@ class TableJob:
         if queue.stopped_by == "deadline" and not queue.progressed:
             print(f"job {slurm_job()}: not one step within its time; give it more (time, slice)", flush=True)
         elif not self.requeue:
-            print(
-                f"job {slurm_job()}: {why}: {counted(len(left))} left; submit again to continue", flush=True
-            )
+            print(f"job {slurm_job()}: {why}: {counted(len(left))} left; submit again to continue", flush=True)
         else:
             print(f"job {slurm_job()}: {why}: {counted(len(left))} left, requeueing", flush=True)
             requeue_this_job()

@@ -88,9 +88,7 @@ def max_array_size(run: Run = run_command) -> int:
     text = _ask(["scontrol", "show", "config"], run)
     match = re.search(r"^MaxArraySize\s*=\s*(\d+)\s*$", text, re.MULTILINE)
     if not match:
-        raise SilentClusterError(
-            "scontrol show config: does not tell MaxArraySize; is this SLURM's scontrol?"
-        )
+        raise SilentClusterError("scontrol show config: does not tell MaxArraySize; is this SLURM's scontrol?")
     return int(match[1])
 
 
@@ -106,9 +104,7 @@ def parse_sinfo(text: str) -> dict[str, Partition]:
             bare = name.removesuffix("*")
             partition = partitions.setdefault(bare, Partition(bare, state, minutes(limit), name != bare))
         except ValueError as error:
-            raise SilentClusterError(
-                f"sinfo: answered {line!r}, which is not understood ({error})"
-            ) from error
+            raise SilentClusterError(f"sinfo: answered {line!r}, which is not understood ({error})") from error
         if nodes.cpus:  # a partition without nodes has a line of zeros
             partition.nodes.append(nodes)
     return partitions
@@ -150,9 +146,7 @@ def _partitions_of(profile: Profile, partitions: dict[str, Partition]) -> list[P
     if profile.partition is None:
         default = [partition for partition in partitions.values() if partition.default]
         if not default:
-            raise UserError(
-                f"partition: the cluster has no default; name one: {', '.join(sorted(partitions))}"
-            )
+            raise UserError(f"partition: the cluster has no default; name one: {', '.join(sorted(partitions))}")
         return default
     names = profile.partition.split(",")
     for name in names:

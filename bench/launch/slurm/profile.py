@@ -139,9 +139,7 @@ class Profile(BaseModel):
         refuse, cannot be unset. Time must be a whole number of minutes: submitit computes with it when the signal
         comes, and fails on text.
         """
-        options = {
-            name: getattr(self, name) for name in (*SAME_NAME, "gpus_per_node") if name != "reservation"
-        }
+        options = {name: getattr(self, name) for name in (*SAME_NAME, "gpus_per_node") if name != "reservation"}
         options["mem"] = f"{self.memory}M" if self.memory else None
         flags = {"requeue" if self.requeue else "no-requeue": True, "reservation": self.reservation}
         further = {key: value for key, value in self.sbatch.items() if value is not False}

@@ -38,8 +38,7 @@ def load_profile(name: str | None) -> Profile:
     for _, value in reversed(chain):
         merged = merge(merged, value)
     merged = {
-        key: without_none(value) if isinstance(value, dict) else value
-        for key, value in without_none(merged).items()
+        key: without_none(value) if isinstance(value, dict) else value for key, value in without_none(merged).items()
     }
     try:
         return Profile.model_validate(merged)

@@ -45,9 +45,7 @@ def one_line(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{shown(value)} must be text; put it in quotes")
     if not (value.isprintable() and value.strip() == value and 1 <= len(value) <= MOST_LETTERS):
-        raise ValueError(
-            f"{shown(value)} must be one line of 1 to {MOST_LETTERS} printable characters, trimmed"
-        )
+        raise ValueError(f"{shown(value)} must be one line of 1 to {MOST_LETTERS} printable characters, trimmed")
     return value
 
 
@@ -86,9 +84,7 @@ def _environment_value(value: Any) -> str:
     if not re.fullmatch(_LITERAL, text := one_line(str(value))):
         raise ValueError(f"{shown(value)} is not expanded; put `export NAME=...` under setup: instead")
     if any(piece.startswith("~") for piece in text.split(":")):
-        raise ValueError(
-            f"{shown(value)}: ~ is not expanded; write the whole path, or export it under setup:"
-        )
+        raise ValueError(f"{shown(value)}: ~ is not expanded; write the whole path, or export it under setup:")
     return text
 
 
@@ -112,23 +108,15 @@ def _sbatch_value(value: Any) -> Any:
 
 
 Name = Annotated[str, _matching(r"[\w@][\w.+@-]*", "a name of letters, digits and _ . + @ -")]
-Names = Annotated[
-    str, _matching(r"[\w@][\w.+@,-]*", "names of letters, digits and _ . + @ -, joined by commas")
-]
+Names = Annotated[str, _matching(r"[\w@][\w.+@,-]*", "names of letters, digits and _ . + @ -, joined by commas")]
 Nodes = Annotated[str, _matching(r"\w[\w.,\[\]-]*", "node names, such as n1,n[3-5]")]
-Features = Annotated[
-    str, _matching(r"[\w(\[!][\w.:+=&|*(),!\[\]-]*", "features, such as a100|h100, no spaces")
-]
+Features = Annotated[str, _matching(r"[\w(\[!][\w.:+=&|*(),!\[\]-]*", "features, such as a100|h100, no spaces")]
 Word = Annotated[str, _matching(rf"(?!~){_LITERAL}", "written out: $ ` and ~ are not expanded")]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_words), Field(max_length=MOST_ENTRIES)]
 SrunOption = Annotated[str, BeforeValidator(_srun_option)]
 Line = Annotated[str, BeforeValidator(one_line)]
-SetupLine = Annotated[
-    str, _matching(r"(?!#\s*(SBATCH|PBS|BSUB)).*", "a shell line; #SBATCH goes under sbatch:")
-]
-Variable = Annotated[
-    str, _matching(r"(?!SLURM_|SBATCH_|SUBMITIT_)[A-Za-z_]\w*", "a variable name, not SLURM's")
-]
+SetupLine = Annotated[str, _matching(r"(?!#\s*(SBATCH|PBS|BSUB)).*", "a shell line; #SBATCH goes under sbatch:")]
+Variable = Annotated[str, _matching(r"(?!SLURM_|SBATCH_|SUBMITIT_)[A-Za-z_]\w*", "a variable name, not SLURM's")]
 EnvironmentValue = Annotated[str, BeforeValidator(_environment_value)]
 SbatchKey = Annotated[str, BeforeValidator(_sbatch_key)]
 SbatchValue = Annotated[str | int | float | bool, BeforeValidator(_sbatch_value)]

@@ -86,9 +86,7 @@ class Survey:
             tasks = queue(names)
         except ClusterError as error:
             return cls(store, placed, {}, {}, Machine(store), str(error))
-        forgotten = [
-            place.job for place in open_places if place.job and (place.array.name, place.index) not in tasks
-        ]
+        forgotten = [place.job for place in open_places if place.job and (place.array.name, place.index) not in tasks]
         return cls(store, placed, tasks, accounting(forgotten), Machine(store))
 
     def task(self, uid: str) -> Task | None:
@@ -120,9 +118,7 @@ class Survey:
             return _with(base, "failed", f"({folder.cause()}) {folder.error()}")
         # A heartbeat counts unless its job has left the queue
         if status == "running" and not _outlived(beat, place, task, self.silent):
-            alone = (
-                self.silent is None and task is None and place is not None and beat.get("job") == place.job
-            )
+            alone = self.silent is None and task is None and place is not None and beat.get("job") == place.job
             detail = f"job {place.job} has ended, its worker goes on" if alone and place and place.job else ""
             return _with(base, "running", detail, rate=beat.get("rate"))
         # Not running: what is to become of it
@@ -132,9 +128,7 @@ class Survey:
             return _in_queue(base, task, beat)
         return self._out_of_queue(base, folder, status, place)
 
-    def _out_of_queue(
-        self, base: RunStatus, folder: RunFolder, status: str, place: Place | None
-    ) -> RunStatus:
+    def _out_of_queue(self, base: RunStatus, folder: RunFolder, status: str, place: Place | None) -> RunStatus:
         """The status of a run that is not running and has no job in the queue."""
         if stuck := self._failed_source(folder, place):
             return _with(base, "blocked", f"its source {stuck} failed")
@@ -142,9 +136,7 @@ class Survey:
         if place is None or place.job is None:
             if status in ("interrupted", "lost"):
                 return _with(base, status, _kept(base, folder))
-            return _with(
-                base, "planned", "" if place is None else "sbatch did not take its job; submit again"
-            )
+            return _with(base, "planned", "" if place is None else "sbatch did not take its job; submit again")
         if self.silent is not None:
             state = status if status in ("interrupted", "lost") else "planned"
             return _with(base, state, f"the cluster does not answer ({self.silent}); job {place.job}")
@@ -153,16 +145,12 @@ class Survey:
         if ending == "CANCELLED":
             return _with(base, "cancelled", f"job {place.job} was cancelled; {_kept(base, folder)}")
         how = f"job {place.job} ended: {ending}" + (f" ({source})" if source else "")
-        return _with(
-            base, "interrupted" if status == "interrupted" else "lost", f"{how}; {_kept(base, folder)}"
-        )
+        return _with(base, "interrupted" if status == "interrupted" else "lost", f"{how}; {_kept(base, folder)}")
 
     def _failed_source(self, folder: RunFolder, place: Place | None) -> str | None:
         """The uid of a failed source, without which a submitted run cannot start; None if there is none."""
         sources = folder.spec().run_sources.values() if place is not None else ()
-        return next(
-            (source.uid for source in sources if self.store.folder(source.uid).status() == "failed"), None
-        )
+        return next((source.uid for source in sources if self.store.folder(source.uid).status() == "failed"), None)
 
     def _ending(self, place: Place) -> tuple[str, str]:
         """How an ended job ended, and the source of this."""

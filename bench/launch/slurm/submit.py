@@ -60,9 +60,7 @@ def arrays_of(request: Request, estimates: Estimates, largest_array: int) -> lis
     )
 
 
-def script(
-    request: Request, store: Store, submission_id: str, position: int, array: Array, after: list[str]
-) -> str:
+def script(request: Request, store: Store, submission_id: str, position: int, array: Array, after: list[str]) -> str:
     """The batch script of one array, exactly as sbatch gets it."""
     from submitit.slurm.slurm import _make_sbatch_string
 
@@ -126,9 +124,7 @@ def _kept_plugins(folder: Path, plugins: tuple[str, ...]) -> tuple[str, ...]:
 def refuse_odd_folder(folder: Path) -> None:
     """Raise UserError for a folder with % in its name, which SLURM would expand, or with a line break."""
     if "%" in str(folder) or not str(folder).isprintable():
-        raise UserError(
-            f"store {folder}: SLURM cannot write logs to a folder with % or line breaks in its name"
-        )
+        raise UserError(f"store {folder}: SLURM cannot write logs to a folder with % or line breaks in its name")
 
 
 def _record(request: Request, arrays: list[Array], submission_id: str) -> Submission:
@@ -141,9 +137,7 @@ def _record(request: Request, arrays: list[Array], submission_id: str) -> Submis
         time=time.time(),
         commit=commit(),
         arrays=tuple(
-            ArrayRecord(
-                name=_name(submission_id, at), jobs=tuple(tuple(run.uid for run in job) for job in array.jobs)
-            )
+            ArrayRecord(name=_name(submission_id, at), jobs=tuple(tuple(run.uid for run in job) for job in array.jobs))
             for at, array in enumerate(arrays)
         ),
         labels={run.uid: run.label for run in request.runs},
@@ -154,9 +148,7 @@ def _name(submission_id: str, position: int) -> str:
     return f"bench-{submission_id}-{position}"
 
 
-def _parameters(
-    request: Request, submission_id: str, position: int, array: Array, after: list[str]
-) -> dict[str, Any]:
+def _parameters(request: Request, submission_id: str, position: int, array: Array, after: list[str]) -> dict[str, Any]:
     parameters = {**request.profile.parameters(), "job_name": _name(submission_id, position)}
     parameters["setup"] = [f'export {START}="$(date +%s)"', *_python_path(request), *parameters["setup"]]
     parameters["array_parallelism"] = array.parallel

@@ -148,9 +148,7 @@ class UpBlock(nn.Module):
     main: norm, ReLU, x2, conv 3x3, norm, ReLU, conv 3x3. shortcut: x2, conv 1x1. Then attention, if it has it.
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, norm: NormMaker, make: Maker, *, attention: bool
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, norm: NormMaker, make: Maker, *, attention: bool) -> None:
         super().__init__()
         self.conv1 = make.conv(in_channels, out_channels, 3)
         self.conv2 = make.conv(out_channels, out_channels, 3)

@@ -77,9 +77,7 @@ class Generator(ConditionalGenerator):
         self.conv = make.conv(widths[-1], 3, 3)
 
         # Drawn last: all other weights then agree between conditions of different size.
-        self.condition_embedding = (
-            None if condition_dim is None else _embedding(condition_dim, rows, make.init)
-        )
+        self.condition_embedding = None if condition_dim is None else _embedding(condition_dim, rows, make.init)
 
     def _images(self, z_NZ: Tensor, embeddings: Sequence[Tensor | None]) -> Tensor:
         if self.hierarchical:

@@ -64,9 +64,7 @@ class BigGANSettings:
     def __post_init__(self) -> None:
         """Raises UserError for an impossible value."""
         check_sizes(1, z_dim=self.z_dim, g_channels=self.g_channels, d_channels=self.d_channels)
-        check_optional_sizes(
-            condition_dim=self.condition_dim, shared_dim=self.shared_dim, d_feature=self.d_feature
-        )
+        check_optional_sizes(condition_dim=self.condition_dim, shared_dim=self.shared_dim, d_feature=self.d_feature)
         check_switches(hierarchical=self.hierarchical, d_wide=self.d_wide, sn_generator=self.sn_generator)
         check_choice(self.modulation, "modulation", get_args(Modulation))
         check_choice(self.init, "init", list(INITS))
@@ -88,13 +86,9 @@ class BigGANSettings:
                 "block"
             )
         if self.condition_dim is not None and self.shared_dim is None:
-            raise UserError(
-                "shared_dim=None needs hierarchical=false: a norm's own table of gains has no place for z"
-            )
+            raise UserError("shared_dim=None needs hierarchical=false: a norm's own table of gains has no place for z")
         if self.condition_dim is None and self.modulation == "none":
-            raise UserError(
-                "modulation='none' needs hierarchical=false: no norm would read the blocks' chunks of z"
-            )
+            raise UserError("modulation='none' needs hierarchical=false: no norm would read the blocks' chunks of z")
 
     def _check_attention(self) -> None:
         sizes = (self.layout.resolution >> halvings for halvings in range(1, self.layout.down + 1))
@@ -142,6 +136,4 @@ biggan_32 = Recipe(
 # All of D's blocks but the last are down. With 1000 classes (`condition_dim: 1000`) G has 70,433,988 and D 87,982,370
 # parameters, as BigGAN-PyTorch's ImageNet networks; with 64 channels 31,978,628 and 39,448,258. D has 1536 features,
 # with 64 channels 1024.
-biggan_128 = Recipe(
-    BigGANSettings, Layout(g=(16, 16, 8, 4, 2, 1), d=(1, 2, 4, 8, 16, 16), down=5), attention=64
-)
+biggan_128 = Recipe(BigGANSettings, Layout(g=(16, 16, 8, 4, 2, 1), d=(1, 2, 4, 8, 16, 16), down=5), attention=64)

@@ -86,9 +86,7 @@ class ConditionalBatchNorm(nn.Module):
 
 def batch_norm(channels: int, embedding_dim: int | None, wrap: Wrap) -> nn.Module:
     """A batch norm: conditional on an embedding of that size, or not at all for None."""
-    return (
-        BatchNorm(channels) if embedding_dim is None else ConditionalBatchNorm(channels, embedding_dim, wrap)
-    )
+    return BatchNorm(channels) if embedding_dim is None else ConditionalBatchNorm(channels, embedding_dim, wrap)
 
 
 class UpBlock(nn.Module):

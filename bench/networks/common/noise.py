@@ -46,7 +46,5 @@ def uniform(shape: Sequence[int], like: Tensor) -> Tensor:
 def _stream() -> torch.Generator:
     stream = _ACTIVE.get()
     if stream is None:
-        raise RuntimeError(
-            "this network draws noise: call it within bench.networks.common.noise.drawn_from(stream)"
-        )
+        raise RuntimeError("this network draws noise: call it within bench.networks.common.noise.drawn_from(stream)")
     return stream

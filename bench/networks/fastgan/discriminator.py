@@ -96,9 +96,7 @@ class Discriminator(interface.Discriminator, HasBlocks, Penultimate, BatchStatis
 
         # Optional parts draw their weights last, so that all others agree between the rows of an ablation.
         if gates:
-            for before, after, down in zip(
-                widths, widths[GATE_REACH:], downs[GATE_REACH - 1 :], strict=False
-            ):
+            for before, after, down in zip(widths, widths[GATE_REACH:], downs[GATE_REACH - 1 :], strict=False):
                 down.gate = SkipExcitation(before, after, nn.SiLU())
         self.decoders = nn.ModuleDict()
         if decoded_resolution is not None:
@@ -119,9 +117,7 @@ class Discriminator(interface.Discriminator, HasBlocks, Penultimate, BatchStatis
     def _trunk(self, images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Images -> f1 (N, C, 16, 16) and f2 (N, feature_dim, 8, 8)."""
         if images_NCHW.shape[-2:] != (self.resolution, self.resolution):
-            raise ValueError(
-                f"images are {tuple(images_NCHW.shape)}; this discriminator takes {self.resolution} px"
-            )
+            raise ValueError(f"images are {tuple(images_NCHW.shape)}; this discriminator takes {self.resolution} px")
         first, *downs = self.blocks
         maps = [first(images_NCHW)]
         for down in downs:
@@ -168,9 +164,7 @@ class Discriminator(interface.Discriminator, HasBlocks, Penultimate, BatchStatis
         logits_NL = self._patch_logits(maps)
         if self.condition_embedding is not None:
             features_NF = maps.f2_NCHW.mean(dim=(2, 3))
-            logits_NL = logits_NL + (self.condition_embedding(condition_NK) * features_NF).sum(
-                1, keepdim=True
-            )
+            logits_NL = logits_NL + (self.condition_embedding(condition_NK) * features_NF).sum(1, keepdim=True)
         return logits_NL, maps
 
     def forward(

@@ -58,8 +58,7 @@ class Generator(interface.Generator, HasBlocks, TwoScales):
         # Layers, from the first map to the outputs.
         self.first = first_block(z_dim + (0 if condition_dim is None else shared_dim), widths[BOTTOM])
         self.blocks = nn.ModuleList(
-            (noisy_up_block if size in NOISY else up_block)(widths[size // 2], widths[size])
-            for size in self.sizes
+            (noisy_up_block if size in NOISY else up_block)(widths[size // 2], widths[size]) for size in self.sizes
         )
         self.to_image = conv(widths[resolution], 3, 3, padding=1)
         self.to_small = None if small_resolution is None else conv(widths[small_resolution], 3, 1)

@@ -76,9 +76,7 @@ class SNGANSettings:
 
     def discriminator(self) -> interface.Discriminator:
         """A new discriminator."""
-        return Discriminator(
-            self.d_widths, down=self.down, condition_dim=self.condition_dim, shortcut=self.d_shortcut
-        )
+        return Discriminator(self.d_widths, down=self.down, condition_dim=self.condition_dim, shortcut=self.d_shortcut)
 
 
 @dataclass(frozen=True, kw_only=True)

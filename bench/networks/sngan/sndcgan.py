@@ -64,9 +64,7 @@ class Generator(ConditionalGenerator):
         units = widths[0] * self.bottom**2
         self.linear = linear(z_dim, units, plain)
         self.norm = BatchNorm(units)
-        self.blocks = nn.ModuleList(
-            Deconvolution(before, after, embedding_dim) for before, after in pairwise(widths)
-        )
+        self.blocks = nn.ModuleList(Deconvolution(before, after, embedding_dim) for before, after in pairwise(widths))
         self.conv = drawn(nn.ConvTranspose2d(widths[-1], 3, 3, padding=1), plain)
         # Drawn last: all other weights then agree between conditions of different size.
         self.condition_embedding = (
@@ -100,9 +98,7 @@ class Discriminator(ProjectionDiscriminator):
     widths: channels of the odd layers 1, 3, 5, 7; the even layers, of stride 2, already have the next one's.
     """
 
-    def __init__(
-        self, widths: Sequence[int], *, resolution: int, slope: float, condition_dim: int | None
-    ) -> None:
+    def __init__(self, widths: Sequence[int], *, resolution: int, slope: float, condition_dim: int | None) -> None:
         super().__init__()
         self.blocks = nn.ModuleList([Convolution(3, widths[0], 1, slope)])
         for before, after in pairwise(widths):

@@ -30,9 +30,7 @@ INSTANCE_EPSILON = 1e-5
 class HeLinear(EqualLinear):
     """y = x (W sqrt(2 / fan_in) lr_mul)^T + b lr_mul, with W drawn from N(0, 1 / lr_mul^2)."""
 
-    def __init__(
-        self, in_features: int, out_features: int, *, lr_mul: float = 1.0, fan_in: int | None = None
-    ) -> None:
+    def __init__(self, in_features: int, out_features: int, *, lr_mul: float = 1.0, fan_in: int | None = None) -> None:
         super().__init__(in_features, out_features, lr_mul=lr_mul, gain=ACTIVATION_GAIN, fan_in=fan_in)
         self.bias_gain = lr_mul
 

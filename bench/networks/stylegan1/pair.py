@@ -124,9 +124,7 @@ class Generator(StyleGenerator):
         self.synthesis = Synthesis(widths, w_dim, noise)
         # Drawn last: all other weights then agree between conditions of different size.
         self.condition_embedding = (
-            None
-            if condition_dim is None
-            else ConditionEmbedding(condition_dim, shared_dim, w_dim, fan_in=fan_in)
+            None if condition_dim is None else ConditionEmbedding(condition_dim, shared_dim, w_dim, fan_in=fan_in)
         )
 
     @property

@@ -39,9 +39,7 @@ class FromRGB(EqualConv):
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, C, H, W)."""
-        return activate(
-            super().forward(images_NCHW.contiguous(memory_format=torch.channels_last)), self.clamp
-        )
+        return activate(super().forward(images_NCHW.contiguous(memory_format=torch.channels_last)), self.clamp)
 
 
 class DownBlock(nn.Module):
@@ -49,14 +47,10 @@ class DownBlock(nn.Module):
 
     kernel_KK: Tensor
 
-    def __init__(
-        self, in_channels: int, out_channels: int, clamp: float | None, output_gain: float = 1.0
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, clamp: float | None, output_gain: float = 1.0) -> None:
         super().__init__()
         self.conv0 = EqualConv(in_channels, in_channels, 3, gain=ACTIVATION_GAIN)
-        self.conv1 = EqualConv(
-            in_channels, out_channels, 3, gain=ACTIVATION_GAIN * output_gain, stride=2, padding=0
-        )
+        self.conv1 = EqualConv(in_channels, out_channels, 3, gain=ACTIVATION_GAIN * output_gain, stride=2, padding=0)
         self.clamp, self.output_clamp = clamp, None if clamp is None else clamp * output_gain
         self.register_buffer("kernel_KK", binomial(), persistent=False)
 
@@ -135,9 +129,7 @@ class Discriminator(StyleDiscriminator):
                 ClassMapping(condition_dim, self.feature_dim, class_layers)
                 if self.judges_by_class_alone
                 # The gain lets both logit terms start at one size: the linear head's scale has the same 1/sqrt(F).
-                else EqualLinear(
-                    condition_dim, self.feature_dim, bias=False, gain=1 / math.sqrt(self.feature_dim)
-                )
+                else EqualLinear(condition_dim, self.feature_dim, bias=False, gain=1 / math.sqrt(self.feature_dim))
             )
 
     def feature_maps(self, images_NCHW: Tensor) -> Tensor:

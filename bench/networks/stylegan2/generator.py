@@ -36,9 +36,7 @@ class SynthesisBlock(nn.Module):
 
     kernel_KK: Tensor
 
-    def __init__(
-        self, in_channels: int, out_channels: int, w_dim: int, resolution: int, clamp: float | None
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, w_dim: int, resolution: int, clamp: float | None) -> None:
         super().__init__()
         self.conv0 = UpStyledConv(in_channels, out_channels, w_dim, resolution, clamp)
         self.conv1 = StyledConv(out_channels, out_channels, w_dim, resolution, clamp)
@@ -80,9 +78,7 @@ class Synthesis(interface.Synthesis):
         """(N, layers, w_dim) -> images (N, 3, R, R); `noise` overrides the choice for this call."""
         noise = noise or ("random" if self.training else self.noise)
         w_LNW = w_NLW.unbind(1)
-        h_NCHW = self.constant_CHW.expand(len(w_NLW), -1, -1, -1).contiguous(
-            memory_format=torch.channels_last
-        )
+        h_NCHW = self.constant_CHW.expand(len(w_NLW), -1, -1, -1).contiguous(memory_format=torch.channels_last)
         h_NCHW = self.conv(h_NCHW, w_LNW[0], noise)
         rgb_NCHW = self.to_rgb(h_NCHW, w_LNW[1])
         for level, block in enumerate(self.blocks, start=1):

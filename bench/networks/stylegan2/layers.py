@@ -167,9 +167,7 @@ class StyledConv(nn.Module):
     has no equalising constant: demodulation would cancel it.
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, w_dim: int, resolution: int, clamp: float | None
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, w_dim: int, resolution: int, clamp: float | None) -> None:
         super().__init__()
         self.resolution, self.clamp = resolution, clamp
         self.affine = EqualLinear(w_dim, in_channels, bias_init=1.0)
@@ -209,9 +207,7 @@ class UpStyledConv(StyledConv):
 
     kernel_KK: Tensor
 
-    def __init__(
-        self, in_channels: int, out_channels: int, w_dim: int, resolution: int, clamp: float | None
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, w_dim: int, resolution: int, clamp: float | None) -> None:
         super().__init__(in_channels, out_channels, w_dim, resolution, clamp)
         self.register_buffer("kernel_KK", binomial(gain=4.0), persistent=False)
 

@@ -59,16 +59,12 @@ class StyleGAN2Settings:
         """Raises UserError for an impossible value."""
         check_sizes(1, z_dim=self.z_dim, w_dim=self.w_dim, shared_dim=self.shared_dim)
         check_sizes(1, mapping_layers=self.mapping_layers, class_layers=self.class_layers)
-        check_sizes(
-            1, channel_base=self.channel_base, channel_max=self.channel_max, mbstd_group=self.mbstd_group
-        )
+        check_sizes(1, channel_base=self.channel_base, channel_max=self.channel_max, mbstd_group=self.mbstd_group)
         check_optional_sizes(condition_dim=self.condition_dim)
         check_numbers(0, 1, mixing=self.mixing, truncation=self.truncation)
         check_numbers(0, 16, width=self.width)
         clamp = self.clamp
-        if clamp is not None and (
-            isinstance(clamp, bool) or not isinstance(clamp, int | float) or not clamp > 0
-        ):
+        if clamp is not None and (isinstance(clamp, bool) or not isinstance(clamp, int | float) or not clamp > 0):
             raise UserError(f"clamp={clamp!r} must be a number above 0, or nothing")
         check_choice(self.condition_form, "condition_form", get_args(ConditionForm))
         check_choice(self.condition_norm, "condition_norm", get_args(ConditionNorm))

@@ -41,9 +41,7 @@ def score_curves(report: TableReport) -> Figure:
         raise UserError(f"table '{report.name}' has no score to plot; its metrics are in its YAML file")
     scores, scaling = report.scores(block), LOG if block.measure.is_ratio else LINEAR
     if scores.empty:
-        raise UserError(
-            f"nothing of '{report.name}' is scored at scale {report.scale} yet; `bench run` trains it"
-        )
+        raise UserError(f"nothing of '{report.name}' is scored at scale {report.scale} yet; `bench run` trains it")
     # A panel per column, 4.2 by 4.8 inches; 2.4 more for the legend.
     columns = [column for column in report.columns if column.id in set(scores["column"])]
     figure = Figure(figsize=(4.2 * len(columns) + 2.4, 4.8), layout="constrained")
@@ -98,9 +96,7 @@ def _panel(panel: Axes, scores: pd.DataFrame, styles: dict[str, Style], scaling:
 
 def _points(panel: Axes, points: pd.DataFrame, trained: pd.Series[float], scaling: Scaling) -> None:
     """Reference points as grey lines; one far below or above the rows, which fill the panel, is named at its edge."""
-    levels = {
-        str(name): scaling.mean(point["value"].to_numpy(float)) for name, point in points.groupby("row")
-    }
+    levels = {str(name): scaling.mean(point["value"].to_numpy(float)) for name, point in points.groupby("row")}
     finite = trained[np.isfinite(trained)]
     low, high = scaling.limits(finite.min(), finite.max()) if not finite.empty else (-math.inf, math.inf)
     if not finite.empty:
@@ -114,9 +110,7 @@ def _points(panel: Axes, points: pd.DataFrame, trained: pd.Series[float], scalin
             panel.text(across, level, name, transform=where, va="bottom", **look)
         else:
             edge, place, arrow = (0.0, "bottom", "↓") if level <= low else (1.0, "top", "↑")
-            panel.text(
-                across, edge, f"{name} {level:.3g} {arrow}", transform=panel.transAxes, va=place, **look
-            )
+            panel.text(across, edge, f"{name} {level:.3g} {arrow}", transform=panel.transAxes, va=place, **look)
 
 
 def _step_ticks(panel: Axes, steps: list[int]) -> None:
@@ -128,9 +122,7 @@ def _step_ticks(panel: Axes, steps: list[int]) -> None:
     panel.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
-def _mean(
-    panel: Axes, lines: pd.DataFrame, row: str, style: Style, aside: float | None, scaling: Scaling
-) -> None:
+def _mean(panel: Axes, lines: pd.DataFrame, row: str, style: Style, aside: float | None, scaling: Scaling) -> None:
     """The mean over the seeds that have come far, with intervals; `aside` is the offset of bars, None draws bands."""
     grid = lines.pivot_table(index="step", columns="seed", values="value")
     together = _together(grid.notna())
@@ -194,9 +186,7 @@ def _styles(rows: list[RowHead]) -> dict[str, Style]:
 def _legend(figure: Figure, panels: np.ndarray, rows: tuple[RowHead, ...]) -> None:
     """One legend for all panels, in the table's order, by row id: labels such as "+ DISP" repeat."""
     place = {row.id: number for number, row in enumerate(rows)}
-    handle_of = {
-        label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels())
-    }
+    handle_of = {label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels())}
     order = sorted(handle_of, key=lambda label: place[label.split(" (")[0]])
     if order:
         handles = [handle_of[label] for label in order]

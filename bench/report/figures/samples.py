@@ -53,9 +53,7 @@ def latest_sheet(folder: RunFolder) -> Path | None:
 def _side_by_side(sheets: list[tuple[str, Path]]) -> Image.Image:
     pictures = [Image.open(path).convert("RGB") for _, path in sheets]
     width = sum(picture.width + MARGIN for picture in pictures) + MARGIN
-    canvas = Image.new(
-        "RGB", (width, max(picture.height for picture in pictures) + TITLE + 2 * MARGIN), "white"
-    )
+    canvas = Image.new("RGB", (width, max(picture.height for picture in pictures) + TITLE + 2 * MARGIN), "white")
     left = MARGIN
     for (label, _), picture in zip(sheets, pictures, strict=True):
         ImageDraw.Draw(canvas).text((left, MARGIN // 2), label, fill="black")

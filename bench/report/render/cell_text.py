@@ -99,9 +99,7 @@ def _number(mean: float, width: float, more: int, plain: int) -> str:
     if math.isnan(width):
         return _plain(mean, plain + more)
     if width <= _ROUNDING * abs(mean) or not math.isfinite(width):
-        return (
-            f"{_plain(mean, plain + more)} ± {0 if width <= _ROUNDING * abs(mean) else _plain(width, plain)}"
-        )
+        return f"{_plain(mean, plain + more)} ± {0 if width <= _ROUNDING * abs(mean) else _plain(width, plain)}"
     places = max(1 - math.floor(math.log10(width)), 0) + more
     return f"{mean:.{places}f} ± {width:.{places}f}"
 

@@ -20,15 +20,11 @@ def as_text(evaluation: Evaluation) -> str:
     lines = [title, *(f"  {note}" for note in evaluation.notes)]
     lines.append(f"protocol {evaluation.asked}; {evaluation.data.name} at {evaluation.data.resolution} px")
     reference = {(score.n_reference, score.reference_sha256) for score in scores}
-    lines += [
-        f"reference: {count:,} test images, digest {_short(digest)}" for count, digest in sorted(reference)
-    ]
+    lines += [f"reference: {count:,} test images, digest {_short(digest)}" for count, digest in sorted(reference)]
     extractors = {score.extractor: score.extractor_sha256 for score in scores}
     lines += [f"extractor {name}: weights {_short(digest)}" for name, digest in extractors.items()]
     width = max(len(_label(line)) for line in evaluation.lines)
-    lines += [
-        f"  {_label(line):<{width}}  {_value(line)}{_few(evaluation, line)}" for line in evaluation.lines
-    ]
+    lines += [f"  {_label(line):<{width}}  {_value(line)}{_few(evaluation, line)}" for line in evaluation.lines]
     unknown = [line.label for line in evaluation.lines if line.floor is None]
     if unknown:
         whose = "" if len(unknown) == len(evaluation.lines) else f" for {', '.join(unknown)}"

@@ -56,9 +56,7 @@ def _code(char: str) -> str:
 def _table(report: TableReport, block: Block, number: int) -> Iterator[str]:
     """One block, shrunk to the line where it would be wider."""
     label = f"tab:{report.name.replace('/', '-')}-{report.scale}-{number}"
-    title = f"{report.title} (scale {report.scale}). {block.title}." + "".join(
-        f" {note}" for note in block.notes
-    )
+    title = f"{report.title} (scale {report.scale}). {block.title}." + "".join(f" {note}" for note in block.notes)
     heads = " & ".join(["", *(escape(column_text(column)) for column in report.columns)])
     yield "\\begin{table}[htbp]\n\\centering"
     yield f"\\caption{{{escape(title)}}}\n\\label{{{label}}}"

@@ -47,9 +47,7 @@ def _block(report: TableReport, block: Block, width: int) -> Iterator[str]:
         yield _wrap(note, width)
 
 
-def _chunks(
-    lines: list[tuple[RowHead, list[Shown]]], heads: list[str], width: int
-) -> Iterator[tuple[int, int]]:
+def _chunks(lines: list[tuple[RowHead, list[Shown]]], heads: list[str], width: int) -> Iterator[tuple[int, int]]:
     """Ranges of columns that fit side by side, at least one each."""
     labels = max(len(row_text(row)) for row, _ in lines) if lines else 0
     start, used = 0, labels

@@ -73,9 +73,7 @@ def test_all_that_is_missing_is_named_at_once_a_line_each(bench_command, tmp_pat
     arguments = ("run", "table1", "--scale", "paper", "--rows", "scratch")
     done = bench_command(*arguments, cwd=tmp_path, BENCH_WEIGHTS=str(tmp_path / "weights"))
     lines = done.stderr.splitlines()
-    assert done.returncode == 2 and all(
-        line.startswith("bench: error: disp/table1: scales.paper.") for line in lines
-    )
+    assert done.returncode == 2 and all(line.startswith("bench: error: disp/table1: scales.paper.") for line in lines)
     wanted = ("bench data build danbooru-faces", "bench data build ffhq", "extractor 'inception@299'")
     assert len(lines) == len(wanted) and all(any(one in line for line in lines) for one in wanted)
     assert not list(tmp_path.glob("results"))
@@ -85,17 +83,13 @@ def test_table_mistake_names_file_line_and_key(bench_command, tmp_path):
     (tmp_path / "mine.yaml").write_text("extends: disp/table1\nscales:\n  smoke:\n    trian: {steps: 5}\n")
     done = bench_command("plan", "mine.yaml", cwd=tmp_path)
     assert done.returncode == 2
-    assert (
-        done.stderr == "bench: error: mine.yaml:4: scales.smoke.trian: unknown key; did you mean 'train'?\n"
-    )
+    assert done.stderr == "bench: error: mine.yaml:4: scales.smoke.trian: unknown key; did you mean 'train'?\n"
 
 
 def test_bad_environment(bench_command, tmp_path):
     done = bench_command("run", "table1", cwd=tmp_path, BENCH_CHECKPOINT_SECONDS="soon")
     assert done.returncode == 2
-    assert (
-        done.stderr == "bench: error: BENCH_CHECKPOINT_SECONDS=soon must be a number of seconds, 0 or more\n"
-    )
+    assert done.stderr == "bench: error: BENCH_CHECKPOINT_SECONDS=soon must be a number of seconds, 0 or more\n"
 
 
 def test_damaged_run_folder_is_named(bench_command, tmp_path, tiny_spec, store_root):

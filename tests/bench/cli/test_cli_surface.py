@@ -24,8 +24,7 @@ def surface():
         yield name
         kinds = {True: "argument", False: "option"}  # the order of options is no promise
         yield from sorted(
-            f"  {kinds[isinstance(one, click.Argument)]} {' '.join(sorted(one.opts))}"
-            for one in command.params
+            f"  {kinds[isinstance(one, click.Argument)]} {' '.join(sorted(one.opts))}" for one in command.params
         )
         for sub in getattr(command, "commands", {}):
             yield from lines(f"{name} {sub}", command.commands[sub])

@@ -44,9 +44,7 @@ def test_watching_without_a_terminal_prints_until_nothing_is_left(submitted, say
     """The job is queued twice and then gone: three tables, one after the other."""
     count = tmp_path / "count"
     script = f'echo x >> {count}; [ $(wc -l < {count}) -gt 2 ] || echo "12|bench-x-0|PENDING|Priority|"'
-    done = bench_command(
-        "status", "--watch", "--every", "0.2", "--all", **says(squeue=script, sacct="exit 1")
-    )
+    done = bench_command("status", "--watch", "--every", "0.2", "--all", **says(squeue=script, sacct="exit 1"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("scratch · shapes · seed 0  queued       job 12: others are before it") == 2
     assert done.stdout.count("1 run: 1 ") == 3 and "cancelled" in done.stdout.splitlines()[-4]
@@ -168,9 +166,7 @@ def test_doctor_wants_no_weights_that_only_its_user_can_bring(bench_command, tmp
     for card in supplied:
         line = next(line for line in done.stdout.splitlines() if f" extractor {card.name}" in line)
         if card.name == "resnet50":
-            assert (
-                "ok      extractor resnet50 (on weights of your own: 6 bytes, the published file has" in line
-            )
+            assert "ok      extractor resnet50 (on weights of your own: 6 bytes, the published file has" in line
         else:
             assert line.startswith(f"absent  extractor {card.name}: weights")
             for part in (str(tmp_path / card.weights.file), card.weights.sha256, card.weights.origin):
@@ -197,12 +193,8 @@ def test_plan_says_what_a_cluster_has(several, says, bench_command, store_root):
         "faces",
         "--no-references",
     ]
-    told = bench_command(
-        *asked, **says(squeue='echo "12|bench-y-0|PENDING|Priority|"', sacct="exit 1")
-    ).stdout
-    assert (
-        "  scratch · faces · seed 0  queued       " in told and "> scratch · faces · seed 1  planned" in told
-    )
+    told = bench_command(*asked, **says(squeue='echo "12|bench-y-0|PENDING|Priority|"', sacct="exit 1")).stdout
+    assert "  scratch · faces · seed 0  queued       " in told and "> scratch · faces · seed 1  planned" in told
     assert "1 run of these in the hands of the cluster" in told
     summary = next(line for line in told.splitlines() if " runs (" in line)
     assert "(2 planned, 1 queued); 2 to start" in summary
@@ -217,9 +209,7 @@ def test_going_on_with_other_code_is_said(several, bench_command, store_root, ca
 
     folder = several["zero"]
     run = PlannedRun(folder.spec(), title="scratch · faces · seed 0")
-    (folder.path / "inputs.json").write_text(
-        json.dumps({"starts": [{"commit": "0123456789"}, {"commit": commit()}]})
-    )
+    (folder.path / "inputs.json").write_text(json.dumps({"starts": [{"commit": "0123456789"}, {"commit": commit()}]}))
     say_other_code([run], Store(store_root))
     assert capsys.readouterr().err == "", "nothing is left of what the other code did"
     folder.state.mkdir()

@@ -101,9 +101,7 @@ def test_a_runs_own_pictures_get_its_own_scores_beside_the_floor(table, store_ro
         assert one["extractor_sha256"] == same["extractor_sha256"]
         assert one["reference_sha256"] == same["reference_sha256"]
         assert (one["n_generated"], one["n_reference"], one["fewer_than_protocol"]) == (24, 30, False)
-        scores = [
-            line["value"] for run in floors for line in run.metrics() if line["metric"] == one["metric"]
-        ]
+        scores = [line["value"] for run in floors for line in run.metrics() if line["metric"] == one["metric"]]
         assert one["floor"] == {"value": pytest.approx(sum(scores) / 2), "seeds": 2, "origin": "runs"}
     assert made["method"] == "mine" and made["notes"] == ["left out: 1 .json"]
     told = call(capsys, *words, "--method", "mine").splitlines()
@@ -129,9 +127,7 @@ def test_fewer_images_are_refused_or_said_in_every_line(table, store_root, tmp_p
     assert "recall(effnet_lite0@32) left out: it needs 10 images" in told
     assert "no floor is known at these counts: a table of your own with `generated: 9`" in told
     made = evaluate_folder(spec, "smoke", spec.columns[0], pool, Store(store_root), allow_fewer=True)
-    assert [one["fewer_than_protocol"] for one in json.loads(evaluation_text.as_json(made))["scores"]] == [
-        True
-    ]
+    assert [one["fewer_than_protocol"] for one in json.loads(evaluation_text.as_json(made))["scores"]] == [True]
 
 
 def make_pictures(root, count):
@@ -147,9 +143,7 @@ def test_the_column_is_the_one_whose_set_it_is(table):
     assert pick_column(spec, "smoke", "digits", 32, None).id == "other"
     assert pick_column(spec, "smoke", "shapes", None, None).id == "one", "two columns of one protocol"
     assert pick_column(spec, "smoke", None, None, "same").id == "same"
-    with pytest.raises(
-        UserError, match=r"no column of mine at scale smoke is 'shapes' at 64 px; it has one: shapes"
-    ):
+    with pytest.raises(UserError, match=r"no column of mine at scale smoke is 'shapes' at 64 px; it has one: shapes"):
         pick_column(spec, "smoke", "shapes", 64, None)
     with pytest.raises(UserError, match="is 'shape'; did you mean 'shapes'"):
         pick_column(spec, "smoke", "shape", None, None)

@@ -95,9 +95,7 @@ def test_a_score_from_outside_is_everywhere(desk, tmp_path, store_root):
 
     text = desk("report", *table)
     assert f"{LABEL} in parts, higher is better; best snapshot of each seed by TOY (the table's rule)" in text
-    assert re.search(
-        rf"(SUPPORTED|INCONCLUSIVE|CONTRADICTED): One is wider\. \[wider\].*{LABEL[:3]}\(.*: ratio", text
-    )
+    assert re.search(rf"(SUPPORTED|INCONCLUSIVE|CONTRADICTED): One is wider\. \[wider\].*{LABEL[:3]}\(.*: ratio", text)
     desk("report", *table, "--output", "out")
     stem = tmp_path / "out" / "own-mini"
     cells = pd.read_csv(f"{stem}.cells.csv").query("metric == 'toy_spread' and snapshot == 'best'")
@@ -140,9 +138,7 @@ def test_an_edited_score_makes_its_runs_stale(desk, tmp_path, store_root):
 
 
 def test_without_its_plug_in_the_table_names_file_line_and_key(desk, fresh_registries):
-    with pytest.raises(
-        UserError, match=r"^own\.yaml:6: metrics\.0: unknown metric 'toy_spread'; known: coverage"
-    ):
+    with pytest.raises(UserError, match=r"^own\.yaml:6: metrics\.0: unknown metric 'toy_spread'; known: coverage"):
         desk("plan", "own.yaml", "--scale", "mini", plugin=False)
 
 
@@ -176,7 +172,5 @@ def test_entry_points_of_an_installed_package(distribution):
     assert measures().entry("their_score").summary == "from the package their_gans"
     assert metrics.label("their_score", "vgg16") == "T(vgg16@64)"
     assert source_digest("their_score") is not None
-    with pytest.raises(
-        UserError, match=r"'other_name' \(their_gans:SCORE\) must be a bench.metrics.Measure of that"
-    ):
+    with pytest.raises(UserError, match=r"'other_name' \(their_gans:SCORE\) must be a bench.metrics.Measure of that"):
         measure("other_name")

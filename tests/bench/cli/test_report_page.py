@@ -27,9 +27,7 @@ def test_the_page_holds_what_the_folder_holds(store_root, tmp_path):
     page = CliRunner().invoke(report, ["table1", "--scale", "smoke", "--html"], catch_exceptions=False)
     assert page.exit_code == 0 and page.output.count('<img src="data:image/png;base64,') == 2
     out = tmp_path / "out"
-    made = CliRunner().invoke(
-        report, ["table1", "--scale", "smoke", "--output", str(out)], catch_exceptions=False
-    )
+    made = CliRunner().invoke(report, ["table1", "--scale", "smoke", "--output", str(out)], catch_exceptions=False)
     assert made.exit_code == 0
     written = (out / "disp-table1-smoke.html").read_text()
     assert written.count("<img") == 2 and 'src="disp' not in written

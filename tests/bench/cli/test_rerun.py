@@ -35,9 +35,7 @@ def test_a_finished_run_is_done_again_and_the_old_one_kept(trained, bench_comman
     points = {run.uid: run.result()["seconds"] for run in trained if run.spec().kind == "reference"}
     before = (old.path / "metrics.jsonl").read_bytes()
     weights = old.result()["weights_sha256"]
-    (old.path / "metrics.jsonl").write_bytes(
-        before + b" "
-    )  # so that the old folder can be told from the new one
+    (old.path / "metrics.jsonl").write_bytes(before + b" ")  # so that the old folder can be told from the new one
 
     plan = bench_command("plan", "table1", "--rows", "scratch", "--rerun", *TINY)
     assert "(1 done)" not in plan.stdout and "; 1 to start" in plan.stdout and f"{old.uid}" in plan.stdout
@@ -51,9 +49,7 @@ def test_a_finished_run_is_done_again_and_the_old_one_kept(trained, bench_comman
     assert (kept / "metrics.jsonl").read_bytes() == before + b" "
     assert json.loads((kept / "set-aside.json").read_text())["why"] == "bench --rerun"
     assert old.status() == "done" and old.result()["weights_sha256"] == weights
-    assert [line["value"] for line in old.metrics()] == [
-        json.loads(one)["value"] for one in before.splitlines()
-    ]
+    assert [line["value"] for line in old.metrics()] == [json.loads(one)["value"] for one in before.splitlines()]
     assert {run.uid: run.result()["seconds"] for run in trained if run.spec().kind == "reference"} == points
 
     again = bench_command("run", "table1", "--rows", "scratch", "--jobs", "1", *TINY)

@@ -74,16 +74,11 @@ def test_a_set_rebuilt_from_other_pictures(desk, store_root):
     value = run.metrics()[-1]["value"]
     assert f"{value:.4g} (n=1)" in desk("report", "own.yaml")
 
-    built = desk(
-        "data", "build", "mine", "--from", "second", "--resolution", "32", "--test-share", "0.5", "--force"
-    )
+    built = desk("data", "build", "mine", "--from", "second", "--resolution", "32", "--test-share", "0.5", "--force")
     assert f"1 run in {store_root} is stale now: " in built and run.uid in built
     changed = "data set mine at 32 px (train images, test images)"
     plan = desk("plan", "own.yaml")
-    assert (
-        f"stale: 1 run: changed since: {changed}; --retry stale trains anew" in plan
-        and "; 0 to start" in plan
-    )
+    assert f"stale: 1 run: changed since: {changed}; --retry stale trains anew" in plan and "; 0 to start" in plan
     again = desk("run", "own.yaml", "--jobs", "1", status=1)
     assert f"changed since: {changed}" in again and "; 0 to start" in again
     shown = desk("report", "own.yaml")
@@ -159,7 +154,4 @@ def test_code_of_ours_that_is_edited_is_shown(desk, tmp_path, store_root):
     for name in ("part baseline, still version 1", "network sngan-32"):
         assert f"note: the code of {name}, has changed since 1 run here trained with it" in plan
     report = " ".join(bench("report", "own.yaml").split())
-    assert (
-        "Code that has changed since runs shown here were trained with it: network sngan-32; part baseline"
-        in report
-    )
+    assert "Code that has changed since runs shown here were trained with it: network sngan-32; part baseline" in report

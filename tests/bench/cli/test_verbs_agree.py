@@ -45,9 +45,7 @@ def says(bench_command, trained, tmp_path):
 
 def test_plan_status_report_and_logs_name_it(says, trained):
     rows = ["--rows", "scratch", "--columns", "faces", "--seeds", "0..1", *SET, *OURS]
-    assert "(6 planned, 4 done)" in says("plan", "table1", *rows).replace(
-        "4 done, 6 planned", "6 planned, 4 done"
-    )
+    assert "(6 planned, 4 done)" in says("plan", "table1", *rows).replace("4 done, 6 planned", "6 planned, 4 done")
     assert "ours · faces · seed 1" in says("status", "table1", "--all", *rows)
     assert trained["ours", 1] in says("logs", "ours faces seed 1", *SET, *OURS)
     told = says("report", "table1", "--metric", "fd", *rows)
@@ -93,8 +91,6 @@ def test_compare_record_and_list_name_it(says, trained, tmp_path):
 
 
 def test_an_empty_search_says_where_it_looked(bench_command, trained, tmp_path):
-    done = bench_command(
-        "compare", "ours", "--against", "mime", *SET, *OURS, BENCH_RECORDED=str(tmp_path / "sets")
-    )
+    done = bench_command("compare", "ours", "--against", "mime", *SET, *OURS, BENCH_RECORDED=str(tmp_path / "sets"))
     assert done.returncode == 2
     assert f"unknown recorded set 'mime'; known: cpu (looked for in {tmp_path / 'sets'}, " in done.stderr

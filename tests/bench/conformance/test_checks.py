@@ -199,9 +199,7 @@ def test_unbounded_images_must_use_both_halves(load_plugin):
     def sampler(self, ctx):
         return lambda generator, z_NZ, stream: {images}
 """
-    images = (
-        "generator(z_NZ).detach() * 0 + torch.linspace({low}, {high}, z_NZ.shape[0])[:, None, None, None]"
-    )
+    images = "generator(z_NZ).detach() * 0 + torch.linspace({low}, {high}, z_NZ.shape[0])[:, None, None, None]"
     verdicts = {}
     for name, (low, high) in {"wide": (-9, 9), "high": (1, 9), "low": (-9, -1)}.items():
         text = images.format(low=low, high=high)

@@ -76,9 +76,7 @@ class Part(nn.Module):
 
     def __init__(self, class_name, *args, init=None, **attributes):
         super().__init__()
-        self.__dict__.update(
-            attributes, _init_args=args, _init_kwargs=EasyDict(init or {}), class_name=class_name
-        )
+        self.__dict__.update(attributes, _init_args=args, _init_kwargs=EasyDict(init or {}), class_name=class_name)
 
     def __reduce__(self):
         state = {key: value for key, value in self.__dict__.items() if key != "class_name"}

@@ -71,9 +71,7 @@ class State(dict):
         return self[f"{name}.gamma"] * self.conv(f"{name}.o", mixed) + x
 
 
-def make_generator(
-    draws, resolution, *, ch, chunk, shared=6, hier=True, sn=True, attention=None, form="stored"
-):
+def make_generator(draws, resolution, *, ch, chunk, shared=6, hier=True, sn=True, attention=None, form="stored"):
     state = State(draws, sn)
     widths = [ch * G_FIRST[resolution], *(ch * times for times in G_OUT[resolution])]
     if shared is not None:
@@ -254,9 +252,7 @@ def spoilt(draws, change):
         (lambda g, d: g.update({"shared.weight": torch.ones(0, 6)}), "'shared.weight' has shape (0, 6), must not be"),
     ],
 )  # fmt: skip
-def test_what_is_not_right_is_named_and_nothing_is_written(
-    change, message, tmp_path, draws, imported, weights_root
-):
+def test_what_is_not_right_is_named_and_nothing_is_written(change, message, tmp_path, draws, imported, weights_root):
     folder = save(tmp_path, *spoilt(draws, change))
     with pytest.raises(UserError) as error:
         imported("biggan-pytorch", folder)
@@ -267,9 +263,7 @@ def test_what_is_not_right_is_named_and_nothing_is_written(
 def test_cross_replica_batch_norm_is_refused(tmp_path, draws, imported, weights_root):
     """Its layer's own images add the gain, so that ours, which multiply by it, would be other images."""
     state = make_generator(draws, 32, ch=4, chunk=5, form="bn.running")
-    with pytest.raises(
-        UserError, match=r"'blocks\.0\.0\.bn1\.bn\.running_mean' is of cross-replica batch norm"
-    ):
+    with pytest.raises(UserError, match=r"'blocks\.0\.0\.bn1\.bn\.running_mean' is of cross-replica batch norm"):
         imported("biggan-pytorch", save(tmp_path, state) / "G_ema.pth")
     assert not weights_root.exists()
 
@@ -293,9 +287,7 @@ def test_negative_variances_and_tables_of_other_widths_are_refused(tmp_path, dra
     # Side by side the two tables still have the width of two: only each alone tells.
     state["blocks.1.0.bn1.gain.weight"] = draws(CLASSES, 17)
     state["blocks.1.0.bn1.bias.weight"] = draws(CLASSES, 15)
-    with pytest.raises(
-        UserError, match=r"'blocks\.1\.0\.bn1\.gain\.weight' has shape \(5, 17\), must have \(5, 16\)"
-    ):
+    with pytest.raises(UserError, match=r"'blocks\.1\.0\.bn1\.gain\.weight' has shape \(5, 17\), must have \(5, 16\)"):
         imported("biggan-pytorch", save(tmp_path, state) / "G_ema.pth")
 
 

@@ -206,9 +206,7 @@ def judge(state, big, small):
 def decode(state, name, x):
     x = F.adaptive_avg_pool2d(x, 8)
     for number in range(1, 5):
-        x = state.apply(
-            f"{name}.main.{number}.1", x.repeat_interleave(2, 2).repeat_interleave(2, 3), padding=1
-        )
+        x = state.apply(f"{name}.main.{number}.1", x.repeat_interleave(2, 2).repeat_interleave(2, 3), padding=1)
         x = glu(state.norm(f"{name}.main.{number}.2", x))
     return torch.tanh(state.apply(f"{name}.main.5", x, padding=1))
 
@@ -251,11 +249,7 @@ def test_images_logits_and_decodings_are_the_originals(
 def averaged_file(path, draws, change=lambda average: average):
     """all_STEP.pth: the trained generator, and its averaged parameters as a list."""
     g_state, d_state = make_generator(draws, 256, 2), make_discriminator(draws, 256, 4)
-    average = {
-        key: value + draws(*value.shape, scale=0.02)
-        for key, value in g_state.items()
-        if not BUFFER.match(key)
-    }
+    average = {key: value + draws(*value.shape, scale=0.02) for key, value in g_state.items() if not BUFFER.match(key)}
     optimiser = {"state": {}, "param_groups": [{"lr": 2e-4, "betas": (0.5, 0.999)}]}
     torch.save(
         {

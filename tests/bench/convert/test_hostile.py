@@ -15,9 +15,7 @@ from bench.errors import UserError
 
 def sibling(name):
     """Another test file of this folder, for its synthetic networks."""
-    spec = importlib.util.spec_from_file_location(
-        f"samples_{name}", Path(__file__).parent / f"test_{name}.py"
-    )
+    spec = importlib.util.spec_from_file_location(f"samples_{name}", Path(__file__).parent / f"test_{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -238,9 +236,7 @@ def test_every_tensor_spoilt_is_refused_by_name(sample, tmp_path, draws, weights
     sample = sample(tmp_path, draws)
     assert refused(sample, weights_root) == "no refusal"
     every = [(role, key) for role, state in sample.states.items() for key in state]
-    ends = [
-        (role, list(state)[place]) for role, state in sample.states.items() for place in (len(state) // 2, -1)
-    ]
+    ends = [(role, list(state)[place]) for role, state in sample.states.items() for place in (len(state) // 2, -1)]
     cases = {(*one, KINDS[number % len(KINDS)]): None for number, one in enumerate(every)}
     cases |= {(*one, kind): None for one in ends for kind in KINDS}
     assert faults(sample, cases, weights_root) == []

@@ -20,9 +20,7 @@ from bench.files.inert_pickle import MOST_STEPS, shown
 
 FORMATS = ("biggan-pytorch", "mimicry-sngan", "fastgan-released", "stylegan1-port", "stylegan2-ada")
 LEAST_MEMORY, SECONDS = 30 * 2**20, 60
-HEAD = (
-    pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2) + pickle.dumps({"little_endian": True}, 2)
-)
+HEAD = pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2) + pickle.dumps({"little_endian": True}, 2)
 
 
 def read(format_name, path):
@@ -211,9 +209,7 @@ def small(folder, format_name, draws):
     """A small file with the structure of the format; the names need not be complete to be read."""
     state = {f"layer.{number}.weight": draws(2, 3) for number in range(3)}
     if format_name == "stylegan2-ada":
-        root = draws.part("Generator", z_dim=3, init={"c_dim": 0}, c_dim=0, img_resolution=32).put(
-            weight=draws(2)
-        )
+        root = draws.part("Generator", z_dim=3, init={"c_dim": 0}, c_dim=0, img_resolution=32).put(weight=draws(2))
         root.inner = draws.part("Layer", gain=0.5).put(weight=draws(3, 2), bias=draws(1))
         return draws.snapshot(folder / "x.pkl", {"G_ema": root, "D": None})
     wrapped = {
@@ -239,9 +235,7 @@ def test_bytes_at_random_never_crash_and_never_hang(format_name, tmp_path, draws
     for _ in range(300):
         path.write_bytes(damaged(whole, stream))
         begun = time.monotonic()
-        with pytest.raises(
-            UserError
-        ) as error:  # the names are not those of a network, so nothing is ever imported
+        with pytest.raises(UserError) as error:  # the names are not those of a network, so nothing is ever imported
             read(format_name, path)
         assert time.monotonic() - begun < SECONDS
         assert "\n" not in str(error.value) and len(str(error.value)) < 1000

@@ -51,9 +51,7 @@ def test_the_command_writes_and_says_how_to_use_it(sngan, weights_root):
     options = {"z_dim": 5, "g_width": 8, "upsample": "bilinear", "d_shortcut": "rectified", "d_width": 16}
     written = read_weights(weights_root / "celeba-32.pt")
     assert written["network"] == {"name": "sngan-32", "options": options}
-    assert (
-        written["origin"]["format"] == "mimicry-sngan" and len(written["origin"]["files"][sngan.name]) == 64
-    )
+    assert written["origin"]["format"] == "mimicry-sngan" and len(written["origin"]["files"][sngan.name]) == 64
     assert 'network: {name: sngan-32, options: {z_dim: 5, g_width: 8, upsample: "bilinear"' in done.output
 
 
@@ -106,9 +104,7 @@ def test_mistakes_are_one_line(arguments, message, sngan, weights_root):
 
 
 @pytest.mark.parametrize("archive", [True, False])
-@pytest.mark.parametrize(
-    "format_name", ["biggan-pytorch", "mimicry-sngan", "fastgan-released", "stylegan1-port"]
-)
+@pytest.mark.parametrize("format_name", ["biggan-pytorch", "mimicry-sngan", "fastgan-released", "stylegan1-port"])
 def test_code_is_refused_by_name_and_not_executed(format_name, archive, tmp_path, weights_root):
     ran = tmp_path / "ran"
     path = tmp_path / "x.pth"

@@ -43,9 +43,7 @@ class State(dict):
 
     def conv(self, name, x, padding=None):
         weight = self.gained(name)
-        return F.conv2d(
-            x, weight, self[f"{name}.bias"], padding=weight.shape[-1] // 2 if padding is None else padding
-        )
+        return F.conv2d(x, weight, self[f"{name}.bias"], padding=weight.shape[-1] // 2 if padding is None else padding)
 
     def linear(self, name, x):
         return F.linear(x, self.gained(name), self[f"{name}.bias"])
@@ -117,9 +115,7 @@ def generate(state, w, step, stream):
                 out = state.conv(f"{name}.conv2.conv", out)
             strength = state[f"{name}.noise{number}.weight_orig"]
             out = leaky(out + strength * math.sqrt(2 / strength.shape[1]) * noises[level])
-            gamma, beta = state.linear(f"{name}.adain{number}.style.linear", w)[:, :, None, None].chunk(
-                2, dim=1
-            )
+            gamma, beta = state.linear(f"{name}.adain{number}.style.linear", w)[:, :, None, None].chunk(2, dim=1)
             mean, variance = (
                 out.mean(dim=(2, 3), keepdim=True),
                 out.var(dim=(2, 3), keepdim=True, unbiased=False),
@@ -185,9 +181,7 @@ def save(path, g_state, d_state=None):
 @pytest.mark.parametrize(
     ("resolution", "activated", "fused"), [(128, True, True), (128, False, False), (32, True, True)]
 )
-def test_images_and_logits_are_the_originals(
-    resolution, activated, fused, tmp_path, draws, imported, assert_equal
-):
+def test_images_and_logits_are_the_originals(resolution, activated, fused, tmp_path, draws, imported, assert_equal):
     g_state = make_generator(draws, fused=fused)
     d_state = make_discriminator(draws, activated, fused)
     path = save(tmp_path / "stylegan-256px-new.model", g_state, d_state)
@@ -214,9 +208,7 @@ def test_images_and_logits_are_the_originals(
         mean = weights["ema"]["w_average"]
         with noise.drawn_from(torch.Generator().manual_seed(3)):
             truncated = ours_g(z)
-        assert_equal(
-            truncated, generate(g_state, mean + 0.7 * (w - mean), step, torch.Generator().manual_seed(3))
-        )
+        assert_equal(truncated, generate(g_state, mean + 0.7 * (w - mean), step, torch.Generator().manual_seed(3)))
 
 
 def test_the_mean_style_is_the_mean_of_the_mapping_network(tmp_path, draws, imported):

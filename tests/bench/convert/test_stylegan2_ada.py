@@ -501,9 +501,7 @@ def test_what_a_snapshot_says_and_no_network_here_does_is_refused(
     [
         init("", synthesis_kwargs={"num_fp16_res": 0, "channel_base": 96, "fp16_channels_last": True}),
         changed("synthesis.b8", use_fp16=False, channels_last=True),
-        init(
-            "D.", block_kwargs={"freeze_layers": 0}, mapping_kwargs={"num_layers": 8, "embed_features": 512}
-        ),
+        init("D.", block_kwargs={"freeze_layers": 0}, mapping_kwargs={"num_layers": 8, "embed_features": 512}),
         init("", mapping_kwargs={"embed_features": 512, "layer_features": None, "w_avg_beta": 0.995}),
         changed("", epochs=0.0),
     ],

@@ -194,8 +194,7 @@ def test_two_processes_building_at_once_both_succeed(cache: Path) -> None:
     root = Path(imageset.__file__).parents[2]
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), str(cache.parent)])}
     runs = [
-        subprocess.Popen([sys.executable, str(plugin)], env=env, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
+        subprocess.Popen([sys.executable, str(plugin)], env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
     sums = [run.communicate(timeout=600)[0].strip() for run in runs]
     assert [run.returncode for run in runs] == [0, 0]

@@ -72,9 +72,7 @@ def test_other_sizes_are_refused_with_count_and_size_or_resized_as_asked(folder)
         expected = np.asarray(large.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
     assert np.array_equal(made.images[7], expected) and np.array_equal(made.images[0], folder.pixels[0])
     assert made.notes == ("3 pictures of another size made 16 px (centre square, PIL Lanczos)",)
-    assert read_pictures(folder.root, SIDE, 7).notes == ("the first 7 of 12 pictures by name",), (
-        "none of these is"
-    )
+    assert read_pictures(folder.root, SIDE, 7).notes == ("the first 7 of 12 pictures by name",), "none of these is"
 
 
 def test_damaged_pictures_are_all_named(folder):

@@ -29,9 +29,7 @@ def point(name, generated):
     protocol = Protocol(name="p", version=1, generated=generated, reference=40, metrics=METRICS, every=1)
     data = DataSpec(name="shapes", resolution=16, shots=20)
     method = (Part(name=name),)
-    return RunSpec(
-        kind="reference", method=method, network=None, data=data, train=None, protocol=protocol, seed=0
-    )
+    return RunSpec(kind="reference", method=method, network=None, data=data, train=None, protocol=protocol, seed=0)
 
 
 @pytest.fixture

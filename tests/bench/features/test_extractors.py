@@ -165,9 +165,7 @@ def test_images_of_another_kind_are_refused(images):
 
 
 def test_missing_packages_are_named_with_their_remedy(monkeypatch, tmp_path):
-    monkeypatch.setattr(
-        weights.importlib.util, "find_spec", lambda name: None if "lpips" in name else find_spec(name)
-    )
+    monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: None if "lpips" in name else find_spec(name))
     monkeypatch.setenv("BENCH_WEIGHTS", str(tmp_path))
     reason = features.available("vgg16")
     assert (
@@ -182,9 +180,7 @@ def test_missing_packages_are_named_with_their_remedy(monkeypatch, tmp_path):
 def test_a_users_file_is_taken_only_with_the_right_sum(monkeypatch, tmp_path, digits_u8):
     original = entry("alexnet").weights.find()
     expected = features.load("alexnet@63")(digits_u8[:2])
-    monkeypatch.setattr(
-        weights.importlib.util, "find_spec", lambda name: None if "lpips" in name else find_spec(name)
-    )
+    monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: None if "lpips" in name else find_spec(name))
     monkeypatch.setenv("BENCH_WEIGHTS", str(tmp_path))
     own = tmp_path / "alexnet.ckpt"
     own.symlink_to(original)

@@ -96,9 +96,7 @@ def test_tensorflow_is_clean_fids_mode_of_that_name(shape, stand_in):
 def test_clean_and_tensorflow_read_one_file_and_differ(stand_in):
     clean, tensorflow = features.load("inception"), features.load("inception_tensorflow")
     assert clean.weights_sha256 == tensorflow.weights_sha256
-    assert (
-        clean.resize == "clean-fid PIL bicubic, antialiased, float32 to 299x299"
-    )  # names features in caches
+    assert clean.resize == "clean-fid PIL bicubic, antialiased, float32 to 299x299"  # names features in caches
     assert tensorflow.resize == "in the network, TensorFlow 1 bilinear to 299x299"
     images = pictures((2, 512, 512, 3))  # noise: an antialiased filter averages it, picking pixels does not
     assert np.abs(clean(images) - tensorflow(images)).max() > 0.1 * np.abs(clean(images)).max()
@@ -174,9 +172,7 @@ def test_the_files_of_the_two_are_not_taken_for_each_other(name, own_weights):
     shapes = networks[name].state_dict()
     state = {key: torch.zeros((), dtype=value.dtype).expand(value.shape) for key, value in shapes.items()}
     torch.save(state, own_weights(name))
-    with pytest.raises(
-        UserError, match=r"AuxLogits\.conv0\.bn\.bias is (missing|not part of an Inception v3)"
-    ):
+    with pytest.raises(UserError, match=r"AuxLogits\.conv0\.bn\.bias is (missing|not part of an Inception v3)"):
         features.load(name)
 
 

@@ -125,9 +125,7 @@ def test_scores_on_each_variant_can_be_told_apart():
         "", "tensorflow", "vgg16@64",
     ]  # fmt: skip
     assert len({features.qualifier(name) for name in NAMES}) == len(NAMES)
-    assert {name for name in NAMES if features.is_fid(name)} == {
-        n for n in NAMES if n.startswith("inception")
-    }
+    assert {name for name in NAMES if features.is_fid(name)} == {n for n in NAMES if n.startswith("inception")}
 
 
 def test_one_entry_is_all_that_an_extractor_takes(monkeypatch, tmp_path, capsys):
@@ -155,9 +153,7 @@ def test_one_entry_is_all_that_an_extractor_takes(monkeypatch, tmp_path, capsys)
         (tmp_path / "toy.bin").write_bytes(b"toy")
         images = np.random.default_rng(0).integers(0, 256, (20, 24, 24, 3), dtype=np.uint8)
         extractor = features.load("toy@24")
-        means = (
-            images.reshape(20, 2, 12, 2, 12, 3).mean((2, 4)).transpose(0, 3, 1, 2).reshape(20, 12) / 127.5 - 1
-        )
+        means = images.reshape(20, 2, 12, 2, 12, 3).mean((2, 4)).transpose(0, 3, 1, 2).reshape(20, 12) / 127.5 - 1
         np.testing.assert_allclose(extractor(images), means, atol=1e-6)
         assert extractor.weights_sha256 == hashlib.sha256(b"toy").hexdigest()
         assert label("fd", "toy") == "FD(toy@16)"

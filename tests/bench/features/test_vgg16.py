@@ -84,9 +84,7 @@ def test_the_file_may_be_named_and_its_sum_is_the_features_name(weights_folder, 
     extractor = features.load("vgg16_fc6")
     data = (weights_folder / "vgg16.pth").read_bytes()
     assert extractor.weights_sha256 == hashlib.sha256(data).hexdigest()
-    assert (
-        features.load("vgg16_fc6").network is not extractor.network
-    )  # half a gigabyte is not held for nobody
+    assert features.load("vgg16_fc6").network is not extractor.network  # half a gigabyte is not held for nobody
 
 
 @pytest.mark.parametrize("size", [64, 128, 223])

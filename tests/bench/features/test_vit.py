@@ -119,9 +119,7 @@ def test_dinov2_from_a_file_sees_imagenets_colours(small_state, own_weights):
     assert (extractor.dim, extractor.size) == (384, 112)
     x_NCHW = torch.from_numpy(images).permute(0, 3, 1, 2).double() / 255
     with torch.no_grad():
-        right = torchvision_of(small_state, 112)(
-            normalize(x_NCHW, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-        )
+        right = torchvision_of(small_state, 112)(normalize(x_NCHW, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
     # 12 blocks in float32 against float64
     assert np.abs(extractor(images) - right.numpy()).max() <= 1e-4 * right.abs().max()
 
@@ -230,9 +228,7 @@ def test_clip_in_float64_is_the_tower_to_rounding(small_clip):
     fill(network, small_clip.state_dict(), clip.NAMES, "a file", "CLIP")
     x_NCHW = torch.randn(2, 3, 224, 224, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        torch.testing.assert_close(
-            network.double()(x_NCHW), small_clip.double()(x_NCHW), rtol=1e-12, atol=1e-12
-        )
+        torch.testing.assert_close(network.double()(x_NCHW), small_clip.double()(x_NCHW), rtol=1e-12, atol=1e-12)
 
 
 def test_a_plain_file_is_no_archive_of_clip(own_weights):

@@ -83,9 +83,7 @@ def test_mixed_reference_images_are_those_of_one_formula_over_all_of_them(shots)
     protocol = Protocol(name="p", version=1, generated=777, reference=10, metrics=(), every=1)
     method = (Part(name="pixel-mix"),)
     found = reference_point(
-        RunSpec(
-            kind="reference", method=method, network=None, data=data, train=None, protocol=protocol, seed=3
-        )
+        RunSpec(kind="reference", method=method, network=None, data=data, train=None, protocol=protocol, seed=3)
     )
     images, _ = training_images(data, 3)
     stream = numpy_stream(3, "reference", "pixel-mix")
@@ -161,9 +159,7 @@ print(json.dumps({"set": mapped.nbytes, "taken": taken * 1024, "equal": torch.eq
 def test_no_step_of_a_run_holds_a_large_set_in_memory(tmp_path, monkeypatch):
     """Drawing, priors, cached features, an epoch of batches, reference points and sums of a set of 737 MB."""
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    done = subprocess.run(
-        [sys.executable, "-c", LARGE, str(tmp_path)], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", LARGE, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["equal"] and found["set"] == 60_000 * 64 * 64 * 3

@@ -36,9 +36,7 @@ def test_a_pickle_with_code_is_refused_and_does_not_run(tmp_path):
     assert (tmp_path / "ran").exists()  # the same bytes do run where they are not held back
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"not a pickle", pickle.dumps([1, 2]), pickle.dumps({"a": np.zeros(9)})[:-20]]
-)
+@pytest.mark.parametrize("data", [b"", b"not a pickle", pickle.dumps([1, 2]), pickle.dumps({"a": np.zeros(9)})[:-20]])
 def test_damaged_files_are_user_errors(data):
     with pytest.raises(UserError, match="own"):
         load_numpy_pickle(data, "own")

@@ -87,9 +87,7 @@ class WithHelper(Method):
 """
 
 
-def test_a_file_that_a_plug_in_imports_is_part_of_it_and_installed_packages_are_not(
-    tmp_path, monkeypatch, load_plugin
-):
+def test_a_file_that_a_plug_in_imports_is_part_of_it_and_installed_packages_are_not(tmp_path, monkeypatch, load_plugin):
     helper = tmp_path / "beside.py"
     helper.write_text("FACTOR = 1.0\n")
     monkeypatch.syspath_prepend(tmp_path)

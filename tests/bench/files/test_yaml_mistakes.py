@@ -77,9 +77,7 @@ def test_missing_key_names_it_and_the_line_of_what_lacks_it(tmp_path):
 
 def test_extended_table(tmp_path):
     text = "extends: disp/table1\ntitle: mine\nscales:\n  smoke:\n    train:\n      stepz: 5\n"
-    assert complaint(text, tmp_path).startswith(
-        "6: scales.smoke.train.stepz: unknown key; did you mean 'steps'?"
-    )
+    assert complaint(text, tmp_path).startswith("6: scales.smoke.train.stepz: unknown key; did you mean 'steps'?")
     assert "unknown table 'disp/table9'" in _plain("extends: disp/table9\n", tmp_path)
 
 

@@ -17,9 +17,7 @@ def own_cache(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def pictures():
     """1,400 handwritten digits as uint8 RGB images of 32 pixels, in a fixed random order."""
-    grey = np.kron(load_digits().images, np.ones((1, 4, 4)))[
-        np.random.default_rng(0).permutation(1797)[:1400]
-    ]
+    grey = np.kron(load_digits().images, np.ones((1, 4, 4)))[np.random.default_rng(0).permutation(1797)[:1400]]
     return np.repeat((grey * (255 / 16)).round().astype(np.uint8)[..., None], 3, axis=3)
 
 

@@ -30,11 +30,7 @@ def by_eigenvalues(real, fake):
     covariances = [np.cov(features, rowvar=False) for features in (real, fake)]
     eigenvalues = np.linalg.eigvals(covariances[0] @ covariances[1]).real.clip(0)
     offset = real.mean(0, dtype=float) - fake.mean(0, dtype=float)
-    return (
-        offset @ offset
-        + sum(np.trace(covariance) for covariance in covariances)
-        - 2 * np.sqrt(eigenvalues).sum()
-    )
+    return offset @ offset + sum(np.trace(covariance) for covariance in covariances) - 2 * np.sqrt(eigenvalues).sum()
 
 
 def test_more_samples_than_dimensions(narrow):

@@ -20,9 +20,7 @@ def test_equal_to_prdc_on_real_features(k, narrow, wide):
         expected = reference(real, fake, k)
         got = precision_recall(real, fake, k_precision=k, k_recall=k)
         assert got == (expected["precision"], expected["recall"])
-        assert density_coverage(real, fake, k) == pytest.approx(
-            (expected["density"], expected["coverage"]), rel=1e-12
-        )
+        assert density_coverage(real, fake, k) == pytest.approx((expected["density"], expected["coverage"]), rel=1e-12)
     assert 0 < got.precision < 1  # not a trivial case
 
 
@@ -38,9 +36,7 @@ def test_equal_in_float64(narrow):
     real, fake = (part.astype(np.float64) for part in narrow)
     expected = reference(real, fake, 5)
     assert precision_recall(real, fake, 5, 5) == (expected["precision"], expected["recall"])
-    assert density_coverage(real, fake, 5) == pytest.approx(
-        (expected["density"], expected["coverage"]), rel=1e-12
-    )
+    assert density_coverage(real, fake, 5) == pytest.approx((expected["density"], expected["coverage"]), rel=1e-12)
 
 
 def closed_balls(real, fake, k):

@@ -26,10 +26,7 @@ ROOT = Path(bench.__file__).parent.parent
 
 
 def test_importing_and_listing_import_no_torch():
-    code = (
-        "import sys, bench.networks as n; assert n.names() and n.summaries(); "
-        "assert 'torch' not in sys.modules"
-    )
+    code = "import sys, bench.networks as n; assert n.names() and n.summaries(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
@@ -42,9 +39,7 @@ def test_names_and_summaries_agree():
         "stylegan2": (32, 64, 128, 256, 1024),
         "fastgan": (64, 128, 256, 512, 1024),
     }
-    assert {f"{family}-{size}" for family, sizes in expected.items() for size in sizes} <= set(
-        networks.names()
-    )
+    assert {f"{family}-{size}" for family, sizes in expected.items() for size in sizes} <= set(networks.names())
     assert list(networks.summaries()) == networks.names()
     assert all(networks.summaries().values())
 
@@ -67,10 +62,7 @@ def test_every_name_is_a_pair_whose_size_is_in_its_name():
     with torch.device("meta"), torch.no_grad():
         for name in networks.names():
             generator, _ = networks.build(name)
-            assert (
-                f"-{generator.resolution}" in name
-                and f"{generator.resolution} px" in (networks.summaries()[name])
-            )
+            assert f"-{generator.resolution}" in name and f"{generator.resolution} px" in (networks.summaries()[name])
 
 
 def test_layers_of_a_parts_own_are_drawn_from_a_stream_by_name():
@@ -124,7 +116,5 @@ def test_an_unknown_name_gets_a_suggestion():
 
 
 def test_an_unknown_override_gets_a_suggestion():
-    with pytest.raises(
-        UserError, match="network 'sngan-32' has no setting 'g_widht'; did you mean 'g_width'"
-    ):
+    with pytest.raises(UserError, match="network 'sngan-32' has no setting 'g_widht'; did you mean 'g_width'"):
         networks.build("sngan-32", g_widht=16)

@@ -46,9 +46,7 @@ def test_reference_points_are_short(store):
 
 def test_a_plan_without_finished_runs_costs_what_its_table_says(store):
     def plan(scale):
-        return make_plan(
-            load_table("table1"), scale, store, rows=["scratch"], columns=["faces"], seeds=[0, 1]
-        )
+        return make_plan(load_table("table1"), scale, store, rows=["scratch"], columns=["faces"], seeds=[0, 1])
 
     points = 2 * len(load_table("table1").references)
     assert estimate_cost(plan("smoke"), store).seconds == pytest.approx((2 + points) * 6.0)

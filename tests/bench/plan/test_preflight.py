@@ -78,23 +78,17 @@ def written(tmp_path):
 def test_a_mistake_is_found_before_anything_starts(written, bench_command, store_root, old, new, line, says):
     path = written((old, new))
     done = bench_command("plan", str(path))
-    assert done.returncode == 2 and done.stderr.startswith(f"bench: error: {path}:{line}: {says}"), (
-        done.stderr
-    )
+    assert done.returncode == 2 and done.stderr.startswith(f"bench: error: {path}:{line}: {says}"), done.stderr
 
 
 def test_plan_lists_all_and_run_refuses_with_all(written, bench_command, store_root):
-    path = written(
-        *[(old, new) for old, new, _, _ in MISTAKES[:3]], ("k: 5}\n    columns", "k: 99}\n    columns")
-    )
+    path = written(*[(old, new) for old, new, _, _ in MISTAKES[:3]], ("k: 5}\n    columns", "k: 99}\n    columns"))
     planned = bench_command("plan", str(path))
     assert planned.returncode == 2 and len(planned.stderr.splitlines()) == 4
     assert "2 runs (2 planned)" in planned.stdout, "the plan is shown all the same"
     for verb in (["run"], ["submit", "--profile", "test-node"]):
         done = bench_command(verb[0], str(path), *verb[1:])
-        assert done.returncode == 2 and sorted(done.stderr.splitlines()) == sorted(
-            planned.stderr.splitlines()
-        )
+        assert done.returncode == 2 and sorted(done.stderr.splitlines()) == sorted(planned.stderr.splitlines())
     assert not store_root.exists(), "nothing has started"
     assert bench_command("plan", str(written())).returncode == 0
 
@@ -102,9 +96,7 @@ def test_plan_lists_all_and_run_refuses_with_all(written, bench_command, store_r
 def test_a_setting_of_the_command_line_is_named_as_such(written, bench_command):
     done = bench_command("plan", str(written()), "--set", "columns.shapes.reference=300")
     assert done.returncode == 2
-    assert done.stderr.startswith(
-        "bench: error: --set columns.shapes.reference=300: 300 reference images, but"
-    )
+    assert done.stderr.startswith("bench: error: --set columns.shapes.reference=300: 300 reference images, but")
     done = bench_command("plan", "table1", "--rows", "scratch", "--set", "network.options.g_widht=3")
     assert done.returncode == 2 and "--set network.options.g_widht=3: network" in done.stderr
     done = bench_command("run", "table1", "--rows", "scratch", "--set", "columns.faces.data.shots=99999")
@@ -129,9 +121,7 @@ def test_what_is_absent_here_can_be_planned_but_not_run(written, bench_command, 
     extra = ["--plugin", str(tmp_path / "mine.py")]
     cache = {"BENCH_CACHE": str(tmp_path / "cache")}
     done = bench_command("plan", str(path), *extra, **cache)
-    absent = (
-        "data set 'mypics' at 32 px is not built; run `bench data build mypics --resolution 32 --from DIR`"
-    )
+    absent = "data set 'mypics' at 32 px is not built; run `bench data build mypics --resolution 32 --from DIR`"
     assert done.returncode == 0 and f"missing: {absent}\n" in done.stdout, done.stderr
     done = bench_command("run", str(path), *extra, **cache)
     assert done.returncode == 2 and absent in done.stderr and not store_root.exists()
@@ -155,9 +145,7 @@ def test_extractors_that_only_their_user_can_supply(written, bench_command, tmp_
     done = bench_command("plan", str(path), **weights)
     assert done.returncode == 0 and "missing: extractor 'resnet50': weights " in done.stdout, done.stderr
     done = bench_command("run", str(path), **weights)
-    assert done.returncode == 2 and re.search(
-        r"mine.yaml:7: rows.1.method: extractor 'resnet50'", done.stderr
-    )
+    assert done.returncode == 2 and re.search(r"mine.yaml:7: rows.1.method: extractor 'resnet50'", done.stderr)
     assert bench_command("plan", str(path), "--rows", "scratch", **weights).stdout.count("missing") == 0
 
 

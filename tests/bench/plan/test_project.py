@@ -93,9 +93,7 @@ def test_a_mistake_is_named_with_file_and_key(text, message, project):
 
 def test_a_mistake_in_pyproject_is_named_with_its_whole_key(project):
     project("[tool.bench]\nstorre = 'x'", "pyproject.toml")
-    with pytest.raises(
-        UserError, match=r"pyproject\.toml: tool\.bench\.storre: unknown key; did you mean 'store'"
-    ):
+    with pytest.raises(UserError, match=r"pyproject\.toml: tool\.bench\.storre: unknown key; did you mean 'store'"):
         project_file()
 
 
@@ -150,9 +148,7 @@ def test_the_command_line_with_a_project_file(project, bench_command, tmp_path):
     spelt, _ = uids("--method", "mirror + disp")
     labelled, _ = uids("--method", "mine=mirror + disp")
     assert (
-        named["ours · faces · seed 0"]
-        == spelt["mirror + disp · faces · seed 0"]
-        == labelled["mine · faces · seed 0"]
+        named["ours · faces · seed 0"] == spelt["mirror + disp · faces · seed 0"] == labelled["mine · faces · seed 0"]
     )
     _, told = uids()
     assert "ours" not in told, "a row of one's own is trained when it is named"

@@ -51,10 +51,7 @@ def test_both_readings_of_the_diffaugment_rows_of_100_shots_are_listed():
         scratch, tuned = (f"disp-stylegan2-{row}{end}" for end in ("", "-finetune"))
         assert LISTED[tuned].parts[0].name == "transfergan"
         assert LISTED[tuned].parts[1:] == LISTED[scratch].parts
-        assert (
-            "read as from scratch" in LISTED[scratch].tables[0]
-            and "read as from FFHQ" in LISTED[tuned].tables[0]
-        )
+        assert "read as from scratch" in LISTED[scratch].tables[0] and "read as from FFHQ" in LISTED[tuned].tables[0]
 
 
 @pytest.mark.parametrize(("row", "weight"), [("", 10), ("-disp", 1)])
@@ -99,9 +96,7 @@ def auxiliary(configuration, **options):
     images = np.zeros((8, one.resolution, one.resolution, 3), np.uint8)
     ctx = Context(spec, images, np.arange(8) % 4, torch.device("cpu"))
     classes = 4 if one.classes else None
-    ctx.generator, ctx.discriminator = networks.build(
-        one.network.name, seed=0, condition_dim=classes, **options
-    )
+    ctx.generator, ctx.discriminator = networks.build(one.network.name, seed=0, condition_dim=classes, **options)
     part = next(part for name, part in build_method(one.parts).parts if name == "lt")
     part.prepare(ctx)
     return part.network[1]
@@ -123,9 +118,7 @@ def test_on_stylegan_a_reads_the_map_of_one_resolution():
 
 def test_lambda_has_two_values():
     """Section 4.1: one, but for BigGAN on ImageNet and StyleGAN, which have another. The numbers are declared."""
-    weights = {
-        one.id: settings(one.id, "lt")["weight"] for one in LIST if "lt" in [p.name for p in one.parts]
-    }
+    weights = {one.id: settings(one.id, "lt")["weight"] for one in LIST if "lt" in [p.name for p in one.parts]}
     other = {name for name, weight in weights.items() if weight != 1.0}
     assert other == {"lt-biggan128-lt", "lt-stylegan1-lt"} and len({weights[name] for name in other}) == 1
 

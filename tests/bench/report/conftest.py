@@ -121,9 +121,7 @@ def make_simulated(table_seeds=range(3), extractor=EXTRACTOR):
                 fd = level * shared * math.exp(stream.normal(0, 0.02))
                 p, r = np.clip(stream.normal((0.7, 0.1), 0.02), 0, 1)
                 runs.append(
-                    make_run(
-                        row, column, seed, make_snapshots((fd / 0.9, p, r), (fd, p, r)), extractor=extractor
-                    )
+                    make_run(row, column, seed, make_snapshots((fd / 0.9, p, r), (fd, p, r)), extractor=extractor)
                 )
         for point, fd in (("floor", 9.5), ("memorised", 81.2)):
             for seed in table_seeds:

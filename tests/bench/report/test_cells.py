@@ -33,9 +33,7 @@ def test_the_best_snapshot_is_chosen_a_seed_by_fd_and_gives_every_metric(protoco
 
 
 def test_a_cell_is_the_mean_with_its_own_t_interval(protocol, run, frame, snapshots):
-    results = frame(
-        *(run("scratch", "anime", s, snapshots((fd, 0.5, 0.1))) for s, fd in enumerate((800, 810, 850)))
-    )
+    results = frame(*(run("scratch", "anime", s, snapshots((fd, 0.5, 0.1))) for s, fd in enumerate((800, 810, 850))))
     values = per_seed(results, "best", protocol).query("metric == 'fd'")
     cell = make_cells(values, "fd", ["scratch"], ["anime"], 3)["scratch", "anime"]
     assert cell.interval is not None and cell.interval.mean == 820
@@ -170,9 +168,7 @@ def test_versions_of_a_score_are_never_averaged_or_compared(table, run, frame, s
     assert "(n=3, v1)" in cell_text(old) and old.mark == "" and new.mark
     assert compare_cells(old, new, "recall") is None and compare_cells(mixed, new, "recall") is not None
     assert any("v1: recall as an older version" in note for note in block.notes)
-    assert block_of(report, "fd").notes == tuple(
-        n for n in block_of(report, "fd").notes if "version" not in n
-    )
+    assert block_of(report, "fd").notes == tuple(n for n in block_of(report, "fd").notes if "version" not in n)
     assert "1 of 3 of an older score" in text.render(report)
 
 
@@ -210,9 +206,7 @@ def test_printed_numbers_stand_under_the_papers_rule_only(spec, results):
 
 
 def test_verdicts_need_the_papers_data_and_features(spec, results, table, run, frame, snapshots):
-    assert not any(
-        c.verdict for block in build_report(spec, "mini", results).blocks for c in block.cells.values()
-    )
+    assert not any(c.verdict for block in build_report(spec, "mini", results).blocks for c in block.cells.values())
     extractor = "inception@299"
     levels = {"scratch": (120.0, 121.0, 120.5), "scratch+disp": (90.0, 90.5, 91.0), "ada": (60.0, 60.2, 60.4)}
     runs = [
@@ -259,10 +253,7 @@ def test_a_verdict_needs_the_papers_own_inception(extractor, table, run, frame, 
 
 def test_other_networks_get_no_verdict_whatever_the_paper_used(table, run, frame, snapshots):
     extractor = "effnet_lite0@96"
-    runs = [
-        run("scratch", "anime", seed, snapshots((10.0 + seed, 0.6, 0.1)), extractor=extractor)
-        for seed in range(3)
-    ]
+    runs = [run("scratch", "anime", seed, snapshots((10.0 + seed, 0.6, 0.1)), extractor=extractor) for seed in range(3)]
     for theirs in get_args(Inception):
         block = block_of(build_report(table(extractor, inception=theirs), "paper", frame(*runs)))
         note = f"[printed]: on an Inception ({TOLD[theirs]}), ours on {extractor}, not comparable."
@@ -282,9 +273,7 @@ def test_smoke_numbers_rank_nothing(spec, results):
 
 
 def test_best_of_seeds_is_the_seed_with_the_lowest_fd(table, run, frame, snapshots):
-    results = frame(
-        *(run("scratch", "anime", s, snapshots(x)) for s, x in enumerate([(90, 0.9, 0.1), (80, 0.5, 0.2)]))
-    )
+    results = frame(*(run("scratch", "anime", s, snapshots(x)) for s, x in enumerate([(90, 0.9, 0.1), (80, 0.5, 0.2)])))
     report = build_report(table(best_of=2, seeds=2), "mini", results)
     assert block_of(report).cells["scratch", "anime"].best_of == 80
     assert block_of(report, "precision").cells["scratch", "anime"].best_of == 0.5
@@ -301,8 +290,7 @@ def test_claims_get_the_verdict_of_the_truth(spec, results):
     helps = claims["helps"].comparisons
     assert [comparison.column for comparison in helps] == ["anime", "faces"]
     assert all(
-        comparison.low < 0.5 * 1.05 and comparison.high > 0.5 * 0.95 and comparison.paired
-        for comparison in helps
+        comparison.low < 0.5 * 1.05 and comparison.high > 0.5 * 0.95 and comparison.paired for comparison in helps
     )
     assert all(comparison.adjusted >= comparison.p for comparison in helps)
 
@@ -327,9 +315,7 @@ def test_a_claim_holds_only_if_all_of_its_orders_do(table, simulated):
     }
     assert len(found["both"].comparisons) == 4 and "scratch < scratch+disp, precision" in found["both"].reason
     assert "anime (scratch < ada, FD(effnet_lite0@96))" in found["no"].reason
-    assert (
-        found["both"].comparisons[0].adjusted > found["one"].comparisons[0].adjusted
-    )  # Holm's, over all four
+    assert found["both"].comparisons[0].adjusted > found["one"].comparisons[0].adjusted  # Holm's, over all four
     page = text.render(build_report(table(claims=claims), "mini", simulated()))
     assert "anime, scratch to scratch+disp, precision(effnet_lite0@96): difference" in " ".join(page.split())
 
@@ -343,9 +329,7 @@ def test_the_shipped_claims_test_their_whole_statement():
             assert orders == {(f"{row}+{part}", row, "fd"), (row, f"{row}+{part}", "recall")}
         higher = {order.higher for order in claims["scratch-beats-transfer"].orders}
         assert higher == {"transfergan+disp", "freezed+disp"}
-        baselines = {
-            row.id for row in spec.rows if row.method and row.method.endswith("baseline") and not row.control
-        }
+        baselines = {row.id for row in spec.rows if row.method and row.method.endswith("baseline") and not row.control}
         only = claims["beats-memorising"].orders
         assert {order.higher for order in only if order.lower == "memorised"} == baselines
 

@@ -46,10 +46,7 @@ def test_rank_and_verdicts_follow_the_truth(spec, results, mine):
 def test_shared_seeds_are_paired_and_holm_runs_over_everything(spec, simulated, mine):
     found = compare(spec, "mini", "mine", mine(n=5), simulated(range(5)), "cpu")
     every = [
-        baseline.comparison
-        for standing in found.standings
-        for baseline in standing.against
-        if baseline.comparison
+        baseline.comparison for standing in found.standings for baseline in standing.against if baseline.comparison
     ]
     assert len(every) == 6
     assert all(comparison.paired and comparison.n == 5 for comparison in every)
@@ -76,9 +73,7 @@ def test_smoke_numbers_rank_nothing(spec, simulated, mine, rendering):
     }
     assert "rank 3 of 4" in told["mini"] and "better" in told["mini"]
     assert "rank 3" not in told["smoke"] and "Smoke numbers rank nothing" in told["smoke"]
-    assert (
-        "better" not in told["smoke"] and "undecided" not in told["smoke"] and "not judged" in told["smoke"]
-    )
+    assert "better" not in told["smoke"] and "undecided" not in told["smoke"] and "not judged" in told["smoke"]
 
 
 def test_an_undecided_comparison_says_which_gap_it_could_have_seen(spec, results, mine):
@@ -95,9 +90,7 @@ def test_other_metrics_go_by_differences_upwards(spec, results, mine):
 
 
 def test_a_diverged_method_has_no_rank(spec, results, run, snapshots, frame):
-    ours = frame(
-        run("mine", "anime", 0, snapshots((50, 0.5, 0.5))), run("mine", "anime", 1, {}, status="diverged")
-    )
+    ours = frame(run("mine", "anime", 0, snapshots((50, 0.5, 0.5))), run("mine", "anime", 1, {}, status="diverged"))
     found = compare(spec, "mini", "mine", ours, results, "cpu")
     assert found.standings[0].rank is None
     assert set(verdicts(found, "anime").values()) == {"undecided"}

@@ -57,9 +57,7 @@ def test_other_inputs_than_the_machines_are_stale_and_in_no_cell(machine, table)
 def test_where_nothing_is_here_a_cell_still_holds_one_set_only(machine):
     """Of runs with different data, those of the store and the newest lines stay."""
     frame = judged(
-        _frame(
-            _line(seed=0, inputs=f"{DATA}={OLD[:16]}", origin="recorded:cpu"), _line(seed=1), _line(seed=2)
-        ),
+        _frame(_line(seed=0, inputs=f"{DATA}={OLD[:16]}", origin="recorded:cpu"), _line(seed=1), _line(seed=2)),
         machine,
     )
     assert list(frame["status"]) == ["stale", "done", "done"]

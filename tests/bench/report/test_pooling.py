@@ -9,9 +9,7 @@ from bench.report.build import build_report
 def test_a_control_that_scatters_leaves_the_papers_rows_alone(spec, results, run, snapshots, frame):
     # as spread out as three seeds can be without Bartlett's test refusing to pool it with rows of 5 %
     levels = (900.0, 1000.0, 1110.0)
-    control = frame(
-        *(run("control", "faces", seed, snapshots((fd, 0.5, 0.5))) for seed, fd in enumerate(levels))
-    )
+    control = frame(*(run("control", "faces", seed, snapshots((fd, 0.5, 0.5))) for seed, fd in enumerate(levels)))
     alone = build_report(spec, "smoke", results).blocks[0].cells
     beside = build_report(spec, "smoke", pd.concat([results, control], ignore_index=True)).blocks[0].cells
     for row in ("scratch", "scratch+disp", "ada"):

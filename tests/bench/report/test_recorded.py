@@ -45,9 +45,7 @@ def test_another_run_in_the_same_place_is_refused_unless_asked_for(save, simulat
     path = save(simulated()).path
     text = path.read_bytes()
     other = simulated().assign(uid=lambda frame: frame["uid"] + "x")
-    with pytest.raises(
-        UserError, match="holds another run of scratch · anime · seed 0 .scratch_anime_s0, .*29 more"
-    ):
+    with pytest.raises(UserError, match="holds another run of scratch · anime · seed 0 .scratch_anime_s0, .*29 more"):
         save(other)
     assert path.read_bytes() == text
     assert save(other, replace=True).replaced == 30
@@ -118,9 +116,7 @@ def test_recorded_runs_of_other_settings_are_no_baselines(save, simulated, table
     found, _ = baselines_of("mine", spec, "smoke", frame, "ada", ["somebody"], [0, 2])
     train = found[found["kind"] == "train"]
     assert set(train["row"]) == {"somebody"} and set(train["seed"]) == {0, 2}
-    with pytest.raises(
-        UserError, match="no scores of a row 'scrath' to compare with; did you mean 'scratch'"
-    ):
+    with pytest.raises(UserError, match="no scores of a row 'scrath' to compare with; did you mean 'scratch'"):
         baselines_of("mine", spec, "smoke", frame, "ada", ["scrath"], None)
 
 

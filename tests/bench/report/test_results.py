@@ -78,9 +78,9 @@ def test_scores_statuses_and_counts_come_from_the_folders(tmp_path, shipped):
     status = {(r, s): t for r, s, t in zip(frame["row"], frame["seed"], frame["status"]) if t != "missing"}
     assert status[("scratch", 1)] == "diverged" and status[("scratch", 7)] == "done"
     assert status[("ada", 0)] == "failed" and status[("scratch-norm", 0)] == "done"
-    assert frame[(frame["row"] == "floor") & (frame["seed"] == 0) & (frame["column"] == "anime")][
-        "kind"
-    ].tolist() == ["reference"]
+    assert frame[(frame["row"] == "floor") & (frame["seed"] == 0) & (frame["column"] == "anime")]["kind"].tolist() == [
+        "reference"
+    ]
 
 
 def test_a_table_shares_its_runs_with_another(tmp_path, shipped):
@@ -142,9 +142,7 @@ def test_a_recorded_set_fills_in_for_absent_runs_only(tmp_path, shipped, monkeyp
     monkeypatch.setattr("bench.report.recorded.recorded_roots", lambda: [root])
     frame = load_results(shipped, "smoke", fresh, recorded="cpu")
     found = {
-        s: (v, o)
-        for s, v, o, t in zip(frame["seed"], frame["value"], frame["origin"], frame["status"])
-        if t == "done"
+        s: (v, o) for s, v, o, t in zip(frame["seed"], frame["value"], frame["origin"], frame["status"]) if t == "done"
     }
     assert found == {0: (77.0, "runs"), 1: (120.0, "recorded:cpu")}
 

@@ -38,9 +38,7 @@ def records(folder):
         "metrics": metrics,
         "final": checkpoints.fingerprint(checkpoints.read_weights(folder.final_weights)),
         "best": checkpoints.fingerprint(checkpoints.read_weights(best)) if best.exists() else None,
-        "files": sorted(
-            str(file.relative_to(folder.path)) for file in folder.path.rglob("*") if file.is_file()
-        ),
+        "files": sorted(str(file.relative_to(folder.path)) for file in folder.path.rglob("*") if file.is_file()),
         "samples": [file.read_bytes() for file in sorted(folder.path.glob("samples/*"))],
     }
 
@@ -142,9 +140,7 @@ def test_signal_stops_at_a_step_boundary(number, plain, run_server, wait_until, 
     spec = plain.spec()
     folder = open_run(spec, tmp_path / "stopped", run_server)
     pid = run_server.start(spec.uid, tmp_path / "stopped", every=1e9)  # no checkpoint but the one at the stop
-    wait_until(
-        lambda: (folder.heartbeat() or {"steps": 0})["steps"] == STEPS, every=0.001, otherwise=folder.error
-    )
+    wait_until(lambda: (folder.heartbeat() or {"steps": 0})["steps"] == STEPS, every=0.001, otherwise=folder.error)
     os.kill(pid, number)
     assert run_server.wait(pid) == (0, "stopped")
     step, state = checkpoints.latest(folder.state) or (0, {})

@@ -42,9 +42,7 @@ def train(store_root, tiny_spec):
         for source in spec.run_sources.values():
             go(source)
         folder = store.open(spec)
-        assert (
-            execute(spec.uid, store, Settings(torch.device("cpu")), lambda: False, lambda *_: None) == "done"
-        )
+        assert execute(spec.uid, store, Settings(torch.device("cpu")), lambda: False, lambda *_: None) == "done"
         return folder
 
     def tiny(*given, network=None, **more):
@@ -63,9 +61,7 @@ def pictures(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "method", ["baseline", "disp(prior=random)", "self-cond(clusters=3)", "glann(prior=random)"]
-)
+@pytest.mark.parametrize("method", ["baseline", "disp(prior=random)", "self-cond(clusters=3)", "glann(prior=random)"])
 def test_a_run_scores_again_as_it_was_recorded(train, method, store_root):
     """Bit for bit, at the final and at the best snapshot, whatever its sampler keeps in the method's state."""
     folder = train(method, scored=True)
@@ -164,9 +160,7 @@ def test_sampled_pictures_are_the_first_scored_ones(train, store_root, tmp_path,
     call("sample", folder.uid, "--count", 9, "--grid", "--output", tmp_path / "grid")
     (grid,) = (tmp_path / "grid").glob("*.png")
     sheet = np.asarray(Image.open(grid))
-    assert np.array_equal(sheet[2:34, 2:34], scored[-1][0]) and np.array_equal(
-        sheet[36:68, 2:34], scored[-1][3]
-    )
+    assert np.array_equal(sheet[2:34, 2:34], scored[-1][0]) and np.array_equal(sheet[36:68, 2:34], scored[-1][3])
 
 
 def test_what_cannot_be_sampled_says_why(train, store_root, tiny_spec, tmp_path, monkeypatch):
@@ -213,14 +207,10 @@ def test_a_diverged_run_gives_no_final_images(train, store_root):
 
 
 @pytest.mark.parametrize("method", ["baseline", "disp(prior=random)", "class-conditional"])
-def test_an_exported_file_makes_the_runs_images_by_the_readmes_lines(
-    train, store_root, tmp_path, method, monkeypatch
-):
+def test_an_exported_file_makes_the_runs_images_by_the_readmes_lines(train, store_root, tmp_path, method, monkeypatch):
     folder = train(method, scored=True)
     call("export", folder.uid, "--output", tmp_path / "generator.pt")
-    (lines,) = [
-        block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "generator.pt" in block
-    ]
+    (lines,) = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "generator.pt" in block]
     monkeypatch.chdir(tmp_path)
     space = {}
     exec(compile(lines, "README.md", "exec"), space)
@@ -267,9 +257,7 @@ class Half(Method):
 '''
 
 
-def test_latents_that_the_method_changes_are_exported_as_the_network_gets_them(
-    train, store_root, load_plugin
-):
+def test_latents_that_the_method_changes_are_exported_as_the_network_gets_them(train, store_root, load_plugin):
     load_plugin(HALF)
     file = exported(reopen(train("half", scored=True), Store(store_root), "final"))
     assert not file["normal"] and file["conditions"] is None and file["condition"] == "nothing"

@@ -31,9 +31,7 @@ def test_what_runs_write_is_read_as_it_is(tmp_path):
             "count": torch.tensor(3),
             "half": torch.ones(2, dtype=torch.float16),
         },
-        "method": {
-            "part": {"best": torch.tensor(torch.inf), "seen": [1, 2.5, "x", b"y"], "flag": torch.tensor(True)}
-        },
+        "method": {"part": {"best": torch.tensor(torch.inf), "seen": [1, 2.5, "x", b"y"], "flag": torch.tensor(True)}},
         "optimiser": {
             "state": {0: {"step": torch.tensor(2.0)}},
             "betas": (0.0, 0.99),
@@ -88,9 +86,7 @@ def test_numbers_beyond_the_file_are_refused_before_torch_reads_them(tmp_path):
         read_source(tmp_path / "x.pt")
 
 
-@pytest.mark.parametrize(
-    "data", [b"\x80\x02}r" + struct.pack("<I", 2**31 - 1) + b".", pickle.dumps([1]), b""]
-)
+@pytest.mark.parametrize("data", [b"\x80\x02}r" + struct.pack("<I", 2**31 - 1) + b".", pickle.dumps([1]), b""])
 def test_damaged_files_are_user_errors(data, tmp_path):
     with zipfile.ZipFile(tmp_path / "x.pt", "w") as archive:
         archive.writestr("archive/data.pkl", data)

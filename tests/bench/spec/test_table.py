@@ -89,9 +89,7 @@ def test_a_claim_that_names_no_score_means_the_one_that_selects():
         assert other.main_metric("mini") == main == other.claims_at("mini")[0].orders[0].metric
 
 
-@pytest.mark.parametrize(
-    ("scale", "name"), [(s, name) for name in table_names() for s in load_table(name).scales]
-)
+@pytest.mark.parametrize(("scale", "name"), [(s, name) for name in table_names() for s in load_table(name).scales])
 def test_every_cell_of_every_table_is_a_run(name, scale):
     table = load_table(name)
     rows = [row for row in table.rows if row.method is not None]

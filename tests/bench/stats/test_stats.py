@@ -154,9 +154,7 @@ def test_quadrature_for_two_agrees_with_simulation():
     stream = rng("quadrature")
     draws = stream.normal(size=(1_000_000, 2)).min(axis=1) + stream.normal(size=1_000_000) / math.sqrt(3)
     # the quantile's standard error is below 0.005
-    assert [found.low, found.mean, found.high] == pytest.approx(
-        np.quantile(draws, [0.025, 0.5, 0.975]), abs=0.02
-    )
+    assert [found.low, found.mean, found.high] == pytest.approx(np.quantile(draws, [0.025, 0.5, 0.975]), abs=0.02)
 
 
 def test_predictive_interval_is_deterministic_and_falls_with_k():
@@ -223,9 +221,7 @@ def test_holm_by_hand():
     assert holm([0.9, 0.8]) == [1, 1]
     assert holm([]) == []
     with_gap = holm([0.01, math.nan, 0.02])
-    assert (
-        with_gap[0] == pytest.approx(0.02) and math.isnan(with_gap[1]) and with_gap[2] == pytest.approx(0.02)
-    )
+    assert with_gap[0] == pytest.approx(0.02) and math.isnan(with_gap[1]) and with_gap[2] == pytest.approx(0.02)
 
 
 def test_minimum_detectable_ratio_is_found_with_the_stated_power():

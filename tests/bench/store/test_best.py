@@ -59,9 +59,7 @@ def attempt(tiny_spec, store_root, monkeypatch):
         monkeypatch.setattr("bench.run.training.make_scorer", lambda *_: Scripted(values))
         step = {"now": 0}
         settings = Settings(torch.device("cpu"), checkpoint_seconds=every)
-        return execute(
-            spec.uid, store, settings, lambda: step["now"] >= until, lambda now, _: step.update(now=now)
-        )
+        return execute(spec.uid, store, settings, lambda: step["now"] >= until, lambda now, _: step.update(now=now))
 
     return folder, go
 
@@ -109,9 +107,7 @@ def test_a_checkpoint_that_is_damaged_has_its_own_best(attempt, capsys):
         "step-00000004.pt",
         "step-00000005.pt",
     ]
-    assert [path.name for path in folder.state.glob("best*")] == [
-        "best-00000004.pt"
-    ]  # no one goes back further
+    assert [path.name for path in folder.state.glob("best*")] == ["best-00000004.pt"]  # no one goes back further
     assert go([(4, 1)], until=6, every=1e9) == "stopped"
     (folder.state / "step-00000006.pt").write_bytes(b"torn")
     assert go([(7, 1), (8, 1)]) == "done"

@@ -102,9 +102,7 @@ with RunFolder(Path(sys.argv[1])).lease():
 
 
 def test_lease_keeps_other_processes_out_and_dies_with_its_own(folder):
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(folder.path)], stdout=subprocess.PIPE, text=True
-    )
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(folder.path)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "held\n"
     with pytest.raises(RunBusyError), folder.lease():
         pass

@@ -183,9 +183,7 @@ def test_hooks_see_what_they_are_promised():
     logs, optimizers = _run(ctx, 1, Conditioned(), recorder)
     assert recorder.augmented == [False, False, False, False, True]  # two D updates (real, fake), one of G
     assert recorder.held == [[False] * len(recorder.held[0])]
-    assert [p.requires_grad for p in ctx.discriminator.parameters()] == [False] + [True] * (
-        len(recorder.held[0]) - 1
-    )
+    assert [p.requires_grad for p in ctx.discriminator.parameters()] == [False] + [True] * (len(recorder.held[0]) - 1)
     parameters = optimizers.discriminator.param_groups[0]["params"]
     assert all(one is other for one, other in zip(parameters, ctx.discriminator.parameters(), strict=True))
     assert frozen.grad is None and torch.equal(frozen, before)

@@ -81,9 +81,7 @@ def _trained(steps=3, draws=True, **train):
     """A toy run in float64 under plain descent, whose steps are gradients times the rate: (context, part, logs)."""
     settings = {"steps": steps, "batch": 12, "d_steps": 2, "g_lr": 0.1, "d_lr": 0.1, **train}
     data = DataSpec(name="noise", resolution=4)
-    spec = RunSpec(
-        method=(), network=None, data=data, train=TrainSettings(**settings), protocol=None, seed=SEED
-    )
+    spec = RunSpec(method=(), network=None, data=data, train=TrainSettings(**settings), protocol=None, seed=SEED)
     ctx = Context(spec, IMAGES, None, torch.device("cpu"))
     ctx.generator, ctx.discriminator = _toys()
     part = Dimmed(draws)
@@ -116,9 +114,7 @@ def test_margins_in_closed_form():
     weighted = (weights[:, None] * (m - r).clamp(min=0)).mean() + (n + f).clamp(min=0).mean()
     assert loss.discriminator(r, f, weights).item() == pytest.approx(weighted.item(), rel=1e-14)
     ones = torch.ones_like(r)
-    assert torch.equal(
-        hinge_with_margins(ones, ones).discriminator(r, f), LOSSES["hinge"].discriminator(r, f)
-    )
+    assert torch.equal(hinge_with_margins(ones, ones).discriminator(r, f), LOSSES["hinge"].discriminator(r, f))
 
 
 def test_a_run_draws_a_margin_a_logit_from_0_8_to_1():
@@ -130,9 +126,7 @@ def test_a_run_draws_a_margin_a_logit_from_0_8_to_1():
             for call in (1, 2)
         ]
         everything += margins
-        expected = (
-            F.relu(margins[0] - step.real_logits_N).mean() + F.relu(margins[1] + step.fake_logits_N).mean()
-        )
+        expected = F.relu(margins[0] - step.real_logits_N).mean() + F.relu(margins[1] + step.fake_logits_N).mean()
         assert logs[number]["d_loss"] == pytest.approx(expected.item(), rel=1e-6)  # float32 logits
     drawn = torch.cat(everything)
     assert drawn.min() >= 0.8 and drawn.max() < 1 and len(drawn.unique()) == 96
@@ -171,10 +165,7 @@ def test_a_step_with_shared_images_is_that_of_a_plain_loop():
     g, d = _toys()
     batches = Batches(IMAGES, 12, SEED)
     for step in range(3):
-        dims = (
-            torch.rand(12, 1, 1, 1, generator=seeds.torch_stream(SEED, "dim", step, call))
-            for call in range(1, 5)
-        )
+        dims = (torch.rand(12, 1, 1, 1, generator=seeds.torch_stream(SEED, "dim", step, call)) for call in range(1, 5))
         for update in range(2):
             z = torch.randn(12, 3, generator=seeds.torch_stream(SEED, "latents", step, update + 1))
             real = batches.at(2 * step + update).images_NCHW * next(dims)
@@ -207,18 +198,14 @@ def _descend(network, loss):
     gradients = torch.autograd.grad(loss, list(network.parameters()), retain_graph=True)
     with torch.no_grad():
         for parameter, gradient in zip(network.parameters(), gradients, strict=True):
-            parameter.data = (
-                parameter.data - 0.1 * gradient
-            )  # a new tensor: the graph of G's images stays valid
+            parameter.data = parameter.data - 0.1 * gradient  # a new tensor: the graph of G's images stays valid
 
 
 def test_without_the_settings_no_bit_changes_and_no_is_said_in_one_way():
     plain, _, logs = _trained()
     other, _, again = _trained(share_fakes=False)
     assert logs == again and plain.spec.uid == other.spec.uid
-    assert not {"share_fakes", "hinge_margin", "batch_statistics"} & set(
-        plain.spec.train.model_dump(exclude_none=True)
-    )
+    assert not {"share_fakes", "hinge_margin", "batch_statistics"} & set(plain.spec.train.model_dump(exclude_none=True))
 
 
 # ---- batch statistics ------------------------------------------------------------------------------------------
@@ -266,9 +253,7 @@ def test_batch_statistics_are_those_of_a_generator_in_training_whose_running_one
 
     trained = copy.deepcopy(generator)
     trained.train()
-    for (
-        module
-    ) in trained.modules():  # all but the estimates of spectral norms, which have nothing to do with it
+    for module in trained.modules():  # all but the estimates of spectral norms, which have nothing to do with it
         if "SpectralNorm" in type(module).__name__:
             module.eval()
     expected = []

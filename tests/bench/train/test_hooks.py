@@ -71,9 +71,7 @@ def networks(patches=None):
 
 
 def context(micro_batch=None, pair=None, loss="hinge"):
-    train = TrainSettings(
-        steps=STEPS, batch=BATCH, d_steps=2, g_lr=RATE, d_lr=RATE, micro_batch=micro_batch, loss=loss
-    )
+    train = TrainSettings(steps=STEPS, batch=BATCH, d_steps=2, g_lr=RATE, d_lr=RATE, micro_batch=micro_batch, loss=loss)
     data = DataSpec(name="noise", resolution=4)
     spec = RunSpec(method=(), network=None, data=data, train=train, protocol=None, seed=11)
     ctx = Context(spec, IMAGES, None, torch.device("cpu"))
@@ -185,9 +183,7 @@ def test_weights_weigh_images_on_both_sides_and_multiply(micro_batch, patches):
         return (weights[:, None] * terms).mean() if patches else (weights * terms).mean()
 
     def d_loss(real, fake, index):
-        return by_image(WEIGHTS[index] ** 3, F.relu(1 - real)) + by_image(
-            torch.full((BATCH,), 0.5), F.relu(1 + fake)
-        )
+        return by_image(WEIGHTS[index] ** 3, F.relu(1 - real)) + by_image(torch.full((BATCH,), 0.5), F.relu(1 + fake))
 
     step = iter(range(STEPS))
 
@@ -337,9 +333,7 @@ def test_reals_of_another_number_are_refused():
 
 
 def test_a_weight_in_a_replaced_loss_is_refused():
-    with pytest.raises(
-        UserError, match="'topk' weighs images .g_weights. in a loss that method 'pair' replaces"
-    ):
+    with pytest.raises(UserError, match="'topk' weighs images .g_weights. in a loss that method 'pair' replaces"):
         Composition([("topk", TopK()), ("pair", Relativistic())])
 
 
@@ -355,7 +349,5 @@ def test_parts_of_a_loop_that_does_not_run_are_refused():
         def fit(self, ctx):
             yield {}
 
-    with pytest.raises(
-        UserError, match=r"'loop' trains without the adversarial loop, so 'topk' .*\(g_weights\)"
-    ):
+    with pytest.raises(UserError, match=r"'loop' trains without the adversarial loop, so 'topk' .*\(g_weights\)"):
         Composition([("topk", TopK()), ("loop", Loop())])

@@ -102,9 +102,7 @@ def test_two_scales_are_made_augmented_and_judged():
     with torch.no_grad(), noise.drawn_from(seeds.torch_stream(11, "noise", 0, 1)):
         images, half = generator.both_scales(z)
     factors = {side: 1 - 0.1 * (1 + place) for place, side in enumerate(sides) if place in (1, 2)}
-    assert torch.allclose(fake, images * factors[64]) and torch.allclose(
-        small["small_NCHW"], half * factors[32]
-    )
+    assert torch.allclose(fake, images * factors[64]) and torch.allclose(small["small_NCHW"], half * factors[32])
 
 
 def test_one_scale_networks_are_not_asked_for_two():

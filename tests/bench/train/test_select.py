@@ -144,9 +144,7 @@ def test_reference_points_are_of_the_whole_draw(load_plugin):
 def test_two_selections_are_refused(load_plugin):
     load_plugin(PLUGIN)
     load_plugin(HEAD + "    def select(self, ctx):\n        return [0]\n", name="other.py")
-    with pytest.raises(
-        UserError, match="'mine' and 'selection' both claim the hook 'select'|'selection' and 'mine'"
-    ):
+    with pytest.raises(UserError, match="'mine' and 'selection' both claim the hook 'select'|'selection' and 'mine'"):
         build_method(parse_method("selection + mine"))
 
 
@@ -168,9 +166,7 @@ def test_what_are_no_positions_is_refused(chosen, complaint):
 
 
 def test_positions_are_a_set():
-    assert (
-        positions(torch.tensor([2, 0]), 3, "mine").tolist() == positions([0, 2], 3, "mine").tolist() == [0, 2]
-    )
+    assert positions(torch.tensor([2, 0]), 3, "mine").tolist() == positions([0, 2], 3, "mine").tolist() == [0, 2]
 
 
 @pytest.mark.parametrize("hook", ["prepare", "networks"])

@@ -134,16 +134,12 @@ def _randn(*size: Any, generator: torch.Generator | None = None) -> Tensor:
 
 
 @torch.no_grad()
-def _uniform_(
-    self: Tensor, low: float = 0.0, high: float = 1.0, *, generator: torch.Generator | None = None
-) -> Tensor:
+def _uniform_(self: Tensor, low: float = 0.0, high: float = 1.0, *, generator: torch.Generator | None = None) -> Tensor:
     return self.copy_(low + uniform(tuple(self.shape), generator) * (high - low))
 
 
 @torch.no_grad()
-def _normal_(
-    self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: torch.Generator | None = None
-) -> Tensor:
+def _normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: torch.Generator | None = None) -> Tensor:
     return self.copy_(mean + normal(tuple(self.shape), generator) * std)
 
 

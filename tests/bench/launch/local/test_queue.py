@@ -131,9 +131,7 @@ def test_a_run_that_kills_its_workers_is_given_up(tiny_spec, store_root, load_pl
     monkeypatch.setattr(local, "DEATHS", 2)
     store = Store(store_root)
     spec = tiny_spec("breaks + baseline")
-    assert Queue(store, [planned(spec)], ["cpu"], Record(), [str(tmp_path / "mine.py")]).work() == {
-        spec.uid: "failed"
-    }
+    assert Queue(store, [planned(spec)], ["cpu"], Record(), [str(tmp_path / "mine.py")]).work() == {spec.uid: "failed"}
     assert "its worker ended 2 times (last exit status 3)" in store.folder(spec.uid).error()
     assert store.folder(spec.uid).status() == "failed"
 
@@ -155,9 +153,7 @@ def test_a_plugin_that_does_not_import_is_the_failure_of_the_runs_that_need_it(
     assert [word for word, what in watcher.told if what == needs.uid] == ["started", "failed"]
 
 
-def test_a_worker_that_cannot_start_says_why_and_is_not_tried_again(
-    tiny_spec, store_root, tmp_path, monkeypatch
-):
+def test_a_worker_that_cannot_start_says_why_and_is_not_tried_again(tiny_spec, store_root, tmp_path, monkeypatch):
     (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so: no such file')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("PYTHONSAFEPATH", "1")
@@ -215,9 +211,7 @@ def tiny_table(tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_and_the_same_command_continues(
-    tiny_table, tmp_path, store_root, bench_command, wait_until
-):
+def test_ctrl_c_stops_and_the_same_command_continues(tiny_table, tmp_path, store_root, bench_command, wait_until):
     """And a method in a file outside the tree is a row of the same command."""
     command = [*tiny_table, "--plugin", "mine.py", "--method", "fine + baseline"]
     process = subprocess.Popen(
@@ -250,9 +244,7 @@ def test_ctrl_c_stops_and_the_same_command_continues(
     assert "2 runs finished\n" in done.stdout
     assert {run.status() for run in Store(store_root)} == {"done"}
     assert any(run.uid.startswith("fine+baseline_") for run in Store(store_root))
-    report = bench_command(
-        "report", "tiny.yaml", "--plugin", "mine.py", "--method", "fine + baseline", cwd=tmp_path
-    )
+    report = bench_command("report", "tiny.yaml", "--plugin", "mine.py", "--method", "fine + baseline", cwd=tmp_path)
     assert "fine + baseline" in report.stdout, report.stderr
 
     again = bench_command(*command, cwd=tmp_path)
@@ -277,9 +269,7 @@ def test_progress_lines_and_failures(tiny_table, tmp_path, bench_command):
 
 
 @pytest.mark.slow
-def test_runs_that_do_not_fit_beside_each_other_follow_each_other(
-    tiny_table, tmp_path, store_root, bench_command
-):
+def test_runs_that_do_not_fit_beside_each_other_follow_each_other(tiny_table, tmp_path, store_root, bench_command):
     """The table's `resources` reach the queue: two workers, one run at a time; one had been asked to stop before."""
     table = tmp_path / "tiny.yaml"
     table.write_text(table.read_text() + "    resources: {memory_gb: 100000}\n")
@@ -327,7 +317,5 @@ def _specs(table):
     from bench.plan.runs import make_plan
 
     settings = {"train.steps": 12}
-    plan = make_plan(
-        load_table(str(table), settings), "smoke", Store(table.parent / "none"), rows=["scratch"]
-    )
+    plan = make_plan(load_table(str(table), settings), "smoke", Store(table.parent / "none"), rows=["scratch"])
     return [run.spec for run in plan.runs]

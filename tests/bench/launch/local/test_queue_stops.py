@@ -149,9 +149,7 @@ def test_runs_wait_for_memory_and_all_end(slow, queue_of, monkeypatch):
     runs = slow(2, steps=10)
     much = 10**15
     watch = Watch()
-    assert set(queue_of(runs, watch, devices=2, budget=MemoryBudget(lambda run: much)).work().values()) == {
-        "done"
-    }
+    assert set(queue_of(runs, watch, devices=2, budget=MemoryBudget(lambda run: much)).work().values()) == {"done"}
     assert watch.most == 1
     again = Watch()
     queue_of(slow(2, steps=10, first=10), again, devices=2, budget=MemoryBudget(lambda run: 1)).work()

@@ -53,9 +53,7 @@ def job(tiny_spec, load_plugin, store_root, tmp_path, monkeypatch):
     Store(store_root).open(spec)
     monkeypatch.setenv("BENCH_TEST_MARKS", str(tmp_path))
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "scontrol").write_text(
-        f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\n. {tmp_path}/answer\n'
-    )
+    (tmp_path / "bin" / "scontrol").write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\n. {tmp_path}/answer\n')
     (tmp_path / "bin" / "scontrol").chmod(0o755)
     (tmp_path / "answer").write_text("exit 0\n")
 
@@ -112,11 +110,7 @@ def test_the_notice_reaches_all_and_one_requeues(job, started, store_root, tmp_p
     assert "submitted by code abc, running code" in out
     assert (tmp_path / "asked").read_text() == "requeue 70_3\n", "asked once, by the job alone"
     (run,) = Store(store_root)
-    assert (
-        run.status() == "interrupted"
-        and 0 < run.heartbeat()["step"] < 200
-        and run.heartbeat()["job"] == "70_3"
-    )
+    assert run.status() == "interrupted" and 0 < run.heartbeat()["step"] < 200 and run.heartbeat()["job"] == "70_3"
     assert "stopped: my row · shapes · seed 0" in out and "source" not in out
     wait_until((tmp_path / "survived").exists)
 
@@ -134,9 +128,7 @@ def test_the_notice_reaches_all_and_one_requeues(job, started, store_root, tmp_p
         ("exit 0", {"requeue": False}, "end of its time: 1 run left; submit again to continue"),
     ],
 )
-def test_without_requeuing_the_job_says_how_to_go_on(
-    job, started, store_root, tmp_path, answer, changes, words
-):
+def test_without_requeuing_the_job_says_how_to_go_on(job, started, store_root, tmp_path, answer, changes, words):
     (tmp_path / "answer").write_text(answer + "\n")
     (tmp_path / "pid").touch()  # no fork here
     process = started(job(slice_seconds=8.0, **changes))

@@ -146,9 +146,7 @@ def test_a_cluster_that_does_not_answer(ask, monkeypatch, tmp_path):
 
 def test_largest_array():
     text = "MaxArraySize            = 1001\nMaxArraySizeOther = 5\n"
-    run = answering(
-        f"Configuration data as of 2026-11-22T04:49:46\nAccountingStorage = x\n{text}MaxBatchRequeue = 5\n"
-    )
+    run = answering(f"Configuration data as of 2026-11-22T04:49:46\nAccountingStorage = x\n{text}MaxBatchRequeue = 5\n")
     assert max_array_size(run) == 1001
     assert run.asked == [["scontrol", "show", "config"]]
     with pytest.raises(UserError, match="does not tell MaxArraySize"):
@@ -157,9 +155,7 @@ def test_largest_array():
 
 def test_the_test_profile_fits_the_test_cluster():
     """What sinfo says of the cluster that slurm/one_node.py starts with its defaults."""
-    check_against_cluster(
-        load_profile("test-node"), answering("debug*|up|2:00:00|4|64000|gpu:pretend:2|(null)\n")
-    )
+    check_against_cluster(load_profile("test-node"), answering("debug*|up|2:00:00|4|64000|gpu:pretend:2|(null)\n"))
 
 
 @pytest.mark.parametrize("key", ["nodelist", "exclude"])

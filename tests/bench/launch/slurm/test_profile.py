@@ -47,9 +47,7 @@ def complaint(path):
 def script(folder=Path("/logs"), count=None, **keys):
     """The batch script that submitit writes for a profile with these keys."""
     profile = Profile(**{"time": "1h", **keys})
-    return _make_sbatch_string(
-        command=profile.command(), folder=folder, map_count=count, **profile.parameters()
-    )
+    return _make_sbatch_string(command=profile.command(), folder=folder, map_count=count, **profile.parameters())
 
 
 def sbatch_lines(**keys):
@@ -104,9 +102,7 @@ def test_memory(text, expected):
     assert f"--mem={expected}M" in sbatch_lines(memory=text)
 
 
-@pytest.mark.parametrize(
-    "text", [0, -1, "0MB", "101TB", "16", "1.5GB", 1.5, True, "16GBB", "16KB", "G", "1e3GB"]
-)
+@pytest.mark.parametrize("text", [0, -1, "0MB", "101TB", "16", "1.5GB", 1.5, True, "16GBB", "16KB", "G", "1e3GB"])
 def test_no_memory(text):
     with pytest.raises(ValueError, match="must be from|no amount of memory"):
         megabytes(text)
@@ -265,9 +261,7 @@ UNPRINTABLE = [one for one in HOSTILE if one and not one.isprintable()]
 
 
 @pytest.mark.parametrize("text", [*UNPRINTABLE, " ", "x" * 5000], ids=ascii)
-@pytest.mark.parametrize(
-    "place", ["description", "setup", "python", "container", "srun_args", "environment", "sbatch"]
-)
+@pytest.mark.parametrize("place", ["description", "setup", "python", "container", "srun_args", "environment", "sbatch"])
 def test_no_text_leaves_its_line(place, text, tmp_path):
     value = {"setup": [text], "srun_args": [f"--x={text}"], "python": [text], "container": [text],
              "environment": {"A": text}, "sbatch": {"comment": text}}.get(place, text)  # fmt: skip

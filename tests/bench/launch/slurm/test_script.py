@@ -89,10 +89,7 @@ def test_one_job_is_no_array_and_what_is_not_set_is_left_to_the_site(request_of,
 def test_a_container_brings_its_own_packages(request_of, tmp_path):
     found = text(request_of(container=["apptainer", "exec", "--nv", "my image.sif"]), tmp_path)
     assert "PYTHONPATH" not in found
-    assert (
-        "apptainer exec --nv 'my image.sif' sh -c" in found
-        and " python3 -u -m submitit.core._submit" in found
-    )
+    assert "apptainer exec --nv 'my image.sif' sh -c" in found and " python3 -u -m submitit.core._submit" in found
 
 
 def test_a_store_with_odd_characters_stays_one_word(request_of, tmp_path):
@@ -118,8 +115,6 @@ def test_nothing_of_the_job_that_one_submits_from_is_passed_on(monkeypatch):
     monkeypatch.setenv("BENCH_JOB_START", "5")
     before = dict(os.environ)
     with outside_allocation():
-        left = {
-            name for name in os.environ if name.startswith(("SLURM", "SRUN", "SBATCH", "PMI", "BENCH_JOB"))
-        }
+        left = {name for name in os.environ if name.startswith(("SLURM", "SRUN", "SBATCH", "PMI", "BENCH_JOB"))}
         assert left == {"SLURM_CONF"}
     assert dict(os.environ) == before

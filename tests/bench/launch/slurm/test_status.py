@@ -135,9 +135,7 @@ def test_silence_of_a_running_job(says, submitted):
 def test_a_job_that_squeue_has_forgotten_is_explained_by_its_log(says, submitted, log, word, detail):
     store, uids = submitted
     path = folder_of(store, "x") / "12_0_0_log.out"
-    earlier = (
-        "x: *** JOB 12 ON n1 CANCELLED AT 2026 DUE TO JOB REQUEUE ***\nStarting with JobEnvironment(...)\n"
-    )
+    earlier = "x: *** JOB 12 ON n1 CANCELLED AT 2026 DUE TO JOB REQUEUE ***\nStarting with JobEnvironment(...)\n"
     path.write_text(earlier + log + "\n")
     beat(store.folder(uids[0]))
     found = words(store, uids)[0]
@@ -243,9 +241,7 @@ def test_what_is_shown(submitted):
         "6 runs: 1 planned, 1 queued, 1 running, 1 lost, 1 failed, 1 done; the runs at work end within 10 s"
     )
     assert len(lines(found, None, everything=True)) == 7
-    assert lines(found, "squeue is gone", everything=False)[-1].startswith(
-        "the cluster does not answer (squeue is"
-    )
+    assert lines(found, "squeue is gone", everything=False)[-1].startswith("the cluster does not answer (squeue is")
     console = Console(width=100, file=io.StringIO())
     console.print(picture(found, None, height=7, everything=True))
     assert "and 5 more" in console.file.getvalue()

@@ -170,9 +170,7 @@ def test_conditional_generator_reads_embedding_and_chunk(training):
 
 
 def test_spectrally_normalised_generator_with_attention():
-    generator = lively(
-        pair(condition_dim=K, shared_dim=4, z_dim=8, attention=16, g_channels=8, d_channels=8)[0]
-    )
+    generator = lively(pair(condition_dim=K, shared_dim=4, z_dim=8, attention=16, g_channels=8, d_channels=8)[0])
     z, y = normal(2, 8), normal(2, K)
     embedding = y @ generator.condition_embedding.weight.T
     conditions = [torch.cat([embedding, chunk], 1) for chunk in z.split(2, dim=1)[1:]]
@@ -237,9 +235,7 @@ def test_attention_is_its_formula_and_starts_as_nothing():
 
 @pytest.mark.parametrize("wide", [True, False])
 @pytest.mark.parametrize("down", [True, False])
-@pytest.mark.parametrize(
-    ("in_channels", "out_channels", "first"), [(3, 5, True), (4, 6, False), (4, 4, False)]
-)
+@pytest.mark.parametrize(("in_channels", "out_channels", "first"), [(3, 5, True), (4, 6, False), (4, 4, False)])
 def test_down_block_is_its_formula(wide, down, in_channels, out_channels, first):
     block = layers.DownBlock(
         in_channels, out_channels, MAKE, first=first, down=down, wide=wide, attention=False

@@ -135,9 +135,7 @@ def test_up_block_without_condition_has_learned_gains(stream):
 def test_first_down_block_is_its_formula(stream):
     block = with_biases(FirstDownBlock(3, 5, plain), stream)
     x = normal(2, 3, 8, 8, stream=stream)
-    expected = halved(conv3(conv3(x, block.conv1).clamp_min(0), block.conv2)) + conv1(
-        halved(x), block.shortcut
-    )
+    expected = halved(conv3(conv3(x, block.conv1).clamp_min(0), block.conv2)) + conv1(halved(x), block.shortcut)
     close(block(x), expected)
 
 

@@ -424,9 +424,7 @@ def test_targets_are_nearest_resized():
     x = normal(2, 3, 256, 256)
     with torch.no_grad():
         whole, corner, small = discriminator.decode(x, 3)
-    assert torch.equal(whole.target_NCHW, x[:, :, ::2, ::2]) and torch.equal(
-        small.target_NCHW, whole.target_NCHW
-    )
+    assert torch.equal(whole.target_NCHW, x[:, :, ::2, ::2]) and torch.equal(small.target_NCHW, whole.target_NCHW)
     assert torch.equal(corner.target_NCHW, x[:, :, 128:, 128:])
 
 
@@ -562,9 +560,7 @@ def test_conditions_enter_as_declared():
         draws=stream(9),
     )
     close(images, expected)
-    projection = (
-        condition @ kernel(discriminator.condition_embedding).T * discriminator.features(images)
-    ).sum(1)
+    projection = (condition @ kernel(discriminator.condition_embedding).T * discriminator.features(images)).sum(1)
     logits = discriminator(images, condition)
     expected, *_ = judge(discriminator, images, gates={8: 64}, small=32)
     close(logits, expected + projection[:, None])

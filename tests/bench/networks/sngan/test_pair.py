@@ -175,9 +175,7 @@ def test_spectral_norm_is_where_it_should_be():
 
 
 def vectors(network):
-    return {
-        name: value.clone() for name, value in network.state_dict().items() if name.endswith(("._u", "._v"))
-    }
+    return {name: value.clone() for name, value in network.state_dict().items() if name.endswith(("._u", "._v"))}
 
 
 def test_a_cached_step_iterates_once_and_a_frozen_network_trains_on(monkeypatch):
@@ -185,9 +183,7 @@ def test_a_cached_step_iterates_once_and_a_frozen_network_trains_on(monkeypatch)
     _, discriminator = tiny("sngan-128")
     discriminator.blocks[:5].requires_grad_(False)
     frozen = {name: value.clone() for name, value in discriminator.blocks[:5].named_parameters()}
-    norms = [
-        module for name, module in discriminator.named_modules() if name.endswith("parametrizations.weight.0")
-    ]
+    norms = [module for name, module in discriminator.named_modules() if name.endswith("parametrizations.weight.0")]
     calls = dict.fromkeys(norms, 0)
     for norm in norms:
         original = norm._power_method
@@ -207,9 +203,7 @@ def test_a_cached_step_iterates_once_and_a_frozen_network_trains_on(monkeypatch)
         optimizer.step()
     assert len(norms) == 19 and set(calls.values()) == {1}
     assert any(not torch.equal(before[name], after) for name, after in vectors(discriminator).items())
-    assert all(
-        torch.equal(frozen[name], value) for name, value in discriminator.blocks[:5].named_parameters()
-    )
+    assert all(torch.equal(frozen[name], value) for name, value in discriminator.blocks[:5].named_parameters())
     assert discriminator.blocks[5].conv1.parametrizations.weight.original.grad.abs().sum() > 0
 
 

@@ -46,9 +46,7 @@ def lively(network):
     network.double().eval()
     for name, value in [*network.named_parameters(), *network.named_buffers()]:
         if value.ndim == 1 and not name.endswith(("._u", "._v")):
-            value.data = (
-                torch.rand_like(value) - 0.2 if name.endswith("bias") else torch.rand_like(value) + 0.5
-            )
+            value.data = torch.rand_like(value) - 0.2 if name.endswith("bias") else torch.rand_like(value) + 0.5
         elif value.ndim > 1:
             value.data *= 3
     return network
@@ -147,9 +145,7 @@ def test_mimicrys_discriminator_is_its_formula(shortcut):
     discriminator = lively(pair(condition_dim=K, d_shortcut=shortcut)[1])
     images, y = normal(2, 3, 48, 48), normal(2, K)
     first, *rest = discriminator.blocks
-    h = halved(conv(conv(images, first.conv1).clamp_min(0), first.conv2)) + conv(
-        halved(images), first.shortcut
-    )
+    h = halved(conv(conv(images, first.conv1).clamp_min(0), first.conv2)) + conv(halved(images), first.shortcut)
     for position, block in enumerate(rest, start=1):
         main = conv(conv(h.clamp_min(0), block.conv1).clamp_min(0), block.conv2)
         skip = conv(h.clamp_min(0) if shortcut == "rectified" else h, block.shortcut)
@@ -195,9 +191,7 @@ def test_gradients_reach_every_parameter_and_only_the_embedding_depends_on_the_c
     for network in (generator, discriminator):
         for name, parameter in network.named_parameters():
             assert parameter.grad is not None and parameter.grad.isfinite().all(), name
-    for makers in zip(
-        *(sngan_48(variant=variant, condition_dim=size, **TINY) for size in (3, 17)), strict=True
-    ):
+    for makers in zip(*(sngan_48(variant=variant, condition_dim=size, **TINY) for size in (3, 17)), strict=True):
         states = []
         for make in makers:
             torch.manual_seed(5)

@@ -197,10 +197,7 @@ def test_weights_start_small_and_biases_at_zero():
         # at least 32,768 draws: the sample deviation's relative sd is 1 / sqrt(2n) = 0.4 %, so 2 % is 5 sd
         assert kernel.numel() >= 32_768 and kernel.std().item() == pytest.approx(0.02, rel=0.02)
     biases = [
-        value
-        for network in (generator, discriminator)
-        for n, value in network.named_parameters()
-        if n.endswith("bias")
+        value for network in (generator, discriminator) for n, value in network.named_parameters() if n.endswith("bias")
     ]
     assert len(biases) > 10 and all((bias == 0).all() for bias in biases)
 

@@ -191,9 +191,7 @@ def test_adain_gives_every_channel_its_styles_mean_and_deviation():
 def test_layers_start_as_the_ports():
     torch.manual_seed(0)
     layer = Styled(40, 16)
-    assert torch.equal(
-        layer.affine(torch.zeros(1, 16)), torch.cat([torch.ones(1, 40), torch.zeros(1, 40)], 1)
-    )
+    assert torch.equal(layer.affine(torch.zeros(1, 16)), torch.cat([torch.ones(1, 40), torch.zeros(1, 40)], 1))
     assert not layer.noise_strength.any() and layer.noise_gain == pytest.approx(math.sqrt(2 / 40))
     assert HeConv(64, 64, 3).weight.std().item() == pytest.approx(1, rel=0.02)  # 37k draws
     mapping = HeLinear(256, 256, lr_mul=0.01)
@@ -212,9 +210,7 @@ def test_generator_is_the_ports_with_its_pixels_repeated(level, alpha):
     small = synthesised(generator, w, maps, level, alpha)
     images = generator(z)
     assert images.shape == (3, 3, 32, 32)
-    torch.testing.assert_close(
-        images, small.repeat_interleave(32 // size, 2).repeat_interleave(32 // size, 3)
-    )
+    torch.testing.assert_close(images, small.repeat_interleave(32 // size, 2).repeat_interleave(32 // size, 3))
     none = synthesised(generator, w, [torch.zeros(1, 1)] * 4, level, alpha)
     torch.testing.assert_close(shrunk(generator.synthesis(w, noise="none"), size), none)
 
@@ -312,12 +308,8 @@ def test_mixing_takes_the_second_latent_from_a_random_resolution_on(level):
         second = mapped(generator, torch.randn(5, 12, generator=given).double())
         chance, place = torch.rand(2, generator=given)
         crossover = 1 + int(place * level) if chance < 0.5 else level + 1
-        torch.testing.assert_close(
-            styles[:, :crossover], mapped(generator, z)[:, None].expand(-1, crossover, -1)
-        )
-        torch.testing.assert_close(
-            styles[:, crossover:], second[:, None].expand(-1, level + 1 - crossover, -1)
-        )
+        torch.testing.assert_close(styles[:, :crossover], mapped(generator, z)[:, None].expand(-1, crossover, -1))
+        torch.testing.assert_close(styles[:, crossover:], second[:, None].expand(-1, level + 1 - crossover, -1))
         crossovers.append(crossover)
     assert set(crossovers) == set(range(1, level + 2))
 

@@ -49,12 +49,7 @@ def port_count(resolution):
     d = layer(513, 512, 3) + layer(512, 512, 4) + layer(512, 1)
     for size in sizes:
         c, before = width[size], width.get(size // 2)
-        g += (
-            (layer(before, c, 3) if before else 0)
-            + layer(c, c, 3)
-            + 2 * (c + layer(512, 2 * c))
-            + layer(c, 3)
-        )
+        g += (layer(before, c, 3) if before else 0) + layer(c, c, 3) + 2 * (c + layer(512, 2 * c)) + layer(c, 3)
         d += layer(3, c) + (layer(c, before, 3) + layer(before, before, 3) if before else 0)
     return g, d
 

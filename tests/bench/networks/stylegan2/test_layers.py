@@ -192,9 +192,7 @@ def test_unit_second_moment_and_clamp():
     rms = x.square().mean(dim=1, keepdim=True)
     torch.testing.assert_close(unit_second_moment(x), x / (rms + 1e-8).sqrt())
     assert torch.equal(unit_second_moment(torch.zeros(2, 5)), torch.zeros(2, 5))
-    torch.testing.assert_close(
-        activate(torch.tensor([-100.0, -1, 2, 50]), 10.0), torch.tensor([-10, -0.2, 2, 10])
-    )
+    torch.testing.assert_close(activate(torch.tensor([-100.0, -1, 2, 50]), 10.0), torch.tensor([-10, -0.2, 2, 10]))
     layer = ToRGB(2, 3, 0.1)
     assert layer(torch.full((1, 2, 4, 4), 50.0), torch.zeros(1, 3)).abs().max() <= 0.1
 

@@ -127,16 +127,12 @@ def test_csv_lets_anyone_redo_the_cells(report, results):
     assert len(raw) == len(results) and set(raw["scale"]) == {"mini"}
     assert raw["value"].to_numpy() == pytest.approx(results["value"].to_numpy())
     cells = pd.read_csv(io.StringIO(csv.cells(report)))
-    line = cells.query(
-        "row == 'scratch' and column == 'anime' and metric == 'fd' and snapshot == 'final'"
-    ).iloc[0]
+    line = cells.query("row == 'scratch' and column == 'anime' and metric == 'fd' and snapshot == 'final'").iloc[0]
     seeds = raw.query("row == 'scratch' and column == 'anime' and metric == 'fd' and step == 20")["value"]
     assert line["mean"] == pytest.approx(seeds.mean())
     assert [float(pair.split(":")[1]) for pair in line["values"].split()] == pytest.approx(list(seeds))
     assert (line["n"], line["planned"]) == (3, 3)
-    printed = cells.query(
-        "row == 'bsa' and column == 'faces' and metric == 'fd' and snapshot == 'best'"
-    ).iloc[0]
+    printed = cells.query("row == 'bsa' and column == 'faces' and metric == 'fd' and snapshot == 'best'").iloc[0]
     assert printed["printed"] == 123.2 and math.isnan(printed["mean"])
 
 
@@ -189,9 +185,7 @@ def test_a_page_has_its_plot_and_samples_inside(report):
     page = html.render(report, pictures(report, drawn))
     found = _Images()
     found.feed(page)
-    assert len(found.sources) == 3 and all(
-        source.startswith("data:image/png;base64,") for source in found.sources
-    )
+    assert len(found.sources) == 3 and all(source.startswith("data:image/png;base64,") for source in found.sources)
     shown = [Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))) for source in found.sources]
     assert shown[0].width > 500 and [image.size for image in shown[1:]] == [(40, 30), (50, 20)]
     assert "Samples: scratch (From scratch)" in page
