@@ -1,0 +1,1 @@
+"""Where pictures come from: folders, archives, databases and arrays, each read through one small interface."""
