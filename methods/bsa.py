@@ -47,6 +47,7 @@ class Bsa(Method):
     moves the first layer at a rate of 1e-7, which is left out here. `flip` is ignored, as z_i belongs to one image.
     """
 
+    version = 2
     sources: ClassVar[dict[str, str]] = {"network": ""}
 
     def __init__(
@@ -103,7 +104,7 @@ class Bsa(Method):
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate(ctx.step, train.steps)
             batch = batches.at(ctx.step)
-            terms = self._terms(ctx, batch.images_NCHW, self.latents_MZ[batch.index_N])
+            terms = self.loss_terms(ctx, batch.images_NCHW, self.latents_MZ[batch.index_N])
             self.optimizer.zero_grad(set_to_none=True)
             torch.stack(list(terms.values())).sum().backward()
             self.optimizer.step()
@@ -113,8 +114,8 @@ class Bsa(Method):
         """The learning rate of step 0, 1, ... of a run of `steps` steps."""
         return self.lr * 0.2 ** int((step + 1) / (self.decay_share * steps))
 
-    def _terms(self, ctx: Context, wanted_NCHW: Tensor, z_NZ: Tensor) -> dict[str, Tensor]:
-        """The terms of the loss with their weights."""
+    def loss_terms(self, ctx: Context, wanted_NCHW: Tensor, z_NZ: Tensor) -> dict[str, Tensor]:
+        """The terms of the loss, times their weights, for images and their latents; their sum is what is fitted."""
         generator, _ = ctx.networks()
         jitter_NZ = torch.randn(z_NZ.shape, generator=ctx.stream("bsa-jitter")).to(z_NZ.device)
         normal_RZ = torch.randn(NORMALS * len(z_NZ), z_NZ.shape[1], generator=ctx.stream("bsa-normals"))
@@ -183,9 +184,13 @@ def adapt(generator: nn.Module) -> list[AdaptedNorm]:
 
 
 def _channels(module: nn.Module) -> int | None:
-    """The channels of a batch norm, or of the one inside a conditional batch norm; None for other modules."""
-    norm = module if isinstance(module, nn.BatchNorm2d) else dict(module.named_children()).get("norm")
-    return norm.num_features if isinstance(norm, nn.BatchNorm2d) else None
+    """The channels of a batch norm or of a conditional one; None for other modules."""
+    if isinstance(module, nn.BatchNorm2d):
+        return module.num_features
+    # A conditional one holds a batch norm that has no scale and shift of its own. A block of layers (SNDCGAN's
+    # deconvolution) may hold a whole one, which is then adapted itself, before the block's activation.
+    norm = dict(module.named_children()).get("norm")
+    return norm.num_features if isinstance(norm, nn.BatchNorm2d) and not norm.affine else None
 
 
 def nearest_distances(z_NZ: Tensor, normal_RZ: Tensor) -> Tensor:

@@ -93,7 +93,7 @@ def test_the_first_loss_is_its_definition(make_run, source):
 def test_statistics_are_held_near_one_and_zero(run):
     part = run.method.parts[0][1]
     expected = sum(((norm.scale.double() - 1) ** 2).mean() + (norm.shift.double() ** 2).mean() for norm in part.adapted)
-    terms = part._terms(run.ctx, torch.zeros(1, 3, 32, 32), part.latents_MZ[:1])
+    terms = part.loss_terms(run.ctx, torch.zeros(1, 3, 32, 32), part.latents_MZ[:1])
     assert terms["statistics"].item() == pytest.approx(0.02 * expected.item(), rel=1e-5)
     assert expected > 0
 
@@ -166,6 +166,24 @@ def test_images_are_compared_as_they_are(make_run, source):
     train = flipped.ctx.spec.train.model_copy(update={"flip": True})
     flipped.ctx.spec = flipped.ctx.spec.model_copy(update={"train": train})
     assert run.advance(1).logs == flipped.advance(1).logs
+
+
+@pytest.mark.parametrize("condition_dim", [None, 3])
+def test_a_norm_is_adapted_before_its_activation(condition_dim):
+    """Scale and shift are those of the batch norm (paper, equation 1), not of the layers that a block has around it."""
+    generator, _ = networks.build("sndcgan-32", seed=0, z_dim=8, g_width=16, d_width=16, condition_dim=condition_dim)
+    blocks = list(generator.eval().requires_grad_(False).blocks)
+    norms, x = [block.norm for block in blocks], torch.randn(2, 16, 4, 4, generator=torch.Generator().manual_seed(0))
+    embedding = None if condition_dim is None else torch.randn(2, generator.shared_dim)
+    normed = norms[0](blocks[0].conv(x), embedding)
+    adapted = bsa.adapt(generator)
+    assert [one.norm for one in adapted] == norms and [block.norm for block in blocks] == adapted
+    with torch.no_grad():
+        adapted[0].scale.fill_(-2)
+        adapted[0].shift.fill_(0.5)
+    expected = torch.relu(0.5 - 2 * normed)  # a scale behind the ReLU would have given 0.5 - 2 relu(normed)
+    assert torch.allclose(blocks[0](x, embedding), expected, atol=1e-6)
+    assert expected.std() > 0.01
 
 
 def test_a_generator_without_batch_norms_is_refused():
