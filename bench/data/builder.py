@@ -44,6 +44,9 @@ class Order:
 class Splits:
     """What a builder returns: images (N, R, R, 3) uint8 RGB, labels (N,) int64 that index `class_names`.
 
+    Attributes (N, A) uint8 have a column for each of `attribute_names`: 1 where an image has the attribute and 0 where
+    not, or the number of its kind (which hat, which background). Both splits have them, or neither.
+
     Both splits are in random order, so that the first n images are a fair sample wherever fewer are wanted.
     """
 
@@ -56,3 +59,6 @@ class Splits:
     packages: tuple[str, ...] = ()  # distributions whose version decides the pixels
     overlap: bool = False  # the reference holds the training images on purpose (it is a whole class)
     notes: dict[str, Any] = field(default_factory=dict)  # for meta.json: resize recipe, dropped duplicates
+    train_attributes: np.ndarray | None = None
+    test_attributes: np.ndarray | None = None
+    attribute_names: tuple[str, ...] = ()

@@ -123,24 +123,49 @@ def _check(name: str, resolution: int, entry: DatasetEntry, splits: Splits) -> N
             labels.shape != (len(images),) or labels.min() < 0 or labels.max() >= len(splits.class_names)
         ):
             raise UserError(f"data set '{name}': the {split} labels do not fit its images and class names")
+        _check_attributes(name, split, splits)
     shared = set(disk.image_digests(splits.train)) & set(disk.image_digests(splits.test))
     if shared and not splits.overlap:
         raise UserError(f"data set '{name}': {len(shared)} images are both in train and in test")
 
 
+def _check_attributes(name: str, split: str, splits: Splits) -> None:
+    attributes, names = getattr(splits, f"{split}_attributes"), splits.attribute_names
+    if len(set(names)) != len(names) or not all(names):
+        raise UserError(f"data set '{name}': its attribute names are not all different and not empty: {names}")
+    if attributes is None:
+        if names:
+            raise UserError(f"data set '{name}' names attributes, but its {split} images have none")
+        return
+    wanted = len(getattr(splits, split)), len(names)
+    if not names or attributes.dtype != np.uint8 or attributes.shape != wanted:
+        raise UserError(
+            f"data set '{name}': the {split} attributes are {attributes.dtype} {attributes.shape}, not uint8 {wanted} "
+            "(images, attribute names)"
+        )
+
+
 def _arrays(splits: Splits) -> dict[str, np.ndarray]:
+    """File -> array. What a set lacks has no file, so that its sum stays that of what it has."""
     arrays = {f"{split}.npy": getattr(splits, split) for split in SPLITS}
-    labels = {f"{split}_labels.npy": getattr(splits, f"{split}_labels") for split in SPLITS}
-    return arrays | {file: array.astype(np.int64) for file, array in labels.items() if array is not None}
+    for split in SPLITS:
+        labels, attributes = getattr(splits, f"{split}_labels"), getattr(splits, f"{split}_attributes")
+        if labels is not None:
+            arrays[f"{split}_labels.npy"] = labels.astype(np.int64)
+        if attributes is not None:
+            arrays[f"{split}_attributes.npy"] = attributes
+    return arrays
 
 
 def _meta(name: str, resolution: int, entry: DatasetEntry, splits: Splits) -> dict[str, Any]:
     versions = {package: version(package) for package in ("numpy", "pillow", *splits.packages)}
+    attributes = {"attribute_names": list(splits.attribute_names)} if splits.attribute_names else {}
     return {
         "name": name,
         "resolution": resolution,
         "recipe": recipe(entry),
         "class_names": list(splits.class_names),
+        **attributes,
         "licence": entry.licence,
         "source": entry.source,
         "packages": versions | {"bench": bench.__version__},

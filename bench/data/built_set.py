@@ -36,6 +36,9 @@ class ImageSet:
     licence: str
     entry: DatasetEntry
     notes: dict[str, Any] = field(default_factory=dict)  # from its builder: resize recipe, dropped duplicates
+    train_attributes: np.ndarray | None = None  # (N, A) uint8, a column for each of attribute_names
+    test_attributes: np.ndarray | None = None
+    attribute_names: tuple[str, ...] = ()
 
 
 def find(name: str, resolution: int) -> tuple[DatasetEntry, Path]:
@@ -81,4 +84,7 @@ def open_set(name: str, resolution: int, entry: DatasetEntry, folder: Path) -> I
         licence=meta["licence"],
         entry=entry,
         notes=meta.get("notes", {}),
+        train_attributes=arrays.get("train_attributes.npy"),
+        test_attributes=arrays.get("test_attributes.npy"),
+        attribute_names=tuple(meta.get("attribute_names", ())),
     )

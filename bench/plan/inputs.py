@@ -41,6 +41,8 @@ FILES = {
     "test": "test images",
     "train_labels": "train labels",
     "test_labels": "test labels",
+    "train_attributes": "train attributes",
+    "test_attributes": "test attributes",
 }
 LABELS = {
     "weights": "weights",
@@ -99,7 +101,7 @@ class Machine:
         imageset.load(spec.data.name, spec.data.resolution)
         data = f"{spec.data.name}-{spec.data.resolution}"
         # The data set's files, then the sources, then what the scores need.
-        names = [f"data/{data}/{file}.npy" for file in FILES]  # an absent file too: labels may be added later
+        names = [f"data/{data}/{file}.npy" for file in FILES]  # an absent file too: it may be added later
         for source in spec.sources.values():
             names.append(f"weights/{source.weights}" if isinstance(source, WeightsFile) else f"run/{source.uid}")
         if spec.protocol is not None:
