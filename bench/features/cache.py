@@ -28,7 +28,7 @@ def cached_features(
     purpose: what they are for, used in messages only. A damaged file is computed again, and a cache that cannot be
     written does not stop a run. Both are reported on stderr.
     """
-    path = feature_path(extractor, len(images_u8), images_sha256 or _digest(images_u8))
+    path = feature_path(extractor, len(images_u8), images_sha256 or images_digest(images_u8))
     if path.is_file():
         try:
             return _read(path, (len(images_u8), extractor.dim))
@@ -51,7 +51,8 @@ def feature_path(extractor: Extractor, count: int, images_sha256: str) -> Path:
     return cache_root() / "features" / f"{re.sub(r'[^A-Za-z0-9_@.-]', '_', extractor.name)}-{digest}.npy"
 
 
-def _digest(images_u8: np.ndarray) -> str:
+def images_digest(images_u8: np.ndarray) -> str:
+    """The sha256 of images by which their features are kept: of type, shape and pixels."""
     content = hashlib.sha256(f"{images_u8.dtype} {images_u8.shape} ".encode())
     update_digest(content, images_u8)
     return content.hexdigest()

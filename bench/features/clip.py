@@ -20,7 +20,7 @@ from bench.features.vit import TransformerSettings, VisionTransformer, quick_gel
 from bench.features.vit_weights import NormalisedTransformer, fill
 
 
-def _settings(width: int, depth: int, patch: int, projection: int) -> TransformerSettings:
+def tower_settings(width: int, depth: int, patch: int, projection: int) -> TransformerSettings:
     """A tower at 224 px, with what CLIP's towers have in common (Radford et al. 2021, section 2.4, and its code)."""
     return TransformerSettings(
         width=width,
@@ -36,8 +36,8 @@ def _settings(width: int, depth: int, patch: int, projection: int) -> Transforme
 
 
 SETTINGS = {
-    "clip_vitb32": _settings(width=768, depth=12, patch=32, projection=512),
-    "clip_vitl14": _settings(width=1024, depth=24, patch=14, projection=768),
+    "clip_vitb32": tower_settings(width=768, depth=12, patch=32, projection=512),
+    "clip_vitl14": tower_settings(width=1024, depth=24, patch=14, projection=768),
 }
 TOWER = "visual."  # what the tensors of the image tower begin with; all others are the text tower's and the scale
 NAMES = {

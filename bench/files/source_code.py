@@ -30,10 +30,8 @@ def module_digest(module: str) -> str:
     """
     if module in _IMPORTED:
         return _IMPORTED[module]
-    file = module_file(module)
-    if file is None:
-        raise UserError(f"module '{module}' has no source file: what it does cannot be recorded")
-    digest = _digest(module, file)
+    lines = [f"{name} {_content(path, times_of(path))}\n" for name, path in sorted(own_modules(module).items())]
+    digest = hashlib.sha256("".join(lines).encode()).hexdigest()[:DIGITS]
     if not module.startswith("bench."):
         _IMPORTED[module] = digest
     return digest
@@ -49,14 +47,14 @@ def imported_again(module: str) -> str:
 _IMPORTED: dict[str, str] = {}
 
 
-def _digest(module: str, file: Path) -> str:
-    files = sorted(_closure(module, file).items())
-    lines = [f"{name} {_content(path, times_of(path))}\n" for name, path in files]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()[:DIGITS]
+def own_modules(module: str) -> dict[str, Path]:
+    """The module and, of its own package (`module_digest`), all that it imports, directly or not: name -> file.
 
-
-def _closure(module: str, file: Path) -> dict[str, Path]:
-    """The module and, of its own package, all that it imports, directly or not: name within the package -> file."""
+    Raises UserError for a module without a source file.
+    """
+    file = module_file(module)
+    if file is None:
+        raise UserError(f"module '{module}' has no source file: what it does cannot be recorded")
     own = _own_package(module)
     files, waiting = {module: file}, [(module, file)]
     while waiting:
@@ -124,10 +122,10 @@ def _imports(module: str, file: Path, times: Times) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _content(file: Path, times: Times) -> str:
-    return hashlib.sha256(_without_comments(file.read_bytes())).hexdigest()
+    return hashlib.sha256(without_comments(file.read_bytes())).hexdigest()
 
 
-def _without_comments(source: bytes) -> bytes:
+def without_comments(source: bytes) -> bytes:
     """The source without comments, trailing blanks and empty lines; as it is where it cannot be read as Python."""
     try:
         tokens = list(tokenize.tokenize(io.BytesIO(source).readline))

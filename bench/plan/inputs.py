@@ -19,6 +19,7 @@ it makes another run.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from bench import paths
@@ -53,11 +54,14 @@ LABELS = {
 
 
 class Machine:
-    """What is on this machine now; each digest is looked up once, so that a plan of many runs costs little."""
+    """What is on this machine now; each digest is looked up once, so that a plan of many runs costs little.
 
-    def __init__(self, store: Store) -> None:
+    known: digests of inputs, by name, that need not be looked up; None for an input that is absent.
+    """
+
+    def __init__(self, store: Store, known: Mapping[str, str | None] | None = None) -> None:
         self.store = store
-        self._now: dict[str, str | None] = {}
+        self._now: dict[str, str | None] = dict(known or {})
         self._code: dict[str, str | None] = {}
 
     def status(self, folder: RunFolder) -> Status:

@@ -205,13 +205,13 @@ def rehearse(configuration: Configuration, images_from: DataSpec, results: Resul
         command = [sys.executable, "-m", "bench.rehearsal.step", str(folder)]
         done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         if done.returncode != 0:
-            return RehearsalOutcome(configuration, None, _reason(done))
+            return RehearsalOutcome(configuration, None, failure_reason(done))
         measured = json.loads((folder / "measured.json").read_text())
     results.write(configuration, measured)
     return RehearsalOutcome(configuration, measured)
 
 
-def _reason(done: subprocess.CompletedProcess[str]) -> str:
+def failure_reason(done: subprocess.CompletedProcess[str]) -> str:
     """Why a process failed, in a line."""
     if done.returncode == -signal.SIGKILL:
         return "the process was killed: was there enough memory?"

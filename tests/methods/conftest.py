@@ -93,14 +93,15 @@ class Run:
             )
         return images
 
-    def _modules(self) -> dict[str, torch.nn.Module]:
+    def modules(self) -> dict[str, torch.nn.Module]:
+        """The networks that the run has, by name."""
         ctx = self.ctx
         pairs = {"generator": ctx.generator, "discriminator": ctx.discriminator, "ema": ctx.ema}
         return {name: module for name, module in pairs.items() if module is not None}
 
     def state(self) -> dict[str, Any]:
         """All that a checkpoint holds."""
-        state: dict[str, Any] = {name: module.state_dict() for name, module in self._modules().items()}
+        state: dict[str, Any] = {name: module.state_dict() for name, module in self.modules().items()}
         state |= {"method": self.method.state_dict(), "step": self.ctx.step}
         return state if self.optimizers is None else {**state, "optimizers": self.optimizers.state_dict()}
 
@@ -112,7 +113,7 @@ class Run:
     def load(self, path: Path) -> Run:
         """Restore a checkpoint, as the engine does after `prepare`."""
         state = checkpoints.read_weights(path)
-        for name, module in self._modules().items():
+        for name, module in self.modules().items():
             module.load_state_dict(state[name])
         if self.optimizers is not None:
             self.optimizers.load_state_dict(state["optimizers"])

@@ -115,13 +115,14 @@ def test_the_fit_of_a_generator_that_mixes_styles_has_one_latent(network, kind, 
             torch.nn.init.ones_(parameter)
     batch = Batches(ctx.images_u8_NHWC, 3, 0).at(0)
     with torch.no_grad():
-        embedding = generator.embed(part.vectors(ctx)[batch.index_N])
-        w = generator._map(torch.zeros(3, 8), embedding)[:, None].expand(-1, generator.synthesis.layers, -1)
+        vectors = part.vectors(ctx)[batch.index_N]
+        embedding = generator.embed(vectors)
+        w = generator.map(torch.zeros(3, 8), vectors)[:, None].expand(-1, generator.synthesis.layers, -1)
         with noise.drawn_from(seeds.torch_stream(0, "noise", 0, 1)):  # the step's first noise stream
             images = generator.synthesis(w, noise=kind)
         with noise.drawn_from(torch.Generator().manual_seed(1)):
             mixed = generator.synthesize(torch.zeros(3, 8), embedding)
-        expected = part._distance(images, batch.images_NCHW).item()
+        expected = part.distance(images, batch.images_NCHW).item()
     assert not torch.allclose(mixed, images, atol=1e-2)
     ctx.begin_step(0)
     assert next(method.fit(ctx))["perceptual"] == pytest.approx(expected, rel=1e-5)

@@ -144,7 +144,7 @@ def test_styles_are_mixed_as_the_generator_mixes_them(mixing_per):
             expected = generator(z)  # draws its second latent first, then the crossovers
         other = torch.randn(8, 8, generator=ours)
         with noise.drawn_from(ours):
-            assert torch.equal(lt._mixed_images(generator, z, other, None), expected)
+            assert torch.equal(lt.mixed_images(generator, z, other, None), expected)
 
 
 def test_mixed_styles_are_perturbed_in_both_latents():
@@ -251,10 +251,10 @@ def test_it_waits_until_a_growing_network_is_whole():
         torch.manual_seed(0)
         generator, _ = stylegan1_32(channel_base=64, z_dim=4, w_dim=4)
         generator = generator()
-    assert lt._is_whole(generator)
+    assert lt.is_whole(generator)
     for level, alpha in ((1, 1.0), (3, 0.5)):
         generator.grow(level, alpha)
-        assert not lt._is_whole(generator)
+        assert not lt.is_whole(generator)
 
 
 @pytest.mark.slow

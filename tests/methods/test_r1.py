@@ -146,10 +146,9 @@ def test_in_training_it_is_taken_at_the_raw_images_through_the_updates_own_augme
     logged = run.advance(1).logs[0]["r1/penalty"]
     (step,) = steps
     raw = step.batch.images_NCHW
-    run.ctx.begin_step(0)
 
     def augmented(images):
-        run.ctx._calls.clear()
+        run.ctx.begin_step(0)
         return run.method.augment(run.ctx, images)  # the step's first T: the one that D's update drew for its reals
 
     assert torch.equal(augmented(raw), step.real_NCHW)

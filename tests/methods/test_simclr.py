@@ -44,7 +44,7 @@ def test_views_are_images_of_their_own(make_pictures):
 
 
 def test_crops_cover_the_published_share_and_stay_inside():
-    matrices = simclr._crop(4000, 32, 32, torch.Generator().manual_seed(1))
+    matrices = simclr.crop(4000, 32, 32, torch.Generator().manual_seed(1))
     x, y = 1 / matrices[:, 0, 0].abs(), 1 / matrices[:, 1, 1]
     assert ((x * y >= 0.2 - 1e-4) & (x <= 1 + 1e-6) & (y <= 1 + 1e-6)).all()
     ratio = (x / y)[(x < 1) & (y < 1)]

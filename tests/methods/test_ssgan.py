@@ -140,9 +140,9 @@ def test_norm_of_the_head(norm, normalised, make_run):
 
 def test_head_follows_a_discriminator_without_spectral_norm():
     network = torch.nn.Sequential(torch.nn.Linear(3, 3))
-    assert not ssgan._has_spectral_norm(network)
+    assert not ssgan.has_spectral_norm(network)
     torch.nn.utils.parametrizations.spectral_norm(network[0])
-    assert ssgan._has_spectral_norm(network)
+    assert ssgan.has_spectral_norm(network)
 
 
 def test_head_starts_the_same_whatever_else_the_method_does(make_run):

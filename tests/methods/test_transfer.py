@@ -124,13 +124,13 @@ FAMILIES = [
 )
 def test_another_number_than_the_published_one_can_be_frozen(method, network, there, frozen):
     ((_, part),) = build_method(parse_method(method)).parts
-    assert part._frozen(network, there) == frozen
+    assert part.frozen_blocks(network, there) == frozen
 
 
 def test_to_freeze_all_is_refused_and_the_default_is_in_every_older_runs_name():
     ((_, part),) = build_method(parse_method("freezed(exactly=4)")).parts
     with pytest.raises(UserError, match="exactly is 4, must be at most 3: sngan-32 has 4 blocks"):
-        part._frozen("sngan-32", 4)
+        part.frozen_blocks("sngan-32", 4)
     assert [one.settings for one in parse_method("freezed + transfergan + minegan")] == [
         {"blocks": 5},
         {},

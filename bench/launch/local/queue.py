@@ -232,7 +232,7 @@ class Queue:
             self._start_worker(worker.device)
 
     def _give_up(self, run: PlannedRun, reason: str, log: Path | None = None) -> None:
-        _record_death(self.store, run.uid, f"{reason}; see {log}" if log else reason)
+        record_death(self.store, run.uid, f"{reason}; see {log}" if log else reason)
         self._end(run, "failed")
 
     def _end(self, run: PlannedRun, outcome: str) -> None:
@@ -244,7 +244,7 @@ def _sources(run: PlannedRun) -> list[RunSpec]:
     return list(run.spec.run_sources.values())
 
 
-def _record_death(store: Store, uid: str, reason: str) -> None:
+def record_death(store: Store, uid: str, reason: str) -> None:
     """Record a run as failed because of the machine.
 
     The cause may also be a method that takes all memory: from here the two cannot be told apart.

@@ -63,7 +63,7 @@ class TableJob:
         os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGUSR2, signal.SIG_IGN))
         # What there is to do, and whether code or inputs have changed since the submission
         store = Store(Path(self.store))
-        runs = [run for run in self._planned(store) if run.status not in SKIPPED]
+        runs = [run for run in self.planned(store) if run.status not in SKIPPED]
         print(f"job {slurm_job()}: {len(runs)} of {len(self.uids)} runs to do", flush=True)
         if (now := commit()) != self.commit:
             print(f"bench: submitted by code {self.commit}, running code {now}", flush=True)
@@ -94,7 +94,7 @@ class TableJob:
             self._again(left, queue)
         return outcomes
 
-    def _planned(self, store: Store) -> list[PlannedRun]:
+    def planned(self, store: Store) -> list[PlannedRun]:
         """The job's runs as the store has them, with their plan's labels."""
         labels = dict(zip(self.uids, self.labels, strict=False))
         runs = []

@@ -73,7 +73,7 @@ def test_features_have_the_declared_shape_and_tell_images_apart(spec, digits_u8)
 
 
 def test_loading_is_deterministic_frozen_and_leaves_the_global_generator_alone():
-    features._BUILT.clear()
+    features.unload()
     before = torch.get_rng_state()
     network = features.load("vgg16@32").network
     assert torch.equal(before, torch.get_rng_state())
@@ -185,7 +185,7 @@ def test_a_users_file_is_taken_only_with_the_right_sum(monkeypatch, tmp_path, di
     own = tmp_path / "alexnet.ckpt"
     own.symlink_to(original)
     np.testing.assert_array_equal(features.load("alexnet@63")(digits_u8[:2]), expected)
-    features._BUILT.clear()
+    features.unload()
     data = bytearray(original.read_bytes())
     data[-1000] ^= 1
     own.unlink()

@@ -200,7 +200,7 @@ class Whole(nn.Module):
 
 @pytest.fixture
 def small_clip(monkeypatch):
-    settings = clip._settings(width=128, depth=2, patch=32, projection=24)
+    settings = clip.tower_settings(width=128, depth=2, patch=32, projection=24)
     monkeypatch.setitem(clip.SETTINGS, "clip_vitb32", settings)
     with torch.random.fork_rng():
         torch.manual_seed(0)

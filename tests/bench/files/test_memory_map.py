@@ -54,7 +54,7 @@ def test_digests_are_those_of_the_whole_array_as_they_always_were(mapped):
         update_digest(digest, images)
         assert digest.hexdigest() == hashlib.sha256(b"before " + images.tobytes()).hexdigest()
         header = f"{images.dtype} {images.shape} ".encode()
-        assert cache._digest(images) == hashlib.sha256(header + images.tobytes()).hexdigest()
+        assert cache.images_digest(images) == hashlib.sha256(header + images.tobytes()).hexdigest()
         header = f"{images.dtype.str} {list(images.shape)}\n".encode()
         assert disk.content_hash(images) == hashlib.sha256(header + images.tobytes()).hexdigest()
         expected = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images]

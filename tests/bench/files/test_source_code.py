@@ -11,7 +11,7 @@ from bench.contract.discovery import methods
 from bench.contract.expression import parse_method
 from bench.errors import UserError
 from bench.files import source_code
-from bench.files.source_code import _without_comments, module_digest
+from bench.files.source_code import module_digest, without_comments
 
 
 @pytest.fixture
@@ -25,15 +25,13 @@ def package(tmp_path, monkeypatch):
     (folder / "other.py").write_text("THIRD = 3\n")
     (folder / "stranger.py").write_text("ONE = 1\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(source_code, "_IMPORTED", {})
     yield folder
     for name in [name for name in sys.modules if name.partition(".")[0] == "ownlib"]:
         del sys.modules[name]
 
 
 def _digest() -> str:
-    source_code._IMPORTED.clear()
-    return module_digest("ownlib.part")
+    return source_code.imported_again("ownlib.part")
 
 
 @pytest.mark.parametrize("file", ["part.py", "helper.py", "other.py"])
@@ -60,11 +58,11 @@ def test_what_is_imported_is_what_counts(package):
 
 def test_blanks_and_hashes_inside_strings_stay():
     source = b'TEXT = """one  \n\n# two\n"""\nHASH = "#"  # no part of it\n'
-    assert _without_comments(source) == b'TEXT = """one  \n\n# two\n"""\nHASH = "#"'
+    assert without_comments(source) == b'TEXT = """one  \n\n# two\n"""\nHASH = "#"'
 
 
 def test_a_helper_of_one_of_our_methods_belongs_to_it():
-    names = source_code._closure("bench.methods.disp", source_code.module_file("bench.methods.disp"))
+    names = source_code.own_modules("bench.methods.disp")
     assert "bench.methods.common.priors" in names and all(name.startswith("bench.methods.") for name in names)
 
 
@@ -95,7 +93,7 @@ def test_a_file_that_a_plug_in_imports_is_part_of_it_and_installed_packages_are_
         load_plugin(PART)
         (part,) = parse_method("with-helper")
         module = methods().entry("with-helper").target.partition(":")[0]
-        assert set(source_code._closure(module, source_code.module_file(module))) == {module, "beside"}
+        assert set(source_code.own_modules(module)) == {module, "beside"}
         build_method((part,))
         helper.write_text("FACTOR = 7.0\n")
         source_code.imported_again(module)
@@ -113,6 +111,6 @@ def test_what_pip_installed_anywhere_is_no_users_own(tmp_path, monkeypatch, load
     try:
         load_plugin(PART)
         module = methods().entry("with-helper").target.partition(":")[0]
-        assert set(source_code._closure(module, source_code.module_file(module))) == {module}
+        assert set(source_code.own_modules(module)) == {module}
     finally:
         sys.modules.pop("beside", None)

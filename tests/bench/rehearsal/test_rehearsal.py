@@ -21,7 +21,7 @@ from bench.plan.load import load_table, table_names
 from bench.rehearsal import configurations as rehearsal
 from bench.rehearsal.configurations import Configuration, RehearsalOutcome, Results, load_configurations, pick
 from bench.rehearsal.estimate import PEAK_FLOPS, SHARE, estimate, formula_flops, markdown
-from bench.rehearsal.step import _Activations, _Step, _sums
+from bench.rehearsal.step import Activations, RehearsedStep, checksums
 
 TINY = {
     "network": {"name": "sngan-32", "options": {"g_width": 16, "d_width": 16, "z_dim": 8}},
@@ -128,8 +128,8 @@ def test_a_wrong_change_is_an_error():
     networks = nn.Linear(2, 2), nn.Linear(2, 2)
     for network in networks:
         network.weight.grad = torch.ones(2, 2)
-    step = _Step(SimpleNamespace(networks=lambda: networks), SimpleNamespace(replaces_loop=False))
-    step.sums = {"generator": _sums(networks[0]), "discriminator": _sums(networks[1])}
+    step = RehearsedStep(SimpleNamespace(networks=lambda: networks), SimpleNamespace(replaces_loop=False))
+    step.sums = {"generator": checksums(networks[0]), "discriminator": checksums(networks[1])}
     with pytest.raises(UserError, match="generator: no parameter has changed"):
         step.parameters("generator")
     with torch.no_grad():
@@ -150,7 +150,7 @@ def test_memory_seconds_and_losses_are_measured(measured):
 def test_kept_activations_count_once_and_are_given_back():
     """x (16x4 floats) and the ReLU's output (16x8), which two layers keep; no parameters."""
     network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
-    activations = _Activations(SimpleNamespace(networks=lambda: (network, nn.Linear(1, 1))))
+    activations = Activations(SimpleNamespace(networks=lambda: (network, nn.Linear(1, 1))))
     with activations:
         loss = network(torch.ones(16, 4)).sum()
         assert activations.now == 16 * 4 * 4 + 16 * 8 * 4
@@ -251,9 +251,9 @@ def test_a_loss_that_is_not_finite_is_a_failure(tmp_path):
 
 def test_a_killed_process_is_told_from_one_that_failed():
     done = subprocess.CompletedProcess([], -signal.SIGKILL, stderr="")
-    assert "memory" in rehearsal._reason(done)
+    assert "memory" in rehearsal.failure_reason(done)
     done = subprocess.CompletedProcess([], 1, stderr="Traceback\nUserError: no\n")
-    assert rehearsal._reason(done) == "UserError: no"
+    assert rehearsal.failure_reason(done) == "UserError: no"
 
 
 @pytest.mark.parametrize(

@@ -36,14 +36,12 @@ def _frame(*lines):
 
 @pytest.fixture
 def machine(store_root):
-    """A machine of which we say what it has."""
-    made = Machine(Store(store_root))
-    made._now[DATA] = None
-    return made
+    """A machine that has no data."""
+    return Machine(Store(store_root), {DATA: None})
 
 
-def test_other_inputs_than_the_machines_are_stale_and_in_no_cell(machine, table):
-    machine._now[DATA] = NEW
+def test_other_inputs_than_the_machines_are_stale_and_in_no_cell(store_root, table):
+    machine = Machine(Store(store_root), {DATA: NEW})
     old = _line(seed=1, value=99.0, inputs=f"{DATA}={OLD[:16]}", origin="recorded:cpu")
     frame = judged(_frame(_line(), old), machine)
     assert list(frame["status"]) == ["done", "stale"]

@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
-from bench.launch.local.queue import _record_death
+from bench.launch.local.queue import record_death
 from bench.run.execute import run_once
 from bench.store import best, checkpoints
 from bench.store.lease import RunGoneError
@@ -103,5 +103,5 @@ def test_a_run_whose_folder_has_gone_before_it_starts(tiny_spec, tmp_path, capsy
     shutil.rmtree(folder.path)
     assert run_once(folder.uid, tmp_path / "runs") == "failed"
     assert f"bench: run folder {folder.path} has gone" in capsys.readouterr().err
-    _record_death(Store(tmp_path / "runs"), folder.uid, "killed")
+    record_death(Store(tmp_path / "runs"), folder.uid, "killed")
     assert not folder.path.exists()

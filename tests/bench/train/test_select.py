@@ -75,7 +75,7 @@ def trained(expression, root):
 
 
 def networks_of(training):
-    return fingerprint({name: module.state_dict() for name, module in training._modules().items()})
+    return fingerprint({name: module.state_dict() for name, module in training.modules().items()})
 
 
 def test_images_labels_indices_and_conditions_follow(load_plugin, tmp_path):

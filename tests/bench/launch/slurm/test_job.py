@@ -148,7 +148,7 @@ def test_a_job_of_older_code_has_no_labels(job, store_root):
     old = job()
     del old.__dict__["labels"]
     again = pickle.loads(pickle.dumps(old))
-    (run,) = again._planned(Store(store_root))
+    (run,) = again.planned(Store(store_root))
     assert run.label == "forks+baseline · shapes · seed 0" and again.labels == ()
 
 
