@@ -64,7 +64,10 @@ def build_command(name: str, resolution: int, entry: DatasetEntry) -> str:
 
 
 def recipe(entry: DatasetEntry) -> dict[str, Any]:
-    """What a built set depends on; a change of it makes the set stale."""
+    """What a built set depends on; a change of it makes the set stale.
+
+    The layout is not part of it: how a release arranges the pictures does not change what they are.
+    """
     return entry.model_dump(mode="json", include={"builder", "options", "train", "test"})
 
 

@@ -1,4 +1,4 @@
-"""The catalogue of data sets: what each one is, who builds it, and what its licence allows."""
+"""The catalogue of data sets: what each one is, who builds it, where its owner publishes it, what one may do with it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,42 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bench.errors import UserError
 from bench.files.yamlfile import load_yaml, validate
+
+FILES = ("catalogue.yaml", "published.yaml")  # the embedded sets, and the papers' sets, which need the user's files
+
+
+class PublishedFile(BaseModel):
+    """A file as its owner publishes it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    holds: str = Field(description="what is in it, with counts")
+    url: str | None = Field(
+        default=None, description="its address, where it is offered as it is and without an account"
+    )
+    bytes: int | None = Field(default=None, gt=0)
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+
+
+class SplitRule(BaseModel):
+    """How the pictures are divided into training and test, in words; the machine's form is in `options`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rule: str
+    paper: str = Field(description="the paper and section that says so")
+    declared: str = Field(
+        default="", description="what is our choice in it, and why; empty where the paper says it all"
+    )
 
 
 class DatasetEntry(BaseModel):
     """One data set. `builder` ("module:function") makes its splits at a resolution; see bench.data.builder.
 
-    `embedded` sets come from installed packages alone; the others need `bench data build NAME --from DIR`.
+    `embedded` sets come from installed packages alone; the others need `bench data build NAME --from PATH`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,11 +59,37 @@ class DatasetEntry(BaseModel):
     known_sha256: dict[int, str] = Field(
         default={}, description="resolution -> content hash of the set as built by the project"
     )
+    layout: str | None = Field(
+        default=None, description="how its publisher arranges the files: a module of datasets/layouts/, with hyphens"
+    )
+    homepage: str | None = Field(default=None, description="where its owner publishes it")
+    files: tuple[PublishedFile, ...] = Field(default=(), description="what its owner publishes, as far as it is needed")
+    split_rule: SplitRule | None = None
+    resolutions: tuple[int, ...] = Field(default=(), description="the sizes at which the papers use it, in pixels")
+    tables: tuple[str, ...] = Field(default=(), description="the tables that use it, as paper/table")
+
+    def downloads(self) -> tuple[PublishedFile, ...]:
+        """All files of the set where each can be fetched and checked, else none."""
+        whole = all(file.url is not None and file.sha256 is not None for file in self.files)
+        return self.files if whole else ()
+
+    def reduced(self, train: int, test: int, **options: Any) -> DatasetEntry:
+        """The same set for a release of fewer pictures: its counts, and options that hold counts, are replaced.
+
+        For trials and tests of a publisher's layout with a handful of pictures. What it builds is not the set.
+        """
+        return self.model_copy(update={"train": train, "test": test, "options": {**self.options, **options}})
 
 
 def read_catalogue() -> dict[str, DatasetEntry]:
-    """All entries of datasets/catalogue.yaml, by name."""
+    """All entries of the catalogue's files in datasets/, by name. UserError for a name that stands in both."""
     folder = importlib.import_module("bench.datasets")  # no __init__.py: a type checker cannot see it
-    candidates = [Path(place) / "catalogue.yaml" for place in folder.__path__]
-    path = next(file for file in candidates if file.is_file())
-    return {name: validate(DatasetEntry, value, path, (name,)) for name, value in load_yaml(path).items()}
+    places = [Path(place) for place in folder.__path__]
+    entries: dict[str, DatasetEntry] = {}
+    for file in FILES:
+        path = next(place / file for place in places if (place / file).is_file())
+        for name, value in load_yaml(path).items():
+            if name in entries:
+                raise UserError(f"{path}: data set '{name}' stands in {' and in '.join(FILES)}")
+            entries[name] = validate(DatasetEntry, value, path, (name,))
+    return entries

@@ -55,7 +55,7 @@ def test_everything_is_inside(names):
         inside = folder if folder.startswith("bench") else f"bench/{folder}"
         for path in (ROOT / folder).rglob(f"*{suffix}"):
             assert f"{inside}/{path.relative_to(ROOT / folder)}" in names
-    assert "bench/datasets/catalogue.yaml" in names and "bench/py.typed" in names
+    assert {"bench/datasets/catalogue.yaml", "bench/datasets/published.yaml", "bench/py.typed"} <= set(names)
     assert not [name for name in names if "__pycache__" in name or "tests/" in name]
     assert any(name.endswith("entry_points.txt") for name in names)
 
