@@ -1,4 +1,4 @@
-"""The catalogue of data sets: what each one is, who builds it, where its owner publishes it, what one may do with it."""
+"""The catalogue of data sets: what each one is, who builds it, where its owner publishes it, and its licence."""
 
 from __future__ import annotations
 
