@@ -26,8 +26,13 @@ class Entry:
 
     name: str
     target: str
-    summary: str
+    told: str | Callable[[], str]  # the summary, or how to find it where that means reading a file
     yields: bool = False  # whether another registration of the name may take its place
+
+    @property
+    def summary(self) -> str:
+        """One line on what it is."""
+        return self.told if isinstance(self.told, str) else self.told()
 
 
 class Registry:
@@ -44,8 +49,19 @@ class Registry:
         self._entries: dict[str, Entry] = {}
         self._values: dict[str, Any] = {}
 
-    def add(self, name: str, target: str, summary: str, value: Any = None, *, yields: bool = False) -> None:
-        """Register `name`; UserError if another target has that name. value: given where it needs no import."""
+    def add(
+        self,
+        name: str,
+        target: str,
+        summary: str | Callable[[], str],
+        value: Any = None,
+        *,
+        yields: bool = False,
+    ) -> None:
+        """Register `name`; UserError if another target has that name.
+
+        summary: one line, or a function that finds it when it is asked for. value: given where it needs no import.
+        """
         taken = self._entries.get(name)
         if taken and taken.target != target and not taken.yields:
             raise UserError(f"{self.kind} '{name}' is registered twice: {taken.target} and {target}")
@@ -100,7 +116,7 @@ class Registry:
         """Within the block, `name` stands for `value`, whether it was known before or not."""
         entries, values = dict(self._entries), dict(self._values)
         target = entries[name].target if name in entries else f"override:{name}"
-        self._entries[name] = Entry(name, target, summary or (entries[name].summary if name in entries else ""))
+        self._entries[name] = Entry(name, target, summary or (entries[name].told if name in entries else ""))
         self._values[name] = value
         try:
             yield

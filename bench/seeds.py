@@ -10,9 +10,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 
@@ -27,6 +26,8 @@ def derive(seed: int, *purpose: str | int) -> int:
 
 def numpy_stream(seed: int, *purpose: str | int) -> np.random.Generator:
     """A numpy generator for this purpose."""
+    import numpy as np  # here, as torch below: planning derives seeds and draws nothing
+
     return np.random.default_rng(derive(seed, *purpose))
 
 

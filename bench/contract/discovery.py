@@ -6,7 +6,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
-from functools import cache
+from functools import cache, partial
 from importlib.machinery import FileFinder
 from pathlib import Path
 from types import ModuleType
@@ -25,7 +25,7 @@ def methods() -> Registry:
     for module in pkgutil.iter_modules(package.__path__):
         assert isinstance(module.module_finder, FileFinder)
         path = Path(module.module_finder.path) / f"{module.name}.py"
-        registry.add(module.name.replace("_", "-"), f"bench.methods.{module.name}:", _first_line(path))
+        registry.add(module.name.replace("_", "-"), f"bench.methods.{module.name}:", partial(_first_line, path))
     registry.add_entry_points("bench.methods")
     return registry
 

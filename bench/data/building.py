@@ -18,9 +18,10 @@ import numpy as np
 import bench
 from bench.data import disk, own_sets
 from bench.data.builder import Order, Splits
-from bench.data.built_set import SPLITS, ImageSet, build_command, find, folder_of, open_set, recipe
+from bench.data.built_set import ImageSet, open_set
 from bench.data.catalogue import DatasetEntry
 from bench.data.known import datasets, know_own
+from bench.data.places import SPLITS, build_command, find, folder_of, recipe
 from bench.errors import UserError
 
 

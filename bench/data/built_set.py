@@ -1,4 +1,4 @@
-"""A built data set in the cache: its folder, its recipe, and its arrays as memory maps.
+"""A built data set in the cache: its record and its arrays as memory maps.
 
 A built set is a folder <cache>/data/NAME-RESOLUTION (bench.data.disk).
 """
@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from bench import paths
-from bench.data import disk, own_sets
+from bench.data import disk
 from bench.data.catalogue import DatasetEntry
-from bench.data.known import datasets
-from bench.errors import UserError
-
-SPLITS = ("train", "test")
-RESOLUTIONS = (8, 1024)  # least and largest, in pixels
+from bench.data.meta import read_meta
+from bench.data.places import RESOLUTIONS as RESOLUTIONS
+from bench.data.places import SPLITS as SPLITS
+from bench.data.places import build_command as build_command
+from bench.data.places import find as find
+from bench.data.places import folder_of as folder_of
+from bench.data.places import recipe as recipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,39 +42,9 @@ class ImageSet:
     attribute_names: tuple[str, ...] = ()
 
 
-def find(name: str, resolution: int) -> tuple[DatasetEntry, Path]:
-    """The entry of a set and its folder; a set of the user's own may have another entry at each resolution."""
-    known = datasets()
-    entry, folder = known.load(name), folder_of(name, resolution)
-    if known.entry(name).target.startswith(own_sets.TARGET):
-        entry = own_sets.entry_of(folder) or entry
-    return entry, folder
-
-
-def folder_of(name: str, resolution: int) -> Path:
-    """The folder of a built set. UserError for a resolution that no set can have."""
-    low, high = RESOLUTIONS
-    if not low <= resolution <= high:
-        raise UserError(f"data set '{name}' at {resolution} px: the resolution must be {low} to {high}")
-    return paths.cache_root() / "data" / f"{name}-{resolution}"
-
-
-def build_command(name: str, resolution: int, entry: DatasetEntry) -> str:
-    """The command that builds a set."""
-    return f"bench data build {name} --resolution {resolution}{'' if entry.embedded else ' --from DIR'}"
-
-
-def recipe(entry: DatasetEntry) -> dict[str, Any]:
-    """What a built set depends on; a change of it makes the set stale.
-
-    The layout is not part of it: how a release arranges the pictures does not change what they are.
-    """
-    return entry.model_dump(mode="json", include={"builder", "options", "train", "test"})
-
-
 def open_set(name: str, resolution: int, entry: DatasetEntry, folder: Path) -> ImageSet:
     """The set in a folder, opened without recomputing its sums. UserError for a damaged one."""
-    meta = disk.read_meta(folder)
+    meta = read_meta(folder)
     arrays = {file: disk.read_array(folder, file, record) for file, record in meta["files"].items()}
     return ImageSet(
         name=name,

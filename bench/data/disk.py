@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -15,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from bench.data.meta import build_again as build_again
+from bench.data.meta import read_meta as read_meta
+from bench.data.meta import set_hash as set_hash
 from bench.errors import UserError
 from bench.files import atomic
 from bench.files.digests import Times, times_of
 from bench.files.memory_map import parts, update_digest
 
-REQUIRED = ("train.npy", "test.npy")
 ABANDONED_SECONDS = 24 * 3600  # a temporary folder this old belongs to a build that was killed
 
 
@@ -92,19 +93,6 @@ def publish(scratch: Path, folder: Path, replace: bool) -> None:
             raise
 
 
-def read_meta(folder: Path) -> dict[str, Any]:
-    """The parsed meta.json of a built set; UserError if it is missing or lacks a key."""
-    path = folder / "meta.json"
-    try:
-        meta: dict[str, Any] = json.loads(path.read_text())
-        files_known = all(file in meta["files"] for file in REQUIRED)
-        if files_known and {"recipe", "sha256", "class_names", "licence"} <= meta.keys():
-            return meta
-    except (OSError, ValueError, AttributeError, KeyError, TypeError):
-        pass  # the error below is the same for every way in which the file can be wrong
-    raise UserError(f"{path}: missing or damaged; {build_again(folder)}")
-
-
 def read_array(folder: Path, file: str, record: dict[str, Any]) -> np.ndarray:
     """One stored array as a read-only memory map; UserError unless size, shape and type are as recorded."""
     path = folder / file
@@ -139,27 +127,11 @@ def _hash_at(path: Path, times: Times, array: np.ndarray) -> str:
 _HASHES: dict[tuple[Path, Times], str] = {}
 
 
-def build_again(folder: Path) -> str:
-    """The clause that tells how to replace the set in `folder` (its name is NAME-RESOLUTION)."""
-    from bench.data.known import datasets  # here: whoever only writes files needs no catalogue
-
-    name, _, resolution = folder.name.rpartition("-")
-    known = datasets()
-    source = "" if name in known and known.load(name).embedded else " --from DIR"
-    return f"build it again with `bench data build {name} --resolution {resolution}{source} --force`"
-
-
 def content_hash(array: np.ndarray) -> str:
     """sha256 over type, shape and bytes: what the array is, not how a file stores it."""
     digest = hashlib.sha256(f"{array.dtype.str} {list(array.shape)}\n".encode())
     update_digest(digest, array)
     return digest.hexdigest()
-
-
-def set_hash(files: dict[str, Any]) -> str:
-    """sha256 over the names and content hashes of a set's arrays."""
-    lines = [f"{file} {files[file]['sha256']}\n" for file in sorted(files)]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def image_digests(images: np.ndarray) -> list[bytes]:

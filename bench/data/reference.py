@@ -7,18 +7,11 @@ import numpy as np
 from bench import seeds
 from bench.data import imageset
 from bench.data.draws import training_images
+from bench.data.points import POINTS
 from bench.errors import UserError, did_you_mean
 from bench.files.memory_map import rows
 from bench.spec.run import RunSpec
 
-POINTS = {  # what a caption says of each
-    # what a perfect generator scores at these counts
-    "floor": "real images of the train pool against the test images",
-    # DISP section 5.1, memorization test: repetitions are drawn
-    "memorised": "the run's training images, resampled, against the test images",
-    # what vicinal mixing of pixels alone scores
-    "pixel-mix": "cross-dissolves of two training images",
-}
 AT_ONCE = 64  # images that are mixed in floating point at a time
 
 

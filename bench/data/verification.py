@@ -8,7 +8,9 @@ from typing import Literal
 
 from bench import paths
 from bench.data import disk
-from bench.data.built_set import SPLITS, build_command, find
+from bench.data.input_digests import digests as digests
+from bench.data.meta import build_again, read_meta, set_hash
+from bench.data.places import SPLITS, build_command, find
 from bench.errors import UserError
 
 
@@ -46,15 +48,15 @@ def verify(name: str, resolution: int) -> list[Verdict]:
     if not folder.is_dir():
         command = build_command(name, resolution, entry)
         raise UserError(f"data set '{name}' at {resolution} px is not built; run `{command}`")
-    meta = disk.read_meta(folder)
-    again = disk.build_again(folder)
+    meta = read_meta(folder)
+    again = build_again(folder)
     verdicts = []
     for file, record in meta["files"].items():
         array = disk.read_array(folder, file, record)
         if disk.content_hash(array) != record["sha256"]:
             raise UserError(f"{folder / file}: its content is not what was built; {again}")
         verdicts.append(Verdict(file, "ok", f"{len(array):,} rows, content as built"))
-    if meta["sha256"] != disk.set_hash(meta["files"]):
+    if meta["sha256"] != set_hash(meta["files"]):
         raise UserError(f"{folder / 'meta.json'}: its sum does not fit its files; {again}")
     return [*verdicts, _against_catalogue(meta["sha256"], entry.known_sha256.get(resolution), resolution)]
 
@@ -68,7 +70,7 @@ def list_built() -> list[Built]:
         if not (name and resolution.isdigit() and folder.is_dir()):
             continue
         try:
-            meta = disk.read_meta(folder)
+            meta = read_meta(folder)
             arrays = {file: disk.read_array(folder, file, record) for file, record in meta["files"].items()}
             train, test = (len(arrays[f"{split}.npy"]) for split in SPLITS)
             size = sum(file.stat().st_size for file in folder.iterdir())
@@ -76,19 +78,6 @@ def list_built() -> list[Built]:
         except UserError as error:
             built.append(Built(name, int(resolution), folder, problem=str(error)))
     return sorted(built, key=lambda built_set: (built_set.name, built_set.resolution))
-
-
-def digests(name: str, resolution: int) -> dict[str, str] | None:
-    """File -> content hash of a built set's arrays as they are on this machine; None where it is not built, or damaged.
-
-    The sums of the build are trusted while no array is newer than they are; a newer array is read and hashed.
-    """
-    folder = paths.cache_root() / "data" / f"{name}-{resolution}"
-    try:
-        meta = disk.read_meta(folder)
-        return {file: disk.current_hash(folder, file, record) for file, record in meta["files"].items()}
-    except UserError:
-        return None
 
 
 def _against_catalogue(sum_here: str, expected: str | None, resolution: int) -> Verdict:

@@ -24,7 +24,7 @@ from typing import Any
 
 from bench import paths
 from bench.contract.discovery import methods
-from bench.data import imageset, verification
+from bench.data.input_digests import digests
 from bench.errors import UserError
 from bench.features import parse_spec
 from bench.features.known import digest as extractor_digest
@@ -102,6 +102,8 @@ class Machine:
         Weights that its method reads besides are added when it reads them (`note`). Builds the run's data set where
         that is possible. Raises UserError where an input is missing.
         """
+        from bench.data import imageset  # here, for it imports numpy, which a plan does not need
+
         imageset.load(spec.data.name, spec.data.resolution)
         data = f"{spec.data.name}-{spec.data.resolution}"
         # The data set's files, then the sources, then what the scores need.
@@ -154,7 +156,7 @@ class Machine:
             if kind == "data":
                 folder, _, file = rest.rpartition("/")
                 label, _, resolution = folder.rpartition("-")
-                built = verification.digests(label, int(resolution))
+                built = digests(label, int(resolution))
                 return None if built is None else built.get(file, "absent")
             if kind == "weights":
                 return file_sha256(paths.weights_root() / f"{rest}.pt")

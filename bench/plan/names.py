@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from bench import features, networks
 from bench.contract.expression import parse_method
 from bench.data.known import datasets
-from bench.data.reference import POINTS
+from bench.data.points import POINTS
 from bench.errors import UserError, did_you_mean
 from bench.files.yamlfile import Keys, first_problem
 from bench.metrics.measures import measures

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench import features, networks
-from bench.data import imageset
+from bench.data import counting
 from bench.errors import UserError, did_you_mean
 from bench.files.yamlfile import Keys
 from bench.metrics.measures import measure, neighbour
@@ -87,12 +87,12 @@ def _places(plan: Plan, run: PlannedRun, role: str | None) -> _Places:
 
 def _of_run(spec: RunSpec, places: _Places) -> Iterator[Problem]:
     try:
-        counts = imageset.counts(spec.data.name, spec.data.resolution)
+        counts = counting.counts(spec.data.name, spec.data.resolution)
     except UserError as error:
         yield Problem((*places.data, "resolution"), str(error))
         return
     if counts is None:
-        yield Problem(places.data, imageset.not_built(spec.data.name, spec.data.resolution), absent=True)
+        yield Problem(places.data, counting.not_built(spec.data.name, spec.data.resolution), absent=True)
     else:
         yield from _counts(spec, places, *counts)
     if spec.protocol is not None:

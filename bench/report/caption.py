@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from bench.data.known import datasets
-from bench.data.reference import POINTS
+from bench.data.points import POINTS
 from bench.features import inception_variant
 from bench.metrics.measures import Measure, fewest_generated, measure
 from bench.report.model import Block, ColumnHead, RowHead

@@ -99,7 +99,7 @@ from pathlib import Path
 import numpy as np, torch
 from torch import nn
 from bench import features
-from bench.data import disk, draws, imageset, reference
+from bench.data import disk, draws, imageset, points, reference
 from bench.data.built_set import ImageSet
 from bench.features.extractor import Extractor
 from bench.spec.run import DataSpec, Part, Protocol, RunSpec
@@ -145,7 +145,7 @@ for number in range(COUNT // 64):
     batches.at(number)
 few, _ = draws.training_images(data.model_copy(update={"shots": 100}), 0)
 assert few.shape == (100, SIDE, SIDE, 3)
-assert all(point(name).shape == (1000, SIDE, SIDE, 3) for name in reference.POINTS)
+assert all(point(name).shape == (1000, SIDE, SIDE, 3) for name in points.POINTS)
 disk.content_hash(whole)
 assert len(set(disk.image_digests(whole))) == 2
 taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before

@@ -1,0 +1,29 @@
+"""How many images a data set has, and what to say of one that is not built; no array is opened."""
+
+from __future__ import annotations
+
+from bench.data.meta import read_meta
+from bench.data.places import SPLITS, build_command, find, recipe
+
+
+def counts(name: str, resolution: int) -> tuple[int, int] | None:
+    """How many training and test images a set has; None for a set of the user's that is not built.
+
+    From its meta.json or, for an embedded set that is not built yet, from the catalogue.
+
+    Raises UserError as `load` does for an unknown name, an impossible resolution and a damaged folder.
+    """
+    entry, folder = find(name, resolution)
+    meta = read_meta(folder) if folder.is_dir() else None
+    if meta is None or meta["recipe"] != recipe(entry):
+        return (entry.train, entry.test) if entry.embedded else None
+    train, test = (meta["files"][f"{split}.npy"]["shape"][0] for split in SPLITS)
+    return train, test
+
+
+def not_built(name: str, resolution: int) -> str:
+    """The message for a set of the user's that is not built, or was built by another recipe."""
+    entry, folder = find(name, resolution)
+    state = "was built by another recipe" if folder.is_dir() else "is not built"
+    command = build_command(name, resolution, entry) + " --force" * folder.is_dir()
+    return f"data set '{name}' at {resolution} px {state}; run `{command}`"

@@ -1,0 +1,27 @@
+"""What a verb imports: nobody who asks what would run waits for the libraries that run it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("numpy", "scipy", "pandas", "torch", "matplotlib", "PIL")
+CODE = f"""
+import sys
+from bench.cli.main import main
+try:
+    main()
+except SystemExit as end:
+    heavy = [name for name in {HEAVY} if name in sys.modules]
+    sys.exit(f"imported {{heavy}}" if heavy or end.code else 0)
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["plan", "table1", "--scale", "smoke"]], ids=["help", "plan"])
+def test_asking_costs_no_heavy_import(arguments, tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))  # no set is built: one that is has arrays to look at
+    store = ["--store", str(tmp_path / "store")] if arguments[0] == "plan" else []
+    done = subprocess.run([sys.executable, "-c", CODE, *arguments, *store], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
