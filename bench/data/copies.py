@@ -1,0 +1,74 @@
+"""Whether small pictures show the same: equal up to brightness, contrast and what encoding and resizing change.
+
+What two drawings of one style have in common is most of their area, so a mean difference does not tell them apart; a
+mouth that one of them lacks is a large difference at one place. What resizing and JPEG change is small everywhere, and
+larger where the picture itself changes from pixel to pixel. Hence a limit at each pixel, which grows with both.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import maximum_filter, minimum_filter
+
+SIDE = 16  # pixels a side of the pictures that are compared
+# The limits, from measurements on drawings, digits and photographs: tests/bench/data/test_duplicates.py has some.
+OF_CONTRAST = 0.26  # at each pixel: this share of the picture's contrast ...
+OF_RANGE = 0.13  # ... and this one of the range around the pixel, in that of both which has less
+ON_AVERAGE = 0.25  # the mean over the pixels: this share of the contrast
+GAIN, SHIFT = 1.5, 64.0  # how far contrast, and brightness in grey levels, may differ
+DARK, BRIGHT = 8, 247  # beyond, a pixel may have been cut off by a change of brightness
+
+
+def contrast(images_NHWC: np.ndarray) -> np.ndarray:
+    """The standard deviation (N,) over the places of a picture, in grey levels."""
+    deviation: np.ndarray = np.sqrt(images_NHWC.var((1, 2)).mean(-1))
+    return deviation
+
+
+def copies(one_NHWC: np.ndarray, other_NHWC: np.ndarray) -> np.ndarray:
+    """Whether the pictures of each pair, float32 (N, 16, 16, 3) each, are copies: bool (N,).
+
+    True if one of them is within the limits once it has the brightness and contrast of the other.
+    """
+    least_NHW = np.minimum(_range(one_NHWC), _range(other_NHWC))
+    return _within(one_NHWC, other_NHWC, least_NHW) | _within(other_NHWC, one_NHWC, least_NHW)
+
+
+def _within(one_NHWC: np.ndarray, other_NHWC: np.ndarray, range_NHW: np.ndarray) -> np.ndarray:
+    difference_NHW = np.abs(_exposed_as(one_NHWC, other_NHWC) - other_NHWC).mean(-1)
+    contrast_N = contrast(other_NHWC)
+    limit_NHW = OF_CONTRAST * contrast_N[:, None, None] + OF_RANGE * range_NHW
+    within: np.ndarray = (difference_NHW <= limit_NHW).all((1, 2))
+    return within & (difference_NHW.mean((1, 2)) <= ON_AVERAGE * contrast_N)
+
+
+def _range(images_NHWC: np.ndarray) -> np.ndarray:
+    """The largest less the smallest value of the 3 x 3 pixels around each, mean over the channels."""
+    size = (1, 3, 3, 1)
+    around: np.ndarray = (maximum_filter(images_NHWC, size) - minimum_filter(images_NHWC, size)).mean(-1)
+    return around
+
+
+def _exposed_as(one_NHWC: np.ndarray, other_NHWC: np.ndarray) -> np.ndarray:
+    """The first pictures with the brightness and contrast of the second, as far as a copy's may differ.
+
+    Both are measured where neither picture is cut off at black or white, unless that leaves less than a tenth.
+    """
+    inside = (np.minimum(one_NHWC, other_NHWC) > DARK) & (np.maximum(one_NHWC, other_NHWC) < BRIGHT)
+    inside |= (inside.mean((1, 2, 3)) < 0.1)[:, None, None, None]
+    mean_one, deviation_one = _moments(one_NHWC, inside)
+    mean_other, deviation_other = _moments(other_NHWC, inside)
+    # Of less than three grey levels of deviation, the ratio is noise.
+    measured = np.minimum(deviation_one, deviation_other) > 3
+    gain = np.where(measured, deviation_other / np.maximum(deviation_one, 1), 1).clip(1 / GAIN, GAIN)
+    shift = (mean_other - gain * mean_one).clip(-SHIFT, SHIFT)
+    exposed: np.ndarray = (gain * one_NHWC + shift).clip(0, 255)
+    return exposed
+
+
+def _moments(images_NHWC: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the pixels that are inside, (N, 1, 1, 1) each."""
+    count = inside.sum((1, 2, 3), keepdims=True)
+    mean = (images_NHWC * inside).sum((1, 2, 3), keepdims=True) / count
+    variance = ((images_NHWC - mean) ** 2 * inside).sum((1, 2, 3), keepdims=True) / count
+    return mean, np.sqrt(variance)

@@ -1,0 +1,142 @@
+"""Exact and near duplicates among images: copies that were re-encoded, resized, brightened, mirrored or cut a little.
+
+A perceptual hash proposes pairs, and their pixels decide. The hash alone would lump together drawings of one style,
+flat pictures and handwritten digits: it keeps 64 signs of a picture's coarse shape, whatever the contrast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from PIL import Image
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from bench.data.copies import SIDE, contrast, copies
+from bench.data.disk import image_digests
+from bench.data.hashes import close_pairs, perceptual_hashes
+from bench.files.memory_map import parts, release
+
+DISTANCE = 7  # bits of 64
+FLAT = 2.0  # grey levels: with less contrast than this a picture has nothing but its colour
+PAIRS_AT_ONCE = 4096
+
+
+def exact_duplicates(*arrays: np.ndarray) -> list[list[int]]:
+    """Groups of images with equal pixels, numbered and sorted as by `near_duplicates`."""
+    return _groups(_equal(arrays))
+
+
+def near_duplicates(*arrays: np.ndarray, distance: int = DISTANCE) -> list[list[int]]:
+    """Groups of images that are copies of one another, exact copies included, sorted.
+
+    arrays: images (N, R, R, 3) uint8 of one resolution, numbered through all of them; a map is read in parts.
+    distance: the most bits in which the hashes of two copies differ, 0 to 15. Two images are in one group if they are
+    copies, or if a chain of copies joins them.
+    """
+    group_N = _equal(arrays)
+    # Equal images count once: else ten thousand times one picture would be fifty million pairs.
+    first_M = np.unique(group_N, return_index=True)[1]
+    pictures = _SmallPictures(arrays, first_M)
+    joined = _Joined(len(first_M))
+    joined.add(pictures.flat_pairs())
+    for pairs, mirrored in _proposed(arrays, first_M, pictures.textured_M, distance):
+        for start in range(0, len(pairs), PAIRS_AT_ONCE):
+            new = joined.apart(pairs[start : start + PAIRS_AT_ONCE])
+            one, other = pictures.pixels(new[:, 0]), pictures.pixels(new[:, 1])
+            joined.add(new[copies(one, other[:, :, ::-1] if mirrored else other)])
+    return _groups(joined.label_M[group_N])
+
+
+class _Joined:
+    """Which images are in one group: label_M, the number of each image's group."""
+
+    def __init__(self, count: int) -> None:
+        self.label_M = np.arange(count)
+
+    def apart(self, pairs: np.ndarray) -> np.ndarray:
+        """Those pairs whose images are not in one group yet."""
+        label = self.label_M[pairs]
+        return pairs[label[:, 0] != label[:, 1]]
+
+    def add(self, pairs: np.ndarray) -> None:
+        """Join the groups of each pair's images."""
+        if len(pairs):
+            one, other = self.label_M[pairs].T
+            count = int(self.label_M.max()) + 1
+            graph = coo_array((np.ones(len(pairs), bool), (one, other)), shape=(count, count))
+            self.label_M = connected_components(graph, directed=False)[1][self.label_M]
+
+
+class _SmallPictures:
+    """Images made 16 x 16 pixels: the mean colour and contrast of all, the pixels of those that are asked for."""
+
+    def __init__(self, arrays: Sequence[np.ndarray], index_M: np.ndarray) -> None:
+        self._arrays, self._index_M = arrays, index_M
+        self._starts = np.cumsum([0, *(len(array) for array in arrays)])
+        means, contrasts = [np.empty((0, 3), np.float32)], [np.empty(0, np.float32)]
+        for array in arrays:
+            for images in parts(array):
+                small_NHWC = np.stack([_small(image) for image in images]).astype(np.float32)
+                means.append(small_NHWC.mean((1, 2)))
+                contrasts.append(contrast(small_NHWC))
+        self._mean_M3 = np.concatenate(means)[index_M]
+        self.textured_M = np.concatenate(contrasts)[index_M] >= FLAT
+        # Pixels are kept once they are needed: few images have another one whose hash is close.
+        self._slot_M = np.full(len(index_M), -1)
+        self._pixels = np.empty((0, SIDE, SIDE, 3), np.uint8)
+
+    def flat_pairs(self) -> np.ndarray:
+        """Pairs (n, 2) that join all flat images of one colour, rounded to whole grey levels."""
+        flat = np.flatnonzero(~self.textured_M)
+        _, first, which = np.unique(self._mean_M3[flat].round(), axis=0, return_index=True, return_inverse=True)
+        return np.stack([flat[first][which.reshape(-1)], flat], axis=1)
+
+    def pixels(self, which: np.ndarray) -> np.ndarray:
+        """(n, 16, 16, 3) float32."""
+        missing = np.unique(which[self._slot_M[which] < 0])
+        if len(missing):
+            small = [_small(self._image(index)) for index in self._index_M[missing]]
+            self._slot_M[missing] = len(self._pixels) + np.arange(len(missing))
+            self._pixels = np.concatenate([self._pixels, small])
+            for array in self._arrays:
+                release(array)
+        return self._pixels[self._slot_M[which]].astype(np.float32)
+
+    def _image(self, index: int) -> np.ndarray:
+        which = int(np.searchsorted(self._starts, index, side="right")) - 1
+        image: np.ndarray = self._arrays[which][index - self._starts[which]]
+        return image
+
+
+def _small(image: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BOX))
+
+
+def _proposed(
+    arrays: Sequence[np.ndarray], first_M: np.ndarray, textured_M: np.ndarray, distance: int
+) -> Iterator[tuple[np.ndarray, bool]]:
+    """Pairs (n, 2) of textured images whose hashes are close, and whether it is the hash of the mirror image."""
+    hashes = [perceptual_hashes(array) for array in arrays]
+    kept = np.flatnonzero(textured_M)
+    if not len(kept):
+        return
+    straight, mirrored = (np.concatenate(kind)[first_M][kept] for kind in zip(*hashes, strict=True))
+    for other, is_mirrored in ((straight, False), (mirrored, True)):
+        for pairs in close_pairs(straight, other, distance):
+            yield kept[pairs], is_mirrored
+
+
+def _equal(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """The number (N,) of each image's group of equal images, in the order of their first images."""
+    numbers: dict[bytes, int] = {}
+    every = [numbers.setdefault(digest, len(numbers)) for array in arrays for digest in image_digests(array)]
+    return np.asarray(every, np.int64)
+
+
+def _groups(label_N: np.ndarray) -> list[list[int]]:
+    """The groups of two images or more."""
+    order = np.argsort(label_N, kind="stable")
+    cuts = np.flatnonzero(np.diff(label_N[order])) + 1
+    return sorted(group.tolist() for group in np.split(order, cuts) if len(group) > 1)
