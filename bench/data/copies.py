@@ -1,4 +1,4 @@
-"""Whether small pictures show the same: equal up to brightness, contrast and what encoding and resizing change.
+"""Whether small pictures show the same: equal up to brightness, a small cut, and what encoding and resizing change.
 
 What two drawings of one style have in common is most of their area, so a mean difference does not tell them apart; a
 mouth that one of them lacks is a large difference at one place. What resizing and JPEG change is small everywhere, and
@@ -8,14 +8,16 @@ larger where the picture itself changes from pixel to pixel. Hence a limit at ea
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import maximum_filter, minimum_filter
+from scipy.ndimage import maximum_filter, minimum_filter, uniform_filter
 
 SIDE = 16  # pixels a side of the pictures that are compared
 # The limits, from measurements on drawings, digits and photographs: tests/bench/data/test_duplicates.py has some.
 OF_CONTRAST = 0.26  # at each pixel: this share of the picture's contrast ...
 OF_RANGE = 0.13  # ... and this one of the range around the pixel, in that of both which has less
 ON_AVERAGE = 0.25  # the mean over the pixels: this share of the contrast
+FARTHEST = 0.75  # pixels that a picture is moved, at its edges where it is scaled
 GAIN, SHIFT = 1.5, 64.0  # how far contrast, and brightness in grey levels, may differ
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # brightness of RGB, ITU-R BT.601
 DARK, BRIGHT = 8, 247  # beyond, a pixel may have been cut off by a change of brightness
 
 
@@ -35,11 +37,42 @@ def copies(one_NHWC: np.ndarray, other_NHWC: np.ndarray) -> np.ndarray:
 
 
 def _within(one_NHWC: np.ndarray, other_NHWC: np.ndarray, range_NHW: np.ndarray) -> np.ndarray:
-    difference_NHW = np.abs(_exposed_as(one_NHWC, other_NHWC) - other_NHWC).mean(-1)
+    difference_NHW = _difference(_moved_onto(_exposed_as(one_NHWC, other_NHWC), other_NHWC), other_NHWC)
     contrast_N = contrast(other_NHWC)
     limit_NHW = OF_CONTRAST * contrast_N[:, None, None] + OF_RANGE * range_NHW
-    within: np.ndarray = (difference_NHW <= limit_NHW).all((1, 2))
-    return within & (difference_NHW.mean((1, 2)) <= ON_AVERAGE * contrast_N)
+    within: np.ndarray = np.asarray((difference_NHW <= limit_NHW).all((1, 2)))
+    within &= difference_NHW.mean((1, 2)) <= ON_AVERAGE * contrast_N
+    return within
+
+
+def _difference(one_NHWC: np.ndarray, other_NHWC: np.ndarray) -> np.ndarray:
+    """The difference (N, H, W) at each pixel: of its brightness, and of the colour around it, which JPEG blurs."""
+    difference_NHWC = one_NHWC - other_NHWC
+    grey_NHW = difference_NHWC @ LUMA
+    colour_NHWC = uniform_filter(difference_NHWC - grey_NHW[..., None], (1, 3, 3, 1))
+    difference_NHW: np.ndarray = np.abs(grey_NHW) + np.abs(colour_NHWC).mean(-1)
+    return difference_NHW
+
+
+def _moved_onto(one_NHWC: np.ndarray, other_NHWC: np.ndarray) -> np.ndarray:
+    """The first pictures shifted and scaled a little, to be as like the second as that makes them.
+
+    A picture cut at its edges is shifted and enlarged. To first order, that adds dx, dy and ds times the derivatives of
+    a picture along x, along y and with its size: least squares, over the brightness (Lucas and Kanade 1981, section 4).
+    """
+    middle = (SIDE - 1) / 2
+    y, x = (np.mgrid[:SIDE, :SIDE].astype(np.float32) - middle) / middle
+
+    def derivatives(images_NHWC: np.ndarray) -> np.ndarray:
+        along_y, along_x = np.gradient(images_NHWC, axis=(1, 2))
+        return np.stack([along_x, along_y, along_x * x[..., None] + along_y * y[..., None]], axis=1)
+
+    slopes = derivatives((one_NHWC @ LUMA)[..., None]).reshape(len(one_NHWC), 3, -1)  # (N, 3, H W)
+    missing = ((other_NHWC - one_NHWC) @ LUMA).reshape(len(one_NHWC), -1, 1)  # (N, H W, 1)
+    squares = slopes @ slopes.transpose(0, 2, 1) + np.eye(3, dtype=np.float32)
+    moves = np.linalg.solve(squares, slopes @ missing)[..., 0].clip(-FARTHEST, FARTHEST)  # (N, 3)
+    moved: np.ndarray = one_NHWC + np.einsum("nk,nkhwc->nhwc", moves, derivatives(one_NHWC))
+    return moved
 
 
 def _range(images_NHWC: np.ndarray) -> np.ndarray:

@@ -81,28 +81,27 @@ class _SmallPictures:
                 small_NHWC = np.stack([_small(image) for image in images]).astype(np.float32)
                 means.append(small_NHWC.mean((1, 2)))
                 contrasts.append(contrast(small_NHWC))
-        self._mean_M3 = np.concatenate(means)[index_M]
+        self._means = np.concatenate(means)[index_M]  # (M, 3)
         self.textured_M = np.concatenate(contrasts)[index_M] >= FLAT
-        # Pixels are kept once they are needed: few images have another one whose hash is close.
-        self._slot_M = np.full(len(index_M), -1)
-        self._pixels = np.empty((0, SIDE, SIDE, 3), np.uint8)
+        # Pixels are read when they are needed, as few images have another one whose hash is close. The array takes no
+        # memory where nothing was written.
+        self._known_M = np.zeros(len(index_M), bool)
+        self._pixels = np.empty((len(index_M), SIDE, SIDE, 3), np.uint8)
 
     def flat_pairs(self) -> np.ndarray:
         """Pairs (n, 2) that join all flat images of one colour, rounded to whole grey levels."""
         flat = np.flatnonzero(~self.textured_M)
-        _, first, which = np.unique(self._mean_M3[flat].round(), axis=0, return_index=True, return_inverse=True)
+        _, first, which = np.unique(self._means[flat].round(), axis=0, return_index=True, return_inverse=True)
         return np.stack([flat[first][which.reshape(-1)], flat], axis=1)
 
     def pixels(self, which: np.ndarray) -> np.ndarray:
         """(n, 16, 16, 3) float32."""
-        missing = np.unique(which[self._slot_M[which] < 0])
-        if len(missing):
-            small = [_small(self._image(index)) for index in self._index_M[missing]]
-            self._slot_M[missing] = len(self._pixels) + np.arange(len(missing))
-            self._pixels = np.concatenate([self._pixels, small])
-            for array in self._arrays:
-                release(array)
-        return self._pixels[self._slot_M[which]].astype(np.float32)
+        for place in np.unique(which[~self._known_M[which]]):
+            self._pixels[place] = _small(self._image(self._index_M[place]))
+        self._known_M[which] = True
+        for array in self._arrays:
+            release(array)
+        return self._pixels[which].astype(np.float32)
 
     def _image(self, index: int) -> np.ndarray:
         which = int(np.searchsorted(self._starts, index, side="right")) - 1

@@ -43,10 +43,10 @@ def resized(image, side):
 
 
 COPIES = {
-    "JPEG at quality 75": lambda image: jpeg(image, 75),
+    "JPEG at quality 30": lambda image: jpeg(image, 30),
     "smaller and back": lambda image: resized(resized(image, 40), len(image)),
     "larger and back": lambda image: resized(resized(image, 150), len(image)),
-    "brighter": lambda image: np.clip(image * 1.05 + 6, 0, 255).astype(np.uint8),
+    "brighter": lambda image: np.clip(image * 1.15 + 10, 0, 255).astype(np.uint8),
     "darker": lambda image: (image * 0.8).astype(np.uint8),
     "mirrored": lambda image: image[:, ::-1],
     "mirrored JPEG": lambda image: jpeg(image[:, ::-1], 60),
