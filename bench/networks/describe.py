@@ -61,7 +61,7 @@ _SHAPES: dict[Any, Callable[..., Tensor]] = {
 }
 
 
-class _ShapesOnly(TorchFunctionMode):
+class ShapesOnly(TorchFunctionMode):
     """Answers the functions of _SHAPES by their shape alone."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -71,7 +71,7 @@ class _ShapesOnly(TorchFunctionMode):
 @contextmanager
 def weightless() -> Iterator[None]:
     """Inside, networks are built with shapes and without weights, on the meta device, in milliseconds."""
-    with torch.device("meta"), torch.no_grad(), _ShapesOnly():
+    with torch.device("meta"), torch.no_grad(), ShapesOnly():
         yield
 
 

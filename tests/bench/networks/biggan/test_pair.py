@@ -11,22 +11,11 @@ from torch.nn.utils import parametrize
 from bench.networks.biggan import layers as layers
 from bench.networks.biggan.recipes import biggan_32
 from bench.networks.common.layers import plain
+from by_hand import batch_normed, close, conv, doubled, halved, linear, lively, normal, normalised
 
 K = 10
 TINY = {"g_channels": 2, "d_channels": 2}
 MAKE = layers.Maker(layers.INITS["orthogonal"], plain)
-
-
-# Both sides do the same sums in another order: float64 rounding (1e-16) times a few thousand terms and layers.
-def close(actual, expected):
-    torch.testing.assert_close(actual, expected, rtol=1e-8, atol=1e-10)
-
-
-@pytest.fixture(autouse=True)
-def _own_random_state():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(11)
-        yield
 
 
 def pair(**settings: Any) -> tuple[Any, Any]:
@@ -34,67 +23,10 @@ def pair(**settings: Any) -> tuple[Any, Any]:
     return make_generator(), make_discriminator()
 
 
-def normal(*shape):
-    return torch.randn(*shape, dtype=torch.float64)
-
-
-def lively(network):
-    """Fresh gains, biases, statistics and gammas are mostly 0 or 1, which would hide a missing one."""
-    network.double().eval()
-    for name, value in [*network.named_parameters(), *network.named_buffers()]:
-        if value.ndim < 2 and not name.endswith(("._u", "._v", "num_batches_tracked")):
-            value.data = torch.rand_like(value) + 0.5
-    return network
-
-
-def weight(layer):
-    """The layer's weight, where it is normalised by its equation: W / (u^T W v)."""
-    if not parametrize.is_parametrized(layer):
-        return layer.weight
-    parts = layer.parametrizations.weight
-    matrix = parts.original.flatten(1)
-    return parts.original / (parts[0]._u @ matrix @ parts[0]._v)
-
-
-def conv(x, layer):
-    """A size-preserving convolution as a sum of shifted matrix products."""
-    kernel, (_, _, height, width) = weight(layer), x.shape
-    size = kernel.shape[2]
-    padded = F.pad(x, (size // 2,) * 4)
-    out = 0 if layer.bias is None else layer.bias[None, :, None, None]
-    for i in range(size):
-        for j in range(size):
-            shifted = padded[:, :, i : i + height, j : j + width]
-            out = out + torch.einsum("nchw,oc->nohw", shifted, kernel[:, :, i, j])
-    return out
-
-
-def linear(x, layer):
-    return x @ weight(layer).T + (0 if layer.bias is None else layer.bias)
-
-
-def doubled(x):
-    return x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-
-
-def halved(x):
-    n, c, h, w = x.shape
-    return x.reshape(n, c, h // 2, 2, w // 2, 2).mean(dim=(3, 5))
-
-
-def normalised(x, norm):
-    if norm.training:
-        mean = x.mean(dim=(0, 2, 3))
-        variance = ((x - mean[None, :, None, None]) ** 2).mean(dim=(0, 2, 3))
-    else:
-        mean, variance = norm.running_mean, norm.running_var
-    return (x - mean[None, :, None, None]) / (variance[None, :, None, None] + 1e-5).sqrt()
-
-
 def any_norm(x, norm, condition):
     """Each kind of norm by its formula."""
     if isinstance(norm, nn.BatchNorm2d):
-        return normalised(x, norm) * norm.weight[None, :, None, None] + norm.bias[None, :, None, None]
+        return batch_normed(x, norm)
     if isinstance(norm, layers.TableBatchNorm):
         start, channels = norm.offset, norm.channels
         gain, bias = condition[:, start : start + channels], condition[:, start + channels :][:, :channels]

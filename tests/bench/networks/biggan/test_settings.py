@@ -8,26 +8,16 @@ import torch
 
 from bench.errors import UserError
 from bench.networks.biggan.recipes import biggan_32, biggan_128
-from bench.networks.describe import _ShapesOnly
+from bench.networks.describe import ShapesOnly
+from by_hand import count
 
 K = 10
 TINY = {"g_channels": 2, "d_channels": 2}
 
 
-@pytest.fixture(autouse=True)
-def _own_random_state():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(11)
-        yield
-
-
 def pair(network: Callable[..., Any] = biggan_32, **settings: Any) -> tuple[Any, Any]:
     make_generator, make_discriminator = network(**{**TINY, **settings})
     return make_generator(), make_discriminator()
-
-
-def count(network):
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 IMAGENET = {"condition_dim": 1000, "g_channels": 64, "d_channels": 64}
@@ -45,14 +35,14 @@ CIFAR = {"z_dim": 128, "condition_dim": 10, "shared_dim": None, "hierarchical": 
     ],
 )
 def test_counts_are_those_of_biggan_pytorch(network, settings, g_count, d_count, features):
-    with torch.device("meta"), _ShapesOnly():
+    with torch.device("meta"), ShapesOnly():
         generator, discriminator = pair(network, **settings)
     assert (count(generator), count(discriminator)) == (g_count, d_count)
     assert discriminator.feature_dim == features
 
 
 def test_a_condition_costs_an_embedding_in_each_network():
-    with torch.device("meta"), _ShapesOnly():
+    with torch.device("meta"), ShapesOnly():
         one, two = (pair(biggan_128, condition_dim=k, g_channels=96, d_channels=96) for k in (1, 513))
     assert count(two[0]) - count(one[0]) == 512 * 128
     assert count(two[1]) - count(one[1]) == 512 * 1536
@@ -95,7 +85,7 @@ def test_shapes_and_indices_at_128_pixels():
 
 
 def test_paper_scale_shapes_take_less_than_two_seconds(computes_within):
-    with torch.device("meta"), torch.no_grad(), _ShapesOnly():
+    with torch.device("meta"), torch.no_grad(), ShapesOnly():
         pair()  # torch imports its meta kernels on first use
         with computes_within(2):
             generator, discriminator = pair(biggan_128, condition_dim=4096, g_channels=96, d_channels=96)

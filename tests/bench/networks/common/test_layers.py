@@ -1,10 +1,7 @@
 """Layers against plain transcriptions of their definitions, in float64."""
 
-from typing import Any
-
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
@@ -18,28 +15,12 @@ from bench.networks.common.layers import (
     plain,
     spectral,
 )
-
-
-# Both sides do the same sums in another order: float64 rounding (1e-16) times a few thousand terms.
-def close(actual, expected):
-    torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-11)
-
-
-def spectral_part(layer: nn.Module) -> Any:
-    """The layer's list of parametrizations: `.original` and the spectral norm at [0]."""
-    return layer.get_submodule("parametrizations.weight")
+from by_hand import batch_normed, close, conv, doubled, halved, normalised, singular_vectors
 
 
 @pytest.fixture
 def stream():
     return torch.Generator().manual_seed(7)
-
-
-@pytest.fixture(autouse=True)
-def _own_random_state():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
-        yield
 
 
 def normal(*shape, stream):
@@ -56,43 +37,11 @@ def with_biases(module, stream):
     return module
 
 
-def normalised(x):
-    mean = x.mean(dim=(0, 2, 3), keepdim=True)
-    variance = ((x - mean) ** 2).mean(dim=(0, 2, 3), keepdim=True)
-    return (x - mean) / (variance + 1e-5).sqrt()
-
-
-def conv3(x, layer):
-    """A 3x3 convolution as nine shifted matrix products."""
-    _, _, height, width = x.shape
-    padded = F.pad(x, (1, 1, 1, 1))
-    out = layer.bias[None, :, None, None]
-    for i in range(3):
-        for j in range(3):
-            out = out + torch.einsum(
-                "nchw,oc->nohw", padded[:, :, i : i + height, j : j + width], layer.weight[:, :, i, j]
-            )
-    return out
-
-
-def conv1(x, layer):
-    return torch.einsum("nchw,oc->nohw", x, layer.weight[:, :, 0, 0]) + layer.bias[None, :, None, None]
-
-
-def doubled(x):
-    return x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-
-
-def halved(x):
-    n, c, h, w = x.shape
-    return x.reshape(n, c, h // 2, 2, w // 2, 2).mean(dim=(3, 5))
-
-
 def test_conditional_batch_norm_is_its_formula(stream):
     norm = ConditionalBatchNorm(5, 4, plain).double()
     x, e = normal(6, 5, 3, 3, stream=stream), normal(6, 4, stream=stream)
     gain, bias = 1 + e @ norm.gain.weight.T, e @ norm.bias.weight.T
-    expected = normalised(x) * gain[:, :, None, None] + bias[:, :, None, None]
+    expected = normalised(x, norm.norm) * gain[:, :, None, None] + bias[:, :, None, None]
     close(norm(x, e), expected)
     assert norm.gain.bias is None and norm.bias.bias is None
     assert not list(norm.norm.parameters())
@@ -118,40 +67,39 @@ def test_up_block_is_its_formula(stream, upsample):
         return F.interpolate(x, size=(8, 8), mode="bilinear", align_corners=False)
 
     double = doubled if upsample == "nearest" else bilinear
-    h = conv3(double(block.norm1(x, e).clamp_min(0)), block.conv1)
-    h = conv3(block.norm2(h, e).clamp_min(0), block.conv2)
+    h = conv(double(block.norm1(x, e).clamp_min(0)), block.conv1)
+    h = conv(block.norm2(h, e).clamp_min(0), block.conv2)
     # the definition's order: first double, then the 1x1 convolution
-    close(block(x, e), h + conv1(double(x), block.shortcut))
+    close(block(x, e), h + conv(double(x), block.shortcut))
 
 
 def test_up_block_without_condition_has_learned_gains(stream):
     block = with_biases(UpBlock(3, 3, None, "nearest", plain), stream)
     x = normal(4, 3, 2, 2, stream=stream)
-    scaled = normalised(x) * block.norm1.weight[None, :, None, None] + block.norm1.bias[None, :, None, None]
-    close(block.norm1(x), scaled)
+    close(block.norm1(x), batch_normed(x, block.norm1))
     assert block(x, None).shape == (4, 3, 4, 4)
 
 
 def test_first_down_block_is_its_formula(stream):
     block = with_biases(FirstDownBlock(3, 5, plain), stream)
     x = normal(2, 3, 8, 8, stream=stream)
-    expected = halved(conv3(conv3(x, block.conv1).clamp_min(0), block.conv2)) + conv1(halved(x), block.shortcut)
+    expected = halved(conv(conv(x, block.conv1).clamp_min(0), block.conv2)) + conv(halved(x), block.shortcut)
     close(block(x), expected)
 
 
 def test_down_block_is_its_formula(stream):
     block = with_biases(DownBlock(3, 5, plain), stream)
     x = normal(2, 3, 8, 8, stream=stream)
-    main = conv3(conv3(x.clamp_min(0), block.conv1).clamp_min(0), block.conv2)
+    main = conv(conv(x.clamp_min(0), block.conv1).clamp_min(0), block.conv2)
     # the definition's order: first the 1x1 convolution, then the mean of 2x2
-    close(block(x), halved(main) + halved(conv1(x, block.shortcut)))
+    close(block(x), halved(main) + halved(conv(x, block.shortcut)))
     assert block.conv1.out_channels == 3  # the hidden width is the input's
 
 
 def test_flat_block_is_its_formula(stream):
     block = with_biases(FlatBlock(4, plain), stream)
     x = normal(2, 4, 4, 4, stream=stream)
-    expected = x + conv3(conv3(x.clamp_min(0), block.conv1).clamp_min(0), block.conv2)
+    expected = x + conv(conv(x.clamp_min(0), block.conv1).clamp_min(0), block.conv2)
     close(block(x), expected)
 
 
@@ -171,7 +119,7 @@ def test_spectral_norm_divides_by_the_largest_singular_value():
     with torch.no_grad():
         for _ in range(2000):
             layer.weight  # noqa: B018  (each access in training mode is one power iteration)
-    original = spectral_part(layer).original.detach()
+    original = layer.parametrizations.weight.original.detach()
     sigma = torch.linalg.svdvals(original.flatten(1))[0]
     # 2,000 iterations shrink the error by (s2/s1)^4000, below rounding for any gap over 1 %
     torch.testing.assert_close(layer.weight.detach(), original / sigma, rtol=1e-8, atol=1e-12)
@@ -179,19 +127,18 @@ def test_spectral_norm_divides_by_the_largest_singular_value():
 
 def test_one_power_iteration_in_a_cached_step():
     layer = layers.linear(9, 5, spectral).double()
-    norm, weight = spectral_part(layer)[0], spectral_part(layer).original.detach()
-    v = norm._v.clone()
+    weight = layer.parametrizations.weight.original.detach()
+    v = singular_vectors(layer)[1].clone()
     with parametrize.cached():
         for _ in range(3):
             layer(torch.ones(2, 9, dtype=torch.float64))
     u_once = F.normalize(weight @ v, dim=0)
     v_once = F.normalize(weight.T @ u_once, dim=0)
-    close(norm._u, u_once)
-    close(norm._v, v_once)
+    close(singular_vectors(layer), (u_once, v_once))
 
 
 def test_evaluation_does_not_iterate():
     layer = layers.linear(9, 5, spectral).eval()
-    before = spectral_part(layer)[0]._u.clone()
+    before = singular_vectors(layer)[0].clone()
     layer(torch.ones(1, 9))
-    assert torch.equal(spectral_part(layer)[0]._u, before)
+    assert torch.equal(singular_vectors(layer)[0], before)

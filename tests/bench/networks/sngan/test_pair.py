@@ -9,6 +9,7 @@ from torch.nn.utils import parametrize
 
 from bench.errors import UserError
 from bench.networks import build
+from by_hand import count, weight
 
 TINY = {"g_width": 16, "d_width": 16}
 K = 10
@@ -16,10 +17,6 @@ K = 10
 
 def tiny(name="sngan-32", **overrides):
     return build(name, seed=0, **{**TINY, "condition_dim": K, "sn_generator": True, **overrides})
-
-
-def count(network):
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def latents(count=3, z_dim=128, condition_dim=K):
@@ -141,13 +138,8 @@ def test_projection_is_its_formula():
     condition = latents(4)[1].double()
     h = discriminator.features(images)
 
-    def unit_norm(layer):
-        norm = layer.parametrizations.weight[0]
-        original = layer.parametrizations.weight.original
-        return original / (norm._u @ original @ norm._v)
-
-    head = h @ unit_norm(discriminator.linear)[0] + discriminator.linear.bias
-    projection = torch.einsum("nk,fk,nf->n", condition, unit_norm(discriminator.condition_embedding), h)
+    head = h @ weight(discriminator.linear)[0] + discriminator.linear.bias
+    projection = torch.einsum("nk,fk,nf->n", condition, weight(discriminator.condition_embedding), h)
     torch.testing.assert_close(discriminator.unconditional_logits(images), head)
     torch.testing.assert_close(discriminator(images, condition), head + projection)
 
@@ -186,7 +178,7 @@ def test_a_cached_step_iterates_once_and_a_frozen_network_trains_on(monkeypatch)
     norms = [module for name, module in discriminator.named_modules() if name.endswith("parametrizations.weight.0")]
     calls = dict.fromkeys(norms, 0)
     for norm in norms:
-        original = norm._power_method
+        original = norm._power_method  # torch has no public name for it
 
         def counted(*args, norm=norm, original=original):
             calls[norm] += 1

@@ -4,78 +4,19 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
-from torch.nn import functional as F
-from torch.nn.utils import parametrize
 
 from bench.errors import UserError
 from bench.networks.sngan import recipes as sngan
 from bench.networks.sngan.recipes_48 import sngan_48
+from by_hand import close, conditionally_normed, conv, count, doubled, halved, linear, lively, normal, weight
 
 K = 5
 TINY = {"g_width": 8, "d_width": 16}
 
 
-# Both sides do the same sums in another order: float64 rounding (1e-16) times a few thousand terms and layers.
-def close(actual, expected):
-    torch.testing.assert_close(actual, expected, rtol=1e-8, atol=1e-10)
-
-
-@pytest.fixture(autouse=True)
-def _own_random_state():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(4)
-        yield
-
-
 def pair(**settings: Any) -> tuple[Any, Any]:
     make_generator, make_discriminator = sngan_48(**{**TINY, **settings})
     return make_generator(), make_discriminator()
-
-
-def count(network):
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
-def normal(*shape):
-    return torch.randn(*shape, dtype=torch.float64)
-
-
-def lively(network):
-    """Fresh biases, gains and statistics are 0 or 1, which would hide a missing one; fresh maps may be tiny."""
-    network.double().eval()
-    for name, value in [*network.named_parameters(), *network.named_buffers()]:
-        if value.ndim == 1 and not name.endswith(("._u", "._v")):
-            value.data = torch.rand_like(value) - 0.2 if name.endswith("bias") else torch.rand_like(value) + 0.5
-        elif value.ndim > 1:
-            value.data *= 3
-    return network
-
-
-def weight(layer):
-    """The weight, normalised by its equation where it is: W / (u^T W v)."""
-    if not parametrize.is_parametrized(layer):
-        return layer.weight
-    parts = layer.parametrizations.weight
-    matrix = parts.original
-    if isinstance(layer, nn.ConvTranspose2d):
-        matrix = matrix.transpose(0, 1)
-    return parts.original / (parts[0]._u @ matrix.flatten(1) @ parts[0]._v)
-
-
-def conv(x, layer):
-    """A size-preserving convolution as products with patches."""
-    kernel = weight(layer)
-    if isinstance(layer, nn.ConvTranspose2d):  # the kernel that a plain convolution would have
-        kernel = kernel.transpose(0, 1).flip(2, 3)
-    border, side = kernel.shape[2] // 2, kernel.shape[2]
-    patches = F.pad(x, (border,) * 4).unfold(2, side, 1).unfold(3, side, 1)
-    return torch.einsum("nchwkl,ockl->nohw", patches, kernel) + layer.bias[None, :, None, None]
-
-
-def halved(x):
-    n, c, h, w = x.shape
-    return x.reshape(n, c, h // 2, 2, w // 2, 2).mean(dim=(3, 5))
 
 
 def with_zeros(x):
@@ -85,25 +26,14 @@ def with_zeros(x):
     return out
 
 
-def normed(x, norm, embedding):
-    def one(x, running):
-        mean, variance = running.running_mean[:, None, None], running.running_var[:, None, None]
-        return (x - mean) / (variance + 1e-5).sqrt()
-
-    if embedding is None:
-        return one(x, norm) * norm.weight[:, None, None] + norm.bias[:, None, None]
-    gain, bias = embedding @ weight(norm.gain).T, embedding @ weight(norm.bias).T
-    return one(x, norm.norm) * (1 + gain[:, :, None, None]) + bias[:, :, None, None]
-
-
 def generator_by_hand(generator, z, embedding, enlarge):
     """The last map before the non-linearity; `enlarge` doubles a map."""
-    h = (z @ weight(generator.linear).T + generator.linear.bias).reshape(len(z), -1, 6, 6)
+    h = linear(z, generator.linear).reshape(len(z), -1, 6, 6)
     for block in generator.blocks:
-        main = conv(enlarge(normed(h, block.norm1, embedding).clamp_min(0)), block.conv1)
-        main = conv(normed(main, block.norm2, embedding).clamp_min(0), block.conv2)
+        main = conv(enlarge(conditionally_normed(h, block.norm1, embedding).clamp_min(0)), block.conv1)
+        main = conv(conditionally_normed(main, block.norm2, embedding).clamp_min(0), block.conv2)
         h = main + conv(enlarge(h), block.shortcut)
-    return conv(normed(h, generator.norm, None).clamp_min(0), generator.conv)
+    return conv(conditionally_normed(h, generator.norm, None).clamp_min(0), generator.conv)
 
 
 @pytest.mark.parametrize(
@@ -125,24 +55,21 @@ def test_counts(variant, g_count, d_count):
 @pytest.mark.parametrize("sn_generator", [True, False])
 def test_generator_is_its_formula(variant, condition_dim, sn_generator):
     settings = {"condition_dim": condition_dim, "shared_dim": 4, "z_dim": 6, "sn_generator": sn_generator}
-    generator = lively(pair(variant=variant, **settings)[0])
+    generator = lively(pair(variant=variant, **settings)[0], times=3)
     z = normal(2, 6)
     y = () if condition_dim is None else (normal(2, K),)
     embedding = y[0] @ generator.condition_embedding.weight.T if y else None
     images = generator(z, *y)
     assert images.shape == (2, 3, 48, 48) and (generator.resolution, generator.z_dim) == (48, 6)
     if variant == "mimicry":
-        enlarged = generator_by_hand(
-            generator, z, embedding, lambda x: x.repeat_interleave(2, 2).repeat_interleave(2, 3)
-        )
-        close(images, enlarged.tanh())
+        close(images, generator_by_hand(generator, z, embedding, doubled).tanh())
     else:
         close(images, 2 * generator_by_hand(generator, z, embedding, with_zeros).sigmoid() - 1)
 
 
 @pytest.mark.parametrize("shortcut", ["plain", "rectified"])
 def test_mimicrys_discriminator_is_its_formula(shortcut):
-    discriminator = lively(pair(condition_dim=K, d_shortcut=shortcut)[1])
+    discriminator = lively(pair(condition_dim=K, d_shortcut=shortcut)[1], times=3)
     images, y = normal(2, 3, 48, 48), normal(2, K)
     first, *rest = discriminator.blocks
     h = halved(conv(conv(images, first.conv1).clamp_min(0), first.conv2)) + conv(halved(images), first.shortcut)
@@ -154,7 +81,7 @@ def test_mimicrys_discriminator_is_its_formula(shortcut):
 
 
 def test_compare_gans_discriminator_is_its_formula():
-    discriminator = lively(pair(condition_dim=K, variant="compare_gan")[1])
+    discriminator = lively(pair(condition_dim=K, variant="compare_gan")[1], times=3)
     images, y = normal(2, 3, 48, 48), normal(2, K)
     h = (images + 1) / 2
     for position, block in enumerate(discriminator.blocks):
@@ -177,7 +104,7 @@ def test_rectified_shortcuts_at_the_other_sizes():
     """A flat block adds ReLU(x), as a first activation that works in place leaves it."""
     for make in (sngan.sngan_32, sngan.sngan_128):
         settings: dict[str, Any] = {"g_width": 16, "d_width": 16, "d_shortcut": "rectified"}
-        block = lively(make(**settings)[1]()).blocks[-1]
+        block = lively(make(**settings)[1](), times=3).blocks[-1]
         x = normal(2, 16, 4, 4)
         rectified = x.clamp_min(0)
         close(block(x), rectified + conv(conv(rectified, block.conv1).clamp_min(0), block.conv2))

@@ -11,52 +11,15 @@ from torch.nn.utils import parametrize
 
 from bench.errors import UserError
 from bench.networks.sngan.sndcgan_recipes import sndcgan_32, sndcgan_128
+from by_hand import batch_normed, close, conditionally_normed, count, linear, lively, normal, weight
 
 K = 5
 TINY = {"g_width": 16, "d_width": 16}
 
 
-# Both sides do the same sums in another order: float64 rounding (1e-16) times a few thousand terms and layers.
-def close(actual, expected):
-    torch.testing.assert_close(actual, expected, rtol=1e-8, atol=1e-10)
-
-
-@pytest.fixture(autouse=True)
-def _own_random_state():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(2)
-        yield
-
-
 def pair(network: Callable[..., Any] = sndcgan_32, **settings: Any) -> tuple[Any, Any]:
     make_generator, make_discriminator = network(**{**TINY, **settings})
     return make_generator(), make_discriminator()
-
-
-def count(network):
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
-def normal(*shape):
-    return torch.randn(*shape, dtype=torch.float64)
-
-
-def lively(network):
-    """Fresh biases, gains and statistics are 0 or 1, which would hide a missing one; fresh maps are tiny."""
-    network.double().eval()
-    for name, value in [*network.named_parameters(), *network.named_buffers()]:
-        if value.ndim == 1 and not name.endswith(("._u", "._v")):
-            value.data = torch.rand_like(value) + 0.5
-        elif value.ndim > 1:
-            value.data *= 10
-    return network
-
-
-def weight(layer):
-    """The normalised weight by its equation: W / (u^T W v)."""
-    parts = layer.parametrizations.weight
-    matrix = parts.original.flatten(1)
-    return parts.original / (parts[0]._u @ matrix @ parts[0]._v)
 
 
 def spread(x, kernel, bias, stride, size):
@@ -77,24 +40,12 @@ def conv(x, kernel, bias, stride):
     return torch.einsum("nchwkl,ockl->nohw", patches, kernel) + bias[None, :, None, None]
 
 
-def normed(x, norm, embedding):
-    def one(x, running):
-        mean, variance = running.running_mean[:, None, None], running.running_var[:, None, None]
-        return (x - mean) / (variance + 1e-5).sqrt()
-
-    if embedding is None:
-        return one(x, norm) * norm.weight[:, None, None] + norm.bias[:, None, None]
-    gain, bias = embedding @ norm.gain.weight.T, embedding @ norm.bias.weight.T
-    return one(x, norm.norm) * (1 + gain[:, :, None, None]) + bias[:, :, None, None]
-
-
 def generator_by_hand(generator, z, embedding=None):
-    units = z @ generator.linear.weight.T + generator.linear.bias
-    h = normed(units[:, :, None, None], generator.norm, None).clamp_min(0)
+    h = batch_normed(linear(z, generator.linear)[:, :, None, None], generator.norm).clamp_min(0)
     h = h.reshape(len(z), -1, generator.bottom, generator.bottom)
     for block in generator.blocks:
         h = spread(h, block.conv.weight, block.conv.bias, 2, 2 * h.shape[2])
-        h = normed(h, block.norm, embedding).clamp_min(0)
+        h = conditionally_normed(h, block.norm, embedding).clamp_min(0)
     return spread(h, generator.conv.weight, generator.conv.bias, 1, h.shape[2]).tanh()
 
 
@@ -124,7 +75,7 @@ def test_lt_gans_layers_are_block_outputs(network, layer, shape):
 
 @pytest.mark.parametrize("condition_dim", [None, K])
 def test_generator_is_its_formula(condition_dim):
-    generator = lively(pair(condition_dim=condition_dim, shared_dim=4, z_dim=6, g_width=8)[0])
+    generator = lively(pair(condition_dim=condition_dim, shared_dim=4, z_dim=6, g_width=8)[0], times=10)
     z = normal(2, 6)
     y = () if condition_dim is None else (normal(2, K),)
     embedding = y[0] @ generator.condition_embedding.weight.T if y else None
@@ -145,7 +96,7 @@ def test_first_norm_takes_every_unit_by_itself():
 
 @pytest.mark.parametrize("slope", [0.1, 0])
 def test_discriminator_is_its_formula(slope):
-    discriminator = lively(pair(condition_dim=K, d_width=16, d_slope=slope)[1])
+    discriminator = lively(pair(condition_dim=K, d_width=16, d_slope=slope)[1], times=10)
     images, y = normal(2, 3, 32, 32), normal(2, K)
     h = images
     for position, block in enumerate(discriminator.blocks):
@@ -212,7 +163,7 @@ def test_gradients_reach_every_parameter():
 
 
 def test_every_block_may_have_its_own_embedding():
-    generator = lively(pair(condition_dim=K, shared_dim=4)[0])
+    generator = lively(pair(condition_dim=K, shared_dim=4)[0], times=10)
     z, embedding = normal(2, 128), generator.embed(normal(2, K))
     same = embedding[:, None].expand(-1, 3, -1)
     close(generator.synthesize(z, same), generator.synthesize(z, embedding))

@@ -6,46 +6,16 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bench.networks.common import noise
 from bench.networks.stylegan1.layers import DownConv, HeConv, HeLinear, Styled, UpConv
 from bench.networks.stylegan1.recipes import stylegan1_32, stylegan1_128
+from style_networks import draw64, jolted, noise_stream, style_pair
 
-TINY = {
-    "z_dim": 12,
-    "w_dim": 16,
-    "shared_dim": 10,
-    "channel_base": 256,
-    "channel_max": 12,
-    "mapping_layers": 3,
-}
 K = 9
 STAGES = [(0, 1.0), (1, 0.0), (1, 0.3), (1, 1.0), (2, 0.75), (3, 0.0), (3, 0.6), (3, 1.0)]  # of 32 pixels
 
 
-def tiny(resolution=stylegan1_32, **overrides):
-    """The pair with a stream of its own for each network, as bench.networks.build draws them."""
-    pair = []
-    for make in resolution(**{**TINY, **overrides}):
-        torch.manual_seed(0)
-        pair.append(make())
-    return pair
-
-
-def draw(*shape, seed=0):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def stream(seed=0):
-    return noise.drawn_from(torch.Generator().manual_seed(seed))
-
-
-def jolted(network):
-    """In float64, with no parameter left at zero or one."""
-    network.double()
-    with torch.no_grad():
-        for position, parameter in enumerate(network.parameters()):
-            parameter.add_(draw(*parameter.shape, seed=position) * 0.2)
-    return network
+def tiny(recipe=stylegan1_32, **settings):
+    return style_pair(recipe, **{"channel_max": 12, **settings})
 
 
 # The port's layers, plainly. A layer's scale is sqrt(2 / fan_in) of the weight; biases are as they are.
@@ -156,7 +126,7 @@ def shrunk(x, size):
 @pytest.mark.parametrize("shrink", [1.0, 0.25])
 def test_resampling_convolutions_are_the_ports(size, shrink):
     up, down = jolted(UpConv(5, 3, shrink)), jolted(DownConv(5, 3))
-    x = draw(2, 5, size, size)
+    x = draw64(2, 5, size, size)
     torch.testing.assert_close(up(x), up_conv(up, x, fused=shrink == 0.25))
     torch.testing.assert_close(down(x), down_conv(down, x))
     # The port's other form of the same layer.
@@ -167,7 +137,7 @@ def test_resampling_convolutions_are_the_ports(size, shrink):
 @pytest.mark.parametrize("size", [8, 32])
 def test_resampling_has_first_and_second_derivatives(size):
     for layer in (jolted(UpConv(1, 2, 1.0)), jolted(DownConv(1, 2))):
-        x = draw(1, 1, size, size, seed=3).requires_grad_()
+        x = draw64(1, 1, size, size, seed=3).requires_grad_()
         # A random projection in place of all columns: the full Jacobian of 32x32 maps has millions of entries.
         arguments = (x, layer.weight)
         function = lambda x, w, layer=layer: torch.func.functional_call(layer, {"weight": w}, x)  # noqa: E731
@@ -177,7 +147,7 @@ def test_resampling_has_first_and_second_derivatives(size):
 
 def test_adain_gives_every_channel_its_styles_mean_and_deviation():
     layer = jolted(Styled(6, 16))
-    h, w, noise_map = draw(3, 6, 8, 8), draw(3, 16, seed=1), draw(3, 1, 8, 8, seed=2)
+    h, w, noise_map = draw64(3, 6, 8, 8), draw64(3, 16, seed=1), draw64(3, 1, 8, 8, seed=2)
     expected = styled(layer, h, w, noise_map)
     ours = layer(h.clone(), w, noise_map)
     torch.testing.assert_close(ours, expected)
@@ -203,7 +173,7 @@ def test_layers_start_as_the_ports():
 def test_generator_is_the_ports_with_its_pixels_repeated(level, alpha):
     generator = jolted(tiny(noise="const")[0]).eval()
     generator.grow(level, alpha)
-    z, size = draw(3, 12), 4 * 2**level
+    z, size = draw64(3, 12), 4 * 2**level
     w = mapped(generator, z)[:, None].expand(-1, level + 1, -1)
     torch.testing.assert_close(generator.styles(z), w)
     maps = [block.noise_map for block in generator.synthesis.blocks]
@@ -220,7 +190,7 @@ def test_generator_is_the_ports_with_its_pixels_repeated(level, alpha):
 def test_discriminator_is_the_ports_on_shrunk_images(level, alpha, activation):
     discriminator = jolted(tiny(from_rgb_activation=activation)[1])
     discriminator.grow(level, alpha)
-    images, slope = draw(6, 3, 32, 32), 0.2 if activation else 1.0
+    images, slope = draw64(6, 3, 32, 32), 0.2 if activation else 1.0
     expected = judged(discriminator, shrunk(images, 4 * 2**level), level, alpha, slope)
     torch.testing.assert_close(discriminator(images), expected)
     torch.testing.assert_close(discriminator.unconditional_logits(images), expected)
@@ -233,7 +203,7 @@ def test_from_128_pixels_the_generator_has_the_ports_other_kernel(alpha):
     generator, discriminator = (jolted(network).eval() for network in tiny(stylegan1_128, noise="const"))
     generator.grow(5, alpha)
     discriminator.grow(5, alpha)
-    z = draw(2, 12)
+    z = draw64(2, 12)
     w = mapped(generator, z)[:, None].expand(-1, 6, -1)
     expected = synthesised(generator, w, [b.noise_map for b in generator.synthesis.blocks], 5, alpha)
     images = generator(z)
@@ -247,7 +217,7 @@ def test_gradients_are_those_of_training_at_few_pixels(level, alpha):
     generator.eval()
     for network in (generator, discriminator):
         network.grow(level, alpha)
-    z, parameters = draw(4, 12), [*generator.parameters(), *discriminator.parameters()]
+    z, parameters = draw64(4, 12), [*generator.parameters(), *discriminator.parameters()]
     loss = F.softplus(-discriminator(generator(z))).mean()
     ours = torch.autograd.grad(loss, parameters, allow_unused=True)
     w = mapped(generator, z)[:, None].expand(-1, level + 1, -1)
@@ -265,7 +235,7 @@ def test_gradients_are_those_of_training_at_few_pixels(level, alpha):
 def test_r1_is_that_of_the_small_images_times_the_gradient_factor(level, alpha):
     discriminator = jolted(tiny()[1])
     discriminator.grow(level, alpha)
-    images = draw(4, 3, 32, 32).requires_grad_()
+    images = draw64(4, 3, 32, 32).requires_grad_()
 
     def squared(logits, x):
         (grad,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
@@ -285,8 +255,8 @@ def test_r1_is_that_of_the_small_images_times_the_gradient_factor(level, alpha):
 
 def test_random_noise_is_one_map_a_resolution_from_the_stream():
     generator = jolted(tiny(mixing=0)[0])
-    z = draw(2, 12)
-    with stream(4):
+    z = draw64(2, 12)
+    with noise_stream(4):
         images = generator(z)
     given = torch.Generator().manual_seed(4)
     maps = [torch.randn(2, 1, size, size, generator=given).double() for size in (4, 8, 16, 32)]
@@ -300,9 +270,9 @@ def test_random_noise_is_one_map_a_resolution_from_the_stream():
 def test_mixing_takes_the_second_latent_from_a_random_resolution_on(level):
     generator = jolted(tiny(mixing=0.5)[0])
     generator.grow(level, 1.0)
-    z, crossovers = draw(5, 12), []
+    z, crossovers = draw64(5, 12), []
     for seed in range(60):
-        with stream(seed):
+        with noise_stream(seed):
             styles = generator.styles(z)
         given = torch.Generator().manual_seed(seed)
         second = mapped(generator, torch.randn(5, 12, generator=given).double())
@@ -316,7 +286,7 @@ def test_mixing_takes_the_second_latent_from_a_random_resolution_on(level):
 
 def test_w_average_follows_training_and_truncates_sampling():
     generator = tiny(truncation=0.25, mixing=0, noise="none")[0].double()
-    z = draw(5, 12)
+    z = draw64(5, 12)
     w = mapped(generator, z)
     torch.testing.assert_close(generator.map(z), w)
     torch.testing.assert_close(generator.w_average, 0.005 * w.mean(dim=0))
@@ -326,7 +296,7 @@ def test_w_average_follows_training_and_truncates_sampling():
 
 def test_deviation_of_the_whole_batch_or_of_groups():
     whole, grouped = (jolted(tiny(mbstd_group=group)[1]) for group in (None, 2))
-    images = draw(4, 3, 32, 32)
+    images = draw64(4, 3, 32, 32)
     # Groups are every second image; a pair alone is a whole batch.
     pairs = torch.stack([whole(images[start::2]) for start in (0, 1)], dim=1).flatten()
     torch.testing.assert_close(grouped(images), pairs)
@@ -337,7 +307,7 @@ def test_deviation_of_the_whole_batch_or_of_groups():
 def test_conditions_enter_both_networks():
     generator, discriminator = (jolted(network) for network in tiny(condition_dim=K, noise="none"))
     generator.eval()
-    z, condition = draw(2, 12), draw(2, K, seed=1)
+    z, condition = draw64(2, 12), draw64(2, K, seed=1)
     embedding = generator.embed(condition)
     joint = torch.cat([z, embedding], dim=1)
     joint = joint / (joint.square().mean(dim=1, keepdim=True) + 1e-8).sqrt()

@@ -8,33 +8,14 @@ import torch
 
 from bench.errors import UserError
 from bench.networks.stylegan1.recipes import stylegan1_32, stylegan1_128, stylegan1_256
+from by_hand import count
+from style_networks import draw, style_pair
 
-TINY = {
-    "z_dim": 12,
-    "w_dim": 16,
-    "shared_dim": 10,
-    "channel_base": 256,
-    "channel_max": 12,
-    "mapping_layers": 3,
-}
 K = 9
 
 
-def tiny(resolution=stylegan1_32, **overrides):
-    """The pair with a stream of its own for each network, as bench.networks.build draws them."""
-    pair = []
-    for make in resolution(**{**TINY, **overrides}):
-        torch.manual_seed(0)
-        pair.append(make())
-    return pair
-
-
-def draw(*shape):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
-
-
-def count(network):
-    return sum(parameter.numel() for parameter in network.parameters())
+def tiny(recipe=stylegan1_32, **settings):
+    return style_pair(recipe, **{"channel_max": 12, **settings})
 
 
 def port_count(resolution):

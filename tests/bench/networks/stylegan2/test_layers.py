@@ -25,13 +25,10 @@ from bench.networks.stylegan2.layers import (
     unit_second_moment,
 )
 from bench.networks.stylegan2.recipes import stylegan2_32
+from style_networks import draw64, jolted, style_pair
 
 K = 9
 TAPS = np.array([1.0, 3.0, 3.0, 1.0]) / 8
-
-
-def draw(*shape, seed=0):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def resampled(x, up, down, before, after):
@@ -48,7 +45,7 @@ def resampled(x, up, down, before, after):
 
 @pytest.mark.parametrize("size", [4, 7, 16])
 def test_the_filter_is_scipys(size):
-    x = draw(2, 3, size, size)
+    x = draw64(2, 3, size, size)
     torch.testing.assert_close(blur(x, binomial().double(), padding=1), resampled(x, 1, 1, 1, 1))
     torch.testing.assert_close(blur(x, binomial().double(), padding=2), resampled(x, 1, 1, 2, 2))
     torch.testing.assert_close(double(x, binomial(gain=4.0).double()), resampled(x, 2, 1, 2, 1))
@@ -66,7 +63,7 @@ def test_the_filter_is_scipys(size):
 )
 @pytest.mark.parametrize("size", [4, 5])
 def test_the_filters_derivatives(function, size):
-    x, kernel = draw(1, 2, size, size).requires_grad_(), binomial().double()
+    x, kernel = draw64(1, 2, size, size).requires_grad_(), binomial().double()
     assert torch.autograd.gradcheck(lambda x: function(x, kernel), x)
     assert torch.autograd.gradgradcheck(lambda x: function(x, kernel).pow(3), x)
 
@@ -138,9 +135,9 @@ def test_a_modulated_layer_is_the_form_with_one_kernel_an_image(kind, layout):
     layer.double()
     with torch.no_grad():
         for parameter in layer.parameters():
-            parameter.add_(draw(*parameter.shape, seed=3) * 0.3)
-    x = draw(3, 5, 8, 8).contiguous(memory_format=layout).requires_grad_()
-    w = draw(3, 7, seed=1).requires_grad_()
+            parameter.add_(draw64(*parameter.shape, seed=3) * 0.3)
+    x = draw64(3, 5, 8, 8).contiguous(memory_format=layout).requires_grad_()
+    w = draw64(3, 7, seed=1).requires_grad_()
     if kind == "rgb":
         actual, expected = layer(x, w), plain_rgb(layer, x, w)
     else:
@@ -153,7 +150,7 @@ def test_a_modulated_layer_is_the_form_with_one_kernel_an_image(kind, layout):
 
 def test_noise_is_one_map_an_image_from_the_active_stream():
     layer = StyledConv(2, 3, 4, 8, None)
-    x, w = draw(2, 2, 8, 8).float(), draw(2, 4).float()
+    x, w = draw64(2, 2, 8, 8).float(), draw64(2, 4).float()
     nn.init.constant_(layer.noise_strength, 0.5)
     silent = layer(x, w, "none")
     with noise.drawn_from(torch.Generator().manual_seed(7)):
@@ -170,7 +167,7 @@ def test_noise_is_one_map_an_image_from_the_active_stream():
 
 def test_equalised_layers_scale_their_weights():
     torch.manual_seed(0)
-    x = draw(4, 300).float()
+    x = draw64(4, 300).float()
     linear = EqualLinear(300, 200, lr_mul=0.01, bias_init=3.0, gain=2.0)
     assert linear.weight.std().item() == pytest.approx(100, rel=0.02)  # 60,000 draws: sd 0.3 %
     expected = 2 * (x @ (linear.weight * 0.01 / math.sqrt(300)).T + 3.0 * 0.01)
@@ -181,14 +178,14 @@ def test_equalised_layers_scale_their_weights():
 
     conv = EqualConv(4, 8, 3, gain=0.5)
     nn.init.normal_(conv.bias)
-    image = draw(2, 4, 6, 6).float()
+    image = draw64(2, 4, 6, 6).float()
     expected = 0.5 * F.conv2d(image, conv.weight / 6, conv.bias, padding=1)  # sqrt(4 * 9) = 6
     torch.testing.assert_close(conv(image), expected)
     assert conv(image).shape == (2, 8, 6, 6)
 
 
 def test_unit_second_moment_and_clamp():
-    x = draw(3, 50) * torch.tensor([[1e-3], [1.0], [1e3]], dtype=torch.float64)
+    x = draw64(3, 50) * torch.tensor([[1e-3], [1.0], [1e3]], dtype=torch.float64)
     rms = x.square().mean(dim=1, keepdim=True)
     torch.testing.assert_close(unit_second_moment(x), x / (rms + 1e-8).sqrt())
     assert torch.equal(unit_second_moment(torch.zeros(2, 5)), torch.zeros(2, 5))
@@ -254,24 +251,13 @@ def plain_deviation(x, size):
 
 
 def tiny(**settings):
-    sizes = {"z_dim": 12, "w_dim": 16, "shared_dim": 10, "channel_base": 256, "channel_max": 16}
-    torch.manual_seed(0)
-    return [make() for make in stylegan2_32(**{**sizes, "mapping_layers": 3, **settings})]
-
-
-def jolted(network):
-    """In float64, with no parameter left at zero or one."""
-    network.double()
-    with torch.no_grad():
-        for position, parameter in enumerate(network.parameters()):
-            parameter.add_(draw(*parameter.shape, seed=position) * 0.2)
-    return network
+    return style_pair(stylegan2_32, **{"channel_max": 16, **settings})
 
 
 @pytest.mark.parametrize("clamp", [None, 0.7])  # 0.7 cuts most maps' tails
 def test_synthesis_is_its_plain_form(clamp):
     generator = jolted(tiny(noise="const", clamp=clamp)[0]).eval()
-    w = draw(2, generator.synthesis.layers, 16)  # another w for every layer
+    w = draw64(2, generator.synthesis.layers, 16)  # another w for every layer
     torch.testing.assert_close(generator.synthesis(w), plain_images(generator.synthesis, w))
 
 
@@ -279,7 +265,7 @@ def test_synthesis_is_its_plain_form(clamp):
 @pytest.mark.parametrize("clamp", [None, 0.7])
 def test_the_discriminator_is_its_plain_form(architecture, clamp):
     discriminator = jolted(tiny(d_architecture=architecture, condition_dim=K, clamp=clamp)[1])
-    images, condition = draw(8, 3, 32, 32), draw(8, K, seed=1)
+    images, condition = draw64(8, 3, 32, 32), draw64(8, K, seed=1)
     h = plain_features(discriminator, images, architecture == "resnet", clamp)
     torch.testing.assert_close(discriminator.features(images), h)
     head = plain_layer(h, discriminator.linear, 1)[:, 0]
@@ -292,13 +278,13 @@ def test_the_discriminator_is_its_plain_form(architecture, clamp):
     ("images", "group", "size"), [(8, 4, 4), (6, 4, 3), (5, 4, 1), (3, 4, 3), (1, 4, 1), (10, 32, 10)]
 )
 def test_minibatch_deviation_for_every_batch(images, group, size):
-    x = draw(images, 3, 2, 2)
+    x = draw64(images, 3, 2, 2)
     torch.testing.assert_close(append_minibatch_std(x, group), plain_deviation(x, size))
 
 
 def test_the_mapping_network_is_its_plain_form():
     generator = jolted(tiny()[0]).eval()
-    z = draw(4, 12) * 7
+    z = draw64(4, 12) * 7
     x = z / (z.pow(2).mean(dim=1, keepdim=True) + 1e-8).sqrt()
     for layer in generator.mapping:
         x = lrelu(plain_layer(x, layer, 0.01))
@@ -309,7 +295,7 @@ def test_the_mapping_network_is_its_plain_form():
 @pytest.mark.parametrize("norm", ["joint", "separate"])
 def test_a_condition_enters_as_a_concatenation(norm):
     generator = jolted(tiny(condition_dim=K, condition_norm=norm)[0]).eval()
-    z, condition = draw(4, 12), draw(4, K, seed=1)
+    z, condition = draw64(4, 12), draw64(4, K, seed=1)
     first, _, second = generator.condition_embedding.mlp
     hidden = (plain_layer(condition, first, 1) * math.sqrt(2)).relu()
     embedding = plain_layer(hidden, second, 1)

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from bench.errors import UserError
-from bench.networks.common import noise
 from bench.networks.stylegan2.recipes import (
     stylegan2_32,
     stylegan2_64,
@@ -16,38 +15,15 @@ from bench.networks.stylegan2.recipes import (
     stylegan2_256,
     stylegan2_1024,
 )
+from by_hand import count
+from style_networks import draw, jolted, noise_stream, style_pair
 
-TINY = {
-    "z_dim": 12,
-    "w_dim": 16,
-    "shared_dim": 10,
-    "channel_base": 256,
-    "channel_max": 16,
-    "mapping_layers": 3,
-}
 K = 9
 ADA_CIFAR = {"channel_base": 32768, "mapping_layers": 2, "d_architecture": "orig", "mbstd_group": 32}
 
 
-def tiny(resolution=stylegan2_32, **overrides):
-    """The pair with a stream of its own for each network, as bench.networks.build draws them."""
-    pair = []
-    for make in resolution(**{**TINY, **overrides}):
-        torch.manual_seed(0)
-        pair.append(make())
-    return pair
-
-
-def draw(*shape, seed=0):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def stream(seed=0):
-    return noise.drawn_from(torch.Generator().manual_seed(seed))
-
-
-def count(network):
-    return sum(parameter.numel() for parameter in network.parameters())
+def tiny(recipe=stylegan2_32, **settings):
+    return style_pair(recipe, **{"channel_max": 16, **settings})
 
 
 @pytest.mark.parametrize(
@@ -104,15 +80,6 @@ def test_conditions_add_only_what_lies_below_condition_embedding():
     assert count(conditional[1]) - count(plain[1]) == K * 16
 
 
-def jolted(network):
-    """In float64, with no parameter left at zero or one."""
-    network.double()
-    with torch.no_grad():
-        for position, parameter in enumerate(network.parameters()):
-            parameter.add_(draw(*parameter.shape, seed=position).double() * 0.2)
-    return network
-
-
 def test_weights_of_the_mapping_network_start_at_one_over_its_learning_rate():
     generator = stylegan2_32(channel_base=256, channel_max=8)[0]()
     assert generator.mapping[3].weight.std().item() == pytest.approx(100, rel=0.01)
@@ -147,7 +114,7 @@ def test_styles_after_the_crossover_are_the_second_latents(per, draws):
     z, layers = draw(64, 12), generator.synthesis.layers
     crossovers = []
     for seed in range(20):
-        with stream(seed):
+        with noise_stream(seed):
             styles = generator.styles(z)
         given = torch.Generator().manual_seed(seed)
         second = generator.eval().map(torch.randn(64, 12, generator=given))
@@ -178,7 +145,7 @@ def test_w_average_follows_training_and_truncates_sampling():
     generator, _ = tiny(truncation=0.25, noise="none")
     z = draw(5, 12)
     generator.mixing = 0
-    with stream():
+    with noise_stream():
         styles = generator.styles(z)  # in training, not truncated
     w = generator.eval().map(z)
     torch.testing.assert_close(styles[:, 0], w)
@@ -196,11 +163,11 @@ def test_noise_is_random_in_training_and_chosen_outside():
         if hasattr(module, "noise_strength"):
             torch.nn.init.constant_(module.noise_strength, 0.3)
     z = draw(2, 12)
-    with stream(1):
+    with noise_stream(1):
         first = generator(z)
-    with stream(2):
+    with noise_stream(2):
         other = generator(z)
-    with stream(1):
+    with noise_stream(1):
         again = generator(z)
     assert torch.equal(first, again) and not torch.allclose(first, other)
     with pytest.raises(RuntimeError, match="drawn_from"):
@@ -210,7 +177,7 @@ def test_noise_is_random_in_training_and_chosen_outside():
     assert torch.equal(generator(z), fixed)
     w = generator.styles(z)
     assert not torch.allclose(generator.synthesis(w, noise="none"), fixed)
-    with stream(1):
+    with noise_stream(1):
         assert not torch.allclose(generator.synthesis(w, noise="random"), fixed)
 
 
@@ -236,7 +203,7 @@ def test_path_length_reaches_the_generators_weights():
     direction = draw(2, 3, 32, 32, seed=2).double()
 
     def length():
-        with stream(5):
+        with noise_stream(5):
             w = generator.styles(z, condition)
             images = generator.synthesis(w)
         (grad,) = torch.autograd.grad((images * direction).sum(), w, create_graph=True)
@@ -268,7 +235,7 @@ def check_slope(network, function):
 
 def test_gradients_reach_everything_in_a_step():
     generator, discriminator = tiny(condition_dim=K)
-    with stream():
+    with noise_stream():
         images = generator(draw(4, 12), draw(4, K, seed=1))
     discriminator(images, draw(4, K, seed=1)).sum().backward()
     for network in (generator, discriminator):
@@ -279,9 +246,9 @@ def test_gradients_reach_everything_in_a_step():
 
 def test_deepcopy_and_state_dict_carry_everything():
     generator, _ = tiny(noise="const")
-    with stream():
+    with noise_stream():
         generator(draw(4, 12))
-    loaded = stylegan2_32(**TINY, noise="const")[0]()
+    loaded, _ = tiny(noise="const")
     loaded.load_state_dict(generator.state_dict())
     z = draw(2, 12)
     for network in (copy.deepcopy(generator), loaded):
