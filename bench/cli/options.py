@@ -19,6 +19,7 @@ from bench.spec.table import SCALES
 from bench.store.runs import Store
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]  # what click.option() and the functions here decorate with
 
 
 def store_option(function: Function) -> Function:
@@ -88,6 +89,19 @@ def run_options(function: Function) -> Function:
     table = click.option("--table", metavar="TABLE", help="Of this table [default: every table].")
     scale = click.option("--scale", type=click.Choice(SCALES), help="At this scale [default: every scale].")
     return table(scale(selection_options(function)))
+
+
+def work_options(*own: Option) -> Option:
+    """TABLE and the options of the verbs that plan a table's work or do it: plan, run, submit. own: options of one."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        which: list[Option] = [click.argument("table"), scale_option, selection_options]
+        how: list[Option] = [starting_options, references_option, *own, plugin_option, store_option]
+        for option in reversed([*which, *how]):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 def snapshot_options(function: Function) -> Function:

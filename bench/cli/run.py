@@ -8,14 +8,7 @@ import click
 
 from bench.cli.conclusion import conclude, same_choice
 from bench.cli.impossible import print_problems, refuse_impossible
-from bench.cli.options import (
-    plugin_option,
-    references_option,
-    scale_option,
-    selection_options,
-    starting_options,
-    store_option,
-)
+from bench.cli.options import work_options
 from bench.cli.planning import (
     build_data,
     plan_of,
@@ -34,13 +27,7 @@ from bench.store.runs import Store
 
 
 @click.command()
-@click.argument("table")
-@scale_option
-@selection_options
-@starting_options
-@references_option
-@plugin_option
-@store_option
+@work_options()
 def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> int:
     """The runs TABLE needs: status, order, cost, and what would start. Nothing starts.
 
@@ -59,14 +46,9 @@ def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> int
 
 
 @click.command()
-@click.argument("table")
-@scale_option
-@selection_options
-@starting_options
-@references_option
-@click.option("--jobs", type=click.IntRange(1, 256), help="Workers at once [default: one per GPU, or per core].")
-@plugin_option
-@store_option
+@work_options(
+    click.option("--jobs", type=click.IntRange(1, 256), help="Workers at once [default: one per GPU, or per core].")
+)
 def run(table: str, scale: str, retry: Any, jobs: int | None, store: Store, **choice: Any) -> int:
     """Train what TABLE is missing, here, with live progress. Interrupt it and run it again: it continues.
 

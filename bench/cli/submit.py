@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from bench.cli.conclusion import same_choice
 from bench.cli.impossible import refuse_impossible
-from bench.cli.options import (
-    plugin_option,
-    references_option,
-    scale_option,
-    selection_options,
-    starting_options,
-    store_option,
-)
+from bench.cli.options import work_options
 from bench.cli.planning import (
     build_data,
     plan_of,
@@ -30,14 +24,12 @@ from bench.launch.progress import counted
 from bench.launch.slurm.commands import ClusterError
 from bench.launch.slurm.limits import check_against_cluster, max_array_size
 from bench.launch.slurm.packing import Array
-from bench.launch.slurm.profile import Profile
 from bench.launch.slurm.profile_load import load_profile
 from bench.launch.slurm.records import folder_of, new_id, one_at_a_time, submissions
 from bench.launch.slurm.status import IN_HAND, Survey
 from bench.launch.slurm.submit import Request, arrays_of, script
 from bench.launch.slurm.submit import submit as send
 from bench.plan.estimate import Estimates
-from bench.plan.runs import PlannedRun
 from bench.run.settings import checkpoint_seconds
 from bench.store.runs import Store
 
@@ -45,19 +37,12 @@ UNCHECKED_ARRAY = 1001  # SLURM's own default, for a dry run away from any clust
 
 
 @click.command()
-@click.argument("table")
 @click.option(
     "--profile",
     metavar="FILE",
     help="A site profile, by path or shipped name [default: $BENCH_SLURM_PROFILE].",
 )
-@scale_option
-@selection_options
-@starting_options
-@references_option
-@click.option("--dry-run", is_flag=True, help="Print the batch scripts; submit nothing.")
-@plugin_option
-@store_option
+@work_options(click.option("--dry-run", is_flag=True, help="Print the batch scripts; submit nothing."))
 def submit(table: str, profile: str | None, scale: str, retry: Any, dry_run: bool, store: Store, **choice: Any) -> None:
     """Train what TABLE is missing on a SLURM cluster: job arrays, sources first. Returns at once.
 
@@ -73,8 +58,9 @@ def submit(table: str, profile: str | None, scale: str, retry: Any, dry_run: boo
     refuse_impossible(plan, table, choice, here=not (outside or dry_run))
     summarise(plan, store, retry)
     starting = plan.to_start(retry)
+    request = Request(plan.table.name, scale, starting, settings, profile or "", tuple(choice["plugins"]))
     if dry_run:
-        _print_scripts(plan.table.name, scale, starting, settings, profile, choice["plugins"], store)
+        _print_scripts(request, store)
         return
     refuse_unwritable(store)
     check_against_cluster(settings)
@@ -96,22 +82,11 @@ def submit(table: str, profile: str | None, scale: str, retry: Any, dry_run: boo
         if runs:
             estimates = Estimates.measured(store, runs)
             set_old_aside(plan, runs, store)
-            _send(plan.table.name, scale, runs, settings, profile, choice["plugins"], store, survey, estimates)
+            _send(replace(request, runs=runs), store, survey, estimates)
             click.echo(f"how it goes: {same_choice('status', table, scale, choice)}")
 
 
-def _send(
-    table: str,
-    scale: str,
-    runs: list[PlannedRun],
-    settings: Profile,
-    profile: str | None,
-    plugins: list[str],
-    store: Store,
-    survey: Survey,
-    estimates: Estimates,
-) -> None:
-    request = Request(table, scale, runs, settings, profile or "", tuple(plugins))
+def _send(request: Request, store: Store, survey: Survey, estimates: Estimates) -> None:
     arrays = arrays_of(request, estimates, max(1, max_array_size()))
 
     def queued(uid: str) -> str | None:
@@ -130,24 +105,16 @@ def _contents(array: Array) -> str:
     return f"{runs} in {jobs}, at most {array.parallel} at once{after}"
 
 
-def _print_scripts(
-    table: str,
-    scale: str,
-    runs: list[PlannedRun],
-    settings: Profile,
-    profile: str | None,
-    plugins: list[str],
-    store: Store,
-) -> None:
+def _print_scripts(request: Request, store: Store) -> None:
     """Print the batch scripts; a job that does not exist yet is named by its array, not by a number."""
     try:
-        check_against_cluster(settings)
+        check_against_cluster(request.profile)
         largest = max(1, max_array_size())
     except ClusterError as error:
         largest = UNCHECKED_ARRAY
         click.echo(f"not checked against a cluster: {error}", err=True)
-    request = Request(table, scale, runs, settings, profile or "", tuple(plugins))
-    arrays, submission_id = arrays_of(request, Estimates.measured(store, runs), largest), new_id(table)
+    arrays = arrays_of(request, Estimates.measured(store, request.runs), largest)
+    submission_id = new_id(request.table)
     for position, array in enumerate(arrays):
         after = [f"<array {number}>" for number in sorted(array.after)]
         click.echo(f"\n# array {position}: {_contents(array)}")
