@@ -15,8 +15,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ from bench.features.known import VGG16
 from bench.files import atomic
 from bench.files.yamlfile import first_problem, load_yaml, mistake, validate
 from bench.networks import NETWORKS
+from bench.plan.expand import Table
+from bench.plan.load import load_table
+from bench.rehearsal.table_rows import row_settings
 from bench.spec.run import DataSpec, Frozen, NetworkSpec, Part, RunSpec, TrainSettings, WeightsFile
 
 LIST = Path(__file__).with_name("rehearsal.yaml")
@@ -134,9 +138,12 @@ class _File(Frozen):
 def load_configurations(path: Path = LIST) -> tuple[DataSpec, list[Configuration]]:
     """The data set whose images are enlarged to paper size, and all configurations of a list.
 
-    Each group of the file has settings that its `configurations` share. Raises UserError with file and line.
+    Each group of the file has settings that its `configurations` share. A configuration with a `row` has the settings
+    of that row of the `table` that it or its group names, where it gives none of its own. Raises UserError with file
+    and line.
     """
     file = validate(_File, load_yaml(path), path)
+    table = cache(load_table)
     configurations: dict[str, Configuration] = {}
     for number, group in enumerate(file.groups):
         shared = {key: value for key, value in group.items() if key != "configurations"}
@@ -147,13 +154,25 @@ def load_configurations(path: Path = LIST) -> tuple[DataSpec, list[Configuration
         for position, own_settings in enumerate(own):
             keys = ("groups", number, "configurations", position)
             try:
-                configuration = validate(Configuration, {**shared, **own_settings}, path, keys)
+                settings = _with_row({**shared, **own_settings}, table)
+                configuration = validate(Configuration, settings, path, keys)
             except UserError as error:
                 raise error if str(path) in str(error) else mistake(path, keys, str(error)) from error
             if configuration.id in configurations:
                 raise mistake(path, (*keys, "id"), f"'{configuration.id}' is given twice")
             configurations[configuration.id] = configuration
     return file.images_from, list(configurations.values())
+
+
+def _with_row(settings: dict[str, Any], table: Callable[[str], Table]) -> dict[str, Any]:
+    """The settings, over those of the table's row that they name. Raises UserError for an unknown table or row."""
+    named = {key: settings[key] for key in ("table", "row") if key in settings}
+    own = {key: value for key, value in settings.items() if key not in named}
+    if "row" not in named:
+        return own
+    if not isinstance(named.get("table"), str) or not isinstance(named["row"], str):
+        raise UserError("row: needs the name of a table (`table`, here or for the whole group) and of a row of it")
+    return {**row_settings(table(named["table"]), named["row"]), **own}
 
 
 def pick(configurations: Sequence[Configuration], ids: Sequence[str]) -> list[Configuration]:

@@ -72,6 +72,21 @@ def test_every_configuration_of_the_list_can_be_built():
     assert papers == {"DISP", "LT-GAN", "FastGAN"}  # DIP's rows are DISP's, and named with them
 
 
+def test_a_row_has_its_tables_settings_but_where_others_are_given(tmp_path):
+    path = tmp_path / "list.yaml"
+    rows = [{"id": "as-it-is", "row": "glann+disp"}, {"id": "other", "row": "glann+disp", "batch": 5, "method": "bsa"}]
+    group = {"table": "disp/table1", "tables": ["mine"], "configurations": rows}
+    path.write_text(yaml.safe_dump({"images_from": {"name": "shapes", "resolution": 32}, "groups": [group]}))
+    as_it_is, other = load_configurations(path)[1]
+    table = load_table("disp/table1")
+    row = next(row for row in table.rows if row.id == "glann+disp")
+    run, mine = table.run_spec(row, table.columns[0], 0, "paper"), as_it_is.run_spec()
+    assert (mine.method, mine.network) == (run.method, run.network) and "fit_share=0.9412" in as_it_is.method
+    assert mine.train == run.train.model_copy(update={"log_every": mine.train.log_every})
+    assert (as_it_is.steps, as_it_is.batch, as_it_is.images, as_it_is.resolution) == (8500, 50, 100, 128)
+    assert other.method == "bsa" and other.batch == 5 and other.train == as_it_is.train
+
+
 def test_the_list_is_not_taken_for_a_table():
     assert not [name for name in table_names() if "rehearsal" in name]
 
@@ -268,6 +283,10 @@ def test_a_killed_process_is_told_from_one_that_failed():
         ({"train": {"g_lr": 1.0}}, "d_lr: "),
         ({"state": {"lt": {}}}, "state names 'lt', which is no part"),
         ({"tables": []}, "tables"),
+        ({"table": "disp/table1", "row": "scrtch"}, "disp/table1 trains no row 'scrtch'; did you mean 'scratch'?"),
+        ({"table": "disp/table1", "row": "bsa"}, "disp/table1 trains no row 'bsa'"),
+        ({"table": "disp/tabel1", "row": "scratch"}, "unknown table 'disp/tabel1'; did you mean 'disp/table1'?"),
+        ({"row": "scratch"}, "row: needs the name of a table"),
     ],
 )
 def test_mistakes_in_a_list_have_a_file_and_a_line(tmp_path, change, message):
