@@ -36,6 +36,7 @@ class SnganUp(nn.Module):
         self.shortcut = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(before, after, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, before, H, W) -> (N, after, 2H, 2W)."""
         return self.main(x) + self.shortcut(x)
 
 
@@ -50,6 +51,7 @@ class SnganG(nn.Module):
         self.last = nn.Sequential(nn.BatchNorm2d(end), nn.ReLU(), nn.Conv2d(end, 3, 3, padding=1), nn.Tanh())
 
     def forward(self, z: Tensor) -> Tensor:
+        """(N, 128) -> images."""
         return self.last(self.blocks(self.linear(z).unflatten(1, (-1, 4, 4))))
 
 
@@ -63,6 +65,7 @@ class Down(nn.Module):
         self.shortcut = sn_conv(before, after, 1) if down else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, before, H, W) -> (N, after, H/2, W/2), or of the same size."""
         h = self.conv2(F.relu(self.conv1(x if self.first else F.relu(x))))
         if self.shortcut is None:
             return h + x
@@ -80,6 +83,7 @@ class ResidualD(nn.Module):
         self.linear = spectral_norm(nn.Linear(features, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images -> logits (N,)."""
         return self.linear(F.relu(self.blocks(x)).sum((2, 3))).squeeze(1)
 
 
@@ -124,6 +128,7 @@ class SelfModulated(nn.Module):
         self.gain, self.bias = spectral_norm(nn.Linear(32, channels)), spectral_norm(nn.Linear(32, channels))
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        """A map and a chunk of z -> the map normalised and modulated."""
         h = F.relu(self.hidden(z))
         return self.norm(x) * (1 + self.gain(h))[:, :, None, None] + self.bias(h)[:, :, None, None]
 
@@ -138,6 +143,7 @@ class BigganUp(nn.Module):
         self.shortcut = sn_conv(channels, channels, 1)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        """A map and a chunk of z -> a map of twice the size."""
         h = self.conv1(F.interpolate(F.relu(self.norm1(x, z)), scale_factor=2))
         h = self.conv2(F.relu(self.norm2(h, z)))
         return h + self.shortcut(F.interpolate(x, scale_factor=2))
@@ -153,6 +159,7 @@ class BigganG(nn.Module):
         self.last = nn.Sequential(nn.BatchNorm2d(256), nn.ReLU(), sn_conv(256, 3, 3), nn.Tanh())
 
     def forward(self, z: Tensor) -> Tensor:
+        """(N, 120) -> images (N, 3, 32, 32)."""
         first, *chunks = z.chunk(4, dim=1)
         h = self.linear(first).view(-1, 256, 4, 4)
         for block, chunk in zip(self.blocks, chunks, strict=True):
@@ -182,6 +189,7 @@ class Noise(nn.Module):
         self.weight = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """The map with noise that all its channels share."""
         return x + self.weight * torch.randn(len(x), 1, *x.shape[2:], device=x.device)
 
 
@@ -195,6 +203,7 @@ class Excitation(nn.Module):
         )
 
     def forward(self, low: Tensor, high: Tensor) -> Tensor:
+        """The high map, gated by the low one."""
         return high * self.gate(low)
 
 
@@ -221,6 +230,7 @@ class FastganG(nn.Module):
         self.large, self.small = bare(32, 3, 3, 1, 1), bare(64, 3, 1)
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 256) -> images of 256 and of 128 px."""
         maps = [self.first(z[:, :, None, None])]
         for k, block in enumerate(self.blocks):
             h = block(maps[-1])
@@ -240,6 +250,7 @@ class FastganDown(nn.Module):
         self.side = nn.Sequential(nn.AvgPool2d(2), bare(before, after, 1), nn.BatchNorm2d(after), nn.LeakyReLU(0.2))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, before, H, W) -> (N, after, H/2, W/2)."""
         return (self.main(x) + self.side(x)) / 2
 
 
@@ -266,6 +277,7 @@ class FastganD(nn.Module):
         self.decoders = nn.ModuleList([fastgan_decoder(width) for width in (512, 256, 256)])
 
     def forward(self, x: Tensor, small: Tensor, *, decode: bool = False) -> tuple[Tensor, list[Tensor]]:
+        """Logits (N, 50), and the decoded images where `decode`."""
         maps = [self.entry(x)]
         for k, block in enumerate(self.blocks):
             h = block(maps[-1])

@@ -28,13 +28,19 @@ class Divisible(Protocol):
     """What a rule asks of a picture; bench.data.sources.source.Item has it."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The picture's name."""
+        ...
 
     @property
-    def label(self) -> str | None: ...
+    def label(self) -> str | None:
+        """Its class; None without one."""
+        ...
 
     @property
-    def split(self) -> str | None: ...
+    def split(self) -> str | None:
+        """The split that its publisher put it in; None without one."""
+        ...
 
 
 Picture = TypeVar("Picture", bound=Divisible)

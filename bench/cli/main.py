@@ -56,9 +56,11 @@ class LazyGroup(click.Group):
     """Commands from the table above; a misspelt verb gets a suggestion."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs, in the order of `bench --help`."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command of a verb, whose module is imported for it. Raises UserError for an unknown verb."""
         if name not in VERBS:
             raise UserError(f"unknown verb '{name}'; {did_you_mean(name, VERBS)}")
         module, attribute = VERBS[name][0].split(":")
@@ -66,6 +68,7 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of verbs without importing one."""
         with formatter.section("Verbs"):
             formatter.write_dl([(name, summary) for name, (_, summary) in VERBS.items()])
 

@@ -20,9 +20,11 @@ class Live(Plain):
         self.live = RichLive(refresh_per_second=4, transient=True)
 
     def said(self, text: str) -> None:
+        """Print a line above the bar, as it is: brackets are no markup."""
         self.live.console.print(text, markup=False)
 
     def tick(self) -> None:
+        """Draw the bar anew."""
         self.live.update(self._picture())
 
     def _picture(self) -> str:

@@ -136,10 +136,12 @@ class Composition:
         return None if chosen is None else positions(chosen, len(ctx.images_u8_NHWC), self._claims("select")[0])
 
     def discriminator(self, ctx: Context, discriminator: nn.Module) -> nn.Module:
+        """D as the part that has this hook wraps it; D itself without one."""
         owner = self._owner("discriminator")
         return owner.discriminator(ctx, discriminator) if owner else discriminator
 
     def networks(self, ctx: Context) -> dict[str, Any]:
+        """The network options of all parts. UserError where two parts set one option to different values."""
         merged: dict[str, Any] = {}
         images = ctx.images_u8_NHWC
         for name, part in self.parts:
@@ -154,20 +156,24 @@ class Composition:
         return merged
 
     def prepare(self, ctx: Context) -> None:
+        """Every part's, in order; none may replace the training images."""
         images = ctx.images_u8_NHWC
         for name, part in self.parts:
             part.prepare(ctx)
             _check_images(ctx, images, name, "prepare")
 
     def begin_step(self, ctx: Context) -> None:
+        """Every part's, in order."""
         for _, part in self.parts:
             part.begin_step(ctx)
 
     def condition(self, ctx: Context, batch: Batch) -> Tensor | None:
+        """G's condition (N, K), of the part that has one; None without."""
         owner = self._owner("condition")
         return owner.condition(ctx, batch) if owner else None
 
     def d_condition(self, ctx: Context, batch: Batch, condition_NK: Tensor | None) -> Tensor | None:
+        """D's condition: what a part makes of G's, or G's itself."""
         owner = self._owner("d_condition")
         return owner.d_condition(ctx, batch, condition_NK) if owner else condition_NK
 
@@ -199,39 +205,49 @@ class Composition:
         return _product([real for real, _ in pairs]), _product([fake for _, fake in pairs])
 
     def g_weights(self, ctx: Context, step: GStep) -> Tensor | None:
+        """The product of the parts' weights (N,) of generated images; None where no part weighs them."""
         return _product([part.g_weights(ctx, step) for _, part in self.parts])
 
     def d_adversarial(self, ctx: Context, step: DStep) -> Tensor | None:
+        """The loss of the part that replaces D's adversarial one; None without such a part."""
         owner = self._owner("d_adversarial")
         return owner.d_adversarial(ctx, step) if owner else None
 
     def g_adversarial(self, ctx: Context, step: GStep) -> Tensor | None:
+        """The loss of the part that replaces G's adversarial one; None without such a part."""
         owner = self._owner("g_adversarial")
         return owner.g_adversarial(ctx, step) if owner else None
 
     def d_loss(self, ctx: Context, step: DStep) -> dict[str, Tensor]:
+        """Every part's terms of D's loss, by "part/term"."""
         return {f"{name}/{key}": value for name, part in self.parts for key, value in part.d_loss(ctx, step).items()}
 
     def g_loss(self, ctx: Context, step: GStep) -> dict[str, Tensor]:
+        """Every part's terms of G's loss, by "part/term"."""
         return {f"{name}/{key}": value for name, part in self.parts for key, value in part.g_loss(ctx, step).items()}
 
     def after_step(self, ctx: Context) -> dict[str, float]:
+        """What every part logs after a step, by "part/name"."""
         return {f"{name}/{key}": value for name, part in self.parts for key, value in part.after_step(ctx).items()}
 
     def sampler(self, ctx: Context) -> Sampler:
+        """The sampler of the part that has one; else G of a latent, without a condition."""
         owner = self._owner("sampler")
         sampler = owner.sampler(ctx) if owner else None
         return sampler or (lambda generator, z_NZ, stream: generator(z_NZ))
 
     def fit(self, ctx: Context) -> Iterator[dict[str, float]]:
+        """The loop of the part that replaces the adversarial one; there must be one (`replaces_loop`)."""
         owner = self._owner("fit")
         assert owner is not None
         return owner.fit(ctx)
 
     def state_dict(self) -> dict[str, Any]:
+        """Every part's state, by its position and name."""
         return {f"{position}.{name}": part.state_dict() for position, (name, part) in enumerate(self.parts)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Give every part its state of `state_dict`."""
         for position, (name, part) in enumerate(self.parts):
             part.load_state_dict(state[f"{position}.{name}"])
 

@@ -29,6 +29,7 @@ class TorchScriptInception(nn.Module):
         self.wrapper = wrapper
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
+        """(N, 3, H, W) in [-1, 1] -> (N, 2048)."""
         features: Tensor = self.wrapper((images_NCHW + 1) * 127.5)  # the wrapper takes 0..255
         return features
 
@@ -47,6 +48,7 @@ class InceptionV3(nn.Module):
         self.network = network
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
+        """(N, 3, 299, 299) in [-1, 1] -> (N, 2048)."""
         features: Tensor = self.network(self.normalise(images_NCHW) if self.normalise else images_NCHW)
         return features
 

@@ -26,6 +26,7 @@ class PooledTrunk(nn.Module):
         self.layers = layers
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
+        """(N, 3, H, W) in [-1, 1] -> (N, C), the mean of the last map over space."""
         features: Tensor = self.layers(self.normalise(images_NCHW))
         return features.mean((2, 3))
 

@@ -53,10 +53,12 @@ class Tally:
             self._track(run).step = (begun or {}).get(run.uid, 0)
 
     def started(self, run: PlannedRun) -> None:
+        """Note that a worker has begun the run."""
         track = self._track(run)
         track.since, track.seen, track.outcome = self.clock(), None, None
 
     def stepped(self, run: PlannedRun, step: int) -> None:
+        """Note that the run has reached a step, and how long it took since the last report."""
         track, now = self._track(run), self.clock()
         if track.seen is not None:
             self._saw(track, now - track.seen, step - track.step)
@@ -138,20 +140,25 @@ class Plain:
         self.tally, self.last, self.seconds = tally, time.monotonic(), seconds
 
     def started(self, run: PlannedRun) -> None:
+        """Note it; nothing is printed."""
         self.tally.started(run)
 
     def stepped(self, run: PlannedRun, step: int, steps: int) -> None:
+        """Note it; nothing is printed."""
         self.tally.stepped(run, step)
 
     def ended(self, run: PlannedRun, outcome: str) -> None:
+        """Note it, and print a line of a run that is not done."""
         self.tally.over(run, outcome)
         if outcome != "done":
             self.said(f"{outcome}: {run.label}")
 
     def said(self, text: str) -> None:
+        """Print a line on stderr."""
         print(text, file=sys.stderr, flush=True)
 
     def tick(self) -> None:
+        """Print the summary where it is time."""
         if time.monotonic() - self.last >= self.seconds:
             self.last = time.monotonic()
             self.said(self.tally.line())

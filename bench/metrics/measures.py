@@ -130,11 +130,19 @@ class MetricLike(Protocol):
     """A score of a protocol: its name, the extractor spec, and its neighbour where it has one."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The score's name."""
+        ...
+
     @property
-    def extractor(self) -> str: ...
+    def extractor(self) -> str:
+        """The extractor spec, "name@size"."""
+        ...
+
     @property
-    def k(self) -> int | None: ...
+    def k(self) -> int | None:
+        """Which neighbour; None for a score without neighbours."""
+        ...
 
 
 @cache

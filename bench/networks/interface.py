@@ -133,13 +133,19 @@ class Growing(Protocol):
     """
 
     @property
-    def level(self) -> int: ...
+    def level(self) -> int:
+        """How many doublings there are now, 0 to `top`."""
+        ...
 
     @property
-    def alpha(self) -> float: ...
+    def alpha(self) -> float:
+        """Weight of the last doubling, 0 (not to be seen) to 1 (whole)."""
+        ...
 
     @property
-    def top(self) -> int: ...
+    def top(self) -> int:
+        """The level of the full resolution."""
+        ...
 
     def grow(self, level: int, alpha: float) -> None:
         """Set how far the network has grown. Raises ValueError for an impossible level or alpha."""
@@ -155,7 +161,9 @@ class ScalesGradients(Protocol):
     """
 
     @property
-    def gradient_factor(self) -> int: ...
+    def gradient_factor(self) -> int:
+        """What the squared norm is multiplied by, at the network's level."""
+        ...
 
 
 @runtime_checkable

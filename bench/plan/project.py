@@ -64,6 +64,7 @@ class ProjectFile:
 
     @property
     def plugins(self) -> list[Path]:
+        """The plug-in files, from the file's folder."""
         return [self._whole(path) for path in self.settings.plugins]
 
     @property
@@ -73,10 +74,12 @@ class ProjectFile:
 
     @property
     def store(self) -> Path | None:
+        """The folder of the runs; None where it is not named."""
         return self._whole(self.settings.store) if self.settings.store is not None else None
 
     @property
     def recorded(self) -> list[Path]:
+        """Folders of recorded sets."""
         return [self._whole(folder) for folder in self.settings.recorded]
 
     @property
@@ -88,6 +91,7 @@ class ProjectFile:
 
     @property
     def scale(self) -> Scale | None:
+        """The scale of verbs that are given none; None where it is not named."""
         return self.settings.scale
 
     def _whole(self, path: str) -> Path:

@@ -44,6 +44,7 @@ class PlannedRun:
 
     @property
     def uid(self) -> str:
+        """The run's name: the hash of its spec."""
         return self.spec.uid
 
     @property

@@ -60,13 +60,24 @@ class Sampled(Interface):
     """A finished run at one of its snapshots, as it is scored again: bench.run.reopen.Reopened is one."""
 
     @property
-    def folder(self) -> RunFolder: ...
+    def folder(self) -> RunFolder:
+        """The run's folder."""
+        ...
+
     @property
-    def spec(self) -> RunSpec: ...
+    def spec(self) -> RunSpec:
+        """The run's spec."""
+        ...
+
     @property
-    def snapshot(self) -> str: ...
+    def snapshot(self) -> str:
+        """Which of its weights: best or final."""
+        ...
+
     @property
-    def step(self) -> int: ...
+    def step(self) -> int:
+        """The step of the snapshot."""
+        ...
 
     def all_images(self, count: int) -> np.ndarray:
         """The first `count` uint8 images (count, H, W, 3), those that were scored first."""

@@ -22,6 +22,7 @@ class Asked:
     metrics: Collection[str] | None = None
 
     def everything(self) -> bool:
+        """Whether nothing was narrowed."""
         return self.rows is None and self.columns is None and self.metrics is None
 
 

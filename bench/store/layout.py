@@ -35,18 +35,22 @@ class RunPaths:
 
     @property
     def uid(self) -> str:
+        """The run's name, the hash of its spec."""
         return self.path.name
 
     @property
     def spec_file(self) -> Path:
+        """The resolved RunSpec."""
         return self.path / "spec.json"
 
     @property
     def provenance_file(self) -> Path:
+        """Code, packages and hardware of each start."""
         return self.path / "provenance.json"
 
     @property
     def inputs_file(self) -> Path:
+        """The digests of all that the run has read."""
         return self.path / "inputs.json"
 
     @property
@@ -56,26 +60,32 @@ class RunPaths:
 
     @property
     def final_weights(self) -> Path:
+        """The weights of a run that is done."""
         return self.state / "final.pt"
 
     @property
     def best_weights(self) -> Path:
+        """The snapshot that reports call the best."""
         return self.state / BEST
 
     @property
     def heartbeat_file(self) -> Path:
+        """The step, and who works on it."""
         return self.path / "heartbeat.json"
 
     @property
     def cancel_file(self) -> Path:
+        """Its presence asks whoever works on the run to save and leave it."""
         return self.path / "cancel"
 
     @property
     def train_log(self) -> Path:
+        """Losses and gradient norms, a line every few steps."""
         return self.path / "train.jsonl"
 
     @property
     def metrics_log(self) -> Path:
+        """Scores, a line a snapshot and score."""
         return self.path / "metrics.jsonl"
 
     @property
@@ -85,18 +95,22 @@ class RunPaths:
 
     @property
     def error_file(self) -> Path:
+        """The traceback of the last failure."""
         return self.path / "error.txt"
 
     @property
     def lock_file(self) -> Path:
+        """Locked by whoever works on the run."""
         return self.path / "lock"
 
     @property
     def result_file(self) -> Path:
+        """Its presence is what "done" means."""
         return self.path / "result.json"
 
     @property
     def set_aside_file(self) -> Path:
+        """Why and when the folder has made room for the same run."""
         return self.path / "set-aside.json"
 
     def sheet(self, step: int) -> Path:

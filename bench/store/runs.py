@@ -190,6 +190,7 @@ class Store:
         self.root = root
 
     def folder(self, uid: str) -> RunFolder:
+        """The folder of a run, whether it exists or not."""
         return RunFolder(self.root / uid)
 
     def open(self, spec: RunSpec) -> RunFolder:

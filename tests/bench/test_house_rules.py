@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import importlib
+import inspect
 import re
 import statistics
 from pathlib import Path
@@ -164,6 +166,23 @@ def test_methods_import_no_command_line_and_no_report():
         for module, line in imports(path)
         if room(module) in ("cli", "report", "launch") or module in ("methods", "datasets")
     ]
+    assert not found, "\n".join(["", *found])
+
+
+def test_every_method_of_a_part_is_documented_here_or_in_a_base_class():
+    """A hook says in bench.train.Method what it is for; ruff holds all other code (D102)."""
+    found = []
+    for path in PROJECT:
+        if path.relative_to(ROOT).parts[0] != "methods":
+            continue
+        module = importlib.import_module(f"bench.{name_of(path)}")
+        for own in (one for one in vars(module).values() if inspect.isclass(one) and one.__module__ == module.__name__):
+            members = {name: one for name, one in vars(own).items() if inspect.isfunction(one) or type(one) is property}
+            found += [
+                f"{where(path, 1)} {own.__name__}.{name} has no docstring"
+                for name in members
+                if not name.startswith("_") and not inspect.getdoc(getattr(own, name))
+            ]
     assert not found, "\n".join(["", *found])
 
 

@@ -32,6 +32,7 @@ class StopFlag:
         self.raised = False
 
     def __call__(self, *_: object) -> None:
+        """Remember the signal; what a handler is called with does not matter."""
         self.raised = True
 
     def is_set(self) -> bool:

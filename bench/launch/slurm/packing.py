@@ -28,6 +28,7 @@ class Array:
 
     @property
     def runs(self) -> list[PlannedRun]:
+        """The runs of all jobs, in order."""
         return [run for job in self.jobs for run in job]
 
 

@@ -69,6 +69,7 @@ class Place:
 
     @property
     def job(self) -> str | None:
+        """The job's id, NUMBER or NUMBER_INDEX; None until sbatch has given it."""
         return self.array.job_id(self.index)
 
     def log(self, store: Store) -> Path | None:

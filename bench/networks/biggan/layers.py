@@ -32,6 +32,7 @@ class Spectral:
     eps: float
 
     def __call__(self, layer: Layer, /) -> Layer:
+        """The layer with its weight normalised."""
         spectral_norm(layer, eps=self.eps)
         return layer
 
@@ -72,6 +73,7 @@ class ConditionalBatchNorm(nn.Module):
         self.bias = make.linear(condition_dim, channels, bias=False)
 
     def forward(self, x_NCHW: Tensor, condition_NE: Tensor) -> Tensor:
+        """(N, C, H, W), (N, E) -> (N, C, H, W)."""
         return _modulated(self.norm(x_NCHW), self.gain(condition_NE), self.bias(condition_NE))
 
 
@@ -92,6 +94,7 @@ class SelfModulatedBatchNorm(nn.Module):
         nn.init.zeros_(self.bias.bias)
 
     def forward(self, x_NCHW: Tensor, z_NE: Tensor) -> Tensor:
+        """(N, C, H, W), (N, Z) -> (N, C, H, W)."""
         h_NE = z_NE if self.hidden is None else F.relu(self.hidden(z_NE))
         return _modulated(self.norm(x_NCHW), self.gain(h_NE), self.bias(h_NE))
 
@@ -109,6 +112,7 @@ class TableBatchNorm(nn.Module):
         self.norm = nn.BatchNorm2d(channels, eps=1e-5, affine=False)
 
     def forward(self, x_NCHW: Tensor, row_NE: Tensor) -> Tensor:
+        """(N, C, H, W), a row of the table (N, E) -> (N, C, H, W)."""
         gain_NC, bias_NC = row_NE.narrow(1, self.offset, 2 * self.channels).chunk(2, dim=1)
         return _modulated(self.norm(x_NCHW), gain_NC, bias_NC)
 

@@ -21,7 +21,9 @@ MAIN_GAIN = math.sqrt(2)  # 3x3 convolutions of a residual branch; every other l
 class Wrap(Protocol):
     """What is done to a layer once its weight is initialised."""
 
-    def __call__(self, layer: Layer, /) -> Layer: ...
+    def __call__(self, layer: Layer, /) -> Layer:
+        """The layer, changed in place or not."""
+        ...
 
 
 def spectral(layer: Layer, /) -> Layer:
@@ -63,6 +65,7 @@ class BatchNorm(nn.BatchNorm2d):
     """Batch normalisation with a learned gain and bias, for a network without conditions."""
 
     def forward(self, x_NCHW: Tensor, embedding_NE: Tensor | None = None) -> Tensor:
+        """(N, C, H, W) -> the same shape; an embedding is not read."""
         return super().forward(x_NCHW)
 
 
@@ -80,6 +83,7 @@ class ConditionalBatchNorm(nn.Module):
         self.bias = linear(embedding_dim, channels, wrap, bias=False)
 
     def forward(self, x_NCHW: Tensor, embedding_NE: Tensor) -> Tensor:
+        """(N, C, H, W), (N, E) -> (N, C, H, W)."""
         gain = (1 + self.gain(embedding_NE))[:, :, None, None]  # (N, C, 1, 1)
         return self.norm(x_NCHW).mul(gain).add(self.bias(embedding_NE)[:, :, None, None])
 
