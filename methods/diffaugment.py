@@ -23,10 +23,10 @@ class DiffAugment(Method):
     """The policy's groups in their given order, always applied, to all images in all updates.
 
     policy: any of color, translation, cutout, separated by commas.
-    consistency: weight of mean (D(x) - D(T(x)))^2 over the real images (Zhang et al. 2020; 10 in DISP,
-    appendix A). The clean x is compared with the T(x) that D was trained on in this update, as DiffAugment's code
-    does where data are few (20 % and 10 % of CIFAR). With all of CIFAR it compares D(T(x)) with D(T'(T(x))), T' a flip
-    and a shift: `diffaugment(consistency=0) + consistency`. 0 leaves the term out.
+    consistency: weight of mean (D(x) - D(T(x)))^2 over the real images (Zhang et al. 2020; 10 in DISP, appendix A).
+    The clean x (what parts show as real, before any augmentation) is compared with the T(x) that D was trained on in
+    this update, as DiffAugment's code does where data are few (20 % and 10 % of CIFAR). With all of CIFAR it compares
+    D(T(x)) with D(T'(T(x))), T' a flip and a shift: `diffaugment(consistency=0) + consistency`. 0 leaves the term out.
     """
 
     def __init__(self, *, policy: str = "color,translation,cutout", consistency: float = 10.0) -> None:
@@ -50,7 +50,7 @@ class DiffAugment(Method):
     def d_loss(self, ctx: Context, step: DStep) -> dict[str, Tensor]:
         if self.consistency == 0:
             return {}
-        clean_N = step.discriminate(step.batch.images_NCHW, step.condition_NK)
+        clean_N = step.discriminate(step.raw_NCHW, step.condition_NK)
         return {"consistency": penalty(self.consistency, clean_N, step.real_logits_N)}
 
 

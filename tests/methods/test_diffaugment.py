@@ -144,10 +144,12 @@ def test_consistency_is_the_weighted_mean_square_of_logit_differences():
         return clean
 
     condition = torch.ones(3, 2)
-    step = DStep(Batch(images, torch.arange(3)), condition, images + 1, images, logits, logits, discriminate)
+    shown = images + 2  # as a part's `reals` shows the batch: T(x) below was made of it
+    batch = Batch(images, torch.arange(3))
+    step = DStep(batch, condition, shown + 1, images, logits, logits, discriminate, raw_NCHW=shown)
     value = da.DiffAugment(consistency=10.0).d_loss(_Draws(), step)["consistency"]
     assert value.item() == pytest.approx(10 * (1 + 9 + 0) / 3)
-    assert asked[0][0] is images and asked[0][1] is condition
+    assert asked[0][0] is shown and asked[0][1] is condition
     assert da.DiffAugment(consistency=0).d_loss(_Draws(), step) == {}
 
 
