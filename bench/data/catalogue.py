@@ -69,9 +69,8 @@ class DatasetEntry(BaseModel):
     tables: tuple[str, ...] = Field(default=(), description="the tables that use it, as paper/table")
 
     def downloads(self) -> tuple[PublishedFile, ...]:
-        """All files of the set where each can be fetched and checked, else none."""
-        whole = all(file.url is not None and file.sha256 is not None for file in self.files)
-        return self.files if whole else ()
+        """All files of the set where each can be fetched and checked, else none. --from takes the first of them."""
+        return self.files if all(file.url and file.bytes and file.sha256 for file in self.files) else ()
 
     def reduced(self, train: int, test: int, **options: Any) -> DatasetEntry:
         """The same set for a release of fewer pictures: its counts, and options that hold counts, are replaced.

@@ -48,10 +48,11 @@ def test_what_describes_a_set_does_not_make_it_stale() -> None:
 
 
 def test_a_set_is_offered_for_download_only_where_every_file_of_it_can_be_checked() -> None:
-    checked = PublishedFile(name="a.tar", holds="all", url="https://a/a.tar", sha256=SUM)
-    unchecked = PublishedFile(name="b.tar", holds="the labels", url="https://a/b.tar")
+    checked = PublishedFile(name="a.tar", holds="all", url="https://a/a.tar", bytes=9, sha256=SUM)
+    unchecked = PublishedFile(name="b.tar", holds="the labels", url="https://a/b.tar", bytes=9)
     assert _entry(files=[checked]).downloads() == (checked,)
     assert _entry(files=[checked, unchecked]).downloads() == ()
+    assert _entry(files=[checked.model_copy(update={"bytes": None})]).downloads() == ()
     assert _entry().downloads() == ()
 
 
