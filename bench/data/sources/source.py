@@ -6,11 +6,13 @@ relative, with forward slashes, unique, and safe: a source never offers a name t
 
 from __future__ import annotations
 
+import io
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -39,6 +41,8 @@ class Source(ABC):
         self.path = path
         # What is never offered as an item, by kind ("hidden", "links", "devices"), so that a build can count all of it.
         self.left_out: Counter[str] = Counter()
+        # A folder for what must be unpacked before it can be read in any order; `open_source` names it.
+        self.scratch: Path | None = None
 
     @abstractmethod
     def items(self) -> Iterable[Item]:
@@ -51,3 +55,13 @@ class Source(ABC):
         most: the largest size in bytes that is read. Raises BadItemError for a damaged item and for one that is
         larger, before it is in memory.
         """
+
+    def open(self, name: str, most: int | None = None) -> BinaryIO | np.ndarray:
+        """As `read`, but a file may come as one that is open: its header is then read without the rest of it."""
+        content = self.read(name, most)
+        return io.BytesIO(content) if isinstance(content, bytes) else content
+
+
+def too_large(size: int, most: int) -> BadItemError:
+    """The error for an item of more bytes than are read."""
+    return BadItemError(f"{size:,} bytes; at most {most:,} are read")

@@ -1,0 +1,170 @@
+"""A tar archive as a source: its members' places are noted once, then each is read from where it lies.
+
+A compressed tar can only be read from its beginning, and worker processes read members in any order: it is unpacked
+once, to one file in the scratch folder that the build deletes. Members never become files of their own names.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import shutil
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from bench.data.sources.names import DEVICES, LINKS, REPEATED, UNSAFE, leftover, safe_name
+from bench.data.sources.source import BadItemError, Item, Source, too_large
+from bench.errors import UserError
+
+_PART = 2**20  # bytes copied together
+_MOST_HEADER = 2**20  # bytes of one member's header: a hostile one could ask for gigabytes
+_UNPACKED = (2**30, 100)  # bytes, and times the packed size: a tar that unpacks to more than both is a bomb
+_SPARE = 2**28  # bytes that stay free on the disk
+_DAMAGED = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError)
+_BLOCK = tarfile.BLOCKSIZE
+
+
+def _zstd(path: Path) -> IO[bytes]:
+    try:
+        from compression import zstd  # type: ignore[import-not-found, unused-ignore]
+    except ImportError as error:
+        raise UserError(f"{path}: is packed by zstd, which needs Python 3.14; unpack it first (`unzstd`)") from error
+    opened: IO[bytes] = zstd.open(path, "rb")
+    return opened
+
+
+# The first bytes of a compressed file, and what reads it.
+PACKED: dict[bytes, Callable[[Path], IO[bytes]]] = {
+    b"\x1f\x8b": gzip.GzipFile,
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\0": lzma.LZMAFile,
+    b"\x28\xb5\x2f\xfd": _zstd,
+}
+
+
+class TarSource(Source):
+    """The regular files of a tar archive. Links, devices and names that lead out of it are counted.
+
+    Of two members of one name the later counts: that is how an archive is updated.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._plain = path  # the archive itself, or what it was unpacked to
+        self._members: dict[str, tuple[int, int]] = {}  # name -> offset and size in `_plain`
+        self._file: BinaryIO | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"_file": None}
+
+    def items(self) -> Iterator[Item]:
+        """Every file, sorted by name. UserError for a damaged archive and for one that is a bomb."""
+        self.left_out.clear()
+        self._members.clear()
+        self._file = None
+        with self.path.open("rb") as file:
+            head = file.read(max(map(len, PACKED)))
+        unpack = next((unpack for start, unpack in PACKED.items() if head.startswith(start)), None)
+        if unpack is not None and self._plain == self.path:
+            if self.scratch is None:
+                raise ValueError("a compressed tar needs a scratch folder")
+            self._plain = self.scratch / "unpacked.tar"
+            _unpack(self.path, unpack, self._plain)
+        self._note_members()
+        return (Item(name) for name in sorted(self._members))
+
+    def read(self, name: str, most: int | None = None) -> bytes:
+        """A member's content. BadItemError for one that is cut off, or larger than `most`."""
+        offset, size = self._members[name]
+        if most is not None and size > most:
+            raise too_large(size, most)
+        if self._file is None:
+            self._file = self._plain.open("rb")
+        self._file.seek(offset)
+        content = self._file.read(size)
+        if len(content) < size:
+            raise BadItemError(f"is cut off after {len(content):,} of {size:,} bytes")
+        return content
+
+    def _note_members(self) -> None:
+        try:
+            with self._plain.open("rb") as file, tarfile.open(fileobj=_Bounded(file), mode="r:") as archive:
+                for member in archive:
+                    self._note(member)
+                    archive.members.clear()  # or it would keep every header of an archive of millions
+                _check_end(file, archive.offset, self.path)
+        except _DAMAGED as error:
+            raise UserError(f"{self.path}: is a damaged or unfinished tar archive ({error})") from error
+
+    def _note(self, member: tarfile.TarInfo) -> None:
+        if member.isdir():
+            return
+        name = safe_name(member.name)
+        if name is None:
+            self.left_out[UNSAFE] += 1
+        elif member.issym() or member.islnk():
+            self.left_out[LINKS] += 1
+        elif not member.isreg() or member.issparse():
+            self.left_out["sparse" if member.issparse() else DEVICES] += 1
+        elif kind := leftover(name):
+            self.left_out[kind] += 1
+        else:
+            if name in self._members:
+                self.left_out[REPEATED] += 1
+            self._members[name] = member.offset_data, member.size
+
+
+class _Bounded(io.BufferedReader):
+    """A file of which only small parts are read at once: headers, as tarfile asks for them."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(io.FileIO(file.fileno(), closefd=False))
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or not 0 <= size <= _MOST_HEADER:
+            raise tarfile.ReadError(f"a header of {size:,} bytes" if size and size > 0 else "a header without an end")
+        return super().read(size)
+
+
+def _check_end(file: BinaryIO, offset: int, path: Path) -> None:
+    """UserError unless members end where the archive does: tarfile takes a damaged header for the end."""
+    file.seek(0, io.SEEK_END)
+    if file.tell() < offset:
+        return  # the last member is cut off, as reading it will say
+    file.seek(offset)
+    while part := file.read(_PART):
+        if part.strip(b"\0"):
+            raise UserError(
+                f"{path}: is damaged, or several archives in one: what begins at byte {offset:,} is neither member nor end"
+            )
+
+
+def _unpack(path: Path, unpack: Callable[[Path], IO[bytes]], target: Path) -> None:
+    """Unpack a compressed file; UserError for a damaged one, and before it fills the disk or proves to be a bomb."""
+    bound = max(_UNPACKED[0], _UNPACKED[1] * path.stat().st_size)
+    done = 0
+    try:
+        with unpack(path) as packed, target.open("wb") as plain:
+            while part := packed.read(_PART):
+                done += len(part)
+                if done > bound:
+                    raise UserError(
+                        f"{path}: unpacks to more than {bound:,} bytes, {_UNPACKED[1]} times its size: "
+                        "that is no archive of pictures"
+                    )
+                if done % (64 * _PART) < _PART and shutil.disk_usage(target.parent).free < _SPARE:
+                    raise UserError(
+                        f"{path}: unpacking it fills the disk of {target.parent}; BENCH_CACHE names another place"
+                    )
+                plain.write(part)
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise UserError(f"{path}: is a damaged or unfinished archive ({error})") from error
+    except OSError as error:
+        if error.errno is not None:  # the disk's, not the format's: bz2 reports damage without a number
+            raise
+        raise UserError(f"{path}: is a damaged or unfinished archive ({error})") from error
