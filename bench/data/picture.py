@@ -1,14 +1,15 @@
-"""One picture file of a user's, decoded to a square of a given size, or refused with the reason."""
+"""One picture of a user's, from a file or from pixels, decoded to a square of a given size, or refused with the reason."""
 
 from __future__ import annotations
 
 import struct
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -23,7 +24,9 @@ SUFFIXES = {
 MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}  # 8 bits a channel, all safe to convert
 DEEP_GREY = {"I;16", "I;16B", "I;16L", "I;16N"}
 Fit = Literal["centre", "stretch"]  # the centre square, or the whole picture with its proportions lost
+Content = Path | BinaryIO | np.ndarray  # a file, one that is open, or pixels (H, W, 3) uint8
 MAX_PIXELS = 64_000_000  # 8000 x 8000: more is a mistake or a decompression bomb
+MAX_BYTES = 2**29  # of a file: that many pixels of 8 bits need less, without any compression
 _DECODE_ERRORS = (
     OSError, SyntaxError, ValueError, EOFError, MemoryError, KeyError, IndexError, TypeError, struct.error,
     Image.DecompressionBombError,
@@ -54,9 +57,9 @@ class Header:
         return f"{self.width} x {self.height} pixels"
 
 
-def measure(path: Path) -> Header:
+def measure(content: Content) -> Header:
     """The header. BadPictureError for a file that is no picture, too large, or deeper than can be converted."""
-    with _opened(path) as image:
+    with _opened(content) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise BadPictureError(f"{width} x {height} pixels; at most {MAX_PIXELS:,} are read")
@@ -66,13 +69,13 @@ def measure(path: Path) -> Header:
         return Header(width, height, bool(getattr(image, "is_animated", False)))
 
 
-def decode(path: Path, resolution: int, fit: Fit = "centre") -> np.ndarray:
+def decode(content: Content, resolution: int, fit: Fit = "centre") -> np.ndarray:
     """The picture, or an animation's first, as (R, R, 3) uint8.
 
     Upright, on white where transparent, made square by `fit`, resized by Lanczos. BadPictureError for a file that is
     cut off or damaged.
     """
-    with _opened(path) as image:
+    with _opened(content) as image:
         image.load()
         _check_mode(image)
         flat = _on_white(_eight_bits(ImageOps.exif_transpose(image)))
@@ -85,34 +88,45 @@ def decode(path: Path, resolution: int, fit: Fit = "centre") -> np.ndarray:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """The open picture of a file; BadPictureError for whatever PIL raises on a damaged one."""
+def _opened(content: Content) -> Iterator[Image.Image]:
+    """The picture, open; BadPictureError for whatever PIL raises on a damaged one."""
+    if isinstance(content, np.ndarray):
+        yield Image.fromarray(_checked(content))
+        return
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # large pictures are refused here, damaged EXIF is of no use
-            with Image.open(path, formats=_available()) as image:
+            with Image.open(content, formats=_available()) as image:
                 yield image
     except Image.UnidentifiedImageError as error:
-        raise _unidentified(path) from error
+        raise _unidentified(content) from error
     except _DECODE_ERRORS as error:
         raise BadPictureError(f"cannot be decoded ({_first_line(error)})") from error
 
 
+def _checked(pixels: np.ndarray) -> np.ndarray:
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise BadPictureError(f"its pixels are {pixels.dtype} {pixels.shape}, not uint8 (height, width, 3)")
+    return np.ascontiguousarray(pixels)
+
+
+@cache
 def _available() -> tuple[str, ...]:
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def _unidentified(path: Path) -> BadPictureError:
+def _unidentified(content: Path | BinaryIO) -> BadPictureError:
     """The error for a file that PIL cannot identify: a text, or a picture whose first chunk is damaged."""
-    with path.open("rb") as file:
+    with content.open("rb") if isinstance(content, Path) else nullcontext(content) as file:
+        file.seek(0)
         head = file.read(8)
         format_name = next((name for start, name in _SIGNATURES.items() if head.startswith(start)), None)
         if format_name is None:
             return NoPictureError("no picture of a format that is read")
         file.seek(0)
         try:
-            Image.OPEN[format_name][0](file, str(path))
+            Image.OPEN[format_name][0](file, "")
         except _DECODE_ERRORS as error:
             return BadPictureError(f"a damaged {format_name} ({_first_line(error)})")
     return BadPictureError(f"a damaged {format_name}")

@@ -1,39 +1,41 @@
-"""A user's folder with every file accounted for: as a picture, as a bad one, or as something else."""
+"""The items of a source with every one accounted for: as a picture, as a bad one, or as something else."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import PurePosixPath
 
-from bench.data.picture import SUFFIXES, BadPictureError, Header, NoPictureError, measure
+from bench.data.decoding import Digest, LookAt
+from bench.data.picture import SUFFIXES, Header
+from bench.data.sources.names import shown
+from bench.data.sources.source import Source
 from bench.errors import UserError
-from bench.machine.long_work import progress
+from bench.machine.workers import Workers
 
 LISTED = 100  # bad files that a message names; the others are counted
-FOREIGN = "__MACOSX"  # what macOS puts into archives
 
 
 @dataclass
 class Pile:
-    """The files below a folder. `bad`: file -> reason; `left_out`: what else was not taken, counted by kind."""
+    """The items of a source. `bad`: name -> reason; `left_out`: what else was not taken, counted by kind."""
 
-    root: Path
-    pictures: dict[Path, Header] = field(default_factory=dict)  # sorted by name
-    bad: dict[Path, str] = field(default_factory=dict)
+    source: Source
+    pictures: dict[str, Header] = field(default_factory=dict)  # sorted by name
+    sizes: dict[str, int] = field(default_factory=dict)  # bytes of each picture
+    bad: dict[str, str] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
     animated: int = 0
 
-    def reject(self, path: Path, reason: str) -> None:
+    def reject(self, name: str, reason: str) -> None:
         """Move a picture to the bad ones."""
-        self.pictures.pop(path, None)
-        self.bad[path] = reason
+        self.pictures.pop(name, None)
+        self.bad[name] = reason
 
     def told(self) -> str:
         """What was left out, and how many animations gave only their first picture; empty if nothing was."""
-        kinds = [f"{count:,} {kind}" for kind, count in sorted(self.left_out.items())]
+        kinds = [f"{count:,} {kind}" for kind, count in sorted(self.left_out.items()) if count]
         kinds += [f"{len(self.bad):,} bad"] if self.bad else []
         parts = [f"left out: {', '.join(kinds)}"] if kinds else []
         parts += [f"{self.animated:,} animated, the first picture of each"] if self.animated else []
@@ -41,63 +43,46 @@ class Pile:
 
     def bad_lines(self) -> list[str]:
         """Every bad file with its reason, at most `LISTED` of them."""
-        lines = [f"  {path}: {reason}" for path, reason in sorted(self.bad.items())]
-        more = len(lines) - LISTED
-        return lines if more <= 0 else [*lines[:LISTED], f"  and {more:,} more"]
+        return listed(f"  {self.where(name)}: {reason}" for name, reason in sorted(self.bad.items()))
+
+    def where(self, name: str) -> str:
+        """How messages call an item."""
+        return shown(f"{self.source.path}/{name}")
+
+    def first_of_copies(self, workers: Workers, what: str) -> dict[str, str]:
+        """Each picture's name -> the first by name that has the same bytes; only files of equal length are read."""
+        shared = Counter(self.sizes[name] for name in self.pictures)
+        alike = [name for name in self.pictures if shared[self.sizes[name]] > 1]
+        digests = dict(zip(alike, workers.map(Digest(self.source), alike, f"{what}, copies"), strict=True))
+        first: dict[bytes | str, str] = {}
+        return {name: first.setdefault(digests.get(name) or name, name) for name in self.pictures}
 
 
-def look_through(root: Path, name: str) -> Pile:
-    """Every file below `root`, looked at by its content.
-
-    Raises UserError for a folder that cannot be listed and a link that leads out of it.
-    """
-    pile, files = Pile(root), []
-    for path in _walk(root):
-        inside = path.relative_to(root).parts
-        if FOREIGN in inside or any(part.startswith(".") for part in inside):
-            pile.left_out["hidden"] += 1
+def look_through(source: Source, names: Sequence[str], workers: Workers, what: str) -> Pile:
+    """These items of a source, each looked at by its content. what: the data set, for the progress."""
+    pile = Pile(source)
+    for name, look in zip(names, workers.map(LookAt(source), names, f"{what}, headers"), strict=True):
+        suffix = PurePosixPath(name).suffix.lower()
+        if look.header is not None:
+            pile.pictures[name], pile.sizes[name] = look.header, look.size
+        elif look.kind == "bad" or suffix in SUFFIXES:
+            pile.bad[name] = look.reason
         else:
-            files.append(path)
-    files.sort(key=lambda path: path.relative_to(root).as_posix())
-    for path in progress(files, len(files), f"{name}, headers"):
-        _look_at(pile, path)
+            pile.left_out[shown(suffix) or "without a suffix"] += 1
     return pile
 
 
-def _look_at(pile: Pile, path: Path) -> None:
-    try:
-        header = measure(path)
-    except NoPictureError as error:
-        suffix = path.suffix.lower()
-        if suffix in SUFFIXES:
-            pile.bad[path] = str(error)
-        else:
-            pile.left_out[suffix or "without a suffix"] += 1
-    except BadPictureError as error:
-        pile.bad[path] = str(error)
-    else:
-        pile.pictures[path] = header
-
-
-def refuse_bad(pile: Pile, remedy: str, use: str = "") -> None:
-    """UserError that lists all bad files, if there are any. use: what they are not fit for ("for 'faces'")."""
-    if not pile.bad:
+def refuse_bad(pile: Pile, remedy: str, use: str = "", allowed: int = 0) -> None:
+    """UserError that lists all bad files, if there are more than allowed. use: what they are not fit for ("for 'x'")."""
+    if len(pile.bad) <= allowed:
         return
     every = len(pile.bad) + len(pile.pictures)
-    head = f"{pile.root}: {len(pile.bad):,} of {every:,} pictures cannot be used{use and ' '}{use}"
+    head = f"{pile.source.path}: {len(pile.bad):,} of {every:,} pictures cannot be used{use and ' '}{use}"
     raise UserError(f"{head} ({remedy}):", pile.bad_lines())
 
 
-def _walk(root: Path) -> Sequence[Path]:
-    files = []
-    for folder, folders, names in os.walk(root, onerror=_cannot_list, followlinks=False):
-        for name in (*folders, *names):
-            path = Path(folder) / name
-            if path.is_symlink() and (path.is_dir() or not path.resolve().is_relative_to(root)):
-                raise UserError(f"{path}: a link to a folder or out of {root} is not followed; put the files there")
-        files += [Path(folder) / name for name in names]
-    return files
-
-
-def _cannot_list(error: OSError) -> None:
-    raise UserError(f"{error.filename}: cannot be listed: {error.strerror}")
+def listed(lines: Iterable[str]) -> list[str]:
+    """At most `LISTED` of the lines, and how many more there are."""
+    every = list(lines)
+    more = len(every) - LISTED
+    return every if more <= 0 else [*every[:LISTED], f"  and {more:,} more"]

@@ -140,7 +140,7 @@ def _check_end(file: BinaryIO, offset: int, path: Path) -> None:
     while part := file.read(_PART):
         if part.strip(b"\0"):
             raise UserError(
-                f"{path}: is damaged, or several archives in one: what begins at byte {offset:,} is neither member nor end"
+                f"{path}: is damaged, or several archives in one: no member and no end begins at byte {offset:,}"
             )
 
 

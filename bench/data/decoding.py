@@ -1,0 +1,102 @@
+"""What worker processes do with the items of a source: look at a header, take a digest, decode into a row of an array.
+
+Each job is a small picklable object that holds the source and is called with an item's name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from bench.data.picture import MAX_BYTES, BadPictureError, Content, Fit, Header, NoPictureError, decode, measure
+from bench.data.sources.source import BadItemError, Source
+
+Kind = Literal["picture", "bad", "other"]  # "other": of no format that is read
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What an item is, by its content. `reason` says why it is not a picture; `header` is there for a picture only."""
+
+    kind: Kind
+    size: int = 0  # bytes
+    header: Header | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class LookAt:
+    """Name -> Look."""
+
+    source: Source
+
+    def __call__(self, name: str) -> Look:
+        try:
+            content = self.source.open(name, MAX_BYTES)
+            if isinstance(content, np.ndarray):
+                return Look("picture", content.nbytes, measure(content))
+            with content:
+                header = measure(content)
+                return Look("picture", content.seek(0, os.SEEK_END), header)
+        except NoPictureError as error:
+            return Look("other", reason=str(error))
+        except (BadPictureError, BadItemError) as error:
+            return Look("bad", reason=str(error))
+
+
+@dataclass(frozen=True)
+class Digest:
+    """Name -> a digest of the item's bytes, by which copies are found; None for an item that cannot be read."""
+
+    source: Source
+
+    def __call__(self, name: str) -> bytes | None:
+        try:
+            content = self.source.open(name, MAX_BYTES)
+            if isinstance(content, np.ndarray):
+                return hashlib.blake2b(f"{content.shape}".encode() + content.tobytes()).digest()
+            with content:
+                return hashlib.file_digest(content, "blake2b").digest()  # type: ignore[arg-type, unused-ignore]
+        except (BadItemError, OSError):
+            return None
+
+
+@dataclass(frozen=True)
+class DecodeInto:
+    """(row, name) -> None, or the reason why the picture cannot be decoded.
+
+    Writes (R, R, 3) uint8 to that row of an array file, past no memory map: a page that is written through one counts
+    as the process's memory.
+    """
+
+    source: Source
+    array: Path
+    offset: int  # of the first row in the file
+    resolution: int
+    fit: Fit = "centre"
+
+    def __call__(self, place: tuple[int, str]) -> str | None:
+        row, name = place
+        try:
+            content: Content = self.source.open(name, MAX_BYTES)
+            if isinstance(content, np.ndarray):
+                pixels = decode(content, self.resolution, self.fit)
+            else:
+                with content:
+                    pixels = decode(content, self.resolution, self.fit)
+        except (BadPictureError, BadItemError) as error:
+            return str(error)
+        with self.array.open("r+b", buffering=0) as file:
+            file.seek(self.offset + row * pixels.nbytes)
+            file.write(pixels.data)
+        return None
+
+
+def rows_of(array: np.memmap) -> tuple[Path, int]:
+    """The file of a memory map, and where its first row begins: what `DecodeInto` writes to."""
+    return Path(str(array.filename)), int(array.offset)
