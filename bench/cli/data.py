@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Literal
 
 import click
 
@@ -46,12 +46,24 @@ def list_(plugins: list[str]) -> None:
 @click.option(
     "--from",
     "source",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="A folder of images.",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="PATH",
+    help="A folder or archive of images.",
 )
 @click.option("--force", is_flag=True, help="Build again even if it is there.")
-@click.option("--skip-bad", is_flag=True, help="Leave out files that cannot be used, and count them.")
+@click.option(
+    "--skip-bad",
+    is_flag=False,
+    flag_value=sys.maxsize,
+    default=0,
+    type=click.IntRange(0),
+    metavar="[N]",
+    help="Leave out at most N files that cannot be used (any number without N), and list them.",
+)
+@click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes that decode. [default: the cores]")
+@click.option(
+    "--shots", type=click.IntRange(1), metavar="N", help="Of a set of your own: its column trains on N images."
+)
 @click.option(
     "--test-share",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -60,8 +72,9 @@ def list_(plugins: list[str]) -> None:
 )
 @click.option(
     "--fit",
-    type=click.Choice(["centre", "stretch"]),
-    help="Of a set of your own: the centre square of each picture, or all of it, stretched. [default: centre]",
+    type=click.Choice(["clean", "centre", "stretch", "center-crop"]),
+    help="Of a set of your own: the centre square of each picture resized (clean, or centre), all of it stretched, or "
+    "the centre of the picture made small. [default: clean]",
 )
 @plugin_option
 @store_option
@@ -70,9 +83,11 @@ def build(
     resolution: int,
     source: Path | None,
     force: bool,
-    skip_bad: bool,
+    skip_bad: int,
+    jobs: int | None,
+    shots: int | None,
     test_share: float | None,
-    fit: Literal["centre", "stretch"] | None,
+    fit: str | None,
     plugins: list[str],
     store: Store,
 ) -> None:
@@ -83,9 +98,13 @@ def build(
     """
     from bench.data import building
 
-    dataset = building.build(name, resolution, source, force, skip_bad=skip_bad, test_share=test_share, fit=fit)
+    dataset = building.build(
+        name, resolution, source, force, skip_bad=skip_bad, test_share=test_share, fit=fit, shots=shots, jobs=jobs
+    )
     for line in dataset.notes.get("bad", ()) if skip_bad else ():
         click.echo(f"skipped:{line}", err=True)
+    for line in dataset.notes.get("copies", ()) if source else ():
+        click.echo(f"copies:{line}", err=True)
     counts = f"{len(dataset.train)} train + {len(dataset.test)} test images"
     left_out = dataset.notes.get("left out")
     click.echo(f"{name} at {resolution} px: {counts}{f'; {left_out}' if left_out else ''}; sha256 {dataset.sha256}")

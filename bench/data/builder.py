@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bench.data.catalogue import DatasetEntry
+from bench.errors import UserError
 
 Split = Literal["train", "test", "decoded"]
 
@@ -21,23 +23,34 @@ class Order:
     name: str
     entry: DatasetEntry
     resolution: int
-    source: Path | None  # the user's folder; None for an embedded set
+    source: Path | None  # the user's folder or file; None for an embedded set
     scratch: Path  # the temporary folder that becomes the set
-    skip_bad: bool = False  # leave out files that cannot be used, and count them, in place of an error
+    bad_allowed: int = 0  # so many files that cannot be used are left out and counted; more are an error
+    jobs: int | None = None  # processes that decode; None for as many as there are cores
 
-    def allocate(self, split: Split, count: int) -> np.ndarray:
+    def allocate(self, split: Split, count: int) -> np.memmap:
         """A writable (count, R, R, 3) uint8 array on disk, to be returned as that split.
 
         "decoded" holds images before they are divided into splits; it is deleted when the set is built.
         """
         shape = (count, self.resolution, self.resolution, 3)
         path = self.scratch / f"{split}.npy"
+        self.check_space(count)
         array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
         # A full disk is an error here; a write through the map would end the process with SIGBUS.
         if hasattr(os, "posix_fallocate"):
             with path.open("r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         return array
+
+    def check_space(self, count: int) -> None:
+        """UserError where the disk has no room for so many images: said before anything is written."""
+        needed, free = count * self.resolution**2 * 3, shutil.disk_usage(self.scratch).free
+        if needed > free:
+            raise UserError(
+                f"data set '{self.name}': {count:,} images need {needed / 1e9:,.1f} GB, {self.scratch.parent} has "
+                f"{free / 1e9:,.1f} GB free; BENCH_CACHE names another place"
+            )
 
 
 @dataclass(frozen=True, eq=False)

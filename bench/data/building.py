@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -31,28 +31,30 @@ def build(
     source: Path | None = None,
     force: bool = False,
     *,
-    skip_bad: bool = False,
+    skip_bad: bool | int = False,
     test_share: float | None = None,
-    fit: Literal["centre", "stretch"] | None = None,
+    fit: str | None = None,
+    shots: int | None = None,
+    jobs: int | None = None,
 ) -> ImageSet:
-    """Build a data set and open it; `source` is the user's folder for a set that is not embedded.
+    """Build a data set and open it; `source` is the user's folder or file for a set that is not embedded.
 
-    An unknown name becomes a set of the user's own: `test_share` of it is the test split, and `fit` makes its pictures
-    square. skip_bad: files that cannot be used are left out and counted.
+    An unknown name becomes a set of the user's own: `test_share` of it is the test split, `fit` (own_sets.FITS) makes
+    its pictures square, and its column in a table trains on `shots` of them. skip_bad: so many files that cannot be
+    used, True for any number, are left out and counted. jobs: processes that decode; as many as there are cores.
 
     The set appears in one rename. Of two processes that build it at once, the later uses the set of the earlier.
     Raises UserError for whatever the builder refuses, and where the cache cannot be written.
     """
-    entry, folder = _ordered(name, resolution, source, test_share, fit)
+    bad_allowed = sys.maxsize if skip_bad is True else int(skip_bad)
+    wishes = own_sets.Wishes(test_share, fit, shots)
+    entry, folder = _ordered(name, resolution, source, wishes)
     own = "test_share" in entry.options
 
-    # Options that do not fit the kind of set.
     if entry.embedded and (source is not None or skip_bad):
         raise UserError(f"data set '{name}' is made from installed packages; leave out --from and --skip-bad")
-    if test_share is not None and not own:
-        raise UserError(f"data set '{name}' has its own split; leave out --test-share")
-    if fit is not None and not own:
-        raise UserError(f"data set '{name}' has its own way to make squares; leave out --fit")
+    if not own:
+        _refuse_wishes(name, wishes)
     if not entry.embedded and source is None:
         raise UserError(f"data set '{name}' needs your files; run `{build_command(name, resolution, entry)}`")
 
@@ -66,11 +68,12 @@ def build(
     print(f"building data set '{name}' at {resolution} px in {folder}", file=sys.stderr)
     scratch = disk.scratch_folder(folder)
     try:
-        splits = _builder(name, entry)(Order(name, entry, resolution, source, scratch, skip_bad))
-        (scratch / "decoded.npy").unlink(missing_ok=True)
+        splits = _builder(name, entry)(Order(name, entry, resolution, source, scratch, bad_allowed, jobs))
+        for left in ("decoded.npy", "unpacked.tar"):
+            (scratch / left).unlink(missing_ok=True)
         _check(name, resolution, entry, splits)
         if own:
-            entry = own_sets.counted(entry, len(splits.train), len(splits.test))
+            entry = own_sets.counted(name, entry, len(splits.train), len(splits.test))
         meta = _meta(name, resolution, entry, splits)
         if own:
             meta["own"] = entry.model_dump(mode="json")
@@ -85,16 +88,24 @@ def build(
     return open_set(name, resolution, entry, folder)
 
 
-def _ordered(
-    name: str, resolution: int, source: Path | None, test_share: float | None, fit: str | None
-) -> tuple[DatasetEntry, Path]:
+def _ordered(name: str, resolution: int, source: Path | None, wishes: own_sets.Wishes) -> tuple[DatasetEntry, Path]:
     """The entry by which a set is to be built, and its folder."""
     known = datasets()
     own = name in known and known.entry(name).target.startswith(own_sets.TARGET)
     if source is None or (name in known and not own):
         return find(name, resolution)
     others = [entry.name for entry in known if entry.name != name]
-    return own_sets.new_entry(name, others, test_share, fit), folder_of(name, resolution)
+    return own_sets.new_entry(name, others, wishes), folder_of(name, resolution)
+
+
+def _refuse_wishes(name: str, wishes: own_sets.Wishes) -> None:
+    """UserError for what can be asked of a set of one's own alone."""
+    if wishes.test_share is not None:
+        raise UserError(f"data set '{name}' has its own split; leave out --test-share")
+    if wishes.fit is not None:
+        raise UserError(f"data set '{name}' has its own way to make squares; leave out --fit")
+    if wishes.shots is not None:
+        raise UserError(f"data set '{name}' has the shots of each table's columns; leave out --shots")
 
 
 def _builder(name: str, entry: DatasetEntry) -> Callable[[Order], Splits]:

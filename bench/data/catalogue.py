@@ -67,6 +67,9 @@ class DatasetEntry(BaseModel):
     split_rule: SplitRule | None = None
     resolutions: tuple[int, ...] = Field(default=(), description="the sizes at which the papers use it, in pixels")
     tables: tuple[str, ...] = Field(default=(), description="the tables that use it, as paper/table")
+    shots: int | None = Field(
+        default=None, gt=0, description="of a set of one's own: how many training images its column draws; None for all"
+    )
 
     def downloads(self) -> tuple[PublishedFile, ...]:
         """All files of the set where each can be fetched and checked, else none. --from takes the first of them."""

@@ -68,7 +68,7 @@ class Digest:
 
 @dataclass(frozen=True)
 class DecodeInto:
-    """(row, name) -> None, or the reason why the picture cannot be decoded.
+    """(row, name) -> a 16-byte digest of the pixels, as `image_digests`, or why the picture cannot be decoded.
 
     Writes (R, R, 3) uint8 to that row of an array file, past no memory map: a page that is written through one counts
     as the process's memory.
@@ -80,7 +80,7 @@ class DecodeInto:
     resolution: int
     fit: Fit = "centre"
 
-    def __call__(self, place: tuple[int, str]) -> str | None:
+    def __call__(self, place: tuple[int, str]) -> bytes | str:
         row, name = place
         try:
             content: Content = self.source.open(name, MAX_BYTES)
@@ -94,7 +94,7 @@ class DecodeInto:
         with self.array.open("r+b", buffering=0) as file:
             file.seek(self.offset + row * pixels.nbytes)
             file.write(pixels.data)
-        return None
+        return hashlib.blake2b(pixels.data, digest_size=16).digest()
 
 
 def rows_of(array: np.memmap) -> tuple[Path, int]:

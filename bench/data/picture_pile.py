@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from bench.data.decoding import Digest, LookAt
-from bench.data.picture import SUFFIXES, Header
+import numpy as np
+
+from bench.data.decoding import DecodeInto, Digest, LookAt, rows_of
+from bench.data.picture import SUFFIXES, Fit, Header
 from bench.data.sources.names import shown
 from bench.data.sources.source import Source
 from bench.errors import UserError
@@ -49,13 +51,29 @@ class Pile:
         """How messages call an item."""
         return shown(f"{self.source.path}/{name}")
 
-    def first_of_copies(self, workers: Workers, what: str) -> dict[str, str]:
-        """Each picture's name -> the first by name that has the same bytes; only files of equal length are read."""
+    def decode(
+        self, array: np.memmap, names: Sequence[str], workers: Workers, what: str, fit: Fit = "centre"
+    ) -> dict[str, bytes]:
+        """Decode pictures into the rows of an array on disk (N, R, R, 3); a digest of the pixels of each.
+
+        Those that cannot be decoded are rejected, all of them, so that one message can name them.
+        """
+        job = DecodeInto(self.source, *rows_of(array), array.shape[1], fit)
+        results = zip(names, workers.map(job, list(enumerate(names)), what), strict=True)
+        digests = {}
+        for name, result in results:
+            if isinstance(result, bytes):
+                digests[name] = result
+            else:
+                self.reject(name, result)
+        return digests
+
+    def file_keys(self, workers: Workers, what: str) -> dict[str, bytes | str]:
+        """Each picture's name -> what only copies of its file share; only files of equal length are read for that."""
         shared = Counter(self.sizes[name] for name in self.pictures)
         alike = [name for name in self.pictures if shared[self.sizes[name]] > 1]
         digests = dict(zip(alike, workers.map(Digest(self.source), alike, f"{what}, copies"), strict=True))
-        first: dict[bytes | str, str] = {}
-        return {name: first.setdefault(digests.get(name) or name, name) for name in self.pictures}
+        return {name: digests.get(name) or name for name in self.pictures}
 
 
 def look_through(source: Source, names: Sequence[str], workers: Workers, what: str) -> Pile:
@@ -73,7 +91,7 @@ def look_through(source: Source, names: Sequence[str], workers: Workers, what: s
 
 
 def refuse_bad(pile: Pile, remedy: str, use: str = "", allowed: int = 0) -> None:
-    """UserError that lists all bad files, if there are more than allowed. use: what they are not fit for ("for 'x'")."""
+    """UserError that lists all bad files, where more are than allowed. use: what they are bad for ("for 'faces'")."""
     if len(pile.bad) <= allowed:
         return
     every = len(pile.bad) + len(pile.pictures)

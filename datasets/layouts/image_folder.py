@@ -30,7 +30,7 @@ def arrange(source: Source, items: Sequence[Item], options: Mapping[str, Any]) -
 
     Folders are splits where one is for training. A validation split is the test split of a release without one, and
     left out of one with it, as are items beside the splits' folders. The folder below, or the first where there are no
-    splits, is the class: see `classes_of`. Options `split_names: exact` and `classes: none` turn both off; with
+    splits, is the class: see `classes_of`. Options `split_names: exact` and `labels: none` turn both off; with
     `reference: all` folders are no splits. UserError for train/ without any counterpart.
     """
     names = EXACT if options.get("split_names") == "exact" else SPLITS
@@ -79,6 +79,6 @@ def _split_of(item: Item, names: Mapping[str, str]) -> str | None:
 def _labelled(item: Item, depth: int, options: Mapping[str, Any]) -> Item:
     """The item with the folder at this depth as its class; without a class where it lies in none."""
     parts = item.name.split("/")
-    if options.get("classes") == "none" or item.label is not None or len(parts) < depth + 2:
+    if options.get("labels") == "none" or item.label is not None or len(parts) < depth + 2:
         return item
     return replace(item, label=parts[depth])

@@ -15,7 +15,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from bench.data.sources.names import DEVICES, LINKS, REPEATED, UNSAFE, leftover, safe_name
 from bench.data.sources.source import BadItemError, Item, Source, too_large
@@ -39,7 +39,7 @@ def _zstd(path: Path) -> IO[bytes]:
 
 
 # The first bytes of a compressed file, and what reads it.
-PACKED: dict[bytes, Callable[[Path], IO[bytes]]] = {
+PACKED: dict[bytes, Callable[[Path], Any]] = {
     b"\x1f\x8b": gzip.GzipFile,
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\0": lzma.LZMAFile,
@@ -96,7 +96,7 @@ class TarSource(Source):
             with self._plain.open("rb") as file, tarfile.open(fileobj=_Bounded(file), mode="r:") as archive:
                 for member in archive:
                     self._note(member)
-                    archive.members.clear()  # or it would keep every header of an archive of millions
+                    archive.members = []  # type: ignore[attr-defined]  # or it would keep every header of an archive of millions
                 _check_end(file, archive.offset, self.path)
         except _DAMAGED as error:
             raise UserError(f"{self.path}: is a damaged or unfinished tar archive ({error})") from error
@@ -144,7 +144,7 @@ def _check_end(file: BinaryIO, offset: int, path: Path) -> None:
             )
 
 
-def _unpack(path: Path, unpack: Callable[[Path], IO[bytes]], target: Path) -> None:
+def _unpack(path: Path, unpack: Callable[[Path], Any], target: Path) -> None:
     """Unpack a compressed file; UserError for a damaged one, and before it fills the disk or proves to be a bomb."""
     bound = max(_UNPACKED[0], _UNPACKED[1] * path.stat().st_size)
     done = 0

@@ -1,0 +1,108 @@
+"""Pictures from any source as a data set: every item accounted for, a deterministic split, one resize recipe.
+
+Without options all pictures must be squares of one size. Options of a catalogue entry, beside those of its layout and
+those that divide (bench.datasets.splits):
+
+crop: center             any shape; the centre square is taken
+fit: stretch             any shape; the whole picture is resized to a square, its proportions lost, as FastGAN's
+                         released code does (the default is `fit: centre`)
+fit: center-crop         any shape; the shorter side is resized, then the centre cut out, as torchvision does
+duplicates: bytes        copies of a file count once; the default is pixels: so do pictures with the same pixels
+duplicates: keep         every picture counts, as in a release whose counts are known
+near_duplicates: together    copies that were re-encoded, resized or cut a little never stand in both splits
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.data.builder import Order, Splits
+from bench.data.picture_pile import look_through, refuse_bad
+from bench.data.sources.opening import open_source
+from bench.data.sources.source import Item, Source
+from bench.machine.workers import Workers
+
+from .common.picture_copies import Copies, divide_apart, refuse_shared
+from .common.picture_options import RECIPES, check_options, fit_of
+from .common.picture_rows import attributes_of, check_sizes, decode_all, labels_of, write_rows
+from .layouts.arrangement import DEFAULT, Arranged, layout
+from .layouts.image_folder import classes_of
+
+
+def build(order: Order) -> Splits:
+    """Splits from `order.source`: those of its publisher or its folders as they are, else test pictures at random.
+
+    Pictures are known by their content, sorted by name and shuffled. Whatever is not taken is counted. Raises
+    UserError naming all that are damaged, too small or of another size (more than `order.bad_allowed`), a link out of
+    the source, and a source that holds too few.
+    """
+    return assemble(order, order.entry.options)
+
+
+def assemble(order: Order, options: Mapping[str, Any]) -> Splits:
+    """`build` with these options in place of the entry's."""
+    # Look through the source.
+    check_options(order, options)
+    assert order.source is not None, "bench.data.building.build asks for a path"
+    source = open_source(order.source, order.scratch)
+    arranged = _arranged(order, source, options)
+    items = {item.name: item for item in arranged.items}
+    with Workers(order.jobs) as workers:
+        pile = look_through(source, list(items), workers, order.name)
+        pile.left_out.update(source.left_out + arranged.left_out)
+        found = len(items) + source.left_out.total() + arranged.left_out.total()
+        check_sizes(order, options, pile)
+
+        # Decode every picture that may be used; only then is it known which are damaged.
+        copies = Copies(options, items)
+        names = copies.without_equal_bytes(pile, workers, order.name)
+        decoded = decode_all(order, names, pile, workers, fit_of(options))
+    refuse_bad(pile, "--skip-bad leaves them out", f"for '{order.name}'", order.bad_allowed)
+
+    # Divide them into splits, no copy of a training picture in test.
+    pictures = [items[name] for name in copies.without_equal_pixels(decoded)]
+    class_names = arranged.class_names or classes_of(pictures)
+    divided, groups = divide_apart(order, options, pictures, decoded)
+    if options.get("duplicates") != "keep" and not divided.overlap:
+        refuse_shared(divided, decoded, pile)
+    train = write_rows(order, "train", decoded, divided.train)
+    test = train if divided.overlap else write_rows(order, "test", decoded, divided.test)
+
+    # Account for every item.
+    used = {item.name for item in (*divided.train, *divided.test)}
+    pile.animated = sum(pile.pictures[name].animated for name in used)
+    pile.left_out.update(copies.left_out)
+    pile.left_out["not drawn"] += divided.unused
+    pile.left_out["near copies of training pictures"] += len(pictures) - len(used) - divided.unused
+    if found != len(used) + pile.left_out.total() + len(pile.bad):
+        raise AssertionError(f"{found} items found, not all of which are accounted for: {len(used)} used, {pile.told()}")
+    return Splits(
+        train=train,
+        test=test,
+        licence_text=f"{order.entry.licence}\nSource: {order.entry.source}\nPictures read from {source.path}",
+        overlap=divided.overlap or options.get("duplicates") == "keep",
+        train_labels=labels_of(divided.train, class_names),
+        test_labels=labels_of(divided.test, class_names),
+        class_names=class_names,
+        train_attributes=attributes_of(divided.train, arranged.attribute_names),
+        test_attributes=attributes_of(divided.test, arranged.attribute_names),
+        attribute_names=arranged.attribute_names,
+        notes={
+            "resize": RECIPES[fit_of(options)],
+            "files found": found,
+            "files used": len(used),
+            "left out": pile.told(),
+            "bad": pile.bad_lines(),
+            "copies": copies.lines(groups, pile),
+        },
+    )
+
+
+def _arranged(order: Order, source: Source, options: Mapping[str, Any]) -> Arranged:
+    """The items that the entry's layout takes from a source; every other one is counted."""
+    offered: tuple[Item, ...] = tuple(source.items())
+    arranged = layout(order.entry.layout or DEFAULT)(source, offered, options)
+    if len(offered) != len(arranged.items) + arranged.left_out.total():
+        raise ValueError(f"layout {order.entry.layout or DEFAULT} does not account for all of {len(offered)} items")
+    return arranged
