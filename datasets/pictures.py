@@ -76,7 +76,9 @@ def assemble(order: Order, options: Mapping[str, Any]) -> Splits:
     pile.left_out["not drawn"] += divided.unused
     pile.left_out["near copies of training pictures"] += len(pictures) - len(used) - divided.unused
     if found != len(used) + pile.left_out.total() + len(pile.bad):
-        raise AssertionError(f"{found} items found, not all of which are accounted for: {len(used)} used, {pile.told()}")
+        raise AssertionError(
+            f"{found} items found, not all of which are accounted for: {len(used)} used, {pile.told()}"
+        )
     return Splits(
         train=train,
         test=test,

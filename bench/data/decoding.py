@@ -36,6 +36,7 @@ class LookAt:
     source: Source
 
     def __call__(self, name: str) -> Look:
+        """Never raises for what the item holds."""
         try:
             content = self.source.open(name, MAX_BYTES)
             if isinstance(content, np.ndarray):
@@ -56,6 +57,7 @@ class Digest:
     source: Source
 
     def __call__(self, name: str) -> bytes | None:
+        """Never raises for what the item holds."""
         try:
             content = self.source.open(name, MAX_BYTES)
             if isinstance(content, np.ndarray):
@@ -81,6 +83,7 @@ class DecodeInto:
     fit: Fit = "centre"
 
     def __call__(self, place: tuple[int, str]) -> bytes | str:
+        """Never raises for what the item holds; OSError where the array cannot be written."""
         row, name = place
         try:
             content: Content = self.source.open(name, MAX_BYTES)
