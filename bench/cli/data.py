@@ -18,26 +18,16 @@ def data() -> None:
 
 
 @data.command("list")
+@click.argument("names", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document; its keys are in docs/datasets.md.")
 @plugin_option
-def list_(plugins: list[str]) -> None:
-    """Every data set of the catalogue, and what is built here."""
-    from bench.data import verification
-    from bench.data.known import datasets
+def list_(names: tuple[str, ...], as_json: bool, plugins: list[str]) -> None:
+    """Every data set, and whether it is built here. NAMES: parts of names, or patterns such as 'cifar*'."""
+    from bench.data import listing
 
-    built: dict[str, list[str]] = {}
-    for built_set in verification.list_built():
-        note = (
-            f"unusable: {built_set.problem}"
-            if built_set.problem
-            else f"{built_set.train} + {built_set.test} images, {built_set.bytes / 1e6:.1f} MB"
-        )
-        built.setdefault(built_set.name, []).append(f"    {built_set.resolution} px: {note}")
-    for entry in datasets():
-        dataset = datasets().load(entry.name)
-        origin = "from packages" if dataset.embedded else "needs a folder of images"
-        click.echo(f"{entry.name}: {entry.summary} ({origin}; {dataset.licence})")
-        for line in built.get(entry.name, []):
-            click.echo(line)
+    sets = listing.listed(names)
+    for line in [listing.as_json(sets)] if as_json else listing.as_lines(sets):
+        click.echo(line)
 
 
 @data.command()

@@ -63,6 +63,7 @@ class DatasetEntry(BaseModel):
         default=None, description="how its publisher arranges the files: a module of datasets/layouts/, with hyphens"
     )
     homepage: str | None = Field(default=None, description="where its owner publishes it")
+    path: str | None = Field(default=None, description="what --from takes, as its owner calls it; None: any folder")
     files: tuple[PublishedFile, ...] = Field(default=(), description="what its owner publishes, as far as it is needed")
     split_rule: SplitRule | None = None
     resolutions: tuple[int, ...] = Field(default=(), description="the sizes at which the papers use it, in pixels")

@@ -1,0 +1,119 @@
+"""`bench data list`: every known data set with its state, as lines for people and as a document for scripts."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from bench.data import own_sets, verification
+from bench.data.built_set import build_command
+from bench.data.catalogue import DatasetEntry
+from bench.data.known import datasets
+from bench.data.verification import Built
+from bench.errors import UserError
+
+SCHEMA_VERSION = 1  # raised when a key of the document changes its meaning or goes; a new key does not raise it
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One known data set and what is built of it here."""
+
+    name: str
+    entry: DatasetEntry
+    own: bool  # of the user's own, known from the cache alone
+    built: tuple[Built, ...]
+
+    @property
+    def state(self) -> str:
+        """What it takes to use the set, and at which resolutions it is built here."""
+        origin = "embedded" if self.entry.embedded else "your own" if self.own else "needs your files"
+        sizes = [f"{one.resolution} px{' (unusable)' if one.problem else ''}" for one in self.built]
+        if not sizes:
+            return origin
+        return f"{'' if origin == 'needs your files' else f'{origin}, '}built at {', '.join(sizes)}"
+
+
+def listed(wanted: Iterable[str] = ()) -> list[Listed]:
+    """Every known data set by name, or those whose name is or contains one of `wanted` or matches it as a pattern.
+
+    UserError for a wanted name that no data set has.
+    """
+    names = [entry.name for entry in datasets()]
+    chosen = set(names)
+    if wanted := tuple(wanted):
+        chosen = set()
+        for text in wanted:
+            found = fnmatch.filter(names, text if any(sign in text for sign in "*?[") else f"*{text}*")
+            if not found:
+                raise UserError(f"no data set has '{text}' in its name; `bench data list` has all of them")
+            chosen.update(found)
+    built: dict[str, list[Built]] = {}
+    for one in verification.list_built():
+        built.setdefault(one.name, []).append(one)
+    return [
+        Listed(
+            name,
+            datasets().load(name),
+            datasets().entry(name).target.startswith(own_sets.TARGET),
+            tuple(built.get(name, ())),
+        )
+        for name in names
+        if name in chosen
+    ]
+
+
+def as_lines(sets: list[Listed]) -> list[str]:
+    """One line for each set: name, state, what it is, licence; then why a built one cannot be used."""
+    name_width = max(len(one.name) for one in sets)
+    state_width = max(len(one.state) for one in sets)
+    lines = [
+        f"{one.name:{name_width}}  {one.state:{state_width}}  {one.entry.summary} ({one.entry.licence})" for one in sets
+    ]
+    problems = [f"unusable: {built.problem}" for one in sets for built in one.built if built.problem]
+    return lines + problems
+
+
+def as_json(sets: list[Listed]) -> str:
+    """The document of `--json`: {"schema_version": 1, "data_sets": [...]}; docs/datasets.md has its keys."""
+    document = {"schema_version": SCHEMA_VERSION, "data_sets": [_record(one) for one in sets]}
+    return json.dumps(document, indent=1, ensure_ascii=False)
+
+
+def _record(one: Listed) -> dict[str, Any]:
+    entry = one.entry
+    return {
+        "name": one.name,
+        "origin": "embedded" if entry.embedded else "own" if one.own else "published",
+        "summary": entry.summary,
+        "licence": entry.licence,
+        "source": entry.source,
+        "homepage": entry.homepage,
+        "train": entry.train,
+        "test": entry.test,
+        "layout": entry.layout,
+        "options": entry.options,
+        "split_rule": entry.split_rule.model_dump() if entry.split_rule else None,
+        "path": entry.path,
+        "files": [file.model_dump() for file in entry.files],
+        "download": bool(entry.downloads()),
+        "resolutions": list(entry.resolutions),
+        "tables": list(entry.tables),
+        "known_sha256": {str(size): digest for size, digest in entry.known_sha256.items()},
+        "build_command": build_command(one.name, (entry.resolutions or (32,))[0], entry),
+        "built": [
+            {
+                "resolution": built.resolution,
+                "path": str(built.path),
+                "train": built.train,
+                "test": built.test,
+                "bytes": built.bytes,
+                "sha256": built.sha256,
+                "problem": built.problem or None,
+            }
+            for built in one.built
+        ],
+    }
