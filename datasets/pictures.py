@@ -7,6 +7,7 @@ crop: center             any shape; the centre square is taken
 fit: stretch             any shape; the whole picture is resized to a square, its proportions lost, as FastGAN's
                          released code does (the default is `fit: centre`)
 fit: center-crop         any shape; the shorter side is resized, then the centre cut out, as torchvision does
+small: enlarge           pictures of fewer pixels than the set's are resized like any other; else they are refused
 duplicates: bytes        copies of a file count once; the default is pixels: so do pictures with the same pixels
 duplicates: keep         every picture counts, as in a release whose counts are known
 near_duplicates: together    copies that were re-encoded, resized or cut a little never stand in both splits

@@ -21,6 +21,7 @@ RECIPES: dict[Fit, str] = {
 OPTIONS = {
     "crop": ("center",),
     "fit": tuple(RECIPES),
+    "small": ("enlarge",),
     "reference": ("all",),
     "duplicates": ("pixels", "bytes", "keep"),
     "near_duplicates": ("together",),

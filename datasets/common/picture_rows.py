@@ -36,7 +36,7 @@ def check_sizes(order: Order, options: Mapping[str, Any], pile: Pile) -> None:
     squares = Counter(header.width for header in pile.pictures.values() if header.width == header.height)
     usual = squares.most_common(1)[0][0] if squares else None  # the first of the most frequent widths
     for name, header in list(pile.pictures.items()):
-        if min(header.width, header.height) < order.resolution:
+        if min(header.width, header.height) < order.resolution and options.get("small") != "enlarge":
             pile.reject(name, f"{header.text} are too few for {order.resolution} px")
         elif not any_shape(options) and header.width != header.height:
             pile.reject(name, f"{header.text} are no square, as '{order.name}' needs")

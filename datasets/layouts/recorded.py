@@ -1,6 +1,6 @@
 """Releases whose container says of every picture what class and split it is of: CIFAR, downsampled ImageNet, STL-10.
 
-The option `train_split` names the split that is for training where it is not `train`, such as STL-10's `unlabeled`;
+With the option `train_split: none` the pictures of no split are for training, as STL-10's without labels;
 `labels: none` drops the classes.
 """
 
@@ -19,7 +19,7 @@ from .arrangement import Arranged
 
 def arrange(source: Source, items: Sequence[Item], options: Mapping[str, Any]) -> Arranged:
     """Every picture of the two splits. UserError where the container does not say what it should."""
-    splits = {options.get("train_split", "train"): "train", "test": "test"}
+    splits = {None if options.get("train_split") == "none" else "train": "train", "test": "test"}
     labelled = options.get("labels") != "none"
     taken = [
         replace(item, label=item.label if labelled else None, split=splits[item.split])
@@ -29,9 +29,15 @@ def arrange(source: Source, items: Sequence[Item], options: Mapping[str, Any]) -
     found = {item.split for item in taken}
     for name, split in splits.items():
         if split not in found:
-            raise UserError(f"{source.path}: has no pictures of the split '{name}'; is it what its publisher offers?")
+            told = f"of the split {name}" if name else "without a split"
+            raise UserError(f"{source.path}: has no pictures {told}; is it what its publisher offers?")
     without = next((item.name for item in taken if item.label is None), None)
     if labelled and without is not None:
         raise UserError(f"{source.path}: has pictures without a class, such as {without}")
-    classes = tuple(sorted({item.label for item in taken if item.label is not None}))
+    classes = tuple(sorted({item.label for item in taken if item.label is not None}, key=_place))
     return Arranged(tuple(taken), classes, left_out=Counter({"of other splits": len(items) - len(taken)}))
+
+
+def _place(label: str) -> tuple[int, str]:
+    """Numbers in their order, as downsampled ImageNet's 1 to 1000; names by themselves."""
+    return int(label) if label.isdecimal() else 0, label
