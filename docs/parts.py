@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.features.known import EXTRACTORS, entry
+from bench.features.known import OURS
 from bench.features.weights import UserWeights
 from bench.metrics.measures import measure, measures
 from docs import data_parts, draw_floors, rehearsals, table_parts
@@ -72,7 +72,7 @@ def rooms() -> str:
 def extractors() -> str:
     """Every extractor: what it is, what is read of it, and the file that a user supplies, if it takes one."""
     body = []
-    for card in (entry(known.name) for known in EXTRACTORS):
+    for card in sorted(OURS, key=lambda known: known.name):
         file = f"`{card.weights.file}`" if isinstance(card.weights, UserWeights) else "in a package"
         sizes = card.sizes
         size = str(sizes.default) + (f" ({sizes.least} to {sizes.most})" if sizes.least < sizes.most else "")

@@ -37,8 +37,7 @@ def doctor(store: Store) -> int:
     """
     import torch
 
-    from bench.features import EXTRACTORS
-    from bench.features.known import entry
+    from bench.features.lookup import entry, extractors
 
     # Versions and devices
     click.echo(f"bench {__version__}, Python {platform.python_version()}, torch {torch.__version__}")
@@ -48,7 +47,7 @@ def doctor(store: Store) -> int:
     well = True
     for module, package in EMBEDDED.items():
         well &= _report(package, None if importlib.util.find_spec(module) else "run `make install`")
-    for extractor in EXTRACTORS:
+    for extractor in extractors():
         well &= _extractor(entry(extractor.name))
     # What only some commands need
     click.echo(_slurm())
@@ -74,6 +73,8 @@ def _extractor(entry: ExtractorEntry) -> bool:
     name = f"extractor {entry.name}"
     if isinstance(entry.weights, PackagedWeights):
         return _report(name, problem)
+    if entry.weights is None:
+        return _report(name, problem, needed=False)
     difference = None if problem else entry.weights.difference(entry.weights.find())
     # The paper scale alone needs weights that the user brings.
     return _report(f"{name} (on weights of your own: {difference})" if difference else name, problem, needed=False)

@@ -69,9 +69,9 @@ def _entries(kind: str) -> list[tuple[str, str]]:
 
         return sorted(summaries().items())
     if kind == "extractors":
-        from bench.features import EXTRACTORS, available
+        from bench.features import available, extractors
 
-        return [(entry.name, f"{entry.summary}{_lacking(available(entry.name))}") for entry in EXTRACTORS]
+        return [(entry.name, f"{entry.summary}{_lacking(available(entry.name))}") for entry in extractors()]
     if kind == "metrics":
         from bench.metrics import PYTHON_ONLY
         from bench.metrics.measures import measures

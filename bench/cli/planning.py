@@ -37,6 +37,18 @@ def plan_of(table: str, scale: str, store: Store, choice: dict[str, Any]) -> Pla
     return plan
 
 
+def say_what_submit_would_refuse() -> None:
+    """A line on stderr if the site profile in force cannot be read: here nothing needs it, `bench submit` does."""
+    from bench.launch.slurm.profile_load import load_profile, usual_profile
+
+    if usual_profile() is None:
+        return
+    try:
+        load_profile(None)
+    except UserError as error:
+        click.echo(f"bench submit would refuse the site profile in force: {error}", err=True)
+
+
 def summarise(plan: Plan, store: Store, retry: Any, submitted: Mapping[str, str] | None = None) -> None:
     """Print what is there, what would start and what that will cost, in a few lines.
 

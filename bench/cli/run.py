@@ -15,6 +15,7 @@ from bench.cli.planning import (
     refuse_missing_weights,
     refuse_unwritable,
     say_other_code,
+    say_what_submit_would_refuse,
     summarise,
 )
 from bench.cli.stale_lines import set_old_aside
@@ -42,6 +43,7 @@ def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> int
     summarise(plan, store, retry, sent)
     if waiting := [uid for uid in sent if uid in starting]:
         click.echo(f"{counted(len(waiting))} of these in the hands of the cluster: bench submit leaves them alone")
+    say_what_submit_would_refuse()
     return print_problems(plan, table, choice)
 
 

@@ -10,7 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UserError
-from bench.features.known import EXTRACTORS, digest, entry, noted
+from bench.features.entry import ExtractorEntry, Sizes
+from bench.features.lookup import digest, entry, extractors, noted
+from bench.features.weights import PackagedWeights, UserWeights
 from bench.spec.inception import Variant
 
 if TYPE_CHECKING:
@@ -20,9 +22,14 @@ if TYPE_CHECKING:
 __all__ = [
     "EXTRACTORS",
     "Extractor",
+    "ExtractorEntry",
+    "PackagedWeights",
+    "Sizes",
+    "UserWeights",
     "available",
     "cached_features",
     "canonical",
+    "extractors",
     "inception_variant",
     "is_fid",
     "load",
@@ -124,6 +131,8 @@ _HOMES = {"Extractor": "extractor", "cached_features": "cache"}
 
 
 def __getattr__(name: str) -> Any:
+    if name == "EXTRACTORS":
+        return extractors()
     if name in _HOMES:
         return getattr(importlib.import_module(f"bench.features.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'bench.features' has no attribute {name!r}")

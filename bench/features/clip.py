@@ -60,7 +60,7 @@ NAMES = {
 
 def build(entry: ExtractorEntry) -> nn.Module:
     """The image tower of the entry's name. Raises UserError for a file of another kind or size."""
-    path = entry.weights.find()
+    path = entry.weights_file()
     tower = {name.removeprefix(TOWER): value for name, value in _state(path).items() if name.startswith(TOWER)}
     transformer = VisionTransformer(SETTINGS[entry.name])
     fill(transformer, tower, NAMES, str(path), entry.network)

@@ -37,7 +37,7 @@ MASK = "mask_token"  # replaces patches that are hidden in training
 
 def build(entry: ExtractorEntry) -> nn.Module:
     """The backbone of the entry's name. Raises UserError for a file of another kind or size."""
-    path = entry.weights.find()
+    path = entry.weights_file()
     state = {name: value for name, value in read_state(path).items() if name != MASK}
     transformer = VisionTransformer(SETTINGS[entry.name])
     fill(transformer, state, NAMES, str(path), entry.network, AXES)

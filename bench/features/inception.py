@@ -60,7 +60,7 @@ def build_torchscript(entry: ExtractorEntry) -> nn.Module:
     """
     from cleanfid.inception_torchscript import InceptionV3W
 
-    path = entry.weights.find()
+    path = entry.weights_file()
     try:
         with warnings.catch_warnings():  # the file is of a kind that torch calls old: nothing its user can change
             warnings.simplefilter("ignore", FutureWarning)
@@ -72,7 +72,7 @@ def build_torchscript(entry: ExtractorEntry) -> nn.Module:
 
 def build_port(entry: ExtractorEntry) -> nn.Module:
     """clean-fid's mode "legacy_pytorch": pytorch-fid's port, of clean-fid's blocks. UserError for another file."""
-    return InceptionV3(_filled(fid_network(), entry.weights.find(), "pytorch-fid's"))
+    return InceptionV3(_filled(fid_network(), entry.weights_file(), "pytorch-fid's"))
 
 
 def build_torchvision(entry: ExtractorEntry) -> nn.Module:
@@ -81,7 +81,7 @@ def build_torchvision(entry: ExtractorEntry) -> nn.Module:
     The network was trained on [-1, 1], which torchvision's own `transform_input` restores; BigGAN-PyTorch switches
     that off, and its FIDs are comparable only with features of the same. Raises UserError for another file.
     """
-    network = _filled(_inception_v3(aux_logits=True), entry.weights.find(), "torchvision's")
+    network = _filled(_inception_v3(aux_logits=True), entry.weights_file(), "torchvision's")
     return InceptionV3(network, Normalise())
 
 

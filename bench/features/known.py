@@ -1,4 +1,4 @@
-"""The extractors: one entry each. A new one is an entry here and, where none of these serves, a file with its network.
+"""The extractors of this project. A new one is an entry here and, where none of these serves, a file with its network.
 
 Sizes: the least leaves one position in the last feature map, and before VGG16's fully connected layers the 7 x 7 that
 they were trained on; the most keeps a typing error from eating memory. Digests of files that users supply are those
@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from bench.features.entry import ExtractorEntry, Sizes
 from bench.features.weights import CleanFidWeights, PackagedWeights, UserWeights
-from bench.files import readings
-from bench.registry import Registry
 
 _FID = Sizes(299, 299, 299, 299)  # the one size of Inception v3
 _IMAGENET = Sizes(224, 32, 512, 224)
@@ -255,25 +253,4 @@ _SELF_SUPERVISED = (
     ),
 )  # fmt: skip
 
-EXTRACTORS = Registry("extractor")
-for _entry in (*_PACKAGED, *_SUPERVISED, *_INCEPTIONS, *_SELF_SUPERVISED):
-    EXTRACTORS.add(_entry.name, _entry.target, _entry.summary, _entry)
-
-
-def entry(name: str) -> ExtractorEntry:
-    """The entry of the extractor `name`. Raises UserError with the nearest known name."""
-    loaded: ExtractorEntry = EXTRACTORS.load(name)
-    return loaded
-
-
-def digest(name: str) -> str:
-    """The sha256 of the weights of the extractor `name` on this machine.
-
-    Of packaged weights it is the one that every reading is checked against. Raises UserError where there are none.
-    """
-    return entry(name).weights.digest()
-
-
-def noted(name: str) -> None:
-    """Note that the run at work takes the weights of the extractor `name`."""
-    readings.note(f"extractor/{name}", digest(name))
+OURS = (*_PACKAGED, *_SUPERVISED, *_INCEPTIONS, *_SELF_SUPERVISED)

@@ -44,7 +44,7 @@ class ResNet50(nn.Module):
 
 def build(entry: ExtractorEntry) -> nn.Module:
     """The network of ImageNet. Raises UserError for a file that is not a state dict of torchvision's resnet50."""
-    path = entry.weights.find()
+    path = entry.weights_file()
     network, _ = _filled(read_state(path), str(path), standardised=True)
     return network
 
@@ -54,7 +54,7 @@ def build_swav(entry: ExtractorEntry) -> nn.Module:
 
     Raises UserError for a file of another kind.
     """
-    path = entry.weights.find()
+    path = entry.weights_file()
     state = {name.removeprefix("module."): value for name, value in read_state(path).items()}
     state = {name: value for name, value in state.items() if not name.startswith(SWAV_EXTRAS)}
     network, _ = _filled(state, str(path), standardised=True)

@@ -9,7 +9,7 @@ import torchvision
 from torch import Tensor, nn
 
 from bench.features.entry import ExtractorEntry
-from bench.features.known import entry, noted
+from bench.features.lookup import entry, noted
 from bench.features.normalise import Normalise
 from bench.features.weights import PackagedWeights
 from bench.files.numpy_pickle import load_numpy_pickle

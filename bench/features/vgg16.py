@@ -42,7 +42,7 @@ class VGG16Classifier(nn.Module):
 
 def build(entry: ExtractorEntry) -> nn.Module:
     """VGG16 up to the layer of the entry's name. Raises UserError for a file that is no VGG16."""
-    path = entry.weights.find()
+    path = entry.weights_file()
     network = VGG16Classifier(entry.name)
     expected = network.state_dict()
     # The layers behind this one may be in the file, of any number of classes, and may be left out.

@@ -11,7 +11,7 @@ Names are:
     data/SET-RESOLUTION/FILE
     weights/NAME     a file of the user's that the run starts from
     run/UID          a source run; the digest is that of its final weights
-    extractor/NAME
+    extractor/NAME   its weights; with its code where it is from outside this project
     score/NAME       the code of a score from outside this project; for our own, each score line has the version
 The code of a part from outside this project is in the run's identity instead (bench.spec.run.Part.source): once edited,
 it makes another run.
@@ -27,7 +27,8 @@ from bench.contract.discovery import methods
 from bench.data.input_digests import digests
 from bench.errors import UserError
 from bench.features import parse_spec
-from bench.features.known import digest as extractor_digest
+from bench.features.lookup import digest as extractor_digest
+from bench.features.lookup import extractors, is_from_outside
 from bench.files.digests import file_sha256
 from bench.files.source_code import module_digest
 from bench.metrics.measures import source_digest
@@ -237,6 +238,12 @@ def made_stale(store: Store, prefix: str) -> list[str]:
     return [run.uid for run in readers if machine.changes(run)]
 
 
+def _label(kind: str, name: str) -> str:
+    """What an input of a kind is called; an extractor from outside may have changed in its code too."""
+    outside = kind == "extractor" and (name not in extractors() or is_from_outside(name))
+    return "weights or code of the extractor" if outside else LABELS[kind]
+
+
 def described(names: list[str]) -> list[str]:
     """Names of inputs in words: "data set faces at 128 px (train images, test images)", "weights anime"."""
     files: dict[str, list[str]] = {}
@@ -247,7 +254,7 @@ def described(names: list[str]) -> list[str]:
             folder, _, file = rest.rpartition("/")
             files.setdefault(folder, []).append(FILES[file.removesuffix(".npy")])
         else:
-            others.append(f"{LABELS[kind]} {rest}")
+            others.append(f"{_label(kind, rest)} {rest}")
     sets = []
     for folder, which in files.items():
         label, _, resolution = folder.rpartition("-")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
 
 from bench.errors import UserError, did_you_mean
 from bench.spec.claim import Claim
@@ -13,6 +13,7 @@ from bench.spec.run import DataSpec, Frozen, NetworkSpec, Protocol, TrainSetting
 
 Scale = Literal["smoke", "mini", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "mini", "paper")
+NO_PAPER = {"", "-", "none", "null", "nil", "no", "n/a"}  # words that YAML reads as text, and people mean as nothing
 
 
 def _method_text(value: Any) -> Any:
@@ -134,6 +135,13 @@ class TableSpec(Frozen):
     scales: dict[Scale, ScaleSpec]
     claims: tuple[Claim, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @field_validator("paper")
+    @classmethod
+    def _is_a_paper(cls, value: str | None) -> str | None:
+        if value is not None and value.strip().lower() in NO_PAPER:
+            raise ValueError(f"'{value}' would be a paper of that name; leave the key out where there is none")
+        return value
 
     @model_validator(mode="after")
     def _names_agree(self) -> TableSpec:

@@ -22,7 +22,6 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 TABLE = """
 title: slow
-paper: none
 seeds: 8
 snapshot: final
 metrics: [fd]

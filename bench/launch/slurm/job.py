@@ -77,18 +77,15 @@ class TableJob:
             store,
             runs,
             self._devices(),
-            Plain(self._tally(store, runs), LOG_SECONDS),
+            JobLog(self._tally(store, runs), store),
             list(self.plugins),
             deadline=begin + min(self.seconds, self.slice_seconds or self.seconds),
             logs=Path(self.logs) / str(slurm_job()),
         )
         outcomes = queue.work()
-        # The log of the job tells how each run ended; with runs left the job queues again
         for note in queue.notes:
             print(note, flush=True)
-        for run in queue.runs:
-            if run.uid in outcomes:
-                print(_ending(store, run, outcomes[run.uid]), flush=True)
+        # With runs left the job queues again
         left = [run for run in runs if outcomes.get(run.uid, "stopped") == "stopped"]
         if left and queue.stopped_by in (signal.SIGUSR2, "deadline"):
             self._again(left, queue)
@@ -134,6 +131,20 @@ class TableJob:
             requeue_this_job()
 
 
+class JobLog(Plain):
+    """Progress in a job's log: a summary a minute, and how each run ended, when it does."""
+
+    def __init__(self, tally: Tally, store: Store) -> None:
+        super().__init__(tally, LOG_SECONDS)
+        self.store = store
+
+    def ended(self, run: PlannedRun, outcome: str) -> None:
+        """Note it, and print how the run ended, with its id, and why where it failed."""
+        self.tally.over(run, outcome)
+        reason = self.store.folder(run.uid).error() if outcome == "failed" else None
+        print(f"{outcome}: {run.label} ({run.uid})" + (f" {reason}" if reason else ""), flush=True)
+
+
 def requeue_this_job() -> None:
     """Ask SLURM to start this job again, and end. Returns only if SLURM refuses.
 
@@ -149,9 +160,3 @@ def requeue_this_job() -> None:
         f"the cluster refuses to requeue this job ({done.stderr.strip()}); submit again to continue",
         flush=True,
     )
-
-
-def _ending(store: Store, run: PlannedRun, outcome: str) -> str:
-    """How a run ended, and why where it failed."""
-    reason = store.folder(run.uid).error() if outcome == "failed" else None
-    return f"{outcome}: {run.label} ({run.uid})" + (f" {reason}" if reason else "")

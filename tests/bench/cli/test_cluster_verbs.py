@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from bench.features.known import EXTRACTORS, entry
+from bench.features.known import OURS
 from bench.features.weights import UserWeights
 from bench.launch.slurm.records import ArrayRecord, Submission, save
 from bench.store.runs import Store
@@ -157,7 +157,7 @@ def test_doctor_tells_what_there_is_of_a_cluster(scripts, line, says, bench_comm
 
 def test_doctor_wants_no_weights_that_only_its_user_can_bring(bench_command, tmp_path, monkeypatch):
     """Those of the paper scale: absent, with what to do, and no failure."""
-    cards = [entry(extractor.name) for extractor in EXTRACTORS]
+    cards = list(OURS)
     supplied = [card for card in cards if isinstance(card.weights, UserWeights)]
     for card in supplied:
         monkeypatch.delenv(card.weights.variable, raising=False)

@@ -18,7 +18,6 @@ from bench.store.runs import Store
 CHECKOUT = Path(__file__).resolve().parents[3]
 TABLE = """
 title: mine
-paper: none
 seeds: 1
 snapshot: final
 metrics: [fd]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from bench.features.known import EXTRACTORS, entry
+from bench.features.lookup import entry, extractors
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def own_weights(tmp_path, monkeypatch):
         def place(name, dim=None):
             card = entry(name)
             weights = replace(card.weights, size=None, sha256="", exact=False)
-            stack.enter_context(EXTRACTORS.override(name, replace(card, weights=weights, dim=dim or card.dim)))
+            stack.enter_context(extractors().override(name, replace(card, weights=weights, dim=dim or card.dim)))
             monkeypatch.delenv(weights.variable, raising=False)
             return weights.own
 

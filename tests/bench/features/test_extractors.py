@@ -18,7 +18,7 @@ from bench import features
 from bench.errors import UserError
 from bench.features import weights
 from bench.features.extractor import Extractor
-from bench.features.known import entry
+from bench.features.lookup import entry
 from bench.features.resize import resize_float
 
 DIMS = {"effnet_lite0@32": 1280, "vgg16@32": 512, "alexnet@63": 256}
@@ -27,7 +27,7 @@ DIMS = {"effnet_lite0@32": 1280, "vgg16@32": 512, "alexnet@63": 256}
 def test_listing_and_asking_import_no_torch():
     code = (
         "import sys, bench.features as f; "
-        "[f.available(entry.name) for entry in f.EXTRACTORS]; f.parse_spec('vgg16@64'); "
+        "[f.available(entry.name) for entry in f.extractors()]; f.parse_spec('vgg16@64'); "
         "sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

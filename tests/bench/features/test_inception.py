@@ -15,7 +15,7 @@ from torch import nn
 from bench import features
 from bench.errors import UserError
 from bench.features import weights
-from bench.features.known import entry
+from bench.features.lookup import entry
 
 
 class StandIn(nn.Module):

@@ -1,25 +1,19 @@
 """The entries: what they promise, what they say of files that are not here, and which files they take."""
 
-import hashlib
 import importlib
-import sys
 from dataclasses import replace
-from types import ModuleType
 from typing import get_args
 
-import numpy as np
 import pytest
-import torch
 
 from bench import features
-from bench.cli.main import cli
 from bench.errors import UserError
-from bench.features.entry import ExtractorEntry, Sizes
-from bench.features.known import EXTRACTORS, entry
+from bench.features.known import OURS
+from bench.features.lookup import entry, extractors
 from bench.features.weights import PackagedWeights, UserWeights
 from bench.spec.inception import Inception, Variant
 
-NAMES = [card.name for card in EXTRACTORS]
+NAMES = [card.name for card in OURS]
 USERS = [name for name in NAMES if isinstance(entry(name).weights, UserWeights)]
 
 
@@ -38,7 +32,7 @@ def test_an_entry_is_whole(name):
     assert card.sizes.allow(card.sizes.default) and card.sizes.allow(card.sizes.own)
     module, _, function = card.target.partition(":")
     assert callable(getattr(importlib.import_module(module), function))
-    assert EXTRACTORS.entry(name).summary == card.summary and str(card.dim) in card.summary
+    assert extractors().entry(name).summary == card.summary and str(card.dim) in card.summary
 
 
 def test_two_files_never_share_a_place_or_a_variable():
@@ -90,7 +84,7 @@ def test_a_file_that_is_not_the_published_one_is_refused_where_only_that_is_take
     card = entry("dinov2_vits14")
     hello = "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"  # of b"hello world", 11 bytes
     monkeypatch.setenv("BENCH_DINOV2_VITS14", str(tmp_path / "mine.pth"))
-    with EXTRACTORS.override(card.name, replace(card, weights=replace(card.weights, size=11, sha256=hello))):
+    with extractors().override(card.name, replace(card, weights=replace(card.weights, size=11, sha256=hello))):
         (tmp_path / "mine.pth").write_bytes(b"hello world")
         assert features.available("dinov2_vits14") is None
         (tmp_path / "mine.pth").write_bytes(content)
@@ -126,39 +120,3 @@ def test_scores_on_each_variant_can_be_told_apart():
     ]  # fmt: skip
     assert len({features.qualifier(name) for name in NAMES}) == len(NAMES)
     assert {name for name in NAMES if features.is_fid(name)} == {n for n in NAMES if n.startswith("inception")}
-
-
-def test_one_entry_is_all_that_an_extractor_takes(monkeypatch, tmp_path, capsys):
-    """A toy from outside the tree: listed, described by doctor, loaded, cached under its own name, labelled, scored."""
-    from bench.metrics import Scorer, label
-    from bench.spec.run import MetricSpec
-
-    module = ModuleType("toy_extractor")
-    module.build = lambda card: torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten())
-    monkeypatch.setitem(sys.modules, "toy_extractor", module)
-    monkeypatch.setenv("BENCH_WEIGHTS", str(tmp_path))
-    toy = ExtractorEntry(
-        name="toy", network="a pool", layer="four means", dim=12, sizes=Sizes(16, 8, 32, 16, step=8),
-        weights=UserWeights("toy.bin", "BENCH_TOY", "made up", 3), licence="none", target="toy_extractor:build",
-    )  # fmt: skip
-    with EXTRACTORS.override("toy", toy, toy.summary):
-        cli.main(["list", "extractors"], standalone_mode=False)
-        assert "a pool, four means, 12-d (default size 16)" in capsys.readouterr().out
-        cli.main(["doctor", "--store", str(tmp_path / "store")], standalone_mode=False)
-        where = f"put the file at {tmp_path / 'toy.bin'}"
-        assert (
-            f"absent  extractor toy: weights toy.bin are not here and are never downloaded: {where}"
-            in capsys.readouterr().out
-        )
-        (tmp_path / "toy.bin").write_bytes(b"toy")
-        images = np.random.default_rng(0).integers(0, 256, (20, 24, 24, 3), dtype=np.uint8)
-        extractor = features.load("toy@24")
-        means = images.reshape(20, 2, 12, 2, 12, 3).mean((2, 4)).transpose(0, 3, 1, 2).reshape(20, 12) / 127.5 - 1
-        np.testing.assert_allclose(extractor(images), means, atol=1e-6)
-        assert extractor.weights_sha256 == hashlib.sha256(b"toy").hexdigest()
-        assert label("fd", "toy") == "FD(toy@16)"
-        (score,) = Scorer([MetricSpec(name="fd", extractor="toy")], images, "0" * 64).score(images)
-        assert (score.extractor, score.extractor_sha256) == ("toy@16", extractor.weights_sha256)
-        assert score.value == pytest.approx(0, abs=1e-6)
-    with pytest.raises(UserError, match="unknown extractor 'toy'"):
-        features.parse_spec("toy")

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from bench import features
 from bench.errors import UserError
-from bench.features.known import entry
+from bench.features.lookup import entry
 from bench.features.perceptual import VGG16Activations, lpips_distance
 from bench.features.trunks import trunk_layers
 from bench.files.numpy_pickle import load_numpy_pickle

@@ -118,6 +118,17 @@ def test_the_environment_comes_before_the_file(project, monkeypatch, tmp_path):
     assert load_profile(None) == load_profile("test-node")
 
 
+def test_plan_says_that_a_profile_cannot_be_read_and_plans_all_the_same(project, bench_command, monkeypatch):
+    """On a laptop, say: nothing here needs the profile; `bench submit` would refuse it."""
+    root = project('profile = "site.yaml"')
+    command = ("plan", "table1", "--scale", "smoke", "--rows", "scratch", "--columns", "faces", "--seeds", "0")
+    done = bench_command(*command, cwd=root)
+    said = f"bench submit would refuse the site profile in force: {root / 'site.yaml'}: cannot be read"
+    assert done.returncode == 0 and said in done.stderr and len(done.stderr.splitlines()) == 1
+    (root / "site.yaml").write_text("time: 1h\n")
+    assert bench_command(*command, cwd=root).stderr == ""
+
+
 @pytest.mark.parametrize(
     ("text", "split"),
     [

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from bench.errors import UserError
 from bench.networks import build
-from bench.plan.load import load_table, parse_setting, table_names
+from bench.plan.load import TABLES, load_table, parse_setting, table_names
 from bench.spec.run import RunSpec
 
 EXPERIMENTS = sorted((Path(__file__).parents[3] / "experiments").glob("*.yaml"))
@@ -125,6 +125,16 @@ def test_a_rows_network_must_exist(tmp_path):
     line = text[: text.index("bigan-32")].count("\n") + 1
     with pytest.raises(UserError, match=rf"mine.yaml:{line}: .*did you mean 'biggan-32'"):
         load_table(str(tmp_path / "mine.yaml"))
+
+
+@pytest.mark.parametrize("word", ["none", "None", "'null'", "'-'"])
+def test_no_paper_is_said_by_leaving_it_out(word, tmp_path):
+    text = (TABLES / "disp/table1.yaml").read_text()
+    (tmp_path / "own.yaml").write_text(text.replace("paper: disp", f"paper: {word}"))
+    with pytest.raises(UserError, match=r"own\.yaml:6: paper: .* would be a paper of that name; leave the key out"):
+        load_table(str(tmp_path / "own.yaml"))
+    (tmp_path / "own.yaml").write_text(text.replace("paper: disp", "paper: null"))
+    assert load_table(str(tmp_path / "own.yaml")).paper is None
 
 
 def test_bare_name_is_of_disp():

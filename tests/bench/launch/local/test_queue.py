@@ -187,7 +187,6 @@ def test_gpus_whose_driver_shows_no_files_are_found_by_its_tool(monkeypatch, tmp
 
 TABLE = """
 title: tiny
-paper: none
 seeds: 2
 snapshot: final
 metrics: [fd]

@@ -111,7 +111,7 @@ def test_the_notice_reaches_all_and_one_requeues(job, started, store_root, tmp_p
     assert (tmp_path / "asked").read_text() == "requeue 70_3\n", "asked once, by the job alone"
     (run,) = Store(store_root)
     assert run.status() == "interrupted" and 0 < run.heartbeat()["step"] < 200 and run.heartbeat()["job"] == "70_3"
-    assert "stopped: my row · shapes · seed 0" in out and "source" not in out
+    assert out.count("stopped: my row · shapes · seed 0 (") == out.count("stopped: ") == 1 and "source" not in out
     wait_until((tmp_path / "survived").exists)
 
     again = started(job())
