@@ -63,7 +63,8 @@ def assemble(order: Order, options: Mapping[str, Any]) -> Splits:
 
     # Divide them into splits, no copy of a training picture in test.
     pictures = [items[name] for name in copies.without_equal_pixels(decoded)]
-    class_names = arranged.class_names or classes_of(pictures)
+    default = order.entry.layout in (None, DEFAULT)
+    class_names = arranged.class_names or (classes_of(pictures) if default else ())
     divided, groups = divide_apart(order, options, pictures, decoded)
     if options.get("duplicates") != "keep" and not divided.overlap:
         refuse_shared(divided, decoded, pile)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from bench.machine.long_work import EVERY_SECONDS
+from bench.machine.long_work import EVERY_SECONDS, time_text
 
 
 class TransferProgress:
@@ -33,10 +33,3 @@ class TransferProgress:
 def size_text(count: int) -> str:
     """Bytes as megabytes, the smallest as they are."""
     return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count:,} bytes"
-
-
-def time_text(seconds: float) -> str:
-    """For example "43 s", "12 min", "3.5 h"."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -1,7 +1,8 @@
 """The default layout: flat, a folder for each class, train/ beside test/, or a table of labels among the pictures.
 
 These are the arrangements of torchvision's ImageFolder and of Hugging Face's imagefolder: TRAIN/CLASS/picture,
-CLASS/picture, or pictures with a metadata.csv or metadata.jsonl (bench.datasets.layouts.metadata).
+CLASS/picture, or pictures with a metadata.csv or metadata.jsonl (bench.datasets.layouts.metadata). A folder that all
+pictures lie in, as archives have one, does not count.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import Any
 
+from bench.data.picture import SUFFIXES
 from bench.data.sources.source import Item, Source
 from bench.errors import UserError
 
 from .arrangement import Arranged
+from .metadata import read_metadata
 
 # The names of a folder that holds a split, whatever their capitals.
 SPLITS = {
@@ -26,37 +30,29 @@ EXACT = {"train": "train", "test": "test"}  # what counts with `split_names: exa
 
 
 def arrange(source: Source, items: Sequence[Item], options: Mapping[str, Any]) -> Arranged:
-    """Every item, with the split and the class that its folders say.
+    """Every item, with the split that its folder says, and the class and attributes of its folder or of a table.
 
     Folders are splits where one is for training. A validation split is the test split of a release without one, and
-    left out of one with it, as are items beside the splits' folders. The folder below, or the first where there are no
-    splits, is the class: see `classes_of`. Options `split_names: exact` and `labels: none` turn both off; with
-    `reference: all` folders are no splits. UserError for train/ without any counterpart.
+    left out of one with it, as are items beside the splits' folders. The next folder is the class; `classes_of` says
+    when it is one. Options `split_names: exact` and `labels: none` turn all of this off but train/ and test/; with
+    `reference: all` folders are no splits. UserError for train/ without its counterpart.
     """
-    names = EXACT if options.get("split_names") == "exact" else SPLITS
-    placed = [(item, _split_of(item, names)) for item in items]
-    found = {split for _, split in placed if split}
-    if "train" not in found and (options.get("split_names") != "exact" or "test" not in found):
+    exact = options.get("split_names") == "exact"
+    depth = 0 if exact else _common_folders(items)
+    splits = [_split_of(item, depth, EXACT if exact else SPLITS) for item in items]
+    found = set(splits) - {None}
+    if "train" not in found and not exact:
         found = set()
     if options.get("reference") == "all" or not found:
-        return Arranged(tuple(_labelled(item, 0, options) for item in items))
-    if len(found) == 1:
-        (only,) = found
-        raise UserError(
-            f"{source.path}: has a folder {only}/ but not the other of train/ and test/; "
-            f"--from {source.path}/{only} divides that folder at random"
-        )
-    meant = {"train": "train", "test": "test"} if "test" in found else {"train": "train", "validation": "test"}
-    kept, left_out = [], Counter[str]()
-    for item, split in placed:
-        if split in meant:
-            kept.append(replace(_labelled(item, 1, options), split=meant[split]))
-        else:
-            left_out["of the validation split" if split else _BESIDE] += 1
-    return Arranged(tuple(kept), left_out=left_out)
-
-
-_BESIDE = "beside train/ and test/"
+        placed, left_out = list(items), Counter[str]()
+    else:
+        placed, left_out = _divided(source, list(zip(items, splits, strict=True)), found)
+        depth += 1
+    if options.get("labels") == "none":
+        return Arranged(tuple(placed), left_out=left_out)
+    if table := read_metadata(source, placed):
+        return replace(table, left_out=left_out + table.left_out)
+    return Arranged(tuple(_labelled(item, depth) for item in placed), left_out=left_out)
 
 
 def classes_of(items: Iterable[Item]) -> tuple[str, ...]:
@@ -69,16 +65,46 @@ def classes_of(items: Iterable[Item]) -> tuple[str, ...]:
     return tuple(sorted(label for label in labels if label)) if None not in labels and len(labels) > 1 else ()
 
 
-def _split_of(item: Item, names: Mapping[str, str]) -> str | None:
-    folder, slash, _ = item.name.partition("/")
-    if not slash:
-        return None
-    return names.get(folder if names is EXACT else folder.lower())
+def _divided(
+    source: Source, placed: Sequence[tuple[Item, str | None]], found: set[str | None]
+) -> tuple[list[Item], Counter[str]]:
+    """The items of train and test, and what lies elsewhere."""
+    if len(found) == 1:
+        (only,) = found
+        raise UserError(
+            f"{source.path}: has a folder {only}/ but not the other of train/ and test/; "
+            "give that folder itself to have it divided at random"
+        )
+    meant = {"train": "train", "test": "test"} if "test" in found else {"train": "train", "validation": "test"}
+    kept, left_out = [], Counter[str]()
+    for item, split in placed:
+        if split in meant:
+            kept.append(replace(item, split=meant[split]))
+        else:
+            left_out["of the validation split" if split else "beside train/ and test/"] += 1
+    return kept, left_out
 
 
-def _labelled(item: Item, depth: int, options: Mapping[str, Any]) -> Item:
+def _common_folders(items: Sequence[Item]) -> int:
+    """How many folders, one in the other, hold everything that is called a picture; one that is a split ends them."""
+    names = [item.name for item in items if PurePosixPath(item.name).suffix.lower() in SUFFIXES]
+    if not names:
+        return 0
+    first, last = names[0].split("/")[:-1], names[-1].split("/")[:-1]  # sorted: the two that differ most
+    depth = 0
+    for one, other in zip(first, last, strict=False):
+        if one != other or one.lower() in SPLITS:
+            break
+        depth += 1
+    return depth
+
+
+def _split_of(item: Item, depth: int, names: Mapping[str, str]) -> str | None:
+    folders = item.name.split("/")[depth:-1]
+    return names.get(folders[0] if names is EXACT else folders[0].lower()) if folders else None
+
+
+def _labelled(item: Item, depth: int) -> Item:
     """The item with the folder at this depth as its class; without a class where it lies in none."""
-    parts = item.name.split("/")
-    if options.get("labels") == "none" or item.label is not None or len(parts) < depth + 2:
-        return item
-    return replace(item, label=parts[depth])
+    folders = item.name.split("/")[depth:-1]
+    return replace(item, label=folders[0]) if folders and item.label is None else item

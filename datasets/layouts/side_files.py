@@ -33,12 +33,16 @@ class SideFile:
     where: str
     content: bytes
 
-    def lines(self) -> list[str]:
-        """Its lines of text, without those that are empty. UserError for what is no text."""
+    def text(self) -> str:
+        """Its content as text. UserError for what is none."""
         try:
-            return [line for line in self.content.decode("utf-8-sig").splitlines() if line.strip()]
+            return self.content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise UserError(f"{self.where}: is no text, at byte {error.start}") from error
+
+    def lines(self) -> list[str]:
+        """Its lines of text, without those that are empty. UserError for what is no text."""
+        return [line for line in self.text().splitlines() if line.strip()]
 
     def table(self, columns: int) -> list[list[str]]:
         """Its lines, each divided at blanks into this many fields; the last field keeps its blanks."""
@@ -78,9 +82,14 @@ def find(source: Source, items: Sequence[Item], name: str, most: int = MOST_TEXT
         raise UserError(f"{source.path}: has {name} more than once: {found[0]} and {found[1]}")
     if not found:
         return _beside(source, name, most)
-    where = f"{source.path}/{found[0]}"
+    return read_side_file(source, found[0], most)
+
+
+def read_side_file(source: Source, name: str, most: int = MOST_TEXT) -> SideFile:
+    """The side file that is the item of this name. UserError where it cannot be read."""
+    where = f"{source.path}/{name}"
     try:
-        content = source.read(found[0], most)
+        content = source.read(name, most)
     except BadItemError as error:
         raise UserError(f"{where}: {error}") from error
     if not isinstance(content, bytes):

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from bench.data.sources.names import DEVICES, LINKS, REPEATED, UNSAFE, leftover, safe_name
+from bench.data.sources.per_process import PerProcess
 from bench.data.sources.source import BadItemError, Item, Source, too_large
 from bench.errors import UserError
 
 _PART = 2**20  # bytes copied together
 _MOST_HEADER = 2**20  # bytes of one member's header: a hostile one could ask for gigabytes
-_UNPACKED = (2**30, 100)  # bytes, and times the packed size: a tar that unpacks to more than both is a bomb
-_SPARE = 2**28  # bytes that stay free on the disk
+UNPACKED = (2**30, 100)  # bytes, and times the packed size: a tar that unpacks to more than both is a bomb
+SPARE = 2**28  # bytes that stay free on the disk
 _DAMAGED = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError)
 _BLOCK = tarfile.BLOCKSIZE
 
@@ -57,16 +58,12 @@ class TarSource(Source):
         super().__init__(path)
         self._plain = path  # the archive itself, or what it was unpacked to
         self._members: dict[str, tuple[int, int]] = {}  # name -> offset and size in `_plain`
-        self._file: BinaryIO | None = None
-
-    def __getstate__(self) -> dict[str, object]:
-        return self.__dict__ | {"_file": None}
+        self._file: PerProcess[BinaryIO] = PerProcess()
 
     def items(self) -> Iterator[Item]:
         """Every file, sorted by name. UserError for a damaged archive and for one that is a bomb."""
         self.left_out.clear()
         self._members.clear()
-        self._file = None
         with self.path.open("rb") as file:
             head = file.read(max(map(len, PACKED)))
         unpack = next((unpack for start, unpack in PACKED.items() if head.startswith(start)), None)
@@ -83,10 +80,9 @@ class TarSource(Source):
         offset, size = self._members[name]
         if most is not None and size > most:
             raise too_large(size, most)
-        if self._file is None:
-            self._file = self._plain.open("rb")
-        self._file.seek(offset)
-        content = self._file.read(size)
+        file = self._file.get(lambda: self._plain.open("rb"))
+        file.seek(offset)
+        content = file.read(size)
         if len(content) < size:
             raise BadItemError(f"is cut off after {len(content):,} of {size:,} bytes")
         return content
@@ -96,7 +92,7 @@ class TarSource(Source):
             with self._plain.open("rb") as file, tarfile.open(fileobj=_Bounded(file), mode="r:") as archive:
                 for member in archive:
                     self._note(member)
-                    archive.members = []  # type: ignore[attr-defined]  # or it would keep every header of an archive of millions
+                    archive.members = []  # type: ignore[attr-defined]  # it would keep the headers of millions
                 _check_end(file, archive.offset, self.path)
         except _DAMAGED as error:
             raise UserError(f"{self.path}: is a damaged or unfinished tar archive ({error})") from error
@@ -133,9 +129,6 @@ class _Bounded(io.BufferedReader):
 
 def _check_end(file: BinaryIO, offset: int, path: Path) -> None:
     """UserError unless members end where the archive does: tarfile takes a damaged header for the end."""
-    file.seek(0, io.SEEK_END)
-    if file.tell() < offset:
-        return  # the last member is cut off, as reading it will say
     file.seek(offset)
     while part := file.read(_PART):
         if part.strip(b"\0"):
@@ -146,7 +139,7 @@ def _check_end(file: BinaryIO, offset: int, path: Path) -> None:
 
 def _unpack(path: Path, unpack: Callable[[Path], Any], target: Path) -> None:
     """Unpack a compressed file; UserError for a damaged one, and before it fills the disk or proves to be a bomb."""
-    bound = max(_UNPACKED[0], _UNPACKED[1] * path.stat().st_size)
+    bound = max(UNPACKED[0], UNPACKED[1] * path.stat().st_size)
     done = 0
     try:
         with unpack(path) as packed, target.open("wb") as plain:
@@ -154,10 +147,10 @@ def _unpack(path: Path, unpack: Callable[[Path], Any], target: Path) -> None:
                 done += len(part)
                 if done > bound:
                     raise UserError(
-                        f"{path}: unpacks to more than {bound:,} bytes, {_UNPACKED[1]} times its size: "
+                        f"{path}: unpacks to more than {bound:,} bytes, {UNPACKED[1]} times its size: "
                         "that is no archive of pictures"
                     )
-                if done % (64 * _PART) < _PART and shutil.disk_usage(target.parent).free < _SPARE:
+                if done % (64 * _PART) < _PART and shutil.disk_usage(target.parent).free < SPARE:
                     raise UserError(
                         f"{path}: unpacking it fills the disk of {target.parent}; BENCH_CACHE names another place"
                     )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.data.sources.names import ENCRYPTED, REPEATED, UNSAFE, leftover, safe_name, special
+from bench.data.sources.per_process import PerProcess
 from bench.data.sources.source import BadItemError, Item, Source, too_large
 from bench.errors import UserError
 
@@ -27,10 +28,7 @@ class ZipSource(Source):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._members: dict[str, int] = {}  # name -> place in the archive's directory
-        self._zip: zipfile.ZipFile | None = None
-
-    def __getstate__(self) -> dict[str, object]:
-        return self.__dict__ | {"_zip": None}
+        self._zip: PerProcess[zipfile.ZipFile] = PerProcess()
 
     def items(self) -> Iterator[Item]:
         """Every file, sorted by name. UserError for an archive whose directory cannot be read."""
@@ -71,9 +69,7 @@ class ZipSource(Source):
         return bytes(content)
 
     def _archive(self) -> zipfile.ZipFile:
-        if self._zip is None:
-            self._zip = zipfile.ZipFile(self.path)
-        return self._zip
+        return self._zip.get(lambda: zipfile.ZipFile(self.path))
 
 
 def _refused(info: zipfile.ZipInfo) -> str | None:
