@@ -77,14 +77,17 @@ def modules(root: Any, where: str, class_name: str) -> Modules:
         path, name, state = stack.pop()
         if len(tree.attributes) >= MOST_MODULES:
             raise UserError(f"{where}: more than {MOST_MODULES} modules")
+        # Its class and attributes
         tables = {kind: _dict(state, kind, where) for kind in KINDS}
         tree.classes[path] = name
         tree.attributes[path] = {key: value for key, value in state.items() if key not in KINDS}
+        # Its tensors
         for key, value in (*tables["_parameters"].items(), *tables["_buffers"].items()):
             if value is None:  # a bias that a layer does not have
                 tree.attributes[path].setdefault(key, None)
             elif tree.tensors.setdefault(_joined(path, key), value) is not value:
                 raise UserError(f"{where}: '{_joined(path, key)}' is there twice")
+        # The modules below it, later
         for key, child in tables["_modules"].items():
             if child is None:
                 tree.attributes[path].setdefault(key, None)

@@ -135,6 +135,7 @@ def evaluate_folder(
     command_for_floor: the command that runs the column's reference points.
     Raises UserError for pictures that do not fit the protocol: see bench.data.picture_folder.
     """
+    # The pictures, scored as the column's runs are; a score that needs more of them is left out
     data, protocol = table.at(scale).columns[column.id].data, table.protocol_of(column, scale)
     pictures = read_pictures(root, data.resolution, protocol.generated, resize=resize, allow_fewer=allow_fewer)
     count = len(pictures.images)
@@ -144,6 +145,7 @@ def evaluate_folder(
         for metric in protocol.metrics
         if count < fewest_generated(metric)
     ]
+    # Where the floor to compare with comes from, if it is not there yet
     if count < protocol.generated:
         hint = f"a table of your own with `generated: {count}` in this column has one"
     elif POINT in table.references:

@@ -74,6 +74,7 @@ def folded(report: TableReport, named: Collection[str] = ()) -> TableReport:
     tried = report.results[report.results["status"] != "missing"]
     if tried.empty:
         return report
+    # What nothing was run for
     have, columns_with = set(tried["row"]), set(tried["column"])
     idle = [row for row in report.rows if row.kind != "printed" and row.id not in have and row.id not in named]
     columns = tuple(column for column in report.columns if column.id in columns_with)
@@ -85,6 +86,7 @@ def folded(report: TableReport, named: Collection[str] = ()) -> TableReport:
                             ("Claims not tested, for lack of finished runs", untested))
         if heads
     ]  # fmt: skip
+    # The report without it; captions speak of the columns that stay
     dropped = {column_sentence(column) for column in empty}
     return replace(
         report,

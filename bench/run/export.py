@@ -60,12 +60,14 @@ def exported(run: Reopened) -> dict[str, Any]:
     conditions (GLANN's embeddings, a fitted mixture): its file alone could not make its images.
     """
     assert run.spec.network is not None
+    # What the method feeds the generator with, and how the network is built
     fed = _fed(run)
     options = network_options(run.ctx, run.method)
     condition = "nothing"
     if fed.conditions_MK is not None:
         size, method = fed.conditions_MK.shape[1], readable(run.spec.method)
         condition = f"vectors of {size} numbers, as the method {method} draws them at inference"
+    # All that is needed to make the images again, which is tried before it is given away
     export = {
         "format": FORMAT,
         "version": VERSION,

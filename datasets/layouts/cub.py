@@ -18,11 +18,13 @@ SPLITS = {"0": "test", "1": "train"}
 
 def arrange(source: Source, items: Sequence[Item], options: Mapping[str, Any]) -> Arranged:
     """Every picture that images.txt lists, with its class and its publisher's split."""
+    # What the side files say of each picture, by its number
     listed = _by_number(need(source, items, "images.txt"))
     class_names = _by_number(need(source, items, "classes.txt"))
     labels = need(source, items, "image_class_labels.txt")
     splits = need(source, items, "train_test_split.txt")
     class_of, split_of = _by_number(labels), _by_number(splits)
+    # Every listed picture with its class and split
     there = {_inside(item.name): item for item in items}
     taken, missing = [], []
     for number, path in listed.items():
@@ -37,6 +39,7 @@ def arrange(source: Source, items: Sequence[Item], options: Mapping[str, Any]) -
         if split is None:
             raise UserError(f"{splits.where}: does not say of picture {number} whether it is for training")
         taken.append(Item(item.name, label, split))
+    # No picture may be missing, for the split would be another
     if missing:
         raise UserError(
             f"{source.path}: {len(missing):,} of {len(listed):,} listed pictures are missing, such as {missing[0]}"

@@ -26,6 +26,7 @@ TEST = "tstid"
 
 def arrange(source: Source, items: Sequence[Item], options: Mapping[str, Any]) -> Arranged:
     """The pictures of the wanted classes, with Oxford's split where setid.mat is there."""
+    # The class of each picture; one class alone may come without labels
     wanted = [int(number) for number in options.get("classes", ())]
     found = find(source, items, "imagelabels.mat", MOST_MATLAB)
     if found is None:
@@ -39,6 +40,7 @@ def arrange(source: Source, items: Sequence[Item], options: Mapping[str, Any]) -
         raise UserError(
             f"{found.where}: labels {len(label_of):,} pictures, but there is image_{max(unlabelled):05}.jpg"
         )
+    # The wanted classes, of which no picture may be missing
     classes = wanted or sorted(set(label_of.values()))
     missing = [number for number, label in label_of.items() if label in classes and number not in pictures]
     if missing:
@@ -46,6 +48,7 @@ def arrange(source: Source, items: Sequence[Item], options: Mapping[str, Any]) -
             f"{source.path}: {len(missing):,} pictures of the wanted classes are missing, such as "
             f"image_{missing[0]:05}.jpg"
         )
+    # Their pictures, by class and Oxford's split
     split_of = _splits(source, items)
     names = tuple(f"{label:03}" for label in classes) if len(classes) > 1 else ()
     taken = tuple(

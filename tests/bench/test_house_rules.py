@@ -39,6 +39,8 @@ OLD_HOMES = {"catalogue": "data"}  # loose files that only pass a name on
 # A method or data set may be named where it is the engine's own yardstick, nowhere else.
 MAY_NAME = {"conformance/checks.py", "conformance/cases.py"}
 LONGEST, MOST_AT_THE_MEDIAN = 350, 120  # lines of a file
+LITERALS = (ast.Dict, ast.List, ast.Tuple, ast.Set)
+LONG = 25  # lines of a function, of which those of more have section comments
 
 
 def imports(path, inside_functions=True):
@@ -208,6 +210,27 @@ def test_files_are_short_and_say_what_they_are():
             found.append(f"{where(path, 1)} does not say what the file is for")
         if path.name == "utils.py":
             found.append(f"{where(path, 1)} has a name that says nothing")
+    assert not found, "\n".join(["", *found])
+
+
+def test_long_functions_have_section_comments():
+    """A line above each thing that a function does, where it does several; literals that run over lines count once."""
+    found = []
+    for path in PROJECT:
+        if path.relative_to(ROOT).parts[0] not in ("bench", "methods", "datasets"):
+            continue
+        text = path.read_text()
+        comments = {number for number, line in enumerate(text.splitlines(), 1) if line.lstrip().startswith("# ")}
+        for node in ast.walk(ast.parse(text)):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            body = node.body[1:] if ast.get_docstring(node) and len(node.body) > 1 else node.body
+            lines = set(range(body[0].lineno, node.end_lineno + 1))
+            commented = comments & set(range(node.lineno, node.end_lineno + 1))
+            for inner in (inner for part in body for inner in ast.walk(part) if isinstance(inner, LITERALS)):
+                lines -= set(range(inner.lineno + 1, inner.end_lineno + 1))
+            if len(lines) > LONG and not commented:
+                found.append(f"{where(path, node.lineno)} {node.name} has {len(lines)} lines and no comment in them")
     assert not found, "\n".join(["", *found])
 
 

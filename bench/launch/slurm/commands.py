@@ -127,6 +127,7 @@ def accounting(jobs: Iterable[str]) -> dict[str, Task]:
         text = run_command(command)
     except ClusterError:
         return {}  # without slurmdbd the job's log is read instead
+    # A line a task; steps of a job have other ids and are left out
     tasks = {}
     for line in text.splitlines():
         pieces = line.split("|")

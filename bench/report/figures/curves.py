@@ -124,12 +124,14 @@ def _step_ticks(panel: Axes, steps: list[int]) -> None:
 
 def _mean(panel: Axes, lines: pd.DataFrame, row: str, style: Style, aside: float | None, scaling: Scaling) -> None:
     """The mean over the seeds that have come far, with intervals; `aside` is the offset of bars, None draws bands."""
+    # The steps that the averaged seeds share, and an interval at each
     grid = lines.pivot_table(index="step", columns="seed", values="value")
     together = _together(grid.notna())
     values = grid[together].dropna().sort_index()
     steps = values.index.to_numpy(float)
     intervals = [scaling.interval(line) for line in values.to_numpy(float)]
     middle = np.array([interval.mean for interval in intervals])
+    # The line of the means
     of = f" ({len(together)} of {grid.shape[1]} seeds)" if len(together) < grid.shape[1] else ""
     look: dict[str, Any] = {
         "color": style.colour,
@@ -141,6 +143,7 @@ def _mean(panel: Axes, lines: pd.DataFrame, row: str, style: Style, aside: float
     panel.plot(steps, middle, style.line, **look)
     if len(together) < 2:
         return
+    # The intervals: a band, or bars beside each other where there are many rows
     low, high = (np.array([getattr(interval, end) for interval in intervals]) for end in ("low", "high"))
     if aside is None:
         panel.fill_between(steps, low, high, color=style.colour, alpha=0.12, linewidth=0)
