@@ -8,12 +8,13 @@ larger where the picture itself changes from pixel to pixel. Hence a limit at ea
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import maximum_filter, minimum_filter, uniform_filter
+from scipy.ndimage import uniform_filter
 
 SIDE = 16  # pixels a side of the pictures that are compared
 # The limits, from measurements on drawings, digits and photographs: tests/bench/data/test_duplicates.py has some.
 OF_CONTRAST = 0.26  # at each pixel: this share of the picture's contrast ...
 OF_RANGE = 0.13  # ... and this one of the range around the pixel, in that of both which has less
+OF_RANGE_IF_MOVED = 0.4  # the same before the pictures are moved onto each other, for their brightness
 ON_AVERAGE = 0.25  # the mean over the pixels: this share of the contrast
 FARTHEST = 0.75  # pixels that a picture is moved, at its edges where it is scaled
 GAIN, SHIFT = 1.5, 64.0  # how far contrast, and brightness in grey levels, may differ
@@ -32,17 +33,41 @@ def copies(one_NHWC: np.ndarray, other_NHWC: np.ndarray) -> np.ndarray:
 
     True if one of them is within the limits once it has the brightness and contrast of the other.
     """
-    least_NHW = np.minimum(_range(one_NHWC), _range(other_NHWC))
-    return _within(one_NHWC, other_NHWC, least_NHW) | _within(other_NHWC, one_NHWC, least_NHW)
+    alike_N = _perhaps(one_NHWC, other_NHWC)
+    if alike_N.any():
+        one_NHWC, other_NHWC = one_NHWC[alike_N], other_NHWC[alike_N]
+        least_NHW = np.minimum(_range(one_NHWC), _range(other_NHWC)).mean(-1)
+        alike_N[alike_N] = _within(one_NHWC, other_NHWC, least_NHW) | _within(other_NHWC, one_NHWC, least_NHW)
+    return alike_N
+
+
+def _perhaps(one_NHWC: np.ndarray, other_NHWC: np.ndarray) -> np.ndarray:
+    """What brightness alone tells quickly: False of pairs that differ at a pixel by more than moving could mend.
+
+    Pixels of which a channel may have been cut off are not looked at.
+    """
+    inside = np.asarray(_inside(one_NHWC, other_NHWC).all(-1, keepdims=True))
+    one, other = (one_NHWC @ LUMA)[..., None], (other_NHWC @ LUMA)[..., None]
+    moved = OF_RANGE_IF_MOVED * np.minimum(_range(one), _range(other))
+
+    def within(first: np.ndarray, second: np.ndarray, contrast_N: np.ndarray) -> np.ndarray:
+        difference = np.abs(_exposed_as(first, second, inside) - second)
+        small = difference <= moved + OF_CONTRAST * contrast_N[:, None, None, None]
+        return np.asarray((small | ~inside).all((1, 2, 3)))
+
+    return within(one, other, contrast(other_NHWC)) | within(other, one, contrast(one_NHWC))
 
 
 def _within(one_NHWC: np.ndarray, other_NHWC: np.ndarray, range_NHW: np.ndarray) -> np.ndarray:
-    difference_NHW = _difference(_moved_onto(_exposed_as(one_NHWC, other_NHWC), other_NHWC), other_NHWC)
     contrast_N = contrast(other_NHWC)
     limit_NHW = OF_CONTRAST * contrast_N[:, None, None] + OF_RANGE * range_NHW
-    within: np.ndarray = np.asarray((difference_NHW <= limit_NHW).all((1, 2)))
-    within &= difference_NHW.mean((1, 2)) <= ON_AVERAGE * contrast_N
-    return within
+    exposed_NHWC = _exposed_as(one_NHWC, other_NHWC, _inside(one_NHWC, other_NHWC))
+    within_N: np.ndarray = np.zeros(len(one_NHWC), bool)
+    for shown_NHWC in (exposed_NHWC, _moved_onto(exposed_NHWC, other_NHWC)):
+        difference_NHW = _difference(shown_NHWC, other_NHWC)
+        small_N = difference_NHW.mean((1, 2)) <= ON_AVERAGE * contrast_N
+        within_N |= small_N & (difference_NHW <= limit_NHW).all((1, 2))
+    return within_N
 
 
 def _difference(one_NHWC: np.ndarray, other_NHWC: np.ndarray) -> np.ndarray:
@@ -58,7 +83,7 @@ def _moved_onto(one_NHWC: np.ndarray, other_NHWC: np.ndarray) -> np.ndarray:
     """The first pictures shifted and scaled a little, to be as like the second as that makes them.
 
     A picture cut at its edges is shifted and enlarged. To first order, that adds dx, dy and ds times the derivatives of
-    a picture along x, along y and with its size: least squares, over the brightness (Lucas and Kanade 1981, section 4).
+    a picture along x, along y and with its size: least squares, over the brightness (Lucas and Kanade 1981).
     """
     middle = (SIDE - 1) / 2
     y, x = (np.mgrid[:SIDE, :SIDE].astype(np.float32) - middle) / middle
@@ -76,19 +101,24 @@ def _moved_onto(one_NHWC: np.ndarray, other_NHWC: np.ndarray) -> np.ndarray:
 
 
 def _range(images_NHWC: np.ndarray) -> np.ndarray:
-    """The largest less the smallest value of the 3 x 3 pixels around each, mean over the channels."""
-    size = (1, 3, 3, 1)
-    around: np.ndarray = (maximum_filter(images_NHWC, size) - minimum_filter(images_NHWC, size)).mean(-1)
-    return around
+    """The largest less the smallest value of the 3 x 3 pixels around each, (N, H, W, C)."""
+    largest = least = np.pad(images_NHWC, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    largest = np.maximum.reduce([largest[:, row : row + SIDE] for row in range(3)])
+    largest = np.maximum.reduce([largest[:, :, column : column + SIDE] for column in range(3)])
+    least = np.minimum.reduce([least[:, row : row + SIDE] for row in range(3)])
+    least = np.minimum.reduce([least[:, :, column : column + SIDE] for column in range(3)])
+    return largest - least
 
 
-def _exposed_as(one_NHWC: np.ndarray, other_NHWC: np.ndarray) -> np.ndarray:
-    """The first pictures with the brightness and contrast of the second, as far as a copy's may differ.
-
-    Both are measured where neither picture is cut off at black or white, unless that leaves less than a tenth.
-    """
-    inside = (np.minimum(one_NHWC, other_NHWC) > DARK) & (np.maximum(one_NHWC, other_NHWC) < BRIGHT)
+def _inside(one_NHWC: np.ndarray, other_NHWC: np.ndarray) -> np.ndarray:
+    """Where neither picture is cut off at black or white; everywhere if that leaves less than a tenth."""
+    inside: np.ndarray = (np.minimum(one_NHWC, other_NHWC) > DARK) & (np.maximum(one_NHWC, other_NHWC) < BRIGHT)
     inside |= (inside.mean((1, 2, 3)) < 0.1)[:, None, None, None]
+    return inside
+
+
+def _exposed_as(one_NHWC: np.ndarray, other_NHWC: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """The first pictures with the brightness and contrast of the second, measured inside, as far as a copy's differ."""
     mean_one, deviation_one = _moments(one_NHWC, inside)
     mean_other, deviation_other = _moments(other_NHWC, inside)
     # Of less than three grey levels of deviation, the ratio is noise.
@@ -101,7 +131,7 @@ def _exposed_as(one_NHWC: np.ndarray, other_NHWC: np.ndarray) -> np.ndarray:
 
 def _moments(images_NHWC: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of the pixels that are inside, (N, 1, 1, 1) each."""
-    count = inside.sum((1, 2, 3), keepdims=True)
+    count = np.maximum(inside.sum((1, 2, 3), keepdims=True), 1)
     mean = (images_NHWC * inside).sum((1, 2, 3), keepdims=True) / count
     variance = ((images_NHWC - mean) ** 2 * inside).sum((1, 2, 3), keepdims=True) / count
     return mean, np.sqrt(variance)
