@@ -142,7 +142,9 @@ def _translated() -> Iterator[None]:
         raise TransferError(f"does not answer as a web server does ({type(problem).__name__})") from problem
 
 
-class _Redirects(request.HTTPRedirectHandler):
+class Redirects(request.HTTPRedirectHandler):
+    """Redirects that are followed: not too many, and never from https to http."""
+
     max_redirections = REDIRECTS
     max_repeats = 2
 
@@ -164,7 +166,7 @@ def _opener() -> request.OpenerDirector:
         request.ProxyHandler(),
         request.HTTPHandler(),
         request.HTTPSHandler(),
-        _Redirects(),
+        Redirects(),
         request.HTTPDefaultErrorHandler(),
         request.HTTPErrorProcessor(),
         request.UnknownHandler(),

@@ -14,7 +14,8 @@ from bench.errors import UserError, did_you_mean
 
 Keys = tuple[int | str, ...]
 Model = TypeVar("Model", bound=BaseModel)
-_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# The safe loader in C where that library is there, which is faster
+SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 MOST_CHARACTERS, MOST_BRACKETS = 1_000_000, 5_000
 
@@ -31,14 +32,14 @@ class RuleError(ValueError):
         self.key = key
 
 
-class _StrictLoader(_SafeLoader):
+class _StrictLoader(SafeLoader):
     """The safe loader, except that a repeated key is an error instead of a silent overwrite, and that 24:00:00 is text.
 
     YAML 1.1 reads digits with colons in base 60, 24:00:00 as 86400, which no user means.
     """
 
     yaml_implicit_resolvers = {
-        first: [(_TEXT, _SEXAGESIMAL), *resolvers] for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
+        first: [(_TEXT, _SEXAGESIMAL), *resolvers] for first, resolvers in SafeLoader.yaml_implicit_resolvers.items()
     }
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
@@ -79,7 +80,7 @@ def _refuse_bombs(path: Path, text: str) -> None:
     if len(text) > MOST_CHARACTERS or text.count("[") + text.count("{") > MOST_BRACKETS:
         raise UserError(f"{path}:1: is too large for a file of settings (over a megabyte, or 5,000 brackets)")
     if "&" in text and "*" in text:
-        for event in yaml.parse(text, Loader=_SafeLoader):
+        for event in yaml.parse(text, Loader=SafeLoader):
             if isinstance(event, yaml.AliasEvent):
                 line = event.start_mark.line + 1 if event.start_mark else 1
                 raise UserError(f"{path}:{line}: *{event.anchor}: write it out, aliases are not read")
@@ -172,7 +173,7 @@ def _line_of(path: Path, keys: Keys) -> tuple[int, Keys]:
 
     A key that is absent, or that only the extended table has, gets the line of the mapping that would hold it.
     """
-    node = yaml.compose(path.read_text(), Loader=_SafeLoader)
+    node = yaml.compose(path.read_text(), Loader=SafeLoader)
     line = 1
     for key in keys:
         if isinstance(node, yaml.MappingNode):

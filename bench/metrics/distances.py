@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-_BLOCK = 512  # rows of a distance matrix held at once
+BLOCK = 512  # rows of a distance matrix held at once
 _PAIRS = 4096  # pairs of vectors computed one by one at once
 
 
@@ -54,13 +54,13 @@ class SquaredDistances:
         """
         unit = (self.targets.shape[1] + 8) * np.finfo(np.float64).eps
         farthest = np.sqrt(self.norms.max())
-        for start in range(0, len(self.points), _BLOCK):
-            rows = np.asarray(self.points[start : start + _BLOCK], np.float64)
+        for start in range(0, len(self.points), BLOCK):
+            rows = np.asarray(self.points[start : start + BLOCK], np.float64)
             own = np.einsum("nd,nd->n", rows, rows)
             squared = (-2 * rows) @ self.targets.T
             squared += own[:, None]
             squared += self.norms
-            squared[self.point_ids[start : start + _BLOCK, None] == self.target_ids] = 0
+            squared[self.point_ids[start : start + BLOCK, None] == self.target_ids] = 0
             yield start, squared, unit * float(np.sqrt(own.max()) + farthest) ** 2
 
     def _smallest_of(self, start: int, squared: np.ndarray, slack: float, k: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from bench import seeds
 from bench.errors import UserError
 from bench.metrics.checks import check_features
 
-_BLOCK = 1024  # rows of a kernel matrix held at once
+BLOCK = 1024  # rows of a kernel matrix held at once
 _SUBSET = 1000  # the size of a subset in the paper
 
 
@@ -92,12 +92,12 @@ def _own_sums(features: np.ndarray) -> np.ndarray:
 def _row_and_column_sums(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sums of the kernel matrix (len(a), len(b)) along both axes, a block of rows at a time."""
     rows, columns = np.empty(len(a)), np.zeros(len(b))
-    for start in range(0, len(a), _BLOCK):
-        block = a[start : start + _BLOCK] @ b.T
+    for start in range(0, len(a), BLOCK):
+        block = a[start : start + BLOCK] @ b.T
         block /= a.shape[1]
         block += 1
         cubed = block * block * block
-        rows[start : start + _BLOCK] = cubed.sum(axis=1)
+        rows[start : start + BLOCK] = cubed.sum(axis=1)
         columns += cubed.sum(axis=0)
     return rows, columns
 

@@ -33,10 +33,7 @@ class RowHead:
 
 @dataclass(frozen=True)
 class ColumnHead:
-    """A column: its data set at this scale (by name and in full), what it stands in for, and its counts.
-
-    added: what the user has added by --columns, in words; "" for a column of the table.
-    """
+    """A column: its data set at this scale (by name and in full), what it stands in for, and its counts."""
 
     id: str
     label: str
@@ -45,7 +42,6 @@ class ColumnHead:
     stand_in: str | None
     generated: int
     reference: int
-    added: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,9 @@ PROJECT = sorted(
     for folder in ("bench", "methods", "datasets", "slurm", "benchmarks", "docs")
     for path in (ROOT / folder).rglob("*.py")
 )
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+OWN = {"self", "cls"}  # a test's own classes may have private parts
+TORCHS = {"_parameters", "_buffers", "_modules"}  # by which a test makes a module that no constructor would
 # The floors of bench/, lowest first. A room is a folder of bench/ or a file that lies loose in it; a file imports from
 # its own room and from the floors below, never from above, never from another room of its floor.
 FLOORS = (
@@ -231,6 +234,38 @@ def test_long_functions_have_section_comments():
                 lines -= set(range(inner.lineno + 1, inner.end_lineno + 1))
             if len(lines) > LONG and not commented:
                 found.append(f"{where(path, node.lineno)} {node.name} has {len(lines)} lines and no comment in them")
+    assert not found, "\n".join(["", *found])
+
+
+def test_test_files_are_short_too():
+    found = [path for path in TESTS if len(path.read_text().splitlines()) > LONGEST]
+    assert not found, "\n".join(["", *(f"{where(path, LONGEST)} is longer than {LONGEST} lines" for path in found)])
+
+
+def private_names():
+    """Names with one underscore that the project's own code gives to functions, classes, constants and attributes."""
+    names = set()
+    for path in PROJECT:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                names.add(node.name)
+            elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+                names.add(node.id if isinstance(node, ast.Name) else node.attr)
+    return {name for name in names if re.match("_[^_]", name)} - TORCHS
+
+
+def test_tests_use_public_names_only():
+    """What a test needs has a public name and a docstring, or the test looks at what the thing does."""
+    private, found = private_names(), []
+    for path in TESTS:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr in private and ast.unparse(node.value) not in OWN:
+                found.append(f"{where(path, node.lineno)} {ast.unparse(node)}")
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bench"):
+                found += [f"{where(path, node.lineno)} {one.name}" for one in node.names if one.name in private]
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("setattr", "getattr", "delattr")):
+                strings = [one.value for one in node.args if isinstance(one, ast.Constant)]
+                found += [f"{where(path, node.lineno)} {one}" for one in strings if str(one).split(".")[-1] in private]
     assert not found, "\n".join(["", *found])
 
 

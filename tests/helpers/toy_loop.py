@@ -58,7 +58,7 @@ class Conditioned(Method):
 
 
 class SGD(Optimizers):
-    """Plain descent: a step is its gradient times the rate, so that a scale of the loss shows."""
+    """Plain descent: a step is its gradient times the rate, so that a scale of the loss shows; Adam's hide it."""
 
     @classmethod
     def build(cls, ctx):

@@ -137,6 +137,30 @@ def make_run() -> Callable[..., Run]:
 
 
 @pytest.fixture(scope="session")
+def assert_proportional() -> Callable[[str], None]:
+    """Assert that a term enters D's update in proportion to its weight, given a method with "{weight}" in it.
+
+    Under plain gradient descent D's first update is linear in the weight: change(10) = 10 change(1).
+    """
+
+    def check(method: str) -> None:
+        ends = {}
+        for weight in (0, 1, 10):
+            run = Run(method.format(weight=weight))
+            assert run.optimizers is not None
+            parameters = list(run.ctx.networks()[1].parameters())
+            run.optimizers.discriminator = torch.optim.SGD(parameters, lr=1e-3)
+            run.advance(1)
+            ends[weight] = torch.cat([value.detach().flatten().double() for value in parameters])
+        one, ten = ends[1] - ends[0], ends[10] - ends[0]
+        assert one.norm() > 1e-5
+        # float32 weights of size 1 hold an update of 1e-4 to about 1e-3 of it.
+        assert (ten - 10 * one).norm() < 1e-2 * ten.norm()
+
+    return check
+
+
+@pytest.fixture(scope="session")
 def make_pictures() -> Callable[..., np.ndarray]:
     """The function `pictures`."""
     return pictures

@@ -241,7 +241,7 @@ def test_redirects_without_an_end(site, folder):
 
 
 def test_no_redirect_from_https_to_http():
-    redirects, asked = transfers._Redirects(), transfers.request.Request("https://images.example/a")
+    redirects, asked = transfers.Redirects(), transfers.request.Request("https://images.example/a")
     with pytest.raises(transfers.TransferError, match="redirects from https to http://images.example/b"):
         redirects.redirect_request(asked, None, 302, "Found", {}, "http://images.example/b")
     followed = redirects.redirect_request(asked, None, 302, "Found", {}, "https://images.example/b")

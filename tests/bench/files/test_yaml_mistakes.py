@@ -119,7 +119,7 @@ def test_without_the_c_library_it_is_one_line_too(text, tmp_path, monkeypatch):
     found = importlib.util.spec_from_file_location("yamlfile_without_c", yamlfile.__file__)
     plain = importlib.util.module_from_spec(found)
     found.loader.exec_module(plain)
-    assert plain._SafeLoader is yaml.SafeLoader
+    assert plain.SafeLoader is yaml.SafeLoader
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     with pytest.raises(UserError) as caught:

@@ -43,7 +43,7 @@ def test_unequal_counts_and_any_block(narrow, monkeypatch):
     real, fake = narrow
     expected = by_definition(real, fake)
     assert kernel_distance(real, fake).mean == pytest.approx(expected, rel=1e-9)
-    monkeypatch.setattr(kernel, "_BLOCK", 97)
+    monkeypatch.setattr(kernel, "BLOCK", 97)
     assert kernel_distance(real, fake).mean == pytest.approx(expected, rel=1e-9)
     assert kernel_distance(real[::-1], np.roll(fake, 5, axis=0)).mean == pytest.approx(expected, rel=1e-9)
 

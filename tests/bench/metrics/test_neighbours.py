@@ -66,7 +66,7 @@ def test_copies_give_ties_that_no_rounding_decides(k, narrow, monkeypatch):
     for cast in (np.float32, np.float64):
         a, b = real.astype(cast), memorised.astype(cast)
         for block in (512, 33, 1):
-            monkeypatch.setattr(distances, "_BLOCK", block)
+            monkeypatch.setattr(distances, "BLOCK", block)
             for left, right in ((a, b), (a[::-1], b[::-1])):
                 assert precision_recall(left, right, k, k) == (expected["precision"], expected["recall"])
                 assert density_coverage(left, right, k) == pytest.approx(

@@ -138,6 +138,7 @@ def test_features_are_of_the_stated_size_and_made_from_the_last_map(pair):
 def test_logits_depend_on_the_batch_where_the_discriminator_says_so(pair):
     _, discriminator = pair
     images_NCHW = torch.randn(4, 3, pair[0].resolution, pair[0].resolution)
+    images_NCHW[2:] *= 5  # company of another kind, which shows in any statistic of the batch
     with torch.no_grad():
         discriminator(images_NCHW)  # settles the spectral norms of a first call
         for module in discriminator.modules():

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from torch import nn
 
 from bench.contract.composition import Composition
 from bench.spec.run import DataSpec, RunSpec, TrainSettings
@@ -14,30 +12,7 @@ from bench.spec.run import RunSpec as Spec
 from bench.train import Context, Method
 from bench.train.adversarial import adversarial
 from bench.train.optimizers import Optimizers
-
-IMAGES = np.random.default_rng(0).integers(0, 256, (20, 4, 4, 3)).astype(np.uint8)
-TABLE = torch.randn(20, 6, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
-
-
-class ToyG(nn.Module):
-    z_dim = 3
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(3 + 6, 48)
-
-    def forward(self, z, condition):
-        return torch.tanh(self.layer(torch.cat([z.double(), condition], 1))).view(-1, 3, 4, 4)
-
-
-class ToyD(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.f, self.emb, self.l = nn.Linear(48, 16), nn.Linear(6, 16, bias=False), nn.Linear(16, 1)
-
-    def forward(self, images, condition):
-        feature = torch.sin(self.f(images.flatten(1).double()))
-        return (feature * self.emb(condition)).sum(1) + self.l(feature)[:, 0]
+from toy_loop import IMAGES, SGD, TABLE, ToyD, ToyG
 
 
 class Terms(Method):
@@ -59,14 +34,6 @@ class Terms(Method):
     def g_loss(self, ctx, step):
         self.sizes.append(len(step.z_NZ))
         return {"size": step.images_NCHW.square().mean()}
-
-
-class SGD(Optimizers):
-    """Plain descent: a step is its gradient times the rate, where Adam's first steps show its sign alone."""
-
-    @classmethod
-    def build(cls, ctx):
-        return cls(*(torch.optim.SGD(network.parameters(), lr=0.1) for network in ctx.networks()))
 
 
 def _trained(micro_batch, optimisers=SGD, steps=3):

@@ -214,14 +214,3 @@ def test_inits():
     draws = layers.Maker(layers.INITS["normal"], plain).conv(32, 48, 3).weight
     # 13,824 draws: the sample deviation's relative sd is 1 / sqrt(2n) = 0.6 %, so 3 % is 5 sd
     assert draws.std().item() == pytest.approx(0.02, rel=0.03)
-
-
-def test_every_block_may_have_its_own_embedding():
-    generator = lively(pair(condition_dim=K, shared_dim=4)[0])
-    z, embedding = normal(2, 120), generator.embed(normal(2, K))
-    same = embedding[:, None].expand(-1, 3, -1)
-    close(generator.synthesize(z, same), generator.synthesize(z, embedding))
-    for block in range(3):
-        other = same.clone()
-        other[:, block] += 1
-        assert not torch.allclose(generator.synthesize(z, other), generator.synthesize(z, same))

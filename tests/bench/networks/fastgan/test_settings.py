@@ -11,7 +11,7 @@ from bench.errors import UserError
 from bench.networks.describe import ShapesOnly
 from bench.networks.fastgan import recipes as fastgan
 from by_hand import count
-from fastgan_by_hand import drawn, meta, normal, pair, recipes
+from fastgan_by_hand import meta, normal, pair, recipes
 
 SIZES = (64, 128, 256, 512, 1024)
 
@@ -80,14 +80,6 @@ def test_shapes_at_every_size(resolution, variant):
     assert len(discriminator.blocks) == {64: 4, 128: 5}.get(resolution, 6)
 
 
-@pytest.mark.parametrize("network", [0, 1])
-def test_weights_do_not_depend_on_the_size_of_the_condition(network):
-    small, large = pair(condition_dim=3)[network].state_dict(), pair(condition_dim=9)[network].state_dict()
-    assert small.keys() == large.keys()
-    differ = {key.split(".")[0] for key in small if not torch.equal(small[key], large[key])}
-    assert differ == {"condition_embedding"}
-
-
 @pytest.mark.parametrize("variant", ["released", "paper"])
 def test_the_rows_of_the_ablation_share_their_weights(variant):
     full = [network.state_dict() for network in pair(variant=variant)]
@@ -114,18 +106,6 @@ def test_every_convolution_is_normalised_and_none_has_a_bias():
         layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
         assert len(layers) > 5
         assert all(parametrize.is_parametrized(layer) and layer.bias is None for layer in layers)
-
-
-@pytest.mark.parametrize(
-    ("condition_dim", "given", "message"), [(None, True, "has no condition"), (K, False, "needs a condition")]
-)
-def test_a_missing_or_superfluous_condition_is_refused(condition_dim, given, message):
-    generator, discriminator = pair(64, condition_dim=condition_dim)
-    condition = normal(2, K) if given else None
-    with pytest.raises(ValueError, match=message):
-        drawn(generator, normal(2, 16), condition)
-    with pytest.raises(ValueError, match=message):
-        discriminator(torch.zeros(2, 3, 64, 64), condition)
 
 
 def test_misuse_is_refused():

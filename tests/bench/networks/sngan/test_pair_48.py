@@ -111,20 +111,13 @@ def test_rectified_shortcuts_at_the_other_sizes():
 
 
 @pytest.mark.parametrize("variant", ["mimicry", "compare_gan"])
-def test_gradients_reach_every_parameter_and_only_the_embedding_depends_on_the_condition(variant):
+def test_gradients_reach_every_parameter(variant):
     generator, discriminator = pair(variant=variant, condition_dim=K, sn_generator=True)
     y = torch.randn(3, K)
     discriminator(generator(torch.randn(3, 128), y), y).sum().backward()
     for network in (generator, discriminator):
         for name, parameter in network.named_parameters():
             assert parameter.grad is not None and parameter.grad.isfinite().all(), name
-    for makers in zip(*(sngan_48(variant=variant, condition_dim=size, **TINY) for size in (3, 17)), strict=True):
-        states = []
-        for make in makers:
-            torch.manual_seed(5)
-            states.append(make().state_dict())
-        for name, value in states[0].items():
-            assert name.startswith("condition_embedding") or torch.equal(value, states[1][name]), name
 
 
 def test_spectral_norm_of_a_transposed_convolution_is_that_of_its_plain_one():
@@ -137,19 +130,6 @@ def test_spectral_norm_of_a_transposed_convolution_is_that_of_its_plain_one():
     sigma = torch.linalg.svdvals(plain.flatten(1))[0]
     # 3,000 iterations shrink the error by (s2/s1)^6000, below the tolerance for any gap over 0.5 %
     torch.testing.assert_close(layer.weight.detach(), original / sigma, rtol=1e-8, atol=1e-12)
-
-
-@pytest.mark.parametrize("variant", ["mimicry", "compare_gan"])
-@pytest.mark.parametrize(
-    ("condition_dim", "given", "message"), [(None, True, "has no condition"), (K, False, "needs a condition")]
-)
-def test_a_missing_or_superfluous_condition_is_refused(variant, condition_dim, given, message):
-    generator, discriminator = pair(variant=variant, condition_dim=condition_dim)
-    condition = torch.zeros(2, K) if given else None
-    with pytest.raises(ValueError, match=message):
-        generator(torch.zeros(2, 128), condition)
-    with pytest.raises(ValueError, match=message):
-        discriminator(torch.zeros(2, 3, 48, 48), condition)
 
 
 @pytest.mark.parametrize(

@@ -162,40 +162,6 @@ def test_gradients_reach_every_parameter():
             assert parameter.grad is not None and parameter.grad.isfinite().all(), name
 
 
-def test_every_block_may_have_its_own_embedding():
-    generator = lively(pair(condition_dim=K, shared_dim=4)[0], times=10)
-    z, embedding = normal(2, 128), generator.embed(normal(2, K))
-    same = embedding[:, None].expand(-1, 3, -1)
-    close(generator.synthesize(z, same), generator.synthesize(z, embedding))
-    for block in range(3):
-        other = same.clone()
-        other[:, block] += 1
-        assert not torch.allclose(generator.synthesize(z, other), generator.synthesize(z, same))
-
-
-def test_all_but_the_embedding_agree_between_conditions_of_different_size():
-    recipes = [sndcgan_32(condition_dim=size, **TINY) for size in (3, 17)]
-    for makers in zip(*recipes, strict=True):
-        states = []
-        for make in makers:
-            torch.manual_seed(5)
-            states.append(make().state_dict())
-        for name, value in states[0].items():
-            assert name.startswith("condition_embedding") or torch.equal(value, states[1][name]), name
-
-
-@pytest.mark.parametrize(
-    ("condition_dim", "given", "message"), [(None, True, "has no condition"), (K, False, "needs a condition")]
-)
-def test_a_missing_or_superfluous_condition_is_refused(condition_dim, given, message):
-    generator, discriminator = pair(condition_dim=condition_dim)
-    condition = torch.zeros(2, K) if given else None
-    with pytest.raises(ValueError, match=message):
-        generator(torch.zeros(2, 128), condition)
-    with pytest.raises(ValueError, match=message):
-        discriminator(torch.zeros(2, 3, 32, 32), condition)
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

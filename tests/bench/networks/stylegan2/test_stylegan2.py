@@ -266,21 +266,6 @@ def test_a_clamp_bounds_the_maps():
 
 
 @pytest.mark.parametrize(
-    ("condition_dim", "given", "message"), [(None, True, "has no condition"), (K, False, "needs a condition")]
-)
-def test_a_missing_or_superfluous_condition_is_refused(condition_dim, given, message):
-    generator, discriminator = tiny(condition_dim=condition_dim)
-    condition = draw(2, K) if given else None
-    for call in (generator, generator.map, generator.styles):
-        with pytest.raises(ValueError, match=message):
-            call(draw(2, 12), condition)
-    with pytest.raises(ValueError, match=message):
-        generator.synthesize(draw(2, 12), draw(2, 10) if given else None)
-    with pytest.raises(ValueError, match=message):
-        discriminator(torch.zeros(2, 3, 32, 32), condition)
-
-
-@pytest.mark.parametrize(
     ("network", "override", "message"),
     [
         (stylegan2_32, {"z_dim": 0}, "z_dim=0 must be a positive whole number"),
