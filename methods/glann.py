@@ -91,19 +91,18 @@ class Glann(Method):
     def fit(self, ctx: Context) -> Iterator[dict[str, float]]:
         train = ctx.spec.train
         assert train is not None
-        batches = Batches(ctx.images_u8_NHWC, train.batch, ctx.spec.seed, flip=train.flip, device=ctx.device)
         fit_steps = round(self.fit_share * train.steps)
-        while ctx.step < train.steps:
-            # First G is fitted, a batch a step; then T, an epoch of IMLE a step.
-            if ctx.step < fit_steps:
+        # First G is fitted, a batch a step; then T, an epoch of IMLE a step.
+        with Batches(ctx.images_u8_NHWC, train.batch, ctx.spec.seed, flip=train.flip, device=ctx.device) as batches:
+            while ctx.step < min(fit_steps, train.steps):
                 first = ctx.step * train.batch  # of this batch's images, counted over all passes
                 epoch = first // len(ctx.images_u8_NHWC)
                 begins = epoch > (first - train.batch) // len(ctx.images_u8_NHWC)
                 self._set_rate(self.fit_optimizer, self.lr, epoch, begins=begins)
                 yield {"perceptual": self._fit_generator(ctx, batches)}
-            else:
-                self._set_rate(self.imle_optimizer, self.imle_lr, ctx.step - fit_steps, begins=True)
-                yield {"imle": self._fit_mapping(ctx)}
+        while ctx.step < train.steps:
+            self._set_rate(self.imle_optimizer, self.imle_lr, ctx.step - fit_steps, begins=True)
+            yield {"imle": self._fit_mapping(ctx)}
 
     def _set_rate(self, optimizer: torch.optim.Adam, rate: float, epoch: int, *, begins: bool) -> None:
         """Halve the rate after every `halve_every` epochs; begins: an epoch begins, and with it a new Adam."""

@@ -53,17 +53,17 @@ class Simclr(Method):
         assert train is not None
         if train.batch < 2:
             raise UserError("method 'simclr': a batch of one image has no negatives; batch must be 2 or more")
-        batches = Batches(ctx.images_u8_NHWC, train.batch, ctx.spec.seed, device=ctx.device)
-        while ctx.step < train.steps:
-            images_NCHW = batches.at(ctx.step).images_NCHW
-            # (2N, C, H, W): two views of each image, all the first ones first
-            views = torch.cat([view(images_NCHW, ctx.stream("simclr-view")) for _ in range(2)])
-            first_ND, second_ND = self.head(self.encoder(views)).float().chunk(2)
-            loss = nt_xent(first_ND, second_ND, self.temperature)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimizer.step()
-            yield {"nt_xent": float(loss.detach())}
+        with Batches(ctx.images_u8_NHWC, train.batch, ctx.spec.seed, device=ctx.device) as batches:
+            while ctx.step < train.steps:
+                images_NCHW = batches.at(ctx.step).images_NCHW
+                # (2N, C, H, W): two views of each image, all the first ones first
+                views = torch.cat([view(images_NCHW, ctx.stream("simclr-view")) for _ in range(2)])
+                first_ND, second_ND = self.head(self.encoder(views)).float().chunk(2)
+                loss = nt_xent(first_ND, second_ND, self.temperature)
+                self.optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                self.optimizer.step()
+                yield {"nt_xent": float(loss.detach())}
 
     def state_dict(self) -> dict[str, Any]:
         return {

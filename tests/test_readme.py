@@ -46,11 +46,11 @@ def test_its_commands_parse(words):
 
 
 def test_its_table_of_ones_own_is_one(tmp_path, fresh_registries):
-    know_own("my-pictures", new_entry("my-pictures", [], None))  # as if it were built
+    know_own("mine", new_entry("mine", []))  # as if it were built
     source = next(block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if "# mine.yaml" in block)
     path = tmp_path / "mine.yaml"
     path.write_text(source)
     spec = load_table(str(path))
     columns = spec.at("smoke").columns.values()
-    assert {(one.data.name, one.stand_in) for one in columns} == {("my-pictures", None)}
+    assert {(one.data.name, one.stand_in) for one in columns} == {("mine", None)}
     assert spec.run_spec(spec.rows[0], spec.columns[0], 0, "smoke").data.shots == 50

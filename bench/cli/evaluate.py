@@ -23,6 +23,7 @@ from bench.launch.local.worker_handle import slots
 from bench.store.runs import Store
 
 if TYPE_CHECKING:
+    from bench.plan.expand import Table
     from bench.report.evaluation import Evaluation
 
 OF_IMAGES = ("dataset", "resolution", "table", "scale", "column", "resize", "allow_fewer")
@@ -73,7 +74,7 @@ def _refuse_idle(names: tuple[str, ...], beside: str) -> None:
 def _folder(images: Path, store: Store, choice: dict[str, Any]) -> Evaluation:
     from bench.report.evaluation import evaluate_folder, pick_column
 
-    table, scale = table_with(choice["table"]), choice["scale"]
+    table, scale = _table_of(choice), choice["scale"]
     column = pick_column(table, scale, choice["dataset"], choice["resolution"], choice["column"])
     return evaluate_folder(
         table,
@@ -87,6 +88,18 @@ def _folder(images: Path, store: Store, choice: dict[str, Any]) -> Evaluation:
         allow_fewer=choice["allow_fewer"],
         command_for_floor=command_line("run", choice["table"], {"scale": scale, "columns": column.id}),
     )
+
+
+def _table_of(choice: dict[str, Any]) -> Table:
+    """The table, with a further column where --column or --dataset names a data set that none of its columns has."""
+    from bench.data.known import datasets
+
+    column, dataset = choice["column"], choice["dataset"]
+    table = table_with(choice["table"], columns=[column] if column else None)
+    has = {at_scale.data.name for at_scale in table.at(choice["scale"]).columns.values()}
+    if column is None and dataset in datasets() and dataset not in has:
+        return table_with(choice["table"], columns=[dataset])
+    return table
 
 
 def _run(run: str, store: Store, choice: dict[str, Any]) -> Evaluation:

@@ -9,6 +9,7 @@ from typing import Any
 from bench.cli.options import rows_of, table_with
 from bench.errors import UserError
 from bench.launch.slurm.records import submissions
+from bench.plan.expand import Table
 from bench.plan.load import table_names
 from bench.plan.runs import make_plan
 from bench.spec.run import RunSpec
@@ -91,8 +92,7 @@ def _labels_of(store: Store, table: str | None, scale: str | None, choice: Mappi
     for run in store:
         by_essence.setdefault(_essence(run.spec()), []).append(run.uid)
     seeds = {run.spec().seed for run in store}
-    for name in [table] if table is not None else table_names():
-        spec = table_with(name, choice["settings"], choice["methods"])
+    for spec in _tables(table, choice):
         for at in [scale] if scale is not None else [each for each in SCALES if each in spec.scales]:
             rows = rows_of(choice) or [row.id for row in spec.rows
                                        if row.printed_only is None and spec.fits(row, at)]  # fmt: skip
@@ -103,6 +103,22 @@ def _labels_of(store: Store, table: str | None, scale: str | None, choice: Mappi
                 for uid in by_essence.get(_essence(planned.spec), []) if not choice["settings"] else []:
                     loose.setdefault(uid, []).extend(names or [planned.label])
     return exact, loose
+
+
+def _tables(table: str | None, choice: Mapping[str, Any]) -> list[Table]:
+    """The table of a name, or every shipped one that has the columns and settings of the choice.
+
+    Raises UserError where none has them.
+    """
+    tables, refusals = [], []
+    for name in [table] if table is not None else table_names():
+        try:
+            tables.append(table_with(name, choice["settings"], choice["methods"], choice["columns"]))
+        except UserError as error:
+            refusals.append(error)
+    if refusals and not tables:
+        raise refusals[0]
+    return tables
 
 
 def _essence(spec: RunSpec) -> str:

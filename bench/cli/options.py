@@ -14,6 +14,7 @@ from bench.plan.folders import store_root
 from bench.plan.load import load_table
 from bench.plan.project import project_file
 from bench.plan.runs import parse_seeds
+from bench.plan.set_columns import shadowed
 from bench.spec.own_rows import row_id, split_label
 from bench.spec.table import SCALES
 from bench.store.runs import Store
@@ -68,7 +69,10 @@ def selection_options(function: Function) -> Function:
             "--rows", callback=_names, metavar="A,B",
             help="Rows by id, or by label where they are your own; 'controls' for the control rows.",
         ),
-        click.option("--columns", callback=_names, metavar="A,B", help="Columns by id."),
+        click.option(
+            "--columns", callback=_names, metavar="A,B",
+            help="Columns by id; of a table that has no such column, a data set by its name, your own too.",
+        ),
         click.option("--seeds", callback=_seeds, metavar="0..2", help="Seeds [default: the table's]."),
         click.option(
             "--method", "methods", multiple=True, metavar="[LABEL=]EXPR",
@@ -135,11 +139,18 @@ def metric_option(function: Function) -> Function:
     )(function)
 
 
-def table_with(name: str, settings: Sequence[str] = (), methods: Sequence[str] = ()) -> Table:
-    """The table of a name with the --set overrides, the project file's rows and those of --method."""
+def table_with(
+    name: str, settings: Sequence[str] = (), methods: Sequence[str] = (), columns: Sequence[str] | None = None
+) -> Table:
+    """The table of a name with the --set overrides, the project file's rows and those of --method.
+
+    columns: of --columns; a data set among them that is no column of the table becomes one.
+    """
     from bench.plan.load import parse_setting
 
-    spec = load_table(name, dict(parse_setting(text) for text in settings))
+    spec = load_table(name, dict(parse_setting(text) for text in settings), columns or ())
+    for column in shadowed(spec, columns or ()):
+        click.echo(f"note: column '{column}' is the table's; your data set of that name is no column of it", err=True)
     project = project_file()
     if project is not None and project.rows:
         # A row of --method replaces the project file's row of the same label

@@ -22,7 +22,7 @@ from bench.store.runs import Store
 
 def plan_of(table: str, scale: str, store: Store, choice: dict[str, Any]) -> Plan:
     """The plan of a table with the choices of `selection_options`."""
-    spec = table_with(table, choice["settings"], choice["methods"])
+    spec = table_with(table, choice["settings"], choice["methods"], choice["columns"])
     plan = make_plan(
         spec,
         scale,

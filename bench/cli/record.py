@@ -41,7 +41,7 @@ def record(table: str, name: str, root: Path | None, replace: bool, scale: str, 
     from bench.report.results import load_results
 
     # All runs of the table, and those among them that the user has named
-    spec = table_with(table, choice["settings"], choice["methods"])
+    spec = table_with(table, choice["settings"], choice["methods"], choice["columns"])
     named = shown_rows(spec, choice)
     every = load_results(spec, scale, store, seeds=choice["seeds"], asked=named or ())
     frame = every

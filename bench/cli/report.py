@@ -112,7 +112,7 @@ def compare(
     from bench.report.left_out import not_shown
     from bench.report.results import load_results
 
-    spec = table_with(table, choice["settings"], choice["methods"])
+    spec = table_with(table, choice["settings"], choice["methods"], choice["columns"])
     # The method is a row of the table, or becomes one
     if method not in {row.id for row in spec.rows}:
         try:
@@ -170,7 +170,9 @@ def _tables(names: tuple[str, ...], store: Store, scale: str, choice: Mapping[st
         raise UserError(
             "--rows and --columns are of a table: name it, for example `bench report table1 --rows scratch`"
         )
-    tables = [table_with(name, choice["settings"], choice["methods"]) for name in names or table_names()]
+    tables = [
+        table_with(name, choice["settings"], choice["methods"], choice["columns"]) for name in names or table_names()
+    ]
     if names:
         return tables
     have = [spec for spec in tables if scale in spec.scales and _has_runs(make_plan, spec, scale, store, choice)]

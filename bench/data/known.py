@@ -22,6 +22,11 @@ def datasets() -> Registry:
     return registry
 
 
+def is_own(name: str) -> bool:
+    """Whether a data set is one of the user's own."""
+    return name in datasets() and datasets().entry(name).target.startswith(TARGET)
+
+
 def know_own(name: str, entry: DatasetEntry) -> None:
     """Register a built data set of the user's own, under a name that nothing else has."""
     _add_own(datasets(), name, entry)

@@ -52,10 +52,22 @@ def release(array: np.ndarray) -> None:
     Read again, they come from the file (mostly from its cache). Pages of a private copy are left alone: what was
     written there is nowhere else.
     """
+    pages = _pages(array)
+    if pages is not None and hasattr(mmap, "MADV_DONTNEED"):
+        pages.madvise(mmap.MADV_DONTNEED)
+
+
+def is_mapped(array: np.ndarray) -> bool:
+    """Whether `array` is a memory map of a file, or a view of one: its content is read from the disk."""
+    return _pages(array) is not None
+
+
+def _pages(array: np.ndarray) -> mmap.mmap | None:
+    """The pages of the map that `array` is, or is a view of; None of an array in memory and of a private copy."""
     owner: object = array
-    while isinstance(owner, np.ndarray) and not isinstance(owner, np.memmap):
+    while not isinstance(owner, np.memmap) and hasattr(owner, "base"):  # a view of rows has one too
         owner = owner.base
-    if isinstance(owner, np.memmap) and owner.mode != "c":
-        pages = getattr(owner, "_mmap", None)  # None of an array in memory that was taken from a map
-        if isinstance(pages, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            pages.madvise(mmap.MADV_DONTNEED)
+    if not isinstance(owner, np.memmap) or owner.mode == "c":
+        return None
+    pages = getattr(owner, "_mmap", None)  # None of an array in memory that was taken from a map
+    return pages if isinstance(pages, mmap.mmap) else None

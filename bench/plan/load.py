@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from bench.errors import UserError, did_you_mean
 from bench.files.yamlfile import first_problem, load_yaml, merge, mistake, validate
 from bench.plan.expand import Table
 from bench.plan.names import names_problem
+from bench.plan.set_columns import add_columns, sets_among
 from bench.spec.run import Protocol, TrainSettings
 
 TABLES = paths.PACKAGE / "tables"
@@ -33,39 +35,50 @@ def resolve_table(name: str) -> str:
     return full
 
 
-def load_table(name: str, overrides: dict[str, Any] | None = None) -> Table:
+def load_table(name: str, overrides: dict[str, Any] | None = None, columns: Iterable[str] = ()) -> Table:
     """The table of a name, or of a YAML file of the user's.
 
-    `overrides` ({"train.steps": 50}) replace settings in every scale: the `--set` of the command line.
-    Raises UserError naming file, line and key of a mistake.
+    overrides: replace settings in every scale ({"train.steps": 50}): the `--set` of the command line.
+    columns: those that are to be there; a data set that is no column of the table becomes one (`--columns`).
+    Raises UserError naming file, line and key of a mistake, and for a column that is neither.
     """
     if name.endswith((".yaml", ".yml")):
-        return read_table(Path(name), Path(name).stem, overrides)
+        return read_table(Path(name), Path(name).stem, overrides, columns)
     full = resolve_table(name)
-    return read_table(TABLES / f"{full}.yaml", full, overrides)
+    return read_table(TABLES / f"{full}.yaml", full, overrides, columns)
 
 
-def read_table(path: Path, name: str, overrides: dict[str, Any] | None = None) -> Table:
+def read_table(path: Path, name: str, overrides: dict[str, Any] | None = None, columns: Iterable[str] = ()) -> Table:
     """The validated table of a file. Raises UserError naming file, line and key, or the override."""
     value = _merged(path)
     value["name"] = name
     spec = validate(Table, value, path)
     if problem := names_problem(spec):
         raise mistake(path, *problem)
+    # Settings of columns come last: an added column's counts depend on the others, and can be set themselves.
+    settings: dict[str, Any] = {}
+    of_columns: dict[str, Any] = {}
     for key, setting in (overrides or {}).items():
+        (of_columns if key.startswith("columns.") else settings)[key] = setting
+    spec = _overridden(value, spec, settings)
+    if sets := sets_among(spec, columns):
+        add_columns(value, spec, sets)
+        spec = Table.model_validate(value)
+    return _overridden(value, spec, of_columns)
+
+
+def _overridden(value: dict[str, Any], spec: Table, settings: dict[str, Any]) -> Table:
+    """The table with some settings replaced in every scale, in its plain data `value` too."""
+    for key, setting in settings.items():
         for scale in value["scales"].values():
             _override(scale, key, setting)
-        spec = _overridden(value, f"--set {key}={setting}")
-    return spec
-
-
-def _overridden(value: dict[str, Any], override: str) -> Table:
-    try:
-        spec = Table.model_validate(value)
-    except ValidationError as error:
-        raise UserError(f"{override}: {first_problem(Table, error)[1]}") from error
-    if problem := names_problem(spec):
-        raise UserError(f"{override}: {problem[1]}")
+        override = f"--set {key}={setting}"
+        try:
+            spec = Table.model_validate(value)
+        except ValidationError as error:
+            raise UserError(f"{override}: {first_problem(Table, error)[1]}") from error
+        if problem := names_problem(spec):
+            raise UserError(f"{override}: {problem[1]}")
     return spec
 
 

@@ -18,6 +18,8 @@ from bench.plan.runs import Plan, PlannedRun
 from bench.spec.run import DataSpec, NetworkSpec, Part, Protocol, RunSpec
 from bench.spec.table import RowOverride
 
+MORE_IMAGES = ": build the set with more pictures, or with more of them for testing (--test-share)"
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -38,6 +40,7 @@ class _Places:
     network: Keys
     method: Keys
     own_network: bool  # whether the row has a network of its own
+    more_images: str = ""  # how a column that the user has added gets more reference images
 
 
 def problems(plan: Plan, *, deep: bool = False) -> list[Problem]:
@@ -82,6 +85,7 @@ def _places(plan: Plan, run: PlannedRun, role: str | None) -> _Places:
         network=(*base, "rows", row, "network") if override.network else (*base, "network"),
         method=(*base, "rows", row, "method") if override.method else method,
         own_network=override.network is not None,
+        more_images=MORE_IMAGES if column[-1] in plan.table.added_columns else "",
     )
 
 
@@ -96,7 +100,7 @@ def _of_run(spec: RunSpec, places: _Places) -> Iterator[Problem]:
     else:
         yield from _counts(spec, places, *counts)
     if spec.protocol is not None:
-        yield from _neighbours(spec.protocol, places.metrics)
+        yield from _neighbours(spec.protocol, places)
         extractors = {metric.extractor: None for metric in spec.protocol.metrics}
         yield from _extractors(list(extractors), places.metrics)
     yield from _extractors(_priors(spec.method), places.method)
@@ -114,13 +118,13 @@ def _counts(spec: RunSpec, places: _Places, train: int, test: int) -> Iterator[P
         yield Problem((*places.counts, "reference"), text)
 
 
-def _neighbours(protocol: Protocol, keys: Keys) -> Iterator[Problem]:
+def _neighbours(protocol: Protocol, places: _Places) -> Iterator[Problem]:
     """The problems of scores whose k-th neighbour does not exist.
 
     Some scores look for it among the generated images, the others among the reference images.
     """
     for at, metric in enumerate(protocol.metrics):
-        place = (*keys, at, "k")
+        place = (*places.metrics, at, "k")
         try:
             k = neighbour(metric)
         except UserError as error:
@@ -130,7 +134,7 @@ def _neighbours(protocol: Protocol, keys: Keys) -> Iterator[Problem]:
         count = protocol.generated if kind == "generated" else protocol.reference
         if k is not None and k >= count:
             text = f"{metric.name} wants neighbour {k} of {count} {kind} images; k must be below {count}"
-            yield Problem(place, text)
+            yield Problem(place, text + (places.more_images if kind == "reference" else ""))
 
 
 def _priors(method: tuple[Part, ...]) -> list[str]:

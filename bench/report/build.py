@@ -13,6 +13,7 @@ from bench.report.caption import caption, notes
 from bench.report.cells import ENDED, Grid, degrees_of_freedom, make_cells, mark_best, per_seed
 from bench.report.claims import judge
 from bench.report.fold import Asked, narrowed
+from bench.report.heads import column_heads, row_heads
 from bench.report.model import (
     OLDER,
     Block,
@@ -42,9 +43,10 @@ def build_report(spec: TableSpec, scale: Scale, results: pd.DataFrame, asked: As
     of several seeds appear only under the paper's own rule, so that the two rules are never mixed. At smoke scale
     there are no marks and no claims, because its numbers rank nothing.
     """
-    rows = _rows(spec, results)
-    columns = _columns(spec, scale)
-    printed = printed_texts(spec.name)
+    rows = row_heads(spec, results)
+    columns = column_heads(spec, scale)
+    own = tuple(column.id for column in spec.columns if not column.added)  # what the paper speaks of
+    printed = {key: text for key, text in printed_texts(spec.name).items() if key[1] in own}
     # One block of cells for each snapshot rule and metric.
     blocks = []
     for rule in (spec.snapshot, OTHER[spec.snapshot]):
@@ -54,10 +56,10 @@ def build_report(spec: TableSpec, scale: Scale, results: pd.DataFrame, asked: As
         ]
     main = spec.main_metric(scale)
     blocks = _with_best_of(spec, main, blocks)
-    # The claims, judged from the finished blocks.
-    ids = tuple(column.id for column in columns)
+    # The claims, judged from the finished blocks, in the table's own columns.
     stated = spec.claims_at(scale)
-    claims = tuple(_judged(claim, blocks, ids) for claim in stated if _ranks(scale))
+    claims = tuple(_judged(claim, blocks, own) for claim in stated if _ranks(scale))
+    shows_printed = any(asked is None or asked.columns is None or key[1] in asked.columns for key in printed)
     whole = TableReport(
         name=spec.name,
         title=spec.title,
@@ -67,7 +69,7 @@ def build_report(spec: TableSpec, scale: Scale, results: pd.DataFrame, asked: As
         columns=columns,
         blocks=tuple(blocks),
         claims=claims,
-        caption=caption(spec, scale, columns, results, bool(printed)),
+        caption=caption(spec, scale, columns, results, shows_printed),
         notes=(*notes(spec, scale, rows, blocks), *origin_notes(results)),
         results=results,
         main=main,
@@ -88,41 +90,6 @@ def _judged(claim: Claim, blocks: Sequence[Block], columns: tuple[str, ...]) -> 
         for column in order.columns or columns
     )
     return replace(judge(claim, blocks, columns), untested=not tested)
-
-
-def _rows(spec: TableSpec, results: pd.DataFrame) -> tuple[RowHead, ...]:
-    """The table's rows; controls and reference points only where they have been run."""
-    run_rows = set(results["row"])
-    rows = []
-    for row in spec.rows:
-        if row.printed_only is not None:
-            rows.append(RowHead(row.id, row.label, "printed", row.printed_only))
-        elif not row.control or row.id in run_rows:
-            kind: Kind = "added" if row.added else "control" if row.control else "method"
-            unnamed = row.added and row.label == row.method
-            rows.append(RowHead(row.id, f"{row.label} (added)" if unnamed else row.label, kind))
-    return (*rows, *(RowHead(point, point, "reference") for point in spec.references if point in run_rows))
-
-
-def _columns(spec: TableSpec, scale: Scale) -> tuple[ColumnHead, ...]:
-    settings = spec.at(scale).columns
-    heads = []
-    for column in spec.columns:
-        at_scale = settings[column.id]
-        shots = f", {at_scale.data.shots} shots" if at_scale.data.shots else ""
-        dataset = f"{at_scale.data.name}, {at_scale.data.resolution} px{shots}"
-        heads.append(
-            ColumnHead(
-                column.id,
-                column.label,
-                at_scale.data.name,
-                dataset,
-                at_scale.stand_in,
-                at_scale.generated,
-                at_scale.reference,
-            )
-        )
-    return tuple(heads)
 
 
 def _metrics(spec: TableSpec, scale: Scale) -> list[MetricSpec]:

@@ -75,9 +75,9 @@ def _reading(spec: TableSpec, scale: Scale, printed: bool) -> str:
 
 def column_sentence(column: ColumnHead) -> str:
     """A column's data set, what it stands in for, and its counts, in one sentence."""
-    stand_in = f" (stand-in: {column.stand_in})" if column.stand_in else ""
+    remark = column.added or (f"stand-in: {column.stand_in}" if column.stand_in else "")
     counts = f"{column.generated} generated against {column.reference} reference images"
-    return f"{column.label}: {column.dataset}{stand_in}; {counts}."
+    return f"{column.label}: {column.dataset}{f' ({remark})' if remark else ''}; {counts}."
 
 
 def _fewer(spec: TableSpec, scale: Scale, column: ColumnHead, results: pd.DataFrame) -> Iterator[str]:

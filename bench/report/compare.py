@@ -100,6 +100,12 @@ def compare(
     # The columns in which we have a score, and the baselines other than copies of our own runs.
     scored = set(mine.loc[mine["value"].notna(), "column"])
     columns = [column.id for column in spec.columns if column.id in scored]
+    held = set(theirs.loc[theirs["value"].notna(), "column"])
+    if not held & set(columns):
+        raise UserError(
+            f"recorded set '{set_name}' has no finished '{metric}' scores in {_listed(columns)}, where '{method}' has "
+            f"some; it has {_listed(sorted(held))}. --against runs compares with the rows of this store"
+        )
     itself = set(ours.loc[ours["row"] == method, "uid"])
     copies = set(recorded.loc[recorded["uid"].isin(itself), "row"])
     rows = [row for row in dict.fromkeys(theirs["row"]) if row not in copies]
@@ -123,6 +129,10 @@ def compare(
     )
     name = measure(spec_metric.name).label(spec_metric.extractor)
     return MethodComparison(method, set_name, spec.name, scale, metric, name, spec.snapshot, standings)
+
+
+def _listed(columns: list[str]) -> str:
+    return f"column{'s' if len(columns) > 1 else ''} {', '.join(columns)}"
 
 
 def render(comparison: MethodComparison) -> str:

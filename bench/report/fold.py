@@ -53,7 +53,8 @@ def narrowed(report: TableReport, asked: Asked, claims: Sequence[Claim]) -> Tabl
         for claim in claims
         if all({order.lower, order.higher} <= ids and order.metric in metrics for order in claim.orders)
     }
-    claims_shown = tuple(claim for claim in report.claims if claim.id in within)
+    spoken_of = any(not column.added for column in columns)  # claims are about the table's own columns
+    claims_shown = tuple(claim for claim in report.claims if spoken_of and claim.id in within)
     # The results and the caption, without what is no longer shown.
     frame = report.results
     frame = frame[frame["row"].isin(ids) & frame["column"].isin([column.id for column in columns])]

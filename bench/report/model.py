@@ -33,7 +33,10 @@ class RowHead:
 
 @dataclass(frozen=True)
 class ColumnHead:
-    """A column: its data set at this scale (by name and in full), what it stands in for, and its counts."""
+    """A column: its data set at this scale (by name and in full), what it stands in for, and its counts.
+
+    added: what the user has added by --columns, in words; "" for a column of the table.
+    """
 
     id: str
     label: str
@@ -42,6 +45,7 @@ class ColumnHead:
     stand_in: str | None
     generated: int
     reference: int
+    added: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from bench.contract.composition import Composition, build_method
 from bench.contract.context import Context
 from bench.data.draws import training_images
 from bench.errors import UserError
-from bench.files.memory_map import rows
+from bench.files.row_view import chosen_rows
 from bench.spec.run import RunSpec, WeightsFile
 from bench.store.runs import Store
 from bench.train.device import set_precision
@@ -86,7 +86,7 @@ def select_images(ctx: Context, method: Composition) -> None:
     """Reduce the context's training images and labels to those that a part of the method selects."""
     ctx.selected_M = chosen_M = method.select(ctx)
     if chosen_M is not None:
-        ctx.images_u8_NHWC = rows(ctx.images_u8_NHWC, chosen_M)
+        ctx.images_u8_NHWC = chosen_rows(ctx.images_u8_NHWC, chosen_M)
         ctx.labels_N = None if ctx.labels_N is None else ctx.labels_N[chosen_M]
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -25,6 +26,20 @@ from bench.train.optimizers import Optimizers
 from bench.train.sampling import generate
 
 
+@contextmanager
+def _closed(steps: Iterator[dict[str, float]]) -> Iterator[Iterator[dict[str, float]]]:
+    """A loop that is left at the end, wherever it is: the thread that reads its images ends with it.
+
+    A generator would be closed when it is collected, but after an error its traceback keeps it. A method's own loop may
+    be another kind of iterator, which holds nothing to be closed.
+    """
+    try:
+        yield steps
+    finally:
+        if isinstance(steps, Generator):
+            steps.close()
+
+
 class Training:
     """The training of one run."""
 
@@ -42,9 +57,8 @@ class Training:
 
     def run(self, should_stop: Callable[[], bool], on_step: Callable[[int, int], None]) -> Outcome:
         """Train to the end, to divergence, or to the next step boundary after a stop was asked for."""
-        with Heartbeat(self.folder, self.train.steps, self.ctx.step) as heartbeat:
+        with Heartbeat(self.folder, self.train.steps, self.ctx.step) as heartbeat, _closed(self.steps()) as steps:
             started = saved = time.monotonic()
-            steps = self.steps()
             while self.ctx.step < self.train.steps:
                 # One step: D's updates and G's, or whatever a method's own loop makes of it.
                 self.ctx.begin_step(self.ctx.step)

@@ -44,6 +44,7 @@ class Column(Frozen):
 
     id: str = Field(pattern=r"^[a-z0-9-]+$")
     label: str
+    added: bool = False  # a data set that the user names as a column: see bench.plan.set_columns
 
 
 class ColumnData(Frozen):
@@ -169,6 +170,11 @@ class TableSpec(Frozen):
                         f"claim {claim.id} names the unknown {label} '{name}'; {did_you_mean(name, known)}"
                     )
         return self
+
+    @property
+    def added_columns(self) -> set[str]:
+        """The ids of the columns that are not the table's own."""
+        return {column.id for column in self.columns if column.added}
 
     def at(self, scale: str) -> ScaleSpec:
         """The settings of one scale; UserError if the table lacks it."""

@@ -28,9 +28,9 @@ def adversarial(ctx: Context, method: Composition, optimizers: Optimizers) -> It
     (bench.contract.base). Without such a part nothing below differs from Algorithm 1.
 
     The engine calls `ctx.begin_step(step)` before it asks for the next item, at the first step too. The loop
-    reads `ctx.step` alone and so starts anywhere. The yielded floats are losses, mean logits, gradient norms
-    and whatever the parts add. Values of the discriminator are means over its updates in this step. A
-    diverging run raises nothing here: its NaN is in the yielded values.
+    reads `ctx.step` alone and so starts anywhere. Closing the iterator ends the thread that reads images ahead. The
+    yielded floats are losses, mean logits, gradient norms and whatever the parts add. Values of the discriminator are
+    means over its updates in this step. A diverging run raises nothing here: its NaN is in the yielded values.
 
     With `micro_batch` each update accumulates the gradients of its equal micro-batches, divided by their number.
     z and conditions are drawn for the whole batch, so that losses which are means over images have the whole
@@ -41,21 +41,21 @@ def adversarial(ctx: Context, method: Composition, optimizers: Optimizers) -> It
     after that update, as FastGAN's released code does. Until then the graphs of all micro-batches stay in memory.
     """
     train = ctx.train
-    batches = Batches(ctx.images_u8_NHWC, train.batch, ctx.spec.seed, flip=train.flip, device=ctx.device)
-    while ctx.step < train.steps:
-        # D's updates, each on its own batch and conditions.
-        method.begin_step(ctx)
-        updates = []
-        for update in range(train.d_steps):
-            inputs = _inputs(ctx, method, batches.at(ctx.step * train.d_steps + update))
-            share = train.share_fakes is True and update == train.d_steps - 1
-            seen, shared = _update_discriminator(ctx, method, optimizers.discriminator, inputs, share=share)
-            updates.append(seen)
+    with Batches(ctx.images_u8_NHWC, train.batch, ctx.spec.seed, flip=train.flip, device=ctx.device) as batches:
+        while ctx.step < train.steps:
+            # D's updates, each on its own batch and conditions.
+            method.begin_step(ctx)
+            updates = []
+            for update in range(train.d_steps):
+                inputs = _inputs(ctx, method, batches.at(ctx.step * train.d_steps + update))
+                share = train.share_fakes is True and update == train.d_steps - 1
+                seen, shared = _update_discriminator(ctx, method, optimizers.discriminator, inputs, share=share)
+                updates.append(seen)
 
-        # G's update, and what the engine logs of both.
-        values = _means(updates)
-        values |= _update_generator(ctx, method, optimizers.generator, inputs, shared)
-        yield {**_floats(values), **method.after_step(ctx)}
+            # G's update, and what the engine logs of both.
+            values = _means(updates)
+            values |= _update_generator(ctx, method, optimizers.generator, inputs, shared)
+            yield {**_floats(values), **method.after_step(ctx)}
 
 
 def latents(ctx: Context, count: int) -> Tensor:

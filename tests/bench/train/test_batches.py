@@ -1,6 +1,8 @@
-"""Batches by position: the same from any starting point, every image once a pass."""
+"""Batches by position: the same from any starting point, every image once a pass, read ahead or not."""
 
 from __future__ import annotations
+
+import threading
 
 import numpy as np
 import pytest
@@ -52,3 +54,45 @@ def test_flips_mirror_half_of_the_images():
 
 def test_seeds_order_differently():
     assert not torch.equal(Batches(IMAGES, 7, seed=0).at(0).index_N, Batches(IMAGES, 7, seed=1).at(0).index_N)
+
+
+@pytest.fixture
+def mapped(tmp_path):
+    """The same images in a file."""
+    np.save(tmp_path / "images.npy", IMAGES)
+    return np.load(tmp_path / "images.npy", mmap_mode="r")
+
+
+def readers():
+    return [thread for thread in threading.enumerate() if thread.name == "batches"]
+
+
+@pytest.mark.parametrize("start", [0, 1, 4, 17])
+@pytest.mark.parametrize("flip", [False, True])
+def test_batches_that_are_read_ahead_are_the_same_from_any_start(mapped, start, flip):
+    plain = Batches(IMAGES, 3, seed=3, flip=flip)
+    with Batches(mapped, 3, seed=3, flip=flip) as ahead:
+        for position in range(start, start + 12):
+            seen, expected = ahead.at(position), plain.at(position)
+            assert torch.equal(seen.images_NCHW, expected.images_NCHW)
+            assert torch.equal(seen.index_N, expected.index_N)
+        assert len(readers()) == 1
+    assert readers() == [] and torch.equal(ahead.at(5).index_N, plain.at(5).index_N)
+
+
+def test_only_images_on_disk_are_read_by_a_thread(mapped):
+    for images in (IMAGES, np.array(mapped), mapped[[0, 1, 2]]):
+        with Batches(images, 2, seed=0) as batches:
+            batches.at(0)
+            assert readers() == []
+    for images in (mapped, mapped[:5], np.asarray(mapped)):
+        with Batches(images, 2, seed=0) as batches:
+            batches.at(0)
+            assert len(readers()) == 1
+
+
+def test_what_is_read_ahead_is_bounded_in_bytes(mapped, monkeypatch):
+    for room, depth in ((0, 1), (3 * 2 * 48 - 1, 2), (10**9, 8)):  # a batch is 2 images of 4 x 4 x 3 bytes
+        monkeypatch.setattr("bench.train.batches.AHEAD_BYTES", room)
+        with Batches(mapped, 2, seed=0) as batches:
+            assert batches._ahead is not None and batches._ahead._depth == depth

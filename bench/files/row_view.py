@@ -1,0 +1,49 @@
+"""Some rows of an array on disk, read when they are asked for: a part of a set that is larger than memory."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+
+from bench.files.memory_map import is_mapped, rows
+
+IN_MEMORY = 2**30  # bytes: so much of a memory map is copied into memory, more of it is not
+
+
+def chosen_rows(array: np.ndarray, index_N: np.ndarray) -> np.ndarray:
+    """These rows of an array, in this order: a copy in memory, or a `RowView` where the copy would be too large.
+
+    A view has what is asked of training images: length, shape, dtype, rows by number, slice or array of numbers, and
+    numpy's functions, which read all of it. It is not a copy where the array is in memory already.
+    """
+    size = len(index_N) * array[:1].nbytes
+    return cast(np.ndarray, RowView(array, index_N)) if size > IN_MEMORY and is_mapped(array) else rows(array, index_N)
+
+
+class RowView:
+    """Rows of a memory map by their numbers (N,); what is taken from it is a copy in memory."""
+
+    def __init__(self, base: np.ndarray, index_N: np.ndarray) -> None:
+        self.base, self.index_N = base, index_N
+        self.shape, self.dtype, self.ndim = (len(index_N), *base.shape[1:]), base.dtype, base.ndim
+
+    @property
+    def nbytes(self) -> int:
+        """What a copy of the rows would take."""
+        return len(self) * self.base[:1].nbytes
+
+    def __len__(self) -> int:
+        return len(self.index_N)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        """The rows of a number, a slice, or an array of numbers or of yes and no; further keys are those of a row."""
+        first, *rest = key if isinstance(key, tuple) else (key,)
+        chosen = self.index_N[first]
+        taken: np.ndarray = rows(self.base, chosen) if np.ndim(chosen) else np.array(self.base[chosen])
+        return taken[(slice(None), *rest) if np.ndim(chosen) else tuple(rest)] if rest else taken
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("rows of a memory map are always a copy")
+        return rows(self.base, self.index_N).astype(dtype or self.dtype, copy=False)

@@ -1,0 +1,80 @@
+"""Columns that a table's file does not have: any data set by its name, the user's own ones first of all.
+
+Such a column is its own stand-in. At every scale it is the set at the resolution that the scale's network makes, and
+its counts and shots come from the table's column with the most reference images, as far as the set's images suffice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from bench import networks
+from bench.data import counting
+from bench.data.known import datasets, is_own
+from bench.data.own_sets import NAME
+from bench.data.places import find
+from bench.errors import UserError, did_you_mean
+from bench.spec.table import ScaleSpec, TableSpec
+
+
+def sets_among(table: TableSpec, names: Iterable[str]) -> list[str]:
+    """The names that are data sets and no columns of the table.
+
+    A column of the table comes before a set of its name. Raises UserError for a name that is neither.
+    """
+    columns, sets = {column.id for column in table.columns}, {entry.name for entry in datasets()}
+    others = [name for name in dict.fromkeys(names) if name not in columns]
+    for name in others:
+        if name not in sets:
+            near = did_you_mean(name, columns | sets)
+            known = f"known: {', '.join(sorted(columns))}, and every data set (`bench data list`)"
+            hint = near if near.startswith("did you mean") else known
+            raise UserError(f"unknown column '{name}' of {table.name}; {hint}")
+        if not re.fullmatch(NAME, name):
+            raise UserError(f"data set '{name}' cannot be a column: its name has other than a-z, 0-9 and hyphens")
+    return others
+
+
+def shadowed(table: TableSpec, names: Iterable[str]) -> list[str]:
+    """Those of the table's own columns among `names` that have the name of a set of the user's, but not its data."""
+    return [
+        name
+        for name in {column.id for column in table.columns if not column.added} & set(names)
+        if is_own(name) and all(settings.columns[name].data.name != name for settings in table.scales.values())
+    ]
+
+
+def add_columns(value: dict[str, Any], table: TableSpec, sets: Iterable[str]) -> None:
+    """Add data sets as columns to a table's plain data; `table` is the same data, validated."""
+    for name in sets:
+        value["columns"] = [*value["columns"], {"id": name, "label": name, "added": True}]
+        for scale, settings in table.scales.items():
+            value["scales"][scale].setdefault("columns", {})[name] = _column(name, settings)
+
+
+def _column(name: str, settings: ScaleSpec) -> dict[str, Any]:
+    """A set's data and counts at one scale."""
+    like = max(settings.columns.values(), key=lambda column: column.reference)
+    resolution = networks.resolution(settings.network.name)
+    train, test = _counts(name, resolution)
+    shots = like.data.shots if train >= (like.data.shots or 0) else None
+    return {
+        "data": {"name": name, "resolution": resolution, "shots": find(name, resolution)[0].shots or shots},
+        "generated": like.generated,
+        "reference": min(like.reference, test),
+    }
+
+
+def _counts(name: str, resolution: int) -> tuple[int, int]:
+    """The images for training and for testing, of a set that is not built as far as its entry knows.
+
+    Whether they suffice, and whether it has to be built, is found before a run (bench.plan.preflight).
+    """
+    with suppress(UserError):  # a damaged folder
+        if (built := counting.counts(name, resolution)) is not None:
+            return built
+    entry, _ = find(name, resolution)
+    return entry.train, entry.test
