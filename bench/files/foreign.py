@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import io
 import mmap
-import struct
 import zipfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from bench.errors import UserError
+from bench.files.extents import Extent, member_start
 from bench.files.inert_pickle import Damaged, failure, read_inert, shown
-from bench.files.tensors import DTYPES, NAMES, Extent, Storage, check_tensor, each_tensor, storage_of
+from bench.files.tensors import DTYPES, NAMES, Storage, check_tensor, each_tensor, storage_of
 
 # The largest public checkpoint of these formats, with optimiser states, has a quarter of this.
 MOST_BYTES = 4 * 2**30
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of torch.save's older format
-# The header of a zip's member: mark, lengths of the name and of the extra field.
-LOCAL_HEADER = struct.Struct("<4s22xHH")
 # What a weights file may name beside tensors; torch.load allows these too.
 OF_WEIGHTS = {"collections.Counter", "_codecs.encode", "torch.nn.parameter.Parameter"}
 TORCH_FILE = "a file of torch.save"
@@ -103,16 +101,8 @@ def _load_archive(path: Path, names: Collection[str]) -> Any:
             if (member_name := f"{root}data/{storage.key}") not in members:
                 raise Damaged(f"the numbers of storage {shown(storage.key)} are missing")
             member = members[member_name]
-            storage.extent = Extent(path, _data_start(file, member.header_offset), member.file_size)
+            storage.extent = Extent(path, member_start(file, member.header_offset), member.file_size)
     return value
-
-
-def _data_start(file: IO[bytes], header: int) -> int:
-    file.seek(header)
-    mark, name, extra = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
-    if mark != b"PK\x03\x04":
-        raise Damaged("a member without a header")
-    return header + LOCAL_HEADER.size + name + extra
 
 
 def _into(storages: list[Storage]) -> Any:

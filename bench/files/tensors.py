@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from bench.errors import UserError
+from bench.files.extents import Extent
 from bench.files.inert_pickle import Damaged, Name, Note, shown
 
 TENSORS = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor")
@@ -71,27 +71,6 @@ STRUCTURE = (
     "_buffers",
     "_modules",
 )  # of a pickled module: no part of a tensor's name
-
-
-@dataclass(frozen=True)
-class Extent:
-    """Where the bytes of a storage lie: in a file, or in bytes that are in memory already."""
-
-    source: Path | bytes
-    start: int
-    size: int
-
-    def read(self, start: int, size: int) -> bytearray:
-        """`size` bytes from the extent's byte `start` on. OSError where they are not all there."""
-        if isinstance(self.source, bytes):
-            data = bytearray(self.source[self.start + start : self.start + start + size])
-        else:
-            with self.source.open("rb") as file:
-                file.seek(self.start + start)
-                data = bytearray(file.read(size))
-        if len(data) != size:
-            raise OSError(f"{size} bytes at {self.start + start} are not all there")
-        return data
 
 
 class Storage:

@@ -9,7 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.data.sources.arrays import is_npy
+from bench.data.sources.cifar import is_cifar
+from bench.data.sources.imagenet_batches import is_imagenet_batches
+from bench.data.sources.lmdb import data_file as lmdb_file
+from bench.data.sources.npz import is_npz
+from bench.data.sources.parquet import is_parquet
 from bench.data.sources.source import Source
+from bench.data.sources.stl10 import is_stl10
 from bench.data.sources.tar import PACKED
 from bench.errors import UserError
 
@@ -40,6 +47,17 @@ def _is_tar(path: Path, head: bytes) -> bool:
 
 # The first kind that matches is taken: containers that are folders or archives of a special content stand first.
 KINDS = (
+    Kind("LMDB", lambda path, head: lmdb_file(path) is not None, "bench.data.sources.lmdb:LmdbSource"),
+    Kind("parquet", is_parquet, "bench.data.sources.parquet:ParquetSource"),
+    Kind("numpy's .npy", is_npy, "bench.data.sources.arrays:NpySource"),
+    Kind("numpy's .npz", is_npz, "bench.data.sources.arrays:NpzSource"),
+    Kind("CIFAR's batches", is_cifar, "bench.data.sources.cifar:CifarSource"),
+    Kind(
+        "batches of downsampled ImageNet",
+        is_imagenet_batches,
+        "bench.data.sources.imagenet_batches:ImageNetBatchesSource",
+    ),
+    Kind("STL-10's files", is_stl10, "bench.data.sources.stl10:Stl10Source"),
     Kind("zip", lambda path, head: head.startswith((b"PK\3\4", b"PK\5\6")), "bench.data.sources.zip:ZipSource"),
     Kind("tar (also .gz, .bz2, .xz)", _is_tar, "bench.data.sources.tar:TarSource"),
     Kind("folder", lambda path, head: path.is_dir(), "bench.data.sources.folder:FolderSource"),

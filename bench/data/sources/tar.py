@@ -21,6 +21,7 @@ from bench.data.sources.names import DEVICES, LINKS, REPEATED, UNSAFE, leftover,
 from bench.data.sources.per_process import PerProcess
 from bench.data.sources.source import BadItemError, Item, Source, too_large
 from bench.errors import UserError
+from bench.files.extents import Extent
 
 _PART = 2**20  # bytes copied together
 _MOST_HEADER = 2**20  # bytes of one member's header: a hostile one could ask for gigabytes
@@ -86,6 +87,10 @@ class TarSource(Source):
         if len(content) < size:
             raise BadItemError(f"is cut off after {len(content):,} of {size:,} bytes")
         return content
+
+    def extent(self, name: str) -> Extent:
+        """Where a member's bytes lie, for readers of files that hold many pictures each."""
+        return Extent(self._plain, *self._members[name])
 
     def _note_members(self) -> None:
         try:
