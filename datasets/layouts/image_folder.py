@@ -52,7 +52,8 @@ def arrange(source: Source, items: Sequence[Item], options: Mapping[str, Any]) -
         return Arranged(tuple(placed), left_out=left_out)
     if table := read_metadata(source, placed):
         return replace(table, left_out=left_out + table.left_out)
-    return Arranged(tuple(_labelled(item, depth) for item in placed), left_out=left_out)
+    attributes = tuple(sorted({name for item in placed for name in item.attributes}))  # of a container that has them
+    return Arranged(tuple(_labelled(item, depth) for item in placed), attribute_names=attributes, left_out=left_out)
 
 
 def classes_of(items: Iterable[Item]) -> tuple[str, ...]:

@@ -8,10 +8,20 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import lmdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from bench.data.sources.arrays import NpySource, NpzSource
+from bench.data.sources.cifar import CifarSource
 from bench.data.sources.folder import FolderSource
+from bench.data.sources.imagenet_batches import ImageNetBatchesSource
+from bench.data.sources.lmdb import LmdbSource
 from bench.data.sources.opening import KINDS, open_source
+from bench.data.sources.parquet import ParquetSource
+from bench.data.sources.stl10 import Stl10Source
 from bench.data.sources.tar import TarSource
 from bench.data.sources.zip import ZipSource
 from bench.errors import UserError
@@ -37,12 +47,51 @@ def _old_tar(path: Path) -> None:
     path.write_bytes(bytes(header) + bytes(1024))
 
 
+def _lmdb(path: Path) -> None:
+    with lmdb.open(str(path)) as environment, environment.begin(write=True) as transaction:
+        transaction.put(b"key", b"value")
+
+
+def _parquet(path: Path) -> None:
+    pq.write_table(pa.table({"image": [b"x"]}), path)
+
+
+def _shards(path: Path) -> None:
+    path.mkdir()
+    _parquet(path / "train-00000-of-00001.parquet")
+
+
+def _array(path: Path, save=np.save) -> None:
+    with path.open("wb") as file:
+        save(file, np.zeros((5, 4, 4, 3), np.uint8))
+
+
+def _files(path: Path, *names: str) -> None:
+    path.mkdir()
+    for name in names:
+        (path / name).touch()
+
+
+def _named(path: Path, *names: str) -> None:
+    with tarfile.open(path, "w:gz") as archive:
+        for name in names:
+            archive.addfile(tarfile.TarInfo(f"release/{name}"))
+
+
 @pytest.mark.parametrize(
     ("write", "kind"),
     [
         (Path.mkdir, FolderSource), (_zip, ZipSource), (_tar, TarSource), (_old_tar, TarSource),
         (lambda path: _tar(path, "w:gz"), TarSource), (lambda path: _tar(path, "w:bz2"), TarSource),
         (lambda path: _tar(path, "w:xz"), TarSource),
+        (_lmdb, LmdbSource), (_parquet, ParquetSource), (_shards, ParquetSource), (_array, NpySource),
+        (lambda path: _array(path, np.savez), NpzSource), (lambda path: _array(path, np.savez_compressed), NpzSource),
+        (lambda path: _files(path, "batches.meta", "test_batch"), CifarSource),
+        (lambda path: _named(path, "batches.meta", "readme.html", "test_batch"), CifarSource),
+        (lambda path: _named(path, "train", "meta", "test"), CifarSource),
+        (lambda path: _files(path, "train_data_batch_1"), ImageNetBatchesSource),
+        (lambda path: _files(path, "val_data.npz"), ImageNetBatchesSource),
+        (lambda path: _named(path, "test_X.bin"), Stl10Source),
     ],
 )  # fmt: skip
 def test_the_content_decides(tmp_path: Path, write, kind: type) -> None:
