@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 
+from bench.data.marks import Mark, marks
 from bench.data.picture import MAX_BYTES, BadPictureError, Content, Fit, Header, NoPictureError, decode, measure
 from bench.data.sources.source import BadItemError, Source
 
+ENDS = 4096  # bytes at the beginning and at the end of a file
 Kind = Literal["picture", "bad", "other"]  # "other": of no format that is read
 
 
@@ -24,7 +27,7 @@ class Look:
     """What an item is, by its content. `reason` says why it is not a picture; `header` is there for a picture only."""
 
     kind: Kind
-    size: int = 0  # bytes
+    outline: tuple[int, int] = (0, 0)  # its size in bytes and a sum of both its ends: equal for copies, and seldom else
     header: Header | None = None
     reason: str = ""
 
@@ -40,14 +43,23 @@ class LookAt:
         try:
             content = self.source.open(name, MAX_BYTES)
             if isinstance(content, np.ndarray):
-                return Look("picture", content.nbytes, measure(content))
+                return Look("picture", (content.nbytes, zlib.crc32(content.tobytes())), measure(content))
             with content:
-                header = measure(content)
-                return Look("picture", content.seek(0, os.SEEK_END), header)
+                return Look("picture", header=measure(content), outline=_outline(content))
         except NoPictureError as error:
             return Look("other", reason=str(error))
         except (BadPictureError, BadItemError) as error:
             return Look("bad", reason=str(error))
+        except OSError as error:
+            return Look("bad", reason=f"cannot be read ({error.strerror})")
+
+
+def _outline(file: BinaryIO) -> tuple[int, int]:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - ENDS))
+    tail = zlib.crc32(file.read(ENDS))
+    file.seek(0)
+    return size, zlib.crc32(file.read(ENDS), tail)
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,7 @@ class Digest:
 
 @dataclass(frozen=True)
 class DecodeInto:
-    """(row, name) -> a 16-byte digest of the pixels, as `image_digests`, or why the picture cannot be decoded.
+    """(row, name) -> the marks by which copies are found, or why the picture cannot be decoded.
 
     Writes (R, R, 3) uint8 to that row of an array file, past no memory map: a page that is written through one counts
     as the process's memory.
@@ -82,7 +94,7 @@ class DecodeInto:
     resolution: int
     fit: Fit = "centre"
 
-    def __call__(self, place: tuple[int, str]) -> bytes | str:
+    def __call__(self, place: tuple[int, str]) -> Mark | str:
         """Never raises for what the item holds; OSError where the array cannot be written."""
         row, name = place
         try:
@@ -97,7 +109,7 @@ class DecodeInto:
         with self.array.open("r+b", buffering=0) as file:
             file.seek(self.offset + row * pixels.nbytes)
             file.write(pixels.data)
-        return hashlib.blake2b(pixels.data, digest_size=16).digest()
+        return marks(pixels[None])[0]
 
 
 def rows_of(array: np.memmap) -> tuple[Path, int]:

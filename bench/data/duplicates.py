@@ -6,17 +6,17 @@ flat pictures and handwritten digits: it keeps 64 signs of a picture's coarse sh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from bench.data.copies import SIDE, contrast, copies
+from bench.data.copies import SIDE, copies
 from bench.data.disk import image_digests
-from bench.data.hashes import close_pairs, perceptual_hashes
-from bench.files.memory_map import parts, release
+from bench.data.hashes import close_pairs
+from bench.data.marks import Mark, marks, small
+from bench.files.memory_map import release
 
 DISTANCE = 7  # bits of 64
 FLAT = 2.0  # grey levels: with less contrast than this a picture has nothing but its colour
@@ -25,23 +25,27 @@ PAIRS_AT_ONCE = 4096
 
 def exact_duplicates(*arrays: np.ndarray) -> list[list[int]]:
     """Groups of images with equal pixels, numbered and sorted as by `near_duplicates`."""
-    return _groups(_equal(arrays))
+    return _groups(_equal(digest for array in arrays for digest in image_digests(array)))
 
 
-def near_duplicates(*arrays: np.ndarray, distance: int = DISTANCE) -> list[list[int]]:
+def near_duplicates(
+    *arrays: np.ndarray, distance: int = DISTANCE, marked: Sequence[Mark] | None = None
+) -> list[list[int]]:
     """Groups of images that are copies of one another, exact copies included, sorted.
 
     arrays: images (N, R, R, 3) uint8 of one resolution, numbered through all of them; a map is read in parts.
     distance: the most bits in which the hashes of two copies differ, 0 to 15. Two images are in one group if they are
-    copies, or if a chain of copies joins them.
+    copies, or if a chain of copies joins them. marked: the marks of all images, where they are known already.
     """
-    group_N = _equal(arrays)
+    if marked is None:
+        marked = [mark for array in arrays for mark in marks(array)]
+    group_N = _equal(mark.digest for mark in marked)
     # Equal images count once: else ten thousand times one picture would be fifty million pairs.
     first_M = np.unique(group_N, return_index=True)[1]
-    pictures = _SmallPictures(arrays, first_M)
+    pictures = _SmallPictures(arrays, first_M, marked)
     joined = _Joined(len(first_M))
     joined.add(pictures.flat_pairs())
-    for pairs, mirrored in _proposed(arrays, first_M, pictures.textured_M, distance):
+    for pairs, mirrored in _proposed([marked[index] for index in first_M], pictures.textured_M, distance):
         for start in range(0, len(pairs), PAIRS_AT_ONCE):
             new = joined.apart(pairs[start : start + PAIRS_AT_ONCE])
             one, other = pictures.pixels(new[:, 0]), pictures.pixels(new[:, 1])
@@ -72,17 +76,12 @@ class _Joined:
 class _SmallPictures:
     """Images made 16 x 16 pixels: the mean colour and contrast of all, the pixels of those that are asked for."""
 
-    def __init__(self, arrays: Sequence[np.ndarray], index_M: np.ndarray) -> None:
+    def __init__(self, arrays: Sequence[np.ndarray], index_M: np.ndarray, marked: Sequence[Mark]) -> None:
         self._arrays, self._index_M = arrays, index_M
         self._starts = np.cumsum([0, *(len(array) for array in arrays)])
-        means, contrasts = [np.empty((0, 3), np.float32)], [np.empty(0, np.float32)]
-        for array in arrays:
-            for images in parts(array):
-                small_NHWC = np.stack([_small(image) for image in images]).astype(np.float32)
-                means.append(small_NHWC.mean((1, 2)))
-                contrasts.append(contrast(small_NHWC))
-        self._means = np.concatenate(means)[index_M]  # (M, 3)
-        self.textured_M = np.concatenate(contrasts)[index_M] >= FLAT
+        chosen = [marked[index] for index in index_M]
+        self._means = np.asarray([mark.mean for mark in chosen], np.float32).reshape(-1, 3)
+        self.textured_M = np.asarray([mark.contrast >= FLAT for mark in chosen], bool)
         # Pixels are read when they are needed, as few images have another one whose hash is close. The array takes no
         # memory where nothing was written.
         self._known_M = np.zeros(len(index_M), bool)
@@ -97,7 +96,7 @@ class _SmallPictures:
     def pixels(self, which: np.ndarray) -> np.ndarray:
         """(n, 16, 16, 3) float32."""
         for place in np.unique(which[~self._known_M[which]]):
-            self._pixels[place] = _small(self._image(self._index_M[place]))
+            self._pixels[place] = small(self._image(self._index_M[place]))
         self._known_M[which] = True
         for array in self._arrays:
             release(array)
@@ -109,29 +108,22 @@ class _SmallPictures:
         return image
 
 
-def _small(image: np.ndarray) -> np.ndarray:
-    return np.asarray(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BOX))
-
-
-def _proposed(
-    arrays: Sequence[np.ndarray], first_M: np.ndarray, textured_M: np.ndarray, distance: int
-) -> Iterator[tuple[np.ndarray, bool]]:
+def _proposed(marked_M: Sequence[Mark], textured_M: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray, bool]]:
     """Pairs (n, 2) of textured images whose hashes are close, and whether it is the hash of the mirror image."""
-    hashes = [perceptual_hashes(array) for array in arrays]
     kept = np.flatnonzero(textured_M)
     if not len(kept):
         return
-    straight, mirrored = (np.concatenate(kind)[first_M][kept] for kind in zip(*hashes, strict=True))
+    straight = np.array([mark.straight for mark in marked_M], np.uint64)[kept]
+    mirrored = np.array([mark.mirrored for mark in marked_M], np.uint64)[kept]
     for other, is_mirrored in ((straight, False), (mirrored, True)):
         for pairs in close_pairs(straight, other, distance):
             yield kept[pairs], is_mirrored
 
 
-def _equal(arrays: Sequence[np.ndarray]) -> np.ndarray:
+def _equal(digests: Iterable[bytes]) -> np.ndarray:
     """The number (N,) of each image's group of equal images, in the order of their first images."""
     numbers: dict[bytes, int] = {}
-    every = [numbers.setdefault(digest, len(numbers)) for array in arrays for digest in image_digests(array)]
-    return np.asarray(every, np.int64)
+    return np.asarray([numbers.setdefault(digest, len(numbers)) for digest in digests], np.int64)
 
 
 def _groups(label_N: np.ndarray) -> list[list[int]]:

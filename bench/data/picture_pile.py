@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from bench.data.decoding import DecodeInto, Digest, LookAt, rows_of
+from bench.data.marks import Mark
 from bench.data.picture import SUFFIXES, Fit, Header
 from bench.data.sources.names import shown
 from bench.data.sources.source import Source
@@ -25,7 +26,7 @@ class Pile:
 
     source: Source
     pictures: dict[str, Header] = field(default_factory=dict)  # sorted by name
-    sizes: dict[str, int] = field(default_factory=dict)  # bytes of each picture
+    outlines: dict[str, tuple[int, int]] = field(default_factory=dict)  # of each picture: bench.data.decoding.Look
     bad: dict[str, str] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
     animated: int = 0
@@ -53,25 +54,25 @@ class Pile:
 
     def decode(
         self, array: np.memmap, names: Sequence[str], workers: Workers, what: str, fit: Fit = "centre"
-    ) -> dict[str, bytes]:
-        """Decode pictures into the rows of an array on disk (N, R, R, 3); a digest of the pixels of each.
+    ) -> dict[str, Mark]:
+        """Decode pictures into the rows of an array on disk (N, R, R, 3); the marks of each.
 
         Those that cannot be decoded are rejected, all of them, so that one message can name them.
         """
         job = DecodeInto(self.source, *rows_of(array), array.shape[1], fit)
         results = zip(names, workers.map(job, list(enumerate(names)), what), strict=True)
-        digests = {}
+        marks = {}
         for name, result in results:
-            if isinstance(result, bytes):
-                digests[name] = result
-            else:
+            if isinstance(result, str):
                 self.reject(name, result)
-        return digests
+            else:
+                marks[name] = result
+        return marks
 
     def file_keys(self, workers: Workers, what: str) -> dict[str, bytes | str]:
-        """Each picture's name -> what only copies of its file share; only files of equal length are read for that."""
-        shared = Counter(self.sizes[name] for name in self.pictures)
-        alike = [name for name in self.pictures if shared[self.sizes[name]] > 1]
+        """Each picture's name -> what only copies of its file share; only files of equal outline are read for that."""
+        shared = Counter(self.outlines[name] for name in self.pictures)
+        alike = [name for name in self.pictures if shared[self.outlines[name]] > 1]
         digests = dict(zip(alike, workers.map(Digest(self.source), alike, f"{what}, copies"), strict=True))
         return {name: digests.get(name) or name for name in self.pictures}
 
@@ -82,7 +83,7 @@ def look_through(source: Source, names: Sequence[str], workers: Workers, what: s
     for name, look in zip(names, workers.map(LookAt(source), names, f"{what}, headers"), strict=True):
         suffix = PurePosixPath(name).suffix.lower()
         if look.header is not None:
-            pile.pictures[name], pile.sizes[name] = look.header, look.size
+            pile.pictures[name], pile.outlines[name] = look.header, look.outline
         elif look.kind == "bad" or suffix in SUFFIXES:
             pile.bad[name] = look.reason
         else:

@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.data.builder import Order
 from bench.data.duplicates import near_duplicates
+from bench.data.marks import Mark
 from bench.data.picture_pile import Pile, listed
 from bench.data.sources.source import Item
 from bench.errors import UserError
@@ -16,6 +17,8 @@ from bench.machine.workers import Workers
 
 from ..splits import Divided, divide
 from .picture_rows import Decoded
+
+_UNKNOWN = Mark(b"", 0, 0, (0.0, 0.0, 0.0), 0.0)  # of a row that was not decoded
 
 
 class Copies:
@@ -39,8 +42,10 @@ class Copies:
     def without_equal_pixels(self, decoded: Decoded) -> list[str]:
         """The decoded pictures, without later ones of the same pixels."""
         if self._rule != "pixels":
-            return list(decoded.digests)
-        return self._first(decoded.digests, "with the same pixels as another")
+            return list(decoded.marks)
+        return self._first(
+            {name: mark.digest for name, mark in decoded.marks.items()}, "with the same pixels as another"
+        )
 
     def lines(self, groups: Iterable[Sequence[str]], pile: Pile) -> list[str]:
         """A line for each picture that has copies, and for each group of near copies; at most so many as are listed."""
@@ -86,8 +91,10 @@ def divide_apart(
 def _near_groups(decoded: Decoded, names: Sequence[str]) -> list[list[str]]:
     """Groups of pictures that are copies of one another but for their encoding, size, colours or margins; by name."""
     name_of = {decoded.rows[name]: name for name in names}
-    groups = ([name_of[row] for row in group if row in name_of] for group in near_duplicates(decoded.array))
-    return [group for group in groups if len(group) > 1]
+    marked = [decoded.marks.get(name, _UNKNOWN) for name in decoded.rows]
+    groups = near_duplicates(decoded.array, marked=marked)
+    among = ([name_of[row] for row in group if row in name_of] for group in groups)
+    return [group for group in among if len(group) > 1]
 
 
 def keep_together(divided: Divided[Item], groups: Sequence[Sequence[str]]) -> Divided[Item]:
@@ -126,11 +133,11 @@ def without_near(divided: Divided[Item], groups: Sequence[Sequence[str]]) -> Div
 
 def refuse_shared(divided: Divided[Item], decoded: Decoded, pile: Pile) -> None:
     """UserError naming all test pictures whose pixels are those of a training picture."""
-    trained = {decoded.digests[item.name]: item.name for item in divided.train}
+    trained = {decoded.marks[item.name].digest: item.name for item in divided.train}
     shared = [
         f"{pile.where(item.name)}: is the same picture as the training image {pile.where(trained[digest])}"
         for item in divided.test
-        if (digest := decoded.digests[item.name]) in trained
+        if (digest := decoded.marks[item.name].digest) in trained
     ]
     if len(shared) == 1:
         raise UserError(f"{shared[0]}; remove one")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bench.data.builder import Order, Split
+from bench.data.marks import Mark
 from bench.data.picture import Fit
 from bench.data.picture_pile import Pile
 from bench.data.sources.source import Item
@@ -21,14 +22,14 @@ from .picture_options import any_shape
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """Pictures by name: their rows in `array` (N, R, R, 3) uint8, and a digest of each one's pixels.
+    """Pictures by name: their rows in `array` (N, R, R, 3) uint8, and the marks by which copies are found.
 
-    A picture that could not be decoded has a row of no use and no digest.
+    A picture that could not be decoded has a row of no use and no marks.
     """
 
     array: np.ndarray
     rows: dict[str, int]
-    digests: dict[str, bytes]
+    marks: dict[str, Mark]
 
 
 def check_sizes(order: Order, options: Mapping[str, Any], pile: Pile) -> None:
@@ -48,8 +49,8 @@ def decode_all(order: Order, names: Sequence[str], pile: Pile, workers: Workers,
     """Every picture decoded; those that cannot be are rejected, all of them, so that one message can name them."""
     order.check_space(2 * len(names))  # decoded, and as splits
     array = order.allocate("decoded", len(names))
-    digests = pile.decode(array, names, workers, f"{order.name}, pictures", fit)
-    return Decoded(array, {name: row for row, name in enumerate(names)}, digests)
+    marks = pile.decode(array, names, workers, f"{order.name}, pictures", fit)
+    return Decoded(array, {name: row for row, name in enumerate(names)}, marks)
 
 
 def write_rows(order: Order, split: Split, decoded: Decoded, pictures: Sequence[Item]) -> np.ndarray:
