@@ -85,9 +85,10 @@ def _counts(entry: DatasetEntry) -> str:
 
 
 def _squares(entry: DatasetEntry) -> str:
+    small = ", of small ones too" if entry.options.get("small") == "enlarge" else ""
     if entry.options.get("fit") == "stretch":
-        return "the whole picture, stretched"
-    return "the centre square" if entry.options.get("crop") == "center" else "the pictures are squares of one size"
+        return f"the whole picture, stretched{small}"
+    return f"the centre square{small}" if entry.options.get("crop") == "center" else "the pictures are of one size"
 
 
 def _text(text: str) -> str:
