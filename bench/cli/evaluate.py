@@ -74,7 +74,7 @@ def _refuse_idle(names: tuple[str, ...], beside: str) -> None:
 def _folder(images: Path, store: Store, choice: dict[str, Any]) -> Evaluation:
     from bench.report.evaluation import evaluate_folder, pick_column
 
-    table, scale = _table_of(choice), choice["scale"]
+    table, scale = table_of(choice), choice["scale"]
     column = pick_column(table, scale, choice["dataset"], choice["resolution"], choice["column"])
     return evaluate_folder(
         table,
@@ -90,7 +90,7 @@ def _folder(images: Path, store: Store, choice: dict[str, Any]) -> Evaluation:
     )
 
 
-def _table_of(choice: dict[str, Any]) -> Table:
+def table_of(choice: dict[str, Any]) -> Table:
     """The table, with a further column where --column or --dataset names a data set that none of its columns has."""
     from bench.data.known import datasets
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.cli.evaluate import _table_of
+from bench.cli.evaluate import table_of
 from bench.cli.main import cli
 from bench.data import imageset
 from bench.errors import UserError
@@ -205,7 +205,7 @@ def test_a_floor_of_other_inputs_is_not_taken(table, store_root):
 def test_a_data_set_that_no_column_has_is_one_by_its_name(table):
     def columns(**choice):
         given = {"table": str(table), "scale": "smoke", "column": None, "dataset": None, **choice}
-        return [one.id for one in _table_of(given).columns if one.added]
+        return [one.id for one in table_of(given).columns if one.added]
 
     assert columns() == columns(dataset="shapes") == columns(column="one") == columns(dataset="no-such-set") == []
     assert columns(dataset="emoji") == columns(column="emoji") == ["emoji"]

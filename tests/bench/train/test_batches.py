@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench.train.ahead import Ahead
 from bench.train.batches import Batches
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 4, 4, 3)).astype(np.uint8)
@@ -92,7 +93,10 @@ def test_only_images_on_disk_are_read_by_a_thread(mapped):
 
 
 def test_what_is_read_ahead_is_bounded_in_bytes(mapped, monkeypatch):
-    for room, depth in ((0, 1), (3 * 2 * 48 - 1, 2), (10**9, 8)):  # a batch is 2 images of 4 x 4 x 3 bytes
+    depths = []
+    monkeypatch.setattr("bench.train.batches.Ahead", lambda *given: depths.append(given[1]) or Ahead(*given))
+    for room in (0, 3 * 2 * 48 - 1, 10**9):  # a batch is 2 images of 4 x 4 x 3 bytes
         monkeypatch.setattr("bench.train.batches.AHEAD_BYTES", room)
         with Batches(mapped, 2, seed=0) as batches:
-            assert batches._ahead is not None and batches._ahead._depth == depth
+            batches.at(0)
+    assert depths == [1, 2, 8]
