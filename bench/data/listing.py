@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.data import own_sets, verification
-from bench.data.built_set import build_command
 from bench.data.catalogue import DatasetEntry
 from bench.data.known import datasets
+from bench.data.meta import read_meta
+from bench.data.places import build_command, find, recipe
 from bench.data.verification import Built
 from bench.errors import UserError
 
@@ -26,15 +27,21 @@ class Listed:
     entry: DatasetEntry
     own: bool  # of the user's own, known from the cache alone
     built: tuple[Built, ...]
+    stale: frozenset[int] = frozenset()  # resolutions at which it was built by another recipe than today's
 
     @property
     def state(self) -> str:
         """What it takes to use the set, and at which resolutions it is built here."""
         origin = "embedded" if self.entry.embedded else "your own" if self.own else "needs your files"
-        sizes = [f"{one.resolution} px{' (unusable)' if one.problem else ''}" for one in self.built]
+        sizes = [f"{one.resolution} px{self._mark(one)}" for one in self.built]
         if not sizes:
             return origin
         return f"{'' if origin == 'needs your files' else f'{origin}, '}built at {', '.join(sizes)}"
+
+    def _mark(self, one: Built) -> str:
+        if one.problem:
+            return " (unusable)"
+        return " (by another recipe)" if one.resolution in self.stale else ""
 
 
 def listed(wanted: Iterable[str] = ()) -> list[Listed]:
@@ -60,10 +67,16 @@ def listed(wanted: Iterable[str] = ()) -> list[Listed]:
             datasets().load(name),
             datasets().entry(name).target.startswith(own_sets.TARGET),
             tuple(built.get(name, ())),
+            frozenset(one.resolution for one in built.get(name, ()) if not one.problem and _is_stale(one)),
         )
         for name in names
         if name in chosen
     ]
+
+
+def _is_stale(built: Built) -> bool:
+    entry, folder = find(built.name, built.resolution)
+    return bool(read_meta(folder)["recipe"] != recipe(entry))
 
 
 def as_lines(sets: list[Listed]) -> list[str]:
@@ -113,6 +126,7 @@ def _record(one: Listed) -> dict[str, Any]:
                 "bytes": built.bytes,
                 "sha256": built.sha256,
                 "problem": built.problem or None,
+                "stale": built.resolution in one.stale,
             }
             for built in one.built
         ],

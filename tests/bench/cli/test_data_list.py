@@ -36,8 +36,12 @@ def test_what_is_built_and_what_of_it_cannot_be_used(bench_command, cache):
     for size in ("8", "16"):
         assert bench_command("data", "build", "shapes", "--resolution", size).returncode == 0
     (cache / "data" / "shapes-16" / "meta.json").write_text("{")
-    line, problem = listed(bench_command, "shapes").splitlines()
+    older = cache / "data" / "shapes-8" / "meta.json"
+    line, _ = listed(bench_command, "shapes").splitlines()
     assert "embedded, built at 8 px, 16 px (unusable)  four coloured shapes" in line
+    older.write_text(older.read_text().replace('"train": 256', '"train": 255'))
+    line, problem = listed(bench_command, "shapes").splitlines()
+    assert "embedded, built at 8 px (by another recipe), 16 px (unusable)  four coloured shapes" in line
     assert problem.startswith("unusable: ") and "shapes-16/meta.json" in problem
 
 
@@ -71,6 +75,6 @@ def test_the_document_has_the_keys_of_the_page(bench_command):
     assert {cifar["origin"], shapes["origin"]} < set(told["origin"])
     (built,) = shapes["built"]
     assert list(built) == told["built"]
-    assert (built["resolution"], built["train"], built["problem"]) == (8, 256, None)
+    assert (built["resolution"], built["train"], built["problem"], built["stale"]) == (8, 256, None, False)
     assert Path(built["path"]).is_dir() and re.fullmatch(r"[0-9a-f]{64}", built["sha256"])
     assert shapes["build_command"] == "bench data build shapes --resolution 32"
