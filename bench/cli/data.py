@@ -1,4 +1,4 @@
-"""`bench data list|build|verify`."""
+"""`bench data list|build`, and the group that has the verbs of data_looking.py too."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from pathlib import Path
 
 import click
 
+from bench.cli.data_looking import resolution_option, show, stats, verify
 from bench.cli.options import plugin_option, store_option
 from bench.cli.stale_lines import tell_of_stale
+from bench.errors import UserError
 from bench.store.runs import Store
 
 
 @click.group()
 def data() -> None:
-    """Build, list and verify data sets."""
+    """List, build, verify, describe and show data sets."""
 
 
 @data.command("list")
@@ -32,13 +34,18 @@ def list_(names: tuple[str, ...], as_json: bool, plugins: list[str]) -> None:
 
 @data.command()
 @click.argument("name")
-@click.option("--resolution", type=click.IntRange(8, 1024), default=32, show_default=True, help="Pixels a side.")
+@resolution_option
 @click.option(
     "--from",
     "source",
     type=click.Path(exists=True, path_type=Path),
     metavar="PATH",
     help="A folder or archive of images.",
+)
+@click.option(
+    "--download",
+    is_flag=True,
+    help="Fetch the files of a published set from its owner, where that needs no account (see docs/datasets.md).",
 )
 @click.option("--force", is_flag=True, help="Build again even if it is there.")
 @click.option(
@@ -72,6 +79,7 @@ def build(
     name: str,
     resolution: int,
     source: Path | None,
+    download: bool,
     force: bool,
     skip_bad: int,
     jobs: int | None,
@@ -88,6 +96,12 @@ def build(
     """
     from bench.data import building
 
+    if download:
+        if source or shots or test_share or fit:
+            raise UserError("--download is of published sets; leave out --from, --shots, --test-share and --fit")
+        from bench.data.fetching import fetch
+
+        source = fetch(name, resolution, force, lambda line: click.echo(line, err=True))
     dataset = building.build(
         name, resolution, source, force, skip_bad=skip_bad, test_share=test_share, fit=fit, shots=shots, jobs=jobs
     )
@@ -101,13 +115,5 @@ def build(
     tell_of_stale(store, f"data/{name}-{resolution}/")
 
 
-@data.command()
-@click.argument("name")
-@click.option("--resolution", type=click.IntRange(8, 1024), default=32, show_default=True, help="Pixels a side.")
-@plugin_option
-def verify(name: str, resolution: int, plugins: list[str]) -> None:
-    """Recompute a data set's checksums. Exit status 2 if a file is damaged."""
-    from bench.data import verification
-
-    for finding in verification.verify(name, resolution):
-        click.echo(f"{finding.verdict}: {finding.subject}: {finding.text}")
+for verb in (verify, stats, show):
+    data.add_command(verb)

@@ -38,7 +38,7 @@ VERBS = {
     "sample": ("bench.cli.sample:sample", "Images of a finished run, as PNGs or a grid."),
     "export": ("bench.cli.export:export", "The generator of a finished run, as one file for torch.load."),
     "check": ("bench.cli.check:check", "Conformance of a method, in seconds."),
-    "data": ("bench.cli.data:data", "Build, list and verify data sets."),
+    "data": ("bench.cli.data:data", "List, build, verify, describe and show data sets."),
     "networks": (
         "bench.cli.listing:networks",
         "Shapes and parameter counts, without allocating the network.",

@@ -56,7 +56,9 @@ def build(
     if not own:
         _refuse_wishes(name, wishes)
     if not entry.embedded and source is None:
-        raise UserError(f"data set '{name}' needs your files; run `{build_command(name, resolution, entry)}`")
+        fetched = ", or --download in place of --from" if entry.downloads() else ""
+        command = build_command(name, resolution, entry)
+        raise UserError(f"data set '{name}' needs your files; run `{command}`{fetched}")
 
     # A set that is built already is opened, unless the user asks for another.
     if folder.is_dir() and not force:

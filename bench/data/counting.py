@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.data.meta import read_meta
-from bench.data.places import SPLITS, build_command, find, recipe
+from bench.data.places import SPLITS, build_command, built_sizes, find, recipe
 
 
 def counts(name: str, resolution: int) -> tuple[int, int] | None:
@@ -22,8 +22,10 @@ def counts(name: str, resolution: int) -> tuple[int, int] | None:
 
 
 def not_built(name: str, resolution: int) -> str:
-    """The message for a set of the user's that is not built, or was built by another recipe."""
+    """The message for a set that is not built, or was built by another recipe."""
     entry, folder = find(name, resolution)
     state = "was built by another recipe" if folder.is_dir() else "is not built"
     command = build_command(name, resolution, entry) + " --force" * folder.is_dir()
-    return f"data set '{name}' at {resolution} px {state}; run `{command}`"
+    others = ", ".join(str(size) for size in built_sizes(name) if size != resolution)
+    elsewhere = f" (it is built at {others} px)" if others else ""
+    return f"data set '{name}' at {resolution} px {state}; run `{command}`{elsewhere}"

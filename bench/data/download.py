@@ -6,6 +6,7 @@ server says is not trusted: no more than the declared bytes are taken.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -44,6 +45,9 @@ def download(files: Sequence[PublishedFile], folder: Path, tell: Tell) -> list[P
                     part.publish()
     except OSError as error:
         raise cannot_write(folder, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # if nothing came
     return [folder / file.name for file in files]
 
 
@@ -98,8 +102,9 @@ def _fill(file: PublishedFile, part: PartFile, tell: Tell) -> None:
             if error.restart:
                 part.clear()
             if not error.again or attempt == ATTEMPTS:
-                kept = f"; {size_text(part.size())} are kept, the same command continues" if part.size() else ""
-                raise UserError(f"{file.url}: {error}{kept}") from error
+                kept = f"{size_text(part.size())} are kept, the same command continues"
+                by_hand = "what was fetched otherwise goes with --from"
+                raise UserError(f"{file.url}: {error}; {kept if part.size() else by_hand}") from error
             pause = min(PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE)
             tell(f"{file.url}: {error}; again in {pause:.0f} s")
             time.sleep(pause)

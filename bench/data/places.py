@@ -12,6 +12,7 @@ from bench import paths
 from bench.data import own_sets
 from bench.data.catalogue import DatasetEntry
 from bench.data.known import datasets
+from bench.data.meta import read_meta
 from bench.errors import UserError
 
 SPLITS = ("train", "test")
@@ -19,9 +20,18 @@ RESOLUTIONS = (8, 1024)  # least and largest, in pixels
 
 
 def find(name: str, resolution: int) -> tuple[DatasetEntry, Path]:
-    """The entry of a set and its folder; a set of the user's own may have another entry at each resolution."""
+    """The entry of a set and its folder; a set of the user's own may have another entry at each resolution.
+
+    UserError for an unknown name and an impossible resolution.
+    """
     known = datasets()
-    entry, folder = known.load(name), folder_of(name, resolution)
+    folder = folder_of(name, resolution)
+    if name not in known and folder.is_dir():
+        read_meta(folder)  # of a set of the user's own it is the only record
+        raise UserError(
+            f"data set '{name}' is built here, but defined by no file that is loaded; add its --plugin FILE.py"
+        )
+    entry = known.load(name)
     if known.entry(name).target.startswith(own_sets.TARGET):
         entry = own_sets.entry_of(folder) or entry
     return entry, folder
@@ -33,6 +43,13 @@ def folder_of(name: str, resolution: int) -> Path:
     if not low <= resolution <= high:
         raise UserError(f"data set '{name}' at {resolution} px: the resolution must be {low} to {high}")
     return paths.cache_root() / "data" / f"{name}-{resolution}"
+
+
+def built_sizes(name: str) -> list[int]:
+    """The resolutions at which a set has a folder, in pixels."""
+    root = paths.cache_root() / "data"
+    ends = (folder.name.removeprefix(f"{name}-") for folder in root.glob(f"{name}-*") if folder.is_dir())
+    return sorted(int(end) for end in ends if end.isdecimal())
 
 
 def build_command(name: str, resolution: int, entry: DatasetEntry) -> str:

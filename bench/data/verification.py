@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from bench import paths
 from bench.data import disk
+from bench.data.counting import not_built
 from bench.data.input_digests import digests as digests
+from bench.data.known import datasets
 from bench.data.meta import build_again, read_meta, set_hash
-from bench.data.places import SPLITS, build_command, find
+from bench.data.places import SPLITS, find
 from bench.errors import UserError
 
 
@@ -46,8 +49,25 @@ def verify(name: str, resolution: int) -> list[Verdict]:
     """
     entry, folder = find(name, resolution)
     if not folder.is_dir():
-        command = build_command(name, resolution, entry)
-        raise UserError(f"data set '{name}' at {resolution} px is not built; run `{command}`")
+        raise UserError(not_built(name, resolution))
+    return _verify(folder, entry.known_sha256.get(resolution), resolution)
+
+
+def verify_all() -> Iterator[tuple[str, list[Verdict] | UserError]]:
+    """Every built set in the cache as NAME-RESOLUTION, with its verdicts, or with what is wrong with it.
+
+    One that no catalogue, plug-in or package knows is verified too, but for the catalogue's sum.
+    """
+    known = datasets()
+    for built in list_built():
+        expected = known.load(built.name).known_sha256 if built.name in known else {}
+        try:
+            yield built.path.name, _verify(built.path, expected.get(built.resolution), built.resolution)
+        except UserError as error:
+            yield built.path.name, error
+
+
+def _verify(folder: Path, expected: str | None, resolution: int) -> list[Verdict]:
     meta = read_meta(folder)
     again = build_again(folder)
     verdicts = []
@@ -58,7 +78,7 @@ def verify(name: str, resolution: int) -> list[Verdict]:
         verdicts.append(Verdict(file, "ok", f"{len(array):,} rows, content as built"))
     if meta["sha256"] != set_hash(meta["files"]):
         raise UserError(f"{folder / 'meta.json'}: its sum does not fit its files; {again}")
-    return [*verdicts, _against_catalogue(meta["sha256"], entry.known_sha256.get(resolution), resolution)]
+    return [*verdicts, _against_catalogue(meta["sha256"], expected, resolution)]
 
 
 def list_built() -> list[Built]:

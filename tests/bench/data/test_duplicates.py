@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from itertools import combinations
 
 import imagehash
@@ -128,12 +127,11 @@ def test_a_map_on_disk_gives_the_same(tmp_path):
     assert near_duplicates(np.load(tmp_path / "images.npy", mmap_mode="r")) == near_duplicates(images)
 
 
-def test_ten_thousand_images_take_seconds():
+def test_ten_thousand_images_take_seconds(computes_within):
     stream = np.random.default_rng(3)
     coarse = stream.integers(0, 256, (10_000, 4, 4, 3), np.uint8)
     images = np.stack([resized(image, 32) for image in coarse])
     images[5000:5100] = np.clip(images[:100].astype(int) + 9, 0, 255)
-    start = time.process_time()
-    groups = near_duplicates(images)
-    assert time.process_time() - start < 12
+    with computes_within(6):
+        groups = near_duplicates(images)
     assert sum([i, 5000 + i] in groups for i in range(100)) >= 98 and len(groups) <= 102
