@@ -109,7 +109,7 @@ class DecodeInto:
         with self.array.open("r+b", buffering=0) as file:
             file.seek(self.offset + row * pixels.nbytes)
             file.write(pixels.data)
-        return marks(pixels[None])[0]
+        return next(marks(pixels[None]))
 
 
 def rows_of(array: np.memmap) -> tuple[Path, int]:

@@ -7,6 +7,7 @@ flat pictures and handwritten digits: it keeps 64 signs of a picture's coarse sh
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -15,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from bench.data.copies import SIDE, copies
 from bench.data.disk import image_digests
 from bench.data.hashes import close_pairs
-from bench.data.marks import Mark, marks, small
+from bench.data.marks import TABLE, Mark, marks, small
 from bench.files.memory_map import release
 
 DISTANCE = 7  # bits of 64
@@ -25,11 +26,12 @@ PAIRS_AT_ONCE = 4096
 
 def exact_duplicates(*arrays: np.ndarray) -> list[list[int]]:
     """Groups of images with equal pixels, numbered and sorted as by `near_duplicates`."""
-    return _groups(_equal(digest for array in arrays for digest in image_digests(array)))
+    digests = (digest for array in arrays for digest in image_digests(array))
+    return _groups(_equal(np.fromiter(digests, TABLE["digest"])))
 
 
 def near_duplicates(
-    *arrays: np.ndarray, distance: int = DISTANCE, marked: Sequence[Mark] | None = None
+    *arrays: np.ndarray, distance: int = DISTANCE, marked: Iterable[Mark] | None = None
 ) -> list[list[int]]:
     """Groups of images that are copies of one another, exact copies included, sorted.
 
@@ -37,15 +39,15 @@ def near_duplicates(
     distance: the most bits in which the hashes of two copies differ, 0 to 15. Two images are in one group if they are
     copies, or if a chain of copies joins them. marked: the marks of all images, where they are known already.
     """
-    if marked is None:
-        marked = [mark for array in arrays for mark in marks(array)]
-    group_N = _equal(mark.digest for mark in marked)
+    table_N = np.fromiter(marked if marked is not None else chain.from_iterable(map(marks, arrays)), TABLE)
+    group_N = _equal(table_N["digest"])
     # Equal images count once: else ten thousand times one picture would be fifty million pairs.
     first_M = np.unique(group_N, return_index=True)[1]
-    pictures = _SmallPictures(arrays, first_M, marked)
+    table_M = table_N[first_M]
+    pictures = _SmallPictures(arrays, first_M)
     joined = _Joined(len(first_M))
-    joined.add(pictures.flat_pairs())
-    for pairs, mirrored in _proposed([marked[index] for index in first_M], pictures.textured_M, distance):
+    joined.add(_flat_pairs(table_M))
+    for pairs, mirrored in _proposed(table_M, distance):
         for start in range(0, len(pairs), PAIRS_AT_ONCE):
             new = joined.apart(pairs[start : start + PAIRS_AT_ONCE])
             one, other = pictures.pixels(new[:, 0]), pictures.pixels(new[:, 1])
@@ -74,24 +76,14 @@ class _Joined:
 
 
 class _SmallPictures:
-    """Images made 16 x 16 pixels: the mean colour and contrast of all, the pixels of those that are asked for."""
+    """Images made 16 x 16 pixels, read when they are needed: few images have another one whose hash is close."""
 
-    def __init__(self, arrays: Sequence[np.ndarray], index_M: np.ndarray, marked: Sequence[Mark]) -> None:
+    def __init__(self, arrays: Sequence[np.ndarray], index_M: np.ndarray) -> None:
         self._arrays, self._index_M = arrays, index_M
         self._starts = np.cumsum([0, *(len(array) for array in arrays)])
-        chosen = [marked[index] for index in index_M]
-        self._means = np.asarray([mark.mean for mark in chosen], np.float32).reshape(-1, 3)
-        self.textured_M = np.asarray([mark.contrast >= FLAT for mark in chosen], bool)
-        # Pixels are read when they are needed, as few images have another one whose hash is close. The array takes no
-        # memory where nothing was written.
         self._known_M = np.zeros(len(index_M), bool)
+        # Takes no memory where nothing was written.
         self._pixels = np.empty((len(index_M), SIDE, SIDE, 3), np.uint8)
-
-    def flat_pairs(self) -> np.ndarray:
-        """Pairs (n, 2) that join all flat images of one colour, rounded to whole grey levels."""
-        flat = np.flatnonzero(~self.textured_M)
-        _, first, which = np.unique(self._means[flat].round(), axis=0, return_index=True, return_inverse=True)
-        return np.stack([flat[first][which.reshape(-1)], flat], axis=1)
 
     def pixels(self, which: np.ndarray) -> np.ndarray:
         """(n, 16, 16, 3) float32."""
@@ -108,22 +100,26 @@ class _SmallPictures:
         return image
 
 
-def _proposed(marked_M: Sequence[Mark], textured_M: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray, bool]]:
-    """Pairs (n, 2) of textured images whose hashes are close, and whether it is the hash of the mirror image."""
-    kept = np.flatnonzero(textured_M)
-    if not len(kept):
-        return
-    straight = np.array([mark.straight for mark in marked_M], np.uint64)[kept]
-    mirrored = np.array([mark.mirrored for mark in marked_M], np.uint64)[kept]
+def _flat_pairs(table_M: np.ndarray) -> np.ndarray:
+    """Pairs (n, 2) that join all flat images of one colour, rounded to whole grey levels."""
+    flat = np.flatnonzero(table_M["contrast"] < FLAT)
+    _, first, which = np.unique(table_M["mean"][flat].round(), axis=0, return_index=True, return_inverse=True)
+    return np.stack([flat[first][which.reshape(-1)], flat], axis=1)
+
+
+def _proposed(table_M: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray, bool]]:
+    """Pairs (n, 2) of images with contrast whose hashes are close, and whether it is the hash of the mirror image."""
+    textured = np.flatnonzero(table_M["contrast"] >= FLAT)
+    straight, mirrored = table_M["straight"][textured], table_M["mirrored"][textured]
     for other, is_mirrored in ((straight, False), (mirrored, True)):
         for pairs in close_pairs(straight, other, distance):
-            yield kept[pairs], is_mirrored
+            yield textured[pairs], is_mirrored
 
 
-def _equal(digests: Iterable[bytes]) -> np.ndarray:
+def _equal(digests: np.ndarray) -> np.ndarray:
     """The number (N,) of each image's group of equal images, in the order of their first images."""
-    numbers: dict[bytes, int] = {}
-    return np.asarray([numbers.setdefault(digest, len(numbers)) for digest in digests], np.int64)
+    _, first, group_N = np.unique(digests, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[group_N]
 
 
 def _groups(label_N: np.ndarray) -> list[list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -23,9 +24,13 @@ class Mark(NamedTuple):
     contrast: float  # the same picture's, in grey levels
 
 
-def marks(images: np.ndarray) -> list[Mark]:
-    """The marks of images (N, R, R, 3) uint8; a map is read in parts."""
-    return [mark for part in parts(images) for mark in _marks(part)]
+# The same of many images as an array, a tenth of the memory.
+TABLE = np.dtype([("digest", "S16"), ("straight", "u8"), ("mirrored", "u8"), ("mean", "f4", (3,)), ("contrast", "f4")])
+
+
+def marks(images: np.ndarray) -> Iterator[Mark]:
+    """The marks of images (N, R, R, 3) uint8, one by one; a map is read in parts."""
+    return (mark for part in parts(images) for mark in _marks(part))
 
 
 def small(image: np.ndarray) -> np.ndarray:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,10 +27,10 @@ def build(tmp_path, monkeypatch, fresh_registries):
     def build(name="mine", **splits):
         whole = Splits(licence_text="CC0", **splits)
         entry = DatasetEntry(
-            summary="made here", builder="x:y", licence="CC0 1.0", source="here", train=1, test=1
-        )  # fmt: skip
+            summary="made here", builder="made_here:build", licence="CC0 1.0", source="here", train=1, test=1
+        )
         datasets().add(name, f"test:{name}", entry.summary, entry)
-        monkeypatch.setattr(building, "_builder", lambda name, entry: lambda order: whole)
+        monkeypatch.setitem(sys.modules, "made_here", SimpleNamespace(build=lambda order: whole))
         return building.build(name, SIDE)
 
     return build
