@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import click
@@ -85,16 +86,27 @@ def _watch(look: Callable[[], tuple[list[RunStatus], str | None]], every: float,
 @click.command()
 @click.argument("run")
 @click.option("--lines", type=click.IntRange(1, 100_000), default=40, show_default=True, help="How many, from the end.")
+@click.option(
+    "--curves", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.csv|png",
+    help="Write the run's losses and scores so far there instead, as CSV or as a figure.",
+)  # fmt: skip
 @run_options
 @plugin_option
 @store_option
-def logs(run: str, lines: int, table: str | None, scale: str | None, store: Store, **choice: Any) -> None:
+def logs(
+    run: str, lines: int, curves: Path | None, table: str | None, scale: str | None, store: Store, **choice: Any
+) -> None:
     """What the job and the workers of RUN printed, and its last failure.
 
     RUN is a run's id or a piece of it, its label ("scratch · faces · seed 0", with or without the dots), or its row;
     --table, --scale, --rows, --columns and --seeds choose among several.
     """
     folder = find_run(run, store, table, scale, choice)
+    if curves is not None:
+        from bench.report.figures.run_curves import write
+
+        click.echo(f"{curves}: {write(folder, folder.uid, curves):,} values of {folder.uid}")
+        return
     place = places(submissions(store)).get(folder.uid)
     job_logs = place.logs(store) if place is not None else []
     for path in [*job_logs, folder.error_file]:
