@@ -7,6 +7,22 @@ from ada_snapshots import WIDTHS, make_discriminator, make_generator, save
 from bench.errors import UserError
 
 
+@pytest.fixture
+def assert_refused(tmp_path, draws, imported, weights_root):
+    """Change a snapshot's networks; the import must name it in one line and write nothing."""
+
+    def check(change, message):
+        g, d = make_generator(draws, WIDTHS), make_discriminator(draws, WIDTHS)
+        change(g, d)
+        draws.snapshot(tmp_path / "x.pkl", {"G_ema": g, "D": d})
+        with pytest.raises(UserError) as error:
+            imported("stylegan2-ada", tmp_path / "x.pkl")
+        assert message in str(error.value) and "\n" not in str(error.value)
+        assert not weights_root.exists()
+
+    return check
+
+
 def changed(name, **attributes):
     """Set attributes of a submodule of G_ema (or of D, after 'D.')."""
 
@@ -53,14 +69,8 @@ def buffer(name, value):
         (lambda g, d: g.__dict__.update(class_name="Encoder"), "'G_ema': a Encoder, must be a Generator"),
     ],
 )  # fmt: skip
-def test_what_is_not_right_is_named(change, message, tmp_path, draws, imported, weights_root):
-    g, d = make_generator(draws, WIDTHS), make_discriminator(draws, WIDTHS)
-    change(g, d)
-    draws.snapshot(tmp_path / "x.pkl", {"G_ema": g, "D": d})
-    with pytest.raises(UserError) as error:
-        imported("stylegan2-ada", tmp_path / "x.pkl")
-    assert message in str(error.value) and "\n" not in str(error.value)
-    assert not weights_root.exists()
+def test_what_is_not_right_is_named(change, message, assert_refused):
+    assert_refused(change, message)
 
 
 def test_sizes_without_a_network_are_refused(tmp_path, draws, imported):
@@ -114,16 +124,8 @@ OTHERWISE = [
 
 
 @pytest.mark.parametrize(("change", "message"), OTHERWISE)
-def test_what_a_snapshot_says_and_no_network_here_does_is_refused(
-    change, message, tmp_path, draws, imported, weights_root
-):
-    g, d = make_generator(draws, WIDTHS), make_discriminator(draws, WIDTHS)
-    change(g, d)
-    draws.snapshot(tmp_path / "x.pkl", {"G_ema": g, "D": d})
-    with pytest.raises(UserError) as error:
-        imported("stylegan2-ada", tmp_path / "x.pkl")
-    assert message in str(error.value) and "\n" not in str(error.value)
-    assert not weights_root.exists()
+def test_what_a_snapshot_says_and_no_network_here_does_is_refused(change, message, assert_refused):
+    assert_refused(change, message)
 
 
 @pytest.mark.parametrize(

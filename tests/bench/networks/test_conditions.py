@@ -59,6 +59,14 @@ def test_all_weights_but_the_embeddings_agree_between_conditions_of_different_si
         assert differing and all(name.startswith("condition_embedding") for name in differing)
 
 
+@pytest.mark.parametrize("which", ["stylegan1", "stylegan2"])
+def test_conditions_of_a_stylegan_add_only_what_lies_below_condition_embedding(which):
+    for plain, conditional in zip(build(which), build(which, condition_dim=K), strict=True):
+        without = {key: value for key, value in conditional.state_dict().items() if "condition_embedding" not in key}
+        assert without.keys() == plain.state_dict().keys()
+        assert all(torch.equal(value, without[key]) for key, value in plain.state_dict().items())
+
+
 @pytest.mark.parametrize("which", ONE_A_BLOCK)
 def test_every_block_may_have_its_own_embedding(which):
     generator, _ = build(which, condition_dim=K)

@@ -55,17 +55,6 @@ def test_full_size_counts_and_shapes_without_memory(network, resolution, mode, c
     )
 
 
-def test_conditions_add_only_what_lies_below_condition_embedding():
-    plain, conditional = tiny(), tiny(condition_dim=K)
-    for one, other in zip(plain, conditional, strict=True):
-        shared = {k: v for k, v in other.state_dict().items() if "condition_embedding" not in k}
-        assert shared.keys() == one.state_dict().keys()
-        assert all(torch.equal(value, shared[key]) for key, value in one.state_dict().items())
-    for small, large in zip(conditional, tiny(condition_dim=2 * K), strict=True):
-        differing = [k for k, v in small.state_dict().items() if v.shape != large.state_dict()[k].shape]
-        assert len(differing) == 1 and differing[0].startswith("condition_embedding")
-
-
 def test_freezing_blocks_is_freezeds_freezing():
     """At 128 pixels FreezeD trains progression.8, .7 and .6 of the port and the linear layer."""
     _, discriminator = tiny(stylegan1_128)
