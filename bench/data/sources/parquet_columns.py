@@ -32,6 +32,11 @@ class Columns:
         """The pictures' column as parquet names it."""
         return f"{self.image}.bytes" if self.in_struct else self.image
 
+    @property
+    def of_labels(self) -> tuple[str, ...]:
+        """The columns of classes and attributes."""
+        return (*((self.label,) if self.label else ()), *self.attributes)
+
 
 def columns_of(schema: Any, where: str) -> Columns:
     """The columns of a schema of pyarrow's. UserError where no column, or several, could hold the pictures."""

@@ -21,14 +21,17 @@ class BadItemError(Exception):
     """An item that cannot be read; the message is the reason, without the item's name."""
 
 
-@dataclass(frozen=True)
+_NONE: Mapping[str, bool] = {}  # shared by all items without attributes: a set may have millions
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One file or record of a container, before anyone has looked at its pixels."""
 
     name: str  # what messages name and what orders the set
     label: str | None = None  # the class, as its publisher calls it
     split: str | None = None  # "train" or "test" where the publisher has decided
-    attributes: Mapping[str, bool] = field(default_factory=dict)  # beside the class: "glasses" -> True
+    attributes: Mapping[str, bool] = field(default_factory=lambda: _NONE)  # beside the class: "glasses" -> True
 
 
 class Source(ABC):
