@@ -206,7 +206,7 @@ def test_a_bomb_is_read_in_bounded_memory(tmp_path):
     assert (tmp_path / "a.parquet").stat().st_size < 500_000
     source = ParquetSource(tmp_path / "a.parquet")
     names = [item.name for item in source.items()]
-    for name in (names[0], names[200], names[-1]):
+    for name in (names[0], names[40]):
         with pytest.raises(BadItemError, match="8,388,608 bytes"):
             source.read(name, most=2**20)
     assert pa.default_memory_pool().max_memory() < 250_000_000
