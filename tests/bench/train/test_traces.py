@@ -9,9 +9,10 @@ Runs are those of the conformance checks: the drawn shapes at 32 pixels (the sma
 FastGAN is a method's first network), and tiny networks, the first of bench.conformance.cases.NETWORKS that the
 method takes. They are trained in float64 by a process of their own (trace_in_float64.py says why and how), with the
 very draws of a run in float32. Largest relative difference of any logged value from a trace made with AVX-512, oneDNN
-and one thread
-(values under 0.1 count as 0.1; methods: bsa, glann, the largest of the other twelve that were measured):
+and one thread (values under 0.1 count as 0.1; methods: bsa, glann, the largest of the others that were measured):
 
+    float64, ATEN_CPU_CAPABILITY=avx2 (all methods; another processor)     2e-10  5e-13  3e-14
+    float64, ATEN_CPU_CAPABILITY=default, no oneDNN, two threads (there)   6e-10  3e-13  8e-15
     float64, ATEN_CPU_CAPABILITY=default                                   4e-11  3e-13  8e-15
     float64, the oldest versions allowed (torch 2.4, scikit-learn 1.4)     8e-11  2e-13  8e-15
     float64, torch 2.15, the newest (fourteen methods, without these two)  -      -      0
@@ -41,7 +42,7 @@ CHECKOUT = Path(__file__).parents[3]
 FILE = Path(__file__).with_name("traces.json")
 SCRIPT = Path(__file__).with_name("trace_in_float64.py")
 METHODS = [entry.name for entry in methods()]
-# Thousands of times what was measured (see above), and far below any change of a method that could be meant.
+# More than a hundred times what was measured (see above), and far below any change of a method that could be meant.
 # The absolute part is for values near 0.
 RTOL, ATOL = 1e-7, 1e-8
 # In float32 these differ most between processors: by thousandths after five steps.
