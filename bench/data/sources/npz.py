@@ -18,7 +18,9 @@ SUFFIX = ".npy"
 
 def is_npz(path: Path, head: bytes) -> bool:
     """Whether a file, by its first bytes, is an archive of numpy's arrays and of nothing else."""
-    if not head.startswith(b"PK\3\4"):
+    # The first member's name, so that no other archive's directory is read for this.
+    length = int.from_bytes(head[26:28], "little")
+    if not head.startswith(b"PK\3\4") or not head[30 : 30 + length].endswith(SUFFIX.encode()):
         return False
     try:
         with zipfile.ZipFile(path) as archive:

@@ -9,6 +9,7 @@ import os
 import tarfile
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -123,8 +124,7 @@ def _names(path: Path, head: bytes) -> Iterator[str]:
         for file in zips:
             yield from _names(file, ZIP)
     elif head.startswith(ZIP):
-        with zipfile.ZipFile(path) as archive:
-            yield from archive.namelist()[:MOST_NAMES]
+        yield from _zip_names(path, path.stat().st_mtime_ns)
     else:
         opener = next((opener for mark, opener in PACKED.items() if head.startswith(mark)), None)
         with opener(path) if opener else path.open("rb") as stream:
@@ -135,3 +135,9 @@ def _names(path: Path, head: bytes) -> Iterator[str]:
                 if stream.tell() + member.size > MOST_BYTES:
                     return
                 stream.seek(-(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE, 1)
+
+
+@lru_cache(maxsize=8)  # several kinds of containers ask, and the directory of a large archive takes a second to read
+def _zip_names(path: Path, changed: int) -> list[str]:
+    with zipfile.ZipFile(path) as archive:
+        return archive.namelist()[:MOST_NAMES]
