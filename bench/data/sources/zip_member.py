@@ -11,13 +11,12 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from bench.data.sources.tar import SPARE, UNPACKED
 from bench.errors import UserError
 from bench.files.extents import Extent, member_start
 from bench.files.inert_pickle import Damaged
 
 _PART = 2**20  # bytes copied together
-_MOST = (2**30, 200)  # bytes, and times the packed size: a member that unpacks to more than both is a bomb
-_SPARE = 2**28  # bytes that stay free on the disk
 
 
 def member_extent(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, scratch: Path | None) -> Extent:
@@ -27,8 +26,10 @@ def member_extent(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path,
     """
     if member.flag_bits & 1:
         raise Damaged(f"member {member.filename} is encrypted")
-    if member.file_size > max(_MOST[0], _MOST[1] * member.compress_size):
-        raise UserError(f"{path}: {member.filename} unpacks to {member.file_size:,} bytes, {_MOST[1]} times its size")
+    if member.file_size > max(UNPACKED[0], UNPACKED[1] * member.compress_size):
+        raise UserError(
+            f"{path}: {member.filename} unpacks to {member.file_size:,} bytes, over {UNPACKED[1]} times as many"
+        )
     if member.compress_type == zipfile.ZIP_STORED:
         _copy(archive, member, None)
         with path.open("rb") as file:
@@ -37,7 +38,7 @@ def member_extent(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path,
     # Unpacked beside the set that is being built, which deletes it.
     if scratch is None:
         raise ValueError("a packed array needs a scratch folder")
-    if shutil.disk_usage(scratch).free < member.file_size + _SPARE:
+    if shutil.disk_usage(scratch).free < member.file_size + SPARE:
         raise UserError(
             f"{path}: {member.filename} needs {member.file_size:,} bytes unpacked, more than the disk of {scratch} has "
             "free; BENCH_CACHE names another place"
