@@ -19,7 +19,7 @@ from bench.cli.options import (
     store_option,
     table_with,
 )
-from bench.errors import UserError
+from bench.errors import UserError, did_you_mean
 from bench.spec.own_rows import row_id
 from bench.store.runs import Store
 
@@ -145,20 +145,31 @@ def compare(
 @click.command()
 @click.argument("table", required=False)
 @click.option("--csv", "as_csv", is_flag=True, help="CSV: paper, table, row, column, metric, value.")
-def recorded(table: str | None, as_csv: bool) -> None:
-    """The papers' printed numbers, of all tables or of one."""
-    from bench.plan.load import resolve_table
-    from bench.report.printed import read_printed, recorded_csv
+@click.option("--marks", is_flag=True,
+              help="What is to be known of single numbers (copied, standard deviations, lost, contradictions); "
+              "with --csv these alone: table, row, column, metric, mark, value, note.")  # fmt: skip
+def recorded(table: str | None, as_csv: bool, marks: bool) -> None:
+    """The papers' printed numbers, of all tables, figures and experiments or of one."""
+    from bench.report.printed import marks_csv, recorded_csv
+    from bench.report.render.printed_text import printed_text
 
-    name = resolve_table(table) if table else None
+    name = _printed_name(table) if table else None
     if as_csv:
-        click.echo(recorded_csv(name), nl=False)
-        return
-    frame = read_printed(name)
-    grid = frame.pivot_table(
-        index=["table", "row"], columns=["column", "metric"], values="text", aggfunc="first", sort=False
-    )
-    click.echo(grid.fillna("-").to_string())
+        click.echo(marks_csv(name) if marks else recorded_csv(name), nl=False)
+    else:
+        click.echo(printed_text(name, with_marks=marks))
+
+
+def _printed_name(table: str) -> str:
+    """The full name of a table that has printed numbers or that the project has; `table1` is `disp/table1`."""
+    from bench.plan.load import table_names
+    from bench.report.printed import printed_tables
+
+    names = {*table_names(), *printed_tables()}
+    full = table if "/" in table else f"disp/{table}"
+    if full not in names:
+        raise UserError(f"unknown table '{table}'; {did_you_mean(full, names)}")
+    return full
 
 
 def _tables(names: tuple[str, ...], store: Store, scale: str, choice: Mapping[str, Any]) -> list[Table]:

@@ -7,9 +7,11 @@ import pytest
 
 from bench.errors import UserError
 from bench.plan.load import load_table
-from bench.report.printed import printed_texts, read_printed, recorded_csv
+from bench.report.printed import marks_csv, printed_tables, printed_texts, read_marks, read_printed, recorded_csv
+from bench.report.render.printed_text import printed_text
 
 HEADER = "paper,table,row,column,metric,value\n"
+MARKS_HEADER = "table,row,column,metric,mark,value,note\n"
 # Typed from the papers' pages, independently of the CSV files: FID, precision, recall for each column in
 # turn.
 ANIME_FACES = {
@@ -102,11 +104,88 @@ def test_recorded_csv_keeps_the_printed_digits():
         (HEADER + "p,p/t,r,c,fid,-\n", ":2:", "not a number"),
         (HEADER + "p,p/t,r,c,fid,nan\n", ":2:", "not a number"),
         (HEADER + "p,q/t,r,c,fid,1\n", ":2:", "must start"),
+        (HEADER + "p,p/u,r,c,fid,1\n", ":2:", "file's name"),
         (HEADER + "p,p/t,r,c,fid,1\np,p/t,r,c,fid,2\n", ":3:", "twice"),
     ],
 )
 def test_a_malformed_file_is_refused(tmp_path, text, place, word):
-    (tmp_path / "x.csv").write_text(text)
+    (tmp_path / "p-t.csv").write_text(text)
     with pytest.raises(UserError, match=word) as caught:
         read_printed(folder=tmp_path)
-    assert f"x.csv{place}" in str(caught.value)
+    assert f"p-t.csv{place}" in str(caught.value)
+
+
+# Two rows of two columns; the second value of the first row is lost.
+NUMBERS = HEADER + "p,p/t,a,x,fid,1.50\np,p/t,b,x,fid,2.0\np,p/t,b,y,fid,3\n"
+MARKS = MARKS_HEADER + (
+    "p/t,a,x,fid,sd,0.10,\n"
+    "p/t,b,x,fid,copied,,from another paper\n"
+    'p/t,b,x,fid,own-rerun,2.50,"in brackets, as printed"\n'
+    "p/t,a,y,fid,lost,,cut off\n"
+)
+
+
+@pytest.fixture
+def marked(tmp_path):
+    (tmp_path / "p-t.csv").write_text(NUMBERS)
+    (tmp_path / "p-t.marks.csv").write_text(MARKS)
+    return tmp_path
+
+
+def test_marks_stand_beside_the_numbers_and_are_none_of_them(marked):
+    assert printed_texts("p/t", marked) == {("a", "x", "fid"): "1.50", ("b", "x", "fid"): "2.0", ("b", "y", "fid"): "3"}
+    marks = read_marks("p/t", marked)
+    assert list(marks["mark"]) == ["sd", "copied", "own-rerun", "lost"]
+    assert list(marks["value"].fillna(-1)) == [0.1, -1, 2.5, -1]
+    assert list(marks["text"]) == ["0.10", "", "2.50", ""]
+    assert marks["note"][2] == "in brackets, as printed"
+    assert read_marks(folder=marked).equals(marks)
+    assert read_marks("p/other", marked).empty
+    assert recorded_csv(folder=marked) == NUMBERS and marks_csv(folder=marked) == MARKS
+
+
+def test_a_table_whose_numbers_are_all_lost_has_marks_alone(marked):
+    (marked / "p-prose.marks.csv").write_text(MARKS_HEADER + "p/prose,a,x,fid,lost,7.5,another text has it\n")
+    assert printed_tables(marked) == ["p/prose", "p/t"]
+    assert read_printed("p/prose", marked).empty
+    assert read_marks("p/prose", marked)["value"][0] == 7.5
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "word"),
+    [
+        ("", ":1:", "header"),
+        (HEADER, ":1:", "header"),
+        (MARKS_HEADER + "p/t,a,x,fid,note,words\n", ":2:", "7 values"),
+        (MARKS_HEADER + "p/t,a,x,fid,nota,,words\n", ":2:", "did you mean 'note'"),
+        (MARKS_HEADER + "p/u,a,x,fid,note,,words\n", ":2:", "file's name"),
+        (MARKS_HEADER + "p/t,a,,fid,lost,,words\n", ":2:", "must not be empty"),
+        (MARKS_HEADER + "p/t,a,y,fid,note,,words\n", ":2:", "is not printed"),
+        (MARKS_HEADER + "p/t,a,x,fid,lost,,words\n", ":2:", "not lost"),
+        (MARKS_HEADER + "p/t,a,y,fid,lost,,\n", ":2:", "needs a note"),
+        (MARKS_HEADER + "p/t,a,x,fid,sd,,words\n", ":2:", "needs its value"),
+        (MARKS_HEADER + "p/t,a,x,fid,own-rerun,,words\n", ":2:", "needs its value"),
+        (MARKS_HEADER + "p/t,a,x,fid,sd,~1,\n", ":2:", "not a number"),
+        (MARKS_HEADER + "p/t,a,x,fid,copied,1,words\n", ":2:", "has no value"),
+        (MARKS_HEADER + "p/t,a,x,fid,note,,words\np/t,a,x,fid,note,,more\n", ":3:", "twice"),
+    ],
+)
+def test_a_malformed_mark_is_refused(marked, text, place, word):
+    (marked / "p-t.marks.csv").write_text(text)
+    with pytest.raises(UserError, match=word) as caught:
+        read_marks(folder=marked)
+    assert f"p-t.marks.csv{place}" in str(caught.value)
+
+
+def test_the_marks_that_ship_are_read():
+    marks = read_marks()
+    assert set(marks["table"]) <= set(printed_tables())
+    assert len(marks_csv().splitlines()) == 1 + len(marks)
+
+
+def test_bench_recorded_prints_numbers_and_marks(bench_command):
+    assert bench_command("recorded", "dip/table1", "--csv").stdout == recorded_csv("dip/table1")
+    assert bench_command("recorded", "--csv", "--marks").stdout == marks_csv()
+    assert bench_command("recorded", "table1").stdout == printed_text("disp/table1") + "\n"
+    refused = bench_command("recorded", "disp/tabel1", "--csv", "--marks")
+    assert refused.returncode == 2 and "did you mean 'disp/table1'?" in refused.stderr
