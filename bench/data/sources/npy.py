@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.data.sources.refusing import refusing
 from bench.errors import UserError
 from bench.files.extents import Extent
-from bench.files.inert_pickle import Damaged, failure
+from bench.files.inert_pickle import Damaged
 
 MAGIC = b"\x93NUMPY"
 MOST_HEADER = 10_000  # bytes; numpy's own limit for files that it does not trust
@@ -49,10 +50,8 @@ def read_header(extent: Extent, where: str) -> StoredArray:
 
     Raises UserError for a damaged header, for objects, and for sizes that are not those of the file.
     """
-    try:
+    with refusing(where, "an array of numpy's .npy format"):
         shape, fortran, dtype, start = _parsed(extent)
-    except Exception as error:  # a damaged header raises nearly anything
-        raise failure(where, error, "an array of numpy's .npy format") from error
     if dtype.hasobject or dtype.kind not in "biufUS":
         what = "Python objects, which are not unpickled" if dtype.hasobject else f"numbers of type {dtype}"
         raise UserError(f"{where}: holds {what}; save it as numbers (uint8)")

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.data.sources.npy import StoredArray, read_header
+from bench.data.sources.refusing import refusing
 from bench.data.sources.zip_member import member_extent
 from bench.errors import UserError
-from bench.files.inert_pickle import Damaged, failure
+from bench.files.inert_pickle import Damaged
 
 MOST_LABELS = 2**30  # bytes
 SUFFIX = ".npy"
@@ -32,11 +33,8 @@ def is_npz(path: Path, head: bytes) -> bool:
 @contextmanager
 def opened_npz(path: Path, scratch: Path | None) -> Iterator[Npz]:
     """An open .npz. scratch: where packed arrays are unpacked to. Whatever is raised inside becomes a UserError."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            yield Npz(archive, path, scratch)
-    except Exception as error:  # a damaged archive raises nearly anything
-        raise failure(str(path), error, "an archive of numpy's arrays") from error
+    with refusing(path, "an archive of numpy's arrays"), zipfile.ZipFile(path) as archive:
+        yield Npz(archive, path, scratch)
 
 
 class Npz:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ from bench.data.picture import SUFFIXES
 from bench.data.sources.parquet_file import ParquetFile, described
 from bench.data.sources.per_process import PerProcess
 from bench.data.sources.publisher_files import files_below
+from bench.data.sources.refusing import first_line, refusing
 from bench.data.sources.source import BadItemError, Item, Source, too_large
 from bench.data.sources.split_names import kind_left_out, meant, split_in
 from bench.errors import UserError
-from bench.files.inert_pickle import failure
 
 SUFFIX = ".parquet"
 TABLE_OF_FOLDER = "metadata.parquet"  # labels of pictures that lie beside it, no pictures
@@ -55,7 +54,7 @@ class ParquetSource(Source):
         files = self._files()
         splits = meant(split_in(name) for name in files)
         for name, path in files.items():
-            with _refusing(path):
+            with refusing(path, "a parquet file"):
                 shard, split = described(path), split_in(name)
                 if split not in splits:
                     self.left_out[kind_left_out(split)] += shard.count
@@ -81,7 +80,7 @@ class ParquetSource(Source):
             raise
         except Exception as error:  # a damaged file raises nearly anything
             self._reader.drop()
-            raise BadItemError(f"cannot be read ({str(error).splitlines()[0] if str(error) else error!r})") from error
+            raise BadItemError(f"cannot be read ({first_line(error)})") from error
 
     def _files(self) -> dict[str, Path]:
         """Each shard by its name, sorted as items are."""
@@ -118,11 +117,3 @@ class _Reader:
                 self._place = None
                 return None
         return self._batch[inside - self._first]
-
-
-@contextmanager
-def _refusing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # a damaged file raises nearly anything
-        raise failure(str(path), error, "a parquet file") from error

@@ -13,12 +13,12 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
+from bench.data.sources.refusing import refusing
 from bench.data.sources.source import Source
 from bench.data.sources.tar import PACKED, TarSource
 from bench.data.sources.zip_member import member_extent
 from bench.errors import UserError
 from bench.files.extents import Extent
-from bench.files.inert_pickle import failure
 
 ZIP = b"PK\3\4"
 MOST_NAMES = 40  # of an archive, which has a dozen; one of pictures is known by then to be none of these
@@ -91,16 +91,13 @@ def _in_folder(source: Source, wanted: Callable[[str], bool]) -> Iterator[tuple[
 
 
 def _in_zip(source: Source, path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Extent]]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                name = PurePosixPath(member.filename).name
-                if wanted(name) and not member.is_dir():
-                    yield name, member_extent(archive, member, path, source.scratch)
-                else:
-                    source.left_out["other files"] += not member.is_dir()
-    except Exception as error:  # a damaged archive raises nearly anything
-        raise failure(str(path), error, "a zip archive") from error
+    with refusing(path, "a zip archive"), zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            name = PurePosixPath(member.filename).name
+            if wanted(name) and not member.is_dir():
+                yield name, member_extent(archive, member, path, source.scratch)
+            else:
+                source.left_out["other files"] += not member.is_dir()
 
 
 def _in_tar(source: Source, path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Extent]]:
