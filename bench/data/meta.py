@@ -5,22 +5,61 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bench.errors import UserError
 
 REQUIRED = ("train.npy", "test.npy")
 
 
+class FileRecord(BaseModel):
+    """What is recorded of one array."""
+
+    model_config = ConfigDict(strict=True)
+
+    sha256: str
+    shape: list[int]
+    dtype: str
+    bytes: int
+
+
+class Meta(BaseModel):
+    """The form of meta.json, as far as it is read; other keys are for people."""
+
+    model_config = ConfigDict(strict=True)
+
+    recipe: dict[str, Any]
+    sha256: str
+    class_names: list[str]
+    licence: str
+    files: dict[Annotated[str, Field(pattern=r"^(train|test)(_labels|_attributes)?\.npy$")], FileRecord]
+    notes: dict[str, Any] = {}
+    attribute_names: list[str] = []
+
+    @model_validator(mode="after")
+    def _fits(self) -> Meta:
+        """The arrays of a split are of the same images; attributes have their names."""
+        for split in REQUIRED:
+            images = self.files[split].shape
+            labels = self.files.get(split.replace(".", "_labels."))
+            attributes = self.files.get(split.replace(".", "_attributes."))
+            if labels is not None and labels.shape != images[:1]:
+                raise ValueError(f"labels of {split} are {labels.shape}")
+            if attributes is not None and attributes.shape != [*images[:1], len(self.attribute_names)]:
+                raise ValueError(f"attributes of {split} are {attributes.shape}")
+        return self
+
+
 def read_meta(folder: Path) -> dict[str, Any]:
-    """The parsed meta.json of a built set; UserError if it is missing or lacks a key."""
+    """The parsed meta.json of a built set; UserError if it is missing, lacks a key or has another form."""
     path = folder / "meta.json"
     try:
         meta: dict[str, Any] = json.loads(path.read_text())
-        files_known = all(file in meta["files"] for file in REQUIRED)
-        if files_known and {"recipe", "sha256", "class_names", "licence"} <= meta.keys():
-            return meta
-    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        Meta.model_validate(meta)
+        return meta
+    except (OSError, ValueError, KeyError, RecursionError):
         pass  # the error below is the same for every way in which the file can be wrong
     raise UserError(f"{path}: missing or damaged; {build_again(folder)}")
 

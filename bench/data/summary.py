@@ -11,8 +11,8 @@ import numpy as np
 from bench.data.built_set import SPLITS, ImageSet, open_set
 from bench.data.counting import not_built
 from bench.data.duplicates import exact_duplicates, near_duplicates
-from bench.data.meta import read_meta
-from bench.data.places import find, recipe
+from bench.data.meta import build_again, read_meta
+from bench.data.places import find, folder_of, recipe
 from bench.errors import UserError
 from bench.files.memory_map import parts
 
@@ -102,6 +102,9 @@ def _classes(images: ImageSet) -> dict[str, dict[str, int]]:
     for split in SPLITS:
         labels = getattr(images, f"{split}_labels")
         if labels is not None:
+            if labels.min() < 0 or labels.max() >= len(counts):
+                folder = folder_of(images.name, images.resolution)
+                raise UserError(f"{folder}: the {split} labels do not fit its classes; {build_again(folder)}")
             for name, count in zip(images.class_names, np.bincount(labels, minlength=len(counts)), strict=True):
                 counts[name][split] = int(count)
     return counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -134,9 +135,14 @@ def test_what_is_absent_here_can_be_planned_but_not_run(written, bench_command, 
     assert "24 reference images, but data set 'mypics' at 32 px has 7 test images" in done.stderr
 
 
-META = """{"sha256": "0", "class_names": [], "licence": "mine", "files": {"train.npy": {"shape": [9, 32, 32, 3]},
-"test.npy": {"shape": [7, 32, 32, 3]}}, "recipe": {"builder": "bench.datasets.folder:build", "options": {}, "train": 1,
-"test": 1}}"""
+META = json.dumps({
+    "sha256": "0", "class_names": [], "licence": "mine",
+    "recipe": {"builder": "bench.datasets.folder:build", "options": {}, "train": 1, "test": 1},
+    "files": {
+        file: {"sha256": "0", "dtype": "|u1", "bytes": 1, "shape": [count, 32, 32, 3]}
+        for file, count in (("train.npy", 9), ("test.npy", 7))
+    },
+})  # fmt: skip
 
 
 def test_extractors_that_only_their_user_can_supply(written, bench_command, tmp_path):
