@@ -108,11 +108,11 @@ def test_load_refuses_a_damaged_folder_by_name(cache: Path, file: str, content: 
 
 
 def test_pickles_are_not_loaded(cache: Path) -> None:
-    imageset.load("shapes", 16)
+    count = len(imageset.load("shapes", 16).train)
     folder = cache / "data" / "shapes-16"
-    np.save(folder / "train.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    np.save(folder / "train.npy", np.array([{"a": 1}] * count, dtype=object), allow_pickle=True)
     meta = json.loads((folder / "meta.json").read_text())
-    meta["files"]["train.npy"].update(bytes=(folder / "train.npy").stat().st_size, shape=[1], dtype="|O")
+    meta["files"]["train.npy"].update(bytes=(folder / "train.npy").stat().st_size, shape=[count], dtype="|O")
     (folder / "meta.json").write_text(json.dumps(meta))
     with pytest.raises(UserError, match=r"train\.npy"):
         imageset.load("shapes", 16)
