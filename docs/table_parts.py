@@ -15,6 +15,7 @@ from bench.plan.load import TABLES, load_table, table_names
 from bench.report import markdown
 from bench.spec.run import NetworkSpec
 from bench.spec.table import Scale
+from bench.spec.words import REFERENCES, data_words
 from docs.grid import grid
 
 OURS = re.compile(r"#\s*(declared|ours)\b")
@@ -42,10 +43,10 @@ def settings(name: str) -> str:
     for scale, spec in load_table(name).scales.items():
         train, protocol = spec.train, spec.protocol
         data = [
-            f"{column}: `{one.data.name}`, {one.data.resolution} px"
-            + (f", {one.data.shots} images" if one.data.shots else "")
+            f"{column}: `{one.data.name}`{data_words(one.data).removeprefix(one.data.name)}"
             + (f" (stand-in: {one.stand_in})" if one.stand_in else "")
             + f"; {one.generated:,} / {one.reference:,}"
+            + (REFERENCES[protocol.split] if protocol.split != "test" else "")
             for column, one in spec.columns.items()
         ]
         scores = [

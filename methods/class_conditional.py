@@ -38,7 +38,8 @@ class ClassConditional(Method):
 
 def _labels(ctx: Context) -> np.ndarray:
     if ctx.labels_N is None:
-        raise UserError(f"method 'class-conditional': data set '{ctx.spec.data.name}' has no class labels")
+        dropped = ", as the run is to have none (labels: none)" if ctx.spec.data.labels == "none" else ""
+        raise UserError(f"method 'class-conditional': data set '{ctx.spec.data.name}' has no class labels{dropped}")
     return ctx.labels_N.astype(np.int64, copy=False)
 
 

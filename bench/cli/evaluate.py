@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bench.plan.expand import Table
     from bench.report.evaluation import Evaluation
 
-OF_IMAGES = ("dataset", "resolution", "table", "scale", "column", "resize", "allow_fewer")
+OF_IMAGES = ("dataset", "resolution", "table", "scale", "column", "seed", "resize", "allow_fewer")
 OF_RUNS = ("snapshot", "allow_stale")
 
 
@@ -39,6 +39,8 @@ OF_RUNS = ("snapshot", "allow_stale")
 @click.option("--table", default="table1", show_default=True, help="Whose protocol: a table's name or YAML file.")
 @scale_option
 @click.option("--column", metavar="ID", help="Whose protocol, where --dataset does not tell.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
+              help="Of the runs whose training images are the reference, where the protocol's are.")  # fmt: skip
 @click.option("--method", metavar="LABEL", help="What to call what is scored.")
 @click.option("--resize", is_flag=True, help="Take pictures of other sizes: centre square, PIL Lanczos.")
 @click.option("--allow-fewer", is_flag=True, help="Take fewer pictures than the protocol generates.")
@@ -64,7 +66,7 @@ def evaluate(images: Path | None, run: str | None, as_json: bool, store: Store, 
 
 
 def _refuse_idle(names: tuple[str, ...], beside: str) -> None:
-    """Raise UserError for an option that has no effect beside `--run` or `--images`."""
+    """Raise UserError for an option that has no effect beside what else was asked for."""
     context = click.get_current_context()
     for name in names:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
@@ -72,10 +74,13 @@ def _refuse_idle(names: tuple[str, ...], beside: str) -> None:
 
 
 def _folder(images: Path, store: Store, choice: dict[str, Any]) -> Evaluation:
+    from bench.data.reference_split import depends_on_seed
     from bench.report.evaluation import evaluate_folder, pick_column
 
     table, scale = table_of(choice), choice["scale"]
     column = pick_column(table, scale, choice["dataset"], choice["resolution"], choice["column"])
+    if not depends_on_seed(table.at(scale).columns[column.id].data, table.at(scale).protocol):
+        _refuse_idle(("seed",), f"column {column.id}, whose reference is the same for every seed")
     return evaluate_folder(
         table,
         scale,
@@ -86,6 +91,7 @@ def _folder(images: Path, store: Store, choice: dict[str, Any]) -> Evaluation:
         method=choice["method"],
         resize=choice["resize"],
         allow_fewer=choice["allow_fewer"],
+        seed=choice["seed"],
         command_for_floor=command_line("run", choice["table"], {"scale": scale, "columns": column.id}),
     )
 

@@ -17,6 +17,8 @@ from bench.launch.progress import counted
 from bench.machine.provenance import commit
 from bench.plan.estimate import estimate_cost
 from bench.plan.runs import Plan, PlannedRun, make_plan
+from bench.spec.run import DataSpec
+from bench.spec.words import REFERENCES, data_words
 from bench.store.runs import Store
 
 
@@ -75,6 +77,17 @@ def summarise(plan: Plan, store: Store, retry: Any, submitted: Mapping[str, str]
     tell_of_inputs(plan, store)
     for name, path in plan.missing_weights().items():
         click.echo(f"missing weights: {name} (put them at {path})")
+
+
+def tell_of_draws(plan: Plan) -> None:
+    """Print the data and the reference of each column that has more to say of them than a number of shots."""
+    settings = plan.table.at(plan.scale)
+    for name in dict.fromkeys(cell.column for run in plan.runs for cell in run.cells):
+        column, split = settings.columns[name], settings.protocol.split
+        plain = DataSpec(name=column.data.name, resolution=column.data.resolution, shots=column.data.shots)
+        if column.data != plain or split != "test":
+            counts = f"{column.generated} generated against {column.reference} reference images{REFERENCES[split]}"
+            click.echo(f"{name}: {data_words(column.data)}; {counts}")
 
 
 def refuse_missing_weights(plan: Plan) -> None:

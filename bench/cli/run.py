@@ -17,6 +17,7 @@ from bench.cli.planning import (
     say_other_code,
     say_what_submit_would_refuse,
     summarise,
+    tell_of_draws,
 )
 from bench.cli.stale_lines import set_old_aside
 from bench.launch.progress import Tally, counted
@@ -40,6 +41,7 @@ def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> int
     for run in plan.runs:
         mark = ">" if run.uid in starting and run.uid not in sent else " "
         click.echo(f"{mark} {run.label:<{width}}  {sent.get(run.uid, run.status):<11}  {run.uid}")
+    tell_of_draws(plan)
     summarise(plan, store, retry, sent)
     if waiting := [uid for uid in sent if uid in starting]:
         click.echo(f"{counted(len(waiting))} of these in the hands of the cluster: bench submit leaves them alone")

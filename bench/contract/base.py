@@ -54,8 +54,9 @@ class Method:
         Called once, before every other hook of every part, whatever their order, and again before a resumed step:
         it must choose the same again, so random numbers come from `ctx.stream`. There are no networks yet. The
         images it leaves, in their old order, are the run's from here on: `ctx.images_u8_NHWC`, `ctx.labels_N`,
-        `Batch.index_N`, conditions, priors and batches know no others. The reference points (floor, memorised,
-        pixel-mix) and the scores are those of the whole draw, and a source run selects by its own method alone.
+        `ctx.attributes_NA`, `Batch.index_N`, conditions, priors and batches know no others. The reference points
+        (floor, memorised, pixel-mix) and the scores are those of the whole draw, also where the reference is of the
+        training images, and a source run selects by its own method alone.
         """
         return None
 

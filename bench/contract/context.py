@@ -36,8 +36,8 @@ class Batch:
     """One mini-batch of training images.
 
     images_NCHW: float32 in [-1, 1], mirrored at random with `train.flip`, not augmented.
-    index_N: long, the position of each image among the run's training images: row i of `ctx.images_u8_NHWC` and of
-    `ctx.labels_N`, that is among the selected ones where a part selects.
+    index_N: long, the position of each image among the run's training images: row i of `ctx.images_u8_NHWC`, of
+    `ctx.labels_N` and of `ctx.attributes_NA`, that is among the selected ones where a part selects.
     """
 
     images_NCHW: Tensor
@@ -134,7 +134,8 @@ class Context:
 
     spec: the run's whole description; `spec.train` has its steps, batch and loss.
     images_u8_NHWC: the run's training images, uint8: its few-shot draw, or what a part's `select` left of it.
-    labels_N: their class labels where the data set has them, else None.
+    labels_N: their class labels where the data set has them and the spec does not drop them, else None.
+    attributes_NA, attribute_names: likewise their attributes, uint8, and what the columns are.
     device: where networks and batches are.
     sources: role -> weights file of a run or of the user; read it by `source`.
     generator, discriminator: the networks that train; None before they are built (in `select` and `networks`) and in
@@ -153,6 +154,8 @@ class Context:
     labels_N: np.ndarray | None
     device: torch.device
     sources: dict[str, Path] = field(default_factory=dict)
+    attributes_NA: np.ndarray | None = None
+    attribute_names: tuple[str, ...] = ()
     generator: Generator | None = None
     discriminator: nn.Module | None = None
     ema: Generator | None = None

@@ -1,10 +1,44 @@
 """The reference points by name: images that no generator made, scored so that a score has a scale."""
 
-POINTS = {  # what a caption says of each
+from __future__ import annotations
+
+from bench.data.known import datasets
+from bench.spec.run import DataSpec, Protocol, ReferenceSplit
+
+FLOOR = "floor"
+POINTS = {  # what a caption says of each, where the reference is of the test split
     # what a perfect generator scores at these counts
-    "floor": "real images of the train pool against the test images",
+    FLOOR: "real images of the train pool against the test images",
     # DISP section 5.1, memorization test: repetitions are drawn
     "memorised": "the run's training images, resampled, against the test images",
     # what vicinal mixing of pixels alone scores
     "pixel-mix": "cross-dissolves of two training images",
 }
+_OTHERWISE = {  # where the reference holds training images
+    FLOOR: "real images of the test split that are not in the reference, against it (a row below it is nearer to the "
+    "reference than new real images are)",
+    "memorised": "the run's training images, resampled, against the reference (what copying scores)",
+}
+
+
+def meaning(point: str, split: ReferenceSplit) -> str:
+    """What a reference point is, in words, against this reference."""
+    return POINTS[point] if split == "test" else _OTHERWISE.get(point, POINTS[point])
+
+
+def exists(point: str, data: DataSpec, protocol: Protocol) -> bool:
+    """Whether there is such a point: a floor needs real images that are not the reference.
+
+    A reference of both splits leaves none. Nor does the whole train pool of a set whose test split is its train split.
+    """
+    if point != FLOOR or protocol.split == "test":
+        return True
+    part = data.shots is not None or data.share is not None
+    whole_pool = data.holdout is None and not (protocol.split == "training-images" and part)
+    return protocol.split != "all" and not (whole_pool and is_its_own_reference(data.name))
+
+
+def is_its_own_reference(name: str) -> bool:
+    """Whether the test images of a data set are its training images on purpose (`reference: all`)."""
+    registry = datasets()
+    return name in registry and registry.load(name).options.get("reference") == "all"

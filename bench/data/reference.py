@@ -6,11 +6,13 @@ import numpy as np
 
 from bench import seeds
 from bench.data import imageset
-from bench.data.draws import training_images
-from bench.data.points import POINTS
+from bench.data.disk import image_digests
+from bench.data.draws import train_pool, training_images
+from bench.data.points import FLOOR, POINTS
+from bench.data.reference_split import reference_images
 from bench.errors import UserError, did_you_mean
 from bench.files.memory_map import rows
-from bench.spec.run import RunSpec
+from bench.spec.run import Protocol, RunSpec
 
 AT_ONCE = 64  # images that are mixed in floating point at a time
 
@@ -18,16 +20,17 @@ AT_ONCE = 64  # images that are mixed in floating point at a time
 def reference_point(spec: RunSpec) -> np.ndarray:
     """The uint8 images (N, H, W, 3) of a reference point, N = the protocol's generated count.
 
-    The floor has no image twice, so where the train pool is smaller than N it has fewer; its score records the count.
-    Fewer images raise a Fréchet distance, so that such a floor lies too high.
+    The floor has no image twice, so where there are fewer real images than N it has fewer; its score records the
+    count. Fewer images raise a Fréchet distance, so that such a floor lies too high. Raises UserError for a floor where
+    the reference has every real image.
     """
     assert spec.protocol is not None
     name, count = spec.method[0].name, spec.protocol.generated
     stream = seeds.numpy_stream(spec.seed, "reference", name)
-    if name == "floor":
-        pool = imageset.load(spec.data.name, spec.data.resolution).train
-        return rows(pool, np.sort(stream.choice(len(pool), min(count, len(pool)), replace=False)))
-    images, _ = training_images(spec.data, spec.seed)
+    if name == FLOOR:
+        real, index = _unseen(spec.protocol, spec)
+        return rows(real, index[np.sort(stream.choice(len(index), min(count, len(index)), replace=False))])
+    images = training_images(spec.data, spec.seed).images
     first = stream.integers(len(images), size=count)
     if name == "memorised":
         return rows(images, first)
@@ -41,3 +44,18 @@ def reference_point(spec: RunSpec) -> np.ndarray:
             mixed[here] = (share[here] * from_first + (1 - share[here]) * from_second).round()
         return mixed
     raise UserError(f"unknown reference point '{name}'; {did_you_mean(name, POINTS)}")
+
+
+def _unseen(protocol: Protocol, spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
+    """A split of real images, and the positions in it of those that are not in the reference.
+
+    The train pool against test images, else the test split: pixels decide, since a set's splits may overlap on purpose.
+    """
+    images = imageset.load(spec.data.name, spec.data.resolution)
+    if protocol.split == "test":
+        return images.train, train_pool(spec.data, spec.seed, len(images.train))
+    in_reference = set(image_digests(reference_images(protocol, spec.data, spec.seed)[0]))
+    new = [at for at, digest in enumerate(image_digests(images.test)) if digest not in in_reference]
+    if not new:
+        raise UserError(f"data set '{spec.data.name}' has no floor: every real image is in the reference")
+    return images.test, np.array(new)

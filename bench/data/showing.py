@@ -60,7 +60,7 @@ def _chosen(images: ImageSet, choice: Choice) -> tuple[np.ndarray, str]:
     if choice.shots is not None:
         _refuse_large(choice.shots, images.resolution, "--shots")
         data = DataSpec(name=images.name, resolution=images.resolution, shots=choice.shots)
-        drawn, _ = training_images(data, choice.seed)
+        drawn = training_images(data, choice.seed).images
         return drawn, f"the draw of {len(drawn):,} training images by seed {choice.seed}"
 
     # Spread evenly over the split, or over the images of a class in it.

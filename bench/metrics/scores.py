@@ -30,6 +30,7 @@ class Score:
 
     seconds: how long it took; the first score of each extractor includes the time of extraction.
     extractor_sha256, reference_sha256: of the weights that made the features, and of the reference images.
+    reference_split: which images those are (Protocol.reference_split).
     """
 
     metric: str
@@ -42,6 +43,7 @@ class Score:
     extractor_sha256: str
     reference_sha256: str
     version: int = 1  # of the score's meaning; see its card
+    reference_split: str = "test"
 
 
 def tied(features: np.ndarray, digests: Sequence[bytes], known: dict[bytes, np.ndarray] | None = None) -> np.ndarray:
@@ -64,6 +66,7 @@ class Scorer:
     reference_u8: uint8 images (N, H, W, 3).
     reference_sha256: their content hash, which names their cached features.
     watch: passes on the parts of a long extraction and reports progress (bench.machine.long_work.progress).
+    reference_split: which images the reference is of, for the record.
     Raises UserError for an unknown metric or extractor, or a k where the score has none.
     """
 
@@ -74,6 +77,7 @@ class Scorer:
         reference_sha256: str,
         device: str = "cpu",
         watch: Watch | None = None,
+        reference_split: str = "test",
     ) -> None:
         for metric in metrics:
             neighbour(metric)  # raises where there is no such score, or no k
@@ -82,6 +86,7 @@ class Scorer:
         self._reference_sha256 = reference_sha256
         self._device = device
         self._watch = watch
+        self._reference_split = reference_split
         self._kept: dict[tuple[str | int, ...], object] = {}
 
     def score(self, generated_u8: np.ndarray) -> list[Score]:
@@ -100,8 +105,8 @@ class Scorer:
             value, error = result if isinstance(result, tuple) else (result, None)
             counts = len(generated_u8), len(self._reference_u8)
             digests = self._extractor(spec).weights_sha256, self._reference_sha256
-            seconds, version = time.perf_counter() - start, version_of(metric.name)
-            scores.append(Score(metric.name, spec, float(value), error, *counts, seconds, *digests, version))
+            seconds, last = time.perf_counter() - start, (version_of(metric.name), self._reference_split)
+            scores.append(Score(metric.name, spec, float(value), error, *counts, seconds, *digests, *last))
         return scores
 
     def _extracted(self, spec: str, generated_u8: np.ndarray) -> np.ndarray:

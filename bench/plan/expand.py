@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from bench.contract.expression import parse_method
 from bench.contract.signature import needed_sources
+from bench.data.points import exists
 from bench.errors import UserError
 from bench.spec.own_rows import split_label
 from bench.spec.run import Protocol, RunSpec, TrainSettings, WeightsFile, reference_run
@@ -54,6 +55,11 @@ class Table(TableSpec):
             seed=seed,
             sources={role: self._source(role, row, scale) for role in needed_sources(method)},
         )
+
+    def points(self, column: Column, scale: str) -> list[str]:
+        """The reference points of a column at a scale: those of the table that there are with its reference."""
+        data, protocol = self.at(scale).columns[column.id].data, self.protocol_of(column, scale)
+        return [point for point in self.references if exists(point, data, protocol)]
 
     def reference_spec(self, point: str, column: Column, seed: int, scale: str) -> RunSpec:
         """The run that scores a reference point (real images, memorised images) instead of a generator."""

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench import features, networks
-from bench.data import counting
+from bench.data import counting, draw_counts
+from bench.data.points import is_its_own_reference
 from bench.errors import UserError, did_you_mean
 from bench.files.yamlfile import Keys
 from bench.metrics.measures import measure, neighbour
@@ -51,14 +52,16 @@ def problems(plan: Plan, *, deep: bool = False) -> list[Problem]:
     """
     roles = {source.uid: role for run in plan.runs for role, source in run.spec.run_sources.items()}
     distinct: dict[Problem, None] = {}
-    checked: set[tuple[str, ...]] = set()
+    checked: set[tuple[str | int, ...]] = set()
     built: set[str] = set()
     for run in plan.runs:
         first = run.cells[0] if run.cells else None
-        kind = (first.row, first.column) if first else ("", roles.get(run.uid, ""))
+        kind: tuple[str | int, ...] = (first.row, first.column) if first else ("", roles.get(run.uid, ""))
+        if run.spec.data.balanced:  # which classes the holdout leaves depends on the seed
+            kind = (*kind, run.spec.seed)
         if run.status in ("done", "diverged") or kind in checked:
             continue
-        checked.add(kind)  # the seeds of a cell differ in nothing that is checked here
+        checked.add(kind)  # the seeds of a cell differ in nothing else that is checked here
         places = _places(plan, run, roles.get(run.uid))
         distinct |= dict.fromkeys(_of_run(run.spec, places))
         if deep:
@@ -109,13 +112,21 @@ def _of_run(spec: RunSpec, places: _Places) -> Iterator[Problem]:
 
 
 def _counts(spec: RunSpec, places: _Places, train: int, test: int) -> Iterator[Problem]:
-    name = f"data set '{spec.data.name}' at {spec.data.resolution} px"
-    if spec.data.shots is not None and spec.data.shots > train:
-        text = f"{spec.data.shots} shots, but {name} has {train} training images"
-        yield Problem((*places.data, "shots"), text)
-    if spec.protocol is not None and spec.protocol.reference > test:
-        text = f"{spec.protocol.reference} reference images, but {name} has {test} test images"
-        yield Problem((*places.counts, "reference"), text)
+    """The problems of counts, and of labels where a draw needs them."""
+    problem = draw_counts.impossible(spec.data, train)
+    if problem is None and (spec.data.balanced or spec.data.corrupt_labels is not None):
+        from bench.data import draws, imageset  # here, for they import numpy; an embedded set that is absent is built
+
+        problem = draws.label_problem(imageset.load(spec.data.name, spec.data.resolution), spec.data, spec.seed)
+    if problem is not None:
+        yield Problem((*places.data, problem[0]), problem[1])
+    if spec.protocol is None or (problem is not None and spec.protocol.split in ("training-images", "train-pool")):
+        return  # how many images such a reference is of depends on the draw
+    if spec.protocol.split == "all" and is_its_own_reference(spec.data.name):
+        text = f"data set '{spec.data.name}' has its training images in its test split already; leave this out"
+        yield Problem((*places.metrics[:-1], "reference_split"), text)
+    elif (too_few := draw_counts.too_few_for_reference(spec.protocol, spec.data, train, test)) is not None:
+        yield Problem((*places.counts, "reference"), too_few)
 
 
 def _neighbours(protocol: Protocol, places: _Places) -> Iterator[Problem]:

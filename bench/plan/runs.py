@@ -131,7 +131,7 @@ def make_plan(
     chosen_seeds = list(range(table.seeds)) if seeds is None else list(seeds)
     runs: dict[str, PlannedRun] = {}
     for column in chosen_columns:
-        for point in table.references if references else ():
+        for point in table.points(column, scale) if references else ():
             for seed in chosen_seeds:
                 spec = table.reference_spec(point, column, seed, scale)
                 _add(runs, spec).cells.append(PlannedCell(point, column.id, seed))

@@ -12,11 +12,12 @@ from contextlib import suppress
 from typing import Any
 
 from bench import networks
-from bench.data import counting
+from bench.data import counting, draw_counts
 from bench.data.known import datasets, is_own
 from bench.data.own_sets import NAME
 from bench.data.places import find
 from bench.errors import UserError, did_you_mean
+from bench.spec.run import DataSpec
 from bench.spec.table import ScaleSpec, TableSpec
 
 
@@ -60,12 +61,27 @@ def _column(name: str, settings: ScaleSpec) -> dict[str, Any]:
     like = max(settings.columns.values(), key=lambda column: column.reference)
     resolution = networks.resolution(settings.network.name)
     train, test = _counts(name, resolution)
-    shots = like.data.shots if train >= (like.data.shots or 0) else None
+    data = DataSpec.model_validate(
+        {"name": name, "resolution": resolution, **_draw(name, resolution, like.data, train)}
+    )
+    there = draw_counts.available(settings.protocol.split, data, train, test)
     return {
-        "data": {"name": name, "resolution": resolution, "shots": find(name, resolution)[0].shots or shots},
+        "data": data.model_dump(exclude_none=True),
         "generated": like.generated,
-        "reference": min(like.reference, test),
+        "reference": max(1, min(like.reference, there)),
     }
+
+
+def _draw(name: str, resolution: int, like: DataSpec, train: int) -> dict[str, Any]:
+    """The draw of another column, as far as any set can have it: not what needs labels, nor more shots than images."""
+    draw = like.model_dump(include={"share", "holdout", "labels"}, exclude_none=True)
+    if own := find(name, resolution)[0].shots:
+        draw = {"shots": own}
+    elif like.shots is not None and draw_counts.held_out(like, train) + like.shots <= train:
+        draw["shots"] = like.shots
+    if like.draw is not None and draw.keys() & {"shots", "share", "holdout"}:
+        draw["draw"] = like.draw
+    return draw
 
 
 def _counts(name: str, resolution: int) -> tuple[int, int]:

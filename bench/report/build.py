@@ -30,6 +30,7 @@ from bench.report.printed import printed_texts
 from bench.spec.claim import Claim
 from bench.spec.run import MetricSpec
 from bench.spec.table import Scale, TableSpec
+from bench.spec.words import against
 from bench.stats import verdict
 
 OTHER_KINDS: tuple[Kind, ...] = ("control", "added", "reference")
@@ -143,12 +144,13 @@ def _block(
     return Block(
         metric=metric.name,
         extractor=extractor,
-        label=measure(metric.name).label(metric.extractor),
+        label=against(measure(metric.name).label(metric.extractor), spec.at(scale).protocol.split),
         rule=rule,
         selects=selects.name if (selects := spec.at(scale).protocol.selects) else metric.name,
         paper_rule=ours,
         cells=cells,
         notes=remarks,
+        split=spec.at(scale).protocol.split,
     )
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from bench.data.known import datasets
-from bench.data.points import POINTS
+from bench.data.points import is_its_own_reference, meaning
 from bench.features import inception_variant
 from bench.metrics.measures import Measure, fewest_generated, measure
 from bench.report.model import Block, ColumnHead, RowHead
 from bench.spec.table import Scale, TableSpec
+from bench.spec.words import REFERENCES
 from bench.stats.intervals import ALIKE
 
 
@@ -30,7 +30,8 @@ def caption(
         )
     lines += [column_sentence(column) for column in columns]
     lines.append(_scoring(spec, scale))
-    points = [f"{point}: {POINTS[point]}" for point in spec.references if point in set(results["row"])]
+    split = spec.at(scale).protocol.split
+    points = [f"{point}: {meaning(point, split)}" for point in spec.references if point in set(results["row"])]
     if points:
         lines.append(f"Reference points: {'; '.join(points)}.")
     lines += [line for column in columns for line in _fewer(spec, scale, column, results)]
@@ -74,10 +75,11 @@ def _reading(spec: TableSpec, scale: Scale, printed: bool) -> str:
 
 
 def column_sentence(column: ColumnHead) -> str:
-    """A column's data set, what it stands in for, and its counts, in one sentence."""
+    """A column's data set, what it stands in for, its counts and what it lacks, in one sentence."""
     remark = column.added or (f"stand-in: {column.stand_in}" if column.stand_in else "")
-    counts = f"{column.generated} generated against {column.reference} reference images"
-    return f"{column.label}: {column.dataset}{f' ({remark})' if remark else ''}; {counts}."
+    counts = f"{column.generated} generated against {column.reference} reference images{REFERENCES[column.split]}"
+    absent = f"; no {' or '.join(column.absent)}, as every real image is in the reference" if column.absent else ""
+    return f"{column.label}: {column.dataset}{f' ({remark})' if remark else ''}; {counts}{absent}."
 
 
 def _fewer(spec: TableSpec, scale: Scale, column: ColumnHead, results: pd.DataFrame) -> Iterator[str]:
@@ -95,7 +97,7 @@ def _fewer(spec: TableSpec, scale: Scale, column: ColumnHead, results: pd.DataFr
         metrics = [metric for metric in spec.at(scale).protocol.metrics if fewest_generated(metric) > had]
         if metrics:
             text += f"; too few for {' and '.join(metric.name for metric in metrics)}"
-        if _is_its_own_reference(column.name):
+        if spec.at(scale).protocol.split == "test" and is_its_own_reference(column.name):
             text += "; its images are themselves the reference, so that it says nothing of new ones"
         yield f"{text}."
 
@@ -103,12 +105,6 @@ def _fewer(spec: TableSpec, scale: Scale, column: ColumnHead, results: pd.DataFr
 def _named(card: Measure) -> str:
     """For example "a Fréchet distance"."""
     return f"{'an' if card.title[0].lower() in 'aeiou' else 'a'} {card.title}"
-
-
-def _is_its_own_reference(name: str) -> bool:
-    """Whether the reference images of a data set include its training images on purpose."""
-    registry = datasets()
-    return name in registry and registry.load(name).options.get("reference") == "all"
 
 
 def _scoring(spec: TableSpec, scale: Scale) -> str:

@@ -19,6 +19,7 @@ from bench.report.render import markdown
 from bench.report.render.cell_text import cell_text
 from bench.spec.run import MetricSpec
 from bench.spec.table import Scale, TableSpec
+from bench.spec.words import against
 
 NO_TEST = "undecided: one seed"
 NOT_JUDGED = "not judged"  # at smoke
@@ -127,7 +128,7 @@ def compare(
         )
         for column in columns
     )
-    name = measure(spec_metric.name).label(spec_metric.extractor)
+    name = against(measure(spec_metric.name).label(spec_metric.extractor), spec.at(scale).protocol.split)
     return MethodComparison(method, set_name, spec.name, scale, metric, name, spec.snapshot, standings)
 
 

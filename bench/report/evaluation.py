@@ -10,6 +10,8 @@ from typing import Protocol as Interface
 import numpy as np
 
 from bench.data.picture_folder import read_pictures
+from bench.data.points import FLOOR
+from bench.data.reference_split import depends_on_seed
 from bench.errors import UserError, did_you_mean
 from bench.features import canonical
 from bench.machine.long_work import progress
@@ -17,9 +19,10 @@ from bench.metrics.measures import fewest_generated, label, measure
 from bench.metrics.scorers import make_scorer
 from bench.metrics.scores import Score
 from bench.plan.expand import Table
-from bench.report.floors import POINT, Floor, Floors
-from bench.spec.run import DataSpec, MetricSpec, Protocol, RunSpec
+from bench.report.floors import Floor, Floors
+from bench.spec.run import DataSpec, MetricSpec, Protocol, ReferenceSplit, RunSpec
 from bench.spec.table import Column
+from bench.spec.words import against
 from bench.store.runs import RunFolder, Store
 
 
@@ -41,7 +44,7 @@ class Evaluation:
     subject: what was scored.
     method: the name that its owner gives it.
     asked: the protocol's name, its table and column.
-    wanted: how many images the protocol generates.
+    wanted, split: how many images the protocol generates, and which images its reference is of.
     notes: what was left out or changed.
     floor_hint: how to get a floor that is not known.
     """
@@ -51,6 +54,7 @@ class Evaluation:
     asked: str
     data: DataSpec
     wanted: int
+    split: ReferenceSplit
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
     floor_hint: str
@@ -111,7 +115,7 @@ def pick_column(table: Table, scale: str, dataset: str | None, resolution: int |
             "Another --table or --scale, or a table of your own (--table mine.yaml), has other sets"
         )
     # Several columns fit: any will do if they agree in data set and protocol.
-    kinds = [(_set_text(columns[candidate.id].data), table.protocol_of(candidate, scale)) for candidate in matches]
+    kinds = [_kind(columns[candidate.id].data, table.protocol_of(candidate, scale)) for candidate in matches]
     if any(kind != kinds[0] for kind in kinds):
         raise UserError(f"several columns of {where} fit: {available}; name one by --column or --dataset")
     return matches[0]
@@ -128,10 +132,12 @@ def evaluate_folder(
     method: str | None = None,
     resize: bool = False,
     allow_fewer: bool = False,
+    seed: int = 0,
     command_for_floor: str = "",
 ) -> Evaluation:
     """Score a folder of pictures as the runs of a column are scored: the same extractors, metrics, k and reference.
 
+    seed: of the runs whose training images are the reference, where the protocol's are.
     command_for_floor: the command that runs the column's reference points.
     Raises UserError for pictures that do not fit the protocol: see bench.data.picture_folder.
     """
@@ -139,27 +145,29 @@ def evaluate_folder(
     data, protocol = table.at(scale).columns[column.id].data, table.protocol_of(column, scale)
     pictures = read_pictures(root, data.resolution, protocol.generated, resize=resize, allow_fewer=allow_fewer)
     count = len(pictures.images)
-    scores = make_scorer(protocol, data, device, count, progress).score(pictures.images)
+    scores = make_scorer(protocol, data, seed, device, count, progress).score(pictures.images)
     few = [
         f"{_name(metric)} left out: it needs {fewest_generated(metric):,} images"
         for metric in protocol.metrics
         if count < fewest_generated(metric)
     ]
+    whose = [f"the reference is that of seed {seed}"] if depends_on_seed(data, protocol) else []
     # Where the floor to compare with comes from, if it is not there yet
     if count < protocol.generated:
         hint = f"a table of your own with `generated: {count}` in this column has one"
-    elif POINT in table.references:
+    elif FLOOR in table.points(column, scale):
         hint = f"`{command_for_floor}` scores it, before it trains anything" if command_for_floor else ""
     else:
-        hint = f"{table.name} has no reference point '{POINT}'"
+        hint = f"{table.name} has no reference point '{FLOOR}' in this column"
     return Evaluation(
         subject=str(root),
         method=method,
         asked=f"{protocol.name} v{protocol.version} of {table.name} · {column.id} at scale {scale}",
         data=data,
         wanted=protocol.generated,
+        split=protocol.split,
         lines=_lines(protocol, scores, Floors(data, protocol, store)),
-        notes=(*pictures.notes, *few),
+        notes=(*pictures.notes, *few, *whose),
         floor_hint=hint,
     )
 
@@ -173,7 +181,7 @@ def evaluate_run(run: Sampled, store: Store, device: str = "cpu", *, method: str
     if protocol is None:
         raise UserError(f"run {run.folder.uid} has no protocol: other runs start from it, it is never scored")
     images = run.all_images(protocol.generated)
-    scores = make_scorer(protocol, data, device, watch=progress).score(images)
+    scores = make_scorer(protocol, data, run.spec.seed, device, watch=progress).score(images)
     recorded = {
         (line["metric"], line["extractor"], line.get("version", 1)): float(line["value"])
         for line in run.folder.metrics()
@@ -185,6 +193,7 @@ def evaluate_run(run: Sampled, store: Store, device: str = "cpu", *, method: str
         asked=f"{protocol.name} v{protocol.version}, the run's own",
         data=data,
         wanted=protocol.generated,
+        split=protocol.split,
         lines=_lines(protocol, scores, Floors(data, protocol, store), recorded),
         notes=(),
         floor_hint="`bench run` of its table scores it, unless with --no-references",
@@ -203,7 +212,7 @@ def _lines(
     return tuple(
         Line(
             score,
-            label(score.metric, score.extractor),
+            against(label(score.metric, score.extractor), protocol.split),
             ks[score.metric, score.extractor] or measure(score.metric).default_k,
             floors.of(score),
             (recorded or {}).get((score.metric, score.extractor, score.version)),
@@ -214,6 +223,12 @@ def _lines(
 
 def _name(metric: MetricSpec) -> str:
     return label(metric.name, metric.extractor)
+
+
+def _kind(data: DataSpec, protocol: Protocol) -> tuple[object, Protocol]:
+    """What the scores of a column depend on: its draw too where the reference is of training images."""
+    drawn = protocol.split in ("training-images", "train-pool")
+    return (data if drawn else _set_text(data)), protocol
 
 
 def _set_text(data: DataSpec) -> str:

@@ -1,4 +1,4 @@
-"""The floor of a score: what real images of the train pool score at the same counts, where that is known."""
+"""The floor of a score: what real images that are not the reference score at the same counts, where known."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
+from bench.data.points import FLOOR
 from bench.metrics.scores import Score
 from bench.plan.inputs import Machine
 from bench.report.origins import judged
@@ -14,7 +15,6 @@ from bench.report.recorded import load_recorded, recorded_sets
 from bench.spec.run import DataSpec, Protocol, reference_run
 from bench.store.runs import Store
 
-POINT = "floor"
 SEEDS = 10  # floors are looked for at the seeds 0 to 9
 Line = dict[str, Any]  # a score as metrics.jsonl and recorded sets hold it
 
@@ -32,7 +32,7 @@ class Floors:
     """The floors of a protocol on a data set, of the store's runs, else of the first recorded set that has them."""
 
     def __init__(self, data: DataSpec, protocol: Protocol, store: Store) -> None:
-        self._uids = [reference_run(POINT, data, protocol, seed).uid for seed in range(SEEDS)]
+        self._uids = [reference_run(FLOOR, data, protocol, seed).uid for seed in range(SEEDS)]
         self._lines = {origin: lines for origin, lines in self._origins(store) if lines}
 
     def of(self, score: Score) -> Floor | None:

@@ -18,8 +18,9 @@ REQUIRED = (
 # Columns that came later, each with its value where a line has none: older recorded sets lack them, and a set in
 # which all have that value is written without. `version`: of the score's meaning (its card in bench.metrics).
 # The digests of a score's extractor and reference, and what the run was made from: see bench.report.origins.
+# `reference_split`: which images the reference is of.
 OPTIONAL: dict[str, Any] = {
-    "version": 1, "extractor_sha256": "", "reference_sha256": "", **dict.fromkeys(FACTS, "")
+    "version": 1, "extractor_sha256": "", "reference_sha256": "", **dict.fromkeys(FACTS, ""), "reference_split": "test",
 }  # fmt: skip
 COLUMNS = (*REQUIRED, *OPTIONAL)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from bench.data.known import is_own
+from bench.data.points import exists
 from bench.report.model import ColumnHead, Kind, RowHead
 from bench.spec.table import ColumnData, Scale, TableSpec
+from bench.spec.words import data_words
 
 
 def row_heads(spec: TableSpec, results: pd.DataFrame) -> tuple[RowHead, ...]:
@@ -25,22 +27,22 @@ def row_heads(spec: TableSpec, results: pd.DataFrame) -> tuple[RowHead, ...]:
 
 def column_heads(spec: TableSpec, scale: Scale) -> tuple[ColumnHead, ...]:
     """The table's columns at a scale, with those that the user has added."""
-    settings = spec.at(scale).columns
+    settings = spec.at(scale)
     heads = []
     for column in spec.columns:
-        at_scale = settings[column.id]
-        shots = f", {at_scale.data.shots} shots" if at_scale.data.shots else ""
-        dataset = f"{at_scale.data.name}, {at_scale.data.resolution} px{shots}"
+        at_scale = settings.columns[column.id]
         heads.append(
             ColumnHead(
                 column.id,
                 column.label,
                 at_scale.data.name,
-                dataset,
+                data_words(at_scale.data),
                 at_scale.stand_in,
                 at_scale.generated,
                 at_scale.reference,
                 _addition(spec, scale, at_scale) if column.added else "",
+                settings.protocol.split,
+                tuple(point for point in spec.references if not exists(point, at_scale.data, settings.protocol)),
             )
         )
     return tuple(heads)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bench.metrics.measures import Measure, measure
+from bench.spec.run import ReferenceSplit
 from bench.spec.table import Scale
 from bench.stats import Interval, Spread
 
@@ -36,6 +37,7 @@ class ColumnHead:
     """A column: its data set at this scale (by name and in full), what it stands in for, and its counts.
 
     added: what the user has added by --columns, in words; "" for a column of the table.
+    split: which images the reference is of. absent: the reference points of the table that it cannot have.
     """
 
     id: str
@@ -46,6 +48,8 @@ class ColumnHead:
     generated: int
     reference: int
     added: str = ""
+    split: ReferenceSplit = "test"
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,7 @@ class Block:
     paper_rule: bool
     cells: Mapping[tuple[str, str], Cell]
     notes: tuple[str, ...] = ()
+    split: ReferenceSplit = "test"  # which images the reference is of
 
     @property
     def measure(self) -> Measure:

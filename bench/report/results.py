@@ -91,7 +91,7 @@ def _runs(
             for seed in seeds:
                 names = {"row": row.id, "column": column.id, "seed": seed, "kind": "train"}
                 yield names, spec.run_spec(row, column, seed, scale), not row.control or row.id in asked
-        for point in spec.references:
+        for point in spec.points(column, scale):
             for seed in seeds:
                 names = {"row": point, "column": column.id, "seed": seed, "kind": "reference"}
                 yield names, spec.reference_spec(point, column, seed, scale), True
@@ -122,6 +122,7 @@ def _empty_lines(run: RunSpec, status: str) -> list[dict[str, Any]]:
             "metric": metric.name,
             "extractor": features.canonical(metric.extractor),
             "version": version_of(metric.name),
+            "reference_split": run.protocol.split,
             **rest,
         }
         for metric in run.protocol.metrics

@@ -51,8 +51,16 @@ def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Co
     """
     # Images, sources and the parts of the method.
     set_precision(spec, device)
-    images, labels = training_images(spec.data, spec.seed)
-    ctx = Context(spec, images, labels, device, source_files(spec, store))
+    drawn = training_images(spec.data, spec.seed)
+    ctx = Context(
+        spec,
+        drawn.images,
+        drawn.labels,
+        device,
+        source_files(spec, store),
+        attributes_NA=drawn.attributes,
+        attribute_names=drawn.attribute_names,
+    )
     method = build_method(spec.method)
     select_images(ctx, method)
 
@@ -83,11 +91,12 @@ def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Co
 
 
 def select_images(ctx: Context, method: Composition) -> None:
-    """Reduce the context's training images and labels to those that a part of the method selects."""
+    """Reduce the context's training images, labels and attributes to those that a part of the method selects."""
     ctx.selected_M = chosen_M = method.select(ctx)
     if chosen_M is not None:
         ctx.images_u8_NHWC = chosen_rows(ctx.images_u8_NHWC, chosen_M)
         ctx.labels_N = None if ctx.labels_N is None else ctx.labels_N[chosen_M]
+        ctx.attributes_NA = None if ctx.attributes_NA is None else ctx.attributes_NA[chosen_M]
 
 
 def network_options(ctx: Context, method: Composition) -> dict[str, Any]:

@@ -18,7 +18,7 @@ def score_reference(spec: RunSpec, folder: RunFolder, settings: Settings) -> Out
     images = reference_point(spec)
     folder.rewind(-1)
     assert spec.protocol is not None
-    scorer = make_scorer(spec.protocol, spec.data, str(settings.device), len(images))
+    scorer = make_scorer(spec.protocol, spec.data, spec.seed, str(settings.device), len(images))
     record_scores(folder, 0, scorer, images)
     seconds = time.monotonic() - begin
     folder.finish({"steps": 0, "diverged_at": None, "weights_sha256": None, "seconds": seconds})

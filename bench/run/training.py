@@ -48,7 +48,7 @@ class Training:
         self.spec, self.folder, self.settings, self.train = spec, folder, settings, spec.train
         self.ctx, self.method = build_context(spec, store, settings.device)
         self.optimizers = Optimizers.build(self.ctx) if not self.method.replaces_loop else None
-        self.scorer = make_scorer(spec.protocol, spec.data, str(settings.device)) if spec.protocol else None
+        self.scorer = make_scorer(spec.protocol, spec.data, spec.seed, str(settings.device)) if spec.protocol else None
         self.lines: list[dict[str, Any]] = []
         self.elapsed = 0.0
         self.restore()

@@ -42,11 +42,45 @@ class NetworkSpec(Frozen):
 
 
 class DataSpec(Frozen):
-    """A data set at one resolution; `shots` images drawn by seed from its train pool (None: all of it)."""
+    """A data set at one resolution, and which of its training images a run has (bench.data.draws).
+
+    Fields are None where unused, and are then no part of a run's identity. The train pool is the train split without
+    the holdout.
+    """
 
     name: str
     resolution: PositiveInt
-    shots: PositiveInt | None = None
+    shots: PositiveInt | None = None  # so many images of the train pool
+    share: float | None = Field(default=None, gt=0, lt=1)  # or this share of it; without either, all of it
+    draw: Literal["seed", "fixed"] | None = None  # fixed: all seeds have the draw of seed 0
+    balanced: bool | None = None  # as many images of every class
+    holdout: float | None = Field(default=None, gt=0, lt=1)  # share of the train split that is kept out of training
+    corrupt_labels: float | None = Field(default=None, gt=0, le=1)  # share of the drawn labels that are made wrong
+    labels: Literal["none"] | None = None  # none: the run sees neither classes nor attributes
+
+    @field_validator("draw")
+    @classmethod
+    def _by_seed_unless_said(cls, value: str | None) -> str | None:
+        return None if value == "seed" else value
+
+    @field_validator("balanced")
+    @classmethod
+    def _one_way_to_say_no(cls, value: bool | None) -> bool | None:
+        return value or None
+
+    @model_validator(mode="after")
+    def _agrees(self) -> DataSpec:
+        if self.shots is not None and self.share is not None:
+            raise ValueError(f"shots is {self.shots} and share is {self.share:g}; leave one of them out")
+        if self.balanced and self.shots is None and self.share is None:
+            raise ValueError("balanced is true, but all images are taken; give shots or share, or leave it out")
+        random = (self.shots, self.share, self.holdout, self.corrupt_labels)
+        if self.draw == "fixed" and not any(random):
+            raise ValueError("draw is fixed, but nothing is drawn; give shots, share, holdout or corrupt_labels")
+        for name in ("balanced", "corrupt_labels"):
+            if self.labels == "none" and getattr(self, name):
+                raise ValueError(f"labels is none, but {name} needs labels; leave one of them out")
+        return self
 
 
 class TrainSettings(Frozen):
@@ -100,6 +134,9 @@ class MetricSpec(Frozen):
     k: PositiveInt | None = None
 
 
+ReferenceSplit = Literal["test", "training-images", "train-pool", "all"]
+
+
 class Protocol(Frozen):
     """How snapshots are scored. Raise `version` when the meaning of a score changes."""
 
@@ -111,6 +148,18 @@ class Protocol(Frozen):
     every: PositiveInt  # snapshots at multiples of this many steps, and at the end
     first: int = 0  # no snapshot before this step
     batch: PositiveInt = 100  # images generated at once; recorded because it can change the last float digits
+    # Which images the reference is of (bench.data.reference_split); None: the test split, and no part of the identity
+    reference_split: ReferenceSplit | None = None
+
+    @field_validator("reference_split")
+    @classmethod
+    def _test_unless_said(cls, value: str | None) -> str | None:
+        return None if value == "test" else value
+
+    @property
+    def split(self) -> ReferenceSplit:
+        """Which images the reference is of."""
+        return self.reference_split or "test"
 
     def is_snapshot(self, step: int, last: int) -> bool:
         """Whether the weights after `step` of `last` steps are scored."""
@@ -148,8 +197,8 @@ class RunSpec(Frozen):
     @cached_property
     def uid(self) -> str:
         """A readable prefix and 12 hex digits of the hash; also the name of the run's folder."""
-        shots = self.data.shots or "all"
-        label = f"{readable(self.method)}_{self.data.name}-{self.data.resolution}-{shots}_s{self.seed}"
+        images = self.data.shots or self.data.share or "all"
+        label = f"{readable(self.method)}_{self.data.name}-{self.data.resolution}-{images}_s{self.seed}"
         slug = re.sub(r"[^a-z0-9+._-]+", "-", label.lower())[:80].strip("-")
         return f"{slug}_{hashlib.sha256(self.canonical().encode()).hexdigest()[:12]}"
 

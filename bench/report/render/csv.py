@@ -46,6 +46,7 @@ def _line(block: Block, cell: Cell) -> dict[str, Any]:
         "metric": block.metric,
         "extractor": block.extractor,
         "label": block.label,
+        "reference_split": block.split,
         "snapshot": block.rule,
         "mean": interval.mean if interval else math.nan,
         "median": spread.median if spread else math.nan,

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.metrics.measures import measure
 from bench.report.evaluation import Evaluation, Line
+from bench.spec.words import REFERENCES, data_words
 
 DIGITS = 12  # of a digest, in text
 MORE = 2  # a score has so many digits more here than in a table
@@ -18,9 +19,10 @@ def as_text(evaluation: Evaluation) -> str:
     scores = [line.score for line in evaluation.lines]
     title = f"{evaluation.method}: {evaluation.subject}" if evaluation.method else evaluation.subject
     lines = [title, *(f"  {note}" for note in evaluation.notes)]
-    lines.append(f"protocol {evaluation.asked}; {evaluation.data.name} at {evaluation.data.resolution} px")
+    lines.append(f"protocol {evaluation.asked}; {data_words(evaluation.data)}")
     reference = {(score.n_reference, score.reference_sha256) for score in scores}
-    lines += [f"reference: {count:,} test images, digest {_short(digest)}" for count, digest in sorted(reference)]
+    of = REFERENCES[evaluation.split]
+    lines += [f"reference: {count:,} images{of}, digest {_short(digest)}" for count, digest in sorted(reference)]
     extractors = {score.extractor: score.extractor_sha256 for score in scores}
     lines += [f"extractor {name}: weights {_short(digest)}" for name, digest in extractors.items()]
     width = max(len(_label(line)) for line in evaluation.lines)

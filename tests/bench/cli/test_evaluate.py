@@ -191,7 +191,7 @@ def test_a_floor_of_other_inputs_is_not_taken(table, store_root):
     column = spec.columns[0]
     folder = done(store, spec.reference_spec("floor", column, 0, "smoke"))
     data, protocol = spec.at("smoke").columns["one"].data, spec.protocol_of(column, "smoke")
-    scored = make_scorer(protocol, data).score(imageset.load("shapes", 32).train[:24])
+    scored = make_scorer(protocol, data, 0).score(imageset.load("shapes", 32).train[:24])
     assert Floors(data, protocol, store).of(scored[0]) is not None
     record = folder.inputs()
     name = next(name for name in record["read"] if "train.npy" in name)
@@ -211,3 +211,34 @@ def test_a_data_set_that_no_column_has_is_one_by_its_name(table):
     assert columns(dataset="emoji") == columns(column="emoji") == ["emoji"]
     with pytest.raises(UserError, match="unknown column 'emojy' of mine; did you mean 'emoji'"):
         columns(column="emojy")
+
+
+def test_a_reference_of_training_images_is_that_of_a_seed_and_named(table, store_root, tmp_path, capsys):
+    text = TABLE.replace("      every: 3\n", "      every: 3\n      reference_split: training-images\n")
+    table.write_text(text.replace("reference: 30", "reference: 8").replace(", k: 9", ", k: 3"))
+    spec, store = load_table(str(table)), Store(store_root)
+    folder = done(store, spec.run_spec(spec.rows[0], spec.columns[0], 1, "smoke"))
+    done(store, spec.reference_spec("floor", spec.columns[0], 1, "smoke"))
+    call(capsys, "sample", folder.uid, "--count", 24, "--output", tmp_path / "made")
+    words = ("evaluate", "--images", tmp_path / "made", "--table", table)
+    with pytest.raises(UserError, match="several columns of mine at scale smoke fit"):  # their draws differ
+        call(capsys, *words, "--dataset", "shapes")
+    recorded = {line["metric"]: line["value"] for line in folder.metrics()}
+    told = call(capsys, *words, "--column", "one", "--seed", 1)
+    assert "  the reference is that of seed 1" in told.splitlines()
+    assert "reference: 8 images, the run's own training images, digest " in told
+    assert "shapes, 32 px, 16 shots" in told
+    (line,) = [
+        line for line in told.splitlines() if line.startswith("  FD(effnet_lite0@32) against the training images ")
+    ]
+    assert f" {recorded['fd']:.6g} " in line and "floor " in line and line.endswith("(1 seed, runs)")
+    of = {
+        seed: json.loads(call(capsys, *words, "--column", "one", "--seed", seed, "--json"))["scores"][0]
+        for seed in (0, 1)
+    }
+    assert of[1]["value"] == recorded["fd"] != of[0]["value"] and of[0]["floor"] is None
+    assert of[1]["reference_split"] == "training-images"
+    assert call(capsys, "evaluate", "--run", folder.uid).count("  as recorded") == 2
+    table.write_text(TABLE)
+    with pytest.raises(UserError, match="--seed has no effect beside column one, whose reference is the same"):
+        call(capsys, *words, "--column", "one", "--seed", 1)

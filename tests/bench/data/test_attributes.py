@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from bench.data import building, disk, imageset, verification
 from bench.data.builder import Order, Splits
 from bench.data.catalogue import DatasetEntry
+from bench.data.draws import training_images
 from bench.data.known import datasets
 from bench.errors import UserError
 from bench.plan.inputs import Machine
+from bench.run.build import build_context
 from bench.run.execute import run_once
 from bench.store.runs import Store
 
@@ -113,3 +116,32 @@ def test_a_run_is_stale_once_attributes_change(cache: Path, tiny_spec: Callable[
     file = cache / "data" / "faces-32" / "test_attributes.npy"
     np.save(file, 1 - np.load(file) % 2)
     assert Machine(store).changes(folder) == ["data set faces at 32 px (test attributes)"]
+
+
+HALF = """
+import numpy as np
+from bench.train import Method
+
+class Half(Method):
+    version = 1
+    def select(self, ctx):
+        assert ctx.attribute_names == ("hat", "kind of nose")
+        return np.flatnonzero(ctx.attributes_NA[:, 0] == 1)
+"""
+
+
+def test_methods_find_the_attributes_of_their_images(
+    tiny_spec: Callable[..., Any], load_plugin: Callable[..., Any], store_root: Path
+) -> None:
+    load_plugin(HALF)
+    _register()
+    for expression in ("baseline", "half + baseline"):
+        plain = tiny_spec(expression)
+        spec = plain.model_copy(update={"data": plain.data.model_copy(update={"name": "faces", "shots": 8})})
+        ctx, _ = build_context(spec, Store(store_root), torch.device("cpu"))
+        number_N = ctx.images_u8_NHWC[:, 0, 0, 0].astype(int)  # the grey of an image is its number
+        assert ctx.attributes_NA is not None
+        assert ctx.attributes_NA.tolist() == [[number % 2, number % 5] for number in number_N]
+        assert len(number_N) == 8 if expression == "baseline" else set(number_N % 2) == {1}
+    bare = spec.model_copy(update={"data": spec.data.model_copy(update={"labels": "none"})})
+    assert training_images(bare.data, 0).attributes is None

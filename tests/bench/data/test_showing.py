@@ -57,7 +57,7 @@ def test_images_of_a_class(digits, tmp_path):
 
 def test_the_images_of_a_draw(digits):
     path, text = show("digits", 16, Choice(shots=20, seed=3), None)
-    drawn, _ = training_images(DataSpec(name="digits", resolution=16, shots=20), 3)
+    drawn = training_images(DataSpec(name="digits", resolution=16, shots=20), 3).images
     assert text == "the draw of 20 training images by seed 3 of digits at 16 px"
     assert (on_sheet(path, 20, 5) == drawn).all()
 
@@ -81,7 +81,7 @@ def test_only_a_sheet_is_replaced(tmp_path):
     ("choice", "said"),
     [
         (Choice(class_name="nine"), "unknown class 'nine'"),
-        (Choice(shots=2501), "cannot draw 2501 shots from 2500 training images"),
+        (Choice(shots=2501), "2501 shots, but data set .digits. at 16 px has 2500 training images"),
         (Choice(shots=10**9), "a sheet holds at most 22,956 images of 16 px"),
     ],
     ids=str,

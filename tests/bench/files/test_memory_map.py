@@ -85,7 +85,7 @@ def test_mixed_reference_images_are_those_of_one_formula_over_all_of_them(shots)
     found = reference_point(
         RunSpec(kind="reference", method=method, network=None, data=data, train=None, protocol=protocol, seed=3)
     )
-    images, _ = training_images(data, 3)
+    images = training_images(data, 3).images
     stream = numpy_stream(3, "reference", "pixel-mix")
     first, second = (stream.integers(len(images), size=777) for _ in range(2))
     share = stream.random((777, 1, 1, 1), dtype=np.float32)
@@ -136,14 +136,14 @@ def point(name):
 
 priors.prior_table(context(np.zeros((200, SIDE, SIDE, 3), np.uint8)), "vgg16", SIDE, "raw")  # torch's own memory
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-whole, _ = draws.training_images(data, 0)
+whole = draws.training_images(data, 0).images
 assert isinstance(whole, np.memmap) and np.shares_memory(whole, mapped)
 table = priors.prior_table(context(whole), "vgg16", SIDE, "raw")
 features.cached_features(Extractor("own@64", Colour(), SIDE, 3, "1" * 64), whole)
 batches = Batches(whole, 64, 0)
 for number in range(COUNT // 64):
     batches.at(number)
-few, _ = draws.training_images(data.model_copy(update={"shots": 100}), 0)
+few = draws.training_images(data.model_copy(update={"shots": 100}), 0).images
 assert few.shape == (100, SIDE, SIDE, 3)
 assert all(point(name).shape == (1000, SIDE, SIDE, 3) for name in points.POINTS)
 disk.content_hash(whole)

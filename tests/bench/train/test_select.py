@@ -81,7 +81,8 @@ def networks_of(training):
 def test_images_labels_indices_and_conditions_follow(load_plugin, tmp_path):
     load_plugin(PLUGIN)
     spec = conformance_spec("baseline + selection")
-    images, labels = training_images(spec.data, spec.seed)
+    drawn = training_images(spec.data, spec.seed)
+    images, labels = drawn.images, drawn.labels
     chosen = wanted(images)
     ctx, method = build_context(spec, Store(tmp_path), CPU)
     assert ctx.selected_M.tolist() == chosen.tolist() and 0 < len(chosen) < len(images)
@@ -106,8 +107,8 @@ def test_priors_are_of_the_selected_images_alone(load_plugin, tmp_path):
     load_plugin(PLUGIN)
     prior = "disp(prior=effnet_lite0, prior_size=32)"
     ctx, method = build_context(conformance_spec(f"{prior} + selection"), Store(tmp_path), CPU)
-    chosen = wanted(training_images(ctx.spec.data, ctx.spec.seed)[0])
-    images = training_images(ctx.spec.data, ctx.spec.seed)[0][chosen]
+    chosen = wanted(training_images(ctx.spec.data, ctx.spec.seed).images)
+    images = training_images(ctx.spec.data, ctx.spec.seed).images[chosen]
     table_MK = scaled(torch.from_numpy(features.load("effnet_lite0@32")(images)), "rms")
     batch = Batch(torch.empty(2, 3, 32, 32), torch.tensor([0, len(chosen) - 1]))
     torch.testing.assert_close(method.condition(ctx, batch), table_MK[[0, -1]])
@@ -135,7 +136,7 @@ def test_reference_points_are_of_the_whole_draw(load_plugin):
     point = spec.model_copy(
         update={"method": (Part(name="memorised"),), "network": None, "train": None, "protocol": protocol}
     )
-    images, _ = training_images(spec.data, spec.seed)
+    images = training_images(spec.data, spec.seed).images
     left_out = set(range(len(images))) - set(wanted(images).tolist())
     shown = {image.tobytes() for image in reference_point(point)}
     assert any(images[one].tobytes() in shown for one in left_out)

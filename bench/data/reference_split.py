@@ -1,0 +1,64 @@
+"""The reference images of a protocol: which real images the scores of a run are against."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from bench.data import draw_counts, imageset
+from bench.data.built_set import ImageSet
+from bench.data.draws import draw, train_pool
+from bench.errors import UserError
+from bench.files.memory_map import rows
+from bench.files.row_view import chosen_rows
+from bench.seeds import numpy_stream
+from bench.spec.run import DataSpec, Protocol
+
+
+def reference_images(protocol: Protocol, data: DataSpec, seed: int) -> tuple[np.ndarray, str]:
+    """The protocol's reference (N, H, W, 3) uint8, and a name of exactly these images.
+
+    test, train-pool: the first N of the test split, of the train pool (both are in random order). training-images: the
+    first N of the run's own, which `seed` decides. all: N of both splits, the same for every run.
+    Raises UserError where there are fewer.
+    """
+    images = imageset.load(data.name, data.resolution)
+    problem = draw_counts.too_few_for_reference(protocol, data, len(images.train), len(images.test))
+    if problem is not None:
+        raise UserError(problem)
+    count = protocol.reference
+    if protocol.split == "test":
+        return images.test[:count], f"{images.sha256}-test-{count}"
+    if protocol.split == "all":
+        return _of_both(images, count), f"{images.sha256}-all-{count}"
+    of_run = protocol.split == "training-images"
+    index = draw(images, data, seed) if of_run else train_pool(data, seed, len(images.train))
+    return _of_train(images, index[:count])
+
+
+def depends_on_seed(data: DataSpec, protocol: Protocol) -> bool:
+    """Whether runs of different seeds have different reference images."""
+    drawn = data.holdout is not None or (
+        protocol.split == "training-images" and (data.shots is not None or data.share is not None)
+    )
+    return protocol.split in ("training-images", "train-pool") and drawn and data.draw != "fixed"
+
+
+def _of_train(images: ImageSet, index: np.ndarray) -> tuple[np.ndarray, str]:
+    count = len(index)
+    if np.array_equal(index, np.arange(count)):
+        return images.train[:count], f"{images.sha256}-train-{count}"
+    digest = hashlib.sha256(np.ascontiguousarray(index, "<i8").data).hexdigest()[:16]
+    return chosen_rows(images.train, index), f"{images.sha256}-train-{count}-{digest}"
+
+
+def _of_both(images: ImageSet, count: int) -> np.ndarray:
+    """`count` images of train and test together, a fair sample of all, in memory."""
+    train, total = len(images.train), len(images.train) + len(images.test)
+    index = np.sort(numpy_stream(0, "reference", "all", total).permutation(total)[:count])
+    chosen = np.empty((count, *images.train.shape[1:]), np.uint8)
+    cut = int(np.searchsorted(index, train))
+    chosen[:cut] = rows(images.train, index[:cut])
+    chosen[cut:] = rows(images.test, index[cut:] - train)
+    return chosen
