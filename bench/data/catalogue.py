@@ -59,6 +59,10 @@ class DatasetEntry(BaseModel):
     known_sha256: dict[int, str] = Field(
         default={}, description="resolution -> content hash of the set as built by the project"
     )
+    any_count: bool = Field(
+        default=False,
+        description="whether its first pictures are the same however many are built, so that NAME@N is there too",
+    )
     layout: str | None = Field(
         default=None, description="how its publisher arranges the files: a module of datasets/layouts/, with hyphens"
     )

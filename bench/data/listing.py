@@ -13,6 +13,7 @@ from bench.data.catalogue import DatasetEntry
 from bench.data.known import datasets
 from bench.data.meta import read_meta
 from bench.data.places import build_command, find, recipe
+from bench.data.smaller_sets import is_smaller
 from bench.data.verification import Built
 from bench.errors import UserError
 
@@ -47,9 +48,13 @@ class Listed:
 def listed(wanted: Iterable[str] = ()) -> list[Listed]:
     """Every known data set by name, or those whose name is or contains one of `wanted` or matches it as a pattern.
 
-    UserError for a wanted name that no data set has.
+    Of the smaller sets NAME@N those that are built. UserError for a wanted name that no data set has.
     """
-    names = [entry.name for entry in datasets()]
+    built: dict[str, list[Built]] = {}
+    for one in verification.list_built():
+        built.setdefault(one.name, []).append(one)
+    smaller = [name for name in built if is_smaller(name) and name in datasets()]
+    names = sorted([*(entry.name for entry in datasets()), *smaller])
     chosen = set(names)
     if wanted := tuple(wanted):
         chosen = set()
@@ -58,9 +63,6 @@ def listed(wanted: Iterable[str] = ()) -> list[Listed]:
             if not found:
                 raise UserError(f"no data set has '{text}' in its name; `bench data list` has all of them")
             chosen.update(found)
-    built: dict[str, list[Built]] = {}
-    for one in verification.list_built():
-        built.setdefault(one.name, []).append(one)
     return [
         Listed(
             name,

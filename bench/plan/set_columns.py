@@ -16,6 +16,7 @@ from bench.data import counting, draw_counts
 from bench.data.known import datasets, is_own
 from bench.data.own_sets import NAME
 from bench.data.places import find
+from bench.data.smaller_sets import is_smaller, whole_name
 from bench.errors import UserError, did_you_mean
 from bench.spec.run import DataSpec
 from bench.spec.table import ScaleSpec, TableSpec
@@ -29,12 +30,14 @@ def sets_among(table: TableSpec, names: Iterable[str]) -> list[str]:
     columns, sets = {column.id for column in table.columns}, {entry.name for entry in datasets()}
     others = [name for name in dict.fromkeys(names) if name not in columns]
     for name in others:
-        if name not in sets:
+        if is_smaller(name) and whole_name(name) in datasets():
+            datasets().load(name)  # says why there is no such smaller set
+        elif name not in sets:
             near = did_you_mean(name, columns | sets)
             known = f"known: {', '.join(sorted(columns))}, and every data set (`bench data list`)"
             hint = near if near.startswith("did you mean") else known
             raise UserError(f"unknown column '{name}' of {table.name}; {hint}")
-        if not re.fullmatch(NAME, name):
+        if not re.fullmatch(NAME, whole_name(name)):
             raise UserError(f"data set '{name}' cannot be a column: its name has other than a-z, 0-9 and hyphens")
     return others
 

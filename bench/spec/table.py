@@ -42,7 +42,7 @@ class Row(Frozen):
 class Column(Frozen):
     """A column: one data set of the paper."""
 
-    id: str = Field(pattern=r"^[a-z0-9-]+$")
+    id: str = Field(pattern=r"^[a-z0-9-]+(@[0-9]+)?$")
     label: str
     added: bool = False  # a data set that the user names as a column: see bench.plan.set_columns
 

@@ -56,6 +56,13 @@ def test_counts_and_shots_are_the_tables_as_far_as_the_set_suffices(count, share
     assert (found.generated, found.reference, found.stand_in) == (100, reference, None)
 
 
+def test_the_beginning_of_a_set_is_a_column():
+    found = column(load_table("table1", columns=["scenes-5@150"]), "scenes-5@150")
+    assert (found.data.name, found.data.shots, found.reference) == ("scenes-5@150", 100, 150)
+    with pytest.raises(UserError, match="'scenes-5' has 2500 training and 1000 test images; choose fewer"):
+        load_table("table1", columns=["scenes-5@9999"])
+
+
 def test_shots_that_were_named_at_the_build_are_taken(own):
     own(shots=25)
     assert column(load_table("table1", columns=["mine"])).data.shots == 25
