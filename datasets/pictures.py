@@ -76,7 +76,7 @@ def assemble(order: Order, options: Mapping[str, Any]) -> Splits:
     pile.animated = sum(pile.pictures[name].animated for name in used)
     pile.left_out.update(copies.left_out)
     pile.left_out["not drawn"] += divided.unused
-    pile.left_out["near copies of training pictures"] += len(pictures) - len(used) - divided.unused
+    pile.left_out["copies of training pictures"] += len(pictures) - len(used) - divided.unused
     if found != len(used) + pile.left_out.total() + len(pile.bad):
         raise AssertionError(
             f"{found} items found, not all of which are accounted for: {len(used)} used, {pile.told()}"

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import uniform_filter
 
-SIDE = 16  # pixels a side of the pictures that are compared
+from bench.data.marks import SIDE, contrast
+
 # The limits, from measurements on drawings, digits and photographs: tests/bench/data/test_duplicates.py has some.
 OF_CONTRAST = 0.26  # at each pixel: this share of the picture's contrast ...
 OF_RANGE = 0.13  # ... and this one of the range around the pixel, in that of both which has less
@@ -20,12 +21,6 @@ FARTHEST = 0.75  # pixels that a picture is moved, at its edges where it is scal
 GAIN, SHIFT = 1.5, 64.0  # how far contrast, and brightness in grey levels, may differ
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # brightness of RGB, ITU-R BT.601
 DARK, BRIGHT = 8, 247  # beyond, a pixel may have been cut off by a change of brightness
-
-
-def contrast(images_NHWC: np.ndarray) -> np.ndarray:
-    """The standard deviation (N,) over the places of a picture, in grey levels."""
-    deviation: np.ndarray = np.sqrt(images_NHWC.var((1, 2)).mean(-1))
-    return deviation
 
 
 def copies(one_NHWC: np.ndarray, other_NHWC: np.ndarray) -> np.ndarray:

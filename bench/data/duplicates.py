@@ -13,10 +13,10 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from bench.data.copies import SIDE, copies
+from bench.data.copies import copies
 from bench.data.disk import image_digests
 from bench.data.hashes import close_pairs
-from bench.data.marks import TABLE, Mark, marks, small
+from bench.data.marks import SIDE, TABLE, Mark, marks, small
 from bench.files.memory_map import release
 
 DISTANCE = 7  # bits of 64

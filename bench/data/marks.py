@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from bench.data.copies import SIDE, contrast
 from bench.data.disk import image_digests
 from bench.data.hashes import perceptual_hashes
 from bench.files.memory_map import parts
+
+SIDE = 16  # pixels a side of the pictures that are compared
 
 
 class Mark(NamedTuple):
@@ -36,6 +37,12 @@ def marks(images: np.ndarray) -> Iterator[Mark]:
 def small(image: np.ndarray) -> np.ndarray:
     """The image (R, R, 3) made (16, 16, 3) uint8: what is compared."""
     return np.asarray(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BOX))
+
+
+def contrast(images_NHWC: np.ndarray) -> np.ndarray:
+    """The standard deviation (N,) over the places of a picture, in grey levels."""
+    deviation: np.ndarray = np.sqrt(images_NHWC.var((1, 2)).mean(-1))
+    return deviation
 
 
 def _marks(images_NHWC: np.ndarray) -> list[Mark]:

@@ -36,7 +36,7 @@ class Workers:
 
     def __init__(self, jobs: int | None = None) -> None:
         self._jobs = usable_cores() if jobs is None else jobs
-        self._started: list[_Worker] = []
+        self.started: list[_Worker] = []
 
     def map(self, work: Callable[[Item], Result], items: Sequence[Item], what: str) -> list[Result]:
         """[work(item) for item in items], with progress on stderr; `work` and its results must pickle.
@@ -53,26 +53,28 @@ class Workers:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for worker in self._started:
+        for worker in self.started:
             worker.end()
-        self._started.clear()
+        self.started.clear()
 
     def _results(self, work: Callable[[Item], Result], chunks: Sequence[Sequence[Item]]) -> Iterator[Result]:
         """The results in the order of the items; one thread for each worker waits for its pipe."""
-        while len(self._started) < self._jobs:
-            self._started.append(_Worker())
+        while len(self.started) < self._jobs:
+            self.started.append(_Worker())
         idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-        for worker in self._started:
+        for worker in self.started:
             worker.ask(work)
             idle.put(worker)
 
         def done(chunk: Sequence[Item]) -> list[Result]:
             worker = idle.get()
-            results: list[Result] = worker.ask(chunk)
-            idle.put(worker)
+            try:
+                results: list[Result] = worker.ask(chunk)
+            finally:
+                idle.put(worker)  # also one that failed: a thread that waits for ever would outlive the map
             return results
 
-        threads = ThreadPoolExecutor(len(self._started))
+        threads = ThreadPoolExecutor(len(self.started))
         try:
             for results in threads.map(done, chunks):
                 yield from results
@@ -88,7 +90,7 @@ class _Worker:
         with theirs:
             # -P and PYTHONPATH: the worker imports what this process would, and nothing from where it was started.
             path = [place or os.getcwd() for place in sys.path]  # noqa: PTH109
-            self._process = subprocess.Popen(
+            self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", f"{__package__}.worker", str(theirs.fileno())],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
                 stdin=subprocess.DEVNULL,
@@ -101,7 +103,7 @@ class _Worker:
             self._pipe.send(message)
             answer, error = self._pipe.recv()
         except (EOFError, OSError) as gone:
-            code = self._process.wait()
+            code = self.process.wait()
             reason = f"by signal {-code}; memory may be short: fewer --jobs need less" if code < 0 else f"status {code}"
             raise UserError(f"a worker process was ended ({reason})") from gone
         if error is not None:
@@ -110,8 +112,8 @@ class _Worker:
 
     def end(self) -> None:
         """End the worker, if need be in the middle of its work."""
-        self._process.terminate()
-        self._process.wait()
+        self.process.terminate()
+        self.process.wait()
         self._pipe.close()
 
 
@@ -121,16 +123,13 @@ def serve(pipe: Connection) -> None:
     while True:
         try:
             message = pipe.recv()
-        except EOFError:
-            return
-        try:
             if callable(message):
                 work = message
                 pipe.send((None, None))
             else:
                 assert work is not None
                 pipe.send(([work(item) for item in message], None))
-        except BrokenPipeError:
+        except (EOFError, ConnectionError):
             return
         except Exception as error:
             pipe.send((None, error))

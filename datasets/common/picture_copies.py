@@ -125,7 +125,7 @@ def keep_together(divided: Divided[Item], groups: Sequence[Sequence[str]]) -> Di
 
 
 def without_near(divided: Divided[Item], groups: Sequence[Sequence[str]]) -> Divided[Item]:
-    """A division that was decided elsewhere, without those test pictures that are near copies of training pictures."""
+    """A division that was decided elsewhere, without those test pictures that are copies of training pictures."""
     group_of = {name: number for number, group in enumerate(groups) for name in group}
     trained = {group_of.get(item.name) for item in divided.train} - {None}
     return replace(divided, test=[item for item in divided.test if group_of.get(item.name) not in trained])

@@ -1,0 +1,115 @@
+"""Worker processes: the order of results, what they import, and every way in which they end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from operator import neg
+from pathlib import Path
+
+import pytest
+
+from bench.errors import UserError
+from bench.machine import workers
+from bench.machine.workers import Workers, usable_cores
+from worker_jobs import killed_at_seventy, process_of, refuses_forty
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists of any length go to processes."""
+    monkeypatch.setattr(workers, "FEW", 1)
+
+
+def test_results_are_in_order_and_made_elsewhere() -> None:
+    with Workers(2) as group:
+        assert group.map(neg, range(1000), "numbers") == [-number for number in range(1000)]
+        assert group.map(str, [5, 6, 7], "names") == ["5", "6", "7"], "another function, the same processes"
+        made_by = set(group.map(process_of, range(100), "processes"))
+        assert os.getpid() not in made_by and 1 <= len(made_by) <= 2
+    assert Workers(1).map(process_of, range(3), "here") == [os.getpid()] * 3
+    with Workers(4) as group:
+        assert group.map(neg, [], "nothing") == []
+
+
+def test_a_short_list_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "FEW", 100)
+    with Workers(2) as group:
+        assert set(group.map(process_of, range(99), "few")) == {os.getpid()}
+
+
+def test_an_exception_is_raised_here() -> None:
+    with Workers(2) as group, pytest.raises(UserError, match="40 is refused") as refused:
+        group.map(refuses_forty, range(100), "numbers")
+    assert refused.value.details == ("its details",)
+
+
+@pytest.mark.timeout(60)
+def test_a_worker_that_is_killed_is_an_error_not_a_hang(wait_until) -> None:
+    with Workers(2) as group, pytest.raises(UserError, match="a worker process was ended .by signal 9; memory may be"):
+        group.map(killed_at_seventy, range(100), "numbers")
+    # A thread that waits for ever would keep the whole process from ending.
+    wait_until(lambda: not any(thread.name.startswith("ThreadPoolExecutor") for thread in threading.enumerate()), 60)
+
+
+SCRIPT = """
+import sys, time
+from bench.machine import workers
+workers.FEW = 1
+group = workers.Workers(2)
+group.map(str, range(10), "start")
+print(*(worker.process.pid for worker in group.started), flush=True)
+group.map(time.sleep, [0.2] * 1000, "wait")
+"""
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_no_worker_outlives_its_parent(end: signal.Signals, tmp_path: Path, wait_until) -> None:
+    """The script has no `if __name__ == "__main__"`: it is not run again by its workers."""
+    (tmp_path / "numpy.py").write_text("raise SystemExit('taken from where it was started')")
+    (tmp_path / "script.py").write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(place for place in sys.path if place)}
+    parent = subprocess.Popen(
+        [sys.executable, "-P", tmp_path / "script.py"], stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment
+    )
+    assert parent.stdout is not None
+    started = [int(number) for number in parent.stdout.readline().split()]
+    assert len(started) == 2
+    parent.send_signal(end)
+    parent.wait(30)
+    wait_until(lambda: not any(_alive(number) for number in started), 60)
+
+
+def _alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_cores_are_those_that_this_process_may_use() -> None:
+    one = min(os.sched_getaffinity(0))
+    script = (
+        f"import os; os.sched_setaffinity(0, [{one}]); from bench.machine import workers as w; print(w.usable_cores())"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert int(said) == 1 <= usable_cores()
+
+
+def test_what_a_worker_cannot_import_is_an_error_here() -> None:
+    with Workers(2) as group, pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        group.map(_Unknown(), range(10), "numbers")
+
+
+class _Unknown:
+    """Pickles as a function of a module that there is not."""
+
+    def __call__(self, number: int) -> int:
+        return number
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return __import__, ("no_such_module",)

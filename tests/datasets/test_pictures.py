@@ -1,0 +1,360 @@
+"""Pictures of one's own from any container: all accounted for, the same bytes each way, no copy on both sides."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tarfile
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
+
+from bench import paths
+from bench.cli.data import data
+from bench.data import building, disk, imageset, verification
+from bench.data.built_set import ImageSet
+from bench.data.decoding import DecodeInto
+from bench.data.known import datasets
+from bench.errors import UserError
+from bench.machine import workers
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registries: None) -> Path:
+    """Twenty pictures of 40 x 30 pixels."""
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    root = tmp_path / "pictures"
+    root.mkdir()
+    for number in range(20):
+        _picture(number).save(root / f"{number:02}.png")
+    return root
+
+
+def _picture(number: int, size: tuple[int, int] = (40, 30)) -> Image.Image:
+    """Soft shapes, unlike those of any other number, and still themselves as a JPEG."""
+    coarse = np.random.default_rng(number).integers(0, 256, (5, 5, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+
+
+def _build(path: Path, resolution: int = 16, **options) -> ImageSet:
+    return building.build("mine", resolution, path, force=True, **options)
+
+
+def _zip(root: Path, path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(root.rglob("*"), reverse=True):
+            archive.write(file, file.relative_to(root))
+
+
+def _tar(root: Path, path: Path, mode: str = "w") -> None:
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for file in sorted(root.rglob("*"), reverse=True):
+            archive.add(file, f"photos/{file.relative_to(root)}", recursive=False)
+
+
+def _spoil(root: Path) -> None:
+    """A copy, a twin in pixels, bad files, files of tools, files that are none: ten kinds of what is left out."""
+    shutil.copy(root / "00.png", root / "copy.png")
+    _picture(1).save(root / "twin.bmp")
+    (root / "cut.png").write_bytes((root / "02.png").read_bytes()[:-300])
+    (root / "text.jpg").write_text("no picture")
+    _picture(3, (40, 8)).save(root / "small.png")
+    (root / "notes.txt").write_text("x")
+    for name in (".DS_Store", "__MACOSX/00.png", "@eaDir/00.png/thumb.jpg", "Thumbs.db", ".thumbs/00.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes((root / "00.png").read_bytes())
+
+
+PACKERS: dict[str, Callable[[Path, Path], None]] = {
+    "zip": _zip,
+    "tar": _tar,
+    "tar.gz": lambda root, path: _tar(root, path, "w:gz"),
+    "tar.xz": lambda root, path: _tar(root, path, "w:xz"),
+}
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_an_archive_gives_the_bytes_of_the_folder(folder: Path, kind: str) -> None:
+    Image.fromarray(np.arange(1200, dtype=np.uint16).reshape(30, 40) * 50).save(folder / "deep.png")
+    expected = _build(folder).sha256
+    packed = folder.parent / "no-suffix"
+    PACKERS[kind](folder, packed)
+    assert _build(packed).sha256 == expected
+    left = {path.name for path in (paths.cache_root() / "data" / "mine-16").iterdir()}
+    assert left == {"train.npy", "test.npy", "meta.json", "LICENCE.txt", "contact-sheet.png"}
+
+
+@pytest.mark.parametrize("kind", ["folder", *PACKERS])
+def test_every_file_of_an_odd_container_is_used_or_counted(folder: Path, kind: str) -> None:
+    _spoil(folder)
+    found, path = sum(file.is_file() for file in folder.rglob("*")), folder
+    if kind == "folder":
+        os.mkfifo(folder / "pipe.png")
+        found += 1
+    else:
+        path = folder.parent / f"a.{kind}"
+        PACKERS[kind](folder, path)
+    arguments = ["build", "mine", "--resolution", "16", "--from", str(path), "--skip-bad"]
+    done = CliRunner().invoke(data, arguments, catch_exceptions=False)
+    last = done.stdout.strip().splitlines()[-1]
+    pipes = ", 1 pipes, sockets and devices" if kind == "folder" else ""
+    assert last.startswith(
+        "mine at 16 px: 16 train + 4 test images; left out: 1 .txt, 1 @eaDir, 1 Thumbs.db, 1 __MACOSX, 1 copies of "
+        f"another, 2 hidden{pipes}, 1 with the same pixels as another, 3 bad; sha256"
+    )
+    meta = disk.read_meta(paths.cache_root() / "data" / "mine-16")
+    assert meta["notes"]["files found"] == found == 20 + 11 + bool(pipes)
+    assert done.stderr.count("skipped:") == 3 and "00.png: copies copy.png" in done.stderr.replace("photos/", "")
+
+
+def test_worker_processes_give_the_bytes_of_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _spoil(folder)
+    alone = _build(folder, skip_bad=True, jobs=1)
+    monkeypatch.setattr(workers, "FEW", 1)
+    _tar(folder, folder.parent / "a.tgz", "w:gz")
+    for path in (folder, folder.parent / "a.tgz"):
+        shared = _build(path, skip_bad=True, jobs=2)
+        assert shared.sha256 == alone.sha256 and shared.notes["left out"].startswith("left out: 1 .txt, 1 @eaDir")
+
+
+def test_skip_bad_takes_the_most_that_may_be_left_out(folder: Path) -> None:
+    _spoil(folder)
+    for allowed in (0, 2, False):
+        with pytest.raises(UserError, match=r"3 of 25 pictures cannot be used .*\n.*cut.*\n.*small.*\n.*text"):
+            _build(folder, skip_bad=allowed)
+        assert not (paths.cache_root() / "data" / "mine-16").exists()
+    assert len(_build(folder, skip_bad=3).train) == len(_build(folder, skip_bad=True).train) == 16
+    for option, status in (("--skip-bad=2", 1), ("--skip-bad=3", 0), ("--skip-bad", 0)):
+        done = CliRunner().invoke(
+            data, ["build", "mine", "--resolution", "16", "--from", str(folder), "--force", option]
+        )
+        assert bool(done.exit_code) == bool(status), done.output
+
+
+def _in_classes(root: Path) -> None:
+    for path in sorted(root.glob("*.png")):
+        target = root / ("cats" if int(path.stem) % 3 else "Dogs") / "deeper" / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
+
+
+def test_class_folders_are_labels_of_new_sets_and_not_of_those_of_before(folder: Path) -> None:
+    plain = _build(folder)
+    assert plain.train_labels is None and plain.class_names == ()
+    _in_classes(folder)
+    (folder / "README.md").write_text("a file beside the classes is no picture")
+    built = _build(folder, 30)
+    assert built.class_names == ("Dogs", "cats")
+    for images, labels in ((built.train, built.train_labels), (built.test, built.test_labels)):
+        assert labels is not None
+        shown = {_centre(_picture(number)): number for number in range(20)}
+        assert [int(shown[image.tobytes()] % 3 > 0) for image in images] == labels.tolist()
+    _picture(50).save(folder / "beside.png")
+    assert _build(folder).class_names == ()
+    (folder / "beside.png").unlink()
+    entry = (
+        datasets()
+        .load("mine")
+        .model_copy(
+            update={"builder": "bench.datasets.folder:build", "options": {"crop": "center"}, "train": 1, "test": 1}
+        )
+    )
+    datasets().add("old", "catalogue:old", "s", entry)
+    assert building.build("old", 16, folder).train_labels is None
+
+
+def _centre(image: Image.Image) -> bytes:
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return np.asarray(image.crop((left, top, left + side, top + side))).tobytes()
+
+
+def test_a_copy_in_another_class_is_said_to_be_one(folder: Path) -> None:
+    _in_classes(folder)
+    shutil.copy(folder / "Dogs" / "deeper" / "00.png", folder / "cats" / "00.png")
+    built = _build(folder)
+    assert built.notes["left out"] == "left out: 1 copies of another, in another class"
+
+
+def test_a_table_among_the_pictures_gives_labels_and_attributes(folder: Path) -> None:
+    rows = [
+        f"{number:02}.png,{'cat' if number % 2 else 'dog'},{number % 5 == 0},said: {number}" for number in range(19)
+    ]
+    (folder / "metadata.csv").write_text("\n".join(["file_name,label,striped,caption", *rows]))
+    built = _build(folder, 30)
+    assert built.class_names == ("cat", "dog") and built.attribute_names == ("striped",)
+    assert built.notes["left out"] == "left out: 1 side files, 1 without a row in the table"
+    shown = {_centre(_picture(number)): number for number in range(20)}
+    numbers = np.array([shown[image.tobytes()] for image in built.train])
+    assert built.train_labels is not None and built.train_attributes is not None
+    assert np.array_equal(built.train_labels, 1 - numbers % 2)
+    assert np.array_equal(built.train_attributes[:, 0], numbers % 5 == 0)
+
+
+def test_shots_are_remembered_with_the_set_and_are_no_part_of_its_recipe(folder: Path) -> None:
+    without = _build(folder)
+    meta = disk.read_meta(paths.cache_root() / "data" / "mine-16")
+    assert meta["own"]["shots"] is None
+    with_shots = _build(folder, shots=10)
+    datasets.cache_clear()  # as another process would find it
+    assert imageset.load("mine", 16).entry.shots == 10 and with_shots.sha256 == without.sha256
+    assert disk.read_meta(paths.cache_root() / "data" / "mine-16")["recipe"] == meta["recipe"]
+    with pytest.raises(UserError, match="data set 'mine': --shots 17 of 16 training images"):
+        _build(folder, shots=17)
+    assert imageset.load("mine", 16).entry.shots == 10, "a build that is refused replaces nothing"
+    with pytest.raises(UserError, match="'ffhq' has the shots of each table's columns; leave out --shots"):
+        building.build("ffhq", 16, folder, shots=5)
+
+
+@pytest.mark.parametrize("size", [(40, 30), (31, 57), (16, 16), (17, 90)])
+def test_center_crop_is_that_of_torchvision(folder: Path, size: tuple[int, int]) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+    pictures = [_picture(number, size) for number in range(5)]
+    for number, picture in enumerate(pictures):
+        picture.save(folder / f"{number}.png")
+    resize = Compose([Resize(16, InterpolationMode.BILINEAR, antialias=True), CenterCrop(16)])
+    expected = {np.asarray(resize(picture)).tobytes() for picture in pictures}
+    built = _build(folder, fit="center-crop")
+    assert {image.tobytes() for image in (*built.train, *built.test)} == expected
+    assert built.entry.options["fit"] == "center-crop" and verification.verify("mine", 16)
+
+
+def test_the_default_fit_is_clean_which_is_centre(folder: Path) -> None:
+    sums = {fit: _build(folder, fit=fit).sha256 for fit in (None, "clean", "centre", "stretch", "center-crop")}
+    assert sums[None] == sums["clean"] == sums["centre"] and len(set(sums.values())) == 3
+    with pytest.raises(UserError, match="fit 'top' is unknown; known are clean, centre, stretch, center-crop"):
+        _build(folder, fit="top")
+
+
+def _near(number: int, path: Path, quality: int = 60) -> None:
+    _picture(number).save(path, quality=quality)
+
+
+def test_near_copies_are_listed_and_stand_on_one_side(folder: Path) -> None:
+    plain = _build(folder, 30)
+    tested = {_centre(_picture(number)): number for number in range(20)}
+    in_test = [tested[image.tobytes()] for image in plain.test]
+    in_train = [tested[image.tobytes()] for image in plain.train]
+    for number in (in_test[0], in_train[0]):
+        _near(number, folder / f"{number:02}-a.jpg")
+        _near(number, folder / f"{number:02}-b.jpg", 90)
+    built = _build(folder, 30)
+    assert len(built.train) + len(built.test) == 24 and not built.notes["left out"]
+    assert len(built.notes["copies"]) == 2
+    for number in (in_test[0], in_train[0]):
+        names = [f"{number:02}-a.jpg", f"{number:02}-b.jpg", f"{number:02}.png"]
+        assert any(all(name in line for name in names) and "near copies" in line for line in built.notes["copies"])
+        sides = Counter()
+        for name in names:
+            decoded = _centre(Image.open(folder / name).convert("RGB"))
+            sides["train"] += any(image.tobytes() == decoded for image in built.train)
+            sides["test"] += any(image.tobytes() == decoded for image in built.test)
+        assert sorted(sides.values()) == [0, 3], "whole groups go to one side"
+
+
+def test_near_copies_change_nothing_for_sets_built_before(folder: Path) -> None:
+    _near(0, folder / "near.jpg")
+    entry = datasets()  # a set of the old builder has no option `near_duplicates`
+    _build(folder)
+    options = {"crop": "center", "test_share": 0.2}
+    old = entry.load("mine").model_copy(update={"builder": "bench.datasets.folder:build", "options": options})
+    entry.add("old", "catalogue:old", "s", old)
+    built = building.build("old", 16, folder)
+    assert built.notes["copies"] == [] and len(built.train) + len(built.test) == 21
+
+
+def test_near_copies_of_training_pictures_leave_a_test_split_that_was_given(folder: Path) -> None:
+    for path in sorted(folder.glob("*.png")):
+        target = folder / ("Train" if int(path.stem) < 14 else "TEST") / path.name
+        target.parent.mkdir(exist_ok=True)
+        path.rename(target)
+    _near(3, folder / "TEST" / "near.jpg")
+    for number in (1, 2):
+        _picture(number).save(folder / "TEST" / f"twin{number}.bmp")
+    built = _build(folder)
+    assert (len(built.train), len(built.test)) == (14, 6)
+    assert built.notes["left out"] == "left out: 3 copies of training pictures"
+    assert sum("near.jpg" in line and "03.png" in line for line in built.notes["copies"]) == 1
+    # Of a set of the catalogue, they are for the user to mend.
+    entry = datasets().load("mine").model_copy(update={"options": {"crop": "center"}, "train": 1, "test": 1})
+    datasets().add("release", "catalogue:release", "s", entry)
+    with pytest.raises(UserError, match=r"(?s)2 pictures are both in train and in test.*twin1.*01.png.*twin2.*02.png"):
+        building.build("release", 16, folder)
+
+
+def test_a_folder_of_near_copies_alone_is_refused(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+    for quality in (50, 60, 70, 80, 90):
+        _near(7, folder / f"{quality}.jpg", quality)
+    with pytest.raises(UserError, match="0 pictures for the test split are no near copies.* 5 of 5 pictures"):
+        _build(folder)
+
+
+def test_a_release_may_keep_its_copies(folder: Path) -> None:
+    shutil.copy(folder / "00.png", folder / "copy.png")
+    _build(folder)
+    options = {"crop": "center", "duplicates": "keep", "split": "first"}
+    entry = datasets().load("mine").model_copy(update={"options": options, "train": 15, "test": 5})
+    datasets().add("release", "catalogue:release", "s", entry)
+    built = building.build("release", 16, folder)
+    assert (len(built.train), len(built.test)) == (16, 5) and not built.notes["left out"]
+
+
+def test_an_interrupted_build_leaves_nothing_and_the_old_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = _build(folder)
+    _picture(99).save(folder / "99.png")
+
+    def interrupted(self: DecodeInto, place: tuple[int, str]) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DecodeInto, "__call__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _build(folder)
+    with pytest.raises(KeyboardInterrupt):
+        _build(folder, 24)
+    assert [path.name for path in (paths.cache_root() / "data").iterdir()] == ["mine-16"]
+    assert imageset.load("mine", 16).sha256 == first.sha256
+
+
+def test_a_disk_that_is_too_small_is_said_before_anything_is_decoded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=20 * 16 * 16 * 3 * 2 - 1))
+    monkeypatch.delattr(DecodeInto, "__call__")
+    with pytest.raises(
+        UserError, match=r"data set 'mine': 40 images need 0\.0 GB.*free; BENCH_CACHE names another place"
+    ):
+        _build(folder)
+    assert list((paths.cache_root() / "data").iterdir()) == []
+
+
+def test_hostile_names_stay_on_their_line(folder: Path) -> None:
+    strange = os.fsdecode(os.fsencode(folder) + b"/\xff\nskipped: all is well\x1b[31m.png")
+    Path(strange).write_bytes(b"no picture")
+    with zipfile.ZipFile(folder.parent / "a.zip", "w") as archive:
+        archive.writestr("line\nbreak.png", b"no picture")
+        content = io.BytesIO()
+        _picture(0).save(content, "PNG")
+        archive.writestr("a.png", content.getvalue())
+    for path, shown in (
+        (folder, r"\udcff\nskipped: all is well\x1b[31m.png"),
+        (folder.parent / "a.zip", r"line\nbreak.png"),
+    ):
+        with pytest.raises(UserError) as refused:
+            _build(path)
+        assert shown in str(refused.value) and len(str(refused.value).splitlines()) == 2
+        done = CliRunner().invoke(
+            data, ["build", "mine", "--resolution", "16", "--from", str(folder), "--skip-bad", "--force"]
+        )
+        assert done.exit_code == 0, done.output
