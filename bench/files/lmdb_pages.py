@@ -16,6 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.files.extents import Extent
+
 MAGIC = b"\xde\xc0\xef\xbe"
 BRANCH, LEAF, OVERFLOW, META = 1, 2, 4, 8
 TYPES = BRANCH | LEAF | OVERFLOW | META | 0x20 | 0x40  # the last two are pages of duplicates
@@ -38,7 +40,7 @@ class Record(NamedTuple):
 
     key: bytes
     flags: int
-    start: int  # of the value in the file
+    start: int  # of the value in the data file
     size: int
 
 
@@ -55,20 +57,21 @@ class _Form:
 _FORMS = {16: _Form(1, 16, 0, 1), 24: _Form(3, 24, 24, 2)}
 
 
-def is_lmdb(head: bytes) -> bool:
+def is_data(head: bytes) -> bool:
     """Whether a file that begins like this (at least 32 bytes) is an LMDB data file."""
     return any(head[at : at + 4] == MAGIC for at in _FORMS)
 
 
 class LmdbFile:
-    """An open LMDB data file.
+    """An open LMDB data file, which may be a part of another file.
 
     entries: the records that its main database says it has. Raises DamagedError, also while it is read.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb", buffering=0)
-        self._length = path.stat().st_size
+    def __init__(self, extent: Extent) -> None:
+        assert isinstance(extent.source, Path)
+        self._file = extent.source.open("rb", buffering=0)
+        self._start, self._length = extent.start, extent.size
         try:
             self._find_root()
         except BaseException:
@@ -161,7 +164,7 @@ class LmdbFile:
         """Bytes of the file; none is reserved for what it does not have."""
         if start + size > self._length:
             raise DamagedError(f"it is cut off: byte {start + size} of {self._length} is referred to")
-        data = os.pread(self._file.fileno(), size, start)
+        data = os.pread(self._file.fileno(), size, self._start + start)
         if len(data) < size:
             raise DamagedError("it became shorter while it was read")
         return data

@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.data.sources.arrays import is_npy
 from bench.data.sources.cifar import is_cifar
 from bench.data.sources.imagenet_batches import is_imagenet_batches
-from bench.data.sources.lmdb import data_file as lmdb_file
+from bench.data.sources.lmdb import is_lmdb
 from bench.data.sources.npz import is_npz
 from bench.data.sources.parquet import is_parquet
 from bench.data.sources.source import Source
@@ -47,7 +47,7 @@ def _is_tar(path: Path, head: bytes) -> bool:
 
 # The first kind that matches is taken: containers that are folders or archives of a special content stand first.
 KINDS = (
-    Kind("LMDB", lambda path, head: lmdb_file(path) is not None, "bench.data.sources.lmdb:LmdbSource"),
+    Kind("LMDB", is_lmdb, "bench.data.sources.lmdb:LmdbSource"),
     Kind("parquet", is_parquet, "bench.data.sources.parquet:ParquetSource"),
     Kind("numpy's .npy", is_npy, "bench.data.sources.arrays:NpySource"),
     Kind("numpy's .npz", is_npz, "bench.data.sources.arrays:NpzSource"),

@@ -96,8 +96,8 @@ def _in_zip(source: Source, path: Path, wanted: Callable[[str], bool]) -> Iterat
             name = PurePosixPath(member.filename).name
             if wanted(name) and not member.is_dir():
                 yield name, member_extent(archive, member, path, source.scratch)
-            else:
-                source.left_out["other files"] += not member.is_dir()
+            elif not member.is_dir():
+                source.left_out["other files"] += 1
 
 
 def _in_tar(source: Source, path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Extent]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import pickle
 import random
-import shutil
+import zipfile
 
 import lmdb
 import pytest
 
-from bench.data.sources.lmdb import LmdbSource, data_file
+from bench.data.sources.lmdb import LmdbSource, is_lmdb
 from bench.data.sources.source import BadItemError
 from bench.errors import UserError
 
@@ -193,17 +194,50 @@ def test_other_files_and_odd_databases_are_refused_in_one_line(tmp_path):
     (tmp_path / "integers" / "data.mdb").write_bytes(data)
     with pytest.raises(UserError, match="integer"):
         list(LmdbSource(tmp_path / "integers").items())
-    with pytest.raises(UserError, match=r"no LMDB data file"):
+    with pytest.raises(UserError, match=r"No such file"):
         list(LmdbSource(tmp_path / "absent").items())
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"no LMDB data file"):
+        list(LmdbSource(tmp_path / "empty").items())
 
 
 def test_an_environment_is_known_by_its_content(tmp_path):
     folder = written(tmp_path / "set", {b"k": b"v"})
-    assert data_file(folder) == data_file(folder / "data.mdb") == folder / "data.mdb"
-    shutil.copy(folder / "data.mdb", tmp_path / "renamed")
-    assert data_file(tmp_path / "renamed") is not None
+    head = (folder / "data.mdb").read_bytes()[:1024]
+    assert is_lmdb(folder, b"") and is_lmdb(folder / "data.mdb", head) and is_lmdb(tmp_path / "renamed", head)
     (tmp_path / "text").write_text("x" * 100)
-    assert data_file(tmp_path / "text") is None and data_file(tmp_path) is None
+    assert not is_lmdb(tmp_path / "text", b"x" * 100) and not is_lmdb(tmp_path, b"")
+    (folder / "notes.txt").touch()
+    source = LmdbSource(folder)
+    assert len(list(source.items())) == 1 and source.left_out == {"other files": 1}
+    (folder / "picture.jpg").touch()
+    assert not is_lmdb(folder, b"")  # the picture would be lost
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "data.mdb").symlink_to(folder / "data.mdb")
+    assert not is_lmdb(tmp_path / "linked", b"")
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_the_publishers_zip_is_read_as_it_came(tmp_path, compression):
+    """LSUN's bedroom_train_lmdb.zip: in place where it is stored, else unpacked once to the scratch folder."""
+    records = pictures(80)
+    folder = written(tmp_path / "room_train_lmdb", records)
+    path = tmp_path / "room_train_lmdb.zip"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.mkdir("room_train_lmdb")
+        archive.write(folder / "data.mdb", "room_train_lmdb/data.mdb")
+        archive.writestr("room_train_lmdb/lock.mdb", bytes(8192), compression)
+    assert is_lmdb(path, path.read_bytes()[:1024])
+    source = LmdbSource(path)
+    source.scratch = tmp_path / "scratch"
+    source.scratch.mkdir()
+    names = [item.name for item in source.items()]
+    assert len(list(source.scratch.iterdir())) == (0 if compression == zipfile.ZIP_STORED else 2)  # with lock.mdb
+    again = pickle.loads(pickle.dumps(source))
+    assert {name.encode(): again.read(name) for name in names} == records and not source.left_out
+    path.write_bytes(path.read_bytes()[:-5000])
+    with pytest.raises(UserError):
+        list(source.items())
 
 
 def test_other_processes_read_from_it(tmp_path):
