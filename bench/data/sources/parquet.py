@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.data.picture import SUFFIXES
+from bench.data.sources.names import leftover
 from bench.data.sources.parquet_file import ParquetFile, described
 from bench.data.sources.per_process import PerProcess
 from bench.data.sources.publisher_files import files_below
@@ -88,10 +89,13 @@ class ParquetSource(Source):
             return {self.path.name: self.path}
         found = {}
         for file in files_below(self.path, DEPTH):
-            if file.suffix.lower() == SUFFIX and file.name != TABLE_OF_FOLDER:
-                found[file.relative_to(self.path).as_posix()] = file
+            name = file.relative_to(self.path).as_posix()
+            if kind := leftover(name):
+                self.left_out[kind] += 1
+            elif file.suffix.lower() == SUFFIX and file.name != TABLE_OF_FOLDER:
+                found[name] = file
             else:
-                self.left_out["hidden" if file.name.startswith(".") else "other files"] += 1
+                self.left_out["other files"] += 1
         return dict(sorted(found.items(), key=lambda entry: f"{entry[0]}#"))
 
 

@@ -6,6 +6,7 @@ import hashlib
 import multiprocessing
 import pickle
 import random
+import tracemalloc
 import zipfile
 
 import lmdb
@@ -115,6 +116,16 @@ def test_databases_inside_are_counted_and_not_offered(tmp_path):
     assert source.left_out == {"databases inside": 1}
     with pytest.raises(BadItemError):
         source.read("labels")
+
+
+def test_millions_of_records_are_listed_in_bounded_memory(tmp_path):
+    """An item at a time: what is held does not grow with the records."""
+    records = {f"{number:08d}".encode(): b"" for number in range(30_000)}
+    source = LmdbSource(written(tmp_path / "set", records))
+    tracemalloc.start()
+    assert sum(1 for _ in source.items()) == 30_000
+    assert tracemalloc.get_traced_memory()[1] < 300_000
+    tracemalloc.stop()
 
 
 def test_a_value_larger_than_allowed_is_refused_before_it_is_read(tmp_path):
