@@ -7,7 +7,6 @@ import os
 import shutil
 import tarfile
 import zipfile
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +25,7 @@ from bench.data.decoding import DecodeInto
 from bench.data.known import datasets
 from bench.errors import UserError
 from bench.machine import workers
+from soft_pictures import centre_square, soft_picture
 
 
 @pytest.fixture(autouse=True)
@@ -35,14 +35,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registries: No
     root = tmp_path / "pictures"
     root.mkdir()
     for number in range(20):
-        _picture(number).save(root / f"{number:02}.png")
+        soft_picture(number).save(root / f"{number:02}.png")
     return root
-
-
-def _picture(number: int, size: tuple[int, int] = (40, 30)) -> Image.Image:
-    """Soft shapes, unlike those of any other number, and still themselves as a JPEG."""
-    coarse = np.random.default_rng(number).integers(0, 256, (5, 5, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
 
 
 def _build(path: Path, resolution: int = 16, **options) -> ImageSet:
@@ -64,10 +58,10 @@ def _tar(root: Path, path: Path, mode: str = "w") -> None:
 def _spoil(root: Path) -> None:
     """A copy, a twin in pixels, bad files, files of tools, files that are none: ten kinds of what is left out."""
     shutil.copy(root / "00.png", root / "copy.png")
-    _picture(1).save(root / "twin.bmp")
+    soft_picture(1).save(root / "twin.bmp")
     (root / "cut.png").write_bytes((root / "02.png").read_bytes()[:-300])
     (root / "text.jpg").write_text("no picture")
-    _picture(3, (40, 8)).save(root / "small.png")
+    soft_picture(3, (40, 8)).save(root / "small.png")
     (root / "notes.txt").write_text("x")
     for name in (".DS_Store", "__MACOSX/00.png", "@eaDir/00.png/thumb.jpg", "Thumbs.db", ".thumbs/00.png"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -156,9 +150,9 @@ def test_class_folders_are_labels_of_new_sets_and_not_of_those_of_before(folder:
     assert built.class_names == ("Dogs", "cats")
     for images, labels in ((built.train, built.train_labels), (built.test, built.test_labels)):
         assert labels is not None
-        shown = {_centre(_picture(number)): number for number in range(20)}
+        shown = {centre_square(soft_picture(number)): number for number in range(20)}
         assert [int(shown[image.tobytes()] % 3 > 0) for image in images] == labels.tolist()
-    _picture(50).save(folder / "beside.png")
+    soft_picture(50).save(folder / "beside.png")
     assert _build(folder).class_names == ()
     (folder / "beside.png").unlink()
     entry = (
@@ -172,19 +166,6 @@ def test_class_folders_are_labels_of_new_sets_and_not_of_those_of_before(folder:
     assert building.build("old", 16, folder).train_labels is None
 
 
-def _centre(image: Image.Image) -> bytes:
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    return np.asarray(image.crop((left, top, left + side, top + side))).tobytes()
-
-
-def test_a_copy_in_another_class_is_said_to_be_one(folder: Path) -> None:
-    _in_classes(folder)
-    shutil.copy(folder / "Dogs" / "deeper" / "00.png", folder / "cats" / "00.png")
-    built = _build(folder)
-    assert built.notes["left out"] == "left out: 1 copies of another, in another class"
-
-
 def test_a_table_among_the_pictures_gives_labels_and_attributes(folder: Path) -> None:
     rows = [
         f"{number:02}.png,{'cat' if number % 2 else 'dog'},{number % 5 == 0},said: {number}" for number in range(19)
@@ -193,7 +174,7 @@ def test_a_table_among_the_pictures_gives_labels_and_attributes(folder: Path) ->
     built = _build(folder, 30)
     assert built.class_names == ("cat", "dog") and built.attribute_names == ("striped",)
     assert built.notes["left out"] == "left out: 1 side files, 1 without a row in the table"
-    shown = {_centre(_picture(number)): number for number in range(20)}
+    shown = {centre_square(soft_picture(number)): number for number in range(20)}
     numbers = np.array([shown[image.tobytes()] for image in built.train])
     assert built.train_labels is not None and built.train_attributes is not None
     assert np.array_equal(built.train_labels, 1 - numbers % 2)
@@ -219,7 +200,7 @@ def test_shots_are_remembered_with_the_set_and_are_no_part_of_its_recipe(folder:
 def test_center_crop_is_that_of_torchvision(folder: Path, size: tuple[int, int]) -> None:
     for path in folder.iterdir():
         path.unlink()
-    pictures = [_picture(number, size) for number in range(5)]
+    pictures = [soft_picture(number, size) for number in range(5)]
     for number, picture in enumerate(pictures):
         picture.save(folder / f"{number}.png")
     resize = Compose([Resize(16, InterpolationMode.BILINEAR, antialias=True), CenterCrop(16)])
@@ -229,91 +210,16 @@ def test_center_crop_is_that_of_torchvision(folder: Path, size: tuple[int, int])
     assert built.entry.options["fit"] == "center-crop" and verification.verify("mine", 16)
 
 
-def test_the_default_fit_is_clean_which_is_centre(folder: Path) -> None:
+def test_the_default_fit_is_clean_which_iscentre_square(folder: Path) -> None:
     sums = {fit: _build(folder, fit=fit).sha256 for fit in (None, "clean", "centre", "stretch", "center-crop")}
     assert sums[None] == sums["clean"] == sums["centre"] and len(set(sums.values())) == 3
     with pytest.raises(UserError, match="fit 'top' is unknown; known are clean, centre, stretch, center-crop"):
         _build(folder, fit="top")
 
 
-def _near(number: int, path: Path, quality: int = 60) -> None:
-    _picture(number).save(path, quality=quality)
-
-
-def test_near_copies_are_listed_and_stand_on_one_side(folder: Path) -> None:
-    plain = _build(folder, 30)
-    tested = {_centre(_picture(number)): number for number in range(20)}
-    in_test = [tested[image.tobytes()] for image in plain.test]
-    in_train = [tested[image.tobytes()] for image in plain.train]
-    for number in (in_test[0], in_train[0]):
-        _near(number, folder / f"{number:02}-a.jpg")
-        _near(number, folder / f"{number:02}-b.jpg", 90)
-    built = _build(folder, 30)
-    assert len(built.train) + len(built.test) == 24 and not built.notes["left out"]
-    assert len(built.notes["copies"]) == 2
-    for number in (in_test[0], in_train[0]):
-        names = [f"{number:02}-a.jpg", f"{number:02}-b.jpg", f"{number:02}.png"]
-        assert any(all(name in line for name in names) and "near copies" in line for line in built.notes["copies"])
-        sides = Counter()
-        for name in names:
-            decoded = _centre(Image.open(folder / name).convert("RGB"))
-            sides["train"] += any(image.tobytes() == decoded for image in built.train)
-            sides["test"] += any(image.tobytes() == decoded for image in built.test)
-        assert sorted(sides.values()) == [0, 3], "whole groups go to one side"
-
-
-def test_near_copies_change_nothing_for_sets_built_before(folder: Path) -> None:
-    _near(0, folder / "near.jpg")
-    entry = datasets()  # a set of the old builder has no option `near_duplicates`
-    _build(folder)
-    options = {"crop": "center", "test_share": 0.2}
-    old = entry.load("mine").model_copy(update={"builder": "bench.datasets.folder:build", "options": options})
-    entry.add("old", "catalogue:old", "s", old)
-    built = building.build("old", 16, folder)
-    assert built.notes["copies"] == [] and len(built.train) + len(built.test) == 21
-
-
-def test_near_copies_of_training_pictures_leave_a_test_split_that_was_given(folder: Path) -> None:
-    for path in sorted(folder.glob("*.png")):
-        target = folder / ("Train" if int(path.stem) < 14 else "TEST") / path.name
-        target.parent.mkdir(exist_ok=True)
-        path.rename(target)
-    _near(3, folder / "TEST" / "near.jpg")
-    for number in (1, 2):
-        _picture(number).save(folder / "TEST" / f"twin{number}.bmp")
-    built = _build(folder)
-    assert (len(built.train), len(built.test)) == (14, 6)
-    assert built.notes["left out"] == "left out: 3 copies of training pictures"
-    assert sum("near.jpg" in line and "03.png" in line for line in built.notes["copies"]) == 1
-    # Of a set of the catalogue, they are for the user to mend.
-    entry = datasets().load("mine").model_copy(update={"options": {"crop": "center"}, "train": 1, "test": 1})
-    datasets().add("release", "catalogue:release", "s", entry)
-    with pytest.raises(UserError, match=r"(?s)2 pictures are both in train and in test.*twin1.*01.png.*twin2.*02.png"):
-        building.build("release", 16, folder)
-
-
-def test_a_folder_of_near_copies_alone_is_refused(folder: Path) -> None:
-    for path in folder.iterdir():
-        path.unlink()
-    for quality in (50, 60, 70, 80, 90):
-        _near(7, folder / f"{quality}.jpg", quality)
-    with pytest.raises(UserError, match="0 pictures for the test split are no near copies.* 5 of 5 pictures"):
-        _build(folder)
-
-
-def test_a_release_may_keep_its_copies(folder: Path) -> None:
-    shutil.copy(folder / "00.png", folder / "copy.png")
-    _build(folder)
-    options = {"crop": "center", "duplicates": "keep", "split": "first"}
-    entry = datasets().load("mine").model_copy(update={"options": options, "train": 15, "test": 5})
-    datasets().add("release", "catalogue:release", "s", entry)
-    built = building.build("release", 16, folder)
-    assert (len(built.train), len(built.test)) == (16, 5) and not built.notes["left out"]
-
-
 def test_an_interrupted_build_leaves_nothing_and_the_old_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = _build(folder)
-    _picture(99).save(folder / "99.png")
+    soft_picture(99).save(folder / "99.png")
 
     def interrupted(self: DecodeInto, place: tuple[int, str]) -> str:
         raise KeyboardInterrupt
@@ -345,7 +251,7 @@ def test_hostile_names_stay_on_their_line(folder: Path) -> None:
     with zipfile.ZipFile(folder.parent / "a.zip", "w") as archive:
         archive.writestr("line\nbreak.png", b"no picture")
         content = io.BytesIO()
-        _picture(0).save(content, "PNG")
+        soft_picture(0).save(content, "PNG")
         archive.writestr("a.png", content.getvalue())
     for path, shown in (
         (folder, r"\udcff\nskipped: all is well\x1b[31m.png"),
