@@ -56,7 +56,7 @@ class Extractor:
                 pixels_NHWC = self.resizing.pixels(images_u8_NHWC[start : start + batch], self.size)
                 x_NCHW = torch.from_numpy(pixels_NHWC).permute(0, 3, 1, 2).to(self.device) / 127.5 - 1
                 features[start : start + batch] = self.network(x_NCHW).float().cpu().numpy()
-                release(images_u8_NHWC)
+                release(images_u8_NHWC[start : start + batch])
         return features
 
     def forward(self, images_NCHW: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,31 @@ def test_release_changes_no_value_whatever_the_array_is(tmp_path, mapped):
     shared[:] = 9  # as a builder writes a split
     release(shared)
     assert (shared == 9).all()
+
+
+def test_pages_are_given_up_where_they_were_looked_at_and_nowhere_else(tmp_path):
+    """As the kernel counts them. To give up all of a large map after each batch would cost more than the batch."""
+    path, images = tmp_path / "images.npy", np.ones((2048, 64, 64, 3), np.uint8)  # 24 MiB
+    np.save(path, images)
+    mapped = np.load(path, mmap_mode="r")
+
+    def resident():
+        """MiB of the map that count as this process's memory."""
+        pattern = rf"{re.escape(str(path))}\n(?:\w+:.*\n)*?Rss: +(\d+) kB"
+        (entry,) = re.findall(pattern, Path("/proc/self/smaps").read_text())
+        return int(entry) / 1024
+
+    assert mapped.sum() == images.size and resident() >= 24
+    release(mapped[:1024])
+    before = resident()
+    assert 9.9 <= before <= 12, "what the kernel maps at once is up to 2 MiB"
+    assert rows(mapped, np.array([3, 100, -1, 3])).sum() == 4 * images[0].size
+    assert before - 4 <= resident() <= before
+    assert sum(int(part.sum()) for part in parts(mapped, 10 * 12288)) == images.size
+    assert resident() == 0
+    assert mapped[:, ::-1].sum() == images.size
+    release(mapped[:, ::-1])
+    assert resident() == 0
 
 
 @pytest.mark.parametrize("shots", [None, 20])
