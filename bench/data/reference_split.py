@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import cast
 
 import numpy as np
 
@@ -10,8 +11,7 @@ from bench.data import draw_counts, imageset
 from bench.data.built_set import ImageSet
 from bench.data.draws import draw, train_pool
 from bench.errors import UserError
-from bench.files.memory_map import rows
-from bench.files.row_view import chosen_rows
+from bench.files.row_view import Joined, chosen_rows
 from bench.seeds import numpy_stream
 from bench.spec.run import DataSpec, Protocol
 
@@ -54,11 +54,7 @@ def _of_train(images: ImageSet, index: np.ndarray) -> tuple[np.ndarray, str]:
 
 
 def _of_both(images: ImageSet, count: int) -> np.ndarray:
-    """`count` images of train and test together, a fair sample of all, in memory."""
-    train, total = len(images.train), len(images.train) + len(images.test)
-    index = np.sort(numpy_stream(0, "reference", "all", total).permutation(total)[:count])
-    chosen = np.empty((count, *images.train.shape[1:]), np.uint8)
-    cut = int(np.searchsorted(index, train))
-    chosen[:cut] = rows(images.train, index[:cut])
-    chosen[cut:] = rows(images.test, index[cut:] - train)
-    return chosen
+    """`count` images of train and test together, a fair sample of all."""
+    both = Joined(images.train, images.test)
+    index = np.sort(numpy_stream(0, "reference", "all", len(both)).permutation(len(both))[:count])
+    return chosen_rows(cast(np.ndarray, both), index)

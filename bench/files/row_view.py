@@ -47,3 +47,26 @@ class RowView:
         if copy is False:
             raise ValueError("rows of a memory map are always a copy")
         return rows(self.base, self.index_N).astype(dtype or self.dtype, copy=False)
+
+
+class Joined:
+    """The rows of arrays of one shape, one after the other, without a copy of them: for `chosen_rows`."""
+
+    def __init__(self, *arrays: np.ndarray) -> None:
+        self.arrays = arrays
+        self.base = arrays[0]  # by which it counts as mapped
+        self.starts = np.cumsum([0, *map(len, arrays)]).tolist()
+        self.shape, self.dtype, self.ndim = (self.starts[-1], *self.base.shape[1:]), self.base.dtype, self.base.ndim
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        """A copy of the rows of a number, a slice, or an array of numbers or of yes and no."""
+        index = np.arange(len(self))[key]
+        index_N = np.ravel(index)
+        chosen = np.empty((len(index_N), *self.shape[1:]), self.dtype)
+        for array, start in zip(self.arrays, self.starts, strict=False):
+            inside = (index_N >= start) & (index_N < start + len(array))
+            chosen[inside] = rows(array, index_N[inside] - start)
+        return chosen.reshape(*np.shape(index), *self.shape[1:])

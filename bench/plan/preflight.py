@@ -19,7 +19,10 @@ from bench.plan.runs import Plan, PlannedRun
 from bench.spec.run import DataSpec, NetworkSpec, Part, Protocol, RunSpec
 from bench.spec.table import RowOverride
 
-MORE_IMAGES = ": build the set with more pictures, or with more of them for testing (--test-share)"
+MORE_IMAGES = (
+    ": build the set with more pictures or a larger --test-share, or take all of them as the reference "
+    "(--set protocol.reference_split=all)"
+)
 
 
 @dataclass(frozen=True)

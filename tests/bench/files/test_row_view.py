@@ -9,7 +9,7 @@ import pytest
 
 from bench.files import row_view
 from bench.files.memory_map import is_mapped, parts, release, rows, update_digest
-from bench.files.row_view import RowView, chosen_rows
+from bench.files.row_view import Joined, RowView, chosen_rows
 
 INDEX_N = np.array([3, 7, 8, 20, 21, 22, 49, 4])
 
@@ -57,3 +57,23 @@ def test_what_reads_images_in_parts_reads_a_view(mapped, monkeypatch):
     for digest, images in zip(digests, (view, copy), strict=True):
         update_digest(digest, images)
     assert digests[0].digest() == digests[1].digest()
+
+
+def test_joined_arrays_read_as_one(mapped, tmp_path, monkeypatch):
+    np.save(tmp_path / "others.npy", np.array(mapped)[:9] // 2)
+    others = np.load(tmp_path / "others.npy", mmap_mode="r")
+    joined, copy = Joined(mapped, others), np.concatenate([mapped, others])
+    assert (len(joined), joined.shape, joined.dtype, joined.ndim) == (59, copy.shape, copy.dtype, 4)
+    for key in (0, 58, -1, slice(45, 55), slice(None), [58, 3, 50, 49, 3], np.arange(59) > 47, []):
+        assert np.array_equal(joined[key], copy[key]) and joined[key].shape == copy[key].shape, key
+    with pytest.raises(IndexError):
+        joined[59]
+    index_N = np.array([1, 49, 50, 58])
+    assert type(chosen_rows(joined, index_N)) is np.ndarray
+    monkeypatch.setattr(row_view, "IN_MEMORY", 0)
+    view = chosen_rows(joined, index_N)
+    assert isinstance(view, RowView) and is_mapped(view)
+    release(view)
+    for images in (view[:], view[1:3], rows(view, np.array([3, 0]))):
+        assert type(images) is np.ndarray
+    assert np.array_equal(view, copy[index_N]) and np.array_equal(rows(view, np.array([3, 0])), copy[[58, 1]])
