@@ -101,8 +101,8 @@ def test_the_readmes_commands_make_a_column_of_300_mixed_pictures(pictures, benc
     told = " ".join(done.stdout.split())
     assert (
         "mine: mine, 32 px, 100 shots (a data set of your own, which the paper's claims and printed numbers are not "
-        "about; the table's columns have up to 200 reference images); 100 generated against 60 reference images."
-        in told
+        "about; the table's columns have up to 200 reference images); 100 generated against 60 reference images of the "
+        "test split." in told
     )
     assert re.search(r"From scratch \d+(\.\d+)? \(n=1\) floor \(reference\) \d+(\.\d+)? \(n=1\)", told)
     assert "Runs: 4 done" in told

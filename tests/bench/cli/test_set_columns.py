@@ -62,7 +62,8 @@ def test_a_report_says_whose_it_is_and_judges_no_claim_by_it(says):
     both = says("report", "table1", "--scale", "mini", "--columns", "anime,mine", "--metric", "fd")
     whose = (
         "mine: mine, 32 px (a data set of your own, which the paper's claims and printed numbers are not about; the "
-        "table's columns have up to 2000 reference images); 1000 generated against 40 reference images."
+        "table's columns have up to 2000 reference images); 1000 generated against 40 reference images of the test "
+        "split."
     )
     assert whose in " ".join(both.split())
     scratch = next(line for line in both.splitlines() if line.startswith("From scratch"))
