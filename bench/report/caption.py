@@ -78,7 +78,8 @@ def column_sentence(column: ColumnHead) -> str:
     """A column's data set, what it stands in for, its counts and what it lacks, in one sentence."""
     remark = column.added or (f"stand-in: {column.stand_in}" if column.stand_in else "")
     counts = f"{column.generated} generated against {column.reference} reference images{REFERENCES[column.split]}"
-    absent = f"; no {' or '.join(column.absent)}, as every real image is in the reference" if column.absent else ""
+    why = "as no real images are kept apart from the reference"
+    absent = f"; no {' or '.join(column.absent)}, {why}" if column.absent else ""
     return f"{column.label}: {column.dataset}{f' ({remark})' if remark else ''}; {counts}{absent}."
 
 
