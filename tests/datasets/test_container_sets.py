@@ -13,7 +13,7 @@ from bench.data.catalogue import DatasetEntry
 from bench.data.known import datasets
 from bench.errors import UserError
 from containers import COUNT, IMAGES, KINDS, WRITERS
-from damage import corruptions, truncations
+from corrupted_bytes import corruptions, truncations
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from bench.data.sources.cifar import CifarSource, is_cifar
 from bench.data.sources.imagenet_batches import ImageNetBatchesSource, is_imagenet_batches
 from bench.data.sources.source import BadItemError
 from bench.errors import UserError
-from damage import corruptions, truncations
+from corrupted_bytes import corruptions, truncations
 
 TEN = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 

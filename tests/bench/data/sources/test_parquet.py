@@ -16,7 +16,7 @@ from bench.data.sources import parquet_file
 from bench.data.sources.parquet import ParquetSource, is_parquet
 from bench.data.sources.source import BadItemError
 from bench.errors import UserError
-from damage import corruptions, truncations
+from corrupted_bytes import corruptions, truncations
 
 
 def values(count, seed=0):

@@ -12,7 +12,7 @@ import pytest
 from bench.data.sources.source import BadItemError
 from bench.data.sources.stl10 import Stl10Source, is_stl10
 from bench.errors import UserError
-from damage import corruptions, truncations
+from corrupted_bytes import corruptions, truncations
 
 CLASSES = ["airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"]
 COUNTS = {"train": 5, "test": 4, "unlabeled": 7}
