@@ -39,8 +39,26 @@ PRINTED = {
     "dip/table10": (35, "108.30"),
     "dip/memorised": (2, "181.30"),
     "dip/fig2": (1, "15"),
+    "lt/table1": (17, "271.48"),
+    "lt/table2": (20, "1485.78"),
+    "lt/table3": (20, "9.168"),
+    "lt/table4": (9, "243.52"),
+    "lt/table5": (8, "67.74"),
+    "lt/pathlength": (4, "525.63"),
+    "lt/cas": (5, "0"),
+    "lt/aux": (2, "0"),
+    "lt/variance": (1, "0"),  # how many are lost is not known
+    "sle/table1": (30, "716.311"),
+    "sle/table2": (30, "1365.32"),
+    "sle/table3": (26, "2541.97"),
+    "sle/table4": (30, "1153.15"),
+    "sle/table5": (16, "37.384"),
+    "sle/table6": (10, "490.90"),
+    "sle/table7": (31, "55.053"),
+    "sle/table8": (12, "5.7071"),
+    "sle/fig8": (2, "120000"),
 }
-IN_TABLES = {"disp": 314, "dip": 393}  # numbers in a paper's tables
+IN_TABLES = {"disp": 314, "dip": 393, "lt": 74, "sle": 185}  # numbers in a paper's tables
 # The tables of dip that disp has too; dip/table5 is the first four rows of disp/table8.
 ALIASES = {
     "dip/table2": "disp/table2",
@@ -93,6 +111,28 @@ def test_rows_of_three_samplers_agree_with_the_table_of_one():
     assert one == {key: three[names.get(key[0], key[0]), *key[1:]] for key in one}
     copying, samplers = printed_texts("disp/table6"), printed_texts("dip/table10")
     assert copying == {key: samplers[names.get(key[0], key[0]), *key[1:]] for key in copying}
+
+
+def test_numbers_that_a_paper_prints_twice_agree():
+    networks = {"celebahq": "celebahq-sndcgan", "cifar10": "c10-uncond"}
+    first, again = printed_texts("lt/table1"), printed_texts("lt/table4")
+    for row in ("base", "lt"):
+        assert all(again[row, column, "fid"] == first[row, other, "fid"] for column, other in networks.items())
+    sizes, tasks = printed_texts("sle/table4"), printed_texts("sle/table6")
+    for column in ("art-10k", "nature-10k"):
+        assert tasks["ae", column, "fid"] == sizes["ours", column, "fid"]
+    encoders = printed_texts("sle/table7")  # an untrained discriminator is one and the same for four rows
+    untrained = {key: text for key, text in encoders.items() if key[1].endswith("-0") and key[0] != "sg2"}
+    assert len(untrained) == 8 and {(key[1], text) for key, text in untrained.items()} == {
+        ("ffhq-0", "1.943"),
+        ("art-0", "2.421"),
+    }
+
+
+def test_a_second_value_of_a_cell_is_a_mark():
+    (rerun,) = read_marks("lt/table1").query("mark == 'own-rerun'").itertuples()
+    assert (rerun.row, rerun.column, rerun.text) == ("cr", "celebahq-sndcgan", "18.44")
+    assert printed_texts("lt/table1")["cr", "celebahq-sndcgan", "fid"] == "16.97"
 
 
 def test_the_grid_says_what_is_lost_and_keeps_the_columns_in_order():
