@@ -29,8 +29,8 @@ Content = Path | BinaryIO | np.ndarray  # a file, one that is open, or pixels (H
 MAX_PIXELS = 64_000_000  # 8000 x 8000: more is a mistake or a decompression bomb
 MAX_BYTES = 2**29  # of a file: that many pixels of 8 bits need less, without any compression
 _DECODE_ERRORS = (
-    OSError, SyntaxError, ValueError, EOFError, MemoryError, KeyError, IndexError, TypeError, struct.error,
-    Image.DecompressionBombError,
+    OSError, SyntaxError, ValueError, EOFError, MemoryError, KeyError, IndexError, TypeError, RuntimeError,
+    struct.error, Image.DecompressionBombError,
 )  # fmt: skip
 _SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP"}
 _ORIENTATION = 0x0112  # the EXIF tag
@@ -138,7 +138,9 @@ def _unidentified(content: Path | BinaryIO) -> BadPictureError:
             return NoPictureError("no picture of a format that is read")
         file.seek(0)
         try:
-            Image.OPEN[format_name][0](file, "")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                Image.OPEN[format_name][0](file, "")
         except _DECODE_ERRORS as error:
             return BadPictureError(f"a damaged {format_name} ({_first_line(error)})")
     return BadPictureError(f"a damaged {format_name}")

@@ -10,6 +10,7 @@ import os
 import queue
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import Pipe
@@ -22,7 +23,7 @@ from bench.machine.long_work import progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-FEW = 256  # items for which starting processes takes as long as the work
+PATIENCE = 0.5  # seconds of work before processes are started, which takes as long
 LARGEST_CHUNK = 32  # items that are sent together: a pipe costs as much for one
 
 
@@ -32,7 +33,7 @@ def usable_cores() -> int:
 
 
 class Workers:
-    """Up to `jobs` processes, started when the first long list comes, and ended with the context."""
+    """Up to `jobs` processes, started when a list takes long, and ended with the context."""
 
     def __init__(self, jobs: int | None = None) -> None:
         self._jobs = usable_cores() if jobs is None else jobs
@@ -43,11 +44,7 @@ class Workers:
 
         An exception of `work` ends the map and is raised here. Raises UserError where a worker is killed.
         """
-        if self._jobs <= 1 or len(items) < FEW:
-            return list(progress(map(work, items), len(items), what))
-        size = max(1, min(LARGEST_CHUNK, len(items) // (8 * self._jobs)))
-        chunks = [items[start : start + size] for start in range(0, len(items), size)]
-        return list(progress(self._results(work, chunks), len(items), what))
+        return list(progress(self._each(work, items), len(items), what))
 
     def __enter__(self) -> Workers:
         return self
@@ -57,8 +54,18 @@ class Workers:
             worker.end()
         self.started.clear()
 
+    def _each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        """The results in order, from this process for as long as that is quick and none other is there."""
+        done, begun = 0, time.monotonic()
+        while done < len(items) and (self._jobs <= 1 or not (self.started or time.monotonic() - begun > PATIENCE)):
+            yield work(items[done])
+            done += 1
+        if others := items[done:]:
+            size = max(1, min(LARGEST_CHUNK, len(others) // (8 * self._jobs)))
+            yield from self._results(work, [others[start : start + size] for start in range(0, len(others), size)])
+
     def _results(self, work: Callable[[Item], Result], chunks: Sequence[Sequence[Item]]) -> Iterator[Result]:
-        """The results in the order of the items; one thread for each worker waits for its pipe."""
+        """The results of all chunks in order; one thread for each worker waits for its pipe."""
         while len(self.started) < self._jobs:
             self.started.append(_Worker())
         idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()

@@ -49,7 +49,7 @@ def test_near_copies_are_listed_and_stand_on_one_side(folder: Path) -> None:
     for number in (in_test[0], in_train[0]):
         names = [f"{number:02}-a.jpg", f"{number:02}-b.jpg", f"{number:02}.png"]
         assert any(all(name in line for name in names) and "near copies" in line for line in built.notes["copies"])
-        sides = Counter()
+        sides: Counter[str] = Counter()
         for name in names:
             decoded = centre_square(Image.open(folder / name).convert("RGB"))
             sides["train"] += any(image.tobytes() == decoded for image in built.train)

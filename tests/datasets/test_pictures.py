@@ -113,7 +113,7 @@ def test_every_file_of_an_odd_container_is_used_or_counted(folder: Path, kind: s
 def test_worker_processes_give_the_bytes_of_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _spoil(folder)
     alone = _build(folder, skip_bad=True, jobs=1)
-    monkeypatch.setattr(workers, "FEW", 1)
+    monkeypatch.setattr(workers, "PATIENCE", -1)
     _tar(folder, folder.parent / "a.tgz", "w:gz")
     for path in (folder, folder.parent / "a.tgz"):
         shared = _build(path, skip_bad=True, jobs=2)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 from bench.errors import UserError
 
 
 def process_of(number: int) -> int:
     """The process that this runs in."""
+    return os.getpid()
+
+
+def slow_process_of(number: int) -> int:
+    """The same, after a while."""
+    time.sleep(0.1)
     return os.getpid()
 
 

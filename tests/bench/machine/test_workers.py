@@ -15,13 +15,13 @@ import pytest
 from bench.errors import UserError
 from bench.machine import workers
 from bench.machine.workers import Workers, usable_cores
-from worker_jobs import killed_at_seventy, process_of, refuses_forty
+from worker_jobs import killed_at_seventy, process_of, refuses_forty, slow_process_of
 
 
 @pytest.fixture(autouse=True)
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lists of any length go to processes."""
-    monkeypatch.setattr(workers, "FEW", 1)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes are started for whatever comes."""
+    monkeypatch.setattr(workers, "PATIENCE", -1)
 
 
 def test_results_are_in_order_and_made_elsewhere() -> None:
@@ -35,10 +35,13 @@ def test_results_are_in_order_and_made_elsewhere() -> None:
         assert group.map(neg, [], "nothing") == []
 
 
-def test_a_short_list_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "FEW", 100)
+def test_processes_start_only_when_work_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "PATIENCE", 0.3)
     with Workers(2) as group:
-        assert set(group.map(process_of, range(99), "few")) == {os.getpid()}
+        assert set(group.map(process_of, range(99), "quick")) == {os.getpid()} and not group.started
+        made_by = group.map(slow_process_of, range(20), "slow")
+        assert made_by[0] == os.getpid() and made_by[-1] != os.getpid() and len(group.started) == 2
+        assert os.getpid() not in group.map(process_of, range(99), "once they are there")
 
 
 def test_an_exception_is_raised_here() -> None:
@@ -58,7 +61,7 @@ def test_a_worker_that_is_killed_is_an_error_not_a_hang(wait_until) -> None:
 SCRIPT = """
 import sys, time
 from bench.machine import workers
-workers.FEW = 1
+workers.PATIENCE = -1
 group = workers.Workers(2)
 group.map(str, range(10), "start")
 print(*(worker.process.pid for worker in group.started), flush=True)
