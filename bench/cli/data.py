@@ -91,7 +91,7 @@ def build(
 ) -> None:
     """Build a data set at a resolution: checked images, disjoint splits, checksums, a contact sheet.
 
-    With --from, a NAME that no data set has becomes a set of your own, for `data:` in a table of your own. Files
+    With --from, a NAME that no data set has becomes a set of your own, a column of any table (--columns NAME). Files
     are taken by content; whatever is not taken is counted in the last line.
     """
     from bench.data import building

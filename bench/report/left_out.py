@@ -6,6 +6,7 @@ from collections import Counter
 
 import pandas as pd
 
+from bench.data.known import is_own
 from bench.plan.expand import Table
 from bench.spec.run import readable
 from bench.store.runs import Store
@@ -36,7 +37,11 @@ def not_shown(every: pd.DataFrame, spec: Table, scale: str, store: Store, seeds:
     """
     other = of_no_row(set(every["uid"]), spec, scale, store, seeds)
     reason = "Runs here that are of no row of this table, have other settings (--method, --set)"
-    return [f"{reason} or another plug-in's code: {other}."] if other else []
+    lines = [f"{reason} or another plug-in's code: {other}."] if other else []
+    if own := of_own_sets(spec, scale, store, seeds):
+        runs = ", ".join(f"{name} ({number})" for name, number in sorted(own.items()))
+        lines.append(f"Runs here on data sets of your own: {runs}; --columns {','.join(sorted(own))} shows them.")
+    return lines
 
 
 def _unfinished(frame: pd.DataFrame) -> list[str]:
@@ -59,3 +64,23 @@ def of_no_row(known: set[str], spec: Table, scale: str, store: Store, seeds: lis
         if place in places and (seeds is None or run.seed in seeds):
             counts[readable(run.method)] += 1
     return ", ".join(f"{name} ({number})" for name, number in sorted(counts.items()))
+
+
+def of_own_sets(spec: Table, scale: str, store: Store, seeds: list[int] | None) -> Counter[str]:
+    """How many of the store's finished runs are scored by this table on which of the user's own sets, no columns here.
+
+    They have the table's protocol, but for its counts, and a network of its scale or of one of its rows.
+    """
+    settings = spec.at(scale)
+    columns = {column.data.name for column in settings.columns.values()}
+    networks = [settings.network, *(row.network for row in settings.rows.values() if row.network is not None)]
+    counts: Counter[str] = Counter()
+    for folder in store:
+        run = folder.spec()
+        if run.kind != "train" or run.protocol is None or run.data.name in columns or folder.result() is None:
+            continue
+        same_counts = {"generated": run.protocol.generated, "reference": run.protocol.reference}
+        like = run.protocol == settings.protocol.model_copy(update=same_counts) and run.network in networks
+        if like and is_own(run.data.name) and (seeds is None or run.seed in seeds):
+            counts[run.data.name] += 1
+    return counts

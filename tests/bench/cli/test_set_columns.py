@@ -77,9 +77,13 @@ def test_a_report_says_whose_it_is_and_judges_no_claim_by_it(says):
         assert absent not in alone
 
 
-def test_without_the_option_a_report_is_as_before(says):
+def test_without_the_option_a_report_names_the_runs_that_it_does_not_show(says):
     told = says("report", "table1", "--scale", "mini", "--metric", "fd")
-    assert "mine" not in told.replace("--columns", "") and "300" in told
+    note = "Runs here on data sets of your own: mine (4); --columns mine shows them."
+    assert note in told and "mine" not in told.replace(note, "") and "300.5" in told
+    assert "of your own" not in says("report", "table1", "--scale", "mini", "--metric", "fd", *MINE).replace(
+        "(a data set of your own", ""
+    )
 
 
 def test_compare_and_record_know_it(says, tmp_path):
