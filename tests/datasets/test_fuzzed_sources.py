@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from damage import damaged, valid_archives, valid_pictures
 
 from bench import paths
 from bench.data import building, disk
@@ -17,6 +16,7 @@ from bench.data.sources.opening import open_source
 from bench.data.sources.source import BadItemError
 from bench.errors import UserError
 from bench.machine import workers
+from damaged_files import damaged, valid_archives, valid_pictures
 from soft_pictures import soft_picture
 
 PICTURES, ARCHIVES, BUILDS = 1500, 500, 60  # BUILDS of the archives are built, all are read
