@@ -24,6 +24,10 @@ from bench.data.known import datasets
 from bench.errors import UserError
 
 SETS = [name for name, entry in read_catalogue().items() if entry.any_count]
+# Half a second for each style that is checked: slow are the sets of ten styles.
+MARKED = [
+    pytest.param(name, marks=pytest.mark.slow if name in ("styles-10", "styles-100", "mixed") else ()) for name in SETS
+]
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +69,7 @@ def test_every_stand_in_of_the_catalogue_is_here() -> None:
     assert set(SETS) == expected
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", MARKED)
 def test_pictures_are_distinct_and_classes_balanced_in_every_beginning(name: str, cache: Path) -> None:
     some, few = imageset.load(f"{name}@24", 16), imageset.load(f"{name}@9", 16)
     assert some.train.shape == some.test.shape == (24, 16, 16, 3)
@@ -89,7 +93,7 @@ def test_pictures_are_distinct_and_classes_balanced_in_every_beginning(name: str
     assert "licensed under „CC0 1.0”" in text and "CC0 1.0" in some.licence
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", MARKED)
 def test_counts_give_balanced_classes_in_the_whole_set(name: str) -> None:
     entry = read_catalogue()[name]
     classes = len(imageset.load(f"{name}@1", 8).class_names) or 1
@@ -98,6 +102,7 @@ def test_counts_give_balanced_classes_in_the_whole_set(name: str) -> None:
     assert "stand-in for" in entry.summary
 
 
+@pytest.mark.slow
 def test_a_class_is_what_its_name_says() -> None:
     built = imageset.load("styles-100@20", 16)
     assert len(built.class_names) == 100
@@ -119,6 +124,7 @@ def test_a_class_is_what_its_name_says() -> None:
     assert checked > 8
 
 
+@pytest.mark.slow
 def test_coarse_classes_are_the_styles() -> None:
     built = imageset.load("styles-100@100", 8)
     train, test, names = coarse_labels(built)
@@ -245,6 +251,7 @@ def test_impossible_options_are_refused_in_one_line(options: dict[str, Any], rea
     assert reason in str(refusal.value) and "'mine'" in str(refusal.value) and "\n" not in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_mixed_has_the_classes_of_its_parts() -> None:
     entries = read_catalogue()
     assert entries["mixed"].options["classes"] == entries["styles-100"].options["classes"]
