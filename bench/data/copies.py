@@ -23,34 +23,50 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # brightness of RGB, ITU-R B
 DARK, BRIGHT = 8, 247  # beyond, a pixel may have been cut off by a change of brightness
 
 
-def copies(one_NHWC: np.ndarray, other_NHWC: np.ndarray) -> np.ndarray:
-    """Whether the pictures of each pair, float32 (N, 16, 16, 3) each, are copies: bool (N,).
+class SmallPictures:
+    """Pictures (N, 16, 16, 3), float32, with what is compared first of each pair: so many pairs have few pictures."""
 
-    True if one of them is within the limits once it has the brightness and contrast of the other.
-    """
-    alike_N = _perhaps(one_NHWC, other_NHWC)
-    if alike_N.any():
-        one_NHWC, other_NHWC = one_NHWC[alike_N], other_NHWC[alike_N]
-        least_NHW = np.minimum(_range(one_NHWC), _range(other_NHWC)).mean(-1)
-        alike_N[alike_N] = _within(one_NHWC, other_NHWC, least_NHW) | _within(other_NHWC, one_NHWC, least_NHW)
-    return alike_N
+    def __init__(self, pixels_NHWC: np.ndarray) -> None:
+        self._pixels_NHWC = pixels_NHWC
+        self._grey_NHW = pixels_NHWC @ LUMA
+        self._range_NHW = _range(self._grey_NHW[..., None])[..., 0]
+        self._contrast_N = contrast(pixels_NHWC)
+        self._inside_NHW = (pixels_NHWC.min(-1) > DARK) & (pixels_NHWC.max(-1) < BRIGHT)
 
+    def copies(self, pairs: np.ndarray, mirrored: bool = False) -> np.ndarray:
+        """Whether the pictures of each pair (n, 2) are copies: bool (n,). mirrored: the second one is turned over.
 
-def _perhaps(one_NHWC: np.ndarray, other_NHWC: np.ndarray) -> np.ndarray:
-    """What brightness alone tells quickly: False of pairs that differ at a pixel by more than moving could mend.
+        True if one of them is within the limits once it has the brightness and contrast of the other.
+        """
+        alike = self._perhaps(pairs, mirrored)
+        if alike.any():
+            one_NHWC, other_NHWC = self._pixels_NHWC[pairs[alike].T]
+            other_NHWC = other_NHWC[:, :, ::-1] if mirrored else other_NHWC
+            least_NHW = np.minimum(_range(one_NHWC), _range(other_NHWC)).mean(-1)
+            alike[alike] = _within(one_NHWC, other_NHWC, least_NHW) | _within(other_NHWC, one_NHWC, least_NHW)
+        return alike
 
-    Pixels of which a channel may have been cut off are not looked at.
-    """
-    inside = np.asarray(_inside(one_NHWC, other_NHWC).all(-1, keepdims=True))
-    one, other = (one_NHWC @ LUMA)[..., None], (other_NHWC @ LUMA)[..., None]
-    moved = OF_RANGE_IF_MOVED * np.minimum(_range(one), _range(other))
+    def _perhaps(self, pairs: np.ndarray, mirrored: bool) -> np.ndarray:
+        """What brightness alone tells quickly: False of pairs that differ at a pixel by more than moving could mend.
 
-    def within(first: np.ndarray, second: np.ndarray, contrast_N: np.ndarray) -> np.ndarray:
-        difference = np.abs(_exposed_as(first, second, inside) - second)
-        small = difference <= moved + OF_CONTRAST * contrast_N[:, None, None, None]
-        return np.asarray((small | ~inside).all((1, 2, 3)))
+        Pixels of which a channel may have been cut off are not looked at.
+        """
 
-    return within(one, other, contrast(other_NHWC)) | within(other, one, contrast(one_NHWC))
+        def both(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            one, other = values[pairs[:, 0]][..., None], values[pairs[:, 1]][..., None]
+            return one, other[:, :, ::-1] if mirrored else other
+
+        inside = _enough(np.logical_and(*both(self._inside_NHW)))
+        one, other = both(self._grey_NHW)
+        moved = OF_RANGE_IF_MOVED * np.minimum(*both(self._range_NHW))
+
+        def within(first: np.ndarray, second: np.ndarray, contrast_N: np.ndarray) -> np.ndarray:
+            difference = np.abs(_exposed_as(first, second, inside) - second)
+            small = difference <= moved + OF_CONTRAST * contrast_N[:, None, None, None]
+            return np.asarray((small | ~inside).all((1, 2, 3)))
+
+        contrast_one, contrast_other = self._contrast_N[pairs.T]
+        return within(one, other, contrast_other) | within(other, one, contrast_one)
 
 
 def _within(one_NHWC: np.ndarray, other_NHWC: np.ndarray, range_NHW: np.ndarray) -> np.ndarray:
@@ -107,9 +123,12 @@ def _range(images_NHWC: np.ndarray) -> np.ndarray:
 
 def _inside(one_NHWC: np.ndarray, other_NHWC: np.ndarray) -> np.ndarray:
     """Where neither picture is cut off at black or white; everywhere if that leaves less than a tenth."""
-    inside: np.ndarray = (np.minimum(one_NHWC, other_NHWC) > DARK) & (np.maximum(one_NHWC, other_NHWC) < BRIGHT)
-    inside |= (inside.mean((1, 2, 3)) < 0.1)[:, None, None, None]
-    return inside
+    return _enough((np.minimum(one_NHWC, other_NHWC) > DARK) & (np.maximum(one_NHWC, other_NHWC) < BRIGHT))
+
+
+def _enough(inside: np.ndarray) -> np.ndarray:
+    whole: np.ndarray = inside | (inside.mean((1, 2, 3)) < 0.1)[:, None, None, None]
+    return whole
 
 
 def _exposed_as(one_NHWC: np.ndarray, other_NHWC: np.ndarray, inside: np.ndarray) -> np.ndarray:

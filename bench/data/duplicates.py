@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from bench.data.copies import copies
+from bench.data.copies import SmallPictures
 from bench.data.disk import image_digests
 from bench.data.hashes import close_pairs
 from bench.data.marks import SIDE, TABLE, Mark, marks, small
@@ -21,7 +21,7 @@ from bench.files.memory_map import release
 
 DISTANCE = 7  # bits of 64
 FLAT = 2.0  # grey levels: with less contrast than this a picture has nothing but its colour
-PAIRS_AT_ONCE = 4096
+PAIRS_AT_ONCE = 8192
 
 
 def exact_duplicates(*arrays: np.ndarray) -> list[list[int]]:
@@ -44,14 +44,15 @@ def near_duplicates(
     # Equal images count once: else ten thousand times one picture would be fifty million pairs.
     first_M = np.unique(group_N, return_index=True)[1]
     table_M = table_N[first_M]
-    pictures = _SmallPictures(arrays, first_M)
+    pictures = _Pixels(arrays, first_M)
     joined = _Joined(len(first_M))
     joined.add(_flat_pairs(table_M))
     for pairs, mirrored in _proposed(table_M, distance):
         for start in range(0, len(pairs), PAIRS_AT_ONCE):
             new = joined.apart(pairs[start : start + PAIRS_AT_ONCE])
-            one, other = pictures.pixels(new[:, 0]), pictures.pixels(new[:, 1])
-            joined.add(new[copies(one, other[:, :, ::-1] if mirrored else other)])
+            which, places = np.unique(new, return_inverse=True)
+            alike = SmallPictures(pictures.pixels(which)).copies(places.reshape(-1, 2), mirrored)
+            joined.add(new[alike])
     return _groups(joined.label_M[group_N])
 
 
@@ -75,7 +76,7 @@ class _Joined:
             self.label_M = connected_components(graph, directed=False)[1][self.label_M]
 
 
-class _SmallPictures:
+class _Pixels:
     """Images made 16 x 16 pixels, read when they are needed: few images have another one whose hash is close."""
 
     def __init__(self, arrays: Sequence[np.ndarray], index_M: np.ndarray) -> None:
@@ -86,8 +87,8 @@ class _SmallPictures:
         self._pixels = np.empty((len(index_M), SIDE, SIDE, 3), np.uint8)
 
     def pixels(self, which: np.ndarray) -> np.ndarray:
-        """(n, 16, 16, 3) float32."""
-        for place in np.unique(which[~self._known_M[which]]):
+        """Of these different images, (n, 16, 16, 3) float32."""
+        for place in which[~self._known_M[which]]:
             self._pixels[place] = small(self._image(self._index_M[place]))
         self._known_M[which] = True
         for array in self._arrays:

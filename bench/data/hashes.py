@@ -11,6 +11,7 @@ from PIL import Image
 from bench.files.memory_map import parts
 
 SIDE, KEPT = 32, 8  # of a picture's 32 x 32 frequencies the lowest 8 x 8 are kept
+ABOVE = 0.05  # of the mean size of a picture's frequencies: by so much one is above their median
 PARTS, BITS = 4, 16  # a hash is looked up by four parts of 16 bits
 FARTHEST = 15  # the largest distance that can be asked for: beyond, unlike pictures are as near as like ones
 AT_ONCE = 1 << 20  # pairs that are compared together
@@ -23,7 +24,7 @@ def perceptual_hashes(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The hashes uint64 (N,) of images (N, R, R, 3) uint8, and those of their mirror images.
 
     pHash as the package ImageHash computes it: grey, 32 x 32 by Lanczos, a DCT, and of each of the 8 x 8 lowest
-    frequencies whether it is above their median. A map is read in parts.
+    frequencies whether it is above their median; here, by more than noise. A map is read in parts.
     """
     straight, mirrored = [], []
     for images_NHWC in parts(images):
@@ -41,7 +42,10 @@ def _grey(image: np.ndarray) -> np.ndarray:
 
 
 def _bits(frequencies_N: np.ndarray) -> np.ndarray:
-    above_N = frequencies_N > np.median(frequencies_N, axis=(1, 2), keepdims=True)
+    median_N = np.median(frequencies_N, axis=(1, 2), keepdims=True)
+    # Half of the frequencies of a symmetric picture are nothing but noise, which must not fall on either side.
+    size_N = np.abs(frequencies_N.reshape(-1, KEPT * KEPT)[:, 1:]).mean(1)[:, None, None]
+    above_N = frequencies_N > median_N + ABOVE * size_N
     return np.packbits(above_N.reshape(-1, KEPT * KEPT), axis=1).view(">u8")[:, 0].astype(np.uint64)
 
 

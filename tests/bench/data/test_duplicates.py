@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bench.data import hashes
-from bench.data.duplicates import exact_duplicates, near_duplicates
+from bench.data.duplicates import DISTANCE, exact_duplicates, near_duplicates
 from bench.data.hashes import close_pairs, perceptual_hashes
 
 
@@ -62,14 +62,34 @@ def test_copies_are_found_and_nothing_else(kind):
     assert len(groups) >= 28
 
 
-def test_hashes_are_those_of_the_library():
+def test_hashes_are_those_of_the_library(monkeypatch):
     images = np.concatenate([drawings(20), np.random.default_rng(0).integers(0, 256, (20, 64, 64, 3), np.uint8)])
-    straight, mirrored = perceptual_hashes(images)
-    for computed, shown in ((straight, images), (mirrored, images[:, :, ::-1])):
-        library = [int(str(imagehash.phash(Image.fromarray(np.ascontiguousarray(image)))), 16) for image in shown]
-        # a frequency that is the median itself falls on either side by rounding
-        differ = [(int(one) ^ other).bit_count() for one, other in zip(computed, library, strict=True)]
-        assert max(differ) <= 1 and np.mean(differ) < 0.1
+    shown = {"straight": images, "mirrored": images[:, :, ::-1]}
+
+    def distances_to_library():
+        for computed, pictures in zip(perceptual_hashes(images), shown.values(), strict=True):
+            for number, picture in zip(computed, pictures, strict=True):
+                library = imagehash.phash(Image.fromarray(np.ascontiguousarray(picture)))
+                yield (int(number) ^ int(str(library), 16)).bit_count()
+
+    # Frequencies that are above the median by less than noise are not counted as above it.
+    assert np.mean(list(distances_to_library())) < 4
+    monkeypatch.setattr(hashes, "ABOVE", 0.0)
+    # A frequency that is the median itself falls on either side by rounding.
+    assert max(differ := list(distances_to_library())) <= 1 and np.mean(differ) < 0.1
+
+
+def test_noise_does_not_change_the_hash_of_a_symmetric_picture():
+    """Half of its frequencies are zero, so the library's hash of a copy differs in many bits."""
+    half = drawings(30, seed=5)[:, :, :32]
+    images = np.concatenate([half, half[:, :, ::-1]], axis=2)
+    noisy = np.clip(images + np.random.default_rng(0).normal(0, 4, images.shape), 0, 255).astype(np.uint8)
+    ours = hashes.distances(perceptual_hashes(images)[0], perceptual_hashes(noisy)[0])
+    theirs = [
+        imagehash.phash(Image.fromarray(image)) - imagehash.phash(Image.fromarray(copy))
+        for image, copy in zip(images, noisy, strict=True)
+    ]
+    assert np.mean(ours <= DISTANCE) >= 0.9 and np.mean(np.array(theirs) <= DISTANCE) <= 0.5
 
 
 @pytest.mark.parametrize("distance", [0, 1, 3, 4, 7, 8, 12])
