@@ -138,9 +138,8 @@ def _check(name: str, resolution: int, entry: DatasetEntry, splits: Splits) -> N
         ):
             raise UserError(f"data set '{name}': the {split} labels do not fit its images and class names")
         _check_attributes(name, split, splits)
-    shared = set(disk.image_digests(splits.train)) & set(disk.image_digests(splits.test))
-    if shared and not splits.overlap:
-        raise UserError(f"data set '{name}': {len(shared)} images are both in train and in test")
+    if not splits.overlap and (shared := disk.shared_images(splits.train, splits.test)):
+        raise UserError(f"data set '{name}': {shared} images are both in train and in test")
 
 
 def _check_attributes(name: str, split: str, splits: Splits) -> None:

@@ -139,6 +139,25 @@ def image_digests(images: np.ndarray) -> list[bytes]:
     return [hashlib.blake2b(image.data, digest_size=16).digest() for part in parts(images) for image in part]
 
 
+def shared_images(one: np.ndarray, other: np.ndarray) -> int:
+    """How many different images are in both of two arrays (N, R, R, 3).
+
+    Only those whose middle rows are equal are compared whole: a set's splits seldom share one.
+    """
+    rows = [
+        [hash(row.tobytes()) for part in parts(images) for row in part[:, part.shape[1] // 2]]
+        for images in (one, other)
+    ]
+    met = set(rows[0]) & set(rows[1])
+    if not met:
+        return 0
+    digests = [
+        {image_digests(images[place][None])[0] for place, row in enumerate(keys) if row in met}
+        for images, keys in zip((one, other), rows, strict=True)
+    ]
+    return len(digests[0] & digests[1])
+
+
 def _spread(images: np.ndarray, columns: int = 8) -> Any:
     """A PIL picture of up to 64 images spread evenly over the split, to be looked at."""
     from bench.data.contact_sheet import contact_sheet

@@ -79,10 +79,11 @@ def decode(content: Content, resolution: int, fit: Fit = "centre") -> np.ndarray
     with _opened(content) as image:
         image.load()
         _check_mode(image)
-        flat = _on_white(_eight_bits(ImageOps.exif_transpose(image)))
+        ImageOps.exif_transpose(image, in_place=True)
+        flat = _on_white(_eight_bits(image))
     if fit == "center-crop":
         return np.asarray(_centre_of_small(flat, resolution))
-    if fit == "centre":
+    if fit == "centre" and flat.width != flat.height:
         side = min(flat.size)
         left, top = (flat.width - side) // 2, (flat.height - side) // 2
         # not resize(box=...): its filter would reach beyond the square
@@ -163,7 +164,7 @@ def _on_white(image: Image.Image) -> Image.Image:
     if image.mode in {"LA", "PA", "RGBA"} or "transparency" in image.info:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
 
 
 def _first_line(error: BaseException) -> str:

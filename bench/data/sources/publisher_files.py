@@ -32,14 +32,15 @@ def holds(path: Path, head: bytes, known: Callable[[set[str]], bool]) -> bool:
     head: the first bytes of a file, empty for a folder. Never raises: what is damaged is found by who reads it.
     """
     names: set[str] = set()
+    one_by_one = not path.is_dir()  # each name of a packed archive costs all that lies before it
     try:
         for name in _names(path, head):
             names.add(PurePosixPath(name).name)
-            if known(names):
+            if one_by_one and known(names):
                 return True
     except Exception:  # a damaged archive raises nearly anything
         return False
-    return False
+    return known(names)
 
 
 def publisher_files(source: Source, wanted: Callable[[str], bool]) -> dict[str, Extent]:
