@@ -82,7 +82,7 @@ class Digest:
 
 @dataclass(frozen=True)
 class DecodeInto:
-    """(row, name) -> the marks by which copies are found, or why the picture cannot be decoded.
+    """(row, name) -> None, or why the picture cannot be decoded.
 
     Writes (R, R, 3) uint8 to that row of an array file, past no memory map: a page that is written through one counts
     as the process's memory.
@@ -94,7 +94,7 @@ class DecodeInto:
     resolution: int
     fit: Fit = "centre"
 
-    def __call__(self, place: tuple[int, str]) -> Mark | str:
+    def __call__(self, place: tuple[int, str]) -> str | None:
         """Never raises for what the item holds; OSError where the array cannot be written."""
         row, name = place
         try:
@@ -109,7 +109,25 @@ class DecodeInto:
         with self.array.open("r+b", buffering=0) as file:
             file.seek(self.offset + row * pixels.nbytes)
             file.write(pixels.data)
-        return next(marks(pixels[None]))
+        return None
+
+
+@dataclass(frozen=True)
+class MarkRows:
+    """(first row, row after the last) -> the marks of these images of an array file, in order."""
+
+    array: Path
+    offset: int
+    resolution: int
+
+    def __call__(self, span: tuple[int, int]) -> list[Mark]:
+        """Reads all of them into memory."""
+        shape = (span[1] - span[0], self.resolution, self.resolution, 3)
+        size = self.resolution**2 * 3
+        with self.array.open("rb") as file:
+            file.seek(self.offset + span[0] * size)
+            content = file.read(shape[0] * size)
+        return list(marks(np.frombuffer(content, np.uint8).reshape(shape)))
 
 
 def rows_of(array: np.memmap) -> tuple[Path, int]:

@@ -53,7 +53,7 @@ def read_pictures(
         # Decode them; only now is it known which are damaged inside. The map outlives its file's name.
         shape = (len(chosen), resolution, resolution, 3)
         images = np.lib.format.open_memmap(Path(scratch) / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
-        pile.decode(images, chosen, workers, "pictures")
+        pile.decode(images, chosen, workers, root.name)
     pile.animated = sum(pile.pictures[name].animated for name in chosen if name in pile.pictures)
     refuse_bad(pile, "mend or remove them")
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import PurePosixPath
 
 import numpy as np
 
-from bench.data.decoding import DecodeInto, Digest, LookAt, rows_of
+from bench.data.decoding import DecodeInto, Digest, LookAt, MarkRows, rows_of
 from bench.data.marks import Mark
 from bench.data.picture import SUFFIXES, Fit, Header
 from bench.data.sources.names import shown
 from bench.data.sources.source import Source
 from bench.errors import UserError
+from bench.files.memory_map import ROWS
 from bench.machine.workers import Workers
 
 LISTED = 100  # bad files that a message names; the others are counted
@@ -52,22 +54,23 @@ class Pile:
         """How messages call an item."""
         return shown(f"{self.source.path}/{name}")
 
-    def decode(
-        self, array: np.memmap, names: Sequence[str], workers: Workers, what: str, fit: Fit = "centre"
-    ) -> dict[str, Mark]:
-        """Decode pictures into the rows of an array on disk (N, R, R, 3); the marks of each.
+    def decode(self, array: np.memmap, names: Sequence[str], workers: Workers, what: str, fit: Fit = "centre") -> None:
+        """Decode pictures into the rows of an array on disk (N, R, R, 3).
 
         Those that cannot be decoded are rejected, all of them, so that one message can name them.
         """
         job = DecodeInto(self.source, *rows_of(array), array.shape[1], fit)
-        results = zip(names, workers.map(job, list(enumerate(names)), what), strict=True)
-        marks = {}
-        for name, result in results:
-            if isinstance(result, str):
-                self.reject(name, result)
-            else:
-                marks[name] = result
-        return marks
+        reasons = workers.map(job, list(enumerate(names)), f"{what}, pictures")
+        for name, reason in zip(names, reasons, strict=True):
+            if reason is not None:
+                self.reject(name, reason)
+
+    def marks(self, array: np.memmap, names: Sequence[str], workers: Workers, what: str) -> dict[str, Mark]:
+        """The marks by which copies are found, of each picture that `decode` has put into the rows of an array."""
+        job = MarkRows(*rows_of(array), array.shape[1])
+        spans = [(start, min(start + ROWS, len(names))) for start in range(0, len(names), ROWS)]
+        marks = chain.from_iterable(workers.map(job, spans, f"{what}, looking for copies"))
+        return {name: mark for name, mark in zip(names, marks, strict=True) if name in self.pictures}
 
     def file_keys(self, workers: Workers, what: str) -> dict[str, bytes | str]:
         """Each picture's name -> what only copies of its file share; only files of equal outline are read for that."""

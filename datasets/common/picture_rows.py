@@ -49,7 +49,8 @@ def decode_all(order: Order, names: Sequence[str], pile: Pile, workers: Workers,
     """Every picture decoded; those that cannot be are rejected, all of them, so that one message can name them."""
     order.check_space(2 * len(names))  # decoded, and as splits
     array = order.allocate("decoded", len(names))
-    marks = pile.decode(array, names, workers, f"{order.name}, pictures", fit)
+    pile.decode(array, names, workers, order.name, fit)
+    marks = pile.marks(array, names, workers, order.name)
     return Decoded(array, {name: row for row, name in enumerate(names)}, marks)
 
 
