@@ -5,6 +5,8 @@ Nothing here opens an array, so that a plan costs no numpy.
 
 from __future__ import annotations
 
+import glob
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ def find(name: str, resolution: int) -> tuple[DatasetEntry, Path]:
     """
     known = datasets()
     folder = folder_of(name, resolution)
-    if name not in known and folder.is_dir():
+    if name not in known and re.fullmatch(own_sets.NAME, name) and folder.is_dir():
         read_meta(folder)  # of a set of the user's own it is the only record
         raise UserError(
             f"data set '{name}' is built here, but defined by no file that is loaded; add its --plugin FILE.py"
@@ -48,7 +50,7 @@ def folder_of(name: str, resolution: int) -> Path:
 def built_sizes(name: str) -> list[int]:
     """The resolutions at which a set has a folder, in pixels."""
     root = paths.cache_root() / "data"
-    ends = (folder.name.removeprefix(f"{name}-") for folder in root.glob(f"{name}-*") if folder.is_dir())
+    ends = (folder.name.removeprefix(f"{name}-") for folder in root.glob(f"{glob.escape(name)}-*") if folder.is_dir())
     return sorted(int(end) for end in ends if end.isdecimal())
 
 
