@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,24 @@ from bench.data.imageset import load
 from bench.data.showing import Choice, show
 from bench.errors import UserError
 
-JUNK = [None, 0, -1, 1e300, "", "x", [], {}, [[]], {"a": 1}, True, "\0", "../../x", 10**30, [1, 2], float("nan")]
+JUNK: list[Any] = [
+    None,
+    0,
+    -1,
+    1e300,
+    "",
+    "x",
+    [],
+    {},
+    [[]],
+    {"a": 1},
+    True,
+    "\0",
+    "../../x",
+    10**30,
+    [1, 2],
+    float("nan"),
+]
 
 
 @pytest.fixture
