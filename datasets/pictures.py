@@ -22,6 +22,7 @@ from bench.data.builder import Order, Splits
 from bench.data.picture_pile import look_through, refuse_bad
 from bench.data.sources.opening import open_source
 from bench.data.sources.source import Item, Source
+from bench.errors import UserError
 from bench.machine.workers import Workers
 
 from .common.picture_copies import Copies, divide_apart, refuse_shared
@@ -49,6 +50,8 @@ def assemble(order: Order, options: Mapping[str, Any]) -> Splits:
     source = open_source(order.source, order.scratch)
     arranged = _arranged(order, source, options)
     items = {item.name: item for item in arranged.items}
+    if order.share_asked and any(item.split for item in arranged.items):
+        raise UserError(f"{source.path}: has a training and a test split of its own; leave out --test-share")
     with Workers(order.jobs) as workers:
         pile = look_through(source, list(items), workers, order.name)
         pile.left_out.update(source.left_out + arranged.left_out)
@@ -63,6 +66,9 @@ def assemble(order: Order, options: Mapping[str, Any]) -> Splits:
 
     # Divide them into splits, no copy of a training picture in test.
     pictures = [items[name] for name in copies.without_equal_pixels(decoded)]
+    if not pictures:
+        told = pile.told()
+        raise UserError(f"{source.path}: no picture that can be used was found{f' ({told})' if told else ''}")
     default = order.entry.layout in (None, DEFAULT)
     class_names = arranged.class_names or (classes_of(pictures) if default else ())
     divided, groups = divide_apart(order, options, pictures, decoded)

@@ -27,6 +27,7 @@ class Order:
     scratch: Path  # the temporary folder that becomes the set
     bad_allowed: int = 0  # so many files that cannot be used are left out and counted; more are an error
     jobs: int | None = None  # processes that decode; None for as many as there are cores
+    share_asked: bool = False  # whether the user named the share of the test split, which is then to be drawn
 
     def allocate(self, split: Split, count: int) -> np.memmap:
         """A writable (count, R, R, 3) uint8 array on disk, to be returned as that split.

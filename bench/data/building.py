@@ -69,10 +69,12 @@ def build(
     # Built in a temporary folder, which is renamed when it is whole and checked.
     print(f"building data set '{name}' at {resolution} px in {folder}", file=sys.stderr)
     scratch = disk.scratch_folder(folder)
+    order = Order(name, entry, resolution, source, scratch, bad_allowed, jobs, test_share is not None)
     try:
-        splits = _builder(name, entry)(Order(name, entry, resolution, source, scratch, bad_allowed, jobs))
-        for left in ("decoded.npy", "unpacked.tar"):
-            (scratch / left).unlink(missing_ok=True)
+        splits = _builder(name, entry)(order)
+        for path in scratch.iterdir():
+            if path.name not in disk.REQUIRED:  # decoded pictures, an unpacked archive
+                path.unlink()
         _check(name, resolution, entry, splits)
         if own:
             entry = own_sets.counted(name, entry, len(splits.train), len(splits.test))

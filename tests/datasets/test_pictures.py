@@ -264,3 +264,24 @@ def test_hostile_names_stay_on_their_line(folder: Path) -> None:
             data, ["build", "mine", "--resolution", "16", "--from", str(folder), "--skip-bad", "--force"]
         )
         assert done.exit_code == 0, done.output
+
+
+def test_a_share_is_not_asked_of_a_folder_with_splits_of_its_own(folder: Path) -> None:
+    for path in sorted(folder.glob("*.png")):
+        target = folder / ("train" if int(path.stem) < 14 else "test") / path.name
+        target.parent.mkdir(exist_ok=True)
+        path.rename(target)
+    with pytest.raises(UserError, match="pictures: has a training and a test split of its own; leave out --test-share"):
+        _build(folder, test_share=0.2)
+    assert len(_build(folder).test) == 6
+
+
+def test_a_container_without_pictures_says_what_it_holds(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+    (folder / "pictures.zip").write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"pictures: no picture that can be used was found \(left out: 1 \.zip\)$"):
+        _build(folder)
+    (folder / "pictures.zip").unlink()
+    with pytest.raises(UserError, match=r"pictures: no picture that can be used was found$"):
+        _build(folder)
