@@ -21,6 +21,7 @@ from bench.data.builder import Order, Splits
 from bench.data.built_set import ImageSet, open_set
 from bench.data.catalogue import DatasetEntry
 from bench.data.known import datasets, know_own
+from bench.data.meta import REQUIRED
 from bench.data.places import SPLITS, build_command, find, folder_of, recipe
 from bench.errors import UserError
 
@@ -73,7 +74,7 @@ def build(
     try:
         splits = _builder(name, entry)(order)
         for path in scratch.iterdir():
-            if path.name not in disk.REQUIRED:  # decoded pictures, an unpacked archive
+            if path.name not in REQUIRED:  # decoded pictures, an unpacked archive
                 path.unlink()
         _check(name, resolution, entry, splits)
         if own:
