@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import PurePosixPath
@@ -18,8 +18,6 @@ from bench.data.sources.source import Source
 from bench.errors import UserError
 from bench.files.memory_map import ROWS
 from bench.machine.workers import Workers
-
-LISTED = 100  # bad files that a message names; the others are counted
 
 
 @dataclass
@@ -47,8 +45,8 @@ class Pile:
         return "; ".join(parts)
 
     def bad_lines(self) -> list[str]:
-        """Every bad file with its reason, at most `LISTED` of them."""
-        return listed(f"  {self.where(name)}: {reason}" for name, reason in sorted(self.bad.items()))
+        """Every bad file with its reason: all of them, so that one look is enough to mend a folder."""
+        return [f"  {self.where(name)}: {reason}" for name, reason in sorted(self.bad.items())]
 
     def where(self, name: str) -> str:
         """How messages call an item."""
@@ -101,10 +99,3 @@ def refuse_bad(pile: Pile, remedy: str, use: str = "", allowed: int = 0) -> None
     every = len(pile.bad) + len(pile.pictures)
     head = f"{pile.source.path}: {len(pile.bad):,} of {every:,} pictures cannot be used{use and ' '}{use}"
     raise UserError(f"{head} ({remedy}):", pile.bad_lines())
-
-
-def listed(lines: Iterable[str]) -> list[str]:
-    """At most `LISTED` of the lines, and how many more there are."""
-    every = list(lines)
-    more = len(every) - LISTED
-    return every if more <= 0 else [*every[:LISTED], f"  and {more:,} more"]

@@ -10,7 +10,7 @@ from typing import Any
 from bench.data.builder import Order
 from bench.data.duplicates import near_duplicates
 from bench.data.marks import Mark
-from bench.data.picture_pile import Pile, listed
+from bench.data.picture_pile import Pile
 from bench.data.sources.source import Item
 from bench.errors import UserError
 from bench.machine.workers import Workers
@@ -48,10 +48,10 @@ class Copies:
         )
 
     def lines(self, groups: Iterable[Sequence[str]], pile: Pile) -> list[str]:
-        """A line for each picture that has copies, and for each group of near copies; at most so many as are listed."""
+        """A line for each picture that has copies, and for each group of near copies."""
         exact = [f"  {pile.where(name)}: copies {_enumerated(names)}" for name, names in sorted(self.of.items())]
         near = [f"  {pile.where(group[0])}: near copies {_enumerated(group[1:])}" for group in groups]
-        return listed(exact + near)
+        return exact + near
 
     def _first(self, keys: Mapping[str, object], kind: str) -> list[str]:
         first: dict[object, str] = {}
@@ -143,7 +143,7 @@ def refuse_shared(divided: Divided[Item], decoded: Decoded, pile: Pile) -> None:
         raise UserError(f"{shared[0]}; remove one")
     if shared:
         head = f"{pile.source.path}: {len(shared):,} pictures are both in train and in test; remove one of each:"
-        raise UserError(head, listed(f"  {line}" for line in sorted(shared)))
+        raise UserError(head, [f"  {line}" for line in sorted(shared)])
 
 
 def _enumerated(names: Sequence[str], most: int = 5) -> str:

@@ -82,11 +82,12 @@ def test_all_bad_files_stand_in_one_message(source: Path) -> None:
     assert not (paths.cache_root() / "data" / "my-pictures-16").exists()
 
 
-def test_a_long_list_is_cut_and_counted(source: Path) -> None:
+def test_a_long_list_names_every_file(source: Path) -> None:
     for number in range(130):
         (source / f"x{number}.gif").write_bytes(b"")
-    with pytest.raises(UserError, match=r"130 of 160 pictures .*(\n.*){100}\n  and 30 more$"):
+    with pytest.raises(UserError, match="130 of 160 pictures ") as error:
         _build(source)
+    assert all(f"x{number}.gif: " in str(error.value) for number in range(130))
 
 
 def test_skip_bad_builds_the_set_of_the_others_and_counts(source: Path) -> None:
