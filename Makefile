@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-JOBS   ?= 3
+JOBS   ?= 4
 # The versions that are tested; /dev/null in its place gives the newest of everything.
 CONSTRAINTS ?= constraints.txt
 PIP    := $(BIN)/pip install --quiet
@@ -32,7 +32,7 @@ $(VENV)/installed-test: $(VENV)/installed
 	$(PIP) --no-deps torch-mimicry==0.1.16
 	@touch $@
 
-# All tests but the longest, on JOBS=3 processes; says how long is left and, at its end, what it skipped and why.
+# All tests but the longest, on JOBS=4 processes (two wait for SLURM most of the time); says how long is left and, at its end, what it skipped and why.
 test: $(VENV)/installed-test
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 

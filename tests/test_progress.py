@@ -65,6 +65,7 @@ def test_words(progress, seconds, words):
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["-n", "2"]], ids=["alone", "xdist"])
 def test_the_line_stands_in_a_log(tmp_path, options):
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")  # or pytest looks for the project, and its cache, further up
     for name in ("test_one.py", "test_two.py"):
         (tmp_path / name).write_text(TESTS)
 

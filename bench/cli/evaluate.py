@@ -103,7 +103,7 @@ def table_of(choice: dict[str, Any]) -> Table:
     column, dataset = choice["column"], choice["dataset"]
     table = table_with(choice["table"], columns=[column] if column else None)
     has = {at_scale.data.name for at_scale in table.at(choice["scale"]).columns.values()}
-    if column is None and dataset in datasets() and dataset not in has:
+    if column is None and dataset is not None and dataset in datasets() and dataset not in has:
         return table_with(choice["table"], columns=[dataset])
     return table
 

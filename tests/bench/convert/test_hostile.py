@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import ada_snapshots
 from bench.convert.importing import import_checkpoint
 from bench.errors import UserError
 
@@ -111,10 +112,10 @@ class Ada(Sample):
     format = "stylegan2-ada"
 
     def make(self, draws):
-        source, self.draws = sibling("stylegan2_ada"), draws
+        self.draws = draws
         self.roots = {
-            "G_ema": source.make_generator(draws, source.WIDTHS),
-            "D": source.make_discriminator(draws, source.WIDTHS),
+            "G_ema": ada_snapshots.make_generator(draws, ada_snapshots.WIDTHS),
+            "D": ada_snapshots.make_discriminator(draws, ada_snapshots.WIDTHS),
         }
         return {role: root.state_dict() for role, root in self.roots.items()}
 

@@ -59,7 +59,8 @@ def test_a_worker_that_is_killed_is_an_error_not_a_hang(wait_until) -> None:
 
 
 SCRIPT = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with it ignored
 from bench.machine import workers
 workers.PATIENCE = -1
 group = workers.Workers(2)
