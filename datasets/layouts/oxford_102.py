@@ -1,11 +1,13 @@
 """Oxford's 102 flowers: jpg/image_00001.jpg to image_08189.jpg, imagelabels.mat, setid.mat.
 
 The option `classes` takes the numbers of the classes that are wanted, 1 to 102 as Oxford counts them; one class alone
-is a set without labels. Where imagelabels.mat is not there, every picture is taken to be of the wanted classes.
+is a set without labels. Where imagelabels.mat is not there, every picture is taken to be of the one wanted class,
+unless there are more of Oxford's pictures than any class has.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,12 +18,13 @@ from bench.data.sources.source import Item, Source
 from bench.errors import UserError
 
 from .arrangement import Arranged
-from .file_names import by_number
+from .file_names import by_number, file_name
 from .side_files import MOST_MATLAB, find
 
 PICTURE = r"image_(\d{5})\.jpg"
 TRAINING = ("trnid", "valid")  # Oxford's own training and validation sets
 TEST = "tstid"
+LARGEST_CLASS = 258  # pictures of class 51, the most that a class of Oxford's has
 
 
 def arrange(source: Source, items: Sequence[Item], options: Mapping[str, Any]) -> Arranged:
@@ -32,6 +35,12 @@ def arrange(source: Source, items: Sequence[Item], options: Mapping[str, Any]) -
     if found is None:
         if len(wanted) != 1:
             raise UserError(f"{source.path}: imagelabels.mat is missing, so the classes are not known")
+        several = sum(re.fullmatch(PICTURE, file_name(item)) is not None for item in items)
+        if several > LARGEST_CLASS:
+            raise UserError(
+                f"{source.path}: has {several:,} of Oxford's pictures, more than any class ({LARGEST_CLASS}), and "
+                "imagelabels.mat, which says what class each is of, is neither in it nor beside it"
+            )
         return Arranged(tuple(items))
     pictures = by_number(source.path, items, PICTURE)
     label_of = dict(enumerate(found.matlab("labels").astype(np.int64).tolist(), 1))

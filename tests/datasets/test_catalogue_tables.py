@@ -60,3 +60,11 @@ def test_a_published_set_says_all_that_is_asked_of_it(name: str) -> None:
     assert entry.split_rule.declared or "our seed" not in entry.split_rule.rule
     assert (entry.train == entry.test) == (entry.options.get("reference") == "all")
     json.dumps(entry.model_dump(mode="json"))
+
+
+@pytest.mark.parametrize(("name", "released"), [("lsun-bedroom", 3_033_042), ("places2.5k", 5 * 3_068)])
+def test_a_set_without_copies_does_not_need_every_picture_of_its_release(name: str, released: int) -> None:
+    """Photographs from the web: how many have a copy is not published, and a copy does not count."""
+    entry = read_catalogue()[name]
+    assert "duplicates" not in entry.options
+    assert entry.train + entry.test < 0.95 * released

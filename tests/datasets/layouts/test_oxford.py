@@ -46,6 +46,14 @@ def test_a_folder_of_the_class_alone_is_the_class(arrange: Arrange) -> None:
     assert [item.name for item in found.items] == ["image_00001.jpg", "mine.png"]
 
 
+def test_more_pictures_than_a_class_has_are_refused_without_labels(arrange: Arrange) -> None:
+    """The whole release without imagelabels.mat beside it would else be a set of 102 kinds."""
+    files: dict[str, bytes | None] = {f"jpg/image_{number:05}.jpg": None for number in range(1, 259)}
+    assert len(arrange("oxford-passion-flower", files).items) == 258
+    with pytest.raises(UserError, match=r"has 259 of Oxford's pictures, more than any class \(258\), and imagelabels"):
+        arrange("oxford-passion-flower", {**files, "jpg/image_08189.jpg": None})
+
+
 @pytest.mark.parametrize("compressed", [True, False])
 def test_all_classes_with_oxfords_split(arrange: Arrange, compressed: bool) -> None:
     files = _release(
