@@ -77,15 +77,15 @@ def _check_space(files: Sequence[PublishedFile], folder: Path) -> None:
 
 def _fetch(file: PublishedFile, part: PartFile, tell: Tell) -> None:
     """Fill the part with the file; UserError, and an empty part, where the owner offers another one."""
-    while True:
+    for first in (True, False):
         _fill(file, part, tell)
-        found, pieced = part.sha256(), part.pieced
-        if found == file.sha256:
+        sha256, pieced = part.sha256(), part.pieced
+        if sha256 == file.sha256:
             return
         part.clear()
-        if not pieced:
+        if not (pieced and first):  # a server that cuts every answer would else be asked without end
             raise UserError(
-                f"{file.url}: is not the expected file: its sha256 is {found}, the catalogue's {file.sha256}; "
+                f"{file.url}: is not the expected file: its sha256 is {sha256}, the catalogue's {file.sha256}; "
                 f"{part.path} is removed"
             )
         # Its owner changed the file between two attempts, or the part was damaged on the disk.

@@ -22,6 +22,7 @@ SLOWEST, WINDOW = 1024, 60.0  # fewer bytes a second than this, over so many sec
 SCHEMES = ("http", "https")
 REDIRECTS = 5
 CHUNK = 1 << 18
+PLACE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")  # a Content-Range: first byte, size of the file
 
 
 class TransferError(Exception):
@@ -62,14 +63,14 @@ def transfer(url: str, total: int, start: int = 0, validator: str | None = None)
 def _begin(response: Any, start: int, total: int) -> int:
     """The place of the answer's first byte; TransferError for an answer that is not of a file of `total` bytes."""
     if response.status == http.HTTPStatus.PARTIAL_CONTENT and start:
-        found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", ""))
-        if found is None or int(found[1]) != start:
+        place = PLACE.fullmatch(response.headers.get("Content-Range", ""))
+        if place is None or int(place[1]) != start:
             raise TransferError("answers with another part of the file than was asked for", again=True, restart=True)
-        size = total if found[3] == "*" else int(found[3])
+        size = total if place[2] == "*" else int(place[2])
     elif response.status == http.HTTPStatus.OK:
         start, size = 0, total if response.length is None else response.length
     else:
-        raise TransferError(f"answers {response.status} {response.reason}")
+        raise TransferError(f"answers {response.status} {_shown(response.reason)}")
     if size != total:
         raise TransferError(f"offers {size:,} bytes, the expected file has {total:,}")
     return start
@@ -127,7 +128,7 @@ def _translated() -> Iterator[None]:
                 f"redirects in a circle, more than {REDIRECTS} times, or to no address of http"
             ) from problem
         busy = problem.code in (408, 425, 429) or problem.code >= 500
-        raise TransferError(f"answers {problem.code} {problem.reason}", again=busy) from problem
+        raise TransferError(f"answers {problem.code} {_shown(problem.reason)}", again=busy) from problem
     except error.URLError as problem:
         reason = problem.reason
         slow = isinstance(reason, (TimeoutError, ConnectionResetError))
@@ -140,6 +141,11 @@ def _translated() -> Iterator[None]:
         raise TransferError(f"cut the connection: {text}", again=True) from problem
     except (http.client.HTTPException, ValueError) as problem:
         raise TransferError(f"does not answer as a web server does ({type(problem).__name__})") from problem
+
+
+def _shown(reason: object) -> str:
+    """A server's words for its status, fit for a terminal: short, without control characters."""
+    return "".join(sign if sign.isprintable() else "?" for sign in str(reason)[:80])
 
 
 class Redirects(request.HTTPRedirectHandler):

@@ -151,6 +151,13 @@ def test_another_part_than_asked_for_starts_again(site, folder):
     fetch(site, folder)
 
 
+def test_a_range_of_no_possible_number_starts_again(site, folder):
+    """Python refuses to make a number of so many digits: that must not end the download."""
+    site.behaviours = [partial(serve, cut=300_000), partial(serve, content_range=f"bytes {'9' * 5000}-9/1048576")]
+    fetch(site, folder)
+    assert [one.get("Range") for one in site.requests] == [None, "bytes=300000-", None]
+
+
 def test_a_busy_server_is_asked_again(site, folder):
     site.behaviours = [answer(503), answer(429), answer(500)]
     assert len(fetch(site, folder)) == 3
@@ -185,6 +192,14 @@ def test_a_wrong_checksum_removes_the_file(site, folder):
     assert hashlib.sha256(site.content).hexdigest() in message and published(site).sha256 in message
     assert site.url in message and "flowers.tgz.part is removed" in message
     assert names(folder) == [] and len(site.requests) == 1
+
+
+def test_a_wrong_file_that_always_comes_in_pieces_is_given_up(site, folder):
+    site.content = bytes(len(CONTENT))
+    pieces = [partial(serve, etag=None, cut=300_000), partial(serve, etag=None)]
+    site.behaviours = pieces * 5
+    assert "is not the expected file: its sha256 is " in refused(site, folder)
+    assert names(folder) == [] and len(site.requests) == 4, "one more time from the start"
 
 
 @pytest.mark.parametrize(
@@ -225,6 +240,16 @@ def test_an_error_status_is_final(site, folder, code):
     message = refused(site, folder)
     assert f"{site.url}: answers {code}" in message and message.endswith("fetched otherwise goes with --from")
     assert len(site.requests) == 1 and names(folder) == []
+
+
+def test_what_a_server_says_moves_no_cursor(site, folder):
+    def odd(handler):
+        handler.wfile.write(b"HTTP/1.1 404 Gone\x1b[2J" + b"x" * 500 + b"\r\nContent-Length: 0\r\n\r\n")
+        handler.close_connection = True
+
+    site.usual = odd
+    message = refused(site, folder)
+    assert message.isprintable() and "answers 404 Gone?[2Jxxx" in message and "x" * 100 not in message
 
 
 @pytest.mark.parametrize("there", ["/flowers.tgz", "file:///etc/passwd", "ftp://images.example/x", "gopher:x"])
