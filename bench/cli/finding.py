@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.cli.options import rows_of, table_with
+from bench.data.known import is_own
 from bench.errors import UserError
 from bench.launch.slurm.records import submissions
 from bench.plan.expand import Table
@@ -30,9 +31,10 @@ def find_run(text: str, store: Store, table: str | None, scale: str | None, choi
     - a row's id or label;
     - any piece of an id.
 
-    Labels come from what was submitted and from `table` at `scale` (None: every shipped table, every scale). The
-    choices of `selection_options` narrow them. Without --set a run with other settings fits too. Raises UserError if
-    no run fits, or if several do, and then lists them.
+    Labels come from what was submitted and from `table` at `scale` (None: every shipped table, every scale), with the
+    user's own data sets as columns where the store has runs on them. The choices of `selection_options` narrow them.
+    Without --set a run with other settings fits too. Raises UserError if no run fits, or if several do, and then lists
+    them.
     """
     # Ids first: they need no plan of any table
     uids = [run.uid for run in store]
@@ -92,7 +94,7 @@ def _labels_of(store: Store, table: str | None, scale: str | None, choice: Mappi
     for run in store:
         by_essence.setdefault(_essence(run.spec()), []).append(run.uid)
     seeds = {run.spec().seed for run in store}
-    for spec in _tables(table, choice):
+    for spec in _tables(table, store, choice):
         for at in [scale] if scale is not None else [each for each in SCALES if each in spec.scales]:
             rows = rows_of(choice) or [row.id for row in spec.rows
                                        if row.printed_only is None and spec.fits(row, at)]  # fmt: skip
@@ -105,15 +107,20 @@ def _labels_of(store: Store, table: str | None, scale: str | None, choice: Mappi
     return exact, loose
 
 
-def _tables(table: str | None, choice: Mapping[str, Any]) -> list[Table]:
+def _tables(table: str | None, store: Store, choice: Mapping[str, Any]) -> list[Table]:
     """The table of a name, or every shipped one that has the columns and settings of the choice.
 
-    Raises UserError where none has them.
+    Where the choice names no columns, the user's own data sets that the store has runs on are further columns.
+    Raises UserError where no table has them.
     """
+    own = {name for run in store if is_own(name := run.spec().data.name)} if choice["columns"] is None else set()
     tables, refusals = [], []
     for name in [table] if table is not None else table_names():
         try:
-            tables.append(table_with(name, choice["settings"], choice["methods"], choice["columns"]))
+            spec = table_with(name, choice["settings"], choice["methods"], choice["columns"])
+            if further := own - {column.id for column in spec.columns}:
+                spec = table_with(name, choice["settings"], choice["methods"], sorted(further))
+            tables.append(spec)
         except UserError as error:
             refusals.append(error)
     if refusals and not tables:

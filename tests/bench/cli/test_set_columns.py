@@ -58,6 +58,13 @@ def test_plan_status_and_logs_know_it(says, trained):
         assert trained["scratch", column, 1] in told
 
 
+def test_a_label_that_was_printed_finds_its_run_without_the_option(says, trained):
+    for label in ("scratch · mine · seed 1", "scratch mine seed 1"):
+        for where in ([], ["--table", "table1", "--scale", "mini"]):
+            assert trained["scratch", "mine", 1] in says("logs", label, *where)
+    assert trained["scratch", "anime", 1] in says("logs", "scratch · anime · seed 1", "--scale", "mini")
+
+
 def test_a_report_says_whose_it_is_and_judges_no_claim_by_it(says):
     both = says("report", "table1", "--scale", "mini", "--columns", "anime,mine", "--metric", "fd")
     whose = (
