@@ -7,6 +7,7 @@ snapshots.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -17,6 +18,7 @@ from bench.errors import UserError
 from bench.files import atomic
 from bench.metrics.measures import label
 from bench.report.figures.curves import COLOURS, FORMATS, save
+from bench.spec.words import against
 from bench.store.runs import RunFolder
 
 ACROSS = 3  # panels in a row
@@ -35,15 +37,18 @@ def values_so_far(folder: RunFolder) -> pd.DataFrame:
         if name != "step"
     ]
     lines += [
-        (line["step"], "score", label(line["metric"], line["extractor"]), line["value"])
-        for line in folder.metrics()
-        if line["value"] is not None
+        (line["step"], "score", _score(line), line["value"]) for line in folder.metrics() if line["value"] is not None
     ]
     if not lines:
         raise UserError(f"run {folder.uid} has logged nothing yet: losses come with its first checkpoint")
     frame = pd.DataFrame(lines, columns=COLUMNS)
     # A run that went back to a checkpoint may have logged a step twice: the later line is what it went on from.
     return frame.drop_duplicates(["step", "kind", "name"], keep="last").sort_values("step", kind="stable")
+
+
+def _score(line: dict[str, Any]) -> str:
+    """The name of a score with what it is against; lines from before other references were against the test split."""
+    return against(label(line["metric"], line["extractor"]), line.get("reference_split", "test"))
 
 
 def run_figure(frame: pd.DataFrame, title: str) -> Figure:

@@ -45,6 +45,12 @@ def test_the_figure_has_a_panel_for_each_name_scores_first(folder, tmp_path):
     assert Image.open(tmp_path / "run.png").width > 1000
 
 
+def test_a_score_is_named_with_the_images_that_it_is_against(folder):
+    score = {"metric": "fd", "extractor": "effnet_lite0@32", "step": 6, "value": 9.0}
+    folder.append(folder.metrics_log, [{**score, "reference_split": "training-images"}])
+    assert values_so_far(folder)["name"].iloc[-1] == "FD(effnet_lite0@32) against the training images"
+
+
 def test_what_cannot_be_written_is_named(folder, tiny_spec, store_root, tmp_path):
     with pytest.raises(UserError, match=r"run\.txt: the file's name must end with \.csv, \.png, \.svg, \.pdf"):
         cli.main(args=["logs", folder.uid, "--curves", str(tmp_path / "run.txt")], standalone_mode=False)
