@@ -19,8 +19,8 @@ class EffnetLite0(nn.Module):
         self.classifier = classifier
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
-        # These weights want (x - 127) / 128 on 0..255, not the usual ImageNet mean and deviation.
         """(N, 3, H, W) in [-1, 1] -> (N, 1280)."""
+        # These weights want (x - 127) / 128 on 0..255, not the usual ImageNet mean and deviation.
         x_NCHW = ((images_NCHW + 1) * 127.5 - 127) / 128
         features: Tensor = self.classifier.extract_features(x_NCHW)  # type: ignore[operator]  # a method of the package's own class
         return features.mean((2, 3))

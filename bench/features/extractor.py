@@ -53,10 +53,11 @@ class Extractor:
         features = np.empty((len(images_u8_NHWC), self.dim), dtype=np.float32)
         with torch.inference_mode(), without_tf32():
             for start in range(0, len(images_u8_NHWC), batch):
-                pixels_NHWC = self.resizing.pixels(images_u8_NHWC[start : start + batch], self.size)
+                part_NHWC = images_u8_NHWC[start : start + batch]
+                pixels_NHWC = self.resizing.pixels(part_NHWC, self.size)
                 x_NCHW = torch.from_numpy(pixels_NHWC).permute(0, 3, 1, 2).to(self.device) / 127.5 - 1
                 features[start : start + batch] = self.network(x_NCHW).float().cpu().numpy()
-                release(images_u8_NHWC[start : start + batch])
+                release(part_NHWC)
         return features
 
     def forward(self, images_NCHW: Tensor) -> Tensor:

@@ -30,8 +30,9 @@ def parts(array: np.ndarray, size: int = PART) -> Iterator[np.ndarray]:
     rows = max(1, size // max(1, array[:1].nbytes))
     _advise(array, NORMAL)
     for start in range(0, len(array), rows):
-        yield np.ascontiguousarray(array[start : start + rows])
-        release(array[start : start + rows])
+        part = array[start : start + rows]
+        yield np.ascontiguousarray(part)
+        release(part)
 
 
 def rows(array: np.ndarray, index_N: np.ndarray) -> np.ndarray:

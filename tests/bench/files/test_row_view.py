@@ -46,6 +46,14 @@ def test_a_view_reads_as_a_copy_does(mapped):
         np.asarray(view, copy=False)
 
 
+def test_every_row_of_a_view_is_read_once(mapped, monkeypatch):
+    """By what reads images in parts, and gives up the pages behind it: what was read is no page of the map."""
+    read, taken = [], RowView.__getitem__
+    monkeypatch.setattr(RowView, "__getitem__", lambda view, key: read.append(key) or taken(view, key))
+    list(parts(RowView(mapped, INDEX_N), 250))
+    assert read == [slice(None, 1), slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 8)], "one for the size of a row"
+
+
 def test_what_reads_images_in_parts_reads_a_view(mapped, monkeypatch):
     monkeypatch.setattr("bench.files.memory_map.ROWS", 3)
     view, copy = RowView(mapped, INDEX_N), np.array(mapped)[INDEX_N]
