@@ -52,8 +52,13 @@ def shadowed(table: TableSpec, names: Iterable[str]) -> list[str]:
 
 
 def add_columns(value: dict[str, Any], table: TableSpec, sets: Iterable[str]) -> None:
-    """Add data sets as columns to a table's plain data; `table` is the same data, validated."""
+    """Add data sets as columns to a table's plain data; `table` is the same data, validated.
+
+    Raises UserError for a table without columns, of which the counts could be taken.
+    """
     for name in sets:
+        if not table.columns:
+            raise UserError(f"'{name}' cannot be a column of {table.name}, which has none to take the counts from")
         value["columns"] = [*value["columns"], {"id": name, "label": name, "added": True}]
         for scale, settings in table.scales.items():
             value["scales"][scale].setdefault("columns", {})[name] = _column(name, settings)

@@ -122,6 +122,16 @@ def test_too_few_reference_images_for_k_say_what_helps(own, tmp_path):
     table = load_table("table1", {"protocol.reference_split": "all"}, columns=["mine"])
     assert column(table).reference == 50
     assert problems(make_plan(table, "smoke", Store(tmp_path), ["scratch"], ["mine"])) == []
+    # What makes the test split larger is no help where the reference is of something else.
+    settings = {
+        "protocol.reference_split": "training-images",
+        "columns.mine.data.shots": 8,
+        "columns.mine.reference": 8,
+    }
+    (found,) = problems(
+        make_plan(load_table("table1", settings, ["mine"]), "smoke", Store(tmp_path), ["scratch"], ["mine"])
+    )
+    assert found.text == "precision wants neighbour 10 of 8 reference images; k must be below 8"
     own("half", count=50, test_share=0.5)
     table = load_table("table1", columns=["half"])
     assert column(table, "half").reference == 25
@@ -142,6 +152,15 @@ def test_a_wrong_name_gets_the_nearest_column_or_set(name, hint, own):
     with pytest.raises(UserError) as refusal:
         load_table("table1", columns=["anime", name])
     assert str(refusal.value) == f"unknown column '{name}' of disp/table1; {hint}"
+
+
+def test_a_table_without_columns_has_no_counts_to_give(own, tmp_path):
+    own(count=20)
+    path = tmp_path / "bare.yaml"
+    path.write_text("extends: disp/table1\ncolumns: []\nclaims: []\n")
+    assert load_table(str(path)).columns == ()
+    with pytest.raises(UserError, match="'mine' cannot be a column of bare, which has none to take the counts from"):
+        load_table(str(path), columns=["mine"])
 
 
 def test_a_column_of_the_table_comes_before_a_set_of_its_name(own):
