@@ -45,10 +45,10 @@ class Listed:
         return " (by another recipe)" if one.resolution in self.stale else ""
 
 
-def listed(wanted: Iterable[str] = ()) -> list[Listed]:
-    """Every known data set by name, or those whose name is or contains one of `wanted` or matches it as a pattern.
+def listed(patterns: Iterable[str] = ()) -> list[Listed]:
+    """Every known data set by name, or those whose name has one of `patterns` in it or matches it (`cifar*`).
 
-    Of the smaller sets NAME@N those that are built. UserError for a wanted name that no data set has.
+    Of the smaller sets NAME@N those that are built. UserError for a pattern that fits no data set.
     """
     built: dict[str, list[Built]] = {}
     for one in verification.list_built():
@@ -56,13 +56,13 @@ def listed(wanted: Iterable[str] = ()) -> list[Listed]:
     smaller = [name for name in built if is_smaller(name) and name in datasets()]
     names = sorted([*(entry.name for entry in datasets()), *smaller])
     chosen = set(names)
-    if wanted := tuple(wanted):
+    if patterns := tuple(patterns):
         chosen = set()
-        for text in wanted:
-            found = fnmatch.filter(names, text if any(sign in text for sign in "*?[") else f"*{text}*")
-            if not found:
+        for text in patterns:
+            matches = fnmatch.filter(names, text if any(sign in text for sign in "*?[") else f"*{text}*")
+            if not matches:
                 raise UserError(f"no data set has '{text}' in its name; `bench data list` has all of them")
-            chosen.update(found)
+            chosen.update(matches)
     return [
         Listed(
             name,

@@ -87,7 +87,7 @@ def list_built() -> list[Built]:
     built = []
     for folder in root.glob("[!.]*") if root.is_dir() else ():
         name, _, resolution = folder.name.rpartition("-")
-        if not (name and resolution.isdigit() and folder.is_dir()):
+        if not (name and resolution.isdecimal() and folder.is_dir()):
             continue
         try:
             meta = read_meta(folder)

@@ -162,6 +162,8 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: py
 
 def test_list_built_counts(cache: Path) -> None:
     assert verification.list_built() == []
+    (cache / "data" / "digits-²").mkdir(parents=True)  # a digit, but no number
+    assert verification.list_built() == []
     imageset.load("shapes", 16)
     _register("a-b")
     imageset.load("a-b", 8)

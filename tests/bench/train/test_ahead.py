@@ -55,7 +55,7 @@ def test_a_value_is_there_before_it_is_asked_for(reader, wait_until):
 
     def slow(position):
         begun.append(position)
-        time.sleep(0.02)
+        time.sleep(0.1)
         return position
 
     one = reader(slow)
@@ -63,7 +63,7 @@ def test_a_value_is_there_before_it_is_asked_for(reader, wait_until):
     wait_until(lambda: len(begun) == 5)
     start = time.perf_counter()
     assert [one.at(position) for position in (1, 2, 3)] == [1, 2, 3]
-    assert time.perf_counter() - start < 0.02, "three values in the time of one: they were not read ahead"
+    assert time.perf_counter() - start < 0.1, "three values in the time of one: they were not read ahead"
 
 
 def test_an_error_comes_at_its_own_position_and_the_thread_ends(reader):
