@@ -58,6 +58,13 @@ class DataSpec(Frozen):
     corrupt_labels: float | None = Field(default=None, gt=0, le=1)  # share of the drawn labels that are made wrong
     labels: Literal["none"] | None = None  # none: the run sees neither classes nor attributes
 
+    @field_validator("shots", "share", "holdout", "corrupt_labels", mode="before")
+    @classmethod
+    def _is_a_number(cls, value: Any) -> Any:
+        if isinstance(value, bool):  # which would count as 1: one shot, all labels wrong
+            raise ValueError(f"{str(value).lower()} is no number; leave the key out for none")
+        return value
+
     @field_validator("draw")
     @classmethod
     def _by_seed_unless_said(cls, value: str | None) -> str | None:

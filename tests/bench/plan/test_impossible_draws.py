@@ -62,6 +62,8 @@ CASES = [
     ("shots: 5", "training-images", 5, 17,
      "scales.smoke.protocol.metrics.1.k: density wants neighbour 5 of 5 reference images; k must be below 5"),
     ("shots: 9, share: 0.5", "test", 24, 22, f"{COLUMN}.data: shots is 9 and share is 0.5; leave one of them out"),
+    ("shots: 9, corrupt_labels: true", "test", 24, 22, f"{COLUMN}.data.corrupt_labels: true is no number; leave"),
+    ("shots: yes", "test", 24, 22, f"{COLUMN}.data.shots: true is no number"),
     ("shots: 9, balanced: true, labels: none", "test", 24, 22,
      f"{COLUMN}.data: labels is none, but balanced needs labels"),
 ]  # fmt: skip
