@@ -50,6 +50,8 @@ def assemble(order: Order, options: Mapping[str, Any]) -> Splits:
     source = open_source(order.source, order.scratch)
     arranged = _arranged(order, source, options)
     items = {item.name: item for item in arranged.items}
+    if len(items) < len(arranged.items):
+        raise ValueError(f"layout {order.entry.layout or DEFAULT} has an item twice, and thus another one not at all")
     if order.share_asked and any(item.split for item in arranged.items):
         raise UserError(f"{source.path}: has a training and a test split of its own; leave out --test-share")
     with Workers(order.jobs) as workers:

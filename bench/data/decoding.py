@@ -5,6 +5,7 @@ Each job is a small picklable object that holds the source and is called with an
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import zlib
@@ -16,10 +17,10 @@ import numpy as np
 
 from bench.data.marks import Mark, marks
 from bench.data.picture import MAX_BYTES, BadPictureError, Content, Fit, Header, NoPictureError, decode, measure
-from bench.data.sources.source import BadItemError, Source
+from bench.data.sources.source import BadItemError, Source, TooLargeError
 
 ENDS = 4096  # bytes at the beginning and at the end of a file
-Kind = Literal["picture", "bad", "other"]  # "other": of no format that is read
+Kind = Literal["picture", "bad", "other", "large"]  # "other": of no format that is read; "large": not looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class LookAt:
                 return Look("picture", header=measure(content), outline=_outline(content))
         except NoPictureError as error:
             return Look("other", reason=str(error))
+        except TooLargeError as error:
+            return Look("large", reason=str(error))
         except (BadPictureError, BadItemError) as error:
             return Look("bad", reason=str(error))
         except OSError as error:
@@ -108,7 +111,8 @@ class DecodeInto:
             return str(error)
         with self.array.open("r+b", buffering=0) as file:
             file.seek(self.offset + row * pixels.nbytes)
-            file.write(pixels.data)
+            if file.write(pixels.data) < pixels.nbytes:  # what a disk that is full takes of it
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.array))
         return None
 
 

@@ -65,7 +65,7 @@ def measure(content: Content) -> Header:
         if width * height > MAX_PIXELS:
             raise BadPictureError(f"{width} x {height} pixels; at most {MAX_PIXELS:,} are read")
         _check_mode(image)
-        if image.getexif().get(_ORIENTATION, 1) >= 5:  # on its side
+        if _on_its_side(image):
             width, height = height, width
         return Header(width, height, bool(getattr(image, "is_animated", False)))
 
@@ -145,6 +145,15 @@ def _unidentified(content: Path | BinaryIO) -> BadPictureError:
         except _DECODE_ERRORS as error:
             return BadPictureError(f"a damaged {format_name} ({_first_line(error)})")
     return BadPictureError(f"a damaged {format_name}")
+
+
+def _on_its_side(image: Image.Image) -> bool:
+    """Whether the width of a picture that is not loaded yet will be its height."""
+    if image.format == "TIFF":  # whose size PIL gives upright
+        return False
+    if image.format == "PNG" and "exif" not in image.info:  # PIL would decode all of it to look behind its pixels
+        return False
+    return bool(image.getexif().get(_ORIENTATION, 1) >= 5)
 
 
 def _check_mode(image: Image.Image) -> None:

@@ -16,8 +16,10 @@ from bench.data.picture import SUFFIXES, Fit, Header
 from bench.data.sources.names import shown
 from bench.data.sources.source import Source
 from bench.errors import UserError
-from bench.files.memory_map import ROWS
+from bench.files.memory_map import PART, ROWS
 from bench.machine.workers import Workers
+
+MOST_KINDS = 20  # that a line names: files numbered by their suffix are as many kinds as files
 
 
 @dataclass
@@ -25,7 +27,7 @@ class Pile:
     """The items of a source. `bad`: name -> reason; `left_out`: what else was not taken, counted by kind."""
 
     source: Source
-    pictures: dict[str, Header] = field(default_factory=dict)  # sorted by name
+    pictures: dict[str, Header] = field(default_factory=dict)  # by name, in the order of the items
     outlines: dict[str, tuple[int, int]] = field(default_factory=dict)  # of each picture: bench.data.decoding.Look
     bad: dict[str, str] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -38,7 +40,11 @@ class Pile:
 
     def told(self) -> str:
         """What was left out, and how many animations gave only their first picture; empty if nothing was."""
-        kinds = [f"{count:,} {kind}" for kind, count in sorted(self.left_out.items()) if count]
+        counts = [(kind, count) for kind, count in self.left_out.items() if count]
+        counts.sort(key=lambda entry: (entry[0].startswith("."), -entry[1], entry[0]))  # suffixes last
+        kinds = [f"{count:,} {kind}" for kind, count in sorted(counts[:MOST_KINDS])]
+        if others := counts[MOST_KINDS:]:
+            kinds.append(f"{sum(count for _, count in others):,} of {len(others):,} other kinds")
         kinds += [f"{len(self.bad):,} bad"] if self.bad else []
         parts = [f"left out: {', '.join(kinds)}"] if kinds else []
         parts += [f"{self.animated:,} animated, the first picture of each"] if self.animated else []
@@ -66,7 +72,8 @@ class Pile:
     def marks(self, array: np.memmap, names: Sequence[str], workers: Workers, what: str) -> dict[str, Mark]:
         """The marks by which copies are found, of each picture that `decode` has put into the rows of an array."""
         job = MarkRows(*rows_of(array), array.shape[1])
-        spans = [(start, min(start + ROWS, len(names))) for start in range(0, len(names), ROWS)]
+        together = max(1, min(ROWS, PART // (3 * array.shape[1] ** 2)))  # each worker has so many in memory
+        spans = [(start, min(start + together, len(names))) for start in range(0, len(names), together)]
         marks = chain.from_iterable(workers.map(job, spans, f"{what}, looking for copies"))
         return {name: mark for name, mark in zip(names, marks, strict=True) if name in self.pictures}
 
@@ -82,14 +89,20 @@ def look_through(source: Source, names: Sequence[str], workers: Workers, what: s
     """These items of a source, each looked at by its content. what: the data set, for the progress."""
     pile = Pile(source)
     for name, look in zip(names, workers.map(LookAt(source), names, f"{what}, headers"), strict=True):
-        suffix = PurePosixPath(name).suffix.lower()
+        suffix = _suffix(name)
         if look.header is not None:
             pile.pictures[name], pile.outlines[name] = look.header, look.outline
-        elif look.kind == "bad" or suffix in SUFFIXES:
+        elif look.kind == "bad" or suffix in SUFFIXES or (look.kind == "large" and not suffix):
             pile.bad[name] = look.reason
         else:
             pile.left_out[shown(suffix) or "without a suffix"] += 1
     return pile
+
+
+def _suffix(name: str) -> str:
+    """The suffix of a file's name; empty for a row of a file, such as "a.parquet#00000001"."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return "" if "#" in suffix else suffix
 
 
 def refuse_bad(pile: Pile, remedy: str, use: str = "", allowed: int = 0) -> None:

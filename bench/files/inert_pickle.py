@@ -8,7 +8,7 @@ what is not there, or go on for ever: every step consumes bytes of the file, and
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any
 
 from bench.errors import UserError
@@ -98,8 +98,10 @@ class _Machine:
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
         self.allowed, self.persistent, self.noted = allowed, persistent, noted
+        self.steps = self.copied = 0  # instructions read, and entries that containers were made of
 
     def step(self, code: str, argument: Any) -> None:
+        self.steps += 1
         if code in AS_IT_IS:
             self.stack.append(argument)
         elif code in MADE:
@@ -199,7 +201,13 @@ class _Machine:
 
     def _reduce(self, _: Any) -> None:
         callee, args = self._last(2)
-        value = _call(_typed(callee, Name).text, _typed(args, tuple))
+        name = _typed(callee, Name).text
+        # One list that is made a set again and again fills the memory from a short file; an entry of a list is a step.
+        if name in CONTAINERS:
+            self.copied += sum(len(arg) for arg in _typed(args, tuple) if isinstance(arg, Sized))
+        if self.copied > self.steps:
+            raise Damaged("containers of more entries than the file has")
+        value = _call(name, _typed(args, tuple))
         self.stack.append(self.noted(value) if isinstance(value, Note) else value)
 
     _newobj = _reduce

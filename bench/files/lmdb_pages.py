@@ -78,10 +78,6 @@ class LmdbFile:
             self._file.close()
             raise
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
     def records(self) -> Iterator[Record]:
         """Every record of the main database, in the order of the keys' bytes.
 

@@ -11,6 +11,7 @@ from bench.data.builder import Order
 from bench.data.duplicates import near_duplicates
 from bench.data.marks import Mark
 from bench.data.picture_pile import Pile
+from bench.data.sources.names import shown
 from bench.data.sources.source import Item
 from bench.errors import UserError
 from bench.machine.workers import Workers
@@ -83,7 +84,7 @@ def divide_apart(
         raise UserError(
             f"{order.source}: {len(apart.test):,} pictures for the test split are no near copies of pictures for "
             f"training, {order.entry.test:,} are needed; {sum(map(len, groups)):,} of {len(pictures):,} pictures are "
-            f"near copies of another, such as {', '.join(groups[0][:2])}"
+            f"near copies of another, such as {_enumerated(groups[0], 2)}"
         )
     return apart, groups
 
@@ -148,4 +149,4 @@ def refuse_shared(divided: Divided[Item], decoded: Decoded, pile: Pile) -> None:
 
 def _enumerated(names: Sequence[str], most: int = 5) -> str:
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return f"{', '.join(names[:most])}{more}"
+    return f"{', '.join(map(shown, names[:most]))}{more}"

@@ -15,17 +15,12 @@ from typing import Any
 
 from bench.data.picture import SUFFIXES
 from bench.data.sources.source import Item, Source
+from bench.data.sources.split_names import WORDS
 from bench.errors import UserError
 
 from .arrangement import Arranged
 from .metadata import read_metadata
 
-# The names of a folder that holds a split, whatever their capitals.
-SPLITS = {
-    "train": "train", "training": "train",
-    "test": "test", "testing": "test",
-    "val": "validation", "valid": "validation", "validation": "validation",
-}  # fmt: skip
 EXACT = {"train": "train", "test": "test"}  # what counts with `split_names: exact`
 
 
@@ -39,7 +34,7 @@ def arrange(source: Source, items: Sequence[Item], options: Mapping[str, Any]) -
     """
     exact = options.get("split_names") == "exact"
     depth = 0 if exact else _common_folders(items)
-    splits = [_split_of(item, depth, EXACT if exact else SPLITS) for item in items]
+    splits = [_split_of(item, depth, EXACT if exact else WORDS) for item in items]
     found = set(splits) - {None}
     if "train" not in found and not exact:
         found = set()
@@ -94,7 +89,7 @@ def _common_folders(items: Sequence[Item]) -> int:
     first, last = names[0].split("/")[:-1], names[-1].split("/")[:-1]  # sorted: the two that differ most
     depth = 0
     for one, other in zip(first, last, strict=False):
-        if one != other or one.lower() in SPLITS:
+        if one != other or one.lower() in WORDS:
             break
         depth += 1
     return depth

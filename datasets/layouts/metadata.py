@@ -25,7 +25,6 @@ NAMES = ("metadata.csv", "metadata.jsonl")
 FILE_NAME = "file_name"
 LABELS = ("label", "labels", "class", "category")
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "-1": False}
-MOST_TEXT = 256 * 2**20  # bytes of a table
 
 
 @dataclass(frozen=True)
@@ -41,21 +40,21 @@ def read_metadata(source: Source, items: Sequence[Item]) -> Arranged | None:
     Items that no row names are left out and counted. Raises UserError for a table that cannot be read, for a row that
     names nothing or what is not there, and for labels or attributes that only some rows have.
     """
-    tables = [item.name for item in items if item.name.rpartition("/")[2].lower() in NAMES]
-    rows = [row for name in tables for row in _rows(read_side_file(source, name, MOST_TEXT), name)]
+    tables = {item.name: None for item in items if item.name.rpartition("/")[2].lower() in NAMES}
+    rows = [row for name in tables for row in _rows(read_side_file(source, name), name)]
     if not rows:
         return None
     by_name = {item.name: item for item in items if item.name not in tables}
     _check_names(source, rows, set(by_name))
 
-    # Which columns say something, if every row has it.
-    columns = [column for column in rows[0].values if column != FILE_NAME]
+    # Which columns say something; every row must have it.
+    columns = list(dict.fromkeys(column for row in rows for column in row.values if column != FILE_NAME))
     label = next((column for column in columns if column.lower() in LABELS), None)
-    truths = [column for column in columns if column != label and all(_is_truth(row, column) for row in rows)]
-    if label is not None:
+    truths = [column for column in columns if column != label and _is_attribute(rows, column)]
+    for column in (*((label,) if label is not None else ()), *truths):
         for row in rows:
-            if not row.values.get(label):
-                raise UserError(f"{row.where}: has no {label}, as other rows have")
+            if not row.values.get(column):
+                raise UserError(f"{row.where}: has no {shown(column)}, as other rows have")
     pictures = [
         replace(
             by_name[row.name],
@@ -78,8 +77,10 @@ def _in_order(label: str) -> tuple[int, int, str]:
     return (0, int(label), label) if label.isdecimal() and len(label) < 19 else (1, 0, label)
 
 
-def _is_truth(row: _Row, column: str) -> bool:
-    return row.values.get(column, "").lower() in TRUTH
+def _is_attribute(rows: Sequence[_Row], column: str) -> bool:
+    """Whether all that stands in a column is true or false, and something does."""
+    values = {row.values.get(column, "").lower() for row in rows} - {""}
+    return bool(values) and values <= TRUTH.keys()
 
 
 def _check_names(source: Source, rows: Sequence[_Row], names: set[str]) -> None:

@@ -136,6 +136,7 @@ def test_a_file_of_that_name_without_file_names_is_no_table(tmp_path: Path) -> N
         ("file_name,label\n1.png,a\n5.png,b\n", r"metadata\.csv: row 2: names 5\.png, which is not in"),
         ("file_name,label\n1.png,a\n1.png,b\n", r"row 2: names 1\.png, which an earlier row names too"),
         ("file_name,label\n1.png,a\n2.png,\n", r"row 2: has no label, as other rows have"),
+        ("file_name,hat\n1.png,yes\n2.png,\n", r"row 2: has no hat, as other rows have"),
         ("file_name,label\n../1.png,a\n", r"row 1 names \.\./1\.png, which leads out of its folder"),
         ("file_name,label\n/etc/passwd,a\n", r"row 1 names /etc/passwd, which leads out of its folder"),
         ('file_name,label\n"1.png,a\n', r"metadata\.csv: is no table of comma-separated values"),
@@ -149,6 +150,18 @@ def test_a_table_that_does_not_fit_is_refused_in_one_line(tmp_path: Path, text: 
     with pytest.raises(UserError, match=message) as refused:
         _arranged(tmp_path, [])
     assert "\n" not in str(refused.value)
+
+
+def test_a_column_that_the_first_row_lacks_is_not_passed_over(tmp_path: Path) -> None:
+    rows = '{"file_name": "1.png"}\n{"file_name": "2.png", "label": "cat"}\n'
+    with pytest.raises(UserError, match=r"metadata\.jsonl: row 1: has no label, as other rows have"):
+        _arranged(tmp_path, {"metadata.jsonl": rows, "1.png": "", "2.png": ""})
+
+
+def test_a_column_without_values_is_no_attribute(tmp_path: Path) -> None:
+    table = "file_name,hat,notes,maybe\n1.png,yes,,yes\n2.png,no,,perhaps\n"
+    arranged = _arranged(tmp_path, {"metadata.csv": table, "1.png": "", "2.png": ""})
+    assert arranged.attribute_names == ("hat",)
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", "[" * 100_000, '{"file_name": "1.png"}\n{"label": 1}'])

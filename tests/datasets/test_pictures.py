@@ -110,6 +110,31 @@ def test_every_file_of_an_odd_container_is_used_or_counted(folder: Path, kind: s
     assert done.stderr.count("skipped:") == 3 and "00.png: copies copy.png" in done.stderr.replace("photos/", "")
 
 
+def test_a_film_is_left_out_and_a_picture_as_large_is_bad(folder: Path) -> None:
+    for name in ("film.mp4", "huge.png", "no-suffix"):
+        with (folder / name).open("wb") as file:
+            file.truncate(2**29 + 1)  # sparse
+    built = _build(folder, skip_bad=2)
+    assert built.notes["left out"] == "left out: 1 .mp4, 2 bad"
+    assert all("536,870,913 bytes; at most 536,870,912 are read" in line for line in built.notes["bad"])
+
+
+def test_files_of_a_hundred_kinds_are_counted_in_a_short_line(folder: Path) -> None:
+    for number in range(100):
+        (folder / f"model.{number}").write_text("x")
+    (folder / ".hidden").write_text("x")
+    told = _build(folder).notes["left out"]
+    assert told.startswith("left out: 1 .0, 1 .1, 1 .10, ") and told.endswith(", 1 hidden, 81 of 81 other kinds")
+
+
+def test_names_of_copies_are_printed_on_one_line(folder: Path) -> None:
+    shutil.copy(folder / "00.png", os.fsencode(folder) + b"/99\xff\n\x1b[31m.png")
+    done = CliRunner().invoke(
+        data, ["build", "mine", "--resolution", "16", "--from", str(folder)], catch_exceptions=False
+    )
+    assert done.exit_code == 0 and "00.png: copies 99\\udcff\\n\\x1b[31m.png" in done.stderr
+
+
 def test_worker_processes_give_the_bytes_of_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _spoil(folder)
     alone = _build(folder, skip_bad=True, jobs=1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.data.sources.npy import MAGIC, StoredArray, read_header
-from bench.data.sources.npz import opened_npz
+from bench.data.sources.npz import listed, opened_npz
 from bench.data.sources.pixels import Order, order_of, picture, scale_of
 from bench.data.sources.source import BadItemError, Item, Source, too_large
 from bench.data.sources.split_names import kind_left_out, meant
@@ -121,7 +121,7 @@ def _chosen(names: Collection[str], path: Path) -> list[_Choice]:
     whole = [known[name] for name in WHOLE_NAMES if name in known]
     if len(whole) + bool(chosen) != 1 or len({one.split for one in chosen}) < len(chosen):
         raise UserError(
-            f"{path}: holds the arrays {', '.join(sorted(names)) or '(none)'}; its pictures must be in x_train and "
+            f"{path}: holds the arrays {listed(names)}; its pictures must be in x_train and "
             f"x_test, or in exactly one of {', '.join(WHOLE_NAMES)}"
         )
     if whole:

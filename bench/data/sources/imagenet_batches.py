@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.data.sources.npz import opened_npz
+from bench.data.sources.npz import listed, opened_npz
 from bench.data.sources.pickled_batch import labels_of, planes_of, read_batch
 from bench.data.sources.planes import Planes, PlanesSource, side_of
 from bench.data.sources.publisher_files import holds, missing, publisher_files
@@ -55,7 +55,7 @@ class ImageNetBatchesSource(PlanesSource):
             raise UserError(f"{where}: is an archive within an archive; unpack the outer one first")
         with opened_npz(file.source, self.scratch) as npz:
             if not {"data", "labels"} <= set(npz.names):
-                raise UserError(f"{where}: holds the arrays {', '.join(npz.names)}; data and labels are needed")
+                raise UserError(f"{where}: holds the arrays {listed(npz.names)}; data and labels are needed")
             array = npz.array("data")
             side = side_of(array.shape[1]) if len(array.shape) == 2 and array.dtype.name == "uint8" else None
             if side is None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.data.sources.names import shown
 from bench.data.sources.npy import StoredArray, read_header
 from bench.data.sources.refusing import refusing
 from bench.data.sources.zip_member import member_extent
@@ -15,6 +16,7 @@ from bench.files.inert_pickle import Damaged
 
 MOST_LABELS = 2**30  # bytes
 SUFFIX = ".npy"
+MOST_LISTED = 20  # arrays that a message names
 
 
 def is_npz(path: Path, head: bytes) -> bool:
@@ -68,3 +70,9 @@ class Npz:
             )
         labels = array.rows(0, count).reshape(count).tolist()
         return [label.decode("utf-8", "replace") if isinstance(label, bytes) else str(label) for label in labels]
+
+
+def listed(names: Collection[str]) -> str:
+    """Names of arrays for a message, sorted."""
+    more = f" and {len(names) - MOST_LISTED:,} more" if len(names) > MOST_LISTED else ""
+    return f"{', '.join(shown(name[:80]) for name in sorted(names)[:MOST_LISTED]) or '(none)'}{more}"

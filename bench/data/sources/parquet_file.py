@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
@@ -17,6 +18,7 @@ LIMITS = {"thrift_string_size_limit": 2**26, "thrift_container_size_limit": 2**2
 MOST_PAGE = 2**30  # bytes of a page, which is unpacked as a whole; pages are mostly of one megabyte
 TOGETHER = 2**26  # bytes that the rows decoded together may take: none of them is larger than a page
 MOST_ROWS, MOST_LABELS = 256, 2**14  # that are decoded together
+MOST_LETTERS = 1000  # of a class's name: a short file can give each of its rows a name of a gigabyte
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,12 @@ class ParquetFile:
         if label is None or (classes and label == -1):  # -1: how a hub says that there is none
             return None
         if not classes:
-            return str(label)
+            if isinstance(label, str) and len(label) > MOST_LETTERS:
+                raise UserError(
+                    f"{self.path}: column '{self.columns.label}' has a class of {len(label):,} letters; at most "
+                    f"{MOST_LETTERS:,} are read"
+                )
+            return sys.intern(str(label))  # millions of rows have few classes
         if not 0 <= label < len(classes):
             raise UserError(
                 f"{self.path}: column '{self.columns.label}' has {label}, but {len(classes)} classes have names"

@@ -130,7 +130,7 @@ def _names(path: Path, head: bytes) -> Iterator[str]:
                 member = tarfile.TarInfo.frombuf(stream.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
                 if member.isreg():
                     yield member.name
-                if stream.tell() + member.size > MOST_BYTES:
+                if member.size < 0 or stream.tell() + member.size > MOST_BYTES:
                     return
                 stream.seek(-(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE, 1)
 

@@ -21,6 +21,10 @@ class BadItemError(Exception):
     """An item that cannot be read; the message is the reason, without the item's name."""
 
 
+class TooLargeError(BadItemError):
+    """An item of more bytes than are read."""
+
+
 _NONE: Mapping[str, bool] = {}  # shared by all items without attributes: a set may have millions
 
 
@@ -65,6 +69,6 @@ class Source(ABC):
         return io.BytesIO(content) if isinstance(content, bytes) else content
 
 
-def too_large(size: int, most: int) -> BadItemError:
+def too_large(size: int, most: int) -> TooLargeError:
     """The error for an item of more bytes than are read."""
-    return BadItemError(f"{size:,} bytes; at most {most:,} are read")
+    return TooLargeError(f"{size:,} bytes; at most {most:,} are read")

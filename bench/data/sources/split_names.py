@@ -1,4 +1,4 @@
-"""Splits as the names of files and arrays tell them: train, test, and validation where there is no test."""
+"""Splits as the names of files, folders and arrays tell them: train, test, and validation where there is no test."""
 
 from __future__ import annotations
 

@@ -12,13 +12,13 @@ import io
 import lzma
 import shutil
 import tarfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from bench.data.sources.names import DEVICES, LINKS, REPEATED, UNSAFE, leftover, safe_name
 from bench.data.sources.per_process import PerProcess
+from bench.data.sources.refusing import first_line
 from bench.data.sources.source import BadItemError, Item, Source, too_large
 from bench.errors import UserError
 from bench.files.extents import Extent
@@ -27,7 +27,6 @@ _PART = 2**20  # bytes copied together
 _MOST_HEADER = 2**20  # bytes of one member's header: a hostile one could ask for gigabytes
 UNPACKED = (2**30, 100)  # bytes, and times the packed size: a tar that unpacks to more than both is a bomb
 SPARE = 2**28  # bytes that stay free on the disk
-_DAMAGED = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError)
 _BLOCK = tarfile.BLOCKSIZE
 
 
@@ -71,8 +70,9 @@ class TarSource(Source):
         if unpack is not None and self._plain == self.path:
             if self.scratch is None:
                 raise ValueError("a compressed tar needs a scratch folder")
-            self._plain = self.scratch / "unpacked.tar"
-            _unpack(self.path, unpack, self._plain)
+            plain = self.scratch / "unpacked.tar"
+            _unpack(self.path, unpack, plain)
+            self._plain = plain
         self._note_members()
         return (Item(name) for name in sorted(self._members))
 
@@ -81,9 +81,12 @@ class TarSource(Source):
         offset, size = self._members[name]
         if most is not None and size > most:
             raise too_large(size, most)
-        file = self._file.get(lambda: self._plain.open("rb"))
-        file.seek(offset)
-        content = file.read(size)
+        try:
+            file = self._file.get(lambda: self._plain.open("rb"))
+            file.seek(offset)
+            content = file.read(size)
+        except OSError as error:
+            raise BadItemError(f"cannot be read ({error.strerror})") from error
         if len(content) < size:
             raise BadItemError(f"is cut off after {len(content):,} of {size:,} bytes")
         return content
@@ -95,12 +98,18 @@ class TarSource(Source):
     def _note_members(self) -> None:
         try:
             with self._plain.open("rb") as file, tarfile.open(fileobj=_Bounded(file), mode="r:") as archive:
+                end = 0
                 for member in archive:
+                    if archive.offset <= end:  # a size below zero: tarfile would read the same members for ever
+                        raise tarfile.ReadError("a member that ends before it begins")
+                    end = archive.offset
                     self._note(member)
                     archive.members = []  # type: ignore[attr-defined]  # it would keep the headers of millions
                 _check_end(file, archive.offset, self.path)
-        except _DAMAGED as error:
-            raise UserError(f"{self.path}: is a damaged or unfinished tar archive ({error})") from error
+        except UserError:
+            raise
+        except Exception as error:  # a damaged archive raises nearly anything
+            raise UserError(f"{self.path}: is a damaged or unfinished tar archive ({first_line(error)})") from error
 
     def _note(self, member: tarfile.TarInfo) -> None:
         if member.isdir():
@@ -149,6 +158,8 @@ def _unpack(path: Path, unpack: Callable[[Path], Any], target: Path) -> None:
     try:
         with unpack(path) as packed, target.open("wb") as plain:
             while part := packed.read(_PART):
+                if not done and part[:_BLOCK].strip(b"\0"):  # of what is no tar, nothing is unpacked
+                    tarfile.TarInfo.frombuf(part[:_BLOCK], "utf-8", "surrogateescape")
                 done += len(part)
                 if done > bound:
                     raise UserError(
@@ -160,9 +171,8 @@ def _unpack(path: Path, unpack: Callable[[Path], Any], target: Path) -> None:
                         f"{path}: unpacking it fills the disk of {target.parent}; BENCH_CACHE names another place"
                     )
                 plain.write(part)
-    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
-        raise UserError(f"{path}: is a damaged or unfinished archive ({error})") from error
-    except OSError as error:
-        if error.errno is not None:  # the disk's, not the format's: bz2 reports damage without a number
+    except Exception as error:  # a damaged archive raises nearly anything
+        # An error with a number is the disk's, not the format's: bz2 reports damage without one.
+        if isinstance(error, UserError) or (isinstance(error, OSError) and error.errno is not None):
             raise
-        raise UserError(f"{path}: is a damaged or unfinished archive ({error})") from error
+        raise UserError(f"{path}: is no tar archive, or a damaged or unfinished one ({first_line(error)})") from error

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import lzma
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from bench.data.sources.names import ENCRYPTED, REPEATED, UNSAFE, leftover, safe_name, special
 from bench.data.sources.per_process import PerProcess
+from bench.data.sources.refusing import first_line
 from bench.data.sources.source import BadItemError, Item, Source, too_large
 from bench.errors import UserError
 
-_ERRORS = (
-    OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError, RuntimeError,
-)  # fmt: skip
 _PART = 2**20  # bytes unpacked together, so that a member that lies about its size is noticed early
 
 
@@ -36,8 +32,8 @@ class ZipSource(Source):
         self._members.clear()
         try:
             infos = self._archive().infolist()
-        except _ERRORS as error:
-            raise UserError(f"{self.path}: is a damaged or unfinished zip archive ({error})") from error
+        except Exception as error:  # a damaged archive raises nearly anything
+            raise UserError(f"{self.path}: is a damaged or unfinished zip archive ({first_line(error)})") from error
         for place, info in enumerate(infos):
             if info.filename.endswith(("/", "\\")):  # a folder, which has no content
                 continue
@@ -54,18 +50,21 @@ class ZipSource(Source):
 
     def read(self, name: str, most: int | None = None) -> bytes:
         """A member's content. BadItemError for a damaged one, and for one larger than `most` by word or in truth."""
-        info = self._archive().infolist()[self._members[name]]
-        if most is not None and info.file_size > most:
-            raise too_large(info.file_size, most)
+        place = self._members[name]
         content = bytearray()
         try:
+            info = self._archive().infolist()[place]
+            if most is not None and info.file_size > most:
+                raise too_large(info.file_size, most)
             with self._archive().open(info) as member:
                 while part := member.read(_PART):
                     content += part
                     if most is not None and len(content) > most:
                         raise too_large(len(content), most)
-        except _ERRORS as error:
-            raise BadItemError(f"cannot be unpacked ({error})") from error
+        except BadItemError:
+            raise
+        except Exception as error:  # a damaged archive raises nearly anything
+            raise BadItemError(f"cannot be unpacked ({first_line(error)})") from error
         return bytes(content)
 
     def _archive(self) -> zipfile.ZipFile:

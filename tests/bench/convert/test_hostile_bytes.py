@@ -39,6 +39,7 @@ def entry(value):
 
 
 DEEP = 100_000
+NUMBERS = b"".join(b"J" + struct.pack("<i", number) for number in range(2000))
 BOMBS = {
     "a memo of 2^31 places": b"\x80\x02}r" + struct.pack("<I", 2**31 - 1) + b".",
     "bytes that are not there": b"\x80\x04\x8e" + struct.pack("<Q", 2**38) + b".",
@@ -58,6 +59,9 @@ BOMBS = {
     "nothing before a mark": b"\x80\x02t.",
     "a persistent id": b"\x80\x02NQ.",
     "an extension": b"\x80\x02\x82\x01.",
+    "one list as a set, again and again": (
+        b"\x80\x02]q\x00(" + NUMBERS + b"ec__builtin__\nset\nq\x01" + b"h\x01h\x00\x85R" * 2000 + b"."
+    ),
     "an old instance": b"(ios\nsystem\n.",
 }
 

@@ -213,6 +213,14 @@ def test_a_bomb_is_read_in_bounded_memory(tmp_path):
     assert pa.default_memory_pool().max_memory() < 250_000_000
 
 
+def test_a_class_with_an_endless_name_is_refused(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"image": values(3), "label": ["a" * 1000] * 3}), path)
+    assert [item.label for item in ParquetSource(path).items()] == ["a" * 1000] * 3
+    pq.write_table(pa.table({"image": values(3), "label": ["a", "a" * 1001, "a"]}), path)
+    assert "column 'label' has a class of 1,001 letters; at most 1,000 are read" in told(ParquetSource(path))
+
+
 def test_a_page_too_large_to_unpack_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet_file, "MOST_PAGE", 2**20)
     pq.write_table(pa.table({"image": [bytes(2**21)]}), tmp_path / "a.parquet", compression="zstd")

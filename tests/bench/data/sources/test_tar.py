@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.data.sources import tar
+from bench.data.sources.opening import open_source
 from bench.data.sources.source import BadItemError
 from bench.data.sources.tar import TarSource
 from bench.errors import UserError
@@ -135,6 +136,58 @@ def test_a_header_that_asks_for_memory_is_refused(tmp_path: Path) -> None:
         _source(tmp_path / "a.tgz").items()
 
 
+def _header(kind: bytes, size: int, name: str = "a.png") -> bytes:
+    """A header as GNU's tar writes it, of any size, also below zero."""
+    info = _member(name, kind)
+    info.size = size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def _extended(header: bytes) -> bytes:
+    """A header of a sparse file that has more of its places in a block behind it."""
+    changed = bytearray(header)
+    changed[482], changed[148:156] = 1, b" " * 8
+    changed[148:156] = b"%06o\0 " % sum(changed)
+    return bytes(changed)
+
+
+EMPTY = _header(tarfile.REGTYPE, 0)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "content",
+    [
+        EMPTY + _header(tarfile.REGTYPE, -512) + bytes(1024),
+        EMPTY + EMPTY + _header(tarfile.REGTYPE, -1024) + bytes(1024),
+        EMPTY
+        + _header(tarfile.GNUTYPE_LONGNAME, 1)
+        + b"n"
+        + bytes(511)
+        + _header(tarfile.REGTYPE, -1536)
+        + bytes(1024),
+        _header(tarfile.GNUTYPE_LONGNAME, 0) * 5000,
+        _extended(_header(tarfile.GNUTYPE_SPARSE, 512)),
+    ],
+    ids=["before itself", "before another", "behind a long name", "long names without end", "a sparse one cut off"],
+)
+def test_members_that_lead_back_or_in_depth_are_refused(tmp_path: Path, content: bytes) -> None:
+    for name, packed in (("a.tar", content), ("a.tgz", gzip.compress(content))):
+        (tmp_path / name).write_bytes(packed)
+        source = open_source(tmp_path / name, _source(tmp_path / name).scratch)
+        with pytest.raises(UserError, match=rf"{name}: is .*damaged") as refused:
+            list(source.items())
+        assert "\n" not in str(refused.value)
+
+
+def test_an_archive_that_is_gone_makes_its_members_bad(tmp_path: Path) -> None:
+    source = _write(tmp_path / "a.tar", ("a.png", b"a"))
+    assert _names(source) == ["a.png"]
+    source.path.unlink()
+    with pytest.raises(BadItemError, match="cannot be read .No such file"):
+        _unopened(source).read("a.png")
+
+
 def test_a_bomb_is_refused_while_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tar, "UNPACKED", (10_000_000, 100))
     source = _write(tmp_path / "a.tgz", ("bomb.png", bytes(200_000_000)), mode="w:gz")
@@ -156,7 +209,7 @@ def test_a_compressed_archive_that_is_cut_off_or_is_none_is_refused(tmp_path: Pa
     _write(path, ("a.png", bytes(range(256)) * 400), mode=mode)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(UserError, match=r"a\.tar\.z: is a damaged or unfinished archive"):
+    with pytest.raises(UserError, match=r"a\.tar\.z: is no tar archive, or a damaged or unfinished one"):
         _source(path).items()
     damaged = bytearray(content)
     damaged[len(content) // 2] ^= 0xFF
@@ -164,5 +217,7 @@ def test_a_compressed_archive_that_is_cut_off_or_is_none_is_refused(tmp_path: Pa
     with pytest.raises(UserError, match=r"a\.tar\.z: is "):
         _source(path).items()
     (tmp_path / "text.gz").write_bytes(gzip.compress(b"words, not an archive " * 100))
-    with pytest.raises(UserError, match=r"text\.gz: is a damaged or unfinished tar archive"):
-        _source(tmp_path / "text.gz").items()
+    source = _source(tmp_path / "text.gz")
+    with pytest.raises(UserError, match=r"text\.gz: is no tar archive, or a damaged or unfinished one"):
+        source.items()
+    assert (tmp_path / "scratch" / "unpacked.tar").stat().st_size == 0, "a dump of any size is not unpacked"

@@ -110,3 +110,11 @@ def test_a_damaged_member_is_a_bad_item_and_a_damaged_directory_an_error(tmp_pat
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(UserError, match=r"a\.zip: is a damaged or unfinished zip archive"):
         ZipSource(path).items()
+    # Whoever reads a member later, as a worker process does, finds the damage then.
+    again = pickle.loads(pickle.dumps(source))
+    with pytest.raises(BadItemError, match="cannot be unpacked"):
+        again.read("b.png")
+    _write(path, ("a.png", b"a"))
+    again = pickle.loads(pickle.dumps(source))
+    with pytest.raises(BadItemError, match="cannot be unpacked"):
+        again.read("b.png")
