@@ -14,12 +14,6 @@ import numpy as np
 from bench.data import disk
 from bench.data.catalogue import DatasetEntry
 from bench.data.meta import read_meta
-from bench.data.places import RESOLUTIONS as RESOLUTIONS
-from bench.data.places import SPLITS as SPLITS
-from bench.data.places import build_command as build_command
-from bench.data.places import find as find
-from bench.data.places import folder_of as folder_of
-from bench.data.places import recipe as recipe
 
 
 @dataclass(frozen=True, eq=False)

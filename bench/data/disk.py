@@ -14,9 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.data.meta import build_again as build_again
-from bench.data.meta import read_meta as read_meta
-from bench.data.meta import set_hash as set_hash
+from bench.data.meta import build_again, set_hash
 from bench.errors import UserError
 from bench.files import atomic
 from bench.files.digests import Times, times_of

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from bench.data.building import build
 from bench.data.built_set import ImageSet, open_set
-from bench.data.counting import counts as counts
-from bench.data.counting import not_built as not_built
+from bench.data.counting import not_built
 from bench.data.meta import read_meta
 from bench.data.places import find, recipe
 from bench.errors import UserError

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.data.built_set import SPLITS, ImageSet, open_set
+from bench.data.built_set import ImageSet, open_set
 from bench.data.counting import not_built
 from bench.data.duplicates import exact_duplicates, near_duplicates
 from bench.data.meta import build_again, read_meta
-from bench.data.places import find, folder_of, recipe
+from bench.data.places import SPLITS, find, folder_of, recipe
 from bench.errors import UserError
 from bench.files.memory_map import parts
 

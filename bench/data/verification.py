@@ -10,7 +10,6 @@ from typing import Literal
 from bench import paths
 from bench.data import disk
 from bench.data.counting import not_built
-from bench.data.input_digests import digests as digests
 from bench.data.known import datasets
 from bench.data.meta import build_again, read_meta, set_hash
 from bench.data.places import SPLITS, find

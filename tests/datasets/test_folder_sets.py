@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from bench import paths
-from bench.data import building, disk, imageset
+from bench.data import building, imageset
+from bench.data import meta as meta_file
 from bench.data.built_set import ImageSet
 from bench.data.catalogue import DatasetEntry
 from bench.data.known import datasets
@@ -105,7 +106,7 @@ def test_fit_stretch_takes_the_whole_picture_and_is_part_of_the_recipe(source: P
     expected = {np.asarray(one.resize((16, 16), Image.Resampling.LANCZOS)).tobytes() for one in pictures}
     built = _build(source)
     assert {image.tobytes() for image in (*built.train, *built.test)} == expected
-    meta = disk.read_meta(paths.cache_root() / "data" / "mine-16")
+    meta = meta_file.read_meta(paths.cache_root() / "data" / "mine-16")
     assert meta["recipe"]["options"] == {"fit": "stretch"}
     assert "the whole picture stretched to a square" in meta["notes"]["resize"]
     _register(crop="center")  # the set on disk is another one now, and is not taken for it
@@ -128,7 +129,7 @@ def test_fit_centre_is_the_default_and_stretching_a_crop_is_refused(source: Path
 
 def _meta_of(source: Path) -> dict[str, Any]:
     _build(source)
-    return disk.read_meta(paths.cache_root() / "data" / "mine-16")
+    return meta_file.read_meta(paths.cache_root() / "data" / "mine-16")
 
 
 def test_grey_palette_and_transparent_pictures_become_rgb_on_white(source: Path) -> None:

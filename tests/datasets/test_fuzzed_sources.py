@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from bench import paths
-from bench.data import building, disk
+from bench.data import building
+from bench.data import meta as meta_file
 from bench.data.built_set import ImageSet
 from bench.data.sources.opening import open_source
 from bench.data.sources.source import BadItemError
@@ -106,5 +107,5 @@ def test_a_set_of_a_damaged_archive_has_every_member_in_its_count(nothing_outsid
             continue
         built_of += 1
         assert _account(built) == built.notes["files found"] <= 6
-        assert disk.read_meta(paths.cache_root() / "data" / "mine-16")["sha256"] == built.sha256
+        assert meta_file.read_meta(paths.cache_root() / "data" / "mine-16")["sha256"] == built.sha256
     assert built_of > 5 and len(messages) > 5 and not any("\n" in message for message in messages)

@@ -14,7 +14,8 @@ from PIL import Image
 from bench import paths
 from bench.cli.data import data
 from bench.cli.main import main
-from bench.data import building, disk, imageset, verification
+from bench.data import building, imageset, verification
+from bench.data import meta as meta_file
 from bench.data.built_set import ImageSet
 from bench.data.known import datasets
 from bench.errors import UserError
@@ -245,8 +246,8 @@ def test_the_hint_to_build_again_can_be_followed(source: Path) -> None:
     for ask in (imageset.load, verification.verify):
         with pytest.raises(UserError, match=r"`bench data build my-pictures --resolution 16 --from DIR --force`"):
             ask("my-pictures", 16)
-    assert "--from DIR --force" in disk.build_again(folder.with_name("ffhq-128"))
-    assert "--from" not in disk.build_again(folder.with_name("shapes-16"))
+    assert "--from DIR --force" in meta_file.build_again(folder.with_name("ffhq-128"))
+    assert "--from" not in meta_file.build_again(folder.with_name("shapes-16"))
 
 
 def test_the_command_line_gives_each_bad_file_a_line(source: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,8 @@ from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resiz
 
 from bench import paths
 from bench.cli.data import data
-from bench.data import building, disk, imageset, verification
+from bench.data import building, imageset, verification
+from bench.data import meta as meta_file
 from bench.data.built_set import ImageSet
 from bench.data.decoding import DecodeInto
 from bench.data.known import datasets
@@ -105,7 +106,7 @@ def test_every_file_of_an_odd_container_is_used_or_counted(folder: Path, kind: s
         "mine at 16 px: 16 train + 4 test images; left out: 1 .txt, 1 @eaDir, 1 Thumbs.db, 1 __MACOSX, 1 copies of "
         f"another, 2 hidden{pipes}, 1 with the same pixels as another, 3 bad; sha256"
     )
-    meta = disk.read_meta(paths.cache_root() / "data" / "mine-16")
+    meta = meta_file.read_meta(paths.cache_root() / "data" / "mine-16")
     assert meta["notes"]["files found"] == found == 20 + 11 + bool(pipes)
     assert done.stderr.count("skipped:") == 3 and "00.png: copies copy.png" in done.stderr.replace("photos/", "")
 
@@ -208,12 +209,12 @@ def test_a_table_among_the_pictures_gives_labels_and_attributes(folder: Path) ->
 
 def test_shots_are_remembered_with_the_set_and_are_no_part_of_its_recipe(folder: Path) -> None:
     without = _build(folder)
-    meta = disk.read_meta(paths.cache_root() / "data" / "mine-16")
+    meta = meta_file.read_meta(paths.cache_root() / "data" / "mine-16")
     assert meta["own"]["shots"] is None
     with_shots = _build(folder, shots=10)
     datasets.cache_clear()  # as another process would find it
     assert imageset.load("mine", 16).entry.shots == 10 and with_shots.sha256 == without.sha256
-    assert disk.read_meta(paths.cache_root() / "data" / "mine-16")["recipe"] == meta["recipe"]
+    assert meta_file.read_meta(paths.cache_root() / "data" / "mine-16")["recipe"] == meta["recipe"]
     with pytest.raises(UserError, match="data set 'mine': --shots 17 of 16 training images"):
         _build(folder, shots=17)
     assert imageset.load("mine", 16).entry.shots == 10, "a build that is refused replaces nothing"

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.data import building, disk, imageset, verification
+from bench.data import building, imageset, verification
+from bench.data import meta as meta_file
 from bench.data.builder import Order, Splits
 from bench.data.catalogue import DatasetEntry
 from bench.data.draws import training_images
@@ -85,7 +86,7 @@ def test_a_set_without_attributes_is_what_it_was(cache: Path) -> None:
     assert built.train_attributes is None and built.test_attributes is None and built.attribute_names == ()
     meta = json.loads((cache / "data" / "faces-8" / "meta.json").read_text())
     assert "attribute_names" not in meta and set(meta["files"]) == {"train.npy", "test.npy"}
-    assert meta["sha256"] == disk.set_hash({file: meta["files"][file] for file in ("train.npy", "test.npy")})
+    assert meta["sha256"] == meta_file.set_hash({file: meta["files"][file] for file in ("train.npy", "test.npy")})
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench.data import catalogue
-from bench.data.built_set import recipe
 from bench.data.catalogue import DatasetEntry, PublishedFile, read_catalogue
+from bench.data.places import recipe
 from bench.errors import UserError
 
 SUM = "0" * 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.data import imageset
+from bench.data import counting, imageset
 from bench.data.catalogue import DatasetEntry
 from bench.data.known import datasets
 from bench.data.listing import listed
@@ -49,7 +49,7 @@ def blocks(load_plugin, tmp_path, monkeypatch):
 def test_a_smaller_set_is_built_under_its_own_name_and_leaves_the_whole_one_alone():
     small = imageset.load("blocks@9", 8)
     assert (len(small.train), len(small.test)) == (9, 7)  # the test split has no more
-    assert imageset.counts("blocks@9", 8) == (9, 7)
+    assert counting.counts("blocks@9", 8) == (9, 7)
     assert [(one.name, one.train, one.test, one.problem) for one in list_built()] == [("blocks@9", 9, 7, "")]
     whole = imageset.load("blocks", 8)
     assert np.array_equal(whole.train[:9], small.train) and np.array_equal(whole.test, small.test)
