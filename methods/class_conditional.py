@@ -17,6 +17,8 @@ from bench.train import Batch, Context, Method
 class ClassConditional(Method):
     """The condition is the one-hot label of the image; sampling draws evenly from the labels that occur."""
 
+    needs_labels = True
+
     def networks(self, ctx: Context) -> dict[str, Any]:
         return {"condition_dim": _classes(_labels(ctx))}
 

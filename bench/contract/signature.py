@@ -1,7 +1,7 @@
 """What a method part declares: its version, settings and sources, read without importing it (and so without torch).
 
 A file in methods/ is read as a syntax tree: its class's keyword-only arguments with literal defaults are the settings,
-its `version`, `sources` and `later` the part's own. Parts from elsewhere are imported.
+its `version`, `sources`, `later` and `needs_labels` the part's own. Parts from elsewhere are imported.
 """
 
 from __future__ import annotations
@@ -32,6 +32,12 @@ def needed_sources(parts: tuple[Part, ...]) -> tuple[str, ...]:
     return tuple(sorted(roles))
 
 
+def needing_labels(parts: tuple[Part, ...]) -> str | None:
+    """The first of these parts that cannot do without class labels; None where all can."""
+    targets = {part.name: methods().entry(part.name).target for part in parts}
+    return next((name for name, target in targets.items() if signature(target).needs_labels), None)
+
+
 def source_digest(target: str) -> str | None:
     """The digest of the code of a part from elsewhere; None for one of this project's."""
     module = target.partition(":")[0]
@@ -42,7 +48,8 @@ class Signature(NamedTuple):
     """What a method's class declares.
 
     settings: with their defaults. sources: roles of the runs or weights that it starts from. types: the settings'
-    annotations. later: the settings that were added after runs had been recorded.
+    annotations. later: the settings that were added after runs had been recorded. needs_labels: whether it cannot do
+    without class labels.
     """
 
     version: int
@@ -50,6 +57,7 @@ class Signature(NamedTuple):
     sources: dict[str, str]
     types: dict[str, str]
     later: tuple[str, ...] = ()
+    needs_labels: bool = False
 
 
 @cache
@@ -73,18 +81,19 @@ def signature(target: str) -> Signature:
         attributes.get("sources", {}),
         types,
         tuple(attributes.get("later", ())),
+        attributes.get("needs_labels", False),
     )
 
 
 def _class_attributes(node: ast.ClassDef) -> dict[str, Any]:
-    """The literal `version`, `sources` and `later` of a class body."""
+    """The literal `version`, `sources`, `later` and `needs_labels` of a class body."""
     attributes = {}
     for statement in node.body:
         if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
             continue
         targets = [statement.target] if isinstance(statement, ast.AnnAssign) else statement.targets
         for target in targets:
-            if isinstance(target, ast.Name) and target.id in ("version", "sources", "later"):
+            if isinstance(target, ast.Name) and target.id in ("version", "sources", "later", "needs_labels"):
                 attributes[target.id] = ast.literal_eval(statement.value)
     return attributes
 
@@ -123,7 +132,7 @@ def _imported_signature(target: str) -> Signature:
             raise UserError(f"method '{name}': settings must be keyword-only arguments with defaults")
     types = {parameter.name: _annotation(parameter.annotation) for parameter in parameters}
     defaults = {parameter.name: parameter.default for parameter in parameters}
-    return Signature(part.version, defaults, part.sources, types, part.later)
+    return Signature(part.version, defaults, part.sources, types, part.later, part.needs_labels)
 
 
 def _annotation(annotation: Any) -> str:

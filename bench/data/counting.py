@@ -21,6 +21,12 @@ def counts(name: str, resolution: int) -> tuple[int, int] | None:
     return train, test
 
 
+def has_labels(name: str, resolution: int) -> bool | None:
+    """Whether a set has class labels; None where it is not built, so that nobody has looked."""
+    _, folder = find(name, resolution)
+    return "train_labels.npy" in read_meta(folder)["files"] if folder.is_dir() else None
+
+
 def not_built(name: str, resolution: int) -> str:
     """The message for a set that is not built, or was built by another recipe."""
     entry, folder = find(name, resolution)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench import features, networks
+from bench.contract.signature import needing_labels
 from bench.data import counting, draw_counts
 from bench.data.points import is_its_own_reference
 from bench.errors import UserError, did_you_mean
@@ -105,6 +106,7 @@ def _of_run(spec: RunSpec, places: _Places) -> Iterator[Problem]:
         yield Problem(places.data, counting.not_built(spec.data.name, spec.data.resolution), absent=True)
     else:
         yield from _counts(spec, places, *counts)
+        yield from _labels(spec, places)
     if spec.protocol is not None:
         yield from _neighbours(spec.protocol, places)
         extractors = {metric.extractor: None for metric in spec.protocol.metrics}
@@ -130,6 +132,17 @@ def _counts(spec: RunSpec, places: _Places, train: int, test: int) -> Iterator[P
         yield Problem((*places.metrics[:-1], "reference_split"), text)
     elif (too_few := draw_counts.too_few_for_reference(spec.protocol, spec.data, train, test)) is not None:
         yield Problem((*places.counts, "reference"), too_few)
+
+
+def _labels(spec: RunSpec, places: _Places) -> Iterator[Problem]:
+    """The problem of a method that needs the classes of images that have none, or are to be used without."""
+    method = needing_labels(spec.method) if spec.kind == "train" else None
+    if method is None:
+        return
+    if spec.data.labels == "none":
+        yield Problem((*places.data, "labels"), f"method '{method}' needs class labels; leave out labels: none")
+    elif counting.has_labels(spec.data.name, spec.data.resolution) is False:
+        yield Problem(places.data, f"method '{method}' needs class labels, data set '{spec.data.name}' has none")
 
 
 def _neighbours(protocol: Protocol, places: _Places) -> Iterator[Problem]:

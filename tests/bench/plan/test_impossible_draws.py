@@ -126,8 +126,8 @@ def test_labels_that_a_set_lacks(tmp_path, store_root, monkeypatch, fresh_regist
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     path = tmp_path / "mine.yaml"
 
-    def found(name, fields):
-        path.write_text(table(fields, name=name))
+    def found(name, fields, method="baseline"):
+        path.write_text(table(fields, name=name).replace("method: baseline", f"method: {method}"))
         made = make_plan(load_table(str(path)), "smoke", Store(store_root))
         return [(".".join(map(str, problem.keys[4:])), problem.text) for problem in problems(made)]
 
@@ -151,6 +151,14 @@ def test_labels_that_a_set_lacks(tmp_path, store_root, monkeypatch, fresh_regist
          "'rare' at 32 px")
     ]  # fmt: skip
     assert found("rare", "shots: 8, balanced: true") == []
+    # A method that cannot do without classes
+    assert found("rare", "shots: 8", "class-conditional") == []
+    assert found("bare", "shots: 8", "class-conditional") == [
+        ("data", "method 'class-conditional' needs class labels, data set 'bare' has none")
+    ]
+    assert found("rare", "shots: 8, labels: none", "class-conditional") == [
+        ("data.labels", "method 'class-conditional' needs class labels; leave out labels: none")
+    ]
 
 
 def build(order: Order) -> Splits:
