@@ -29,7 +29,7 @@ from .common.picture_copies import Copies, divide_apart, refuse_shared
 from .common.picture_options import RECIPES, check_options, fit_of
 from .common.picture_rows import attributes_of, check_sizes, decode_all, labels_of, write_rows
 from .layouts.arrangement import DEFAULT, Arranged, layout
-from .layouts.image_folder import classes_of
+from .layouts.image_folder import classes_of, lost_classes
 
 
 def build(order: Order) -> Splits:
@@ -105,6 +105,7 @@ def assemble(order: Order, options: Mapping[str, Any]) -> Splits:
             "files found": found,
             "files used": len(used),
             "left out": pile.told(),
+            "lost classes": lost_classes(pictures) if default and not class_names else "",
             "bad": pile.bad_lines(),
             "copies": copies.lines(groups, pile),
         },

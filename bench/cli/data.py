@@ -110,8 +110,8 @@ def build(
     for line in dataset.notes.get("copies", ()) if source else ():
         click.echo(f"copies:{line}", err=True)
     counts = f"{len(dataset.train)} train + {len(dataset.test)} test images"
-    left_out = dataset.notes.get("left out")
-    click.echo(f"{name} at {resolution} px: {counts}{f'; {left_out}' if left_out else ''}; sha256 {dataset.sha256}")
+    said = [dataset.notes[key] for key in ("lost classes", "left out") if dataset.notes.get(key)]
+    click.echo("; ".join([f"{name} at {resolution} px: {counts}", *said, f"sha256 {dataset.sha256}"]))
     tell_of_stale(store, f"data/{name}-{resolution}/")
 
 

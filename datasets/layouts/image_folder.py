@@ -15,6 +15,7 @@ from typing import Any
 
 from bench.data.picture import SUFFIXES
 from bench.data.sources.source import Item, Source
+from bench.data.sources.names import shown
 from bench.data.sources.split_names import WORDS
 from bench.errors import UserError
 
@@ -59,6 +60,14 @@ def classes_of(items: Iterable[Item]) -> tuple[str, ...]:
     """
     labels = {item.label for item in items}
     return tuple(sorted(label for label in labels if label)) if None not in labels and len(labels) > 1 else ()
+
+
+def lost_classes(items: Sequence[Item]) -> str:
+    """What to say where there are classes, but not for every picture, so that the set has none; else empty."""
+    without = [item.name for item in items if not item.label]
+    if not without or len({item.label for item in items}) < 3:
+        return ""
+    return f"no classes, as {len(without):,} of {len(items):,} pictures have none, such as {shown(without[0])}"
 
 
 def _divided(

@@ -169,7 +169,7 @@ def _in_classes(root: Path) -> None:
 
 def test_class_folders_are_labels_of_new_sets_and_not_of_those_of_before(folder: Path) -> None:
     plain = _build(folder)
-    assert plain.train_labels is None and plain.class_names == ()
+    assert plain.train_labels is None and plain.class_names == () and not plain.notes["lost classes"]
     _in_classes(folder)
     (folder / "README.md").write_text("a file beside the classes is no picture")
     built = _build(folder, 30)
@@ -179,7 +179,9 @@ def test_class_folders_are_labels_of_new_sets_and_not_of_those_of_before(folder:
         shown = {centre_square(soft_picture(number)): number for number in range(20)}
         assert [int(shown[image.tobytes()] % 3 > 0) for image in images] == labels.tolist()
     soft_picture(50).save(folder / "beside.png")
-    assert _build(folder).class_names == ()
+    bare = _build(folder)
+    assert bare.class_names == ()
+    assert bare.notes["lost classes"] == "no classes, as 1 of 21 pictures have none, such as beside.png"
     (folder / "beside.png").unlink()
     entry = (
         datasets()
