@@ -14,8 +14,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from bench.data.picture import SUFFIXES
-from bench.data.sources.source import Item, Source
 from bench.data.sources.names import shown
+from bench.data.sources.source import Item, Source
 from bench.data.sources.split_names import WORDS
 from bench.errors import UserError
 
