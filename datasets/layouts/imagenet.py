@@ -1,8 +1,9 @@
 """ImageNet-2012 (ILSVRC): train/SYNSET/FILE.JPEG, and val/ in folders of synsets or flat with a list of its labels.
 
 A synset is a class, n01440764. The order of the classes is that of their names, as everywhere; a list of them
-(LOC_synset_mapping.txt or synset_words.txt) is held against the folders where it is there. A flat val/ needs
-LOC_val_solution.csv of the Kaggle release.
+(LOC_synset_mapping.txt or synset_words.txt) is held against the folders where it is there. The classes of a flat val/
+are in LOC_val_solution.csv of the Kaggle release, or in the development kit of ImageNet's own. ImageNet's own archives
+are folders here, as the source offers them: ILSVRC2012_img_train.tar/SYNSET.tar/FILE.JPEG.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from bench.errors import UserError
 
 from .arrangement import Arranged
 from .file_names import file_name, folders
-from .side_files import find, need
+from .ilsvrc_ground_truth import GROUND_TRUTH, synset_of
+from .side_files import SideFile, find
 
-SYNSET = re.compile(r"n\d{8}")
+SYNSET = re.compile(r"(n\d{8})(?:\.tar)?")
 LISTS = ("LOC_synset_mapping.txt", "synset_words.txt", "synsets.txt")
 SOLUTION = "LOC_val_solution.csv"
-SPLITS = {"train": "train", "val": "test", "validation": "test"}
+SPLITS = {
+    "train": "train", "ILSVRC2012_img_train.tar": "train",
+    "val": "test", "validation": "test", "ILSVRC2012_img_val.tar": "test",
+}  # fmt: skip
 
 
 def arrange(source: Source, items: Sequence[Item], options: Mapping[str, Any]) -> Arranged:
@@ -33,16 +38,13 @@ def arrange(source: Source, items: Sequence[Item], options: Mapping[str, Any]) -
         split = next((SPLITS[part] for part in parts if part in SPLITS), None)
         if split is None or not file_name(item).lower().endswith((".jpeg", ".jpg", ".png")):
             continue
-        if SYNSET.fullmatch(parts[-1]):
-            taken.append(Item(item.name, parts[-1], split))
+        if synset := SYNSET.fullmatch(parts[-1]):
+            taken.append(Item(item.name, synset[1], split))
         elif split == "test":
             flat.append(item)
     if flat:
-        label_of = _solution(source, items)
-        unknown = [item.name for item in flat if file_name(item).partition(".")[0] not in label_of]
-        if unknown:
-            raise UserError(f"{source.path}: {SOLUTION} gives {len(unknown):,} pictures no class, such as {unknown[0]}")
-        taken += [Item(item.name, label_of[file_name(item).partition(".")[0]], "test") for item in flat]
+        label_of = _labels(source, items, flat)
+        taken += [Item(item.name, label_of[item.name], "test") for item in flat]
     taken.sort(key=lambda item: item.name)
     classes = _classes(source, items, taken)
     return Arranged(tuple(taken), classes, left_out=Counter({"side files and others": len(items) - len(taken)}))
@@ -64,14 +66,28 @@ def _classes(source: Source, items: Sequence[Item], taken: Sequence[Item]) -> tu
     return tuple(sorted(found))
 
 
-def _solution(source: Source, items: Sequence[Item]) -> dict[str, str]:
-    """The synset of every validation picture by its name without suffix. A line: NAME,SYNSET X Y X Y ..."""
-    file = need(source, items, SOLUTION)
+def _labels(source: Source, items: Sequence[Item], flat: Sequence[Item]) -> dict[str, str]:
+    """The synset of every picture of a flat val/, by the item's name. UserError without a list of them."""
+    if (solution := find(source, items, SOLUTION)) is not None:
+        return _solution(source, solution, flat)
+    if (truth := find(source, items, GROUND_TRUTH)) is not None:
+        return synset_of(source, items, truth, flat)
+    raise UserError(
+        f"{source.path}: {SOLUTION} is missing, and so is {GROUND_TRUTH}: the validation pictures lie flat, and their "
+        "classes are in the one (Kaggle's release) or in the other (ILSVRC2012_devkit_t12.tar.gz); put it in there"
+    )
+
+
+def _solution(source: Source, file: SideFile, flat: Sequence[Item]) -> dict[str, str]:
+    """The synsets by Kaggle's list of names without suffix. A line: NAME,SYNSET X Y X Y ..."""
     label_of = {}
     for line in file.lines()[1:]:
         name, _, boxes = line.partition(",")
         synset = boxes.split(maxsplit=1)[0] if boxes.strip() else ""
-        if not SYNSET.fullmatch(synset):
+        if not re.fullmatch(r"n\d{8}", synset):
             raise UserError(f"{file.where}: no synset in the line of {name}")
         label_of[name] = synset
-    return label_of
+    unknown = [item.name for item in flat if file_name(item).partition(".")[0] not in label_of]
+    if unknown:
+        raise UserError(f"{source.path}: {SOLUTION} gives {len(unknown):,} pictures no class, such as {unknown[0]}")
+    return {item.name: label_of[file_name(item).partition(".")[0]] for item in flat}

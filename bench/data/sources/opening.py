@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.data.sources.arrays import is_npy
 from bench.data.sources.cifar import is_cifar
+from bench.data.sources.imagenet_archives import is_imagenet_archives
 from bench.data.sources.imagenet_batches import is_imagenet_batches
 from bench.data.sources.lmdb import is_lmdb
 from bench.data.sources.npz import is_npz
@@ -56,6 +57,11 @@ KINDS = (
         "batches of downsampled ImageNet",
         is_imagenet_batches,
         "bench.data.sources.imagenet_batches:ImageNetBatchesSource",
+    ),
+    Kind(
+        "ImageNet's archives",
+        is_imagenet_archives,
+        "bench.data.sources.imagenet_archives:ImageNetArchivesSource",
     ),
     Kind("STL-10's files", is_stl10, "bench.data.sources.stl10:Stl10Source"),
     Kind("zip", lambda path, head: head.startswith((b"PK\3\4", b"PK\5\6")), "bench.data.sources.zip:ZipSource"),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import lzma
 import shutil
 import tarfile
@@ -16,15 +15,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from bench.data.sources.names import DEVICES, LINKS, REPEATED, UNSAFE, leftover, safe_name
 from bench.data.sources.per_process import PerProcess
 from bench.data.sources.refusing import first_line
 from bench.data.sources.source import BadItemError, Item, Source, too_large
+from bench.data.sources.tar_members import tar_members
 from bench.errors import UserError
 from bench.files.extents import Extent
 
 _PART = 2**20  # bytes copied together
-_MOST_HEADER = 2**20  # bytes of one member's header: a hostile one could ask for gigabytes
 UNPACKED = (2**30, 100)  # bytes, and times the packed size: a tar that unpacks to more than both is a bomb
 SPARE = 2**28  # bytes that stay free on the disk
 _BLOCK = tarfile.BLOCKSIZE
@@ -51,11 +49,13 @@ PACKED: dict[bytes, Callable[[Path], Any]] = {
 class TarSource(Source):
     """The regular files of a tar archive. Links, devices and names that lead out of it are counted.
 
-    Of two members of one name the later counts: that is how an archive is updated.
+    Of two members of one name the later counts: that is how an archive is updated. unpacked: the name of the file in
+    the scratch folder that a compressed one is unpacked to.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, unpacked: str = "unpacked.tar") -> None:
         super().__init__(path)
+        self._unpacked = unpacked
         self._plain = path  # the archive itself, or what it was unpacked to
         self._members: dict[str, tuple[int, int]] = {}  # name -> offset and size in `_plain`
         self._file: PerProcess[BinaryIO] = PerProcess()
@@ -70,7 +70,7 @@ class TarSource(Source):
         if unpack is not None and self._plain == self.path:
             if self.scratch is None:
                 raise ValueError("a compressed tar needs a scratch folder")
-            plain = self.scratch / "unpacked.tar"
+            plain = self.scratch / self._unpacked
             _unpack(self.path, unpack, plain)
             self._plain = plain
         self._note_members()
@@ -96,59 +96,9 @@ class TarSource(Source):
         return Extent(self._plain, *self._members[name])
 
     def _note_members(self) -> None:
-        try:
-            with self._plain.open("rb") as file, tarfile.open(fileobj=_Bounded(file), mode="r:") as archive:
-                end = 0
-                for member in archive:
-                    if archive.offset <= end:  # a size below zero: tarfile would read the same members for ever
-                        raise tarfile.ReadError("a member that ends before it begins")
-                    end = archive.offset
-                    self._note(member)
-                    archive.members = []  # type: ignore[attr-defined]  # it would keep the headers of millions
-                _check_end(file, archive.offset, self.path)
-        except UserError:
-            raise
-        except Exception as error:  # a damaged archive raises nearly anything
-            raise UserError(f"{self.path}: is a damaged or unfinished tar archive ({first_line(error)})") from error
-
-    def _note(self, member: tarfile.TarInfo) -> None:
-        if member.isdir():
-            return
-        name = safe_name(member.name)
-        if name is None:
-            self.left_out[UNSAFE] += 1
-        elif member.issym() or member.islnk():
-            self.left_out[LINKS] += 1
-        elif not member.isreg() or member.issparse():
-            self.left_out["sparse" if member.issparse() else DEVICES] += 1
-        elif kind := leftover(name):
-            self.left_out[kind] += 1
-        else:
-            if name in self._members:
-                self.left_out[REPEATED] += 1
-            self._members[name] = member.offset_data, member.size
-
-
-class _Bounded(io.BufferedReader):
-    """A file of which only small parts are read at once: headers, as tarfile asks for them."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__(io.FileIO(file.fileno(), closefd=False))
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is None or not 0 <= size <= _MOST_HEADER:
-            raise tarfile.ReadError(f"a header of {size:,} bytes" if size and size > 0 else "a header without an end")
-        return super().read(size)
-
-
-def _check_end(file: BinaryIO, offset: int, path: Path) -> None:
-    """UserError unless members end where the archive does: tarfile takes a damaged header for the end."""
-    file.seek(offset)
-    while part := file.read(_PART):
-        if part.strip(b"\0"):
-            raise UserError(
-                f"{path}: is damaged, or several archives in one: no member and no end begins at byte {offset:,}"
-            )
+        """Fill `_members` from the archive as it lies in `_plain`."""
+        whole = Extent(self._plain, 0, self._plain.stat().st_size)
+        self._members.update(tar_members(whole, str(self.path), self.left_out))
 
 
 def _unpack(path: Path, unpack: Callable[[Path], Any], target: Path) -> None:

@@ -48,7 +48,7 @@ def test_flat_validation_has_its_classes_from_kaggles_list(arrange: Arrange) -> 
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({**TRAIN, **FLAT}, "LOC_val_solution.csv is missing"),
+        ({**TRAIN, **FLAT}, "LOC_val_solution.csv is missing, and so is ILSVRC2012_validation_ground_truth.txt"),
         (
             {**TRAIN, **FLAT, "LOC_val_solution.csv": SOLUTION[:80]},
             "gives 1 pictures no class, .*00000002.JPEG",

@@ -99,6 +99,50 @@ def _imagenet(folder: Path) -> Path:
     return write_files(folder / "imagenet", {**train, **small, **val, **lists})
 
 
+IDS = {"n01440764": 3, "n01443537": 1, "n02119789": 2}  # not in the order of the names
+TRUTH = "".join(f"{IDS[SYNSETS[number % 3]]}\n" for number in range(61, 85))
+
+
+def meta_mat(packed: bool = True) -> bytes:
+    """The devkit's table of synsets: the classes, and a group of them."""
+    rows = [(number, synset, f"{synset}, or not", 0, np.zeros(0), 0) for synset, number in IDS.items()]
+    rows.append((1001, "n00001740", "entity", 3, np.asarray([1.0, 2, 3]), 9))
+    names = ("ILSVRC2012_ID", "WNID", "words", "num_children", "children", "wordnet_height")
+    table = np.empty((len(rows), 1), [(name, object) for name in names])
+    for place, row in enumerate(rows):
+        table[place, 0] = row
+    file = io.BytesIO()
+    savemat(file, {"other": np.arange(5), "synsets": table}, do_compression=packed)
+    return file.getvalue()
+
+
+def imagenet_archives(folder: Path, truth: str = TRUTH, meta: bytes | None = None) -> Path:
+    """ImageNet's own: a tar of tars, a flat tar, the devkit. The pictures are those of the Kaggle release."""
+    inner: dict[str, bytes | str] = {}
+    for synset in SYNSETS:
+        numbers = [number for number in range(61) if SYNSETS[number % 3] == synset]
+        pictures: dict[str, bytes | str] = {
+            f"{synset}_{number}.JPEG": encoded(number, (9, 11) if number == 60 else (24, 20)) for number in numbers
+        }
+        path = write_tar(folder / "making" / f"{synset}.tar", pictures, "w")
+        inner[path.name] = path.read_bytes()
+        path.unlink()
+    (folder / "making").rmdir()
+    root = folder / "imagenet"
+    write_tar(root / "ILSVRC2012_img_train.tar", inner, "w")
+    val: dict[str, bytes | str] = {
+        f"ILSVRC2012_val_{place:08}.JPEG": encoded(number) for place, number in enumerate(range(61, 85), 1)
+    }
+    write_tar(root / "ILSVRC2012_img_val.tar", val, "w")
+    devkit: dict[str, bytes | str] = {
+        "readme.txt": "ImageNet\n", "data/meta.mat": meta or meta_mat(),
+        "data/ILSVRC2012_validation_ground_truth.txt": truth, "evaluation/demo.val.pred.txt": "1 2 3 4 5\n",
+    }  # fmt: skip
+    devkit = {f"ILSVRC2012_devkit_t12/{name}": content for name, content in devkit.items()}
+    write_tar(root / "ILSVRC2012_devkit_t12.tar.gz", devkit)
+    return root
+
+
 ATTRIBUTES = ("Eyeglasses", "Male", "Smiling", "Young")
 
 

@@ -17,6 +17,7 @@ import pytest
 from bench.data.sources.arrays import NpySource, NpzSource
 from bench.data.sources.cifar import CifarSource
 from bench.data.sources.folder import FolderSource
+from bench.data.sources.imagenet_archives import ImageNetArchivesSource
 from bench.data.sources.imagenet_batches import ImageNetBatchesSource
 from bench.data.sources.lmdb import LmdbSource
 from bench.data.sources.opening import KINDS, open_source
@@ -72,6 +73,14 @@ def _files(path: Path, *names: str) -> None:
         (path / name).touch()
 
 
+def _archives(path: Path, *unpacked: str) -> None:
+    path.mkdir()
+    for name in ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar", "ILSVRC2012_devkit_t12.tar.gz"):
+        _tar(path / name)
+    for name in unpacked:
+        (path / name).mkdir()
+
+
 def _named(path: Path, *names: str) -> None:
     with tarfile.open(path, "w:gz") as archive:
         for name in names:
@@ -91,6 +100,8 @@ def _named(path: Path, *names: str) -> None:
         (lambda path: _named(path, "train", "meta", "test"), CifarSource),
         (lambda path: _files(path, "train_data_batch_1"), ImageNetBatchesSource),
         (lambda path: _files(path, "val_data.npz"), ImageNetBatchesSource),
+        (_archives, ImageNetArchivesSource),
+        (lambda path: _archives(path, "train", "val", "ILSVRC2012_devkit_t12"), FolderSource),
         (lambda path: _named(path, "test_X.bin"), Stl10Source),
     ],
 )  # fmt: skip
