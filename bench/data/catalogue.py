@@ -34,7 +34,7 @@ class SplitRule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     rule: str
-    paper: str = Field(description="the paper and section that says so")
+    paper: str = Field(description="the paper and section where the rule stands")
     declared: str = Field(
         default="", description="what is our choice in it, and why; empty where the paper says it all"
     )

@@ -51,7 +51,7 @@ def arrange(source: Source, items: Sequence[Item], options: Mapping[str, Any]) -
 
 
 def _by_number(file: SideFile) -> dict[str, str]:
-    """The second field of every line by its first, in the file's order. UserError for a number that stands twice."""
+    """The second field of every line by its first, in the file's order. UserError for a number that is given twice."""
     rows = file.table(2)
     found = dict(rows)
     if len(found) != len(rows):

@@ -40,5 +40,5 @@ def by_number(path: Path, items: Iterable[Item], pattern: str) -> dict[int, Item
             continue
         first = found.setdefault(int(match[1]), item)
         if first is not item:
-            raise UserError(f"{path}: number {match[1]} stands twice: {first.name} and {item.name}; give one folder")
+            raise UserError(f"{path}: number {match[1]} is given twice: {first.name} and {item.name}; give one folder")
     return {number: found[number] for number in sorted(found)}

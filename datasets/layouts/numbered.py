@@ -18,7 +18,7 @@ PICTURE = r"(\d+)\.(?:png|jpg|jpeg|webp)"
 
 
 def arrange(source: Source, items: Sequence[Item], options: Mapping[str, Any]) -> Arranged:
-    """The numbered pictures in the order of their numbers. UserError for a number that stands twice."""
+    """The numbered pictures in the order of their numbers. UserError for a number that is given twice."""
     named = below(items, options.get("within", ()))
     numbered = by_number(source.path, named or items, PICTURE)
     return Arranged(tuple(numbered.values()), left_out=Counter({"not numbered": len(items) - len(numbered)}))

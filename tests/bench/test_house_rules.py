@@ -279,6 +279,18 @@ def test_half_of_the_files_are_read_in_a_screen_or_two():
     assert statistics.median(lines) <= MOST_AT_THE_MEDIAN
 
 
+def test_phrases_that_the_glossary_bans_are_nowhere():
+    """CONTRIBUTING, "Words"; written in two parts, so that this list is not among what it finds."""
+    banned = re.compile("|".join((r"stands\s+tw" "ice", r"says\s+s" r"o\b", r"none\s+su" "ch")))
+    folders = [ROOT / name for name in ("bench", "methods", "datasets", "tests", "docs", "benchmarks", "slurm")]
+    paths = [path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".md", ".yaml")]
+    found = []
+    for path in (*paths, *ROOT.glob("*.md")):
+        text = path.read_text()
+        found += [where(path, text[: match.start()].count("\n") + 1) for match in banned.finditer(text)]
+    assert not found, "\n".join(["", *found])
+
+
 def test_no_file_counts_the_folders_above_itself():
     """It would be wrong once the file moves: bench.paths knows where the package lies."""
     assert [where(path, 1) for path in ENGINE if re.search(r"__file__\)[^\n]*\.parents\[", path.read_text())] == []

@@ -56,7 +56,7 @@ def test_a_published_set_says_all_that_is_asked_of_it(name: str) -> None:
     assert entry.split_rule is not None and re.match(r"(disp|dip|lt|sle) ", entry.split_rule.paper)
     assert all(file.holds and (file.url is None or file.url.startswith("https://")) for file in entry.files)
     assert any(re.search(r"\d", file.holds) for file in entry.files)  # a count
-    # Whatever is drawn by our seed is a choice of ours, and says so.
+    # Whatever is drawn by our seed is declared as a choice of ours.
     assert entry.split_rule.declared or "our seed" not in entry.split_rule.rule
     assert (entry.train == entry.test) == (entry.options.get("reference") == "all")
     json.dumps(entry.model_dump(mode="json"))

@@ -61,7 +61,7 @@ def bench(bench_command, tmp_path):
 
 @pytest.fixture
 def site(tmp_path):
-    """A server that has the archive of the set `roses`, and the plug-in that says so."""
+    """A server that has the archive of the set `roses`, and the plug-in that names it."""
     site = Site()
     site.content = archive()
     sha256 = hashlib.sha256(site.content).hexdigest()

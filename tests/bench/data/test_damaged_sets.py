@@ -1,4 +1,4 @@
-"""Built sets whose files were damaged: each verb says so in one line that names the file, whatever is in it."""
+"""Built sets whose files were damaged: each verb has one line that names the file, whatever is in it."""
 
 from __future__ import annotations
 

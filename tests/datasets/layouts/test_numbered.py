@@ -22,7 +22,9 @@ def test_one_size_of_two_is_taken(arrange: Arrange) -> None:
     files = {f"{folder}/00000/{number:05}.png": None for folder in ("images", "thumbs") for number in range(3)}
     found = arrange("numbered", files, within=["images"])
     assert [item.name for item in found.items] == [f"images/00000/{number:05}.png" for number in range(3)]
-    with pytest.raises(UserError, match="number 00000 stands twice: images/00000/00000.png and thumbs/00000/00000.png"):
+    with pytest.raises(
+        UserError, match="number 00000 is given twice: images/00000/00000.png and thumbs/00000/00000.png"
+    ):
         arrange("numbered", files)
 
 
