@@ -129,7 +129,7 @@ def test_files_of_a_hundred_kinds_are_counted_in_a_short_line(folder: Path) -> N
 
 
 def test_names_of_copies_are_printed_on_one_line(folder: Path) -> None:
-    shutil.copy(folder / "00.png", os.fsencode(folder) + b"/99\xff\n\x1b[31m.png")
+    shutil.copy(os.fsencode(folder / "00.png"), os.fsencode(folder) + b"/99\xff\n\x1b[31m.png")
     done = CliRunner().invoke(
         data, ["build", "mine", "--resolution", "16", "--from", str(folder)], catch_exceptions=False
     )

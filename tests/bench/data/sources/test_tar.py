@@ -174,7 +174,9 @@ EMPTY = _header(tarfile.REGTYPE, 0)
 def test_members_that_lead_back_or_in_depth_are_refused(tmp_path: Path, content: bytes) -> None:
     for name, packed in (("a.tar", content), ("a.tgz", gzip.compress(content))):
         (tmp_path / name).write_bytes(packed)
-        source = open_source(tmp_path / name, _source(tmp_path / name).scratch)
+        scratch = _source(tmp_path / name).scratch
+        assert scratch is not None
+        source = open_source(tmp_path / name, scratch)
         with pytest.raises(UserError, match=rf"{name}: is .*damaged") as refused:
             list(source.items())
         assert "\n" not in str(refused.value)
