@@ -70,7 +70,7 @@ def _array(note: Note) -> np.ndarray:
 
 
 def _dtype(kind: Any) -> np.dtype:
-    """A plain number's type, as `numpy.dtype(code)` with its byte order in the state; no fields, no sizes of its own."""
+    """A plain number's type: `numpy.dtype(code)`, its byte order in the state, without fields or a size of its own."""
     code = kind.args[0] if isinstance(kind, Note) and kind.name == _DTYPE and kind.args else None
     state = kind.state if isinstance(kind, Note) else None
     order = state[1] if isinstance(state, tuple) and len(state) > 1 else None

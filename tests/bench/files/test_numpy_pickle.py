@@ -108,7 +108,7 @@ def test_what_numpy_would_make_of_hostile_states_is_not_made(kind):
 def _laughs(levels):
     value = {"a": np.zeros(1)}
     for _ in range(levels):
-        value = {number: value for number in range(10)}
+        value = dict.fromkeys(range(10), value)
     return pickle.dumps(value, 4)
 
 
