@@ -5,6 +5,8 @@ they say 95 %); Fréchet distances are compared as ratios on the log scale, beca
 relative.
 """
 
+from bench.stats.agreement import agree
+from bench.stats.bounds import bound, spread_bound
 from bench.stats.comparisons import (
     Difference,
     Ratio,
@@ -15,23 +17,42 @@ from bench.stats.comparisons import (
     welch_difference,
     welch_ratio,
 )
+from bench.stats.equivalence import alike
+from bench.stats.evidence import ALPHA, NO_TEST, Decision, Evidence, Finding, lower
 from bench.stats.intervals import Interval, Spread, log_interval, pooled_sd, spread, t_interval
+from bench.stats.joint import at_least, every, only, some
 from bench.stats.prediction import predictive_interval, verdict
+from bench.stats.trends import trend
 
 __all__ = [
+    "ALPHA",
+    "NO_TEST",
+    "Decision",
     "Difference",
+    "Evidence",
+    "Finding",
     "Interval",
     "Ratio",
     "Spread",
+    "agree",
+    "alike",
+    "at_least",
+    "bound",
+    "every",
     "holm",
     "log_interval",
+    "lower",
     "minimum_detectable_ratio",
+    "only",
     "paired_difference",
     "paired_ratio",
     "pooled_sd",
     "predictive_interval",
+    "some",
     "spread",
+    "spread_bound",
     "t_interval",
+    "trend",
     "verdict",
     "welch_difference",
     "welch_ratio",
