@@ -196,6 +196,7 @@ def test_a_set_that_is_its_own_reference(tmp_path, store_root, monkeypatch, fres
     assert planned("shots: 8", "test") == ({"floor", "memorised"}, [])
     assert planned("shots: 8", "training-images") == ({"floor", "memorised"}, [])
     assert planned("", "training-images") == ({"memorised"}, [])
+    assert planned("shots: 40", "training-images") == ({"memorised"}, []), "a draw of all there is leaves nothing out"
     assert planned("shots: 8", "train-pool") == ({"memorised"}, [])
     keys = ("protocol", "reference_split")
     text = "data set 'whole' has its training images in its test split already; leave this out"
