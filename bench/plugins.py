@@ -1,4 +1,4 @@
-"""Plug-ins: Python files of the user's that add methods, data sets, scores and extractors (`--plugin FILE.py`)."""
+"""Plug-ins: Python files of the user's that add methods, data sets, scores, measures and extractors (`--plugin`)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from bench.contract.discovery import METHOD_NAME, methods, parts_of
 from bench.data.catalogue import DatasetEntry
 from bench.data.known import datasets
 from bench.errors import UserError
+from bench.evaluate.registry import add_measures, run_measures
 from bench.features.lookup import add_extractors, extractors
 from bench.files.source_code import PLUGIN, imported_again
 from bench.metrics.measures import add_scores, measures
@@ -23,9 +24,9 @@ _SOURCES: dict[str, bytes] = {}  # resolved path -> the bytes that were imported
 def load_plugin(path: str) -> list[str]:
     """Import a file of the user's, register what it defines, and return the names.
 
-    It may define `Method` subclasses, entries of `DATASETS`, cards in `SCORES` and entries in `EXTRACTORS`. The module
-    is importable afterwards under its own name, so that workers find its classes again. Raises UserError for a file
-    that cannot be imported, that defines none of these, or whose names are taken.
+    It may define `Method` subclasses, entries of `DATASETS`, cards in `SCORES` and `MEASURES`, and entries in
+    `EXTRACTORS`. The module is importable afterwards under its own name, so that workers find its classes again. Raises
+    UserError for a file that cannot be imported, that defines none of these, or whose names are taken.
     """
     # The module's own name, which no plug-in of another folder may have.
     file = Path(path)
@@ -49,7 +50,7 @@ def load_plugin(path: str) -> list[str]:
         raise UserError(f"plug-in '{path}' cannot be imported: {type(error).__name__}: {error}") from error
     imported_again(name)
     _SOURCES[str(file.resolve())] = source
-    # Register its methods, then data sets, scores and extractors.
+    # Register its methods, then data sets, scores, extractors and measures of finished runs.
     names = []
     for part in parts_of(module):
         label = getattr(part, "name", None) or _kebab(part.__name__)
@@ -64,10 +65,12 @@ def load_plugin(path: str) -> list[str]:
         names.append(label)
     try:
         names += [*add_scores(measures(), name), *add_extractors(extractors(), name)]
+        names += add_measures(run_measures(), name)
     except UserError as error:
         raise UserError(f"plug-in '{path}': {error}") from error
     if not names:
-        raise UserError(f"plug-in '{path}' defines no Method subclass, no DATASETS, no SCORES and no EXTRACTORS")
+        kinds = "no Method subclass, no DATASETS, no SCORES, no MEASURES and no EXTRACTORS"
+        raise UserError(f"plug-in '{path}' defines {kinds}")
     return names
 
 

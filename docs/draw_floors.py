@@ -25,6 +25,7 @@ SENTENCES = (
     "hands out runs; rehearses; checks methods",
     "brings a run to its record; tells",
     "steps; expands a table into runs",
+    "what a measure sees of a finished run",
     "what a method must be; scores; checkpoints",
     "networks, extractors, records, images",
     "what can be written down; files; machine",

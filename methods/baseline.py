@@ -7,7 +7,7 @@ condition means and in little else.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,8 @@ class Baseline(Method):
     sampling: "mix" (DIP, Eq 5, on embeddings) or "pure". The paper does not say how its baselines are
     sampled.
     """
+
+    of_sampler: ClassVar[tuple[str, ...]] = ("sampling",)
 
     def __init__(self, *, norm: float | str = 1.0, sampling: str = "mix") -> None:
         if norm == "rms":

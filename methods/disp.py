@@ -31,6 +31,7 @@ class Disp(Method):
 
     sources: ClassVar[dict[str, str]] = {"simclr": "prior=simclr"}
     later: ClassVar[tuple[str, ...]] = ("control_of",)
+    of_sampler: ClassVar[tuple[str, ...]] = ("sampling",)
 
     def __init__(
         self,

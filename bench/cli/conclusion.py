@@ -21,7 +21,8 @@ def conclude(plan: Plan, outcomes: dict[str, str], store: Store, stopped: bool) 
     """Print the status of the plan's runs at the end of this command, and return its exit status.
 
     plan: the plan as it was at the beginning. outcomes: uid -> outcome of the runs that this command worked on.
-    Returns 0 where every run of the plan is done or has diverged, and 130 where this command was stopped before that.
+    Returns 0 where every run of the plan is done or has diverged, but for those that --no-train leaves out, and 130
+    where this command was stopped before that.
     Returns 1 otherwise: runs failed or are stale, or others work on runs that are not done yet.
     """
     machine = Machine(store)
@@ -36,7 +37,8 @@ def conclude(plan: Plan, outcomes: dict[str, str], store: Store, stopped: bool) 
     # What the store has now, which others may have changed meanwhile
     now: dict[str, Status] = {run.uid: machine.status(store.folder(run.uid)) for run in plan.runs}
     blocked = {uid for uid, outcome in outcomes.items() if outcome in ("blocked", "stale")}
-    left = [uid for uid, status in now.items() if status in UNFINISHED and uid not in blocked]
+    left_out = {run.uid for run in plan.left_out(None)}
+    left = [uid for uid, status in now.items() if status in UNFINISHED and uid not in blocked | left_out]
     elsewhere = [uid for uid, status in now.items() if status == "running"]
     failed = [uid for uid, status in now.items() if status in ("failed", "stale")]
     click.echo("; ".join(_sentences(plan, outcomes, now, left, elsewhere)))

@@ -130,7 +130,9 @@ def _tables(table: str | None, store: Store, choice: Mapping[str, Any]) -> list[
 
 def _essence(spec: RunSpec) -> str:
     """What the label of a run tells of it: everything but its settings."""
-    return json.dumps([spec.kind, spec.seed, spec.data.model_dump(), [part.model_dump() for part in spec.method]])
+    method = [part.model_dump() for part in (spec.evaluated or spec).method]
+    measure = [] if spec.measure is None else [spec.measure.model_dump()]
+    return json.dumps([spec.kind, spec.seed, spec.data.model_dump(), method, *measure])
 
 
 def _words(text: str) -> list[str]:

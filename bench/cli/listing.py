@@ -8,7 +8,7 @@ from bench.cli.options import plugin_option
 from bench.contract.discovery import methods
 from bench.data.known import datasets
 
-KINDS = ("methods", "datasets", "networks", "metrics", "extractors", "tables", "recorded")
+KINDS = ("methods", "datasets", "networks", "metrics", "measures", "extractors", "tables", "recorded")
 
 
 @click.command("list")
@@ -17,7 +17,8 @@ KINDS = ("methods", "datasets", "networks", "metrics", "extractors", "tables", "
 def list_(kind: str | None, plugins: list[str]) -> None:
     """What there is, one line each.
 
-    KIND is methods, datasets, networks, metrics, extractors, tables or recorded (sets); without it, all of them.
+    KIND is methods, datasets, networks, metrics, measures (of finished runs), extractors, tables or recorded (sets);
+    without it, all of them.
     """
     for each in [kind] if kind else KINDS:
         if not kind:
@@ -60,6 +61,7 @@ def networks(name: str | None, settings: tuple[str, ...]) -> None:
 
 
 def _entries(kind: str) -> list[tuple[str, str]]:
+    # Methods, data, networks, extractors
     if kind == "methods":
         return [(entry.name, entry.summary) for entry in methods()]
     if kind == "datasets":
@@ -72,11 +74,17 @@ def _entries(kind: str) -> list[tuple[str, str]]:
         from bench.features import available, extractors
 
         return [(entry.name, f"{entry.summary}{_lacking(available(entry.name))}") for entry in extractors()]
+    # What is measured of images and of runs
     if kind == "metrics":
         from bench.metrics import PYTHON_ONLY
         from bench.metrics.measures import measures
 
         return sorted([*((entry.name, entry.summary) for entry in measures()), *PYTHON_ONLY.items()])
+    if kind == "measures":
+        from bench.evaluate.registry import run_measures
+
+        return [(entry.name, entry.summary) for entry in run_measures()]
+    # What there is in records and tables
     if kind == "recorded":
         from bench.report.recorded import holdings, recorded_sets
 

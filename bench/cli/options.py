@@ -62,6 +62,14 @@ def starting_options(function: Function) -> Function:
     return retry(rerun(function))
 
 
+def training_option(function: Function) -> Function:
+    """--no-train: start nothing that trains."""
+    return click.option(
+        "--no-train", is_flag=True,
+        help="Train nothing: evaluate the runs that are there, and say what was left out.",
+    )(function)  # fmt: skip
+
+
 def selection_options(function: Function) -> Function:
     """--rows, --columns, --seeds, --method, --set: which runs of a table are meant, for every verb alike."""
     options = [
@@ -100,7 +108,7 @@ def work_options(*own: Option) -> Option:
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         which: list[Option] = [click.argument("table"), scale_option, selection_options]
-        how: list[Option] = [starting_options, references_option, *own, plugin_option, store_option]
+        how: list[Option] = [starting_options, training_option, references_option, *own, plugin_option, store_option]
         for option in reversed([*which, *how]):
             function = option(function)
         return function

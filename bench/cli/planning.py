@@ -36,6 +36,7 @@ def plan_of(table: str, scale: str, store: Store, choice: dict[str, Any]) -> Pla
     )
     if choice.get("rerun"):
         plan.ask_again()
+    plan.trains = not choice.get("no_train")
     return plan
 
 
@@ -71,12 +72,23 @@ def summarise(plan: Plan, store: Store, retry: Any, submitted: Mapping[str, str]
     elif starting:
         line += "; no finished run of this kind to estimate the time from"
     click.echo(line)
+    if left_out := here.left_out(retry):
+        click.echo(f"left out, as --no-train trains nothing: {_trainings_and_others(left_out)}")
     # What is special about this table or missing on this machine
     for hint in plan.table.at(plan.scale).cost:
         click.echo(f"cost: {hint}")
     tell_of_inputs(plan, store)
     for name, path in plan.missing_weights().items():
         click.echo(f"missing weights: {name} (put them at {path})")
+
+
+def _trainings_and_others(runs: list[PlannedRun]) -> str:
+    """For example "3 trainings, 6 evaluations of runs that are not trained"."""
+    trainings = sum(run.spec.kind == "train" for run in runs)
+    others = len(runs) - trainings
+    whose = "of a run that is" if others == 1 else "of runs that are"
+    parts = [counted(trainings, "training")] * bool(trainings)
+    return ", ".join([*parts, *([f"{counted(others, 'evaluation')} {whose} not trained"] if others else [])])
 
 
 def tell_of_draws(plan: Plan) -> None:
@@ -92,7 +104,7 @@ def tell_of_draws(plan: Plan) -> None:
 
 def refuse_missing_weights(plan: Plan) -> None:
     """Raise UserError if weights that the user supplies are missing, before anything starts."""
-    missing = plan.missing_weights()
+    missing = plan.missing_weights() if plan.trains else {}
     if missing:
         name, path = next(iter(missing.items()))
         raise UserError(

@@ -42,12 +42,15 @@ class Method:
     later: settings that were added after runs had been recorded. At their default, which must be what the part
     did before, they are no part of a run's identity, so that the old runs keep their names.
     needs_labels: whether it cannot do without class labels; a plan on images without any is then refused.
+    of_sampler: settings that change nothing but `sampler`. They are a part of the run's identity as all are, but an
+    evaluation may sample the finished run with other values of them, without another training.
     """
 
     version: ClassVar[int] = 1
     sources: ClassVar[dict[str, str]] = {}
     later: ClassVar[tuple[str, ...]] = ()
     needs_labels: ClassVar[bool] = False
+    of_sampler: ClassVar[tuple[str, ...]] = ()
 
     def select(self, ctx: Context) -> np.ndarray | None:
         """Which of the run's training images are trained on: their positions in `ctx.images_u8_NHWC`, distinct

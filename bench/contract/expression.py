@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -37,6 +38,28 @@ def parse_method(text: str) -> tuple[Part, ...]:
     return parts
 
 
+def at_inference(parts: tuple[Part, ...], settings: Mapping[str, Any]) -> tuple[Part, ...]:
+    """The parts with other values of settings that their samplers alone use: the same training, sampled otherwise.
+
+    Raises UserError for a setting that no part uses at inference alone, and for a value of a wrong type.
+    """
+    changed = list(parts)
+    for key, value in settings.items():
+        declared = [signature(methods().entry(part.name).target) for part in parts]
+        place = next((at for at, one in enumerate(declared) if key in one.of_sampler), None)
+        if place is None:
+            names, own = " + ".join(part.name for part in parts), [name for one in declared for name in one.of_sampler]
+            has = did_you_mean(key, own) if own else "it has none"
+            raise UserError(f"method '{names}' has no setting '{key}' that it uses at inference alone; {has}")
+        part, kept = changed[place], declared[place]
+        checked = _checked(f"method '{part.name}': {key}", value, kept.types.get(key, ""))
+        values = {**part.settings, key: checked}
+        if key in kept.later and checked == kept.settings[key]:
+            del values[key]
+        changed[place] = part.model_copy(update={"settings": values})
+    return tuple(changed)
+
+
 def _parse_part(piece: str, text: str) -> Part:
     match = re.fullmatch(rf"({METHOD_NAME})\s*(?:\((.*)\))?", piece, flags=re.DOTALL)
     if not match:
@@ -63,15 +86,20 @@ def _parse_part(piece: str, text: str) -> Part:
 
 
 def _typed(what: str, text: str, annotation: str) -> Any:
-    """The value in `text`, read as YAML, if it is of the annotated type; UserError otherwise.
-
-    YAML reads 1e-3 as text, which becomes a float where the annotation allows one. Values of other than plain types
-    are checked by the method itself.
-    """
+    """The value in `text`, read as YAML, if it is of the annotated type; UserError otherwise."""
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise UserError(f"{what}={text}: the value is not YAML") from error
+    return _checked(what, value, annotation)
+
+
+def _checked(what: str, value: Any, annotation: str) -> Any:
+    """A value that YAML has read, if it is of the annotated type; UserError otherwise.
+
+    YAML reads 1e-3 as text, which becomes a float where the annotation allows one. Values of other than plain types
+    are checked by the method itself.
+    """
     words = [word.strip() for word in annotation.split("|")]
     if isinstance(value, str) and "float" in words:
         with suppress(ValueError):

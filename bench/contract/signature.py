@@ -1,7 +1,7 @@
 """What a method part declares: its version, settings and sources, read without importing it (and so without torch).
 
 A file in methods/ is read as a syntax tree: its class's keyword-only arguments with literal defaults are the settings,
-its `version`, `sources`, `later` and `needs_labels` the part's own. Parts from elsewhere are imported.
+its `version`, `sources`, `later`, `needs_labels` and `of_sampler` the part's own. Parts from elsewhere are imported.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from bench.contract.discovery import methods
 from bench.errors import UserError
 from bench.files.source_code import module_digest
 from bench.spec.run import Part
+
+DECLARED = ("version", "sources", "later", "needs_labels", "of_sampler")  # class attributes of a part
 
 
 def needed_sources(parts: tuple[Part, ...]) -> tuple[str, ...]:
@@ -49,7 +51,7 @@ class Signature(NamedTuple):
 
     settings: with their defaults. sources: roles of the runs or weights that it starts from. types: the settings'
     annotations. later: the settings that were added after runs had been recorded. needs_labels: whether it cannot do
-    without class labels.
+    without class labels. of_sampler: the settings that only its sampler uses.
     """
 
     version: int
@@ -58,6 +60,7 @@ class Signature(NamedTuple):
     types: dict[str, str]
     later: tuple[str, ...] = ()
     needs_labels: bool = False
+    of_sampler: tuple[str, ...] = ()
 
 
 @cache
@@ -82,18 +85,19 @@ def signature(target: str) -> Signature:
         types,
         tuple(attributes.get("later", ())),
         attributes.get("needs_labels", False),
+        tuple(attributes.get("of_sampler", ())),
     )
 
 
 def _class_attributes(node: ast.ClassDef) -> dict[str, Any]:
-    """The literal `version`, `sources`, `later` and `needs_labels` of a class body."""
+    """The literal values of `DECLARED` in a class body."""
     attributes = {}
     for statement in node.body:
         if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
             continue
         targets = [statement.target] if isinstance(statement, ast.AnnAssign) else statement.targets
         for target in targets:
-            if isinstance(target, ast.Name) and target.id in ("version", "sources", "later", "needs_labels"):
+            if isinstance(target, ast.Name) and target.id in DECLARED:
                 attributes[target.id] = ast.literal_eval(statement.value)
     return attributes
 
@@ -132,7 +136,7 @@ def _imported_signature(target: str) -> Signature:
             raise UserError(f"method '{name}': settings must be keyword-only arguments with defaults")
     types = {parameter.name: _annotation(parameter.annotation) for parameter in parameters}
     defaults = {parameter.name: parameter.default for parameter in parameters}
-    return Signature(part.version, defaults, part.sources, types, part.later, part.needs_labels)
+    return Signature(part.version, defaults, part.sources, types, part.later, part.needs_labels, part.of_sampler)
 
 
 def _annotation(annotation: Any) -> str:

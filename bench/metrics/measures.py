@@ -7,25 +7,22 @@ A score is one file: in bench/metrics/cards/, a plug-in (`--plugin FILE.py`) or 
 from __future__ import annotations
 
 import importlib
-import math
 import pkgutil
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-from bench import features
 from bench.errors import UserError
 from bench.files.source_code import module_digest
 from bench.metrics import cards
+from bench.metrics.output import Output
 from bench.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np
 
 Value = TypeVar("Value")
-NAME = r"[a-z][a-z0-9_]*"
 
 
 class FeatureSets(Protocol):
@@ -54,76 +51,25 @@ class FeatureSets(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class Measure:
-    """A score. Raises UserError for values that a card cannot have.
+@dataclass(frozen=True, kw_only=True)
+class Measure(Output):
+    """A score of images: an `Output` and how it is computed. Raises UserError for values that a card cannot have.
 
     compute: takes the features and k (`default_k` where the protocol has none). It returns the value, or a pair of the
     value and its standard error over images.
     """
 
-    name: str  # in tables, records and on the command line
-    summary: str  # in one line, for `bench list metrics`
-    title: str  # in words
-    short: str  # in labels: "FD" for FD(vgg16@64)
-    better: Literal["lower", "higher"]
     compute: Callable[[FeatureSets, int | None], float | tuple[float, float | None]]
-    on_inception: str | None = None  # in labels on an Inception of FID; None: `short` there too
-    unit: str = ""
-    # Two values are compared by their ratio, if both are positive, or by their difference
-    compared: Literal["ratio", "difference"] = "difference"
-    worst: float | None = None  # what a diverged seed counts as; None: infinity, of the sign that is worse
-    digits: int = 4  # significant digits of a value that is printed without an interval
     default_k: int | None = None  # the neighbour where a protocol names none; None: the score has no k
     k_among: Literal["reference", "generated"] = "reference"  # whose k-th neighbour must exist
     fewest: int = 2  # generated images that it needs at least, apart from k
-    printed: str | None = None  # what the papers' tables call it; None: as we do
-    biased_upward: bool = False  # whether few images raise it
-    version: int = 1  # of its meaning: values of two versions are never averaged or compared
 
     def __post_init__(self) -> None:
-        choices = {
-            "better": (self.better, ("lower", "higher")),
-            "compared": (self.compared, ("ratio", "difference")),
-            "k_among": (self.k_among, ("reference", "generated")),
-        }
-        if not re.fullmatch(NAME, self.name):
-            raise UserError(f"score name '{self.name}' must be lower-case letters, digits and underscores")
-        for key, (value, allowed) in choices.items():
-            if value not in allowed:
-                raise UserError(f"score '{self.name}': {key} is '{value}', must be {' or '.join(allowed)}")
-        if self.digits < 1 or self.fewest < 1 or self.version < 1 or (self.default_k or 1) < 1:
-            raise UserError(f"score '{self.name}': digits, fewest, version and default_k must be at least 1")
-
-    @property
-    def is_ratio(self) -> bool:
-        """Whether positive values are compared by their ratio, on the log scale."""
-        return self.compared == "ratio"
-
-    @property
-    def sign(self) -> float:
-        """1 where lower is better, else -1: the smaller of two signed values is the better one."""
-        return 1.0 if self.better == "lower" else -1.0
-
-    @property
-    def worst_value(self) -> float:
-        """The value that a seed without a score counts as."""
-        return self.sign * math.inf if self.worst is None else self.worst
-
-    @property
-    def printed_name(self) -> str:
-        """What the papers' tables call it."""
-        return self.printed or self.name
-
-    def label(self, extractor: str) -> str:
-        """How the score is printed when it is computed on an extractor.
-
-        "FID" on clean-fid's Inception, "FID(tensorflow)" on another variant of it, "FD(effnet_lite0@96)" on anything
-        else. Raises UserError for an unknown extractor.
-        """
-        short = self.on_inception if self.on_inception and features.is_fid(extractor) else self.short
-        qualifier = features.qualifier(extractor)
-        return f"{short}({qualifier})" if qualifier else short
+        super().__post_init__()
+        if self.k_among not in ("reference", "generated"):
+            raise UserError(f"score '{self.name}': k_among is '{self.k_among}', must be reference or generated")
+        if self.fewest < 1 or (self.default_k or 1) < 1:
+            raise UserError(f"score '{self.name}': fewest and default_k must be at least 1")
 
 
 class MetricLike(Protocol):

@@ -6,6 +6,7 @@ import json
 import statistics
 from dataclasses import dataclass, field
 
+from bench.evaluate.registry import run_measure
 from bench.plan.runs import Plan, PlannedRun, Retry
 from bench.spec.run import RunSpec
 from bench.store.runs import Store
@@ -52,6 +53,8 @@ class Estimates:
         by_table = None if minutes is None else minutes * 60
         if run.spec.kind == "reference":
             return min(REFERENCE_SECONDS, by_table or REFERENCE_SECONDS)
+        if run.spec.measure is not None:  # the table's figure is that of a training
+            return run_measure(run.spec.measure.name).seconds
         return by_table
 
     def memory(self, run: PlannedRun) -> int | None:
@@ -71,7 +74,7 @@ def estimate_cost(plan: Plan, store: Store, retry: Retry | None = None) -> Cost:
     """Median seconds and bytes of finished runs, per kind, times what is left to do.
 
     A kind of training without a finished run is taken to cost what the others do. Where no training has finished at
-    all, the table's own figures count. Reference points have their own times.
+    all, the table's own figures count. Reference points and evaluations have their own times.
     """
     estimates, left = Estimates.measured(store, plan.runs), plan.to_start(retry)
     kinds = {kind(run.spec) for run in plan.runs if run.spec.kind == "train"}
@@ -92,8 +95,13 @@ def estimate_cost(plan: Plan, store: Store, retry: Retry | None = None) -> Cost:
 def kind(spec: RunSpec) -> str:
     """A key for runs that take about equally long.
 
-    Trainings of one kind share method, network and schedule; reference points share their scores.
+    Trainings of one kind share method, network and schedule; reference points share their scores, evaluations their
+    measure, scores and network.
     """
+    if spec.measure is not None:
+        network = spec.evaluated.network if spec.evaluated is not None else None
+        task = spec.model_dump(mode="json", include={"measure", "protocol"})
+        return json.dumps([task, network and network.model_dump(mode="json"), spec.data.resolution], sort_keys=True)
     settings = spec.model_dump(mode="json", include={"network", "train"} if spec.train else {"protocol"})
     names = [part.name for part in spec.method]
     return json.dumps([names, settings, spec.data.resolution], sort_keys=True)

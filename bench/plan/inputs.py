@@ -2,8 +2,8 @@
 
 <run>/inputs.json: {"schema": 1,
                     "read":    name -> digest of what decides the result; a different one makes the run stale
-                    "sources": part/NAME or network/NAME -> {"version", "digests"} of its code, a digest for each
-                               that a start had; shown, makes nothing stale
+                    "sources": part/NAME, network/NAME or measure/NAME -> {"version", "digests"} of its code, a
+                               digest for each that a start had; shown, makes nothing stale
                     "starts":  the distinct commits and package versions of its starts; shown, makes nothing stale
                     "whole":   false where the run began before inputs were recorded}
 
@@ -11,8 +11,10 @@ Names are:
     data/SET-RESOLUTION/FILE
     weights/NAME     a file of the user's that the run starts from
     run/UID          a source run; the digest is that of its final weights
+    best/UID         the weights of its best snapshot, where an evaluation is of these
     extractor/NAME   its weights; with its code where it is from outside this project
-    score/NAME       the code of a score from outside this project; for our own, each score line has the version
+    score/NAME, measure/NAME  the code of a score or of a measure of finished runs from outside this project; for our
+                     own, each score line has the version
 The code of a part from outside this project is in the run's identity instead (bench.spec.run.Part.source): once edited,
 it makes another run.
 """
@@ -26,6 +28,7 @@ from bench import paths
 from bench.contract.discovery import methods
 from bench.data.input_digests import digests
 from bench.errors import UserError
+from bench.evaluate import registry as evaluations
 from bench.features import parse_spec
 from bench.features.lookup import digest as extractor_digest
 from bench.features.lookup import extractors, is_from_outside
@@ -50,7 +53,9 @@ LABELS = {
     "weights": "weights",
     "extractor": "weights of the extractor",
     "score": "code of the score",
+    "measure": "code of the measure",
     "run": "its source run",
+    "best": "the best snapshot of its source run",
 }
 
 
@@ -113,8 +118,9 @@ class Machine:
             names.append(f"weights/{source.weights}" if isinstance(source, WeightsFile) else f"run/{source.uid}")
         if spec.protocol is not None:
             names += [f"extractor/{parse_spec(metric.extractor)[0]}" for metric in spec.protocol.metrics]
-            # A score of our own has no digest, and is dropped below.
+            # A score or measure of our own has no digest, and is dropped below.
             names += [f"score/{metric.name}" for metric in spec.protocol.metrics]
+        names += _of_evaluation(spec)
         return {name: digest for name in dict.fromkeys(names) if (digest := self.now(name)) is not None}
 
     def sources(self, spec: RunSpec, before: dict[str, Any]) -> dict[str, Any]:
@@ -123,10 +129,13 @@ class Machine:
         before: the same record from earlier starts; its digests are kept.
         """
         versions: dict[str, int | None] = {}
-        if spec.kind == "train":
-            versions = {f"part/{part.name}": part.version for part in spec.method if part.source is None}
-        if spec.network is not None:
-            versions[f"network/{spec.network.name}"] = None
+        if spec.measure is not None and evaluations.source_digest(spec.measure.name) is None:
+            versions[f"measure/{spec.measure.name}"] = spec.measure.version
+        made_by = spec.evaluated or spec  # an evaluation draws with the code of the method that it evaluates
+        if made_by.kind == "train":
+            versions |= {f"part/{part.name}": part.version for part in made_by.method if part.source is None}
+        if made_by.network is not None:
+            versions[f"network/{made_by.network.name}"] = None
         records = {}
         for name, version in versions.items():
             digests = list(before.get(name, {}).get("digests", []))
@@ -141,11 +150,12 @@ class Machine:
         return self._now[name]
 
     def code(self, name: str) -> str | None:
-        """The code digest of part/NAME or network/NAME on this machine; None where there is no such part."""
+        """The code digest of part/NAME, network/NAME or measure/NAME on this machine; None where there is none."""
         if name not in self._code:
             kind, _, label = name.partition("/")
             try:
-                registry = methods() if kind == "part" else NETWORKS
+                registries = {"part": methods, "measure": evaluations.run_measures}
+                registry = registries[kind]() if kind in registries else NETWORKS
                 self._code[name] = module_digest(registry.entry(label).target.partition(":")[0])
             except UserError:
                 self._code[name] = None
@@ -165,20 +175,34 @@ class Machine:
                 return extractor_digest(rest)
             if kind == "score":
                 return source_digest(rest)
+            if kind == "measure":
+                return evaluations.source_digest(rest)
         except (UserError, OSError, KeyError):
             return None
-        return self._weights_of(self.store.folder(rest))
+        return self._weights_of(self.store.folder(rest), "best_sha256" if kind == "best" else "weights_sha256")
 
-    def _weights_of(self, source: RunFolder) -> str | None:
-        """The digest of a source run's weights; "in training" while it is trained anew, None where it is absent."""
+    def _weights_of(self, source: RunFolder, key: str) -> str | None:
+        """A digest of a source run's weights; "in training" while it is trained anew, None where it is absent."""
         result = source.result()
         if result is not None:
-            return str(result["weights_sha256"])
+            return result.get(key)  # runs of before it was recorded have none of the best snapshot
         return "in training" if source.spec_file.exists() else None
 
     def _is_stale(self, uid: str) -> bool:
         folder = self.store.folder(uid)
         return folder.result() is not None and bool(self.changes(folder))
+
+
+def _of_evaluation(spec: RunSpec) -> list[str]:
+    """The names of what an evaluation reads beside its sources and what its protocol names."""
+    if spec.measure is None:
+        return []
+    names = [f"measure/{spec.measure.name}"]
+    if spec.evaluated is not None and spec.measure.settings.get("snapshot") == "best":
+        names.append(f"best/{spec.evaluated.uid}")
+    if (extractor := spec.measure.settings.get("extractor")) is not None:
+        names.append(f"extractor/{parse_spec(extractor)[0]}")
+    return names
 
 
 def begin(folder: RunFolder, machine: Machine, spec: RunSpec, start: dict[str, Any]) -> None:

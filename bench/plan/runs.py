@@ -60,12 +60,17 @@ class PlannedRun:
 
 @dataclass
 class Plan:
-    """The runs of a table at a scale, sources before their dependants."""
+    """The runs of a table at a scale, sources before their dependants.
+
+    again: finished runs to be done once more (`ask_again`). trains: whether trainings may start; without, only what
+    scores real images or evaluates a run that is over.
+    """
 
     table: Table
     scale: str
     runs: list[PlannedRun]
-    again: set[str] = field(default_factory=set)  # finished runs to be done once more (`ask_again`)
+    again: set[str] = field(default_factory=set)
+    trains: bool = True
 
     def counts(self, elsewhere: Mapping[str, str] | None = None) -> Counter[str]:
         """How many runs have which status; `elsewhere` (uid -> status) is believed before a run's own."""
@@ -79,19 +84,38 @@ class Plan:
         retry: "lost" also starts runs that failed through their machine (a full disk, a broken GPU). "failed" starts
         every failed run. "stale" trains anew the runs that were made from other inputs. "all" does all of these.
         """
+        left_out = {run.uid for run in self.left_out(retry)}
+        return [run for run in self._asked_for(retry) if run.uid not in left_out]
+
+    def left_out(self, retry: Retry | None) -> list[PlannedRun]:
+        """The runs that would start if trainings might: these, and the evaluations of runs that are not over."""
+        if self.trains:
+            return []
+        over = {run.uid for run in self.runs if run.status in ("done", "diverged")}
+        return [run for run in self._asked_for(retry) if run.spec.kind == "train" or not over >= {*run.needs}]
+
+    def _asked_for(self, retry: Retry | None) -> list[PlannedRun]:
         statuses: set[Status] = {"planned", "interrupted", "lost"}
         statuses |= {"failed"} if retry in ("failed", "all") else set()
         statuses |= {"stale"} if retry in ("stale", "all") else set()
         by_machine = retry == "lost"
-        stale = {run.uid for run in self.runs if run.status == "stale" and "stale" not in statuses}
+        stale = set() if "stale" in statuses else self._stale_or_behind()
         candidates = [run for run in self.runs if run.status in statuses or run.uid in self.again
                  or (by_machine and run.cause == "machine")]  # fmt: skip
         return [run for run in candidates if not stale & {*run.needs}]
 
     def waiting_for_stale(self) -> list[PlannedRun]:
         """Runs that have not begun and will not while their source is stale."""
-        stale = {run.uid for run in self.runs if run.status == "stale"}
+        stale = self._stale_or_behind()
         return [run for run in self.runs if run.status == "planned" and stale & {*run.needs}]
+
+    def _stale_or_behind(self) -> set[str]:
+        """The stale runs, and those that have not begun and wait for one, through others too."""
+        stale: set[str] = set()
+        for run in self.runs:  # sources come first
+            if run.status == "stale" or (run.status == "planned" and stale & {*run.needs}):
+                stale.add(run.uid)
+        return stale
 
     def ask_again(self) -> None:
         """Let the finished runs of the plan's rows start too (--rerun), stale ones among them.
@@ -201,11 +225,10 @@ def parse_seeds(text: str) -> list[int]:
 
 def _add_cell(runs: dict[str, PlannedRun], table: Table, row: Row, column: Column, seed: int, scale: str) -> None:
     spec = table.run_spec(row, column, seed, scale)
-    for source in spec.run_sources.values():
-        _add(runs, source)
     _add(runs, spec).cells.append(PlannedCell(row.id, column.id, seed))
 
 
 def _add(runs: dict[str, PlannedRun], spec: RunSpec) -> PlannedRun:
-    needs = tuple(source.uid for source in spec.run_sources.values())
+    """The run of the plan with this spec, added after what it needs, unless it is there."""
+    needs = tuple(_add(runs, source).uid for source in spec.run_sources.values())
     return runs.setdefault(spec.uid, PlannedRun(spec, needs=needs))

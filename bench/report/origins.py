@@ -22,7 +22,7 @@ from bench.store.runs import RunFolder
 FACTS = ("inputs", "sources", "packages", "changed", "edited")
 DIGITS = 16  # of a digest of 64 hex digits, as results keep it
 ENDED = ("done", "diverged")
-SHARED = ("data/", "weights/", "extractor/", "score/")  # inputs that the runs of a column may not differ in
+SHARED = ("data/", "weights/", "extractor/", "score/", "measure/")  # inputs that the runs of a column may not differ in
 
 
 def facts(folder: RunFolder, machine: Machine) -> dict[str, str]:

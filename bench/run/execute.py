@@ -1,4 +1,4 @@
-"""One attempt at a run: skipped if done, cancelled or stale; else trained or scored, or failed with a cause."""
+"""One attempt at a run: skipped if done, cancelled or stale; else brought to its record, or failed with a cause."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from bench.machine.memory import reset_peak
 from bench.machine.provenance import commit, provenance
 from bench.plan import inputs
 from bench.plan.inputs import Machine
+from bench.run.evaluation import evaluate
 from bench.run.reference import score_reference
 from bench.run.settings import AttemptOutcome, Outcome, Settings, checkpoint_seconds
 from bench.run.training import Training
@@ -81,13 +82,15 @@ def execute(
                 print(f"bench: {uid} is stale, it is not continued: {'; '.join(why)}", flush=True)
                 return "stale"
 
-            # Record what it starts with, then train or score.
+            # Record what it starts with, then train, score or evaluate.
             reset_peak()
             folder.begin(entry := provenance())
             inputs.begin(folder, machine, spec, {"commit": commit(), "packages": entry["packages"]})
             with readings.listening(partial(inputs.note, folder)):
                 if spec.kind == "reference":
                     return score_reference(spec, folder, settings)
+                if spec.kind == "evaluate":
+                    return evaluate(spec, folder, store, settings, should_stop)
                 training = Training(spec, folder, store, settings)
                 # No input may have been replaced while it was being read.
                 inputs.confirm(folder, Machine(store))

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
 from bench.contract.composition import Composition
 from bench.contract.context import Context
+from bench.contract.expression import at_inference
 from bench.errors import UserError
 from bench.networks.interface import Generator
 from bench.plan.inputs import Machine
 from bench.run.build import build_context
-from bench.spec.run import RunSpec
-from bench.store.checkpoints import fingerprint, read_weights
+from bench.spec.run import Protocol, RunSpec, Snapshot
+from bench.store.checkpoints import fingerprint_of_weights, read_weights
 from bench.store.runs import RunFolder, Store
 from bench.train.sampling import batches
 
-Snapshot = Literal["best", "final"]
 BATCH = 100  # images at once, of a run without a protocol
 
 
 @dataclass(frozen=True)
 class Reopened:
-    """A run as it was at one of its snapshots, ready to be sampled."""
+    """A run as it was at one of its snapshots, ready to be sampled.
+
+    protocol: how many images are made at once, and first; the run's own, or that of an evaluation.
+    """
 
     folder: RunFolder
     spec: RunSpec
@@ -35,6 +38,7 @@ class Reopened:
     method: Composition
     snapshot: Snapshot
     step: int
+    protocol: Protocol | None
 
     @property
     def generator(self) -> Generator:
@@ -49,8 +53,7 @@ class Reopened:
         batches of the protocol, from which images beyond `count` are cut, since an image's last digits and its
         condition depend on its batch.
         """
-        protocol = self.spec.protocol
-        scored, batch = (protocol.generated, protocol.batch) if protocol else (0, BATCH)
+        scored, batch = (self.protocol.generated, self.protocol.batch) if self.protocol else (0, BATCH)
         beyond = -(-max(0, count - scored) // batch) * batch
         sampler, left = self.method.sampler(self.ctx), count
         for first, size in ((0, scored), (scored, beyond)):
@@ -66,14 +69,22 @@ class Reopened:
 
 
 def reopen(
-    folder: RunFolder, store: Store, snapshot: Snapshot, device: str = "cpu", *, allow_stale: bool = False
+    folder: RunFolder,
+    store: Store,
+    snapshot: Snapshot,
+    device: str = "cpu",
+    *,
+    allow_stale: bool = False,
+    inference: Mapping[str, Any] | None = None,
+    protocol: Protocol | None = None,
 ) -> Reopened:
     """The run of a folder with the weights of its final or its best snapshot.
 
     Of the best snapshot a run keeps G's average, D, the method's state and the step; its `ctx.generator` is the
     average too, as the raw weights are not kept.
 
-    Raises UserError for a reference point, and for a run that trains no generator, is not finished, lacks these weights
+    inference: other values of settings that its method uses at inference alone. protocol: another than the run's own.
+    Raises UserError for a run that is no training, that trains no generator, is not finished, lacks these weights
     or has diverged (its final weights are not finite). Also for a run made from other inputs than are here now: its
     method would draw from other priors or training images than it was trained with. allow_stale: for that, only a
     warning on stderr.
@@ -82,6 +93,8 @@ def reopen(
     spec = folder.spec()
     if spec.kind == "reference":
         raise UserError(f"run {folder.uid} scores real images, a reference point: it has no generator")
+    if spec.evaluated is not None:
+        raise UserError(f"run {folder.uid} is an evaluation of {spec.evaluated.uid}, which has the generator: name it")
     if spec.network is None:
         raise UserError(f"run {folder.uid} trains no generator")
     result = folder.result()
@@ -94,7 +107,8 @@ def reopen(
 
     # Its networks and its method, as they were at the snapshot.
     state = _weights(folder, snapshot, result)
-    ctx, method = build_context(spec, store, torch.device(device))
+    sampled = spec.model_copy(update={"method": at_inference(spec.method, inference or {})})
+    ctx, method = build_context(sampled, store, torch.device(device))
     if "ema" not in state or ctx.ema is None:
         raise UserError(f"run {folder.uid} trains no generator")
     for name, network in (
@@ -107,7 +121,7 @@ def reopen(
             network.load_state_dict({**average, **state}[name])
     method.load_state_dict(state["method"])
     ctx.step = int(state["step"])
-    return Reopened(folder, spec, ctx, method, snapshot, ctx.step)
+    return Reopened(folder, spec, ctx, method, snapshot, ctx.step, protocol or spec.protocol)
 
 
 def _refuse_stale(folder: RunFolder, store: Store, allowed: bool) -> None:
@@ -135,8 +149,7 @@ def _weights(folder: RunFolder, snapshot: Snapshot, result: dict[str, Any]) -> d
         hint = "; --snapshot final" if snapshot == "best" and folder.final_weights.exists() else ""
         raise UserError(f"run {folder.uid} has no weights of its {snapshot} snapshot ({path}){hint}")
     state = read_weights(path)
-    if snapshot == "final":
-        weights = {name: value for name, value in state.items() if name != "step"}
-        if fingerprint(weights) != result["weights_sha256"]:
-            raise UserError(f"{path} holds other weights than its run has recorded")
+    recorded = result["weights_sha256"] if snapshot == "final" else result.get("best_sha256")
+    if recorded is not None and fingerprint_of_weights(state) != recorded:
+        raise UserError(f"{path} holds other weights than its run has recorded")
     return state

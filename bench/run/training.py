@@ -192,14 +192,18 @@ class Training:
         checkpoints.write_weights(
             self.folder.final_weights, {**weights, "step": self.ctx.step}, inside=self.folder.path
         )
+        best_sha256 = None
         if self.spec.protocol:
             best.settle(self.folder.state, best_step(self.spec.protocol, self.folder.metrics()))
+            if self.folder.best_weights.exists():
+                best_sha256 = checkpoints.fingerprint_of_weights(checkpoints.read_weights(self.folder.best_weights))
         self.folder.finish(
             {
                 "steps": self.ctx.step,
                 "diverged_at": self.ctx.step if diverged else None,
                 "diverged_in": diverged,
                 "weights_sha256": checkpoints.fingerprint(weights),
+                "best_sha256": best_sha256,
                 "seconds": self.elapsed + seconds,
             }
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal
 
@@ -184,11 +185,25 @@ class WeightsFile(Frozen):
     weights: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 
 
+Snapshot = Literal["best", "final"]
+
+
+class MeasureSpec(Frozen):
+    """A measure of finished runs (bench.evaluate) with its resolved settings; `snapshot` is one of them."""
+
+    name: str
+    version: PositiveInt = 1
+    settings: dict[str, Any] = {}
+
+
 class RunSpec(Frozen):
-    """One training (or one reference point) with one seed."""
+    """One training, one reference point, or one evaluation of a finished training (`sources["run"]`), with one seed.
+
+    measure: of an evaluation alone, which has no method, network or training of its own.
+    """
 
     schema_version: Literal[1] = 1
-    kind: Literal["train", "reference"] = "train"
+    kind: Literal["train", "reference", "evaluate"] = "train"
     method: tuple[Part, ...]
     network: NetworkSpec | None
     data: DataSpec
@@ -196,6 +211,15 @@ class RunSpec(Frozen):
     protocol: Protocol | None
     seed: int = Field(ge=0)
     sources: dict[str, RunSpec | WeightsFile] = {}
+    measure: MeasureSpec | None = None
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> RunSpec:
+        if (self.kind == "evaluate") != (self.measure is not None):
+            raise ValueError("an evaluation has a measure, and nothing else has one")
+        if self.kind == "evaluate" and (self.method or self.network is not None or self.train is not None):
+            raise ValueError("an evaluation has no method, network or training of its own")
+        return self
 
     def canonical(self) -> str:
         """The JSON whose hash is the identity: sorted keys, absent values left out."""
@@ -205,9 +229,22 @@ class RunSpec(Frozen):
     def uid(self) -> str:
         """A readable prefix and 12 hex digits of the hash; also the name of the run's folder."""
         images = self.data.shots or self.data.share or "all"
-        label = f"{readable(self.method)}_{self.data.name}-{self.data.resolution}-{images}_s{self.seed}"
+        label = f"{self.about}_{self.data.name}-{self.data.resolution}-{images}_s{self.seed}"
         slug = re.sub(r"[^a-z0-9+._-]+", "-", label.lower())[:80].strip("-")
         return f"{slug}_{hashlib.sha256(self.canonical().encode()).hexdigest()[:12]}"
+
+    @property
+    def about(self) -> str:
+        """A short name for people: the method's, or that of an evaluation's measure and of its run's method."""
+        if self.measure is None:
+            return readable(self.method)
+        run = self.evaluated
+        return "-".join([self.measure.name, *([readable(run.method)] if run is not None else [])])[:50]
+
+    @property
+    def evaluated(self) -> RunSpec | None:
+        """The run that an evaluation is of; None for every other kind."""
+        return self.run_sources.get("run") if self.kind == "evaluate" else None
 
     @property
     def run_sources(self) -> dict[str, RunSpec]:
@@ -235,4 +272,25 @@ def reference_run(point: str, data: DataSpec, protocol: Protocol, seed: int) -> 
         train=None,
         protocol=protocol.model_copy(update={"every": 1, "first": 0}),
         seed=seed,
+    )
+
+
+def evaluation_run(
+    measure: MeasureSpec, run: RunSpec, protocol: Protocol, sources: Mapping[str, RunSpec | WeightsFile] | None = None
+) -> RunSpec:
+    """The task that takes a measure of a finished run under a protocol; its seed and data are the run's.
+
+    sources: what the measure needs besides. As of a reference point, the identity does not depend on the snapshot
+    schedule.
+    """
+    return RunSpec(
+        kind="evaluate",
+        method=(),
+        network=None,
+        data=run.data,
+        train=None,
+        protocol=protocol.model_copy(update={"every": 1, "first": 0}),
+        seed=run.seed,
+        sources={**(sources or {}), "run": run},
+        measure=measure,
     )

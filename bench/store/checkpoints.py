@@ -10,7 +10,7 @@ from bench.errors import UserError
 from bench.files.weights import fingerprint, read_weights, write_weights
 from bench.store.layout import checkpoint, checkpoints
 
-__all__ = ["drop_all", "fingerprint", "latest", "read_weights", "save", "write_weights"]
+__all__ = ["drop_all", "fingerprint", "fingerprint_of_weights", "latest", "read_weights", "save", "write_weights"]
 
 KEEP = 2  # a damaged newest checkpoint leaves one to fall back to
 
@@ -38,6 +38,11 @@ def latest(folder: Path) -> tuple[int, dict[str, Any]] | None:
             instead = "the start: no other is left" if last else "the checkpoint before it"
             print(f"bench: {error}; falling back to {instead}", file=sys.stderr)
     return None
+
+
+def fingerprint_of_weights(state: dict[str, Any]) -> str:
+    """The fingerprint that a run records of final.pt or best.pt: of all that is in it but the step."""
+    return fingerprint({name: value for name, value in state.items() if name != "step"})
 
 
 def drop_all(folder: Path) -> None:

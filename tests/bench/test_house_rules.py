@@ -31,6 +31,7 @@ FLOORS = (
     ("spec", "files", "machine", "stats", "registry"),
     ("networks", "features", "store", "data"),
     ("contract", "metrics", "convert"),
+    ("evaluate",),
     ("train", "plan", "plugins"),
     ("run", "report"),
     ("launch", "rehearsal", "conformance"),

@@ -23,6 +23,7 @@ from bench.store.lease import RunBusyError, RunGoneError
 from bench.store.runs import Store
 
 DEATHS = 3  # after so many killed workers a run counts as failed
+USELESS = ("failed", "diverged", "blocked", "cancelled", "stale")  # states of a source that nothing can start from
 ABANDONED = ("planned", "interrupted", "lost")  # states of a source that nobody works on
 BUSY_SECONDS = 5.0  # between two tries of a run that another process works on
 STOPPING = (
@@ -152,14 +153,14 @@ class Queue:
         if self.stopping:
             return None
         # Sources whose trainer has left them unfinished are trained here
-        needed = {uid: spec for run in self.waiting for uid, spec in zip(run.needs, _sources(run), strict=True)}
+        needed = {uid: spec for run in self.waiting for uid, spec in zip(run.needs, _specs(run.spec), strict=True)}
         states = {uid: self._state_of(uid) for uid in needed}
         for uid in [uid for uid, state in states.items() if state in ABANDONED]:
-            self._adopt(PlannedRun(needed[uid]))
+            self._adopt(PlannedRun(needed[uid], needs=tuple(source.uid for source in _specs(needed[uid]))))
         # The first run whose sources are done; those whose sources cannot be had are blocked
         for run in list(self.waiting):
-            sources = [states.get(uid, "waiting") for uid in run.needs]
-            if any(state in ("failed", "diverged", "blocked", "cancelled", "stale") for state in sources):
+            sources = [_as_source(run, uid, states.get(uid, "waiting")) for uid in run.needs]
+            if any(state in USELESS for state in sources):
                 self.waiting.remove(run)
                 self._end(run, "blocked")
                 continue
@@ -254,8 +255,14 @@ class Queue:
         self.watcher.ended(run, outcome)
 
 
-def _sources(run: PlannedRun) -> list[RunSpec]:
-    return list(run.spec.run_sources.values())
+def _specs(run: RunSpec) -> list[RunSpec]:
+    return list(run.run_sources.values())
+
+
+def _as_source(run: PlannedRun, uid: str, state: str) -> str:
+    """The state of a source as a run sees it: the evaluation of a run that has diverged goes on to record that."""
+    evaluated = run.spec.evaluated
+    return "done" if state == "diverged" and evaluated is not None and evaluated.uid == uid else state
 
 
 def record_death(store: Store, uid: str, reason: str) -> None:

@@ -22,7 +22,6 @@ from bench.machine.provenance import commit
 from bench.plan.estimate import Estimates
 from bench.plan.inputs import changed_since, described
 from bench.plan.runs import PlannedRun
-from bench.spec.run import readable
 from bench.store.runs import Store
 
 START = "BENCH_JOB_START"  # set by the batch script: seconds since the epoch when the job began
@@ -99,7 +98,7 @@ class TableJob:
             folder = store.folder(uid)
             spec = folder.spec()
             needs = tuple(source.uid for source in spec.run_sources.values())
-            label = labels.get(uid) or f"{readable(spec.method)} · {spec.data.name} · seed {spec.seed}"
+            label = labels.get(uid) or f"{spec.about} · {spec.data.name} · seed {spec.seed}"
             runs.append(PlannedRun(spec, needs=needs, status=folder.status(), title=label))
         return runs
 

@@ -113,7 +113,7 @@ class Survey:
         if status not in FRESH and (changes := self.machine.changes(folder)) and task is None:
             return _with(base, "stale", f"{'; '.join(changes)}; --retry stale trains it anew")
         if status in ("done", "diverged"):
-            return _with(base, status, "" if status == "done" else "a loss was not finite")
+            return _with(base, status, "" if status == "done" else _divergence(folder))
         if status == "failed":
             return _with(base, "failed", f"({folder.cause()}) {folder.error()}")
         # A heartbeat counts unless its job has left the queue
@@ -191,8 +191,16 @@ def _in_queue(base: RunStatus, task: Task, beat: dict[str, Any]) -> RunStatus:
     return _with(base, "queued", f"in job {task.job}, which is at work", node=task.node)
 
 
+def _divergence(folder: RunFolder) -> str:
+    """Why a run has diverged."""
+    evaluated = folder.spec().evaluated
+    return "a loss was not finite" if evaluated is None else f"the run that it evaluates has diverged: {evaluated.uid}"
+
+
 def _kept(base: RunStatus, folder: RunFolder) -> str:
     """Where the run would continue: from its checkpoint, not from the step of its last heartbeat."""
+    if folder.spec().kind != "train":
+        return "it begins again"
     if (step := folder.saved_step()) is not None:
         return f"continues from a checkpoint up to step {step}"
     return f"trained up to step {base.step}, no checkpoint is left" if base.step else "nothing trained yet"

@@ -8,7 +8,7 @@ import pytest
 
 from bench.contract.composition import build_method
 from bench.contract.discovery import methods
-from bench.contract.expression import parse_method
+from bench.contract.expression import at_inference, parse_method
 from bench.contract.signature import needed_sources, signature
 from bench.errors import UserError
 from bench.spec.run import readable
@@ -32,7 +32,8 @@ def test_what_the_source_says_is_what_the_class_says(name):
     arguments = list(inspect.signature(part).parameters.values()) if own else []
     assert read.settings == {one.name: one.default for one in arguments}
     assert (read.version, read.sources, read.later) == (part.version, part.sources, part.later)
-    assert set(read.later) <= set(read.settings)
+    assert (read.needs_labels, read.of_sampler) == (part.needs_labels, part.of_sampler)
+    assert {*read.later, *read.of_sampler} <= set(read.settings)
     built = build_method(parse_method(name))
     assert [type(one) for _, one in built.parts] == [part]
 
@@ -53,6 +54,47 @@ class Grows(Method):
     assert moved.settings == {"weight": 1.0, "point": "augmented"}
     assert parse_method("grows(point=raw)") == (plain,)
     assert [part.point for _, part in build_method((plain, moved)).parts] == ["raw", "augmented"]
+
+
+def test_settings_of_inference_have_other_values_without_another_training():
+    parts = parse_method("diffaugment + disp(prior=simclr)")
+    assert at_inference(parts, {}) == parts
+    assert at_inference(parts, {"sampling": "gmm-9"}) == parse_method(
+        "diffaugment + disp(prior=simclr, sampling=gmm-9)"
+    )
+    assert at_inference(parts, {"sampling": "mix"}) == parts == parse_method("diffaugment + disp(prior=simclr)")
+
+
+def test_a_setting_of_inference_that_came_later_is_left_out_at_its_default(load_plugin):
+    load_plugin(
+        """from bench.train import Method
+
+class Draws(Method):
+    later = ("spread",)
+    of_sampler = ("spread",)
+
+    def __init__(self, *, spread: float = 1.0) -> None:
+        pass
+"""
+    )
+    plain, wide = parse_method("draws"), parse_method("draws(spread=2)")
+    assert at_inference(plain, {"spread": 2}) == wide and at_inference(wide, {"spread": 1}) == plain
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "message"),
+    [
+        ("unconditional", {"sampling": "pure"},
+         "method 'unconditional' has no setting 'sampling' that it uses at inference alone; it has none"),
+        ("diffaugment + disp", {"prior": "simclr"},
+         "method 'diffaugment + disp' has no setting 'prior' that it uses at inference alone; known: sampling"),
+        ("disp", {"sampling": 3}, "method 'disp': sampling is 3, must be str"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_sampled_otherwise_says_why(method, settings, message):
+    with pytest.raises(UserError) as caught:
+        at_inference(parse_method(method), settings)
+    assert str(caught.value) == message
 
 
 def test_sources_depend_on_settings():

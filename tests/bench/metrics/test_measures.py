@@ -66,8 +66,8 @@ def test_listing_and_reading_cards_imports_nothing_heavy():
         ({"better": "smaller"}, "score 'toy': better is 'smaller', must be lower or higher"),
         ({"compared": "quotient"}, "score 'toy': compared is 'quotient', must be ratio or difference"),
         ({"k_among": "all"}, "score 'toy': k_among is 'all', must be reference or generated"),
-        ({"digits": 0}, "score 'toy': digits, fewest, version and default_k must be at least 1"),
-        ({"default_k": -1}, "score 'toy': digits, fewest, version and default_k must be at least 1"),
+        ({"digits": 0}, "score 'toy': digits and version must be at least 1"),
+        ({"default_k": -1}, "score 'toy': fewest and default_k must be at least 1"),
     ],
 )
 def test_a_card_that_cannot_be_is_refused(changes, message):

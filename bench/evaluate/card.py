@@ -1,0 +1,88 @@
+"""The card of a measure of finished runs: its settings, its outputs, what it needs of a run, how it is taken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from bench.errors import UserError
+from bench.metrics.output import Output
+from bench.spec.run import Frozen, RunSpec, Snapshot
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bench.evaluate.subject import Subject
+    from bench.metrics.scores import Score
+
+NAME = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
+Need = Literal["generator", "discriminator", "labels", "attributes"]
+
+
+class MeasureSettings(Frozen):
+    """The settings of a measure; a measure with more of them extends this.
+
+    They are a part of an evaluation's identity, unless they are None: a setting that is added later has the default
+    None, which does what the measure did before. One named `extractor` says on which features the outputs are.
+    """
+
+    snapshot: Snapshot = "final"  # whose weights are looked at; a table's default is its own rule
+
+
+@dataclass(frozen=True)
+class Value:
+    """One output of a measure: its name, its value, and the standard error over repeats or images, if there is one.
+
+    n_generated, n_reference: how many images it is of. reference_sha256: which reference images, "" for none.
+    """
+
+    output: str
+    value: float
+    error: float | None = None
+    n_generated: int = 0
+    n_reference: int = 0
+    reference_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What taking a measure gives: a value of every output, and images (N, H, W, 3) uint8 of which a sheet is kept."""
+
+    values: Sequence[Value | Score]
+    images_NHWC: np.ndarray | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunMeasure:
+    """A measure of finished runs. Raises UserError for values that a card cannot have.
+
+    compute: takes the `Subject`, and the settings as an instance of `settings`; one seed of a table is one call of it,
+    so repeats inside are averaged, and their spread is a value's `error`.
+    outputs: the numbers that it gives; none where it gives the protocol's own scores.
+    needs: what a run must have, beside its images.
+    check: whether it can be taken of a run, given its spec and the settings; raises UserError before anything trains.
+    seconds: about how long it takes at small scales, where no evaluation of its kind has finished yet.
+    """
+
+    name: str  # in tables and on the command line
+    summary: str  # in one line, for `bench list measures`
+    compute: Callable[[Subject, Any], Result]
+    version: int = 1  # of its meaning: values of two versions are never averaged or compared
+    settings: type[MeasureSettings] = MeasureSettings
+    outputs: tuple[Output, ...] = ()
+    needs: tuple[Need, ...] = ("generator",)
+    check: Callable[[RunSpec, Any], None] | None = None
+    seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(NAME, self.name):
+            raise UserError(f"measure '{self.name}' must be lower-case words joined by hyphens")
+        if self.version < 1 or self.seconds <= 0:
+            raise UserError(f"measure '{self.name}': version must be at least 1, and seconds above 0")
+        if odd := [need for need in self.needs if need not in get_args(Need)]:
+            raise UserError(f"measure '{self.name}': needs names '{odd[0]}', must be of {', '.join(get_args(Need))}")
+        names = [output.name for output in self.outputs]
+        if len(set(names)) < len(names):
+            raise UserError(f"measure '{self.name}': two of its outputs have one name")

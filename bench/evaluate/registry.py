@@ -1,0 +1,138 @@
+"""Every measure of finished runs by name: ours, those of installed packages, those of loaded plug-ins.
+
+Listing them, and asking for their cards, imports no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from pydantic import ValidationError
+
+from bench import features
+from bench.errors import UserError
+from bench.evaluate import cards
+from bench.evaluate.card import MeasureSettings, RunMeasure
+from bench.files.source_code import module_digest
+from bench.files.yamlfile import first_problem
+from bench.metrics.measures import measure, measures
+from bench.metrics.output import Output
+from bench.registry import Registry
+from bench.spec.run import MeasureSpec, MetricSpec, RunSpec, Snapshot
+
+
+@cache
+def run_measures() -> Registry:
+    """Every known measure of finished runs."""
+    registry = Registry("measure")
+    for file in pkgutil.iter_modules(cards.__path__):
+        add_measures(registry, f"{cards.__name__}.{file.name}")
+    registry.add_entry_points("bench.measures")
+    return registry
+
+
+def add_measures(registry: Registry, module: str) -> list[str]:
+    """Register the cards that a module lists in MEASURES, and return their names.
+
+    Raises UserError if one is not a card, or has an output of the name of a score or of another measure's output.
+    """
+    listed = getattr(importlib.import_module(module), "MEASURES", ())
+    if not isinstance(listed, (list, tuple)) or not all(isinstance(card, RunMeasure) for card in listed):
+        raise UserError(f"MEASURES must be a list of bench.evaluate.card.RunMeasure cards, not {listed!r:.80}")
+    for card in listed:
+        registry.add(card.name, f"{module}:{card.name}", card.summary, card)
+    _refuse_same_names(registry)
+    return [card.name for card in listed]
+
+
+def _refuse_same_names(registry: Registry) -> None:
+    """Tables know a number by its name alone."""
+    whose: dict[str, str] = {}
+    for entry in registry:
+        for output in registry.load(entry.name).outputs:
+            if output.name in measures() or output.name in whose:
+                other = f"of the measure '{whose[output.name]}'" if output.name in whose else "a score"
+                raise UserError(f"measure '{entry.name}': its output '{output.name}' is {other} already; rename it")
+            whose[output.name] = entry.name
+
+
+def run_measure(name: str) -> RunMeasure:
+    """The card of a measure. UserError for an unknown name, or if what a package offers is not a card."""
+    card = run_measures().load(name)
+    if not isinstance(card, RunMeasure) or card.name != name:
+        raise UserError(f"measure '{name}' ({run_measures().entry(name).target}) must be a RunMeasure of that name")
+    return card
+
+
+def source_digest(name: str) -> str | None:
+    """The digest of the code of a measure from outside this project; None for our own, which has its `version`."""
+    module = module_of(name)
+    return None if module.startswith("bench.evaluate.") else module_digest(module)
+
+
+def module_of(name: str) -> str:
+    """The module in which a measure is written."""
+    return run_measures().entry(name).target.partition(":")[0]
+
+
+def output_card(name: str) -> Output:
+    """The card of a number that a table shows: of a score, or of a measure's output, which has the measure's version.
+
+    Raises UserError for an unknown name.
+    """
+    if name in measures():
+        return measure(name)
+    for entry in run_measures():
+        card = run_measure(entry.name)
+        for output in card.outputs:
+            if output.name == name:
+                return replace(output, version=card.version)
+    return measure(name)  # which raises, with the nearest name
+
+
+def parse_measure(values: Mapping[str, Any], snapshot: Snapshot | None = None) -> MeasureSpec:
+    """A measure as a table has it (`{measure: NAME, SETTING: VALUE, ...}`) with all its settings.
+
+    snapshot: whose weights are looked at where the settings do not say it. Raises UserError for an unknown measure or
+    setting, and for a value that a setting cannot have.
+    """
+    rest = dict(values)
+    if not isinstance(name := rest.pop("measure", None), str):
+        raise UserError(
+            f"evaluate names no measure; write measure: {' or '.join(entry.name for entry in run_measures())}"
+        )
+    card = run_measure(name)
+    if snapshot is not None:
+        rest.setdefault("snapshot", snapshot)
+    try:
+        settings = card.settings.model_validate(rest)
+    except ValidationError as error:
+        keys, message = first_problem(card.settings, error)
+        raise UserError(f"measure '{name}': {'.'.join(map(str, keys))}: {message}") from error
+    return MeasureSpec(name=name, version=card.version, settings=settings.model_dump(mode="json", exclude_none=True))
+
+
+def settings_of(spec: MeasureSpec) -> MeasureSettings:
+    """The settings of a planned evaluation, as the measure takes them. Raises UserError where it no longer does."""
+    card = run_measure(spec.name)
+    if card.version != spec.version:
+        raise UserError(
+            f"measure '{spec.name}' is of version {card.version} here, this evaluation was planned with version "
+            f"{spec.version}; plan it again: it is another evaluation"
+        )
+    return card.settings.model_validate(spec.settings)
+
+
+def gives(task: RunSpec) -> tuple[MetricSpec, ...]:
+    """The numbers that an evaluation gives, each with the features that it is on: "" for none."""
+    assert task.measure is not None and task.protocol is not None
+    if not (outputs := run_measure(task.measure.name).outputs):
+        return task.protocol.metrics
+    extractor = task.measure.settings.get("extractor")
+    features_of = "" if extractor is None else features.canonical(extractor)
+    return tuple(MetricSpec(name=output.name, extractor=features_of) for output in outputs)

@@ -1,0 +1,179 @@
+"""What a measure sees of a finished run: its networks at a snapshot, its images, features and data, all on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from bench import features, seeds
+from bench.contract.base import Sampler
+from bench.contract.composition import Composition
+from bench.contract.context import Context
+from bench.data import imageset
+from bench.data.reference_split import reference_images
+from bench.errors import UserError
+from bench.features.cache import cached_features
+from bench.metrics.scorers import make_scorer
+from bench.metrics.scores import Score
+from bench.networks.interface import Generator
+from bench.spec.run import Protocol as ScoringProtocol
+from bench.spec.run import RunSpec
+
+
+class Opened(Protocol):
+    """A finished run at one of its snapshots: bench.run.reopen.Reopened is one."""
+
+    @property
+    def ctx(self) -> Context:
+        """The run's context: its training images, labels and networks."""
+        ...
+
+    @property
+    def method(self) -> Composition:
+        """The run's method, with its state."""
+        ...
+
+    @property
+    def step(self) -> int:
+        """The step of the snapshot."""
+        ...
+
+    @property
+    def generator(self) -> Generator:
+        """The average of G's weights, which is what was scored."""
+        ...
+
+    def images(self, count: int, seed: int | None = None) -> Iterator[np.ndarray]:
+        """The first `count` uint8 images, a batch (N, H, W, 3) at a time."""
+        ...
+
+
+# Opens the run with other values of the settings that its method uses at inference alone
+Opener = Callable[[Mapping[str, Any]], Opened]
+
+
+class Subject:
+    """A finished run, as a measure sees it. Nothing is opened, loaded or computed before it is asked for.
+
+    task: the evaluation; `task.protocol` says how many images there are and what the reference is.
+    open_run: opens the run at the snapshot of the task. pause: called between batches of images, and by measures
+    between their own steps; it ends an evaluation that is to stop, by an exception that a measure lets pass.
+    """
+
+    def __init__(
+        self,
+        task: RunSpec,
+        open_run: Opener,
+        device: str = "cpu",
+        pause: Callable[[], None] = lambda: None,
+        inference: Mapping[str, Any] | None = None,
+    ) -> None:
+        assert task.evaluated is not None and task.protocol is not None
+        self.task, self.device, self.pause = task, device, pause
+        self.run: RunSpec = task.evaluated
+        self.protocol: ScoringProtocol = task.protocol
+        self._open, self._inference = open_run, dict(inference or {})
+
+    def sampled(self, inference: Mapping[str, Any]) -> Subject:
+        """The same run with other values of settings that its method uses at inference alone.
+
+        Raises UserError where its method has no such setting.
+        """
+        if not inference:
+            return self
+        return Subject(self.task, self._open, self.device, self.pause, {**self._inference, **inference})
+
+    # ---- the run ---------------------------------------------------------------------------------
+
+    @cached_property
+    def opened(self) -> Opened:
+        """The run at its snapshot."""
+        return self._open(self._inference)
+
+    @property
+    def step(self) -> int:
+        """The step of the snapshot."""
+        return self.opened.step
+
+    @property
+    def generator(self) -> Generator:
+        """The average of G's weights at the snapshot, in evaluation mode."""
+        return self.opened.generator
+
+    @property
+    def discriminator(self) -> nn.Module:
+        """D at the snapshot. Raises UserError for a run without one."""
+        if self.opened.ctx.discriminator is None:
+            raise UserError(f"run {self.run.uid} has no discriminator")
+        return self.opened.ctx.discriminator
+
+    @property
+    def method(self) -> Composition:
+        """The run's method, with its state at the snapshot."""
+        return self.opened.method
+
+    @property
+    def sampler(self) -> Sampler:
+        """How the method makes images from latents: a function (generator, z_NZ, stream) -> images NCHW."""
+        return self.method.sampler(self.opened.ctx)
+
+    # ---- images ----------------------------------------------------------------------------------
+
+    def images(self, count: int | None = None) -> np.ndarray:
+        """The run's first `count` images (count, H, W, 3) uint8 [default: as many as the protocol generates].
+
+        They are the images that a training with this protocol, sampled like this, would have scored at the snapshot.
+        """
+        batches = []
+        for batch_NHWC in self.opened.images(self.protocol.generated if count is None else count):
+            batches.append(batch_NHWC)
+            self.pause()
+        return np.concatenate(batches)
+
+    @property
+    def train_images(self) -> np.ndarray:
+        """The images (M, H, W, 3) uint8 that the run was trained on."""
+        return self.opened.ctx.images_u8_NHWC
+
+    def test_images(self, count: int | None = None) -> np.ndarray:
+        """The first `count` images of the test split [default: all], uint8. Raises UserError where there are fewer."""
+        data = self.run.data
+        images = imageset.load(data.name, data.resolution).test
+        if count is not None and count > len(images):
+            raise UserError(f"data set '{data.name}' has {len(images)} test images, {count} are asked for")
+        return images if count is None else images[:count]
+
+    @cached_property
+    def reference(self) -> tuple[np.ndarray, str]:
+        """The protocol's reference images, uint8, and a name of exactly these images."""
+        return reference_images(self.protocol, self.run.data, self.run.seed)
+
+    # ---- numbers ---------------------------------------------------------------------------------
+
+    def features(self, images_NHWC: np.ndarray, extractor: str, *, keep: bool = False) -> np.ndarray:
+        """Features (N, D) float32 of uint8 images. keep: of images that come again, such as training images."""
+        network = features.load(extractor, self.device)
+        return cached_features(network, images_NHWC) if keep else network(images_NHWC)
+
+    def scores(self, images_NHWC: np.ndarray) -> list[Score]:
+        """The protocol's scores of uint8 images (N, H, W, 3), against its reference."""
+        scorer = make_scorer(self.protocol, self.run.data, self.run.seed, self.device, watch=self._watched)
+        return scorer.score(images_NHWC)
+
+    def stream(self, *purpose: str | int) -> torch.Generator:
+        """A CPU generator for a purpose of this measure: all random numbers come from here.
+
+        It depends on the seed of the run, the measure's name and the purpose alone.
+        """
+        assert self.task.measure is not None
+        return seeds.torch_stream(self.run.seed, "evaluate", self.task.measure.name, *purpose)
+
+    def _watched(self, parts: Iterable[int], count: int, what: str) -> Iterable[int]:
+        for part in parts:
+            self.pause()
+            yield part

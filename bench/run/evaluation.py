@@ -1,0 +1,152 @@
+"""An evaluation of a finished run: its measure is taken, then all of its record is written at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bench import features
+from bench.errors import UserError
+from bench.evaluate.card import Result, RunMeasure, Value
+from bench.evaluate.registry import gives, run_measure, settings_of
+from bench.evaluate.subject import Opened, Subject
+from bench.features.lookup import digest as extractor_digest
+from bench.machine.memory import peak_bytes
+from bench.metrics.scores import Score
+from bench.plan import inputs
+from bench.plan.inputs import Machine
+from bench.run.reopen import reopen
+from bench.run.settings import Outcome, Settings
+from bench.spec.run import RunSpec
+from bench.store.heartbeat import Heartbeat
+from bench.store.runs import RunFolder, Store
+from bench.train.sampling import save_sheet
+
+
+class _Stopped(BaseException):
+    """The evaluation is to stop. No Exception: a measure that catches those must let it pass."""
+
+
+def evaluate(
+    spec: RunSpec, folder: RunFolder, store: Store, settings: Settings, should_stop: Callable[[], bool]
+) -> Outcome:
+    """Take the measure and write its record; one that is stopped leaves nothing and begins again.
+
+    The evaluation of a run that has diverged is recorded as diverged without being run. Raises UserError for a run that
+    is not finished, that lacks the snapshot, or of which the measure cannot be taken.
+    """
+    assert spec.measure is not None and spec.evaluated is not None
+    begin, source = time.monotonic(), store.folder(spec.evaluated.uid)
+    result = source.result()
+    if result is None:
+        raise UserError(f"the run that it evaluates, {source.uid}, is not finished ({source.status()}): train it first")
+    folder.rewind(-1)
+    if result["diverged_at"] is not None:
+        _finish(folder, begin, result["diverged_at"], None)
+        return "diverged"
+    chosen = settings_of(spec.measure)
+    device = str(settings.device)
+
+    def opened(inference: Mapping[str, Any]) -> Opened:
+        return reopen(source, store, chosen.snapshot, device, inference=inference, protocol=spec.protocol)
+
+    with Heartbeat(folder, 0) as heartbeat:
+
+        def pause() -> None:
+            if should_stop() or heartbeat.cancelled:
+                raise _Stopped
+
+        # Nothing is written before the measure has been taken, of inputs that are still the same.
+        subject = Subject(spec, opened, device, pause)
+        try:
+            pause()
+            taken = run_measure(spec.measure.name).compute(subject, chosen)
+        except _Stopped:
+            return "cancelled" if heartbeat.cancelled else "stopped"
+        lines = _lines(spec, subject, taken, _run_score(source, spec.evaluated, subject.step), time.monotonic() - begin)
+        inputs.confirm(folder, Machine(store))
+        if taken.images_NHWC is not None:
+            save_sheet(folder.sheet(subject.step), taken.images_NHWC)
+        folder.append(folder.metrics_log, lines)
+        _finish(folder, begin, None, subject.step)
+        heartbeat.state = "done"
+    return "done"
+
+
+def _finish(folder: RunFolder, begin: float, diverged_at: int | None, step: int | None) -> None:
+    """Write the result record; step: that of the snapshot that was looked at."""
+    folder.finish(
+        {
+            "steps": 0,
+            "diverged_at": diverged_at,
+            "weights_sha256": None,
+            "evaluated_step": step,
+            "seconds": time.monotonic() - begin,
+        }
+    )
+    folder.beat("done", 0, 0, None, memory=peak_bytes())
+
+
+def _lines(
+    spec: RunSpec, subject: Subject, taken: Result, run_score: float | None, seconds: float
+) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl, as a training has them, with the measure, its version and the run's own score.
+
+    Raises UserError for a measure that gives other outputs than its card says.
+    """
+    assert spec.measure is not None
+    card = run_measure(spec.measure.name)
+    said = [(metric.name, features.canonical(metric.extractor) if metric.extractor else "") for metric in gives(spec)]
+    if sorted(_names(taken.values, said)) != sorted(said):
+        given = ", ".join(name for name, _ in _names(taken.values, said)) or "nothing"
+        raise UserError(
+            f"measure '{card.name}' gives {given}, and its card says {', '.join(name for name, _ in said)}; "
+            "each output must have one value"
+        )
+    further = {"measure": card.name, "measure_version": card.version, "run_score": run_score}
+    extractors = dict(said)
+    return [
+        {"step": subject.step, **(vars(value) if isinstance(value, Score) else _line(value, card, extractors, seconds))}
+        | further
+        for value in taken.values
+    ]
+
+
+def _names(values: Sequence[Value | Score], said: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What a measure gave: (name, features), those of an output as the card says."""
+    extractors = dict(said)
+    return [
+        (value.metric, value.extractor)
+        if isinstance(value, Score)
+        else (value.output, extractors.get(value.output, ""))
+        for value in values
+    ]
+
+
+def _line(value: Value, card: RunMeasure, extractors: Mapping[str, str], seconds: float) -> dict[str, Any]:
+    """A line of an output, with the fields of a score."""
+    extractor = extractors[value.output]
+    sha256 = extractor_digest(features.parse_spec(extractor)[0]) if extractor else ""
+    score = Score(
+        metric=value.output,
+        extractor=extractor,
+        value=float(value.value),
+        error=None if value.error is None else float(value.error),
+        n_generated=value.n_generated,
+        n_reference=value.n_reference,
+        seconds=seconds,
+        extractor_sha256=sha256,
+        reference_sha256=value.reference_sha256,
+        version=card.version,
+    )
+    return vars(score)
+
+
+def _run_score(source: RunFolder, run: RunSpec, step: int) -> float | None:
+    """The value, at the snapshot, of the score by which the run's best snapshot is chosen; None without one."""
+    if run.protocol is None or run.protocol.selects is None:
+        return None
+    selects = run.protocol.selects.name, features.canonical(run.protocol.selects.extractor)
+    lines = [line for line in source.metrics() if line["step"] == step]
+    return next((float(line["value"]) for line in lines if (line["metric"], line["extractor"]) == selects), None)
