@@ -22,13 +22,21 @@ Need = Literal["generator", "discriminator", "labels", "attributes"]
 
 
 class MeasureSettings(Frozen):
-    """The settings of a measure; a measure with more of them extends this.
+    """The settings that every measure has; a measure with more of them extends this.
 
     They are a part of an evaluation's identity, unless they are None: a setting that is added later has the default
     None, which does what the measure did before. One named `extractor` says on which features the outputs are.
+    snapshot: whose weights are looked at; a table's default is its own rule.
+    sampling: how the method draws its conditions (of disp: mix, pure, gmm-1000@200000, ...); None: its own way.
     """
 
-    snapshot: Snapshot = "final"  # whose weights are looked at; a table's default is its own rule
+    snapshot: Snapshot = "final"
+    sampling: str | None = None
+
+    @property
+    def inference(self) -> dict[str, Any]:
+        """The settings of the run's method that differ from those it was trained with."""
+        return {} if self.sampling is None else {"sampling": self.sampling}
 
 
 @dataclass(frozen=True)

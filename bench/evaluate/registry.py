@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench import features
+from bench.contract.expression import at_inference
 from bench.errors import UserError
 from bench.evaluate import cards
 from bench.evaluate.card import MeasureSettings, RunMeasure
@@ -126,6 +127,22 @@ def settings_of(spec: MeasureSpec) -> MeasureSettings:
             f"{spec.version}; plan it again: it is another evaluation"
         )
     return card.settings.model_validate(spec.settings)
+
+
+def refuse_impossible(task: RunSpec) -> None:
+    """Raise UserError for an evaluation that cannot be: its run's method is not sampled like this, or as its card says.
+
+    Imports torch, to construct the method.
+    """
+    from bench.contract.composition import build_method  # here, for it imports torch
+
+    assert task.measure is not None and task.evaluated is not None
+    card, settings, run = run_measure(task.measure.name), settings_of(task.measure), task.evaluated
+    build_method(at_inference(run.method, settings.inference))
+    if run.network is None:
+        raise UserError(f"measure '{card.name}' needs a generator, and run {run.uid} trains none")
+    if card.check is not None:
+        card.check(run, settings)
 
 
 def gives(task: RunSpec) -> tuple[MetricSpec, ...]:

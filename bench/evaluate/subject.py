@@ -61,8 +61,9 @@ class Subject:
     """A finished run, as a measure sees it. Nothing is opened, loaded or computed before it is asked for.
 
     task: the evaluation; `task.protocol` says how many images there are and what the reference is.
-    open_run: opens the run at the snapshot of the task. pause: called between batches of images, and by measures
-    between their own steps; it ends an evaluation that is to stop, by an exception that a measure lets pass.
+    open_run: opens the run at the snapshot of the task. inference: how it is sampled, for `open_run`.
+    pause: called between batches of images, and by measures between their own steps; it ends an evaluation that is to
+    stop, by an exception that a measure lets pass.
     """
 
     def __init__(

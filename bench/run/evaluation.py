@@ -58,7 +58,7 @@ def evaluate(
                 raise _Stopped
 
         # Nothing is written before the measure has been taken, of inputs that are still the same.
-        subject = Subject(spec, opened, device, pause)
+        subject = Subject(spec, opened, device, pause, chosen.inference)
         try:
             pause()
             taken = run_measure(spec.measure.name).compute(subject, chosen)

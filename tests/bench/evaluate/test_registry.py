@@ -13,6 +13,7 @@ from bench.evaluate.registry import (
     gives,
     output_card,
     parse_measure,
+    refuse_impossible,
     run_measure,
     run_measures,
     settings_of,
@@ -79,6 +80,23 @@ def test_an_evaluation_is_planned_with_one_version_of_its_measure():
         UserError, match="is of version 1 here, this evaluation was planned with version 2; plan it again"
     ):
         settings_of(MeasureSpec(name="rescore", version=2, settings={}))
+
+
+def test_an_evaluation_of_a_method_that_is_not_sampled_like_this_is_refused(tiny_spec):
+    for method, message in (
+        (
+            "unconditional",
+            "method 'unconditional' has no setting 'sampling' that it uses at inference alone; it has none",
+        ),
+        ("disp", "unknown sampling 'purr'; did you mean 'pure'?"),
+        ("simclr(width=4)", "measure 'rescore' needs a generator, and run .* trains none"),
+    ):
+        run = tiny_spec(method, scored=True)
+        sampling = {} if method.startswith("simclr") else {"sampling": "purr"}
+        with pytest.raises(UserError, match=message):
+            refuse_impossible(evaluation_run(parse_measure({"measure": "rescore", **sampling}), run, run.protocol))
+    refuse_impossible(evaluation_run(parse_measure({"measure": "rescore", "sampling": "gmm-9"}), tiny_spec("disp"),
+                                     tiny_spec("disp", scored=True).protocol))  # fmt: skip
 
 
 def test_what_an_evaluation_gives(tiny_spec, load_plugin):

@@ -254,6 +254,8 @@ def compute(subject, settings):
     )
     assert len(subject.test_images(7)) == 7 and subject.generator.training is False
     assert subject.discriminator is not None and len(subject.reference[0]) == 24
+    assert np.array_equal(images, subject.sampled({}).images(settings.count))
+    assert not np.array_equal(images, subject.sampled({"sampling": "pure"}).images(settings.count))
     draw = float(np.asarray(subject.stream("draw").initial_seed()) % 1000)
     return Result([Value("gap", distance, 0.5, len(images)), Value("draw", draw)][: LAST], images)
 
