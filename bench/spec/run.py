@@ -115,6 +115,8 @@ class TrainSettings(Frozen):
     adam_eps: float | None = Field(default=None, gt=0)  # of both Adam optimisers; None: 1e-8
     # D's hinge loss has margins drawn from U(hinge_margin, 1), one for each logit (FastGAN's code: 0.8); None: 1
     hinge_margin: float | None = Field(default=None, ge=0, lt=1)
+    # Images of an update of G where they are more than D's (LT-GAN, supplement 9); None: batch
+    g_batch: PositiveInt | None = None
     # G's update uses the same images as D's last update, with the same augmentation (FastGAN's code)
     share_fakes: bool | None = None
     # For scores, G's batch norms use the statistics of batches of so many images (FastGAN's code: 16)
@@ -127,6 +129,14 @@ class TrainSettings(Frozen):
 
     @model_validator(mode="after")
     def _possible(self) -> TrainSettings:
+        if self.g_batch is not None:
+            if self.g_batch <= self.batch or self.g_batch % self.batch:
+                what = f"must be {2 * self.batch} or another multiple of batch, which is {self.batch}"
+                raise ValueError(f"g_batch is {self.g_batch}, {what}; leave it out for batch itself")
+            if self.share_fakes:
+                raise ValueError(
+                    "share_fakes takes D's images for G's update, which g_batch wants more of; leave one out"
+                )
         if self.micro_batch is not None and self.batch % self.micro_batch:
             raise ValueError(f"micro_batch is {self.micro_batch}, must divide batch, which is {self.batch}")
         if self.hinge_margin is not None and self.loss != "hinge":

@@ -37,6 +37,9 @@ def adversarial(ctx: Context, method: Composition, optimizers: Optimizers) -> It
     batch's gradient. All else is per micro-batch: batch norm's statistics, the estimate of spectral norms,
     augmentation and noise, and the parts' extra terms.
 
+    With `g_batch` an update of G has a multiple of the images of one of D: as many latents, and the conditions of D's
+    last batch several times over.
+
     With `share_fakes` G's update draws nothing. It takes the images that D's last update saw and judges them by the D
     after that update, as FastGAN's released code does. Until then the graphs of all micro-batches stay in memory.
     """
@@ -78,6 +81,14 @@ class _Inputs(NamedTuple):
             _split(condition_NK, size, len(images)) for condition_NK in (self.condition_NK, self.d_condition_NK)
         )
         return [_Inputs(Batch(*batch), *pair) for *batch, pair in zip(images, index, zip(*conditions), strict=True)]
+
+    def repeated(self, times: int) -> _Inputs:
+        """The same `times` in a row, for an update of G that has more images than one of D."""
+        if times == 1:
+            return self
+        batch = Batch(self.batch.images_NCHW.repeat(times, 1, 1, 1), self.batch.index_N.repeat(times))
+        conditions = (None if one is None else one.repeat(times, 1) for one in (self.condition_NK, self.d_condition_NK))
+        return _Inputs(batch, *conditions)
 
 
 class _Pass(NamedTuple):
@@ -128,6 +139,7 @@ def _update_generator(
 ) -> Values:
     """One update of G: new z and the conditions of the last batch (Algorithm 1, lines 11-14), or D's shared images."""
     _, discriminator = ctx.networks()
+    inputs = inputs.repeated((ctx.train.g_batch or ctx.train.batch) // ctx.train.batch)
     if shared:
         parts = inputs.split(len(shared[0].z_NZ))
         passes = [

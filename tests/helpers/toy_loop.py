@@ -71,8 +71,10 @@ def networks(patches=None):
         return ToyG().double(), ToyD(patches).double()
 
 
-def context(micro_batch=None, pair=None, loss="hinge"):
-    train = TrainSettings(steps=STEPS, batch=BATCH, d_steps=2, g_lr=RATE, d_lr=RATE, micro_batch=micro_batch, loss=loss)
+def context(micro_batch=None, pair=None, loss="hinge", **settings):
+    train = TrainSettings(
+        steps=STEPS, batch=BATCH, d_steps=2, g_lr=RATE, d_lr=RATE, micro_batch=micro_batch, loss=loss, **settings
+    )
     data = DataSpec(name="noise", resolution=4)
     spec = RunSpec(method=(), network=None, data=data, train=train, protocol=None, seed=11)
     ctx = Context(spec, IMAGES, None, torch.device("cpu"))
@@ -97,8 +99,12 @@ def transcribed(
     g_loss,
     reals=lambda images, index: images,
     d_condition=lambda y, index: y,
+    times=1,
 ):
-    """The same steps written down without the engine: d_loss(r, f, index), g_loss(f, r()), hooks as functions."""
+    """The same steps written down without the engine: d_loss(r, f, index), g_loss(f, r()), hooks as functions.
+
+    times: how many times D's batch an update of G has.
+    """
     generator, discriminator = pair
     g_sgd, d_sgd = (torch.optim.SGD(network.parameters(), lr=RATE) for network in pair)
     batches, logs = Batches(IMAGES, BATCH, 11), []
@@ -113,9 +119,9 @@ def transcribed(
             d_sgd.zero_grad()
             loss.backward()
             d_sgd.step()
-        z = torch.randn(BATCH, 3, generator=seeds.torch_stream(11, "latents", step, 3))
+        z = torch.randn(times * BATCH, 3, generator=seeds.torch_stream(11, "latents", step, 3))
         real = discriminator(reals(images, index), told).float().detach()
-        g = g_loss(discriminator(generator(z, y), told).float(), real)
+        g = g_loss(discriminator(generator(z, y.repeat(times, 1)), told.repeat(times, 1)).float(), real)
         g_sgd.zero_grad()
         g.backward()
         g_sgd.step()
