@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from bench.contract.base import Sampler
+from bench.contract.base import ClassSampler, Sampler
 from bench.errors import UserError
+from bench.networks.interface import Generator
 from bench.train import Batch, Context, Method
 
 
@@ -27,12 +28,19 @@ class ClassConditional(Method):
         return _one_hot(torch.from_numpy(labels)[batch.index_N.cpu()], _classes(labels)).to(ctx.device)
 
     def sampler(self, ctx: Context) -> Sampler:
-        labels = _labels(ctx)
-        present = torch.from_numpy(np.unique(labels))
+        present, of_classes = torch.from_numpy(np.unique(_labels(ctx))), self.class_sampler(ctx)
 
-        def sample(generator: nn.Module, z_NZ: Tensor, stream: torch.Generator) -> Tensor:
+        def sample(generator: Generator, z_NZ: Tensor, stream: torch.Generator) -> Tensor:
             label_N = present[torch.randint(len(present), (len(z_NZ),), generator=stream)]
-            images_NCHW: Tensor = generator(z_NZ, _one_hot(label_N, _classes(labels)).to(z_NZ.device))
+            return of_classes(generator, z_NZ, label_N, stream)
+
+        return sample
+
+    def class_sampler(self, ctx: Context) -> ClassSampler:
+        classes = _classes(_labels(ctx))
+
+        def sample(generator: Generator, z_NZ: Tensor, label_N: Tensor, stream: torch.Generator) -> Tensor:
+            images_NCHW: Tensor = generator(z_NZ, _one_hot(label_N, classes).to(z_NZ.device))
             return images_NCHW
 
         return sample

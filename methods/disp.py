@@ -21,7 +21,7 @@ from .common.priors import prior_spec, prior_table
 class Disp(Method):
     """The condition is the prior of the image, for the real image and for the fake made from it alike.
 
-    prior: an extractor (vgg16, vgg16_fc7, effnet_lite0, ...), simclr, random or shuffled; see `prior_table`.
+    prior: an extractor (vgg16, vgg16_fc7, effnet_lite0, ...), simclr, classifier, random or shuffled: `prior_table`.
     prior_size: pixels at which the extractor sees the images, or "own", the size it was trained at (declared, as the
     paper gives none). control_of: the prior that random and shuffled are controls of.
     scale: size of the centred priors (declared, as the paper gives none); see `bench.contract.conditions.scaled`.
@@ -29,7 +29,7 @@ class Disp(Method):
     its numbers of clusters), "gmm-COUNT", "kmeans-COUNT" or "gmm-COUNT@IMAGES"; see `inference.inference_named`.
     """
 
-    sources: ClassVar[dict[str, str]] = {"simclr": "prior=simclr"}
+    sources: ClassVar[dict[str, str]] = {"simclr": "prior=simclr", "classifier": "prior=classifier"}
     later: ClassVar[tuple[str, ...]] = ("control_of",)
     of_sampler: ClassVar[tuple[str, ...]] = ("sampling",)
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 from bench.contract.base import Sampler
 from bench.errors import UserError
 from bench.features.perceptual import VGG16Activations
-from bench.features.simclr import initialise
+from bench.features.residual import initialise
 from bench.networks.common import noise
 from bench.networks.interface import Generator, Styled
 from bench.train import Context, Method
@@ -46,7 +46,11 @@ class Glann(Method):
     """
 
     later: ClassVar[tuple[str, ...]] = ("halve_every",)
-    sources: ClassVar[dict[str, str]] = {"network": "", "simclr": "prior=simclr"}
+    sources: ClassVar[dict[str, str]] = {
+        "network": "",
+        "simclr": "prior=simclr",
+        "classifier": "prior=classifier",
+    }
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ class LogoGan(Method):
     `disp` (DISP: VGG16's).
     """
 
-    sources: ClassVar[dict[str, str]] = {"simclr": "prior=simclr"}
+    sources: ClassVar[dict[str, str]] = {"simclr": "prior=simclr", "classifier": "prior=classifier"}
 
     def __init__(self, *, clusters: int = 10, prior: str = "vgg16", prior_size: int | str = 64) -> None:
         if clusters < 1:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.errors import UserError
-from bench.features.simclr import SimclrEncoder, initialise
+from bench.features.residual import ResidualEncoder, initialise
 from bench.train import Context, Method
 from bench.train.batches import Batches
 
@@ -38,7 +38,9 @@ class Simclr(Method):
         self.lr = lr
 
     def prepare(self, ctx: Context) -> None:
-        encoder = SimclrEncoder(self.width, ctx.stream("simclr-encoder"))
+        if ctx.generator is not None:
+            raise UserError("method 'simclr' trains no generator: it is a source of other runs, without a network")
+        encoder = ResidualEncoder(self.width, ctx.stream("simclr-encoder"))
         with torch.device("meta"):
             head = nn.Sequential(
                 nn.Linear(encoder.dim, encoder.dim), nn.ReLU(), nn.Linear(encoder.dim, self.projection)

@@ -93,10 +93,12 @@ def make_spec(
     sources = {
         "network": ("class-conditional", NETWORK),
         "simclr": ("simclr(width=4)", None),
+        "classifier": ("classifier(width=4)", None),
+        "run": ("class-conditional", NETWORK),
     }
     return RunSpec(
         method=parts,
-        network=None if parts[0].name == "simclr" else NETWORK,
+        network=None if parts[0].name in ("simclr", "classifier") else NETWORK,
         data=data,
         train=settings,
         protocol=protocol if scored else None,

@@ -8,7 +8,7 @@ from typing import Any
 from bench.contract.base import Method
 from bench.contract.discovery import methods
 from bench.contract.expression import parse_method
-from bench.contract.signature import needed_sources
+from bench.contract.signature import needed_sources, needing
 from bench.errors import UserError
 from bench.spec.run import DataSpec, NetworkSpec, Part, RunSpec, TrainSettings, WeightsFile
 
@@ -24,6 +24,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "stylegan2-32": {"z_dim": 16, "w_dim": 16, "shared_dim": 16, "channel_base": 256, "channel_max": 16},
     "fastgan-64": {"z_dim": 16, "shared_dim": 16, "ngf": 4, "ndf": 4, "decoder_width": 4},
 }
+ENCODERS = ("simclr", "classifier")  # the methods that train no generator
 TRAIN = TrainSettings(steps=STEPS, batch=4, d_steps=2, g_lr=1e-3, d_lr=1e-3, log_every=1)
 
 
@@ -35,17 +36,20 @@ def conformance_spec(expression: str, network: str = "sngan-32") -> RunSpec:
     if network not in NETWORKS:
         raise UserError(f"network '{network}' has no conformance setting; known: {', '.join(NETWORKS)}")
     nets = NetworkSpec(name=network, options=NETWORKS[network])
-    data = DataSpec(name="shapes", resolution=int(network.rpartition("-")[2]), shots=SHOTS)
     method = parse_method(expression)
+    images = "faces-attributes@200" if needing("attributes", method) else "shapes"
+    data = DataSpec(name=images, resolution=int(network.rpartition("-")[2]), shots=SHOTS)
     # Every kind of source that a method may need; only those that it needs are used
     source = partial(RunSpec, data=data, train=TRAIN, protocol=None, seed=7)
     conditions = parse_method("class-conditional") if _has_conditions(method) else ()
     sources = {
         "network": source(method=conditions, network=nets),
         "simclr": source(method=parse_method("simclr"), network=None),
+        "classifier": source(method=parse_method("classifier"), network=None),
+        "run": source(method=parse_method("class-conditional"), network=nets),
     }
     chosen: dict[str, RunSpec | WeightsFile] = {role: sources[role] for role in needed_sources(method)}
-    trains_network = [part.name for part in method] != ["simclr"]
+    trains_network = method[0].name not in ENCODERS
     return RunSpec(
         method=method,
         network=nets if trains_network else None,

@@ -13,6 +13,7 @@ from bench.contract.context import Batch, Context, DStep, GStep
 from bench.networks.interface import Generator
 
 Sampler = Callable[[Generator, Tensor, torch.Generator], Tensor]
+ClassSampler = Callable[[Generator, Tensor, Tensor, torch.Generator], Tensor]
 Weights = tuple[Tensor | None, Tensor | None]
 
 
@@ -32,6 +33,7 @@ class Method:
     each update of G         augment, g_weights or g_adversarial, g_loss
     after each step          after_step
     each snapshot            sampler
+    of a finished run        class_sampler
     each checkpoint          state_dict
     instead of all steps     fit
 
@@ -41,7 +43,8 @@ class Method:
     role.
     later: settings that were added after runs had been recorded. At their default, which must be what the part
     did before, they are no part of a run's identity, so that the old runs keep their names.
-    needs_labels: whether it cannot do without class labels; a plan on images without any is then refused.
+    needs_labels, needs_attributes: whether it cannot do without class labels or attributes, or the setting with which
+    it cannot ("target=labels"); a plan on images without any is then refused.
     of_sampler: settings that change nothing but `sampler`. They are a part of the run's identity as all are, but an
     evaluation may sample the finished run with other values of them, without another training.
     """
@@ -49,7 +52,8 @@ class Method:
     version: ClassVar[int] = 1
     sources: ClassVar[dict[str, str]] = {}
     later: ClassVar[tuple[str, ...]] = ()
-    needs_labels: ClassVar[bool] = False
+    needs_labels: ClassVar[bool | str] = False
+    needs_attributes: ClassVar[bool | str] = False
     of_sampler: ClassVar[tuple[str, ...]] = ()
 
     def select(self, ctx: Context) -> np.ndarray | None:
@@ -172,6 +176,14 @@ class Method:
 
         z is the engine's, so that every method is sampled at the same latents; all else comes from `stream`.
         Noise inside the network is the engine's too: it makes a noise stream active around each call.
+        """
+        return None
+
+    def class_sampler(self, ctx: Context) -> ClassSampler | None:
+        """How images of given classes are drawn at inference: (generator, z_NZ, label_N, stream) -> images NCHW.
+
+        None for a part that cannot be asked for a class. Exclusive. label_N: long, on the CPU, classes of the run's
+        data set that the run has been trained on. z and stream as in `sampler`.
         """
         return None
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.contract.base import Method, Sampler, Weights
+from bench.contract.base import ClassSampler, Method, Sampler, Weights
 from bench.contract.context import Batch, Context, DStep, GStep
 from bench.contract.discovery import methods
 from bench.contract.signature import source_digest
@@ -28,6 +28,7 @@ EXCLUSIVE = (
     "d_adversarial",
     "g_adversarial",
     "sampler",
+    "class_sampler",
     "fit",
 )
 # The hooks that the adversarial loop alone calls
@@ -235,6 +236,11 @@ class Composition:
         owner = self._owner("sampler")
         sampler = owner.sampler(ctx) if owner else None
         return sampler or (lambda generator, z_NZ, stream: generator(z_NZ))
+
+    def class_sampler(self, ctx: Context) -> ClassSampler | None:
+        """The sampler of given classes, of the part that has one; None where none can be asked for a class."""
+        owner = self._owner("class_sampler")
+        return owner.class_sampler(ctx) if owner else None
 
     def fit(self, ctx: Context) -> Iterator[dict[str, float]]:
         """The loop of the part that replaces the adversarial one; there must be one (`replaces_loop`)."""

@@ -128,6 +128,18 @@ class GStep:
     augmentation: Augmentation = _OF_THE_LOOP
 
 
+@dataclass(frozen=True)
+class FinishedRun:
+    """A source that is a run, opened again.
+
+    ctx: its context, with its networks at their final weights. class_sampler: how images of given classes are drawn
+    from `ctx.ema` (`Method.class_sampler`); None where its method cannot be asked for a class.
+    """
+
+    ctx: Context
+    class_sampler: Callable[[Generator, Tensor, Tensor, torch.Generator], Tensor] | None
+
+
 @dataclass
 class Context:
     """A run in progress: its spec, data, networks and random streams.
@@ -138,6 +150,7 @@ class Context:
     attributes_NA, attribute_names: likewise their attributes, uint8, and what the columns are.
     device: where networks and batches are.
     sources: role -> weights file of a run or of the user; read it by `source`.
+    open_run: opens a run of the store again, as `source_run` does; None outside of the engine.
     generator, discriminator: the networks that train; None before they are built (in `select` and `networks`) and in
     a run that trains neither (a SimCLR source run).
     ema: the average of the generator, from which images are scored; None before training.
@@ -154,6 +167,7 @@ class Context:
     labels_N: np.ndarray | None
     device: torch.device
     sources: dict[str, Path] = field(default_factory=dict)
+    open_run: Callable[[RunSpec], FinishedRun] | None = None
     attributes_NA: np.ndarray | None = None
     attribute_names: tuple[str, ...] = ()
     generator: Generator | None = None
@@ -244,3 +258,14 @@ class Context:
         from bench.files.weights import read_source
 
         return read_source(self.sources[role])
+
+    def source_run(self, role: str) -> FinishedRun:
+        """The run that the spec names `role`, opened again at its final weights.
+
+        Raises UserError where the source is a weights file, or is no run of this spec.
+        """
+        source = self.spec.run_sources.get(role)
+        if source is None or self.open_run is None:
+            what = "is a weights file" if role in self.sources else "was not given"
+            raise UserError(f"source '{role}' {what}, must be a run")
+        return self.open_run(source)

@@ -1,7 +1,8 @@
 """What a method part declares: its version, settings and sources, read without importing it (and so without torch).
 
 A file in methods/ is read as a syntax tree: its class's keyword-only arguments with literal defaults are the settings,
-its `version`, `sources`, `later`, `needs_labels` and `of_sampler` the part's own. Parts from elsewhere are imported.
+its `version`, `sources`, `later`, `needs_labels`, `needs_attributes` and `of_sampler` the part's own. Parts from
+elsewhere are imported.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ import importlib.util
 import inspect
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from bench.contract.discovery import methods
 from bench.errors import UserError
 from bench.files.source_code import module_digest
 from bench.spec.run import Part
 
-DECLARED = ("version", "sources", "later", "needs_labels", "of_sampler")  # class attributes of a part
+DECLARED = ("version", "sources", "later", "needs_labels", "needs_attributes", "of_sampler")  # of a part's class
 
 
 def needed_sources(parts: tuple[Part, ...]) -> tuple[str, ...]:
@@ -26,18 +27,24 @@ def needed_sources(parts: tuple[Part, ...]) -> tuple[str, ...]:
     roles = set()
     for part in parts:
         declared = signature(methods().entry(part.name).target)
-        settings = {**declared.settings, **part.settings}
-        for role, when in declared.sources.items():
-            key, _, value = when.partition("=")
-            if not when or str(settings[key]) == value:
-                roles.add(role)
+        roles |= {role for role, when in declared.sources.items() if not when or _is_set(when, part, declared)}
     return tuple(sorted(roles))
 
 
-def needing_labels(parts: tuple[Part, ...]) -> str | None:
-    """The first of these parts that cannot do without class labels; None where all can."""
-    targets = {part.name: methods().entry(part.name).target for part in parts}
-    return next((name for name, target in targets.items() if signature(target).needs_labels), None)
+def needing(what: Literal["labels", "attributes"], parts: tuple[Part, ...]) -> str | None:
+    """The first of these parts that cannot do without class labels, or without attributes; None where all can."""
+    for part in parts:
+        declared = signature(methods().entry(part.name).target)
+        when = declared.needs_labels if what == "labels" else declared.needs_attributes
+        if when is True or (when and _is_set(when, part, declared)):
+            return part.name
+    return None
+
+
+def _is_set(setting: str, part: Part, declared: Signature) -> bool:
+    """Whether a part has this setting, written as "prior=simclr"."""
+    key, _, value = setting.partition("=")
+    return str({**declared.settings, **part.settings}[key]) == value
 
 
 def source_digest(target: str) -> str | None:
@@ -50,8 +57,9 @@ class Signature(NamedTuple):
     """What a method's class declares.
 
     settings: with their defaults. sources: roles of the runs or weights that it starts from. types: the settings'
-    annotations. later: the settings that were added after runs had been recorded. needs_labels: whether it cannot do
-    without class labels. of_sampler: the settings that only its sampler uses.
+    annotations. later: the settings that were added after runs had been recorded. needs_labels, needs_attributes:
+    whether it cannot do without them, or the setting with which it cannot. of_sampler: the settings that only its
+    sampler uses.
     """
 
     version: int
@@ -59,7 +67,8 @@ class Signature(NamedTuple):
     sources: dict[str, str]
     types: dict[str, str]
     later: tuple[str, ...] = ()
-    needs_labels: bool = False
+    needs_labels: bool | str = False
+    needs_attributes: bool | str = False
     of_sampler: tuple[str, ...] = ()
 
 
@@ -85,6 +94,7 @@ def signature(target: str) -> Signature:
         types,
         tuple(attributes.get("later", ())),
         attributes.get("needs_labels", False),
+        attributes.get("needs_attributes", False),
         tuple(attributes.get("of_sampler", ())),
     )
 
@@ -136,7 +146,16 @@ def _imported_signature(target: str) -> Signature:
             raise UserError(f"method '{name}': settings must be keyword-only arguments with defaults")
     types = {parameter.name: _annotation(parameter.annotation) for parameter in parameters}
     defaults = {parameter.name: parameter.default for parameter in parameters}
-    return Signature(part.version, defaults, part.sources, types, part.later, part.needs_labels, part.of_sampler)
+    return Signature(
+        part.version,
+        defaults,
+        part.sources,
+        types,
+        part.later,
+        part.needs_labels,
+        part.needs_attributes,
+        part.of_sampler,
+    )
 
 
 def _annotation(annotation: Any) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from bench.data.meta import read_meta
 from bench.data.places import SPLITS, build_command, built_sizes, find, recipe
 
@@ -21,10 +23,10 @@ def counts(name: str, resolution: int) -> tuple[int, int] | None:
     return train, test
 
 
-def has_labels(name: str, resolution: int) -> bool | None:
-    """Whether a set has class labels; None where it is not built, so that nobody has looked."""
+def has(what: Literal["labels", "attributes"], name: str, resolution: int) -> bool | None:
+    """Whether a set has class labels, or attributes; None where it is not built, so that nobody has looked."""
     _, folder = find(name, resolution)
-    return "train_labels.npy" in read_meta(folder)["files"] if folder.is_dir() else None
+    return f"train_{what}.npy" in read_meta(folder)["files"] if folder.is_dir() else None
 
 
 def not_built(name: str, resolution: int) -> str:

@@ -30,6 +30,7 @@ class ResNet50(nn.Module):
 
     def __init__(self, *, standardised: bool) -> None:
         super().__init__()
+        self.dim = DIM
         self.normalise = Normalise() if standardised else None
         from torchvision.models import resnet50
 
@@ -59,6 +60,16 @@ def build_swav(entry: ExtractorEntry) -> nn.Module:
     state = {name: value for name, value in state.items() if not name.startswith(SWAV_EXTRAS)}
     network, _ = _filled(state, str(path), standardised=True)
     return network
+
+
+def supervised_resnet50(state: Mapping[str, Tensor], where: str) -> tuple[ResNet50, dict[str, Tensor] | None]:
+    """The network of a user's classifier with torchvision's names, and the state of its last layer, `fc`, if any.
+
+    Raises UserError as `resnet50_extractor`.
+    """
+    network, _ = _filled(state, where, standardised=True)
+    fc = {name.removeprefix("fc."): value for name, value in state.items() if name.startswith("fc.")}
+    return network, fc or None
 
 
 def resnet50_extractor(state: Mapping[str, Tensor], device: str = "cpu") -> Extractor:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from bench import features, networks
-from bench.contract.signature import needing_labels
+from bench.contract.signature import needing
 from bench.data import counting, draw_counts
 from bench.data.points import is_its_own_reference
 from bench.errors import UserError, did_you_mean
@@ -135,14 +136,16 @@ def _counts(spec: RunSpec, places: _Places, train: int, test: int) -> Iterator[P
 
 
 def _labels(spec: RunSpec, places: _Places) -> Iterator[Problem]:
-    """The problem of a method that needs the classes of images that have none, or are to be used without."""
-    method = needing_labels(spec.method) if spec.kind == "train" else None
-    if method is None:
-        return
-    if spec.data.labels == "none":
-        yield Problem((*places.data, "labels"), f"method '{method}' needs class labels; leave out labels: none")
-    elif counting.has_labels(spec.data.name, spec.data.resolution) is False:
-        yield Problem(places.data, f"method '{method}' needs class labels, data set '{spec.data.name}' has none")
+    """The problem of a method that needs classes or attributes of images without any, or to be used without."""
+    kinds: dict[Literal["labels", "attributes"], str] = {"labels": "class labels", "attributes": "attributes"}
+    for kind, shown in kinds.items():
+        method = needing(kind, spec.method) if spec.kind == "train" else None
+        if method is None:
+            continue
+        if spec.data.labels == "none":
+            yield Problem((*places.data, "labels"), f"method '{method}' needs {shown}; leave out labels: none")
+        elif counting.has(kind, spec.data.name, spec.data.resolution) is False:
+            yield Problem(places.data, f"method '{method}' needs {shown}, data set '{spec.data.name}' has none")
 
 
 def _neighbours(protocol: Protocol, places: _Places) -> Iterator[Problem]:

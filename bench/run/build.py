@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ import torch
 
 from bench import networks, paths, seeds
 from bench.contract.composition import Composition, build_method
-from bench.contract.context import Context
+from bench.contract.context import Context, FinishedRun
 from bench.data.draws import training_images
 from bench.errors import UserError
 from bench.files.row_view import chosen_rows
 from bench.spec.run import RunSpec, WeightsFile
+from bench.store.checkpoints import read_weights
 from bench.store.runs import Store
 from bench.train.device import set_precision
 from bench.train.ema import make_ema
@@ -58,6 +60,7 @@ def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Co
         drawn.labels,
         device,
         source_files(spec, store),
+        partial(_open_final, store, device),
         attributes_NA=drawn.attributes,
         attribute_names=drawn.attribute_names,
     )
@@ -88,6 +91,27 @@ def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Co
     if ctx.generator is not None:
         ctx.ema = make_ema(ctx.generator)
     return ctx, method
+
+
+def load_weights(ctx: Context, method: Composition, state: dict[str, Any]) -> None:
+    """Put the weights of a finished run's snapshot into the networks, the average and the method of its context."""
+    for name, network in (
+        ("generator", ctx.generator),
+        ("discriminator", ctx.discriminator),
+        ("ema", ctx.ema),
+    ):
+        if network is not None:
+            average = {"generator": state["ema"]}  # for a best snapshot, which has no raw generator
+            network.load_state_dict({**average, **state}[name])
+    method.load_state_dict(state["method"])
+    ctx.step = int(state["step"])
+
+
+def _open_final(store: Store, device: torch.device, spec: RunSpec) -> FinishedRun:
+    """A finished run of the store at its final weights."""
+    ctx, method = build_context(spec, store, device)
+    load_weights(ctx, method, read_weights(store.folder(spec.uid).final_weights))
+    return FinishedRun(ctx, method.class_sampler(ctx))
 
 
 def select_images(ctx: Context, method: Composition) -> None:

@@ -16,7 +16,7 @@ from bench.contract.expression import at_inference
 from bench.errors import UserError
 from bench.networks.interface import Generator
 from bench.plan.inputs import Machine
-from bench.run.build import build_context
+from bench.run.build import build_context, load_weights
 from bench.spec.run import Protocol, RunSpec, Snapshot
 from bench.store.checkpoints import fingerprint_of_weights, read_weights
 from bench.store.runs import RunFolder, Store
@@ -111,16 +111,7 @@ def reopen(
     ctx, method = build_context(sampled, store, torch.device(device))
     if "ema" not in state or ctx.ema is None:
         raise UserError(f"run {folder.uid} trains no generator")
-    for name, network in (
-        ("generator", ctx.generator),
-        ("discriminator", ctx.discriminator),
-        ("ema", ctx.ema),
-    ):
-        if network is not None:
-            average = {"generator": state["ema"]}  # for a best snapshot, which has no raw generator
-            network.load_state_dict({**average, **state}[name])
-    method.load_state_dict(state["method"])
-    ctx.step = int(state["step"])
+    load_weights(ctx, method, state)
     return Reopened(folder, spec, ctx, method, snapshot, ctx.step, protocol or spec.protocol)
 
 

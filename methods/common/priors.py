@@ -11,10 +11,13 @@ from bench import features
 from bench.contract.conditions import scaled
 from bench.errors import UserError
 from bench.features.cache import cached_features
+from bench.features.classifier import classifier_features
 from bench.features.simclr import trained_extractor
 from bench.files.memory_map import update_digest
 from bench.train import Context
 
+# The priors that a source of that role is read for, each by its own function
+TRAINED = {"simclr": trained_extractor, "classifier": classifier_features}
 CONTROLS = ("random", "shuffled")
 CONTROL_OF = "vgg16"  # the prior that the controls imitate, unless a table names another
 
@@ -25,8 +28,9 @@ def prior_table(
     """The scaled priors of the run's training images, (M, K) float32 on the run's device.
 
     prior: an extractor's name, read at `prior_size` pixels ("own": the size that the network was trained at). Or
-    "simclr", the encoder of the run's source `simclr`, at its own size. Or a control: "random" has Gaussian vectors
-    with the width and root mean square of the prior `control_of`, "shuffled" gives its vectors to other images.
+    "simclr" or "classifier", the encoder of the run's source of that role, at its own size. Or a control: "random" has
+    Gaussian vectors with the width and root mean square of the prior `control_of`, "shuffled" gives its vectors to
+    other images.
     Raises UserError for an unknown extractor or a missing source.
     """
     if prior == "random":
@@ -40,12 +44,12 @@ def prior_table(
 
 
 def prior_spec(prior: str, prior_size: int | str, control_of: str = CONTROL_OF) -> str | None:
-    """The extractor that a part's settings ask for, e.g. "vgg16@64"; None for "simclr", which is the run's source.
+    """The extractor that a part's settings ask for, e.g. "vgg16@64"; None for one of the run's sources (`TRAINED`).
 
     Parts call it when they are constructed, so that a mistake is refused before anything trains. Raises
     UserError for an unknown prior and for a size that its network does not take.
     """
-    if prior == "simclr":
+    if prior in TRAINED:
         return None
     name = control_of if prior in CONTROLS else prior
     own = features.own_size(name)
@@ -70,7 +74,7 @@ def derangement(count: int, stream: torch.Generator) -> Tensor:
 def _extracted(ctx: Context, name: str, size: int | str) -> Tensor:
     spec = prior_spec(name, size)
     if spec is None:
-        extractor = trained_extractor(ctx.source("simclr"), ctx.images_u8_NHWC.shape[1], str(ctx.device))
+        extractor = TRAINED[name](ctx.source(name), ctx.images_u8_NHWC.shape[1], str(ctx.device))
     else:
         extractor = features.load(spec, str(ctx.device))
     content = hashlib.sha256(str(ctx.images_u8_NHWC.shape).encode())

@@ -182,8 +182,11 @@ def test_settings_that_are_wrong_are_no_refusal():
     assert finding.supported and not finding.passed and "blocks is 0" in finding.detail
 
 
-def test_a_method_without_networks_is_checked_once():
-    found = check_everywhere("simclr(width=4)")
+@pytest.mark.parametrize(
+    "expression", ["simclr(width=4)", "classifier(width=4)", "classifier(target=attributes)", "classifier(on=samples)"]
+)
+def test_a_method_without_networks_is_checked_once(expression):
+    found = check_everywhere(expression)
     assert list(found) == ["sngan-32"] and failures(found["sngan-32"]) == {}
 
 

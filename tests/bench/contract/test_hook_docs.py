@@ -14,7 +14,17 @@ from bench.contract.composition import LOOP, Composition
 from bench.train import Augmentation, Batch, Context, DStep, GStep, Method
 
 GIVEN = [Augmentation, Batch, Context, DStep, GStep]
-ONCE = {"select", "networks", "discriminator", "prepare", "sampler", "fit", "state_dict", "load_state_dict"}
+ONCE = {
+    "select",
+    "networks",
+    "discriminator",
+    "prepare",
+    "sampler",
+    "class_sampler",
+    "fit",
+    "state_dict",
+    "load_state_dict",
+}
 
 
 def hooks():

@@ -159,6 +159,10 @@ def test_labels_that_a_set_lacks(tmp_path, store_root, monkeypatch, fresh_regist
     assert found("rare", "shots: 8, labels: none", "class-conditional") == [
         ("data.labels", "method 'class-conditional' needs class labels; leave out labels: none")
     ]
+    # or, with one of its settings, without attributes
+    assert found("bare", "shots: 8", "classifier(target=attributes)") == [
+        ("data", "method 'classifier' needs attributes, data set 'bare' has none")
+    ]
 
 
 def build(order: Order) -> Splits:

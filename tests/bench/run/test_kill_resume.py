@@ -14,7 +14,7 @@ from bench.store import checkpoints
 from bench.store.runs import Store
 
 # One of each kind: plain, prior, transfer with frozen blocks, adaptive state, stateless augmentation,
-# replaced loop with three optimisers, self-supervised source.
+# replaced loop with three optimisers, self-supervised and supervised source.
 KINDS = {
     "baseline": {"scored": True},
     "disp(prior=alexnet, prior_size=63)": {},
@@ -23,6 +23,7 @@ KINDS = {
     "diffaugment + baseline": {"ema_ramp": False, "flip": True},
     "glann(prior=alexnet, prior_size=63, fit_share=0.5)": {"steps": 18},
     "simclr(width=4)": {},
+    "classifier(width=4)": {"flip": True},
 }
 KILLS = 5
 STEPS = 30
