@@ -1,4 +1,4 @@
-"""The exception for a user's mistake, which the command line turns into one line and exit status 2."""
+"""The exceptions for a user's mistake, which the command line turns into one line and exit status 2."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ class UserError(Exception):
     def __init__(self, message: str = "", details: Sequence[str] = ()) -> None:
         super().__init__("\n".join((message, *details)))
         self.details = tuple(details)
+
+
+class RuleError(ValueError):
+    """A broken rule over several keys of a model that is read from a file; `key` is the one to change."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

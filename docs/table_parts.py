@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import yaml
 
 import bench
 from bench.metrics import label
+from bench.plan.expand import Table
 from bench.plan.load import TABLES, load_table, table_names
 from bench.report import markdown
+from bench.report.cell_settings import said_of_cells
+from bench.spec.cell import Cell
 from bench.spec.run import NetworkSpec
 from bench.spec.table import Scale
 from bench.spec.words import REFERENCES, data_words
@@ -33,33 +36,70 @@ def tables() -> str:
         counts = ", ".join(part for part in rows if not part.startswith("0 "))
         name = f"[`{name}`](docs/reproduce/{table.paper}.md)"
         scales = ", ".join(sorted(table.scales))
-        body.append((name, table.title, counts, columns, str(table.seeds), scales, str(len(table.claims))))
+        body.append((name, table.title, counts, columns, _seeds(table), scales, str(len(table.claims))))
     return grid(("table", "what it is", "rows", "columns", "seeds", "scales", "claims"), body)
 
 
+def _seeds(table: Table) -> str:
+    """The number of seeds, at each scale where it is not the same at all."""
+    counts = {scale: table.seeds_at(scale) for scale in sorted(table.scales)}
+    if len(set(counts.values())) == 1:
+        return str(next(iter(counts.values())))
+    return ", ".join(f"{scale} {count}" for scale, count in counts.items())
+
+
 def settings(name: str) -> str:
-    """A table's settings at each of its scales."""
+    """A table's settings at each of its scales; where cells differ, each setting with the cells that have it."""
     body = []
-    for scale, spec in load_table(name).scales.items():
-        train, protocol = spec.train, spec.protocol
-        data = [
-            f"{column}: `{one.data.name}`{data_words(one.data).removeprefix(one.data.name)}"
-            + (f" (stand-in: {one.stand_in})" if one.stand_in else "")
-            + f"; {one.generated:,} / {one.reference:,}"
-            + (REFERENCES[protocol.split] if protocol.split != "test" else "")
-            for column, one in spec.columns.items()
-        ]
-        scores = [
-            label(metric.name, metric.extractor) + (f", k = {metric.k}" if metric.k else "")
-            for metric in protocol.metrics
-        ]
+    table = load_table(name)
+    for scale in table.scales:
         body.append((
-            scale, _network(spec.network), f"{train.steps:,} x {train.batch}, {train.d_steps} of D",
-            f"G {train.g_lr:g}, D {train.d_lr:g}, ({train.beta1:g}, {train.beta2:g})", "<br>".join(data),
-            "; ".join(scores),
+            scale, _said(table, scale, lambda cell: _network(cell.network)), _said(table, scale, _steps),
+            _said(table, scale, _adam), "<br>".join(_data(table, scale)), _said(table, scale, _scores),
         ))  # fmt: skip
     heads = ("scale", "network", "steps x batch", "Adam", "column: data; generated / reference", "scores")
     return grid(heads, body)
+
+
+def _said(table: Table, scale: str, say: Callable[[Cell], str]) -> str:
+    """What there is to say of the paper's cells, each text once."""
+    own = table.model_copy(update={"rows": tuple(table.pick_rows(None))})
+    texts = said_of_cells(own, scale, say)
+    return "<br>".join(f"{cells}: {text}" if cells else text for text, cells in texts)
+
+
+def _steps(cell: Cell) -> str:
+    return f"{cell.train.steps:,} x {cell.train.batch}, {cell.train.d_steps} of D"
+
+
+def _adam(cell: Cell) -> str:
+    return f"G {cell.train.g_lr:g}, D {cell.train.d_lr:g}, ({cell.train.beta1:g}, {cell.train.beta2:g})"
+
+
+def _data(table: Table, scale: str) -> list[str]:
+    """The data and counts of each column."""
+    texts = []
+    for column in table.columns:
+        for text, rows in said_of_cells(table, scale, _data_text, [column.id]):
+            texts.append(f"{column.id}{f' ({rows})' if rows else ''}: {text}")
+    return texts
+
+
+def _data_text(cell: Cell) -> str:
+    protocol = cell.protocol
+    return (
+        f"`{cell.data.name}`{data_words(cell.data).removeprefix(cell.data.name)}"
+        + (f" (stand-in: {cell.stand_in})" if cell.stand_in else "")
+        + f"; {protocol.generated:,} / {protocol.reference:,}"
+        + (REFERENCES[protocol.split] if protocol.split != "test" else "")
+    )
+
+
+def _scores(cell: Cell) -> str:
+    return "; ".join(
+        label(metric.name, metric.extractor) + (f", k = {metric.k}" if metric.k else "")
+        for metric in cell.protocol.metrics
+    )
 
 
 def _network(network: NetworkSpec) -> str:

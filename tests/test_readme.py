@@ -51,6 +51,6 @@ def test_its_table_of_ones_own_is_one(tmp_path, fresh_registries):
     path = tmp_path / "mine.yaml"
     path.write_text(source)
     spec = load_table(str(path))
-    columns = spec.at("smoke").columns.values()
+    columns = [spec.scored(column, "smoke") for column in spec.columns]
     assert {(one.data.name, one.stand_in) for one in columns} == {("mine", None)}
     assert spec.run_spec(spec.rows[0], spec.columns[0], 0, "smoke").data.shots == 50

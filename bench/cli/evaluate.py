@@ -79,7 +79,8 @@ def _folder(images: Path, store: Store, choice: dict[str, Any]) -> Evaluation:
 
     table, scale = table_of(choice), choice["scale"]
     column = pick_column(table, scale, choice["dataset"], choice["resolution"], choice["column"])
-    if not depends_on_seed(table.at(scale).columns[column.id].data, table.at(scale).protocol):
+    settings = table.scored(column, scale)
+    if not depends_on_seed(settings.data, settings.protocol):
         _refuse_idle(("seed",), f"column {column.id}, whose reference is the same for every seed")
     return evaluate_folder(
         table,
@@ -100,10 +101,10 @@ def table_of(choice: dict[str, Any]) -> Table:
     """The table, with a further column where --column or --dataset names a data set that none of its columns has."""
     from bench.data.known import datasets
 
-    column, dataset = choice["column"], choice["dataset"]
-    table = table_with(choice["table"], columns=[column] if column else None)
-    has = {at_scale.data.name for at_scale in table.at(choice["scale"]).columns.values()}
-    if column is None and dataset is not None and dataset in datasets() and dataset not in has:
+    name, dataset = choice["column"], choice["dataset"]
+    table = table_with(choice["table"], columns=[name] if name else None)
+    has = {table.scored(column, choice["scale"]).data.name for column in table.columns}
+    if name is None and dataset is not None and dataset in datasets() and dataset not in has:
         return table_with(choice["table"], columns=[dataset])
     return table
 

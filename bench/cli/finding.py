@@ -98,7 +98,7 @@ def _labels_of(store: Store, table: str | None, scale: str | None, choice: Mappi
         for at in [scale] if scale is not None else [each for each in SCALES if each in spec.scales]:
             rows = rows_of(choice) or [row.id for row in spec.rows
                                        if row.printed_only is None and spec.fits(row, at)]  # fmt: skip
-            chosen_seeds = choice["seeds"] or sorted(seeds | set(range(spec.seeds)))
+            chosen_seeds = choice["seeds"] or sorted(seeds | set(range(spec.seeds_at(at))))
             for planned in make_plan(spec, at, store, rows, choice["columns"], chosen_seeds).runs:
                 names = [f"{cell.row} · {cell.column} · seed {cell.seed}" for cell in planned.cells]
                 exact.setdefault(planned.uid, []).extend(names or [planned.label])

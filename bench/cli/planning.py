@@ -17,8 +17,8 @@ from bench.launch.progress import counted
 from bench.machine.provenance import commit
 from bench.plan.estimate import estimate_cost
 from bench.plan.runs import Plan, PlannedRun, make_plan
-from bench.spec.run import DataSpec
-from bench.spec.words import REFERENCES, data_words
+from bench.spec.run import DataSpec, Protocol
+from bench.spec.words import counts_words, data_words
 from bench.store.runs import Store
 
 
@@ -92,14 +92,30 @@ def _trainings_and_others(runs: list[PlannedRun]) -> str:
 
 
 def tell_of_draws(plan: Plan) -> None:
-    """Print the data and the reference of each column that has more to say of them than a number of shots."""
-    settings = plan.table.at(plan.scale)
-    for name in dict.fromkeys(cell.column for run in plan.runs for cell in run.cells):
-        column, split = settings.columns[name], settings.protocol.split
-        plain = DataSpec(name=column.data.name, resolution=column.data.resolution, shots=column.data.shots)
-        if column.data != plain or split != "test":
-            counts = f"{column.generated} generated against {column.reference} reference images{REFERENCES[split]}"
-            click.echo(f"{name}: {data_words(column.data)}; {counts}")
+    """Print the data and the reference of each column that has more to say of them than a number of shots.
+
+    Where rows of a column differ in them, each has a line of its own.
+    """
+    said: dict[str, dict[str, list[str]]] = {}  # column -> what there is to say -> rows
+    for cell, spec in ((cell, run.spec) for run in plan.runs for cell in run.cells):
+        if spec.protocol is None:
+            continue
+        rows = said.setdefault(cell.column, {}).setdefault(_draws(spec.data, spec.protocol), [])
+        rows += [cell.row] if cell.row not in rows and spec.kind == "train" else []
+    for column, texts in said.items():
+        trained = {text: rows for text, rows in texts.items() if rows} or texts
+        for text, rows in trained.items():
+            whose = f" ({', '.join(rows)})" if len(trained) > 1 else ""
+            if text:
+                click.echo(f"{column}{whose}: {text}")
+
+
+def _draws(data: DataSpec, protocol: Protocol) -> str:
+    """The data and the reference of a run in words; "" where there is no more to say than a number of shots."""
+    plain = DataSpec(name=data.name, resolution=data.resolution, shots=data.shots)
+    if data == plain and protocol.split == "test":
+        return ""
+    return f"{data_words(data)}; {counts_words(protocol.generated, protocol.reference, protocol.split)}"
 
 
 def refuse_missing_weights(plan: Plan) -> None:

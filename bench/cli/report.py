@@ -65,7 +65,7 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, style: str | N
         seeds, named = choice["seeds"], shown_rows(spec, choice)
         columns = None if choice["columns"] is None else [column.id for column in spec.pick_columns(choice["columns"])]
         if seeds is not None:  # cells are whole when these seeds are done
-            spec = spec.model_copy(update={"seeds": len(seeds)})
+            spec = spec.with_seeds(len(seeds))
         # The report, with notes on runs that it leaves out
         results = load_results(spec, scale, store, recorded, seeds=seeds, asked=named or ())
         only = named if choice["rows"] is not None else None
@@ -132,7 +132,7 @@ def compare(
     rows = rows_of(choice) if choice["rows"] is not None else None
     baselines, remarks = baselines_of(name, spec, scale, ours, method, rows, seeds)
     if seeds is not None:  # cells are whole when these seeds are done
-        spec = spec.model_copy(update={"seeds": len(seeds)})
+        spec = spec.with_seeds(len(seeds))
     # One comparison for each score
     chosen: list[str | None] = [*metrics] if metrics else [None]  # None: the table's main one
     for metric in chosen:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from bench.errors import UserError, did_you_mean
+from bench.errors import RuleError, UserError, did_you_mean
 
 Keys = tuple[int | str, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -22,14 +22,6 @@ MOST_CHARACTERS, MOST_BRACKETS = 1_000_000, 5_000
 
 _TEXT = "tag:yaml.org,2002:str"
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-9]+)+(?:\.[0-9_]*)?$")
-
-
-class RuleError(ValueError):
-    """A broken rule over several keys of a model; `key` is the one to change."""
-
-    def __init__(self, key: str, message: str) -> None:
-        super().__init__(message)
-        self.key = key
 
 
 class _StrictLoader(SafeLoader):
@@ -124,18 +116,19 @@ def _keys(model: Any, location: Keys) -> Keys:
     return tuple(keys)
 
 
-def merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+def merge(base: dict[str, Any], top: dict[str, Any], *, keep_null: bool = False) -> dict[str, Any]:
     """The content of a file that `extends` another: mappings merge key by key, and null removes a key.
 
     Anything else, lists included, is replaced.
+    keep_null: null stays instead, for a reader to whom it says that the key is removed from what is under it.
     """
     merged = copy.deepcopy(base)
     for key, value in top.items():
-        if value is None:
+        if value is None and not keep_null:
             merged.pop(key, None)
             continue
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = merge(merged[key], value) if both else value
+        merged[key] = merge(merged[key], value, keep_null=keep_null) if both else copy.deepcopy(value)
     return merged
 
 

@@ -9,8 +9,9 @@ from bench.contract.signature import needed_sources
 from bench.data.points import exists
 from bench.errors import UserError
 from bench.spec.own_rows import split_label
-from bench.spec.run import Protocol, RunSpec, TrainSettings, WeightsFile, reference_run
-from bench.spec.table import Column, Row, RowOverride, TableSpec
+from bench.spec.row_column import Column, Row
+from bench.spec.run import RunSpec, WeightsFile, reference_run
+from bench.spec.table import TableSpec
 
 
 class Table(TableSpec):
@@ -36,38 +37,46 @@ class Table(TableSpec):
         return self.model_copy(update={"rows": tuple(rows)})
 
     def fits(self, row: Row, scale: str) -> bool:
-        """Whether the table has the sources that a trained row starts from."""
-        method = self.at(scale).rows.get(row.id, RowOverride()).method or row.method
-        return method is not None and set(needed_sources(parse_method(method))) <= self.at(scale).sources.keys()
+        """Whether the table has the settings of a trained row and the sources that it starts from, in all columns."""
+        for column in self.columns:
+            if not self.trains(row, column, scale):
+                continue
+            try:
+                cell = self.cell(row, column, scale)
+            except UserError:
+                return False
+            if not set(needed_sources(parse_method(cell.method))) <= cell.sources.keys():
+                return False
+        return True
 
     def run_spec(self, row: Row, column: Column, seed: int, scale: str) -> RunSpec:
-        """The run of one cell and seed."""
-        settings, override = self.at(scale), self.at(scale).rows.get(row.id, RowOverride())
-        assert row.method is not None
-        train = TrainSettings.model_validate({**settings.train.model_dump(), **override.train})
-        method = parse_method(override.method or row.method)
+        """The run of one cell and seed: what is trained for it."""
+        cell = self.cell(row, column, scale)
+        method = parse_method(cell.method)
         return RunSpec(
             method=method,
-            network=override.network or settings.network,
-            data=settings.columns[column.id].data,
-            train=train,
-            protocol=self.protocol_of(column, scale),
+            network=cell.network,
+            data=cell.data,
+            train=cell.train,
+            protocol=cell.protocol,
             seed=seed,
-            sources={role: self._source(role, row, scale) for role in needed_sources(method)},
+            sources={role: self._source(role, row, column, scale) for role in needed_sources(method)},
         )
 
     def points(self, column: Column, scale: str) -> list[str]:
         """The reference points of a column at a scale: those of the table that there are with its reference."""
-        data, protocol = self.at(scale).columns[column.id].data, self.protocol_of(column, scale)
-        return [point for point in self.references if exists(point, data, protocol)]
+        if not self.references:
+            return []
+        settings = self.scored(column, scale)
+        return [point for point in self.references if exists(point, settings.data, settings.protocol)]
 
     def reference_spec(self, point: str, column: Column, seed: int, scale: str) -> RunSpec:
         """The run that scores a reference point (real images, memorised images) instead of a generator."""
-        data = self.at(scale).columns[column.id].data
-        return reference_run(point, data, self.protocol_of(column, scale), seed)
+        settings = self.scored(column, scale)
+        return reference_run(point, settings.data, settings.protocol, seed)
 
-    def _source(self, role: str, row: Row, scale: str) -> RunSpec | WeightsFile:
-        source = self.at(scale).sources.get(role)
+    def _source(self, role: str, row: Row, column: Column, scale: str) -> RunSpec | WeightsFile:
+        source = self.cell(row, column, scale).sources.get(role)
         if source is None:
             raise UserError(f"row '{row.id}' starts from a source '{role}', which {self.name} at scale {scale} lacks")
         if isinstance(source, WeightsFile):
@@ -80,10 +89,3 @@ class Table(TableSpec):
             protocol=None,
             seed=source.seed,
         )
-
-    def protocol_of(self, column: Column, scale: str) -> Protocol:
-        """How a column's runs are scored at one scale: the scale's protocol with the column's counts."""
-        settings = self.at(scale)
-        counts = settings.columns[column.id]
-        update = {"generated": counts.generated, "reference": counts.reference}
-        return settings.protocol.model_copy(update=update)

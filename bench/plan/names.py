@@ -6,26 +6,27 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from pydantic import ValidationError
-
 from bench import features, networks
 from bench.contract.expression import parse_method
 from bench.data.known import datasets
 from bench.data.points import POINTS
 from bench.errors import UserError, did_you_mean
-from bench.files.yamlfile import Keys, first_problem
+from bench.files.yamlfile import Keys
 from bench.metrics.measures import measures
-from bench.spec.run import NetworkSpec, TrainSettings
-from bench.spec.table import ScaleSpec, SourceRun, TableSpec
+from bench.plan import ids
+from bench.spec.patch import Patch
+from bench.spec.run import NetworkSpec
+from bench.spec.scale import PLACES
+from bench.spec.source import SourceRun
+from bench.spec.table import TableSpec
 
-Check = tuple[
-    Keys, Callable[[Any], object], Any
-]  # the name's place in the YAML, the function that looks it up, the name
+# The name's place in the YAML, the function that looks it up, the name
+Check = tuple[Keys, Callable[[Any], object], Any]
 
 
 def names_problem(table: TableSpec) -> tuple[Keys, str] | None:
     """The place of the first unknown name in the table's YAML, with the message for the user; None if all are known."""
-    for keys, look_up, name in _checks(table):
+    for keys, look_up, name in (*_checks(table), *ids.checks(table)):
         try:
             look_up(name)
         except UserError as error:
@@ -46,27 +47,27 @@ def _checks(table: TableSpec) -> Iterator[Check]:
     for number, point in enumerate(table.references):
         yield ("references", number), _reference_point, point
     for scale, settings in table.scales.items():
-        for keys, look_up, name in _checks_of_scale(settings):
-            yield ("scales", scale, *keys), look_up, name
+        yield from _of_patch(("scales", scale), settings)
+        for place in PLACES:
+            for name, patch in getattr(settings, place).items():
+                yield from _of_patch(("scales", scale, place, name), patch)
 
 
-def _checks_of_scale(scale: ScaleSpec) -> Iterator[Check]:
-    yield from _network(("network",), scale.network)
-    for number, metric in enumerate(scale.protocol.metrics):
-        yield ("protocol", "metrics", number, "name"), measures().entry, metric.name
-        yield ("protocol", "metrics", number, "extractor"), features.parse_spec, metric.extractor
-    for name, column in scale.columns.items():
-        yield ("columns", name, "data", "name"), datasets().entry, column.data.name
-    for role, source in scale.sources.items():
+def _of_patch(keys: Keys, patch: Patch) -> Iterator[Check]:
+    if patch.method is not None:
+        yield (*keys, "method"), parse_method, patch.method
+    yield from _network((*keys, "network"), patch.network)
+    if patch.protocol is not None:
+        for number, metric in enumerate(patch.protocol.metrics or ()):
+            yield (*keys, "protocol", "metrics", number, "name"), measures().entry, metric.name
+            yield (*keys, "protocol", "metrics", number, "extractor"), features.parse_spec, metric.extractor
+    if patch.data is not None and patch.data.name is not None:
+        yield (*keys, "data", "name"), datasets().entry, patch.data.name
+    for role, source in patch.sources.items():
         if isinstance(source, SourceRun):
-            yield ("sources", role, "method"), parse_method, source.method
-            yield ("sources", role, "data", "name"), datasets().entry, source.data.name
-            yield from _network(("sources", role, "network"), source.network)
-    for name, override in scale.rows.items():
-        if override.method is not None:
-            yield ("rows", name, "method"), parse_method, override.method
-        yield from _network(("rows", name, "network"), override.network)
-        yield ("rows", name, "train"), _train_settings, {**scale.train.model_dump(), **override.train}
+            yield (*keys, "sources", role, "method"), parse_method, source.method
+            yield (*keys, "sources", role, "data", "name"), datasets().entry, source.data.name
+            yield from _network((*keys, "sources", role, "network"), source.network)
 
 
 def _network(keys: Keys, network: NetworkSpec | None) -> Iterator[Check]:
@@ -82,11 +83,3 @@ def _claimed(claim: str, metrics: tuple[str, ...], name: str) -> None:
 def _reference_point(name: str) -> None:
     if name not in POINTS:
         raise UserError(f"unknown reference point '{name}'; {did_you_mean(name, POINTS)}")
-
-
-def _train_settings(values: dict[str, Any]) -> None:
-    try:
-        TrainSettings.model_validate(values)
-    except ValidationError as error:
-        keys, message = first_problem(TrainSettings, error)
-        raise UserError(f"{'.'.join(map(str, keys))}: {message}") from error

@@ -17,9 +17,8 @@ from bench.data.points import is_its_own_reference
 from bench.errors import UserError, did_you_mean
 from bench.files.yamlfile import Keys
 from bench.metrics.measures import measure, neighbour
-from bench.plan.runs import Plan, PlannedRun
+from bench.plan.runs import Plan, PlannedCell, PlannedRun
 from bench.spec.run import DataSpec, NetworkSpec, Part, Protocol, RunSpec
-from bench.spec.table import RowOverride
 
 MORE_IMAGES = (
     ": build the set with more pictures or a larger --test-share, or take all of them as the reference "
@@ -43,9 +42,10 @@ class _Places:
     data: Keys
     counts: Keys
     metrics: Keys
+    split: Keys
     network: Keys
     method: Keys
-    own_network: bool  # whether the row has a network of its own
+    own_network: bool  # whether the row, its group or the cell has a network of its own
     more_images: str = ""  # how a column that the user has added gets more reference images
 
 
@@ -55,45 +55,53 @@ def problems(plan: Plan, *, deep: bool = False) -> list[Problem]:
     deep: also construct the methods, and the networks without weights. That finds impossible settings and values,
     and it imports torch.
     """
-    roles = {source.uid: role for run in plan.runs for role, source in run.spec.run_sources.items()}
+    dependants = {
+        source.uid: (role, run.cells[0])
+        for run in reversed(plan.runs)
+        for role, source in run.spec.run_sources.items()
+        if run.cells
+    }
     distinct: dict[Problem, None] = {}
     checked: set[tuple[str | int, ...]] = set()
     built: set[str] = set()
     for run in plan.runs:
         first = run.cells[0] if run.cells else None
-        kind: tuple[str | int, ...] = (first.row, first.column) if first else ("", roles.get(run.uid, ""))
+        kind: tuple[str | int, ...] = (first.row, first.column) if first else ("", run.uid)
         if run.spec.data.balanced:  # which classes the holdout leaves depends on the seed
             kind = (*kind, run.spec.seed)
         if run.status in ("done", "diverged") or kind in checked:
             continue
         checked.add(kind)  # the seeds of a cell differ in nothing else that is checked here
-        places = _places(plan, run, roles.get(run.uid))
+        places = _places(plan, run, dependants.get(run.uid))
         distinct |= dict.fromkeys(_of_run(run.spec, places))
         if deep:
             distinct |= dict.fromkeys(_deep(run.spec, places, built))
     return list(distinct)
 
 
-def _places(plan: Plan, run: PlannedRun, role: str | None) -> _Places:
-    base: Keys = ("scales", plan.scale)
+def _places(plan: Plan, run: PlannedRun, dependant: tuple[str, PlannedCell] | None) -> _Places:
+    """dependant: of a source run the role and a cell that starts from it."""
+    columns = {column.id: column for column in plan.table.columns}
+    rows = {row.id: row for row in plan.table.rows}
+    role, cell = dependant if not run.cells and dependant else ("", run.cells[0])
+    column, row = columns[cell.column], rows.get(cell.row)  # a reference point is no row
+
+    def place(*keys: str) -> Keys:
+        return plan.table.place(keys, column, plan.scale, row)
+
     if not run.cells:
-        source: Keys = (*base, "sources", role or "")
-        return _Places((*source, "data"), (), (), (*source, "network"), (*source, "method"), True)
-    row, column = run.cells[0].row, (*base, "columns", run.cells[0].column)
-    override = plan.table.at(plan.scale).rows.get(row, RowOverride())
-    index = next(
-        (at for at, table_row in enumerate(plan.table.rows) if table_row.id == row and not table_row.added),
-        None,
-    )
-    method: Keys = () if index is None else ("rows", index, "method")
+        source = place("sources", role)
+        return _Places((*source, "data"), (), (), (), (*source, "network"), (*source, "method"), True)
+    network = place("network")
     return _Places(
-        data=(*column, "data"),
-        counts=column,
-        metrics=(*base, "protocol", "metrics"),
-        network=(*base, "rows", row, "network") if override.network else (*base, "network"),
-        method=(*base, "rows", row, "method") if override.method else method,
-        own_network=override.network is not None,
-        more_images=MORE_IMAGES if column[-1] in plan.table.added_columns else "",
+        data=place("data"),
+        counts=place("reference")[:-1],
+        metrics=place("protocol", "metrics"),
+        split=place("protocol", "reference_split"),
+        network=network,
+        method=() if row is not None and row.added else place("method"),
+        own_network=network[2] in ("groups", "rows", "cells"),
+        more_images=MORE_IMAGES if column.added else "",
     )
 
 
@@ -130,7 +138,7 @@ def _counts(spec: RunSpec, places: _Places, train: int, test: int) -> Iterator[P
         return  # how many images such a reference is of depends on the draw
     if spec.protocol.split == "all" and is_its_own_reference(spec.data.name):
         text = f"data set '{spec.data.name}' has its training images in its test split already; leave this out"
-        yield Problem((*places.metrics[:-1], "reference_split"), text)
+        yield Problem(places.split, text)
     elif (too_few := draw_counts.too_few_for_reference(spec.protocol, spec.data, train, test)) is not None:
         yield Problem((*places.counts, "reference"), too_few)
 

@@ -11,8 +11,9 @@ from bench.errors import UserError
 from bench.paths import weights_root
 from bench.plan.expand import Table
 from bench.plan.inputs import Machine
+from bench.spec.row_column import Column, Row
 from bench.spec.run import RunSpec, WeightsFile
-from bench.spec.table import Column, Resources, Row
+from bench.spec.scale import Resources
 from bench.store.runs import Cause, RunFolder, Status, Store
 
 Retry = Literal["failed", "lost", "stale", "all"]
@@ -152,7 +153,7 @@ def make_plan(
     """
     # Reference points first, then the seeds of all cells; `runs` keeps the order in which they are added.
     chosen_columns = table.pick_columns(columns)
-    chosen_seeds = list(range(table.seeds)) if seeds is None else list(seeds)
+    chosen_seeds = list(range(table.seeds_at(scale))) if seeds is None else list(seeds)
     runs: dict[str, PlannedRun] = {}
     for column in chosen_columns:
         for point in table.points(column, scale) if references else ():
@@ -162,7 +163,8 @@ def make_plan(
     for seed in chosen_seeds:  # seed by seed, so that an interrupted table has whole replicates first
         for row in table.pick_rows(rows):
             for column in chosen_columns:
-                _add_cell(runs, table, row, column, seed, scale)
+                if table.trains(row, column, scale):
+                    _add_cell(runs, table, row, column, seed, scale)
     # What the store knows of these runs.
     stored, machine = {run.uid for run in store}, Machine(store)
     for uid in stored & runs.keys():

@@ -18,8 +18,9 @@ from bench.data.own_sets import NAME
 from bench.data.places import find
 from bench.data.smaller_sets import is_smaller, whole_name
 from bench.errors import UserError, did_you_mean
+from bench.spec.patch import Patch
 from bench.spec.run import DataSpec
-from bench.spec.table import ScaleSpec, TableSpec
+from bench.spec.table import TableSpec
 
 
 def sets_among(table: TableSpec, names: Iterable[str]) -> list[str]:
@@ -47,36 +48,54 @@ def shadowed(table: TableSpec, names: Iterable[str]) -> list[str]:
     return [
         name
         for name in {column.id for column in table.columns if not column.added} & set(names)
-        if is_own(name) and all(settings.columns[name].data.name != name for settings in table.scales.values())
+        if is_own(name)
+        and name not in {data.name for scale in table.scales for data in column_data(table, name, scale)}
     ]
+
+
+def column_data(table: TableSpec, name: str, scale: str) -> list[DataSpec]:
+    """What the trained cells of a column have as data, each once."""
+    cells = (table.cell(row, column, scale) for row, column in table.trained_cells(scale) if column.id == name)
+    return list(dict.fromkeys(cell.data for cell in cells))
 
 
 def add_columns(value: dict[str, Any], table: TableSpec, sets: Iterable[str]) -> None:
     """Add data sets as columns to a table's plain data; `table` is the same data, validated.
 
-    Raises UserError for a table without columns, of which the counts could be taken.
+    Raises UserError for a table without trained columns, of which the settings could be taken.
     """
     for name in sets:
         if not table.columns:
             raise UserError(f"'{name}' cannot be a column of {table.name}, which has none to take the counts from")
         value["columns"] = [*value["columns"], {"id": name, "label": name, "added": True}]
-        for scale, settings in table.scales.items():
-            value["scales"][scale].setdefault("columns", {})[name] = _column(name, settings)
+        for scale in table.scales:
+            patch = _patch(name, table, scale)
+            value["scales"][scale]["columns"] = {**(value["scales"][scale].get("columns") or {}), name: patch}
 
 
-def _column(name: str, settings: ScaleSpec) -> dict[str, Any]:
-    """A set's data and counts at one scale."""
-    like = max(settings.columns.values(), key=lambda column: column.reference)
-    resolution = networks.resolution(settings.network.name)
+def _patch(name: str, table: TableSpec, scale: str) -> dict[str, Any]:
+    """A set's patch at one scale: that of the table's column with the most reference images, with the set's own data.
+
+    The set is at the resolution that the networks of that column make.
+    """
+    cells = [(column, table.cell(row, column, scale)) for row, column in table.trained_cells(scale)]
+    if not cells:
+        raise UserError(f"'{name}' cannot be a column of {table.name}, which trains nothing at scale {scale}")
+    like, cell = max(cells, key=lambda pair: pair[1].protocol.reference)
+    patch = table.at(scale).columns.get(like.id, Patch()).model_dump(exclude_unset=True, mode="json")
+    resolution = networks.resolution(cell.network.name)
     train, test = _counts(name, resolution)
     data = DataSpec.model_validate(
-        {"name": name, "resolution": resolution, **_draw(name, resolution, like.data, train)}
+        {"name": name, "resolution": resolution, **_draw(name, resolution, cell.data, train)}
     )
-    there = draw_counts.available(settings.protocol.split, data, train, test)
+    there = draw_counts.available(cell.protocol.split, data, train, test)
+    whole = dict.fromkeys(DataSpec.model_fields)  # nothing of the scale's data or the other column's is left
     return {
-        "data": data.model_dump(exclude_none=True),
-        "generated": like.generated,
-        "reference": max(1, min(like.reference, there)),
+        **patch,
+        "stand_in": None,
+        "data": {**whole, **data.model_dump(exclude_none=True)},
+        "generated": cell.protocol.generated,
+        "reference": max(1, min(cell.protocol.reference, there)),
     }
 
 

@@ -139,7 +139,8 @@ def load_configurations(path: Path = LIST) -> tuple[DataSpec, list[Configuration
     """The data set whose images are enlarged to paper size, and all configurations of a list.
 
     Each group of the file has settings that its `configurations` share. A configuration with a `row` has the settings
-    of that row of the `table` that it or its group names, where it gives none of its own. Raises UserError with file
+    of that row of the `table` that it or its group names, in its `column` or the first one in which the row is trained,
+    where it gives none of its own. Raises UserError with file
     and line.
     """
     file = validate(_File, load_yaml(path), path)
@@ -166,13 +167,15 @@ def load_configurations(path: Path = LIST) -> tuple[DataSpec, list[Configuration
 
 def _with_row(settings: dict[str, Any], table: Callable[[str], Table]) -> dict[str, Any]:
     """The settings, over those of the table's row that they name. Raises UserError for an unknown table or row."""
-    named = {key: settings[key] for key in ("table", "row") if key in settings}
+    named = {key: settings[key] for key in ("table", "row", "column") if key in settings}
     own = {key: value for key, value in settings.items() if key not in named}
     if "row" not in named:
         return own
     if not isinstance(named.get("table"), str) or not isinstance(named["row"], str):
         raise UserError("row: needs the name of a table (`table`, here or for the whole group) and of a row of it")
-    return {**row_settings(table(named["table"]), named["row"]), **own}
+    if not isinstance(named.get("column", ""), str):
+        raise UserError(f"column: '{named['column']}' is no column's id")
+    return {**row_settings(table(named["table"]), named["row"], named.get("column")), **own}
 
 
 def pick(configurations: Sequence[Configuration], ids: Sequence[str]) -> list[Configuration]:

@@ -10,6 +10,7 @@ import pandas as pd
 from bench.features import canonical, inception_variant
 from bench.metrics.measures import measure, version_of
 from bench.report.caption import caption, notes
+from bench.report.cell_settings import metrics_of, protocol_of, protocols
 from bench.report.cells import ENDED, Grid, degrees_of_freedom, make_cells, mark_best, per_seed
 from bench.report.claims import judge
 from bench.report.fold import Asked, narrowed
@@ -51,9 +52,9 @@ def build_report(spec: TableSpec, scale: Scale, results: pd.DataFrame, asked: As
     # One block of cells for each snapshot rule and metric.
     blocks = []
     for rule in (spec.snapshot, OTHER[spec.snapshot]):
-        values = per_seed(results, rule, spec.at(scale).protocol)
+        values = per_seed(results, rule, protocol_of(spec, scale))
         blocks += [
-            _block(spec, scale, metric, rule, values, rows, columns, printed) for metric in _metrics(spec, scale)
+            _block(spec, scale, metric, rule, values, rows, columns, printed) for metric in metrics_of(spec, scale)
         ]
     main = spec.main_metric(scale)
     blocks = _with_best_of(spec, main, blocks)
@@ -93,12 +94,6 @@ def _judged(claim: Claim, blocks: Sequence[Block], columns: tuple[str, ...]) -> 
     return replace(judge(claim, blocks, columns), untested=not tested)
 
 
-def _metrics(spec: TableSpec, scale: Scale) -> list[MetricSpec]:
-    """The scale's metrics in the table's order."""
-    every = spec.at(scale).protocol.metrics
-    return [metric for name in spec.metrics for metric in every if metric.name == name]
-
-
 def _block(
     spec: TableSpec,
     scale: Scale,
@@ -112,6 +107,15 @@ def _block(
     extractor = canonical(metric.extractor)
     lines = values[(values["metric"] == metric.name) & (values["extractor"] == extractor)]
     ids = [column.id for column in columns]
+    own, known = protocol_of(spec, scale), {row.id: row for row in spec.rows}
+    table_columns = {column.id: column for column in spec.columns}
+
+    def scores(name: str, column: str) -> bool:
+        """Whether a cell is to have this score: it is not left out, and its protocol has the score."""
+        row, protocol = known.get(name), own(name, column)
+        planned = row is None or spec.trains(row, table_columns[column], scale)
+        named = {(each.name, canonical(each.extractor)) for each in (protocol.metrics if protocol else ())}
+        return planned and (metric.name, extractor) in named
 
     def cells_of(kind: Kind) -> Grid:
         """The cells of one kind of row.
@@ -120,7 +124,8 @@ def _block(
         """
         names = [row.id for row in rows if row.kind == kind]
         mine = ["reference" if kind == "reference" else "train"]
-        cells = make_cells(lines[lines["kind"].isin(mine)], metric.name, names, ids, spec.seeds)
+        cells = make_cells(lines[lines["kind"].isin(mine)], metric.name, names, ids, spec.seeds_at(scale))
+        cells |= {key: Cell() for key, cell in cells.items() if not cell.values and not scores(*key)}
         ended = values[values["kind"].isin(mine) & values["status"].isin(ENDED)]
         unscored = set(zip(ended["row"], ended["column"])) - set(zip(lines["row"], lines["column"]))
         # A run that ended without a line for this metric had too few images for it: its cell is empty.
@@ -141,16 +146,20 @@ def _block(
     if ours:
         cells = _with_printed(cells, metric, rows, ids, printed, _comparable_best_of(spec, scale, metric))
         remarks += _other_features(spec, scale, metric, cells)
+    used = protocols(spec, scale)
+    splits = {protocol.split for protocol in used}
+    split = splits.pop() if len(splits) == 1 else "test"  # where columns differ in it, the caption says it of each
+    selects = {protocol.selects.name for protocol in used if protocol.selects}
     return Block(
         metric=metric.name,
         extractor=extractor,
-        label=against(measure(metric.name).label(metric.extractor), spec.at(scale).protocol.split),
+        label=against(measure(metric.name).label(metric.extractor), split),
         rule=rule,
-        selects=selects.name if (selects := spec.at(scale).protocol.selects) else metric.name,
+        selects=selects.pop() if len(selects) == 1 else metric.name,
         paper_rule=ours,
         cells=cells,
         notes=remarks,
-        split=spec.at(scale).protocol.split,
+        split=split,
     )
 
 

@@ -9,9 +9,11 @@ import pandas as pd
 from bench.data.points import is_its_own_reference, meaning
 from bench.features import inception_variant
 from bench.metrics.measures import Measure, fewest_generated, measure
+from bench.report.cell_settings import protocols, said_of_cells
 from bench.report.model import Block, ColumnHead, RowHead
+from bench.spec.cell import Cell
 from bench.spec.table import Scale, TableSpec
-from bench.spec.words import REFERENCES
+from bench.spec.words import counts_words
 from bench.stats.intervals import ALIKE
 
 
@@ -28,10 +30,12 @@ def caption(
             "The printed numbers are another data set and another extractor: "
             "they show the paper's order and are not comparable in value."
         )
-    lines += [column_sentence(column) for column in columns]
-    lines.append(_scoring(spec, scale))
-    split = spec.at(scale).protocol.split
-    points = [f"{point}: {meaning(point, split)}" for point in spec.references if point in set(results["row"])]
+    lines += [column_sentence(column) for column in columns if column.name]
+    lines += _scoring(spec, scale)
+    splits = list(dict.fromkeys(protocol.split for protocol in protocols(spec, scale)))
+    points = [f"{point}: {meaning(point, split)}" for point in spec.references if point in set(results["row"])
+              for split in splits]  # fmt: skip
+    points = list(dict.fromkeys(points))
     if points:
         lines.append(f"Reference points: {'; '.join(points)}.")
     lines += [line for column in columns for line in _fewer(spec, scale, column, results)]
@@ -77,10 +81,11 @@ def _reading(spec: TableSpec, scale: Scale, printed: bool) -> str:
 def column_sentence(column: ColumnHead) -> str:
     """A column's data set, what it stands in for, its counts and what it lacks, in one sentence."""
     remark = column.added or (f"stand-in: {column.stand_in}" if column.stand_in else "")
-    counts = f"{column.generated} generated against {column.reference} reference images{REFERENCES[column.split]}"
+    counts = counts_words(column.generated, column.reference, column.split)
     why = "as no real images are kept apart from the reference"
     absent = f"; no {' or '.join(column.absent)}, {why}" if column.absent else ""
-    return f"{column.label}: {column.dataset}{f' ({remark})' if remark else ''}; {counts}{absent}."
+    others = "".join(f"; {other}" for other in column.others)
+    return f"{column.label}: {column.dataset}{f' ({remark})' if remark else ''}; {counts}{absent}{others}."
 
 
 def _fewer(spec: TableSpec, scale: Scale, column: ColumnHead, results: pd.DataFrame) -> Iterator[str]:
@@ -95,10 +100,11 @@ def _fewer(spec: TableSpec, scale: Scale, column: ColumnHead, results: pd.DataFr
         raised = [_named(card) for card in map(measure, spec.metrics) if card.biased_upward]
         if raised:
             text += f": fewer images raise {' and '.join(raised)}, so that it lies too high"
-        metrics = [metric for metric in spec.at(scale).protocol.metrics if fewest_generated(metric) > had]
+        settings = spec.scored(next(own for own in spec.columns if own.id == column.id), scale)
+        metrics = [metric for metric in settings.protocol.metrics if fewest_generated(metric) > had]
         if metrics:
             text += f"; too few for {' and '.join(metric.name for metric in metrics)}"
-        if spec.at(scale).protocol.split == "test" and is_its_own_reference(column.name):
+        if settings.protocol.split == "test" and is_its_own_reference(column.name):
             text += "; its images are themselves the reference, so that it says nothing of new ones"
         yield f"{text}."
 
@@ -108,16 +114,32 @@ def _named(card: Measure) -> str:
     return f"{'an' if card.title[0].lower() in 'aeiou' else 'a'} {card.title}"
 
 
-def _scoring(spec: TableSpec, scale: Scale) -> str:
-    protocol = spec.at(scale).protocol
-    extractors = ", ".join(dict.fromkeys(_features(metric.extractor) for metric in protocol.metrics))
-    steps = spec.at(scale).train.steps
+def _scoring(spec: TableSpec, scale: Scale) -> list[str]:
+    """How snapshots are scored: the protocol, the steps and the snapshot rule, of all cells or of those that differ."""
     whose = "paper's" if spec.paper else "table's"
-    return (
-        f"Protocol {protocol.name} v{protocol.version}; features: {extractors}; "
-        f"snapshots every {protocol.every} of {steps} steps; the {whose} rule is the {spec.snapshot} "
-        f"snapshot; {spec.seeds} seeds are planned for a cell."
-    )
+    rule = f"the {whose} rule is the {spec.snapshot} snapshot; {spec.seeds_at(scale)} seeds are planned for a cell."
+    features = said_of_cells(spec, scale, _protocol_text)
+    steps = "; ".join(_about(text, cells) for text, cells in said_of_cells(spec, scale, _steps_text))
+    if len(features) == 1:
+        return [f"{features[0][0]}; {steps}; {rule}"]
+    return [
+        *(f"{_about(text, cells)}." for text, cells in features),
+        *([f"{steps[0].upper()}{steps[1:]}; {rule}"] if steps else []),
+    ]
+
+
+def _protocol_text(cell: Cell) -> str:
+    protocol = cell.protocol
+    extractors = ", ".join(dict.fromkeys(_features(metric.extractor) for metric in protocol.metrics))
+    return f"Protocol {protocol.name} v{protocol.version}; features: {extractors}"
+
+
+def _steps_text(cell: Cell) -> str:
+    return f"snapshots every {cell.protocol.every} of {cell.train.steps} steps"
+
+
+def _about(text: str, cells: str) -> str:
+    return f"{text} ({cells})" if cells else text
 
 
 def _features(extractor: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,19 +22,24 @@ ALPHA = 0.05
 Grid = dict[tuple[str, str], Cell]
 
 
-def per_seed(results: pd.DataFrame, rule: Rule, protocol: Protocol) -> pd.DataFrame:
+ProtocolOf = Callable[[str, str], Protocol | None]  # from the ids of a row and a column
+
+
+def per_seed(results: pd.DataFrame, rule: Rule, protocol: Protocol | ProtocolOf) -> pd.DataFrame:
     """One line per run (kind, row, column, seed), metric and extractor: the score that `rule` picks.
 
     best: the snapshot of that seed with the best value of the selecting score, for all metrics alike. Training keeps
     best.pt by the same rule (`bench.metrics.selection`).
     final: the last snapshot; a diverged run has none.
     The value is nan where a run has no such snapshot or has not ended.
+    protocol: of all runs, or a function that gives each cell's.
     """
     keys, scored = ["kind", "row", "column", "seed"], ["step", "value", "version"]
     picked = []
     # For each run: the lines of the picked snapshot, joined to every metric so that an absent score is nan.
-    for _, run in results.groupby(keys, sort=False):
-        step = _snapshot(run, rule, protocol) if run["status"].iloc[0] in ENDED else None
+    for (_, row, column, _), run in results.groupby(keys, sort=False):
+        own = protocol if isinstance(protocol, Protocol) else protocol(str(row), str(column))
+        step = _snapshot(run, rule, own) if own is not None and run["status"].iloc[0] in ENDED else None
         lines = run[run["step"] == step] if step is not None else run.iloc[:0]
         every = run.drop_duplicates(["metric", "extractor"])[[*keys, "metric", "extractor", "status"]]
         picked.append(every.merge(lines[["metric", "extractor", *scored]], how="left"))

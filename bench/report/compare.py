@@ -11,6 +11,7 @@ from tabulate import tabulate
 from bench.errors import UserError
 from bench.features import canonical
 from bench.metrics.measures import measure
+from bench.report.cell_settings import metrics_of, protocol_of, protocols
 from bench.report.cells import ALPHA, make_cells, per_seed
 from bench.report.model import Cell, Comparison, Rule
 from bench.report.origins import stale_notes
@@ -84,8 +85,7 @@ def compare(
     Raises UserError if either side has no such scores.
     """
     metric = metric or spec.main_metric(scale) or ""
-    metrics = spec.at(scale).protocol.metrics
-    spec_metric = next((candidate for candidate in metrics if candidate.name == metric), None)
+    spec_metric = next((candidate for candidate in metrics_of(spec, scale) if candidate.name == metric), None)
     if spec_metric is None:
         raise UserError(f"table '{spec.name}' at scale {scale} does not score '{metric}'")
     # One value per seed on either side.
@@ -111,8 +111,8 @@ def compare(
     copies = set(recorded.loc[recorded["uid"].isin(itself), "row"])
     rows = [row for row in dict.fromkeys(theirs["row"]) if row not in copies]
     # Every pair of cells, tested; then the standing of the method in each column.
-    our_cells = make_cells(mine, metric, [method], columns, spec.seeds)
-    their_cells = make_cells(theirs, metric, rows, columns, spec.seeds)
+    our_cells = make_cells(mine, metric, [method], columns, spec.seeds_at(scale))
+    their_cells = make_cells(theirs, metric, rows, columns, spec.seeds_at(scale))
     comparisons = {
         (row, column): compare_cells(our_cells[method, column], their_cells[row, column], metric, column)
         for column in columns
@@ -128,7 +128,8 @@ def compare(
         )
         for column in columns
     )
-    name = against(measure(spec_metric.name).label(spec_metric.extractor), spec.at(scale).protocol.split)
+    splits = {protocol.split for protocol in protocols(spec, scale)}
+    name = against(measure(spec_metric.name).label(spec_metric.extractor), splits.pop() if len(splits) == 1 else "test")
     return MethodComparison(method, set_name, spec.name, scale, metric, name, spec.snapshot, standings)
 
 
@@ -158,7 +159,7 @@ def render_markdown(comparison: MethodComparison) -> str:
 
 def _scores(frame: pd.DataFrame, spec: TableSpec, scale: Scale, metric: MetricSpec) -> pd.DataFrame:
     """One value per seed, by the table's snapshot rule."""
-    values = per_seed(frame, spec.snapshot, spec.at(scale).protocol)
+    values = per_seed(frame, spec.snapshot, protocol_of(spec, scale))
     return values[(values["metric"] == metric.name) & (values["extractor"] == canonical(metric.extractor))]
 
 

@@ -20,8 +20,8 @@ from bench.metrics.scorers import make_scorer
 from bench.metrics.scores import Score
 from bench.plan.expand import Table
 from bench.report.floors import Floor, Floors
+from bench.spec.row_column import Column
 from bench.spec.run import DataSpec, MetricSpec, Protocol, ReferenceSplit, RunSpec
-from bench.spec.table import Column
 from bench.spec.words import against
 from bench.store.runs import RunFolder, Store
 
@@ -93,7 +93,7 @@ def pick_column(table: Table, scale: str, dataset: str | None, resolution: int |
 
     Raises UserError if no column fits (the message lists the columns), or if several with different protocols do.
     """
-    columns = table.at(scale).columns
+    columns = {candidate.id: table.scored(candidate, scale) for candidate in table.columns}
     candidates = table.pick_columns(None if column is None else [column])
     matches = [
         candidate
@@ -115,7 +115,7 @@ def pick_column(table: Table, scale: str, dataset: str | None, resolution: int |
             "Another --table or --scale, or a table of your own (--table mine.yaml), has other sets"
         )
     # Several columns fit: any will do if they agree in data set and protocol.
-    kinds = [_kind(columns[candidate.id].data, table.protocol_of(candidate, scale)) for candidate in matches]
+    kinds = [_kind(columns[candidate.id].data, columns[candidate.id].protocol) for candidate in matches]
     if any(kind != kinds[0] for kind in kinds):
         raise UserError(f"several columns of {where} fit: {available}; name one by --column or --dataset")
     return matches[0]
@@ -142,7 +142,8 @@ def evaluate_folder(
     Raises UserError for pictures that do not fit the protocol: see bench.data.picture_folder.
     """
     # The pictures, scored as the column's runs are; a score that needs more of them is left out
-    data, protocol = table.at(scale).columns[column.id].data, table.protocol_of(column, scale)
+    settings = table.scored(column, scale)
+    data, protocol = settings.data, settings.protocol
     pictures = read_pictures(root, data.resolution, protocol.generated, resize=resize, allow_fewer=allow_fewer)
     count = len(pictures.images)
     scores = make_scorer(protocol, data, seed, device, count, progress).score(pictures.images)

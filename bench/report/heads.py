@@ -6,9 +6,12 @@ import pandas as pd
 
 from bench.data.known import is_own
 from bench.data.points import exists
+from bench.report.cell_settings import of_column, said_of_cells
 from bench.report.model import ColumnHead, Kind, RowHead
-from bench.spec.table import ColumnData, Scale, TableSpec
-from bench.spec.words import data_words
+from bench.spec.cell import Scored
+from bench.spec.row_column import Column
+from bench.spec.table import Scale, TableSpec
+from bench.spec.words import counts_words, data_words
 
 
 def row_heads(spec: TableSpec, results: pd.DataFrame) -> tuple[RowHead, ...]:
@@ -27,31 +30,41 @@ def row_heads(spec: TableSpec, results: pd.DataFrame) -> tuple[RowHead, ...]:
 
 def column_heads(spec: TableSpec, scale: Scale) -> tuple[ColumnHead, ...]:
     """The table's columns at a scale, with those that the user has added."""
-    settings = spec.at(scale)
-    heads = []
-    for column in spec.columns:
-        at_scale = settings.columns[column.id]
-        heads.append(
-            ColumnHead(
-                column.id,
-                column.label,
-                at_scale.data.name,
-                data_words(at_scale.data),
-                at_scale.stand_in,
-                at_scale.generated,
-                at_scale.reference,
-                _addition(spec, scale, at_scale) if column.added else "",
-                settings.protocol.split,
-                tuple(point for point in spec.references if not exists(point, at_scale.data, settings.protocol)),
-            )
-        )
-    return tuple(heads)
+    return tuple(_column_head(spec, scale, column) for column in spec.columns)
 
 
-def _addition(spec: TableSpec, scale: Scale, data: ColumnData) -> str:
+def _column_head(spec: TableSpec, scale: Scale, column: Column) -> ColumnHead:
+    settings = of_column(spec, scale, column)
+    if settings is None:  # nothing is trained in it, and it says nothing of images
+        return ColumnHead(column.id, column.label, "", "", None, 0, 0)
+    data, protocol = settings.data, settings.protocol
+    plain = _data_and_counts(settings)
+    others = [(text, rows) for text, rows in said_of_cells(spec, scale, _data_and_counts, [column.id]) if text != plain]
+    return ColumnHead(
+        column.id,
+        column.label,
+        data.name,
+        data_words(data),
+        settings.stand_in,
+        protocol.generated,
+        protocol.reference,
+        _addition(spec, scale, settings) if column.added else "",
+        protocol.split,
+        tuple(point for point in spec.references if not exists(point, data, protocol)),
+        tuple(f"{rows}: {text}" for text, rows in others),
+    )
+
+
+def _data_and_counts(settings: Scored) -> str:
+    protocol = settings.protocol
+    return f"{data_words(settings.data)}; {counts_words(protocol.generated, protocol.reference, protocol.split)}"
+
+
+def _addition(spec: TableSpec, scale: Scale, settings: Scored) -> str:
     """What an added column is: whose data set it has, that the paper says nothing of it, fewer reference images."""
-    whose = "a data set of your own" if is_own(data.data.name) else "a data set added by --columns"
+    whose = "a data set of your own" if is_own(settings.data.name) else "a data set added by --columns"
     says = "the paper's claims and printed numbers" if spec.paper else "the table's claims"
-    most = max(spec.at(scale).columns[column.id].reference for column in spec.columns if not column.added)
-    fewer = f"; the table's columns have up to {most} reference images" if data.reference < most else ""
+    own = (of_column(spec, scale, column) for column in spec.columns if not column.added)
+    most = max(other.protocol.reference for other in own if other is not None)
+    fewer = f"; the table's columns have up to {most} reference images" if settings.protocol.reference < most else ""
     return f"{whose}, which {says} are not about{fewer}"

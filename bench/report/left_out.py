@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.data.known import is_own
 from bench.plan.expand import Table
-from bench.spec.run import readable
+from bench.spec.run import NetworkSpec, Protocol, readable
 from bench.store.runs import Store
 
 
@@ -53,8 +53,8 @@ def _unfinished(frame: pd.DataFrame) -> list[str]:
 
 def of_no_row(known: set[str], spec: Table, scale: str, store: Store, seeds: list[int] | None) -> str:
     """The methods of the store's finished runs on this table's data that belong to no row: "disp (2)"."""
-    places = {(column.data.model_dump_json(), column.generated, column.reference)
-              for column in spec.at(scale).columns.values()}  # fmt: skip
+    cells = [spec.cell(row, column, scale) for row, column in spec.trained_cells(scale)]
+    places = {(cell.data.model_dump_json(), cell.protocol.generated, cell.protocol.reference) for cell in cells}
     counts: Counter[str] = Counter()
     for folder in store:
         run = folder.spec()
@@ -69,18 +69,22 @@ def of_no_row(known: set[str], spec: Table, scale: str, store: Store, seeds: lis
 def of_own_sets(spec: Table, scale: str, store: Store, seeds: list[int] | None) -> Counter[str]:
     """How many of the store's finished runs are scored by this table on which of the user's own sets, no columns here.
 
-    They have the table's protocol, but for its counts, and a network of its scale or of one of its rows.
+    They have the network and the protocol of one of its cells, but for the counts.
     """
-    settings = spec.at(scale)
-    columns = {column.data.name for column in settings.columns.values()}
-    networks = [settings.network, *(row.network for row in settings.rows.values() if row.network is not None)]
+    cells = [spec.cell(row, column, scale) for row, column in spec.trained_cells(scale)]
+    columns = {cell.data.name for cell in cells}
+    kinds = {_scored_alike(cell.network, cell.protocol) for cell in cells}
     counts: Counter[str] = Counter()
     for folder in store:
         run = folder.spec()
         if run.kind != "train" or run.protocol is None or run.data.name in columns or folder.result() is None:
             continue
-        same_counts = {"generated": run.protocol.generated, "reference": run.protocol.reference}
-        like = run.protocol == settings.protocol.model_copy(update=same_counts) and run.network in networks
+        like = run.network is not None and _scored_alike(run.network, run.protocol) in kinds
         if like and is_own(run.data.name) and (seeds is None or run.seed in seeds):
             counts[run.data.name] += 1
     return counts
+
+
+def _scored_alike(network: NetworkSpec, protocol: Protocol) -> tuple[str, str]:
+    """What two runs have in common that a table can show side by side: all but data, training and counts."""
+    return network.model_dump_json(), protocol.model_dump_json(exclude={"generated", "reference"})

@@ -38,6 +38,7 @@ class ColumnHead:
 
     added: what the user has added by --columns, in words; "" for a column of the table.
     split: which images the reference is of. absent: the reference points of the table that it cannot have.
+    others: rows whose data, counts or reference differ in it, each with theirs in words.
     """
 
     id: str
@@ -50,6 +51,7 @@ class ColumnHead:
     added: str = ""
     split: ReferenceSplit = "test"
     absent: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,8 @@ def load_results(
     lines: list[dict[str, Any]] = []
     # The seeds to look for: the planned ones, and any that has been run or recorded.
     known_seeds = _seeds_in(store) | {int(line["seed"]) for run_lines in recorded_lines.values() for line in run_lines}
-    every = sorted(known_seeds | set(range(spec.seeds))) if seeds is None else list(seeds)
-    planned_seeds = set(range(spec.seeds) if seeds is None else seeds)
+    every = sorted(known_seeds | set(range(spec.seeds_at(scale)))) if seeds is None else list(seeds)
+    planned_seeds = set(range(spec.seeds_at(scale)) if seeds is None else seeds)
     machine = Machine(store)
     # Each run's lines: from the store, else from the recorded set, else as missing where it is planned.
     for names, run, planned in _runs(spec, scale, every, asked):
@@ -86,8 +86,10 @@ def _runs(
     """Every run the table may have: what names its lines, its spec, whether its row is planned."""
     for column in spec.columns:
         for row in spec.rows:
-            if row.printed_only is not None or (row.added and row.id not in asked and not spec.fits(row, scale)):
-                continue  # printed only, or a row of the project file that needs a source this table lacks
+            if not spec.trains(row, column, scale):
+                continue  # printed only, or left out by the paper
+            if row.added and row.id not in asked and not spec.fits(row, scale):
+                continue  # a row of the project file that needs a source this table lacks
             for seed in seeds:
                 names = {"row": row.id, "column": column.id, "seed": seed, "kind": "train"}
                 yield names, spec.run_spec(row, column, seed, scale), not row.control or row.id in asked

@@ -42,12 +42,8 @@ class NetworkSpec(Frozen):
     options: dict[str, Any] = {}
 
 
-class DataSpec(Frozen):
-    """A data set at one resolution, and which of its training images a run has (bench.data.draws).
-
-    Fields are None where unused, and are then no part of a run's identity. The train pool is the train split without
-    the holdout.
-    """
+class DataKeys(Frozen):
+    """The keys of a `DataSpec`, each right by itself; the rules over several of them are the whole's."""
 
     name: str
     resolution: PositiveInt
@@ -76,6 +72,14 @@ class DataSpec(Frozen):
     def _one_way_to_say_no(cls, value: bool | None) -> bool | None:
         return value or None
 
+
+class DataSpec(DataKeys):
+    """A data set at one resolution, and which of its training images a run has (bench.data.draws).
+
+    Fields are None where unused, and are then no part of a run's identity. The train pool is the train split without
+    the holdout.
+    """
+
     @model_validator(mode="after")
     def _agrees(self) -> DataSpec:
         if self.shots is not None and self.share is not None:
@@ -91,8 +95,8 @@ class DataSpec(Frozen):
         return self
 
 
-class TrainSettings(Frozen):
-    """The optimisation, in generator steps."""
+class TrainKeys(Frozen):
+    """The keys of `TrainSettings`, each right by itself; the rules over several of them are the whole's."""
 
     steps: PositiveInt
     batch: PositiveInt
@@ -127,6 +131,10 @@ class TrainSettings(Frozen):
     def _one_way_to_say_no(cls, value: bool | None) -> bool | None:
         return value or None
 
+
+class TrainSettings(TrainKeys):
+    """The optimisation, in generator steps."""
+
     @model_validator(mode="after")
     def _possible(self) -> TrainSettings:
         if self.g_batch is not None:
@@ -155,13 +163,11 @@ class MetricSpec(Frozen):
 ReferenceSplit = Literal["test", "training-images", "train-pool", "all"]
 
 
-class Protocol(Frozen):
-    """How snapshots are scored. Raise `version` when the meaning of a score changes."""
+class ProtocolKeys(Frozen):
+    """The keys of a `Protocol` but the counts, which are a column's or a cell's."""
 
     name: str
     version: PositiveInt
-    generated: PositiveInt
-    reference: PositiveInt
     metrics: tuple[MetricSpec, ...]
     every: PositiveInt  # snapshots at multiples of this many steps, and at the end
     first: int = 0  # no snapshot before this step
@@ -173,6 +179,13 @@ class Protocol(Frozen):
     @classmethod
     def _test_unless_said(cls, value: str | None) -> str | None:
         return None if value == "test" else value
+
+
+class Protocol(ProtocolKeys):
+    """How snapshots are scored. Raise `version` when the meaning of a score changes."""
+
+    generated: PositiveInt
+    reference: PositiveInt
 
     @property
     def split(self) -> ReferenceSplit:

@@ -2,120 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
 
-from bench.errors import UserError, did_you_mean
+from bench.errors import RuleError, UserError, did_you_mean
+from bench.spec.cell import Cell, Scored, scored, trained
 from bench.spec.claim import Claim
 from bench.spec.inception import Inception
-from bench.spec.run import DataSpec, Frozen, NetworkSpec, Protocol, TrainSettings, WeightsFile
+from bench.spec.patch import Of, Patch, merge_patches
+from bench.spec.row_column import Column, Row
+from bench.spec.run import Frozen
+from bench.spec.scale import ScaleSpec
 
 Scale = Literal["smoke", "mini", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "mini", "paper")
+Place = tuple[int | str, ...]  # the keys of a place in a table's YAML
 NO_PAPER = {"", "-", "none", "null", "nil", "no", "n/a"}  # words that YAML reads as text, and people mean as nothing
 
 
-def _method_text(value: Any) -> Any:
-    if not isinstance(value, str):
-        raise ValueError("a method is text such as 'diffaugment + disp(prior=vgg16)'")
-    return value
-
-
-class Row(Frozen):
-    """A row: the paper's label with our method, or with the reason why only its printed numbers are shown."""
-
-    id: str = Field(pattern=r"^[a-z0-9+.-]+$")
-    label: str
-    method: Annotated[str | None, BeforeValidator(_method_text)] = None
-    control: bool = False  # ours, not the paper's; trained only when named
-    added: bool = False  # the user's own, from --method
-    printed_only: str | None = None  # why we do not train it
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Row:
-        if (self.method is None) == (self.printed_only is None):
-            raise ValueError("a row has either a method or the reason why it is printed only")
-        return self
-
-
-class Column(Frozen):
-    """A column: one data set of the paper."""
-
-    id: str = Field(pattern=r"^[a-z0-9-]+(@[0-9]+)?$")
-    label: str
-    added: bool = False  # a data set that the user names as a column: see bench.plan.set_columns
-
-
-class ColumnData(Frozen):
-    """A column's data and counts at one scale; `stand_in` names what a stand-in data set stands for."""
-
-    data: DataSpec
-    generated: PositiveInt
-    reference: PositiveInt
-    stand_in: str | None = None
-
-
-class RowOverride(Frozen):
-    """What a row does differently at one scale; its own network replaces the scale's, options included."""
-
-    method: str | None = None
-    network: NetworkSpec | None = None
-    train: dict[str, Any] = Field(default_factory=dict)
-
-
-class SourceRun(Frozen):
-    """A run that other runs start from, trained once and shared."""
-
-    method: str
-    network: NetworkSpec | None = None
-    data: DataSpec
-    train: TrainSettings
-    seed: int = 0
-
-
-def _source_kind(value: Any) -> str:
-    """Which of the two kinds a source is, so that pydantic reports a mistake in it for that kind only."""
-    is_file = "weights" in value if isinstance(value, dict) else isinstance(value, WeightsFile)
-    return "WeightsFile" if is_file else "SourceRun"
-
-
-Source = Annotated[
-    Annotated[SourceRun, Tag("SourceRun")] | Annotated[WeightsFile, Tag("WeightsFile")],
-    Discriminator(_source_kind),
+# One number for all scales, or one for each; told apart here, so that a mistake is reported for that kind only
+Seeds = Annotated[
+    Annotated[PositiveInt, Tag("One")] | Annotated[dict[Scale, PositiveInt], Tag("ByScale")],
+    Discriminator(lambda value: "ByScale" if isinstance(value, dict) else "One"),
 ]
-
-
-class Resources(Frozen):
-    """What one run takes, as far as the table's authors know: for packing short runs and for fitting memory.
-
-    The figures of finished runs of the same kind win over these.
-    """
-
-    minutes: float | None = Field(default=None, gt=0)
-    memory_gb: float | None = Field(default=None, gt=0)
-    gpu_memory_gb: float | None = Field(default=None, gt=0)
-
-
-class ScaleSpec(Frozen):
-    """One scale of a table."""
-
-    network: NetworkSpec
-    train: TrainSettings
-    protocol: Protocol
-    columns: dict[str, ColumnData]
-    sources: dict[str, Source] = Field(default_factory=dict)
-    rows: dict[str, RowOverride] = Field(default_factory=dict)
-    resources: Resources | None = None
-    cost: tuple[str, ...] = ()  # what is known of time, memory and disk, each with its basis
-
-    @model_validator(mode="before")
-    @classmethod
-    def _counts_are_per_column(cls, value: Any) -> Any:
-        """Fill the protocol's `generated` and `reference` with a placeholder: each column has its own counts."""
-        if isinstance(value, dict) and isinstance(value.get("protocol"), dict):
-            value = {**value, "protocol": {"generated": 1, "reference": 1, **value["protocol"]}}
-        return value
 
 
 class TableSpec(Frozen):
@@ -125,14 +37,18 @@ class TableSpec(Frozen):
     name: str
     title: str
     paper: str | None = None  # None: no paper's table
-    seeds: PositiveInt = 3
+    seeds: Seeds = 3
     snapshot: Literal["best", "final"]  # the paper's rule; a report prints the other beside it
     best_of: PositiveInt = 1  # how many runs the paper chose its number from
     metrics: tuple[str, ...]
     inception: Inception = "unknown"  # whose features the printed numbers are on
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
+    absent: tuple[str, ...] = ()  # cells that the paper leaves out: "row/column", with * for all of either
     references: tuple[str, ...] = ()  # reference points: see bench.data.reference
+    same_as: str | None = None  # the table whose runs these are, under this paper's names
+    evaluate: dict[str, Any] = Field(default_factory=dict)  # the measure of finished runs, and its settings
+    of: Of = None  # the table whose runs are evaluated
     scales: dict[Scale, ScaleSpec]
     claims: tuple[Claim, ...] = ()
     notes: tuple[str, ...] = ()
@@ -146,18 +62,15 @@ class TableSpec(Frozen):
 
     @model_validator(mode="after")
     def _names_agree(self) -> TableSpec:
-        # Ids are unique, and scales have every column and override no unknown row.
+        # Ids are unique; what else is said of them is looked up in bench.plan.ids.
         rows, columns = [row.id for row in self.rows], [column.id for column in self.columns]
         for label, names in (("row", rows), ("column", columns)):
             if len(set(names)) != len(names):
                 raise ValueError(f"a {label} id is given twice")
-        for scale, spec in self.scales.items():
-            if missing := set(columns) - set(spec.columns):
-                raise ValueError(f"scale {scale} lacks the column '{min(missing)}'")
-            if odd := set(spec.rows) - set(rows):
-                raise ValueError(
-                    f"scale {scale} overrides the unknown row '{min(odd)}'; {did_you_mean(min(odd), rows)}"
-                )
+        if isinstance(self.seeds, dict) and (lacking := sorted(set(self.scales) - set(self.seeds))):
+            raise RuleError("seeds", f"scale {lacking[0]} is not there; give a number for every scale, or one for all")
+        if self.of is not None and not self.evaluate:
+            raise RuleError("of", "names whose runs are evaluated, but no measure; give evaluate: {measure: ...}")
         # Claims name rows (or reference points) and columns that exist.
         scored = [*rows, *self.references]
         for claim in self.claims:
@@ -182,14 +95,113 @@ class TableSpec(Frozen):
             raise UserError(f"table '{self.name}' has no scale '{scale}'; {did_you_mean(scale, self.scales)}")
         return self.scales[scale]
 
+    def seeds_at(self, scale: str) -> int:
+        """How many seeds are planned for a cell."""
+        if (own := self.at(scale).seeds) is not None:
+            return own
+        return self.seeds[scale] if isinstance(self.seeds, dict) else self.seeds  # type: ignore[index]  # one of SCALES
+
+    def with_seeds(self, count: int) -> Self:
+        """This table with so many seeds at every scale."""
+        scales = {scale: settings.model_copy(update={"seeds": None}) for scale, settings in self.scales.items()}
+        return self.model_copy(update={"seeds": count, "scales": scales})
+
+    def is_absent(self, row: str, column: str) -> bool:
+        """Whether the paper leaves out this cell."""
+        return any(f"{one}/{other}" in self.absent for one in (row, "*") for other in (column, "*"))
+
+    def layers(self, column: Column, scale: str, row: Row | None = None) -> list[tuple[Place, Patch]]:
+        """The settings of a cell by the places that give them, later ones over earlier ones; without a row a column's.
+
+        An added row or column is in no file: its place is the one it would have.
+        """
+        settings, base = self.at(scale), ("scales", scale)
+        layers: list[tuple[Place, Patch]] = [
+            ((), Patch(evaluate=self.evaluate, of=self.of)),
+            (base, settings),
+            (("columns", _position(self.columns, column)), Patch(evaluate=column.evaluate, of=column.of)),
+            ((*base, "columns", column.id), settings.columns.get(column.id, Patch())),
+        ]
+        if row is None:
+            return layers
+        cell = f"{row.id}/{column.id}"
+        return [
+            *layers,
+            ((*base, "groups", row.group or ""), settings.groups.get(row.group or "", Patch())),
+            (("rows", _position(self.rows, row)), Patch(method=row.method, evaluate=row.evaluate, of=row.of)),
+            ((*base, "rows", row.id), settings.rows.get(row.id, Patch())),
+            ((*base, "cells", cell), settings.cells.get(cell, Patch())),
+        ]
+
+    def place(self, keys: tuple[str, ...], column: Column, scale: str, row: Row | None = None) -> Place:
+        """Where in the YAML a cell's setting stands: below the last place that gives it, else below the scale."""
+        places = self.giving(keys, column, scale, row)
+        return (*(places[-1] if places else ("scales", scale)), *keys)
+
+    def giving(self, keys: tuple[str, ...], column: Column, scale: str, row: Row | None = None) -> list[Place]:
+        """The places that give a cell's setting, the one that wins last."""
+        return [place for place, patch in self.layers(column, scale, row) if keys and _says(patch, keys)]
+
+    def merged(self, column: Column, scale: str, row: Row | None = None) -> Patch:
+        """What the places of a cell come to; without a row those of a column."""
+        key = (scale, column.id, row.id if row else None)
+        if key not in self.patches:
+            self.patches[key] = merge_patches(*(patch for _, patch in self.layers(column, scale, row)))
+        return self.patches[key]
+
+    def trains(self, row: Row, column: Column, scale: str) -> bool:
+        """Whether a cell has trainings of its own: it shows them, or an evaluation of them."""
+        if row.printed_only is not None or self.is_absent(row.id, column.id):
+            return False
+        merged = self.merged(column, scale, row)
+        return merged.of is None and (merged.method is not None or not merged.evaluate)
+
+    def trained_cells(self, scale: str) -> Iterator[tuple[Row, Column]]:
+        """The cells that have trainings of their own, row by row, controls among them."""
+        self.at(scale)
+        cells = ((row, column) for row in self.rows for column in self.columns)
+        return ((row, column) for row, column in cells if self.trains(row, column, scale))
+
+    def cell(self, row: Row, column: Column, scale: str) -> Cell:
+        """All settings of a trained cell. Raises UserError where a setting is missing or does not go with others."""
+        key = (scale, column.id, row.id)
+        if key not in self.cells:
+            where = f"{self.name} at scale {scale}: cell {row.id}/{column.id}"
+            self.cells[key] = trained(self.merged(column, scale, row), where)
+        return self.cells[key]
+
+    def scored(self, column: Column, scale: str) -> Scored:
+        """A column's images and protocol, whatever the row: of reference points, and of pictures made elsewhere."""
+        return scored(self.merged(column, scale), f"{self.name} at scale {scale}: column {column.id}")
+
+    @cached_property
+    def patches(self) -> dict[tuple[str, str, str | None], Patch]:
+        """Those of `merged` that have been asked for."""
+        return {}
+
+    @cached_property
+    def cells(self) -> dict[tuple[str, str, str], Cell]:
+        """Those of `cell` that have been asked for."""
+        return {}
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with some fields replaced, whose cells are merged anew."""
+        copied = super().model_copy(update=update, deep=deep)
+        for asked in ("patches", "cells"):
+            copied.__dict__.pop(asked, None)
+        return copied
+
     def main_metric(self, scale: str) -> str | None:
         """The score that a report shows first, and that a claim without a metric is about.
 
-        It is the score that picks the best snapshot, else the table's first; None for a table without scores.
+        It is the score that picks the best snapshot, where all cells have the same; else the table's first; None for a
+        table without scores.
         """
-        selects = self.at(scale).protocol.selects
-        if selects is not None and selects.name in self.metrics:
-            return selects.name
+        protocols = (self.cell(row, column, scale).protocol for row, column in self.trained_cells(scale))
+        selecting = {protocol.selects.name if protocol.selects else None for protocol in protocols}
+        names = [name for name in selecting if name in self.metrics]
+        if len(selecting) == len(names) == 1:
+            return names[0]
         return self.metrics[0] if self.metrics else None
 
     def claims_at(self, scale: str) -> tuple[Claim, ...]:
@@ -221,3 +233,17 @@ class TableSpec(Frozen):
             if name not in known:
                 raise UserError(f"unknown column '{name}' of {self.name}; {did_you_mean(name, known)}")
         return [known[name] for name in dict.fromkeys(names)] if names is not None else list(self.columns)
+
+
+def _position(items: Sequence[Row | Column], item: Row | Column) -> int:
+    return [other.id for other in items].index(item.id) if item in items else len(items)
+
+
+def _says(patch: Patch, keys: tuple[str, ...]) -> bool:
+    """Whether a patch gives a setting: ("network",), or ("train", "batch") for one key of it."""
+    said: Any = patch.said()
+    for key in keys:
+        if not isinstance(said, dict) or said.get(key) is None:
+            return False
+        said = said[key]
+    return True

@@ -36,6 +36,11 @@ def data_words(data: DataSpec) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def counts_words(generated: int, reference: int, split: ReferenceSplit) -> str:
+    """How many images are compared: "1000 generated against 200 reference images of the test split"."""
+    return f"{generated} generated against {reference} reference images{REFERENCES[split]}"
+
+
 def against(label: str, split: ReferenceSplit) -> str:
     """The name of a score with what it is against: "FID against the training images"; "FID" for the test split."""
     return f"{label} {AGAINST[split]}".rstrip()

@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.data.builder import Order
-from bench.errors import UserError
-from bench.files.yamlfile import RuleError, first_problem
+from bench.errors import RuleError, UserError
+from bench.files.yamlfile import first_problem
 
 from .avatar_style import AvatarStyle, avatar_style
 

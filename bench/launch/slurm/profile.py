@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from bench.files.yamlfile import RuleError
+from bench.errors import RuleError
 from bench.launch.slurm.quoting import (
     MOST_ENTRIES,
     SAME_NAME,

@@ -174,7 +174,8 @@ def test_a_recorded_floor_is_found_and_one_of_another_version_or_count_is_not(st
     """The project's own set has floors of Table 1 at mini, whose precision is of an older version."""
     spec = load_table("table1")
     column = next(one for one in spec.columns if one.id == "faces")
-    data, protocol = spec.at("mini").columns["faces"].data, spec.protocol_of(column, "mini")
+    scored = spec.scored(column, "mini")
+    data, protocol = scored.data, scored.protocol
     floors = Floors(data, protocol, Store(store_root))
 
     def score(metric, extractor, generated=1000, version=1):
@@ -190,7 +191,8 @@ def test_a_floor_of_other_inputs_is_not_taken(table, store_root):
     spec, store = load_table(str(table)), Store(store_root)
     column = spec.columns[0]
     folder = done(store, spec.reference_spec("floor", column, 0, "smoke"))
-    data, protocol = spec.at("smoke").columns["one"].data, spec.protocol_of(column, "smoke")
+    scored = spec.scored(column, "smoke")
+    data, protocol = scored.data, scored.protocol
     scored = make_scorer(protocol, data, 0).score(imageset.load("shapes", 32).train[:24])
     assert Floors(data, protocol, store).of(scored[0]) is not None
     record = folder.inputs()

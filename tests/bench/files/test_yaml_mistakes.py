@@ -72,7 +72,7 @@ def test_missing_key_names_it_and_the_line_of_what_lacks_it(tmp_path):
     text = TABLE1.replace("      batch: 25\n", "", 1)
     message = complaint(text, tmp_path)
     assert message.startswith(f"{line_of(text, '    train:')}: scales.paper.train.batch: ")
-    assert "required" in message
+    assert "cell scratch/anime has no train.batch; give it in" in message
 
 
 def test_extended_table(tmp_path):

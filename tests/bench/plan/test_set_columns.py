@@ -43,7 +43,7 @@ def own(tmp_path):
 
 
 def column(table, name="mine", scale="smoke"):
-    return table.at(scale).columns[name]
+    return table.scored(table.pick_columns([name])[0], scale)
 
 
 @pytest.mark.parametrize(
@@ -53,12 +53,12 @@ def test_counts_and_shots_are_the_tables_as_far_as_the_set_suffices(count, share
     own(count=count, test_share=share)
     found = column(load_table("table1", columns=["mine"]))
     assert (found.data.name, found.data.resolution, found.data.shots) == ("mine", 32, shots)
-    assert (found.generated, found.reference, found.stand_in) == (100, reference, None)
+    assert (found.protocol.generated, found.protocol.reference, found.stand_in) == (100, reference, None)
 
 
 def test_the_beginning_of_a_set_is_a_column():
     found = column(load_table("table1", columns=["scenes-5@150"]), "scenes-5@150")
-    assert (found.data.name, found.data.shots, found.reference) == ("scenes-5@150", 100, 150)
+    assert (found.data.name, found.data.shots, found.protocol.reference) == ("scenes-5@150", 100, 150)
     with pytest.raises(UserError, match="'scenes-5' has 2500 training and 1000 test images; choose fewer"):
         load_table("table1", columns=["scenes-5@9999"])
 
@@ -82,7 +82,7 @@ def test_it_is_a_column_at_every_scale_and_the_others_keep_their_names(own, tmp_
         ]
         assert uids[0] == uids[1]
     # What is not built at a size has the counts of another size, and a line that says how it is built.
-    assert column(table, scale="paper").reference == column(table, scale="mini").reference == 30
+    assert column(table, scale="paper").protocol.reference == column(table, scale="mini").protocol.reference == 30
     plan = make_plan(table, "paper", Store(tmp_path), ["scratch"], ["mine"], [0])
     texts = [problem.text for problem in problems(plan) if problem.absent]
     line = "data set 'mine' at 128 px is not built; run `bench data build mine --resolution 128 --from DIR`"
@@ -93,7 +93,8 @@ def test_settings_reach_an_added_column_as_any_other(own):
     own()
     settings = {"columns.mine.reference": 20, "train.steps": 7, "columns.mine.data.shots": 50}
     found = load_table("table1", settings, columns=["mine"])
-    assert (column(found).reference, column(found).data.shots, found.at("smoke").train.steps) == (20, 50, 7)
+    cell = found.cell(found.rows[0], found.pick_columns(["mine"])[0], "smoke")
+    assert (cell.protocol.reference, cell.data.shots, cell.train.steps) == (20, 50, 7)
     other = load_table("table1", {"network.name": "sngan-64", "network.options": {}}, columns=["mine"])
     assert column(other).data.resolution == 64
 
@@ -120,7 +121,7 @@ def test_too_few_reference_images_for_k_say_what_helps(own, tmp_path):
     assert found.text.startswith("precision wants neighbour 10 of 10 reference images; k must be below 10: build the")
     assert "--test-share" in found.text and "--set protocol.reference_split=all" in found.text
     table = load_table("table1", {"protocol.reference_split": "all"}, columns=["mine"])
-    assert column(table).reference == 50
+    assert column(table).protocol.reference == 50
     assert problems(make_plan(table, "smoke", Store(tmp_path), ["scratch"], ["mine"])) == []
     # What makes the test split larger is no help where the reference is of something else.
     settings = {
@@ -134,7 +135,7 @@ def test_too_few_reference_images_for_k_say_what_helps(own, tmp_path):
     assert found.text == "precision wants neighbour 10 of 8 reference images; k must be below 8"
     own("half", count=50, test_share=0.5)
     table = load_table("table1", columns=["half"])
-    assert column(table, "half").reference == 25
+    assert column(table, "half").protocol.reference == 25
     assert problems(make_plan(table, "smoke", Store(tmp_path), ["scratch"], ["half"])) == []
 
 

@@ -168,4 +168,4 @@ def results():
 
 @pytest.fixture
 def protocol(spec):
-    return spec.at("mini").protocol
+    return spec.scored(spec.columns[0], "mini").protocol

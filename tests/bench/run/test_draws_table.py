@@ -153,10 +153,19 @@ def test_a_floor_has_no_image_of_its_reference(path):
         assert len(floor) == 24 and not floor & {image.tobytes() for image in reference}
 
 
+def added_column(path):
+    table = load_table(str(path), columns=["digits"])
+    return table.scored(table.pick_columns(["digits"])[0], "smoke")
+
+
 def test_a_data_set_added_by_columns_has_the_draw_and_the_reference_of_the_table(path):
-    added = load_table(str(path), columns=["digits"]).at("smoke").columns["digits"]
-    assert (added.data.holdout, added.data.shots, added.reference) == (0.1, None, 100)  # as the column of most images
+    added = added_column(path)
+    assert (added.data.holdout, added.data.shots, added.protocol.reference) == (
+        0.1,
+        None,
+        100,
+    )
     # A column of shots whose reference is all of them: a set of fewer images has those that it has.
     path.write_text(path.read_text().replace("reference: 100", "reference: 9").replace("reference: 51", "reference: 9"))
-    added = load_table(str(path), columns=["digits"]).at("smoke").columns["digits"]
-    assert (added.data.shots, added.data.holdout, added.reference) == (20, None, 20)
+    added = added_column(path)
+    assert (added.data.shots, added.data.holdout, added.protocol.reference) == (20, None, 20)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from bench.errors import UserError
 from bench.networks import build
 from bench.plan.load import TABLES, load_table, parse_setting, table_names
+from bench.report.cell_settings import protocols
 from bench.spec.run import RunSpec
 
 EXPERIMENTS = sorted((Path(__file__).parents[3] / "experiments").glob("*.yaml"))
@@ -72,7 +73,7 @@ def test_uid_is_a_folder_name_that_a_person_can_read(tiny_spec):
 
 def test_the_score_that_a_shipped_table_shows_first_picks_its_best_snapshots():
     tables = [load_table(name) for name in table_names()]
-    said = {(table.name, scale): (table.metrics[0], table.main_metric(scale), table.at(scale).protocol.selects.name)
+    said = {(table.name, scale): (table.metrics[0], table.main_metric(scale), protocols(table, scale)[0].selects.name)
             for table in tables for scale in table.scales}  # fmt: skip
     assert {place for place, names in said.items() if len(set(names)) > 1} == set() and len(said) >= 6
 
@@ -97,7 +98,7 @@ def test_every_cell_of_every_table_is_a_run(name, scale):
         for column in table.columns:
             spec = table.run_spec(row, column, 0, scale)
             assert RunSpec.model_validate_json(spec.model_dump_json()).uid == spec.uid
-            assert spec.protocol.generated == table.at(scale).columns[column.id].generated
+            assert spec.protocol.generated == table.scored(column, scale).protocol.generated
             assert spec.train.steps >= 1 and spec.protocol.is_snapshot(spec.train.steps, spec.train.steps)
 
 
@@ -143,12 +144,14 @@ def test_bare_name_is_of_disp():
 
 def test_paper_scale_of_table1_is_the_papers():
     """DISP, section 5.1 and appendix A: SNGAN at 128 px, batch 25, four discriminator steps, hinge, 30k steps."""
-    scale = load_table("disp/table1").at("paper")
-    assert (scale.network.name, scale.train.batch, scale.train.d_steps) == ("sngan-128", 25, 4)
-    assert (scale.train.loss, scale.train.steps, scale.train.g_lr) == ("hinge", 30_000, 2e-4)
-    assert {name: one.generated for name, one in scale.columns.items()} == {"anime": 10_000, "faces": 7_000}
-    assert all(column.data.shots == 100 for column in scale.columns.values())
-    neighbours = {metric.name: metric.k for metric in scale.protocol.metrics}
+    table = load_table("disp/table1")
+    cells = {column.id: table.cell(table.rows[0], column, "paper") for column in table.columns}
+    train = cells["anime"].train
+    assert (cells["anime"].network.name, train.batch, train.d_steps) == ("sngan-128", 25, 4)
+    assert (train.loss, train.steps, train.g_lr) == ("hinge", 30_000, 2e-4)
+    assert {name: cell.protocol.generated for name, cell in cells.items()} == {"anime": 10_000, "faces": 7_000}
+    assert all(cell.data.shots == 100 for cell in cells.values())
+    neighbours = {metric.name: metric.k for metric in cells["anime"].protocol.metrics}
     assert neighbours["precision"] == 10 and neighbours["recall"] == 40
 
 
@@ -190,7 +193,7 @@ def test_override_reaches_every_row_and_changes_every_uid():
         ("netwrok=5", "did you mean 'network'"),
         ("train.steps=many", "--set train.steps=many: .*integer"),
         ("train.steps=0", "greater than 0"),
-        ("train.steps=null", "integer"),
+        ("train.steps=null", "has no train.steps; give it in the scale, the column, the group, the row or the cell"),
         ("train.steps.x=1", "not a group"),
         ("protocol.evry=3", "did you mean 'every'"),
         ("columns.faces.data.shot=5", "did you mean 'shots'"),

@@ -1,0 +1,42 @@
+"""Check that the settings of every trained cell are all there and go together."""
+
+from __future__ import annotations
+
+from bench.files.yamlfile import Keys
+from bench.spec.cell import Unfinished
+from bench.spec.row_column import Column, Row
+from bench.spec.table import TableSpec
+
+
+def cell_problem(table: TableSpec) -> tuple[Keys, str] | None:
+    """The place of what the first impossible cell lacks, with the message for the user; None if all are complete.
+
+    Rows that the user has added are looked at when they are planned.
+    """
+    for scale in table.scales:
+        for row, column in table.trained_cells(scale):
+            try:
+                table.cell(row, column, scale)
+            except Unfinished as problem:
+                return _place(table, problem, column, scale, row), _text(table, problem, column, scale, row)
+        for column in table.columns if table.references else ():
+            try:
+                table.scored(column, scale)
+            except Unfinished as problem:
+                text = f"{problem}, or leave out the reference points"
+                return _place(table, problem, column, scale), text
+    return None
+
+
+def _text(table: TableSpec, problem: Unfinished, column: Column, scale: str, row: Row) -> str:
+    """What is wrong; of which cell, unless one place alone has it wrong."""
+    places = table.giving(problem.keys, column, scale, row)
+    if problem.missing:
+        return str(problem)
+    return problem.rule if len(places) == 1 else f"{problem.rule} (in cell {row.id}/{column.id})"
+
+
+def _place(table: TableSpec, problem: Unfinished, column: Column, scale: str, row: Row | None = None) -> Keys:
+    """Where the setting that is wrong stands, or where the rest of what is missing does."""
+    keys = problem.keys[:-1] if problem.missing else problem.keys
+    return (*table.place(keys, column, scale, row), *problem.keys[len(keys) :])
