@@ -13,6 +13,7 @@ from bench.launch.slurm.records import submissions
 from bench.plan.expand import Table
 from bench.plan.load import table_names
 from bench.plan.runs import make_plan
+from bench.plan.waiting import refuse_waiting
 from bench.spec.run import RunSpec
 from bench.spec.table import SCALES
 from bench.store.runs import RunFolder, Store
@@ -120,6 +121,7 @@ def _tables(table: str | None, store: Store, choice: Mapping[str, Any]) -> list[
             spec = table_with(name, choice["settings"], choice["methods"], choice["columns"])
             if further := own - {column.id for column in spec.columns}:
                 spec = table_with(name, choice["settings"], choice["methods"], sorted(further))
+            refuse_waiting(spec)
             tables.append(spec)
         except UserError as error:
             refusals.append(error)

@@ -20,6 +20,7 @@ from bench.cli.options import (
     table_with,
 )
 from bench.errors import UserError, did_you_mean
+from bench.plan.waiting import to_come
 from bench.spec.own_rows import row_id
 from bench.store.runs import Store
 
@@ -53,14 +54,19 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, style: str | N
            recorded: str | None, metrics: list[str] | None, **choice: Any) -> None:  # fmt: skip
     """Each TABLE with intervals beside the printed numbers; without TABLE, every table that has runs.
 
-    Rows, columns and claims that have no runs are named in one line.
+    Rows, columns and claims that have no runs are named in one line. Of a table that waits for a measure which this
+    version does not have, the printed numbers alone are shown.
     """
     from bench.report.build import build_report
     from bench.report.fold import Asked
     from bench.report.left_out import not_shown
+    from bench.report.render.printed_text import printed_alone
     from bench.report.results import load_results
 
     for spec in _tables(tables, store, scale, choice):
+        if (measure := to_come(spec)) is not None:
+            click.echo(printed_alone(spec, measure))
+            continue
         # What to show: rows, columns and seeds
         seeds, named = choice["seeds"], shown_rows(spec, choice)
         columns = None if choice["columns"] is None else [column.id for column in spec.pick_columns(choice["columns"])]
@@ -186,7 +192,8 @@ def _tables(names: tuple[str, ...], store: Store, scale: str, choice: Mapping[st
     ]
     if names:
         return tables
-    have = [spec for spec in tables if scale in spec.scales and _has_runs(make_plan, spec, scale, store, choice)]
+    ready = [spec for spec in tables if scale in spec.scales and to_come(spec) is None]
+    have = [spec for spec in ready if _has_runs(make_plan, spec, scale, store, choice)]
     if not have:
         raise UserError(f"no table has runs at scale {scale} in {store.root}; `bench run table1` makes some")
     return have

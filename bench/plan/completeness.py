@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.files.yamlfile import Keys
 from bench.spec.cell import Unfinished
+from bench.spec.measures_to_come import MEASURES_TO_COME
 from bench.spec.row_column import Column, Row
 from bench.spec.table import TableSpec
 
@@ -15,6 +16,8 @@ def cell_problem(table: TableSpec) -> tuple[Keys, str] | None:
     """
     for scale in table.scales:
         for row, column in table.trained_cells(scale):
+            if table.merged(column, scale, row).evaluate.get("measure") in MEASURES_TO_COME:
+                continue  # what such a measure needs of a run is not known yet
             try:
                 table.cell(row, column, scale)
             except Unfinished as problem:

@@ -115,7 +115,7 @@ def _drop_left_overs(settings: Plain, parent: Plain, merged: Plain, own: Plain) 
     for place in PLACES:
         patches = _mapping(settings, place)
         inherited = [name for name in patches if name not in _mapping(own, place)]
-        gone = {name for name in inherited if _is_of(name, before[place]) and not _is_of(name, now[place])}
+        gone = {name for name in inherited if _names_gone(name, before[place], now[place])}
         if gone:
             settings[place] = {name: patch for name, patch in patches.items() if name not in gone}
 
@@ -127,9 +127,9 @@ def _ids(value: Plain) -> dict[str, tuple[set[str], ...]]:
     return {"columns": (columns,), "groups": (groups,), "rows": (rows,), "cells": (rows, columns)}
 
 
-def _is_of(name: str, known: tuple[set[str], ...]) -> bool:
-    """Whether each piece of a patch's name is an id: a row and a column of a cell, or one id alone."""
-    return all(piece in ids for piece, ids in zip(str(name).split("/"), known, strict=False))
+def _names_gone(name: str, before: tuple[set[str], ...], now: tuple[set[str], ...]) -> bool:
+    """Whether a piece of a patch's name (of a cell its row or column, else all of it) is an id of the parent alone."""
+    return any(piece in ids - left for piece, ids, left in zip(str(name).split("/"), before, now, strict=False))
 
 
 def _has_cell(value: Plain, name: Any) -> bool:

@@ -7,6 +7,7 @@ from functools import partial
 
 from bench.errors import UserError, did_you_mean
 from bench.files.yamlfile import Keys
+from bench.spec.show import COLUMN
 from bench.spec.table import TableSpec
 
 Check = tuple[Keys, Callable[[str], object], str]
@@ -17,6 +18,9 @@ def checks(table: TableSpec) -> Iterator[Check]:
     rows, columns = [row.id for row in table.rows], [column.id for column in table.columns]
     groups = {row.group for row in table.rows if row.group is not None}
     cell = partial(_cell, rows, columns)
+    over_columns = table.show is not None and table.show.curve.x == COLUMN
+    for number, column in enumerate(table.columns if over_columns else ()):
+        yield ("columns", number), partial(_has_x, column.x is not None), column.id
     for number, name in enumerate(table.absent):
         yield ("absent", number), partial(_absent, rows, columns), name
     for scale, settings in table.scales.items():
@@ -26,6 +30,11 @@ def checks(table: TableSpec) -> Iterator[Check]:
                 yield ("scales", scale, place, name), partial(_known, label, ids), name
         for name in settings.cells:
             yield ("scales", scale, "cells", name), cell, name
+
+
+def _has_x(has: bool, column: str) -> None:
+    if not has:
+        raise UserError(f"column '{column}' has no place on the axis; give it an x, as show.curve.x is column")
 
 
 def _known(label: str, ids: Iterable[str], name: str) -> None:

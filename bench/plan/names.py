@@ -11,9 +11,10 @@ from bench.contract.expression import parse_method
 from bench.data.known import datasets
 from bench.data.points import POINTS
 from bench.errors import UserError, did_you_mean
+from bench.evaluate.registry import output_card
 from bench.files.yamlfile import Keys
 from bench.metrics.measures import measures
-from bench.plan import ids
+from bench.plan import ids, waiting
 from bench.spec.patch import Patch
 from bench.spec.run import NetworkSpec
 from bench.spec.scale import PLACES
@@ -26,7 +27,7 @@ Check = tuple[Keys, Callable[[Any], object], Any]
 
 def names_problem(table: TableSpec) -> tuple[Keys, str] | None:
     """The place of the first unknown name in the table's YAML, with the message for the user; None if all are known."""
-    for keys, look_up, name in (*_checks(table), *ids.checks(table)):
+    for keys, look_up, name in (*waiting.checks(table), *_checks(table), *ids.checks(table)):
         try:
             look_up(name)
         except UserError as error:
@@ -38,8 +39,9 @@ def _checks(table: TableSpec) -> Iterator[Check]:
     for number, row in enumerate(table.rows):
         if row.method is not None:
             yield ("rows", number, "method"), parse_method, row.method
-    for number, metric in enumerate(table.metrics):
-        yield ("metrics", number), measures().entry, metric
+    if waiting.to_come(table) is None:  # the outputs of a measure that is to come are not known either
+        for number, metric in enumerate(table.metrics):
+            yield ("metrics", number), output_card, metric
     for number, claim in enumerate(table.claims):
         for order in claim.orders:
             if order.metric is not None:

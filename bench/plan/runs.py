@@ -11,6 +11,7 @@ from bench.errors import UserError
 from bench.paths import weights_root
 from bench.plan.expand import Table
 from bench.plan.inputs import Machine
+from bench.plan.waiting import refuse_waiting
 from bench.spec.row_column import Column, Row
 from bench.spec.run import RunSpec, WeightsFile
 from bench.spec.scale import Resources
@@ -149,8 +150,9 @@ def make_plan(
     """Every run that the chosen cells need, each once and with its status in the store.
 
     Runs of the table's reference points (floor, memorised) go with their columns, unless `references` is False.
-    Raises UserError for unknown names. Costs one directory look-up per run.
+    Raises UserError for unknown names, and for a table that waits for a measure. Costs one directory look-up per run.
     """
+    refuse_waiting(table)
     # Reference points first, then the seeds of all cells; `runs` keeps the order in which they are added.
     chosen_columns = table.pick_columns(columns)
     chosen_seeds = list(range(table.seeds_at(scale))) if seeds is None else list(seeds)

@@ -19,6 +19,7 @@ from bench.plan.expand import Table
 from bench.plan.folders import store_root
 from bench.plan.inputs import Machine
 from bench.plan.load import load_table
+from bench.plan.waiting import refuse_waiting
 from bench.report.frame import COLUMNS, as_frame
 from bench.report.origins import commits, facts, judged
 from bench.report.recorded import load_recorded
@@ -59,6 +60,7 @@ def load_results(
     spec = load_table(table, dict(settings or {})) if isinstance(table, str) else table
     spec = spec.with_methods(methods)
     spec.at(scale)
+    refuse_waiting(spec)
     asked = {*asked, *(row_id(text) for text in methods)}
     store = store if isinstance(store, Store) else Store(Path(store) if store is not None else store_root())
     recorded_lines = _recorded_lines(recorded, spec.name, scale) if recorded else {}

@@ -16,6 +16,7 @@ from bench.spec.patch import Of, Patch, merge_patches
 from bench.spec.row_column import Column, Row
 from bench.spec.run import Frozen
 from bench.spec.scale import ScaleSpec
+from bench.spec.show import Show
 
 Scale = Literal["smoke", "mini", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "mini", "paper")
@@ -49,6 +50,7 @@ class TableSpec(Frozen):
     same_as: str | None = None  # the table whose runs these are, under this paper's names
     evaluate: dict[str, Any] = Field(default_factory=dict)  # the measure of finished runs, and its settings
     of: Of = None  # the table whose runs are evaluated
+    show: Show | None = None  # None: as a table alone
     scales: dict[Scale, ScaleSpec]
     claims: tuple[Claim, ...] = ()
     notes: tuple[str, ...] = ()
@@ -69,8 +71,6 @@ class TableSpec(Frozen):
                 raise ValueError(f"a {label} id is given twice")
         if isinstance(self.seeds, dict) and (lacking := sorted(set(self.scales) - set(self.seeds))):
             raise RuleError("seeds", f"scale {lacking[0]} is not there; give a number for every scale, or one for all")
-        if self.of is not None and not self.evaluate:
-            raise RuleError("of", "names whose runs are evaluated, but no measure; give evaluate: {measure: ...}")
         # Claims name rows (or reference points) and columns that exist.
         scored = [*rows, *self.references]
         for claim in self.claims:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from bench.report.printed import printed_tables, read_marks, read_printed
+from bench.spec.table import TableSpec
 
 _MARK_PARTS = ("row", "column", "metric", "mark", "text", "note")
 
@@ -15,6 +16,13 @@ def printed_text(table: str | None = None, *, with_marks: bool = False) -> str:
     with_marks: a line for each mark below its grid.
     """
     return "\n\n".join(_grid_text(name, with_marks) for name in ([table] if table else printed_tables()))
+
+
+def printed_alone(spec: TableSpec, measure: str) -> str:
+    """What there is to show of a table that waits for a measure: its title, why it has no runs, and its grid."""
+    title = f"{spec.name}: {spec.title}. Waits for the measure '{measure}': the paper's numbers alone."
+    grid = printed_text(spec.name, with_marks=True) if spec.paper else f"{spec.name}: no printed numbers"
+    return f"{title}\n\n{grid}\n"
 
 
 def _grid_text(table: str, with_marks: bool) -> str:

@@ -122,7 +122,6 @@ def test_absent_cells_are_not_planned_and_seeds_go_by_scale(write, tmp_path):
         ({"seeds": {"mini": 1}}, "seeds: scale smoke is not there; give a number for every scale, or one for all"),
         ({"seeds": {"tiny": 1}}, "seeds.tiny: Input should be 'smoke', 'mini' or 'paper'"),
         ({"seeds": 0}, "seeds: Input should be greater than 0"),
-        ({"of": "disp/table1"}, "of: names whose runs are evaluated, but no measure; give evaluate: {measure: ...}"),
         ({"references": ["floor"], "scales__smoke__reference": None, "scales__smoke__groups__one__reference": 9,
           "scales__smoke__groups__two__reference": 9}, "column large has no reference; give it in the scale or"),
         ({"scales__smoke__train__micro_batch": 3}, "train: micro_batch is 3, must divide batch, which is 8"),

@@ -1,0 +1,24 @@
+"""Measures of finished runs that tables name and this version does not have yet, each with what it will measure."""
+
+from __future__ import annotations
+
+# A table that names one loads and is listed, shows its printed numbers, and is not planned. Whoever adds the measure's
+# card (bench/evaluate/cards/) takes its line away.
+MEASURES_TO_COME = {
+    "attributes": "how well a direction of the latent space tells an attribute of the image",
+    "auxiliary": "how often a method's own auxiliary network is right",
+    "back-tracking": "how near the nearest image that G can make comes to an image kept out of training",
+    "classification": "classes of generated images: Inception score, and a classifier trained on them",
+    "cosine": "how alike the features of two kinds of pairs of images are",
+    "cost": "time and memory of a training step, and parameters",
+    "d-scores": "D's scores of training, held-out and generated images",
+    "data-copying": "whether generated images lie nearer to the training images than test images do (C_T)",
+    "decoder": "how much of an image D's features keep, by a decoder trained on them",
+    "diversity": "how different images of one class, or of one condition, are",
+    "edit-directions": "how an image changes along directions that a method has learnt",
+    "gmm-fit": "scores and seconds of a mixture fitted to so many images",
+    "inversion": "how well test images are found again in G (IvOM)",
+    "linear-probe": "what a linear classifier tells from an extractor's features",
+    "nearest": "how far training images are from their nearest generated ones",
+    "path-length": "perceptual path length in a latent space",
+}

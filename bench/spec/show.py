@@ -1,0 +1,37 @@
+"""How a table that is a figure is drawn: as curves of its cells."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from bench.errors import RuleError
+from bench.spec.run import Frozen
+
+STEP, COLUMN = "step", "column"
+SETTING = r"(data|train|protocol|network\.options|evaluate)\.[a-z][a-z0-9_]*"
+
+
+class Curve(Frozen):
+    """A score over the steps of the training, over the columns' `x`, or over a setting such as `data.shots`.
+
+    lines: a line for each row. panels: a panel for each column, or one for all. log: the axes that are logarithmic.
+    """
+
+    x: str = Field(default=STEP, pattern=rf"^({STEP}|{COLUMN}|{SETTING})$")
+    lines: Literal["rows"] = "rows"
+    panels: Literal["columns", "none"] = "columns"
+    log: tuple[Literal["x", "y"], ...] = ()
+
+    @model_validator(mode="after")
+    def _columns_are_one_thing(self) -> Curve:
+        if self.x != STEP and self.panels == "columns":
+            raise RuleError("panels", f"x is {self.x}, which has one value in a column; write panels: none")
+        return self
+
+
+class Show(Frozen):
+    """The drawing of a table's cells; the cells themselves are shown beside it."""
+
+    curve: Curve

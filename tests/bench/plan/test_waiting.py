@@ -1,0 +1,92 @@
+"""A table that waits for a measure loads and shows its printed numbers; what would start runs refuses it."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from bench.errors import UserError
+from bench.evaluate.registry import run_measures
+from bench.plan.load import load_table
+from bench.plan.waiting import refuse_waiting, to_come
+from bench.spec.measures_to_come import MEASURES_TO_COME
+
+NAME = "path-length"
+TABLE = {
+    "title": "Lengths",
+    "snapshot": "best",
+    "metrics": ["some_length"],
+    "of": {"table": "disp/table1", "column": "anime"},
+    "evaluate": {"measure": NAME},
+    "rows": [{"id": "scratch", "label": "Scratch"}, {"id": "ada", "label": "ADA"}],
+    "columns": [{"id": "z", "label": "Z", "evaluate": {"space": "z"}}, {"id": "w", "label": "W"}],
+    "scales": {"smoke": {"evaluate": {"pairs": 5}}},
+}
+LINE = f"mine needs the measure '{NAME}' ({MEASURES_TO_COME[NAME]}), which this version does not have"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(value):
+        path = tmp_path / "mine.yaml"
+        path.write_text(yaml.safe_dump(value, sort_keys=False))
+        return str(path)
+
+    return write
+
+
+def test_no_measure_is_here_and_to_come():
+    assert not set(MEASURES_TO_COME) & {entry.name for entry in run_measures()}
+    assert all(line == line.rstrip(".") and line for line in MEASURES_TO_COME.values())
+
+
+def test_it_loads_and_is_refused_by_the_verbs_that_start_runs(write, bench_command):
+    path = write(TABLE)
+    assert to_come(load_table(path)) == NAME and to_come(load_table("disp/table1")) is None
+    with pytest.raises(UserError) as refusal:
+        refuse_waiting(load_table(path))
+    assert str(refusal.value) == LINE
+    for verb in (
+        ["plan", path],
+        ["run", path],
+        ["record", path, "--as", "x"],
+        ["submit", path, "--dry-run", "--profile", "test-node"],
+    ):
+        done = bench_command(*verb)
+        assert (done.returncode, done.stderr.strip().splitlines()[-1]) == (2, f"bench: error: {LINE}"), verb
+
+
+def test_a_report_shows_the_printed_numbers_alone(write, bench_command):
+    done = bench_command("report", write(TABLE))
+    assert done.returncode == 0
+    assert "Waits for the measure 'path-length': the paper's numbers alone." in done.stdout
+    assert "mine: no printed numbers" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"evaluate": {"measure": "path-lenght"}}, "unknown measure 'path-lenght'; did you mean 'path-length'?"),
+        ({"evaluate": {"measure": "rescor"}}, "unknown measure 'rescor'; did you mean 'rescore'?"),
+        ({"of": {"table": "disp/tabel1"}}, "of: unknown table 'disp/tabel1'; did you mean 'disp/table1'?"),
+        ({"of": {"tabel": "disp/table1"}}, "of.tabel: unknown key; did you mean 'table'?"),
+        ({"show": {"curve": {"x": "colum"}}}, "show.curve.x"),
+        ({"show": {"curve": {"x": "column"}}}, "show.curve.panels: x is column, which has one value in a"),
+        ({"show": {"curve": {"x": "column", "panels": "none"}}}, "column 'z' has no place on the axis; give it an x"),
+        ({"show": {"curve": {"log": ["z"]}}}, "show.curve.log.0: Input should be 'x' or 'y'"),
+        ({"show": {"curve": {"lins": "rows"}}}, "show.curve.lins: unknown key; did you mean 'lines'?"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line(settings, line, write):
+    path = write({**TABLE, **settings})
+    with pytest.raises(UserError) as refusal:
+        load_table(path)
+    assert line in str(refusal.value) and str(refusal.value).startswith(f"{path}:") and "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("x", ["step", "column", "data.shots", "evaluate.sigma", "network.options.width"])
+def test_what_a_curve_can_be_over(x, write):
+    columns = [{**column, "x": 1} for column in TABLE["columns"]]
+    show = {"curve": {"x": x, "panels": "columns" if x == "step" else "none", "log": ["x", "y"]}}
+    table = load_table(write({**TABLE, "columns": columns, "show": show}))
+    assert table.show.curve.x == x and table.show.curve.lines == "rows" and table.show.curve.log == ("x", "y")
