@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import stat
 import subprocess
@@ -13,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -24,8 +23,12 @@ from bench.contract.signature import needed_sources, signature
 from bench.data.known import datasets
 from bench.evaluate.registry import run_measures
 from bench.features.lookup import extractors
+from bench.launch.local import template_handle
 from bench.metrics.measures import measures
 from bench.spec.run import DataSpec, MetricSpec, NetworkSpec, Protocol, RunSpec, TrainSettings
+
+if TYPE_CHECKING:
+    from fork_client import ForkServer
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 # An assertion in a helper shows its values as one in a test does.
@@ -50,6 +53,7 @@ def cache_folder() -> Path:
 
 os.environ["BENCH_CACHE"] = str(cache_folder())
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+LAUNCH = template_handle.launch  # before any test has another
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -68,6 +72,25 @@ def store_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("BENCH_STORE", str(root))
     monkeypatch.delenv("BENCH_RECORDED", raising=False)
     return root
+
+
+@pytest.fixture(autouse=True)
+def warm_workers(monkeypatch: pytest.MonkeyPatch, run_server: ForkServer) -> None:
+    """Queues of this process and of its commands fork their workers from a process that has imported everything.
+
+    A test of how workers are started takes `cold_workers`.
+    """
+    from warm_template import launch_from
+
+    monkeypatch.setenv("BENCH_WORKERS", "fork")
+    monkeypatch.setattr(template_handle, "launch", lambda log: launch_from(run_server.pid)(log))
+
+
+@pytest.fixture
+def cold_workers(monkeypatch: pytest.MonkeyPatch, warm_workers: None) -> None:
+    """Queues of this process start their workers as they do for a user."""
+    monkeypatch.delenv("BENCH_WORKERS")
+    monkeypatch.setattr(template_handle, "launch", LAUNCH)
 
 
 def make_spec(
@@ -221,81 +244,11 @@ def wait_until_fixture() -> Callable[..., Any]:
     return wait_until
 
 
-class ForkServer:
-    """The process of fork_server.py, started when it is first asked."""
-
-    def __init__(self) -> None:
-        self.process: subprocess.Popen[str] | None = None
-
-    def start(self, uid: str, root: Path, *, every: float = 0.0, file_limit: int | None = None) -> int:
-        """Begin an attempt at a run that saves every `every` seconds; returns its process id."""
-        return int(self._ask("start", uid, str(root), every, file_limit))
-
-    def wait(self, pid: int) -> tuple[int, str]:
-        """(exit status, negative for a signal; outcome of a run or "")."""
-        status, outcome = self._ask("wait", pid)
-        return status, outcome
-
-    def run(self, uid: str, root: Path, **options: Any) -> str:
-        """One attempt, awaited: its outcome."""
-        status, outcome = self.wait(self.start(uid, root, **options))
-        assert status == 0
-        return outcome
-
-    def command(self, *arguments: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
-        """`bench ARGUMENTS` with this process's environment and `env`, in a folder, awaited."""
-        environment = {**os.environ, "PYTHONPATH": python_path(), **env}
-        with tempfile.TemporaryDirectory() as folder:
-            out, err = Path(folder) / "out", Path(folder) / "err"
-            pid = self._ask("command", arguments, str(cwd or Path.cwd()), environment, str(out), str(err))
-            status, _ = self.wait(pid)
-            return subprocess.CompletedProcess(
-                ["bench", *arguments], status, out.read_text("utf-8"), err.read_text("utf-8")
-            )
-
-    def close(self) -> None:
-        """End the process, if there is one."""
-        if self.process is not None and self.process.stdin is not None:
-            self.process.stdin.close()
-            self.process.wait(300)
-        self.process = None
-
-    def _ask(self, *request: Any) -> Any:
-        process = self.process or self._begin()
-        self.process = None  # if this test is stopped while it waits, the next one must not get its answer
-        assert process.stdin is not None
-        process.stdin.write(json.dumps(request) + "\n")
-        process.stdin.flush()
-        reply = self._reply(process)
-        self.process = process
-        return reply
-
-    def _begin(self) -> subprocess.Popen[str]:
-        single = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-        process = subprocess.Popen(
-            [sys.executable, str(CHECKOUT / "tests" / "fork_server.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT), **single},
-        )
-        assert self._reply(process) == "ready"
-        return process
-
-    @staticmethod
-    def _reply(process: subprocess.Popen[str]) -> Any:
-        assert process.stdout is not None
-        return json.loads(process.stdout.readline())
-
-
-def python_path() -> str:
-    """$PYTHONPATH of a process that finds this checkout first."""
-    return os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")])
-
-
 @pytest.fixture(scope="session")
 def run_server() -> Iterator[ForkServer]:
     """A `ForkServer` for the session."""
+    from fork_client import ForkServer
+
     server = ForkServer()
     yield server
     server.close()
@@ -310,6 +263,7 @@ def bench_command(run_server: ForkServer) -> Callable[..., subprocess.CompletedP
 @pytest.fixture(scope="session")
 def bench_process() -> Callable[..., subprocess.CompletedProcess[str]]:
     """The same by a new interpreter, as a user starts it: where that is under test. It takes seconds."""
+    from fork_client import python_path
 
     def run(*arguments: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

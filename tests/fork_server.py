@@ -3,7 +3,7 @@
 A new interpreter takes seconds until torch is there, a fork some milliseconds. The children are real processes: they
 are killed, stopped and limited as any other, end with an exit status, and leave nothing behind in the registries, the
 environment or the folder of the next one. Requests come in on stdin, one line of JSON each, and so do the answers on
-stdout: see `child_of`.
+stdout: see `answer`. Whoever connects to its socket gets a template of workers (tests/helpers/warm_template.py).
 """
 
 from __future__ import annotations
@@ -14,20 +14,31 @@ import importlib
 import json
 import os
 import resource
+import select
 import signal
+import socket
 import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.pop(0)  # the folder of this file, whose `bench` and `methods` are the tests
+sys.path.append(str(Path(__file__).parent / "helpers"))
 
 import torch
 import torch._dynamo  # torch.optim imports it, for seconds
 
 import bench
+from bench.launch.local import template, template_handle, worker
+from bench.launch.local.messages import receive
+from warm_template import address, launch_from
+
+SERVER = os.getpid()
+of_server: list[int] = []  # the descriptors that no child may keep open
 
 
 def import_the_engine() -> None:
@@ -50,9 +61,8 @@ def command(arguments: list[str], folder: str, environment: dict[str, str], out:
     """`bench ARGUMENTS` in a folder, with an environment of its own; out and err: files. Its exit status."""
     from bench.cli.main import main
 
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
+    enter(folder, environment)
+    template_handle.launch = launch_from(SERVER)  # type: ignore[assignment]
     sys.argv, sys.path[:0] = ["bench", *arguments], [folder]  # as `python -m bench` has it
     for number, name in ((1, out), (2, err)):
         os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
@@ -63,14 +73,20 @@ def command(arguments: list[str], folder: str, environment: dict[str, str], out:
     return 0
 
 
+def enter(folder: str, environment: dict[str, str]) -> None:
+    """Be where a new interpreter would be."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+
+
 def attempt(uid: str, root: str, every: float, file_limit: int | None, pipe: int) -> int:
     """One attempt at a run that saves every `every` seconds; its outcome goes into the pipe."""
-    from bench.launch.local.worker import SIGNALS, StopFlag
     from bench.run.execute import run_once
 
     os.environ["BENCH_CHECKPOINT_SECONDS"] = str(every)
-    stop = StopFlag()
-    for number in SIGNALS:
+    stop = worker.StopFlag()
+    for number in worker.SIGNALS:
         signal.signal(number, stop)
     if file_limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
@@ -84,6 +100,8 @@ def fork(work: Callable[[], int]) -> int:
         return pid
     status = 99
     try:
+        while of_server:
+            os.close(of_server.pop())
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         status = work()
     except BaseException:
@@ -94,6 +112,31 @@ def fork(work: Callable[[], int]) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def serve_templates(listener: socket.socket, alive: int) -> int:
+    """Fork a template for everyone who connects, until the other end of the pipe `alive` is closed."""
+    while alive not in select.select([listener.fileno(), alive], [], [])[0]:
+        connection, _ = listener.accept()
+        fork(partial(be_template, listener, connection))
+        connection.close()
+        # Those that have ended with their connections
+        with suppress(ChildProcessError):
+            while os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG):
+                pass
+    return 0
+
+
+def be_template(listener: socket.socket, connection: socket.socket) -> int:
+    """Serve one queue, from its folder and with its environment; in a worker that is forked here, be the worker."""
+    listener.close()
+    begin = receive(connection)
+    assert begin is not None
+    enter(**begin[0])
+    arguments = template.serve(connection)
+    if arguments is not None:
+        worker.main(arguments)
+    return 0
 
 
 pipes: dict[int, int] = {}
@@ -123,6 +166,13 @@ def main() -> None:
     import_the_engine()
     gc.collect()
     gc.freeze()  # so that a child's collections leave the pages alone that it shares
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address(SERVER))
+    listener.listen()
+    read, write = os.pipe()
+    of_server.append(write)
+    fork(lambda: serve_templates(listener, read))
+    listener.close()
     print('"ready"', flush=True)
     for line in sys.stdin:
         print(json.dumps(answer(*json.loads(line))), flush=True)

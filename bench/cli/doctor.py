@@ -15,6 +15,8 @@ from bench.cli.planning import existing, writable
 from bench.errors import UserError
 from bench.features.entry import ExtractorEntry
 from bench.features.weights import PackagedWeights
+from bench.launch.local.starter import start_method
+from bench.launch.local.worker_handle import slots
 from bench.launch.slurm.commands import ClusterError, run_command
 from bench.launch.slurm.limits import SilentClusterError, check_against_cluster
 from bench.launch.slurm.profile_load import VARIABLE, load_profile, usual_profile
@@ -43,6 +45,9 @@ def doctor(store: Store) -> int:
     click.echo(f"bench {__version__}, Python {platform.python_version()}, torch {torch.__version__}")
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     click.echo(f"devices: {len(os.sched_getaffinity(0))} CPU cores; GPUs: {', '.join(gpus) or 'none'}")
+    method, why = start_method(workers := slots(None))
+    how = {"fork": "forked from one process", "spawn": "an interpreter each"}[method]
+    click.echo(f"workers of bench run: {len(workers)}, {how} ({why})")
     # What the smoke and mini scales need
     well = True
     for module, package in EMBEDDED.items():

@@ -149,7 +149,7 @@ class Desk:
 
     def everything(self, store: Path | None = None, **env: str) -> dict[str, str]:
         """The environment of its commands."""
-        own = {"BENCH_STORE": str(store or self.store.root), "PYTHONPATH": str(CHECKOUT)}
+        own = {"BENCH_STORE": str(store or self.store.root), "PYTHONPATH": str(CHECKOUT), "BENCH_WORKERS": ""}
         return {**os.environ, **self.cluster.environment(), **own, **self.environment, **env}
 
     def submit(self, profile: str, *words: str, check: bool = True, **env: str):

@@ -9,6 +9,8 @@ import subprocess
 import numpy as np
 import pytest
 
+from bench.files.digests import file_sha256
+from bench.files.weights import read_weights, write_weights
 from bench.store.runs import Store
 
 pytestmark = pytest.mark.slow
@@ -85,6 +87,43 @@ def test_what_changes_while_jobs_wait(desk, tmp_path):
     report = desk.bench("report", "slow.yaml", "--plugin", "slow.py", *short).stdout
     assert "2 of 8 stale" in report and "(n=1" in report
     assert changed in " ".join(report.split())
+
+
+def test_source_weights_that_are_replaced_while_a_job_waits(desk, tiny_spec, run_server, tmp_path, monkeypatch):
+    """What was fine-tuned from the old file is stale at once; the job that waited names it and trains from the new."""
+    monkeypatch.setenv("BENCH_WEIGHTS", str(tmp_path / "weights"))
+    source = tiny_spec("transfergan + baseline").sources["network"]
+    sources = Store(tmp_path / "sources")
+    state = sources.open(source).final_weights
+    assert run_server.run(source.uid, sources.root) == "done"
+    file, weights = tmp_path / "weights" / "mine.pt", read_weights(state)
+    write_weights(file, weights)
+    table = tmp_path / "slow.yaml"
+    text, count = re.subn(r"    sources:\n( {6}.*\n)+", "    sources: {network: {weights: mine}}\n", table.read_text())
+    assert count == 1
+    table.write_text(text)
+    profile, chosen = desk.profile("site", cpus=1, gpus=0), ["--rows", "transfer", "--set", "train.steps=6"]
+    desk.submit(profile, *chosen, "--seeds", "0")
+    desk.until("transfer/0", "done")
+
+    # The file is replaced while the job of the second seed waits
+    blocker = _block(desk)
+    desk.submit(profile, *chosen, "--seeds", "1")
+    desk.until("transfer/1", "queued")
+    write_weights(file, {**weights, "ema": {name: value * 2 for name, value in weights["ema"].items()}})
+    assert re.match("stale .*weights mine; --retry stale", desk.status()["transfer/0"])
+    desk.cluster.run("scancel", blocker)
+    desk.until("transfer/1", "done")
+    assert "bench: changed since the submission: weights mine; runs that begin now" in _log_of_last_job(desk)
+    assert desk.folder_of("transfer/1").inputs()["read"]["weights/mine"] == file_sha256(file)
+
+    # No table has the old number, and each verb names what has changed
+    old, new = (desk.folder_of(f"transfer/{seed}").metrics()[-1]["value"] for seed in (0, 1))
+    shown = desk.bench("report", "slow.yaml", "--plugin", "slow.py", *chosen).stdout
+    assert f"{new:.4g} (n=1" in shown and f"{old:.4g}" not in shown
+    assert "1 of 8 stale" in shown and "weights mine" in " ".join(shown.split())
+    again = desk.submit(profile, *chosen, "--seeds", "0,1").stdout
+    assert "changed since: weights mine; --retry stale trains anew" in again and "0 to start" in again
 
 
 def test_a_run_that_was_begun_on_other_data_is_not_continued_by_its_job(desk, tmp_path):

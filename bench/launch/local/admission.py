@@ -19,8 +19,8 @@ class MemoryBudget:
     memory: Need = lambda run: None  # of the worker's process
     gpu_memory: Need = lambda run: None
 
-    def fits(self, run: PlannedRun, device: str, others: list[tuple[int, PlannedRun]]) -> bool:
-        """Whether `run` may start on `device` beside `others`, pairs of a worker's process id and its run.
+    def fits(self, run: PlannedRun, device: str, others: list[tuple[int | None, PlannedRun]]) -> bool:
+        """Whether `run` may start on `device` beside `others`, pairs of a worker's process id, if any, and its run.
 
         The others may still grow to their own needs, and what they will take is not free. On a CPU a run always starts
         if there are no others. On a GPU it waits while other processes hold the memory that it needs.
@@ -30,10 +30,15 @@ class MemoryBudget:
         need, free = self.memory(run), available_bytes()
         if need is None or free is None or not others:
             return True
-        growth = sum(max(0, (self.memory(other) or 0) - (resident_bytes(pid) or 0)) for pid, other in others)
+        growth = sum(max(0, (self.memory(other) or 0) - _resident(pid)) for pid, other in others)
         return need <= free - growth
 
     def _fits_gpu(self, run: PlannedRun, index: int) -> bool:
         need = self.gpu_memory(run)
         free = free_gpu_bytes(visible_gpus()[index]) if need is not None else None
         return need is None or free is None or need <= free
+
+
+def _resident(pid: int | None) -> int:
+    """What a process has resident; 0 for one that is gone or still to come."""
+    return 0 if pid is None else resident_bytes(pid) or 0

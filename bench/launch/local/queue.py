@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.launch.local.admission import MemoryBudget
+from bench.launch.local.starter import Starter
 from bench.launch.local.worker_handle import Worker
 from bench.plan.inputs import Machine
 from bench.plan.runs import PlannedRun
@@ -77,6 +78,7 @@ class Queue:
     notes: list[str] = field(default_factory=list)  # what workers had to say to the user
     stopped_by: signal.Signals | str | None = None  # the first signal, or "deadline"
     progressed: bool = False  # whether any run made a step or ended
+    stop_sent: bool = field(default=False, init=False)  # whether the workers know
 
     def work(self) -> dict[str, str]:
         """Work all runs off, and return the outcome of each, uid -> outcome.
@@ -91,17 +93,19 @@ class Queue:
         self.mine = {run.uid for run in self.runs}
         self.deaths: Counter[str] = Counter()
         self.postponed: dict[str, float] = {}
-        self.started = 0
         self.selector = selectors.DefaultSelector()
         self.workers: list[Worker] = []
+        devices, logs = self.devices[: len(self.runs)], self.logs or self.store.root / "logs"
+        self.starter = Starter(self.store.root, logs, devices, self.plugins, self.watcher.said)
         previous = {number: signal.signal(number, self._on_signal) for number in STOPPING}
         try:
-            for device in self.devices[: len(self.runs)]:
+            for device in devices:
                 self._start_worker(device)
             # A worker leaves the list when nothing can come for it, so the loop ends when all runs are over
             while self.workers:
                 if self.deadline is not None and time.time() >= self.deadline:
                     self.stop("deadline")
+                self._send_stop()
                 self._assign()
                 for key, _ in self.selector.select(timeout=0.25):
                     self._read(key.data)
@@ -110,6 +114,7 @@ class Queue:
             # On an exception no worker may survive this process, and the caller gets its signal handlers back
             for worker in self.workers:
                 worker.process.terminate()
+            self.starter.close()
             for number, handler in previous.items():
                 signal.signal(number, handler)
         return self.outcomes
@@ -123,8 +128,13 @@ class Queue:
         """Make the workers save at their next step boundary and end."""
         if self.stopped_by is None:
             self.stopped_by = why
+
+    def _send_stop(self) -> None:
+        """Stop the workers, once; not in `stop`, which a signal may call in the middle of a message to the template."""
+        if self.stopping and not self.stop_sent:
+            self.stop_sent = True
             for worker in self.workers:
-                worker.process.send_signal(signal.SIGTERM)
+                worker.process.terminate()
 
     def _on_signal(self, number: int, _: object) -> None:
         self.stop(signal.Signals(number))
@@ -188,13 +198,11 @@ class Queue:
     # ---- workers ---------------------------------------------------------------------------------
 
     def _start_worker(self, device: str) -> None:
-        self.started += 1
-        logs = self.logs or self.store.root / "logs"
-        worker = Worker.start(device, self.store.root, logs, self.started, self.plugins)
+        worker = self.starter.start(device)
         self.workers.append(worker)
         self.selector.register(worker.events, selectors.EVENT_READ, worker)
 
-    def _close(self, worker: Worker) -> int:
+    def _close(self, worker: Worker) -> int | None:
         self.workers.remove(worker)
         self.selector.unregister(worker.events)
         status, notes = worker.close()
@@ -231,20 +239,30 @@ class Queue:
         """Handle the end of a worker, whose pipe is closed; if it was killed, its run continues in a new worker."""
         code, run = self._close(worker), worker.run
         if run is not None and not self.stopping:
-            self.deaths[run.uid] += 1
-            # It failed before it was ready for any run, and a new worker would fail in the same way
-            if not worker.ready and code > 0:
-                self._give_up(run, f"its worker could not start: {worker.last_words()}")
-            elif self.deaths[run.uid] < DEATHS:
-                how = f"signal {-code}" if code < 0 else f"exit status {code}"
-                self.watcher.said(f"{run.label}: its worker ended ({how}); it goes on in a new one")
+            if not worker.ready and code is None:
+                # Its template ended before it was forked: the next one does without
                 self.waiting.insert(0, run)
+            elif not worker.ready and code is not None and code > 0:
+                # It failed before it was ready for any run, and a new worker would fail in the same way
+                self.deaths[run.uid] += 1
+                self._give_up(run, f"its worker could not start: {worker.last_words()}")
             else:
-                self._give_up(run, f"its worker ended {DEATHS} times (last exit status {code})", worker.log)
+                self._died(run, code, worker.log)
         elif run is not None:
             self._end(run, "stopped")
         if not self.stopping and self.waiting:
             self._start_worker(worker.device)
+
+    def _died(self, run: PlannedRun, code: int | None, log: Path) -> None:
+        """Let a run whose worker was killed go on in another, unless it kills them all."""
+        self.deaths[run.uid] += 1
+        status = f"exit status {'unknown, as its template ended too' if code is None else code}"
+        if self.deaths[run.uid] < DEATHS:
+            how = f"signal {-code}" if code is not None and code < 0 else status
+            self.watcher.said(f"{run.label}: its worker ended ({how}); it goes on in a new one")
+            self.waiting.insert(0, run)
+        else:
+            self._give_up(run, f"its worker ended {DEATHS} times (last {status})", log)
 
     def _give_up(self, run: PlannedRun, reason: str, log: Path | None = None) -> None:
         record_death(self.store, run.uid, f"{reason}; see {log}" if log else reason)

@@ -1,8 +1,8 @@
 """A worker process: takes run ids on stdin, works them off one by one, reports on an inherited pipe.
 
-One interpreter serves many short runs. bench.launch.local.queue starts it, here or inside a cluster job. Each line on
-stdin is the id of a run, and the end of stdin ends the worker. On SIGTERM, SIGINT or SIGUSR2 it saves at the next step
-boundary and ends.
+One process serves many short runs. A queue starts it (bench.launch.local.starter), here or inside a cluster job. Each
+line on stdin is the id of a run, and the end of stdin ends the worker. On SIGTERM, SIGINT or SIGUSR2 it saves at the
+next step boundary and ends.
 """
 
 from __future__ import annotations
@@ -40,18 +40,19 @@ class StopFlag:
         return self.raised
 
 
-def main() -> None:
-    """Entry point of `python -m bench.launch.local.worker`."""
+def main(command_line: list[str] | None = None) -> None:
+    """Entry point of `python -m bench.launch.local.worker`, and of a fork, which is given its command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--events", type=int, required=True, help="file descriptor that events are written to")
     parser.add_argument("--plugin", action="append", default=[])
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(command_line)
     stop = StopFlag()
     for number in SIGNALS:
         signal.signal(number, stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # a template blocks them for its forks
     # A forked child must not run the handler: the scheduler signals every process of a job's step
     os.register_at_fork(after_in_child=lambda: [signal.signal(number, signal.SIG_IGN) for number in SIGNALS])
     with contextlib.suppress(BrokenPipeError), os.fdopen(arguments.events, "w", buffering=1) as events:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from bench.paths import IMPORT_ROOT
 from bench.plan.runs import PlannedRun
@@ -18,12 +20,38 @@ DRIVER = Path("/proc/driver/nvidia/gpus")
 NVIDIA_SMI = ("nvidia-smi", "--query-gpu=index", "--format=csv,noheader")
 
 
+class Process(Protocol):
+    """What the queue uses of a worker's process; that of a fork is bench.launch.local.template_handle.Forked."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None while there is none."""
+        ...
+
+    def send_signal(self, number: int, /) -> None:
+        """Send it a signal."""
+        ...
+
+    def terminate(self) -> None:
+        """Send it SIGTERM."""
+        ...
+
+    def wait(self) -> int | None:
+        """Wait for its end; its exit status, negative for a signal, or None if that cannot be known."""
+        ...
+
+
+# (command line, descriptors of stdin, events and log) -> the process that has them
+Begin = Callable[[list[str], int, int, int], Process]
+
+
 @dataclass
 class Worker:
     """A process of bench.launch.local.worker, and the run that it has."""
 
-    process: subprocess.Popen[str]
+    process: Process
     device: str
+    orders: FileIO  # the end of its stdin that we write
     events: int  # the end of the pipe that we read
     log: Path
     run: PlannedRun | None = None
@@ -31,35 +59,22 @@ class Worker:
     buffer: bytes = b""
 
     @classmethod
-    def start(cls, device: str, store: Path, logs: Path, number: int, plugins: list[str]) -> Worker:
-        """Start a worker, which imports torch once and then waits for runs."""
+    def start(cls, device: str, log: Path, arguments: list[str], begin: Begin) -> Worker:
+        """Start a worker with a command line; `begin` is `spawn` or that of a template."""
+        stdin, orders = os.pipe()
         read, write = os.pipe()
-        log = logs / f"{socket.gethostname()}-{os.getpid()}-worker-{number}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "bench.launch.local.worker", "--store", str(store.resolve())]
-        command += ["--device", device, "--events", str(write)]
-        command += [word for plugin in plugins for word in ("--plugin", plugin)]
-        with log.open("w") as output:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=[write],
-                text=True,
-                env=_environment(),
-            )
-        os.close(write)
-        return cls(process, device, read, log)
+        try:
+            with log.open("w") as output:
+                process = begin(arguments, stdin, write, output.fileno())
+        finally:
+            os.close(stdin)
+            os.close(write)
+        return cls(process, device, FileIO(orders, "w"), read, log)
 
     def send(self, text: str) -> None:
         """Send a line: the id of the run to do next."""
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(text + "\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it has died: receive() finds its end of the pipe closed
+        with suppress(BrokenPipeError):  # it has died: receive() finds its end of the pipe closed
+            self.orders.write(f"{text}\n".encode())
 
     def receive(self) -> list[dict[str, Any]] | None:
         """The events that have come since; None once the worker has closed its end."""
@@ -71,16 +86,18 @@ class Worker:
 
     def stop(self) -> None:
         """Close its stdin, which ends it."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
+        self.orders.close()
 
     def last_words(self) -> str:
         """The last line of its log, which has the error that ended it."""
-        lines = self.log.read_text(errors="replace").split("\n") if self.log.exists() else []
-        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+        return last_words(self.log)
 
-    def close(self) -> tuple[int, list[str]]:
-        """Wait for its end; returns its exit status and its messages to the user. An empty log is deleted."""
+    def close(self) -> tuple[int | None, list[str]]:
+        """Wait for its end; returns its exit status (`Process.wait`) and its messages to the user.
+
+        An empty log is deleted.
+        """
+        self.orders.close()
         os.close(self.events)
         status = self.process.wait()
         text = self.log.read_text(errors="replace") if self.log.exists() else ""  # its store may have moved
@@ -89,7 +106,25 @@ class Worker:
         return status, [line for line in text.splitlines() if line.startswith("bench: ")]
 
 
-def _environment() -> dict[str, str]:
+def spawn(arguments: list[str], stdin: int, events: int, log: int) -> subprocess.Popen[bytes]:
+    """Start a worker as an interpreter of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench.launch.local.worker", *arguments, "--events", str(events)],
+        stdin=stdin,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        pass_fds=[events],
+        env=environment(),
+    )
+
+
+def last_words(log: Path) -> str:
+    """The last line of a process's log."""
+    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+def environment() -> dict[str, str]:
     """The worker's environment, in which it finds this package and numeric libraries use one thread each."""
     path = os.pathsep.join(filter(None, [str(IMPORT_ROOT), os.environ.get("PYTHONPATH", "")]))
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

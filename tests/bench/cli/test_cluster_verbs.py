@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 import pytest
 
@@ -125,6 +126,7 @@ def test_doctor_fails_only_for_what_smoke_and_mini_need(bench_command, tmp_path)
     done = bench_command("doctor", **fresh)
     assert done.returncode == 0, done.stdout
     assert "absent  extractor resnet50" in done.stdout and "MISSING" not in done.stdout
+    assert re.search(r"^workers of bench run: \d+, forked from one process \(BENCH_WORKERS=fork\)$", done.stdout, re.M)
     (tmp_path / "file").touch()
     done = bench_command("doctor", "--store", str(tmp_path / "file" / "runs"), **fresh)
     assert done.returncode == 1 and "MISSING store" in done.stdout

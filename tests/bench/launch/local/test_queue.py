@@ -153,7 +153,9 @@ def test_a_plugin_that_does_not_import_is_the_failure_of_the_runs_that_need_it(
     assert [word for word, what in watcher.told if what == needs.uid] == ["started", "failed"]
 
 
-def test_a_worker_that_cannot_start_says_why_and_is_not_tried_again(tiny_spec, store_root, tmp_path, monkeypatch):
+def test_a_worker_that_cannot_start_says_why_and_is_not_tried_again(
+    tiny_spec, store_root, tmp_path, monkeypatch, cold_workers
+):
     (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so: no such file')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("PYTHONSAFEPATH", "1")

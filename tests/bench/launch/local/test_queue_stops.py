@@ -11,7 +11,7 @@ import pytest
 from bench.launch.local import queue as local
 from bench.launch.local.admission import MemoryBudget
 from bench.launch.local.queue import Queue
-from bench.launch.local.worker_handle import Worker
+from bench.launch.local.starter import Starter
 from bench.plan.runs import PlannedRun
 from bench.store.runs import Store
 
@@ -101,11 +101,14 @@ def test_the_notice_of_a_cluster_stops_the_queue(slow, queue_of):
     assert signal.getsignal(signal.SIGUSR2) is before
 
 
-def test_a_storm_of_signals_stops_a_worker_once(slow, store_root, tmp_path):
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_storm_of_signals_stops_a_worker_once(method, slow, store_root, tmp_path, monkeypatch):
     """The cluster signals every process and the queue its workers: a handler runs inside another one."""
     (run,) = slow(1, steps=400)
     Store(store_root).open(run.spec)
-    worker = Worker.start("cpu", store_root, tmp_path / "logs", 1, [str(tmp_path / "slow.py")])
+    monkeypatch.setenv("BENCH_WORKERS", method)
+    starter = Starter(store_root, tmp_path / "logs", ["cpu"], [str(tmp_path / "slow.py")], pytest.fail)
+    worker = starter.start("cpu")
     worker.send(run.uid)
     heard = []
     while not any(event["event"] == "step" for event in heard):
@@ -117,7 +120,8 @@ def test_a_storm_of_signals_stops_a_worker_once(slow, store_root, tmp_path):
     while (more := worker.receive()) is not None:
         heard += more
     assert heard[-1] == {"event": "outcome", "uid": run.uid, "outcome": "stopped"}
-    worker.close()
+    assert worker.close() == (0, [])
+    starter.close()
 
 
 @pytest.mark.slow

@@ -68,13 +68,21 @@ def job(tiny_spec, load_plugin, store_root, tmp_path, monkeypatch):
     return make
 
 
-@pytest.fixture
-def started(tmp_path, store_root):
-    """Start a job as SLURM's step does, in a process group of its own."""
+WARM = "from bench.launch.local import template_handle as handle; from warm_template import launch_from; "
+WARM += "handle.launch = launch_from({server}); "
 
-    def start(job, begin=None):
+
+@pytest.fixture
+def started(tmp_path, store_root, run_server):
+    """Start a job as SLURM's step does, in a process group of its own.
+
+    warm: its worker is none of the group, but need not import anything, where a slice must suffice for some steps.
+    """
+
+    def start(job, begin=None, warm=False):
         (tmp_path / "job.json").write_text(json.dumps(vars(job)))
         code = "import json, sys; from bench.launch.slurm.job import TableJob as Job; "
+        code += WARM.format(server=run_server.pid) if warm else ""
         code += "print(Job(**json.load(open(sys.argv[1])))())"
         path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
         slurm = {"SLURM_JOB_ID": "99", "SLURM_ARRAY_JOB_ID": "70", "SLURM_ARRAY_TASK_ID": "3"}
@@ -85,7 +93,8 @@ def started(tmp_path, store_root):
                 **slurm,
                 START: str(begin or time.time()),
                 "PATH": path,
-                "PYTHONPATH": str(CHECKOUT),
+                "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'tests' / 'helpers'}",
+                "BENCH_WORKERS": "fork" if warm else "",
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -114,7 +123,7 @@ def test_the_notice_reaches_all_and_one_requeues(job, started, store_root, tmp_p
     assert out.count("stopped: my row · shapes · seed 0 (") == out.count("stopped: ") == 1 and "source" not in out
     wait_until((tmp_path / "survived").exists)
 
-    again = started(job())
+    again = started(job(), warm=True)
     out, _ = again.communicate(timeout=300)
     assert f"'{run.uid}': 'done'" in out and run.status() == "done", out
     assert f"done: my row · shapes · seed 0 ({run.uid})" in out
@@ -131,7 +140,7 @@ def test_the_notice_reaches_all_and_one_requeues(job, started, store_root, tmp_p
 def test_without_requeuing_the_job_says_how_to_go_on(job, started, store_root, tmp_path, answer, changes, words):
     (tmp_path / "answer").write_text(answer + "\n")
     (tmp_path / "pid").touch()  # no fork here
-    process = started(job(slice_seconds=8.0, **changes))
+    process = started(job(slice_seconds=8.0, **changes), warm=True)
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 0 and words in out, out
     assert (tmp_path / "asked").exists() == (not changes)
