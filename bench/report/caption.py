@@ -117,7 +117,9 @@ def _named(card: Measure) -> str:
 def _scoring(spec: TableSpec, scale: Scale) -> list[str]:
     """How snapshots are scored: the protocol, the steps and the snapshot rule, of all cells or of those that differ."""
     whose = "paper's" if spec.paper else "table's"
-    rule = f"the {whose} rule is the {spec.snapshot} snapshot; {spec.seeds_at(scale)} seeds are planned for a cell."
+    seeds = spec.seeds_at(scale)
+    planned = f"{seeds} seed{'s are' if seeds > 1 else ' is'} planned for a cell"
+    rule = f"the {whose} rule is the {spec.snapshot} snapshot; {planned}."
     features = said_of_cells(spec, scale, _protocol_text)
     steps = "; ".join(_about(text, cells) for text, cells in said_of_cells(spec, scale, _steps_text))
     if len(features) == 1:
