@@ -227,7 +227,9 @@ def _write(table_report: TableReport, spec: Table, folder: Path, store: Store, c
            everything: bool, named: Collection[str]) -> list[Path]:  # fmt: skip
     """Write all formats of one table below `folder`; the CSV files have every row, shown or not."""
     from bench.files import atomic
-    from bench.report.figures import curves, samples
+    from bench.report.figures import samples
+    from bench.report.figures.curves import save
+    from bench.report.figures.drawing import drawn
     from bench.report.pictures import plotted_block
     from bench.report.render import csv
 
@@ -245,8 +247,10 @@ def _write(table_report: TableReport, spec: Table, folder: Path, store: Store, c
         written.append(folder / f"{stem}.{name}")
         atomic.write_text(written[-1], content)
     if (block := plotted_block(table_report)) is not None:
-        written.append(folder / f"{stem}.{block.metric}.png")
-        curves.save(curves.score_curves(table_report), written[-1])
+        figure = drawn(table_report)
+        for suffix in ("png", "svg"):
+            written.append(folder / f"{stem}.{block.metric}.{suffix}")
+            save(figure, written[-1])
     return written + samples.write(shown, folder / f"{stem}.samples")
 
 

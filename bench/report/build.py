@@ -13,6 +13,7 @@ from bench.report.caption import caption, notes
 from bench.report.cell_settings import metrics_of, protocol_of, protocols
 from bench.report.cells import ENDED, Grid, degrees_of_freedom, make_cells, mark_best, per_seed
 from bench.report.claims import judge
+from bench.report.curve_axis import curve_axis
 from bench.report.fold import Asked, narrowed
 from bench.report.heads import column_heads, row_heads
 from bench.report.model import (
@@ -75,6 +76,7 @@ def build_report(spec: TableSpec, scale: Scale, results: pd.DataFrame, asked: As
         notes=(*notes(spec, scale, rows, blocks), *origin_notes(results)),
         results=results,
         main=main,
+        curve=curve_axis(spec, scale),
     )
     return narrowed(whole, asked, stated) if asked else whole
 

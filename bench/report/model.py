@@ -177,6 +177,20 @@ class ClaimResult:
 
 
 @dataclass(frozen=True)
+class CurveAxis:
+    """The x axis of a figure: the training's steps, or what its columns differ in, whose points are its cells.
+
+    x: of each cell, by row and column id; empty over steps. by_row: a panel for each row instead of a line.
+    """
+
+    label: str
+    x: Mapping[tuple[str, str], float]
+    over_steps: bool = False
+    by_row: bool = False
+    log: tuple[str, ...] = ()  # of "x" and "y"
+
+
+@dataclass(frozen=True)
 class TableReport:
     """A table, ready to be rendered. main: the metric whose block comes first among equals (curves show it)."""
 
@@ -192,6 +206,7 @@ class TableReport:
     notes: tuple[str, ...]
     results: pd.DataFrame
     main: str | None = None
+    curve: CurveAxis | None = None  # of a table that is a figure
 
     @property
     def main_block(self) -> Block | None:

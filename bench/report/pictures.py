@@ -33,20 +33,27 @@ def plotted_block(report: TableReport) -> Block | None:
 
 def pictures(report: TableReport, samples: Mapping[str, Image.Image]) -> list[Picture]:
     """The curves, where anything is scored, then each row's samples (report/figures/samples.py), in table order."""
-    from bench.report.figures import curves  # here, for matplotlib takes a while to import
+    from bench.report.figures.drawing import drawn as figure  # here, for matplotlib takes a while to import
 
     shown = []
     if (block := plotted_block(report)) is not None:
         plotted = io.BytesIO()
-        curves.score_curves(report).savefig(plotted, format="png", dpi=110)
+        figure(report).savefig(plotted, format="png", dpi=110)
         title = block.measure.title
-        shown.append(Picture(f"{title[:1].upper()}{title[1:]} over the training's steps", plotted.getvalue()))
+        shown.append(Picture(f"{title[:1].upper()}{title[1:]} over {_axis(report)}", plotted.getvalue()))
     labels = {row.id: _named(row) for row in report.rows}
     for row in sorted(samples, key=lambda row: list(labels).index(row) if row in labels else len(labels)):
         drawn = io.BytesIO()
         samples[row].save(drawn, "PNG")
         shown.append(Picture(f"Samples: {labels.get(row, row)}", drawn.getvalue()))
     return shown
+
+
+def _axis(report: TableReport) -> str:
+    """What the figure's x axis is, in words."""
+    if report.curve is None or report.curve.over_steps:
+        return "the training's steps"
+    return report.curve.label or "the table's columns"
 
 
 def _named(row: RowHead) -> str:

@@ -16,18 +16,22 @@ SETTING = r"(data|train|protocol|network\.options|evaluate)\.[a-z][a-z0-9_]*"
 class Curve(Frozen):
     """A score over the steps of the training, over the columns' `x`, or over a setting such as `data.shots`.
 
-    lines: a line for each row. panels: a panel for each column, or one for all. log: the axes that are logarithmic.
+    label: the x axis in words. lines: a line for each row. panels: a panel for each column, for each row, or one for
+    all. log: the axes that are logarithmic.
     """
 
     x: str = Field(default=STEP, pattern=rf"^({STEP}|{COLUMN}|{SETTING})$")
+    label: str = ""
     lines: Literal["rows"] = "rows"
-    panels: Literal["columns", "none"] = "columns"
+    panels: Literal["columns", "rows", "none"] = "columns"
     log: tuple[Literal["x", "y"], ...] = ()
 
     @model_validator(mode="after")
     def _columns_are_one_thing(self) -> Curve:
         if self.x != STEP and self.panels == "columns":
-            raise RuleError("panels", f"x is {self.x}, which has one value in a column; write panels: none")
+            raise RuleError("panels", f"x is {self.x}, which has one value in a column; write panels: none, or rows")
+        if self.x == STEP and self.panels != "columns":
+            raise RuleError("panels", f"x is step, whose panels are columns; leave panels: {self.panels} out")
         return self
 
 

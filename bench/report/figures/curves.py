@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,16 +12,13 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from bench.errors import UserError
-from bench.report.figures.scaling import LINEAR, LOG, Scaling
-from bench.report.model import RowHead, TableReport
+from bench.report.figures.line_styles import Style, legend, styles_of
+from bench.report.figures.scaling import LINEAR, LOG, Scaling, log_values
+from bench.report.model import CurveAxis, TableReport
 
-# Okabe and Ito's colours, told apart with any colour vision; yellow is left out as too light for lines.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-STYLES = ("-", "--", "-.", ":")  # of the first seven rows, the next seven, ...
-MARKERS = ("o", "s", "^", "D", "v")  # in turn, and so another one where a colour comes again
 BANDS = 4  # up to so many rows have bands as intervals; more have bars, which do not cover each other
 FORMATS = ("png", "svg", "pdf")
 
@@ -48,13 +45,13 @@ def score_curves(report: TableReport) -> Figure:
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(columns), squeeze=False)[0]
     trained = set(scores.loc[scores["kind"] == "train", "row"])
-    styles = _styles([row for row in report.rows if row.id in trained])
+    styles = styles_of([row for row in report.rows if row.id in trained])
     for panel, column in zip(panels, columns):
         _panel(panel, scores[scores["column"] == column.id], styles, scaling)
         panel.set_title(f"{column.label} ({column.name})" if column.stand_in else column.label, fontsize=10)
-        panel.set_xlabel("generator steps")
+        _look(panel, report.curve)
     panels[0].set_ylabel(f"{block.axis}{', log scale' if scaling is LOG else ''}")
-    _legend(figure, panels, report.rows)
+    legend(figure, panels, report.rows)
     return figure
 
 
@@ -71,10 +68,7 @@ def save(figure: Figure, path: Path) -> None:
 
 def _panel(panel: Axes, scores: pd.DataFrame, styles: dict[str, Style], scaling: Scaling) -> None:
     if scaling is LOG:
-        panel.set_yscale("log")
-        panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
-        panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        panel.yaxis.set_minor_formatter(NullFormatter())
+        log_values(panel)
     trained = scores[scores["kind"] == "train"]
     _step_ticks(panel, sorted({int(step) for step in trained["step"]}))
     shown = [row for row in styles if row in set(trained["row"])]
@@ -111,6 +105,16 @@ def _points(panel: Axes, points: pd.DataFrame, trained: pd.Series[float], scalin
         else:
             edge, place, arrow = (0.0, "bottom", "↓") if level <= low else (1.0, "top", "↑")
             panel.text(across, edge, f"{name} {level:.3g} {arrow}", transform=panel.transAxes, va=place, **look)
+
+
+def _look(panel: Axes, axis: CurveAxis | None) -> None:
+    """The x axis' name, and the logarithmic axes that a figure asks for."""
+    panel.set_xlabel(axis.label if axis else "generator steps")
+    if axis and "x" in axis.log:
+        panel.set_xscale("log")
+        panel.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    if axis and "y" in axis.log:
+        log_values(panel)
 
 
 def _step_ticks(panel: Axes, steps: list[int]) -> None:
@@ -164,33 +168,3 @@ def _together(scored: pd.DataFrame) -> list[int]:
         if scored[seeds].all(axis=1).sum() >= min(2, len(scored)):
             return seeds
     return [far.index[0]]
-
-
-class Style(NamedTuple):
-    """How a row is drawn."""
-
-    colour: str
-    line: str
-    marker: str
-
-
-def _styles(rows: list[RowHead]) -> dict[str, Style]:
-    """A style per row: neighbouring rows differ in colour, and where a colour comes again the line differs."""
-    return {
-        row.id: Style(
-            COLOURS[place % len(COLOURS)],
-            STYLES[place // len(COLOURS) % len(STYLES)],
-            MARKERS[place % len(MARKERS)],
-        )
-        for place, row in enumerate(rows)
-    }
-
-
-def _legend(figure: Figure, panels: np.ndarray, rows: tuple[RowHead, ...]) -> None:
-    """One legend for all panels, in the table's order, by row id: labels such as "+ DISP" repeat."""
-    place = {row.id: number for number, row in enumerate(rows)}
-    handle_of = {label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels())}
-    order = sorted(handle_of, key=lambda label: place[label.split(" (")[0]])
-    if order:
-        handles = [handle_of[label] for label in order]
-        figure.legend(handles, order, loc="outside right upper", fontsize=8, frameon=False, handlelength=3.2)

@@ -17,7 +17,8 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from bench.errors import UserError
 from bench.files import atomic
 from bench.metrics.measures import label
-from bench.report.figures.curves import COLOURS, FORMATS, save
+from bench.report.figures.curves import FORMATS, save
+from bench.report.figures.line_styles import COLOURS
 from bench.spec.words import against
 from bench.store.runs import RunFolder
 

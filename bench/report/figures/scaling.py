@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from bench.stats import Interval, log_interval, t_interval
 
@@ -33,3 +35,11 @@ LOG = Scaling(
     lambda low, high: (low / MARGIN, high * MARGIN),
 )
 LINEAR = Scaling(lambda values: float(values.mean()), t_interval, _padded)
+
+
+def log_values(panel: Axes) -> None:
+    """A logarithmic y axis whose ticks are labelled as plain numbers."""
+    panel.set_yscale("log")
+    panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+    panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    panel.yaxis.set_minor_formatter(NullFormatter())

@@ -21,6 +21,7 @@ def raw(report: TableReport) -> str:
 def cells(report: TableReport) -> str:
     """One line per cell: the reduction with its interval or spread, the printed number, verdict and mark.
 
+    `x` is its place on the axis of a figure over columns or a setting.
     `values` lists the seeds' own scores as seed:value, so that each line can be checked by itself.
     """
     lines = [
@@ -29,6 +30,7 @@ def cells(report: TableReport) -> str:
             "scale": report.scale,
             "row": row.id,
             "column": column.id,
+            "x": report.curve.x.get((row.id, column.id), math.nan) if report.curve else math.nan,
             **_line(block, cell),
         }
         for block in report.blocks
