@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -86,7 +88,7 @@ def _line(panel: Axes, cells: list[tuple[float, Cell]], style: Style, label: str
             panel.plot([x] * lost, [1.0] * lost, "x", color=style.colour, transform=panel.get_xaxis_transform())
     # The line, and a bar where an interval can be given
     through = [(x, cell) for x, cell in cells if np.isfinite(cell.centre)]
-    look = {"color": style.colour, "linewidth": 2, "marker": style.marker, "markersize": 5}
+    look: dict[str, Any] = {"color": style.colour, "linewidth": 2, "marker": style.marker, "markersize": 5}
     panel.plot([x for x, _ in through], [cell.centre for _, cell in through], style.line, label=label, **look)
     for x, cell in through:
         if cell.interval is not None and np.isfinite([cell.interval.low, cell.interval.high]).all():
