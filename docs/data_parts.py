@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 
 from bench.data.catalogue import DatasetEntry, PublishedFile, read_catalogue
+from bench.plan.sets_of_tables import tables_by_set
 from docs.grid import grid
 
 
@@ -27,6 +28,7 @@ def embedded_sets() -> str:
 def published_sets() -> str:
     """Every set that needs the user's files: an overview, then a section for each."""
     entries = sorted((name, entry) for name, entry in read_catalogue().items() if not entry.embedded)
+    tables = tables_by_set()
     heads = ("name", "what it is", "train + test", "at px", "fetched with `--download`", "tables")
     body = [
         (
@@ -35,11 +37,11 @@ def published_sets() -> str:
             _counts(entry),
             ", ".join(map(str, entry.resolutions)),
             "yes" if entry.downloads() else "no",
-            ", ".join(entry.tables),
+            _tables(tables.get(name)),
         )
         for name, entry in entries
     ]
-    return "\n\n".join([grid(heads, body), *(_section(name, entry) for name, entry in entries)])
+    return "\n\n".join([grid(heads, body), *(_section(name, entry, tables.get(name)) for name, entry in entries)])
 
 
 def build_command(name: str, entry: DatasetEntry) -> str:
@@ -47,7 +49,7 @@ def build_command(name: str, entry: DatasetEntry) -> str:
     return f"bench data build {name} --resolution {entry.resolutions[0]} --from {entry.path or 'DIR'}"
 
 
-def _section(name: str, entry: DatasetEntry) -> str:
+def _section(name: str, entry: DatasetEntry, tables: list[str] | None) -> str:
     rule = entry.split_rule
     lines = [
         f"### {name}",
@@ -63,11 +65,15 @@ def _section(name: str, entry: DatasetEntry) -> str:
         lines.append(f"- Split: {_text(rule.rule)}. Paper: {_text(rule.paper)}.")
         if rule.declared:
             lines.append(f"- Declared, not the paper's: {_text(rule.declared)}.")
-    lines.append(f"- Squares: {_squares(entry)}. Tables: {', '.join(entry.tables)}.")
+    lines.append(f"- Squares: {_squares(entry)}. Tables: {_tables(tables)}.")
     commands = [build_command(name, entry)]
     if entry.downloads():
         commands.insert(0, f"bench data build {name} --resolution {entry.resolutions[0]} --download")
     return "\n".join([*lines, "", "```sh", *commands, "```"])
+
+
+def _tables(names: list[str] | None) -> str:
+    return ", ".join(names) if names else "none yet"
 
 
 def _file(file: PublishedFile) -> str:

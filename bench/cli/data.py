@@ -26,9 +26,10 @@ def data() -> None:
 def list_(names: tuple[str, ...], as_json: bool, plugins: list[str]) -> None:
     """Every data set, and whether it is built here. NAMES: parts of names, or patterns such as 'cifar*'."""
     from bench.data import listing
+    from bench.plan.sets_of_tables import tables_by_set
 
     sets = listing.listed(names)
-    for line in [listing.as_json(sets)] if as_json else listing.as_lines(sets):
+    for line in [listing.as_json(sets, tables_by_set())] if as_json else listing.as_lines(sets):
         click.echo(line)
 
 

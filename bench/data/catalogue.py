@@ -71,7 +71,6 @@ class DatasetEntry(BaseModel):
     files: tuple[PublishedFile, ...] = Field(default=(), description="what its owner publishes, as far as it is needed")
     split_rule: SplitRule | None = None
     resolutions: tuple[int, ...] = Field(default=(), description="the sizes at which the papers use it, in pixels")
-    tables: tuple[str, ...] = Field(default=(), description="the tables that use it, as paper/table")
     shots: int | None = Field(
         default=None, gt=0, description="of a set of one's own: how many training images its column draws; None for all"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,13 +92,16 @@ def as_lines(sets: list[Listed]) -> list[str]:
     return lines + problems
 
 
-def as_json(sets: list[Listed]) -> str:
-    """The document of `--json`: {"schema_version": 1, "data_sets": [...]}; docs/datasets.md has its keys."""
-    document = {"schema_version": SCHEMA_VERSION, "data_sets": [_record(one) for one in sets]}
+def as_json(sets: list[Listed], tables: Mapping[str, list[str]]) -> str:
+    """The document of `--json`: {"schema_version": 1, "data_sets": [...]}; docs/datasets.md has its keys.
+
+    tables: the names of the tables that use a set, by its name.
+    """
+    document = {"schema_version": SCHEMA_VERSION, "data_sets": [_record(one, tables.get(one.name, [])) for one in sets]}
     return json.dumps(document, indent=1, ensure_ascii=False)
 
 
-def _record(one: Listed) -> dict[str, Any]:
+def _record(one: Listed, tables: list[str]) -> dict[str, Any]:
     entry = one.entry
     return {
         "name": one.name,
@@ -116,7 +119,7 @@ def _record(one: Listed) -> dict[str, Any]:
         "files": [file.model_dump() for file in entry.files],
         "download": bool(entry.downloads()),
         "resolutions": list(entry.resolutions),
-        "tables": list(entry.tables),
+        "tables": tables,
         "known_sha256": {str(size): digest for size, digest in entry.known_sha256.items()},
         "build_command": build_command(one.name, (entry.resolutions or (32,))[0], entry),
         "built": [

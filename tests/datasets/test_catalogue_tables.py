@@ -4,48 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
 
 import pytest
 
 from bench.data.catalogue import read_catalogue
-from bench.plan.load import load_table, table_names
+from bench.plan.sets_of_tables import tables_by_set
 
 
-def _named_in_tables() -> dict[str, set[str]]:
-    """Data set -> the tables that name it, as the data of a column or of a source, at any scale."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for table in table_names():
-        for scale in load_table(table).scales.values():
-            for data in [
-                part.data for part in (*scale.columns.values(), *scale.sources.values()) if hasattr(part, "data")
-            ]:
-                found[data.name].add(table)
-    return found
+def test_every_data_set_of_a_table_is_in_the_catalogue() -> None:
+    assert set(tables_by_set()) <= set(read_catalogue())
 
 
-def test_every_data_set_of_a_table_lists_the_table() -> None:
-    named = _named_in_tables()
-    assert {"ffhq", "avatars-critters", "emoji"} <= named.keys()
-    entries = read_catalogue()
-    missing = {name: sorted(tables - set(entries[name].tables)) for name, tables in named.items()}
-    assert {name: tables for name, tables in missing.items() if tables} == {}
-
-
-def test_a_set_lists_only_tables_that_name_it_or_are_to_come() -> None:
-    named, there = _named_in_tables(), set(table_names())
-    false = {name: sorted(set(entry.tables) & there - named[name]) for name, entry in read_catalogue().items()}
-    assert {name: tables for name, tables in false.items() if tables} == {}
-
-
-def test_tables_are_those_of_the_papers() -> None:
-    counts = {"disp": 13, "dip": 10, "lt": 5, "sle": 8}
-    for name, entry in read_catalogue().items():
-        assert len(entry.tables) == len(set(entry.tables)), name
-        for table in entry.tables:
-            paper, number = re.fullmatch(r"(disp|dip|lt|sle)/table(\d+)", table).groups()  # type: ignore[union-attr]
-            assert 1 <= int(number) <= counts[paper], f"{name}: {table}"
-        assert bool(entry.tables) or entry.embedded, name
+def test_sets_are_named_by_columns_by_sources_and_by_whose_runs_are_evaluated() -> None:
+    tables = tables_by_set()
+    assert {"disp/table1", "dip/table1"} <= set(tables["ffhq"]) and "disp/table1" not in tables["digits"]
+    assert {"disp/table1", "dip/table1"} <= set(tables["emoji"])  # a source's at the small scales
 
 
 @pytest.mark.parametrize("name", sorted(name for name, entry in read_catalogue().items() if not entry.embedded))

@@ -40,7 +40,7 @@ def test_a_name_in_both_files_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
 def test_what_describes_a_set_does_not_make_it_stale() -> None:
     bare = _entry()
     described = _entry(
-        layout="flat", homepage="https://a", files=[{"name": "a.zip", "holds": "8"}], tables=["disp/table1"],
+        layout="flat", homepage="https://a", files=[{"name": "a.zip", "holds": "8"}],
         split_rule={"rule": "r", "paper": "p"}, resolutions=[32],
     )  # fmt: skip
     assert recipe(bare) == recipe(described) == {"builder": "b:b", "options": {}, "train": 8, "test": 2}
