@@ -42,9 +42,8 @@ def _sets_of_cell(table: Table, row: str, column: str, scale: str) -> Iterator[s
     if row not in rows or column not in columns:
         return
     merged: Patch = table.merged(columns[column], scale, rows[row])
-    if merged.of is not None and merged.of.table is not None:
-        other = merged.of
-        yield from _sets_of_cell(load_table(other.table), other.row or row, other.column or column, scale)
+    if (of := merged.of) is not None and of.table is not None:
+        yield from _sets_of_cell(load_table(of.table), of.row or row, of.column or column, scale)
         return
     if merged.data is not None and merged.data.name is not None:
         yield merged.data.name

@@ -16,12 +16,18 @@ SAME = [
     ],
     (("disp/table11", "freezed+disp", "anime"), ("disp/table1", "freezed+disp", "anime")),
     (("disp/table11", "diffaugment+disp", "anime"), ("disp/table1", "diffaugment+disp", "anime")),
+    *[
+        (("disp/fig3c", row, "n100"), ("disp/table1", row, "anime"))
+        for row in ("scratch", "scratch+disp", "freezed", "freezed+disp", "diffaugment", "diffaugment+disp")
+    ],
+    (("disp/fig1", "baseline", "c100-10"), ("disp/table3", "biggan", "c100-10")),
+    (("disp/fig1", "disp", "c100-10"), ("disp/table3", "biggan+disp", "c100-10")),
 ]
 
 
 def _uid(table: str, row: str, column: str, scale: str) -> str:
     known = load_table(table)
-    rows, columns = ({item.id: item for item in items} for items in (known.rows, known.columns))
+    rows, columns = {one.id: one for one in known.rows}, {one.id: one for one in known.columns}
     return known.run_spec(rows[row], columns[column], 0, scale).uid
 
 
@@ -41,5 +47,5 @@ def test_columns_of_a_loss_differ_in_the_loss_alone() -> None:
                     table.run_spec(row, columns[f"{column}-{loss}"], 0, scale) for loss in ("h", "ns", "w")
                 )
                 for other, loss in zip(others, ("non-saturating", "wasserstein"), strict=True):
-                    assert other.train.loss == loss
+                    assert other.train is not None and other.train.loss == loss
                     assert other.model_copy(update={"train": hinge.train}) == hinge

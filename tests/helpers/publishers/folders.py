@@ -43,6 +43,16 @@ def _loose(width: int) -> Write:
     return write
 
 
+def _classes(folder: Path) -> Path:
+    """A folder for each of four classes."""
+    files = {f"{_tag(number)}/{number}.png": encoded(number, (40, 32), "PNG") for number in FORTY}
+    return write_files(folder / "mine", files)
+
+
+def _tag(number: int) -> str:
+    return f"tag {number % 4}"
+
+
 def _ffhq(both_sizes: bool) -> Write:
     def write(folder: Path) -> Path:
         files: dict[str, bytes | str] = {"LICENSE.txt": "CC BY-NC-SA 4.0\n"}
@@ -73,6 +83,7 @@ FORTY = frozenset(range(40))
 
 RELEASES = {
     "danbooru-faces": Release(_loose(40), 25, 15, FORTY),
+    "danbooru-characters": Release(_classes, 30, 10, FORTY, label_of={number: _tag(number) for number in FORTY}),
     "ffhq": Release(_ffhq(both_sizes=False), 34, 6, FORTY),
     "ffhq-all": Release(_ffhq(both_sizes=True), 40, 40, FORTY),
     "lsun-bedroom": Release(_lsun, 34, 6, FORTY),
