@@ -15,7 +15,7 @@ from bench.plan.expand import Table
 from bench.plan.load import TABLES, load_table, table_names
 from bench.report import markdown
 from bench.report.cell_settings import said_of_cells
-from bench.spec.cell import Cell
+from bench.spec.cell import Cell, Scored
 from bench.spec.run import NetworkSpec
 from bench.spec.table import Scale
 from bench.spec.words import REFERENCES, data_words
@@ -64,7 +64,8 @@ def settings(name: str) -> str:
 def _said(table: Table, scale: str, say: Callable[[Cell], str]) -> str:
     """What there is to say of the paper's cells, each text once."""
     own = table.model_copy(update={"rows": tuple(table.pick_rows(None))})
-    texts = said_of_cells(own, scale, say)
+    cells = own.trained_cells(scale)
+    texts = said_of_cells(own, cells, lambda row, column: say(own.cell(row, column, scale)))
     return "<br>".join(f"{cells}: {text}" if cells else text for text, cells in texts)
 
 
@@ -80,12 +81,13 @@ def _data(table: Table, scale: str) -> list[str]:
     """The data and counts of each column."""
     texts = []
     for column in table.columns:
-        for text, rows in said_of_cells(table, scale, _data_text, [column.id]):
+        cells = [pair for pair in table.shown_cells(scale) if pair[1].id == column.id]
+        for text, rows in said_of_cells(table, cells, lambda row, one: _data_text(table.shown(row, one, scale))):
             texts.append(f"{column.id}{f' ({rows})' if rows else ''}: {text}")
     return texts
 
 
-def _data_text(cell: Cell) -> str:
+def _data_text(cell: Scored) -> str:
     protocol = cell.protocol
     return (
         f"`{cell.data.name}`{data_words(cell.data).removeprefix(cell.data.name)}"

@@ -63,7 +63,9 @@ def summarise(plan: Plan, store: Store, retry: Any, submitted: Mapping[str, str]
     cost = estimate_cost(here, store, retry)
     starting = len(here.to_start(retry))
     # The estimate is from finished runs, else from the table, else there is none
-    line = f"{plan.table.name} at scale {plan.scale}: {counted(len(plan.runs))} ({counts}); {starting} to start"
+    evaluations = sum(run.spec.measure is not None for run in plan.runs)
+    runs = counted(len(plan.runs)) + (f", of which {counted(evaluations, 'evaluation')}" if evaluations else "")
+    line = f"{plan.table.name} at scale {plan.scale}: {runs} ({counts}); {starting} to start"
     if starting and cost.seconds is not None and cost.disk_bytes is not None:
         line += f", about {cost.seconds / 60:.1f} worker-minutes and {cost.disk_bytes / 1e6:.0f} MB"
         line += f" (from {counted(cost.measured_on, 'finished run')})"

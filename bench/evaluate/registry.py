@@ -96,6 +96,11 @@ def output_card(name: str) -> Output:
     return measure(name)  # which raises, with the nearest name
 
 
+def on_features(extractor: str) -> str:
+    """The extractor of a number as records name it, with its size; "" for a number that is on no features."""
+    return features.canonical(extractor) if extractor else ""
+
+
 def parse_measure(values: Mapping[str, Any], snapshot: Snapshot | None = None) -> MeasureSpec:
     """A measure as a table has it (`{measure: NAME, SETTING: VALUE, ...}`) with all its settings.
 
@@ -150,6 +155,5 @@ def gives(task: RunSpec) -> tuple[MetricSpec, ...]:
     assert task.measure is not None and task.protocol is not None
     if not (outputs := run_measure(task.measure.name).outputs):
         return task.protocol.metrics
-    extractor = task.measure.settings.get("extractor")
-    features_of = "" if extractor is None else features.canonical(extractor)
-    return tuple(MetricSpec(name=output.name, extractor=features_of) for output in outputs)
+    extractor = on_features(task.measure.settings.get("extractor") or "")
+    return tuple(MetricSpec(name=output.name, extractor=extractor) for output in outputs)

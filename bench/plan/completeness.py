@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bench.errors import UserError
 from bench.files.yamlfile import Keys
+from bench.plan.expand import Table
+from bench.plan.waiting import to_come
 from bench.spec.cell import Unfinished
 from bench.spec.measures_to_come import MEASURES_TO_COME
 from bench.spec.row_column import Column, Row
@@ -28,6 +31,30 @@ def cell_problem(table: TableSpec) -> tuple[Keys, str] | None:
             except Unfinished as problem:
                 text = f"{problem}, or leave out the reference points"
                 return _place(table, problem, column, scale), text
+    return None
+
+
+def evaluation_problem(table: Table) -> tuple[Keys, str] | None:
+    """The place of what the first impossible evaluation lacks, with the message for the user; None if all can be.
+
+    The measures that are to come are not looked at.
+    """
+    cells = [(row, column) for row in table.rows for column in table.columns if to_come(table) is None]
+    for scale in table.scales:
+        for row, column in cells:
+            if table.merged(column, scale, row).of is None and not table.evaluates(row, column, scale):
+                continue
+            where = f"cell {row.id}/{column.id} at scale {scale}"
+            if not table.evaluates(row, column, scale):
+                text = f"{where} names whose runs are evaluated, but no measure; give evaluate: {{measure: ...}}"
+                return table.place(("of",), column, scale, row), text
+            try:
+                if table.behind(row, column, scale) is not None:
+                    table.gives(row, column, scale)
+            except Unfinished as problem:
+                return _place(table, problem, column, scale, row), str(problem)
+            except UserError as problem:
+                return table.place(("evaluate",), column, scale, row), f"{where}: {problem}"
     return None
 
 

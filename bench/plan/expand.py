@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+
+from pydantic import PrivateAttr
 
 from bench.contract.expression import parse_method
 from bench.contract.signature import needed_sources
 from bench.data.points import exists
 from bench.errors import UserError
+from bench.evaluate.registry import gives
+from bench.plan.borrowed import Lent, lent, measure_of, scored_with
+from bench.spec.cell import Scored
 from bench.spec.own_rows import split_label
+from bench.spec.patch import merge_patches
 from bench.spec.row_column import Column, Row
-from bench.spec.run import RunSpec, WeightsFile, reference_run
+from bench.spec.run import MetricSpec, RunSpec, WeightsFile, evaluation_run, reference_run
 from bench.spec.table import TableSpec
 
 
 class Table(TableSpec):
-    """A table that knows the runs of its cells."""
+    """A table that knows the runs of its cells: trainings, and evaluations of its own runs or of other tables'."""
+
+    _lenders: dict[str, Table] = PrivateAttr(default_factory=dict)
+
+    def with_lenders(self, lenders: Mapping[str, Table]) -> Table:
+        """This table with those whose runs it evaluates, by the names that its `of` keys have."""
+        copied = self.model_copy()
+        copied._lenders = dict(lenders)
+        return copied
 
     def with_methods(self, expressions: Iterable[str]) -> Table:
         """This table with a row per method expression of the user's, written "expression" or "label=expression".
 
-        The row's id and label are the label, else the expression; it trains the expression. Raises UserError for a
-        label that is taken, and for an expression that is not a method.
+        The row's id and label are the label, else the expression; it trains the expression. A table that evaluates the
+        runs of others evaluates those of such rows of theirs. Raises UserError for a label that is taken, and for an
+        expression that is not a method.
         """
+        expressions = list(expressions)
         rows = list(self.rows)
         for text in expressions:
             label, method = split_label(text)
@@ -34,20 +50,74 @@ class Table(TableSpec):
             parse_method(method)
             name = label or text
             rows.append(Row.model_construct(id=name, label=name, method=method, control=True, added=True))
-        return self.model_copy(update={"rows": tuple(rows)})
+        lenders = {name: lender.with_methods(expressions) for name, lender in self._lenders.items()}
+        return self.model_copy(update={"rows": tuple(rows)}).with_lenders(lenders)
 
     def fits(self, row: Row, scale: str) -> bool:
         """Whether the table has the settings of a trained row and the sources that it starts from, in all columns."""
         for column in self.columns:
-            if not self.trains(row, column, scale):
-                continue
             try:
-                cell = self.cell(row, column, scale)
+                if (behind := self.behind(row, column, scale)) is None:
+                    continue
+                cell = behind.table.cell(behind.row, behind.column, scale)
             except UserError:
                 return False
             if not set(needed_sources(parse_method(cell.method))) <= cell.sources.keys():
                 return False
         return True
+
+    def behind(self, row: Row, column: Column, scale: str) -> Lent | None:
+        """The trained cell behind what a cell shows: its own, or the one whose runs it evaluates.
+
+        None for a cell that shows no runs: printed only, or left out by its paper or by the lender's.
+        """
+        if self.trains(row, column, scale):
+            return Lent(self, row, column)
+        if row.printed_only is not None or self.is_absent(row.id, column.id):
+            return None
+        merged = self.merged(column, scale, row)
+        return None if merged.of is None else lent(self, self._lenders, row, column, scale)
+
+    def evaluates(self, row: Row, column: Column, scale: str) -> bool:
+        """Whether a cell shows evaluations of runs, its own or borrowed ones."""
+        return self.merged(column, scale, row).evaluate.get("measure") is not None
+
+    def shown_cells(self, scale: str) -> Iterator[tuple[Row, Column]]:
+        """The cells that show runs, trained or evaluated, row by row, controls among them."""
+        self.at(scale)
+        cells = ((row, column) for row in self.rows for column in self.columns)
+        return ((row, column) for row, column in cells if self.behind(row, column, scale) is not None)
+
+    def shown(self, row: Row, column: Column, scale: str) -> Scored:
+        """The images and the protocol of what a cell shows, which must show something."""
+        behind = self.behind(row, column, scale)
+        assert behind is not None
+        if behind.table is self and (behind.row, behind.column) == (row, column):
+            return self.cell(row, column, scale)
+        where = f"{self.name} at scale {scale}: cell {row.id}/{column.id}"
+        lender, own = behind.table.merged(behind.column, scale, behind.row), self.merged(column, scale, row)
+        if behind.table is self:  # what the two cells have in common is not laid over the other's own settings
+            common = len(self.layers(column, scale))
+            own = merge_patches(*(patch for _, patch in self.layers(column, scale, row)[common:]))
+        return scored_with(own, lender, where)
+
+    def shown_spec(self, row: Row, column: Column, seed: int, scale: str) -> RunSpec:
+        """The run that a cell shows, which must show one: a training, or the evaluation of one."""
+        behind, merged = self.behind(row, column, scale), self.merged(column, scale, row)
+        assert behind is not None and isinstance(behind.table, Table)
+        run = behind.table.run_spec(behind.row, behind.column, seed, scale)
+        if not self.evaluates(row, column, scale):
+            return run
+        itself = behind.table is self and (behind.row, behind.column) == (row, column)
+        lender = None if itself else behind.table.merged(behind.column, scale, behind.row)
+        measure = measure_of(self, merged, lender)
+        return evaluation_run(measure, run, self.shown(row, column, scale).protocol)
+
+    def gives(self, row: Row, column: Column, scale: str) -> tuple[MetricSpec, ...]:
+        """The numbers that a cell shows, which must show some: scores of its protocol, or outputs of its measure."""
+        if not self.evaluates(row, column, scale):
+            return self.shown(row, column, scale).protocol.metrics
+        return gives(self.shown_spec(row, column, 0, scale))
 
     def run_spec(self, row: Row, column: Column, seed: int, scale: str) -> RunSpec:
         """The run of one cell and seed: what is trained for it."""

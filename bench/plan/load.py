@@ -7,14 +7,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bench.errors import UserError
 from bench.files.yamlfile import mistake, validate
-from bench.plan.completeness import cell_problem
+from bench.plan.borrowed import lender_names
+from bench.plan.completeness import cell_problem, evaluation_problem
 from bench.plan.expand import Table
 from bench.plan.fragments import TABLES
 from bench.plan.names import names_problem
 from bench.plan.overrides import overridden, parse_setting
 from bench.plan.set_columns import add_columns, sets_among
 from bench.plan.table_files import Plain, plain_table, resolve_table, table_names
+
+PASSED_ON = ("train.", "protocol.")  # settings that are meant for the runs which a table evaluates, too
 
 __all__ = ["TABLES", "load_table", "parse_setting", "read_table", "resolve_table", "table_names"]
 
@@ -36,20 +40,58 @@ def load_table(name: str, overrides: dict[str, Any] | None = None, columns: Iter
 @cache
 def _shipped(full: str) -> Table:
     """A table that ships, read once: the tables of a whole plan extend and evaluate each other."""
-    return read_table(TABLES / f"{full}.yaml", full)
+    return _lent(TABLES / f"{full}.yaml", _alone(full))
+
+
+@cache
+def _alone(full: str) -> Table:
+    """A table that ships, without those whose runs it evaluates."""
+    return _validated(TABLES / f"{full}.yaml", full)
 
 
 def read_table(path: Path, name: str, overrides: dict[str, Any] | None = None, columns: Iterable[str] = ()) -> Table:
     """The validated table of a file. Raises UserError naming file, line and key, or the override."""
-    value = _plain(path, name)
-    table = validate(Table, value, path)
+    table = _lent(path, _validated(path, name))
+    return _changed(path, table, overrides or {}, columns) if overrides or columns else table
+
+
+def _validated(path: Path, name: str) -> Table:
+    """A table without those whose runs it evaluates."""
+    table = validate(Table, _plain(path, name), path)
     if problem := names_problem(table) or cell_problem(table):
         raise mistake(path, *problem)
-    return _changed(path, table, overrides or {}, columns) if overrides or columns else table
+    return table
+
+
+def _lent(path: Path, table: Table, overrides: dict[str, Any] | None = None) -> Table:
+    """The table with those whose runs it evaluates. Raises UserError for an evaluation that cannot be.
+
+    overrides: what is trained and how it is scored is set for these tables too.
+    """
+    passed = {key: value for key, value in (overrides or {}).items() if key.startswith(PASSED_ON)}
+    names = sorted(lender_names(table))
+    table = table.with_lenders({name: _lender(path, name, passed) for name in names})
+    if problem := evaluation_problem(table):
+        set_here = [f"--set {key}={value}" for key, value in (overrides or {}).items() if "evaluate" in key.split(".")]
+        raise UserError(f"{set_here[-1]}: {problem[1]}") if set_here else mistake(path, *problem)
+    return table
+
+
+def _lender(path: Path, name: str, overrides: dict[str, Any]) -> Table:
+    """A table whose runs that of a file evaluates: one that ships, or a file beside it. Its own evaluations are not."""
+    if name.endswith((".yaml", ".yml")):
+        other, table = path.parent / name, _validated(path.parent / name, Path(name).stem)
+    else:
+        other, table = TABLES / f"{resolve_table(name)}.yaml", _alone(resolve_table(name))
+    return _replaced(other, table, overrides, ()) if overrides else table
 
 
 def _changed(path: Path, table: Table, overrides: dict[str, Any], columns: Iterable[str]) -> Table:
     """The table of a file with the user's settings and columns."""
+    return _lent(path, _replaced(path, table, overrides, columns), overrides)
+
+
+def _replaced(path: Path, table: Table, overrides: dict[str, Any], columns: Iterable[str]) -> Table:
     value = _plain(path, table.name)
     # Settings of columns come last: an added column's counts depend on the others, and can be set themselves.
     settings: dict[str, Any] = {}

@@ -15,10 +15,13 @@ from bench.contract.signature import needing
 from bench.data import counting, draw_counts
 from bench.data.points import is_its_own_reference
 from bench.errors import UserError, did_you_mean
+from bench.evaluate.registry import refuse_impossible, run_measure
 from bench.files.yamlfile import Keys
 from bench.metrics.measures import measure, neighbour
-from bench.plan.runs import Plan, PlannedCell, PlannedRun
+from bench.plan.runs import Plan
+from bench.spec.row_column import Column, Row
 from bench.spec.run import DataSpec, NetworkSpec, Part, Protocol, RunSpec
+from bench.spec.table import TableSpec
 
 MORE_IMAGES = (
     ": build the set with more pictures or a larger --test-share, or take all of them as the reference "
@@ -45,6 +48,7 @@ class _Places:
     split: Keys
     network: Keys
     method: Keys
+    evaluate: Keys
     own_network: bool  # whether the row, its group or the cell has a network of its own
     more_images: str = ""  # how a column that the user has added gets more reference images
 
@@ -55,12 +59,7 @@ def problems(plan: Plan, *, deep: bool = False) -> list[Problem]:
     deep: also construct the methods, and the networks without weights. That finds impossible settings and values,
     and it imports torch.
     """
-    dependants = {
-        source.uid: (role, run.cells[0])
-        for run in reversed(plan.runs)
-        for role, source in run.spec.run_sources.items()
-        if run.cells
-    }
+    contexts = _contexts(plan)
     distinct: dict[Problem, None] = {}
     checked: set[tuple[str | int, ...]] = set()
     built: set[str] = set()
@@ -69,29 +68,55 @@ def problems(plan: Plan, *, deep: bool = False) -> list[Problem]:
         kind: tuple[str | int, ...] = (first.row, first.column) if first else ("", run.uid)
         if run.spec.data.balanced:  # which classes the holdout leaves depends on the seed
             kind = (*kind, run.spec.seed)
-        if run.status in ("done", "diverged") or kind in checked:
+        if run.status in ("done", "diverged") or kind in checked or (run.spec.kind == "train" and not plan.trains):
             continue
         checked.add(kind)  # the seeds of a cell differ in nothing else that is checked here
-        places = _places(plan, run, dependants.get(run.uid))
-        distinct |= dict.fromkeys(_of_run(run.spec, places))
-        if deep:
-            distinct |= dict.fromkeys(_deep(run.spec, places, built))
+        context = contexts[run.uid]
+        places = _places(context, plan.scale)
+        found = [*_of_run(run.spec, places), *(_deep(run.spec, places, built) if deep else ())]
+        if context.table is not plan.table:  # the keys are those of another file
+            found = [Problem((), f"runs of {context.table.name}: {one.text}", one.absent) for one in found]
+        distinct |= dict.fromkeys(found)
     return list(distinct)
 
 
-def _places(plan: Plan, run: PlannedRun, dependant: tuple[str, PlannedCell] | None) -> _Places:
-    """dependant: of a source run the role and a cell that starts from it."""
+@dataclass(frozen=True)
+class _Context:
+    """The cell for which a run is planned, and of a source its role there."""
+
+    table: TableSpec
+    row: Row | None  # None: a reference point
+    column: Column
+    role: str | None = None
+
+
+def _contexts(plan: Plan) -> dict[str, _Context]:
+    """The cell of each run by its uid, of sources and evaluated runs too."""
     columns = {column.id: column for column in plan.table.columns}
     rows = {row.id: row for row in plan.table.rows}
-    role, cell = dependant if not run.cells and dependant else ("", run.cells[0])
-    column, row = columns[cell.column], rows.get(cell.row)  # a reference point is no row
+    contexts: dict[str, _Context] = {}
+    for run in plan.runs:
+        if run.cells:
+            cell = run.cells[0]
+            contexts[run.uid] = _Context(plan.table, rows.get(cell.row), columns[cell.column])
+    for run in reversed(plan.runs):  # what needs a run comes after it
+        own = contexts[run.uid]
+        for role, source in run.spec.run_sources.items():
+            there = _Context(own.table, own.row, own.column, own.role or role)
+            if source == run.spec.evaluated and own.row is not None:
+                behind = plan.table.behind(own.row, own.column, plan.scale)
+                there = _Context(behind.table, behind.row, behind.column) if behind else there
+            contexts.setdefault(source.uid, there)
+    return contexts
 
+
+def _places(context: _Context, scale: str) -> _Places:
     def place(*keys: str) -> Keys:
-        return plan.table.place(keys, column, plan.scale, row)
+        return context.table.place(keys, context.column, scale, context.row)
 
-    if not run.cells:
-        source = place("sources", role)
-        return _Places((*source, "data"), (), (), (), (*source, "network"), (*source, "method"), True)
+    if context.role is not None:
+        source = place("sources", context.role)
+        return _Places((*source, "data"), (), (), (), (*source, "network"), (*source, "method"), (), True)
     network = place("network")
     return _Places(
         data=place("data"),
@@ -99,9 +124,10 @@ def _places(plan: Plan, run: PlannedRun, dependant: tuple[str, PlannedCell] | No
         metrics=place("protocol", "metrics"),
         split=place("protocol", "reference_split"),
         network=network,
-        method=() if row is not None and row.added else place("method"),
+        method=() if context.row is not None and context.row.added else place("method"),
+        evaluate=place("evaluate"),
         own_network=network[2] in ("groups", "rows", "cells"),
-        more_images=MORE_IMAGES if column.added else "",
+        more_images=MORE_IMAGES if context.column.added else "",
     )
 
 
@@ -123,6 +149,8 @@ def _of_run(spec: RunSpec, places: _Places) -> Iterator[Problem]:
     yield from _extractors(_priors(spec.method), places.method)
     if spec.network is not None:
         yield from _resolution(spec.network, spec.data, places)
+    if spec.measure is not None:
+        yield from _extractors([*filter(None, [spec.measure.settings.get("extractor")])], places.evaluate)
 
 
 def _counts(spec: RunSpec, places: _Places, train: int, test: int) -> Iterator[Problem]:
@@ -148,12 +176,15 @@ def _labels(spec: RunSpec, places: _Places) -> Iterator[Problem]:
     kinds: dict[Literal["labels", "attributes"], str] = {"labels": "class labels", "attributes": "attributes"}
     for kind, shown in kinds.items():
         method = needing(kind, spec.method) if spec.kind == "train" else None
-        if method is None:
+        what = f"method '{method}'"
+        if spec.measure is not None and kind in run_measure(spec.measure.name).needs:
+            what = f"measure '{spec.measure.name}'"
+        elif method is None:
             continue
         if spec.data.labels == "none":
-            yield Problem((*places.data, "labels"), f"method '{method}' needs {shown}; leave out labels: none")
+            yield Problem((*places.data, "labels"), f"{what} needs {shown}; leave out labels: none")
         elif counting.has(kind, spec.data.name, spec.data.resolution) is False:
-            yield Problem(places.data, f"method '{method}' needs {shown}, data set '{spec.data.name}' has none")
+            yield Problem(places.data, f"{what} needs {shown}, data set '{spec.data.name}' has none")
 
 
 def _neighbours(protocol: Protocol, places: _Places) -> Iterator[Problem]:
@@ -214,6 +245,11 @@ def _deep(spec: RunSpec, places: _Places, built: set[str]) -> Iterator[Problem]:
             build_method(spec.method)
         except UserError as error:
             yield Problem(places.method, str(error))
+    if spec.measure is not None:
+        try:
+            refuse_impossible(spec)
+        except UserError as error:
+            yield Problem(places.evaluate, str(error))
     if spec.network is not None and (key := f"{places.network} {spec.network}") not in built:
         built.add(key)
         yield from _options(spec.network, (*places.network, "options"))

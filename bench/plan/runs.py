@@ -32,7 +32,10 @@ class PlannedCell:
 
 @dataclass
 class PlannedRun:
-    """One run of a plan. `cells` is empty for a source run that other runs start from."""
+    """One run of a plan. `cells` is empty for a source run that other runs start from, and for one that is evaluated.
+
+    behind: of a run that is evaluated, the cell that trains it, in words.
+    """
 
     spec: RunSpec
     cells: list[PlannedCell] = field(default_factory=list)
@@ -42,6 +45,7 @@ class PlannedRun:
     changes: tuple[str, ...] = ()  # of a stale run: which inputs differ now
     edited: tuple[str, ...] = ()  # parts whose code has changed since, under the same version
     resources: Resources | None = None  # the table's own figures of its cost
+    behind: str | None = None
     title: str | None = None  # its label in the plan, where the cells are not known (a cluster job)
 
     @property
@@ -57,6 +61,8 @@ class PlannedRun:
         if self.cells:
             first = self.cells[0]
             return f"{first.row} · {first.column} · seed {first.seed}"
+        if self.behind is not None:
+            return f"{self.behind} (training)"
         return f"source · {self.spec.data.name} · seed {self.spec.seed}"
 
 
@@ -165,8 +171,7 @@ def make_plan(
     for seed in chosen_seeds:  # seed by seed, so that an interrupted table has whole replicates first
         for row in table.pick_rows(rows):
             for column in chosen_columns:
-                if table.trains(row, column, scale):
-                    _add_cell(runs, table, row, column, seed, scale)
+                _add_cell(runs, table, row, column, seed, scale)
     # What the store knows of these runs.
     stored, machine = {run.uid for run in store}, Machine(store)
     for uid in stored & runs.keys():
@@ -228,8 +233,14 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def _add_cell(runs: dict[str, PlannedRun], table: Table, row: Row, column: Column, seed: int, scale: str) -> None:
-    spec = table.run_spec(row, column, seed, scale)
+    behind = table.behind(row, column, scale)
+    if behind is None:
+        return
+    spec = table.shown_spec(row, column, seed, scale)
     _add(runs, spec).cells.append(PlannedCell(row.id, column.id, seed))
+    if spec.evaluated is not None:
+        lender, evaluated = "" if behind.table is table else f"{behind.table.name}: ", runs[spec.evaluated.uid]
+        evaluated.behind = evaluated.behind or f"{lender}{behind.row.id} · {behind.column.id} · seed {seed}"
 
 
 def _add(runs: dict[str, PlannedRun], spec: RunSpec) -> PlannedRun:

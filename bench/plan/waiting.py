@@ -38,7 +38,12 @@ def checks(table: TableSpec) -> Iterator[Check]:
         if patch.evaluate.get("measure") is not None:
             yield (*keys, "evaluate", "measure"), _known_measure, patch.evaluate["measure"]
         if patch.of is not None and patch.of.table is not None:
-            yield (*keys, "of"), resolve_table, patch.of.table
+            yield (*keys, "of"), _known_table, patch.of.table
+
+
+def _known_table(name: str) -> None:
+    if not name.endswith((".yaml", ".yml")):  # a file is looked for where it is read
+        resolve_table(name)
 
 
 def _known_measure(name: Any) -> None:

@@ -7,14 +7,18 @@ from dataclasses import replace
 
 import pandas as pd
 
-from bench.features import canonical, inception_variant
-from bench.metrics.measures import measure, version_of
+from bench.evaluate.registry import on_features, output_card
+from bench.features import inception_variant
+from bench.metrics.measures import measures
+from bench.plan.expand import Table
+from bench.report.best_seeds import chooses, with_best_of
 from bench.report.caption import caption, notes
-from bench.report.cell_settings import metrics_of, protocol_of, protocols
+from bench.report.cell_settings import gives_of, metrics_of, protocol_of, protocols
 from bench.report.cells import ENDED, Grid, degrees_of_freedom, make_cells, mark_best, per_seed
 from bench.report.claims import judge
 from bench.report.curve_axis import curve_axis
 from bench.report.fold import Asked, narrowed
+from bench.report.frame import of_evaluations
 from bench.report.heads import column_heads, row_heads
 from bench.report.model import (
     OLDER,
@@ -31,7 +35,7 @@ from bench.report.origins import origin_notes
 from bench.report.printed import printed_texts
 from bench.spec.claim import Claim
 from bench.spec.run import MetricSpec
-from bench.spec.table import Scale, TableSpec
+from bench.spec.table import Scale
 from bench.spec.words import against
 from bench.stats import verdict
 
@@ -39,7 +43,7 @@ OTHER_KINDS: tuple[Kind, ...] = ("control", "added", "reference")
 OTHER: dict[Rule, Rule] = {"best": "final", "final": "best"}
 
 
-def build_report(spec: TableSpec, scale: Scale, results: pd.DataFrame, asked: Asked | None = None) -> TableReport:
+def build_report(spec: Table, scale: Scale, results: pd.DataFrame, asked: Asked | None = None) -> TableReport:
     """The report of a table at a scale from its results (`load_results`), or the part that is asked for.
 
     Blocks are ordered by snapshot rule, the paper's first, then by metric. Printed numbers, verdicts and the best
@@ -52,13 +56,19 @@ def build_report(spec: TableSpec, scale: Scale, results: pd.DataFrame, asked: As
     printed = {key: text for key, text in printed_texts(spec.name).items() if key[1] in own}
     # One block of cells for each snapshot rule and metric.
     blocks = []
+    # An evaluation is of one snapshot, and stands under the table's own rule.
+    every, trained = gives_of(spec, scale), gives_of(spec, scale, evaluated=False)
     for rule in (spec.snapshot, OTHER[spec.snapshot]):
-        values = per_seed(results, rule, protocol_of(spec, scale))
+        gives, lines = (every, results) if rule == spec.snapshot else (trained, results[~of_evaluations(results)])
+        if every and not gives:
+            continue
+        values = per_seed(lines, rule, protocol_of(spec, scale))
         blocks += [
-            _block(spec, scale, metric, rule, values, rows, columns, printed) for metric in metrics_of(spec, scale)
+            _block(spec, scale, metric, rule, values, rows, columns, printed, gives)
+            for metric in metrics_of(spec, scale)
         ]
     main = spec.main_metric(scale)
-    blocks = _with_best_of(spec, main, blocks)
+    blocks = with_best_of(spec, scale, main, blocks, results)
     # The claims, judged from the finished blocks, in the table's own columns.
     stated = spec.claims_at(scale)
     claims = tuple(_judged(claim, blocks, own) for claim in stated if _ranks(scale))
@@ -97,7 +107,7 @@ def _judged(claim: Claim, blocks: Sequence[Block], columns: tuple[str, ...]) -> 
 
 
 def _block(
-    spec: TableSpec,
+    spec: Table,
     scale: Scale,
     metric: MetricSpec,
     rule: Rule,
@@ -105,19 +115,18 @@ def _block(
     rows: Sequence[RowHead],
     columns: Sequence[ColumnHead],
     printed: dict[tuple[str, str, str], str],
+    gives: Mapping[tuple[str, str], tuple[MetricSpec, ...]],
 ) -> Block:
-    extractor = canonical(metric.extractor)
+    extractor = on_features(metric.extractor)
     lines = values[(values["metric"] == metric.name) & (values["extractor"] == extractor)]
     ids = [column.id for column in columns]
-    own, known = protocol_of(spec, scale), {row.id: row for row in spec.rows}
-    table_columns = {column.id: column for column in spec.columns}
+    own, known = protocol_of(spec, scale), {row.id for row in spec.rows}
 
-    def scores(name: str, column: str) -> bool:
-        """Whether a cell is to have this score: it is not left out, and its protocol has the score."""
-        row, protocol = known.get(name), own(name, column)
-        planned = row is None or spec.trains(row, table_columns[column], scale)
-        named = {(each.name, canonical(each.extractor)) for each in (protocol.metrics if protocol else ())}
-        return planned and (metric.name, extractor) in named
+    def scores(row: str, column: str) -> bool:
+        """Whether a cell is to have this score: it is not left out, and its protocol or its measure has the score."""
+        protocol = own(row, column) if row not in known else None
+        metrics = protocol.metrics if protocol else gives.get((row, column), ())
+        return (metric.name, extractor) in {(each.name, on_features(each.extractor)) for each in metrics}
 
     def cells_of(kind: Kind) -> Grid:
         """The cells of one kind of row.
@@ -152,10 +161,11 @@ def _block(
     splits = {protocol.split for protocol in used}
     split = splits.pop() if len(splits) == 1 else "test"  # where columns differ in it, the caption says it of each
     selects = {protocol.selects.name for protocol in used if protocol.selects}
+    label = output_card(metric.name).label(metric.extractor)
     return Block(
         metric=metric.name,
         extractor=extractor,
-        label=against(measure(metric.name).label(metric.extractor), split),
+        label=against(label, split) if metric.name in measures() else label,
         rule=rule,
         selects=selects.pop() if len(selects) == 1 else metric.name,
         paper_rule=ours,
@@ -184,7 +194,7 @@ def _versions(cells: Grid, metric: str) -> tuple[str, ...]:
         return ()
     marks = " and ".join(f"v{version}" for version in older) or "an older score"
     return (
-        f"{marks}: {metric} as an older version of the score gave it (today's is {version_of(metric)}; see "
+        f"{marks}: {metric} as an older version of the score gave it (today's is {output_card(metric).version}; see "
         "docs/reports.md). Versions are never averaged or compared with each other: train these runs again "
         "(--rerun) for today's.",
     )
@@ -195,19 +205,19 @@ def _ranks(scale: Scale) -> bool:
     return scale != "smoke"
 
 
-def _comparable_best_of(spec: TableSpec, scale: Scale, metric: MetricSpec) -> int | None:
+def _comparable_best_of(spec: Table, scale: Scale, metric: MetricSpec) -> int | None:
     """The number of seeds whose best the paper printed; None where it is not comparable with ours.
 
     Only the paper's data on the paper's own features give comparable values: FIDs of one set of images differ
     by whole points between the Inceptions, and their resizing filters, that papers use. The best seed is
     chosen by the main score, so the other scores of that seed are those of any seed.
     """
-    if scale != "paper" or inception_variant(metric.extractor) != spec.inception:
+    if scale != "paper" or (metric.extractor and inception_variant(metric.extractor) != spec.inception):
         return None
-    return spec.best_of if metric.name == spec.main_metric(scale) else 1
+    return spec.best_of if metric.name == spec.main_metric(scale) and chooses(metric.name) else 1
 
 
-def _other_features(spec: TableSpec, scale: Scale, metric: MetricSpec, cells: Grid) -> tuple[str, ...]:
+def _other_features(spec: Table, scale: Scale, metric: MetricSpec, cells: Grid) -> tuple[str, ...]:
     """Why the printed numbers of a block get no verdict at paper scale."""
     printed = any(cell.printed is not None for cell in cells.values())
     if scale != "paper" or not printed or _comparable_best_of(spec, scale, metric) is not None:
@@ -232,7 +242,7 @@ def _with_printed(
     filled = dict(cells)
     for row in rows:
         for column in columns:
-            text = printed.get((row.id, column, measure(metric.name).printed_name))
+            text = printed.get((row.id, column, output_card(metric.name).printed_name))
             if text is not None:
                 cell = cells.get((row.id, column), Cell())
                 judgement = _verdict(cell, metric.name, float(text), best_of) if best_of is not None else None
@@ -250,27 +260,5 @@ def _verdict(cell: Cell, metric: str, printed: float, best_of: int) -> str | Non
         best_of,
         sd=cell.interval.sd if has_spread else None,
         df=cell.interval.df if has_spread else None,
-        better=measure(metric).better,
+        better=output_card(metric).better,
     )
-
-
-def _with_best_of(spec: TableSpec, main: str | None, blocks: list[Block]) -> list[Block]:
-    """Add the best seed to the cells, where the paper reports the best of several; the main metric chooses it."""
-    by_main = next((block for block in blocks if block.paper_rule and block.metric == main), None)
-    if spec.best_of == 1 or by_main is None:
-        return blocks
-    chosen = {key: _best_seed(cell, by_main.measure.sign) for key, cell in by_main.cells.items()}
-    return [replace(block, cells=_of_seed(block.cells, chosen)) if block.paper_rule else block for block in blocks]
-
-
-def _best_seed(cell: Cell, sign: float) -> int | None:
-    pairs = [(sign * value, seed) for seed, value in zip(cell.seeds, cell.values) if value == value]
-    return min(pairs)[1] if pairs else None
-
-
-def _of_seed(cells: Mapping[tuple[str, str], Cell], chosen: dict[tuple[str, str], int | None]) -> Grid:
-    return {
-        # A cell without a chosen seed looks up None, which is no seed: it has no best.
-        key: replace(cell, best_of=dict(zip(cell.seeds, cell.values)).get(chosen.get(key)))  # type: ignore[arg-type]
-        for key, cell in cells.items()
-    }

@@ -7,18 +7,23 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from bench.data.points import is_its_own_reference, meaning
+from bench.evaluate.registry import output_card
 from bench.features import inception_variant
-from bench.metrics.measures import Measure, fewest_generated, measure
+from bench.metrics.measures import fewest_generated
+from bench.metrics.output import Output
+from bench.plan.expand import Table
+from bench.report.best_seeds import chooses
 from bench.report.cell_settings import protocols, said_of_cells
 from bench.report.model import Block, ColumnHead, RowHead
-from bench.spec.cell import Cell
-from bench.spec.table import Scale, TableSpec
+from bench.spec.cell import Cell, Scored
+from bench.spec.row_column import Column, Row
+from bench.spec.table import Scale
 from bench.spec.words import counts_words
 from bench.stats.intervals import ALIKE
 
 
 def caption(
-    spec: TableSpec, scale: Scale, columns: Sequence[ColumnHead], results: pd.DataFrame, printed: bool
+    spec: Table, scale: Scale, columns: Sequence[ColumnHead], results: pd.DataFrame, printed: bool
 ) -> tuple[str, ...]:
     """The sentences under the table, from the general to the particular.
 
@@ -31,7 +36,7 @@ def caption(
             "they show the paper's order and are not comparable in value."
         )
     lines += [column_sentence(column) for column in columns if column.name]
-    lines += _scoring(spec, scale)
+    lines += [*_evaluations(spec, scale), *_scoring(spec, scale)]
     splits = list(dict.fromkeys(protocol.split for protocol in protocols(spec, scale)))
     points = [f"{point}: {meaning(point, split)}" for point in spec.references if point in set(results["row"])
               for split in splits]  # fmt: skip
@@ -43,7 +48,7 @@ def caption(
     return tuple(lines)
 
 
-def notes(spec: TableSpec, scale: Scale, rows: Sequence[RowHead], blocks: Sequence[Block]) -> tuple[str, ...]:
+def notes(spec: Table, scale: Scale, rows: Sequence[RowHead], blocks: Sequence[Block]) -> tuple[str, ...]:
     """Remarks on the rows and symbols that this table shows, then the table's own notes."""
     lines = ["Smoke numbers rank nothing: no cell is marked and no claim is judged."] if scale == "smoke" else []
     lines += [f"{row.label}: printed only: {row.why}" for row in rows if row.kind == "printed"]
@@ -55,7 +60,7 @@ def notes(spec: TableSpec, scale: Scale, rows: Sequence[RowHead], blocks: Sequen
     return (*lines, *spec.notes)
 
 
-def _reading(spec: TableSpec, scale: Scale, printed: bool) -> str:
+def _reading(spec: Table, scale: Scale, printed: bool) -> str:
     source = f" [printed in {spec.name}]" if printed else ""
     whose = "paper's" if spec.paper else "table's"
     marked = (
@@ -72,8 +77,9 @@ def _reading(spec: TableSpec, scale: Scale, printed: bool) -> str:
     )
     main = spec.main_metric(scale)
     if spec.best_of > 1 and main is not None:
-        most = {"lower": "lowest", "higher": "highest"}[measure(main).better]
-        best = f"the seed with the {most} {measure(main).short}"
+        most = {"lower": "lowest", "higher": "highest"}[output_card(main).better]
+        by_run = "the seed whose run has the best score, of those by which snapshots are chosen"
+        best = f"the seed with the {most} {output_card(main).short}" if chooses(main) else by_run
         text += f" best: {best}, as the paper reports the best of {spec.best_of}."
     return text
 
@@ -88,7 +94,7 @@ def column_sentence(column: ColumnHead) -> str:
     return f"{column.label}: {column.dataset}{f' ({remark})' if remark else ''}; {counts}{absent}{others}."
 
 
-def _fewer(spec: TableSpec, scale: Scale, column: ColumnHead, results: pd.DataFrame) -> Iterator[str]:
+def _fewer(spec: Table, scale: Scale, column: ColumnHead, results: pd.DataFrame) -> Iterator[str]:
     """Sentences on the reference points that had fewer images than a generator makes."""
     for point in spec.references:
         lines = results[(results["row"] == point) & (results["column"] == column.id)]
@@ -97,7 +103,7 @@ def _fewer(spec: TableSpec, scale: Scale, column: ColumnHead, results: pd.DataFr
             continue
         # How many it had, what that does to the scores, and which scores it cannot have at all.
         text = f"{column.label}: {point} is of {had:,} images, all there are, not {column.generated:,}"
-        raised = [_named(card) for card in map(measure, spec.metrics) if card.biased_upward]
+        raised = [_named(card) for card in map(output_card, spec.metrics) if card.biased_upward]
         if raised:
             text += f": fewer images raise {' and '.join(raised)}, so that it lies too high"
         settings = spec.scored(next(own for own in spec.columns if own.id == column.id), scale)
@@ -109,28 +115,56 @@ def _fewer(spec: TableSpec, scale: Scale, column: ColumnHead, results: pd.DataFr
         yield f"{text}."
 
 
-def _named(card: Measure) -> str:
+def _named(card: Output) -> str:
     """For example "a Fréchet distance"."""
     return f"{'an' if card.title[0].lower() in 'aeiou' else 'a'} {card.title}"
 
 
-def _scoring(spec: TableSpec, scale: Scale) -> list[str]:
+def _scoring(spec: Table, scale: Scale) -> list[str]:
     """How snapshots are scored: the protocol, the steps and the snapshot rule, of all cells or of those that differ."""
     whose = "paper's" if spec.paper else "table's"
     seeds = spec.seeds_at(scale)
     planned = f"{seeds} seed{'s are' if seeds > 1 else ' is'} planned for a cell"
     rule = f"the {whose} rule is the {spec.snapshot} snapshot; {planned}."
-    features = said_of_cells(spec, scale, _protocol_text)
-    steps = "; ".join(_about(text, cells) for text, cells in said_of_cells(spec, scale, _steps_text))
+    shown, trained = list(spec.shown_cells(scale)), list(spec.trained_cells(scale))
+    features = said_of_cells(spec, shown, lambda row, column: _protocol_text(spec.shown(row, column, scale)))
+    texts = said_of_cells(spec, trained, lambda row, column: _steps_text(spec.cell(row, column, scale)))
+    steps = "".join(f"{_about(text, cells)}; " for text, cells in texts)
     if len(features) == 1:
-        return [f"{features[0][0]}; {steps}; {rule}"]
+        return [f"{features[0][0]}; {steps}{rule}"]
     return [
         *(f"{_about(text, cells)}." for text, cells in features),
-        *([f"{steps[0].upper()}{steps[1:]}; {rule}"] if steps else []),
+        *([f"{steps[0].upper()}{steps[1:]}{rule}"] if steps else []),
     ]
 
 
-def _protocol_text(cell: Cell) -> str:
+def _evaluations(spec: Table, scale: Scale) -> list[str]:
+    """Which cells show evaluations: of whose runs, by which measure, and how they are sampled."""
+    texts = said_of_cells(
+        spec, spec.shown_cells(scale), lambda row, column: _evaluation_text(spec, row, column, scale), most=1.0
+    )
+    return [f"{whose}: {text}." if whose else f"{text[0].upper()}{text[1:]}." for text, whose in texts]
+
+
+def _evaluation_text(spec: Table, row: Row, column: Column, scale: Scale) -> str:
+    """For example "evaluates disp/table4's runs; sampler gmm-1000@200000; measure data-copying, trials 5; best ..."."""
+    behind = spec.behind(row, column, scale)
+    measure = spec.shown_spec(row, column, 0, scale).measure if spec.evaluates(row, column, scale) else None
+    if measure is None or behind is None:
+        return ""
+    rest = dict(measure.settings)
+    snapshot, sampling = rest.pop("snapshot"), rest.pop("sampling", None)
+    whose = "runs trained for this table" if behind.table is spec else f"{behind.table.name}'s runs"
+    parts = [
+        f"evaluates {whose}",
+        *([f"sampler {sampling}"] if sampling else []),
+        ", ".join([f"measure {measure.name}", *(f"{key} {value}" for key, value in rest.items())]),
+        f"{snapshot} snapshot",
+    ]
+    return "; ".join(parts)
+
+
+def _protocol_text(cell: Scored) -> str:
     protocol = cell.protocol
     extractors = ", ".join(dict.fromkeys(_features(metric.extractor) for metric in protocol.metrics))
     return f"Protocol {protocol.name} v{protocol.version}; features: {extractors}"

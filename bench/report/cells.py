@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from bench.metrics.measures import measure, version_of
+from bench.evaluate.registry import output_card
 from bench.metrics.selection import best_step
+from bench.report.frame import of_evaluations
 from bench.report.model import OLDER, Cell, Comparison, Rule
 from bench.report.pairs import compare_cells, gap_text
 from bench.spec.run import Protocol
@@ -30,7 +31,7 @@ def per_seed(results: pd.DataFrame, rule: Rule, protocol: Protocol | ProtocolOf)
 
     best: the snapshot of that seed with the best value of the selecting score, for all metrics alike. Training keeps
     best.pt by the same rule (`bench.metrics.selection`).
-    final: the last snapshot; a diverged run has none.
+    final: the last snapshot; a diverged run has none. An evaluation has one snapshot.
     The value is nan where a run has no such snapshot or has not ended.
     protocol: of all runs, or a function that gives each cell's.
     """
@@ -69,7 +70,7 @@ def mark_best(cells: Grid, metric: str, rows: Sequence[str], columns: Sequence[s
     column. Cells with a diverged seed or an older version of the score get no mark, nor do columns in which no test
     is possible. Returns the grid and, by column, the smallest gap that the seeds could have shown, in words.
     """
-    sign = measure(metric).sign
+    sign = output_card(metric).sign
     marked, gaps = dict(cells), {}
     for column in columns:
         sound = _newest({row: cells[row, column] for row in rows if cells[row, column].sound})
@@ -89,7 +90,7 @@ def mark_best(cells: Grid, metric: str, rows: Sequence[str], columns: Sequence[s
         for row, p in zip(others, adjusted):
             if not p <= ALPHA:
                 marked[row, column] = replace(sound[row], mark="alike")
-        if measure(metric).is_ratio:
+        if output_card(metric).is_ratio:
             gaps[column] = _visible_gap(tested)
     return marked, gaps
 
@@ -116,7 +117,7 @@ def _newest(cells: dict[str, Cell]) -> dict[str, Cell]:
 
 def _snapshot(run: pd.DataFrame, rule: Rule, protocol: Protocol) -> int | None:
     scored = run[run["step"].notna()]
-    if rule == "final":
+    if rule == "final" or of_evaluations(run).any():
         ended = run["status"].iloc[0] == "done" and not scored.empty
         return max(map(int, scored["step"])) if ended else None
     return best_step(protocol, scored.to_dict("records"))
@@ -138,14 +139,14 @@ def _cell(lines: pd.DataFrame | None, metric: str, seeds: int) -> Cell:
         statuses[OLDER] += 1
     ended = ended[~older]
     values = tuple(float(value) for value in ended["value"])
-    outdated = version is not None and version < version_of(metric)
+    outdated = version is not None and version < output_card(metric).version
     ended_seeds = tuple(int(seed) for seed in ended["seed"])
     cell = Cell(ended_seeds, values, statuses, version=version, outdated=outdated)
     if not values:
         return cell
     # A diverged seed has no t interval: the cell then shows the median and range.
     if statuses["diverged"] or not np.isfinite(values).all():
-        worst = measure(metric).worst_value
+        worst = output_card(metric).worst_value
         ok = sum(status == "done" and math.isfinite(v) for status, v in zip(ended["status"], values))
         # A finite score from before the divergence does not count as ok.
         return replace(cell, spread=replace(spread(values, worst), ok=ok))
@@ -154,7 +155,7 @@ def _cell(lines: pd.DataFrame | None, metric: str, seeds: int) -> Cell:
 
 def _pooled(down: Grid, metric: str) -> Grid:
     """The cells of one column with their pooled intervals; unchanged where the rule forbids pooling."""
-    relative = measure(metric).is_ratio and all(value > 0 for cell in down.values() for value in cell.values)
+    relative = output_card(metric).is_ratio and all(value > 0 for cell in down.values() for value in cell.values)
     groups = [np.log(cell.values) if relative else cell.values for cell in down.values()]
     pooled = pooled_sd(groups)
     if pooled is None:

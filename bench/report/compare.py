@@ -9,8 +9,8 @@ import pandas as pd
 from tabulate import tabulate
 
 from bench.errors import UserError
-from bench.features import canonical
-from bench.metrics.measures import measure
+from bench.evaluate.registry import on_features, output_card
+from bench.plan.expand import Table
 from bench.report.cell_settings import metrics_of, protocol_of, protocols
 from bench.report.cells import ALPHA, make_cells, per_seed
 from bench.report.model import Cell, Comparison, Rule
@@ -19,7 +19,7 @@ from bench.report.pairs import adjust, compare_cells, visible_gap
 from bench.report.render import markdown
 from bench.report.render.cell_text import cell_text
 from bench.spec.run import MetricSpec
-from bench.spec.table import Scale, TableSpec
+from bench.spec.table import Scale
 from bench.spec.words import against
 
 NO_TEST = "undecided: one seed"
@@ -39,7 +39,7 @@ class Against:
         comparison = self.comparison
         if comparison is None or not comparison.adjusted <= ALPHA:
             return "undecided"
-        return "better" if (comparison.size > comparison.null) == (measure(metric).better == "higher") else "worse"
+        return "better" if (comparison.size > comparison.null) == (output_card(metric).better == "higher") else "worse"
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class MethodComparison:
 
 
 def compare(
-    spec: TableSpec,
+    spec: Table,
     scale: Scale,
     method: str,
     ours: pd.DataFrame,
@@ -129,7 +129,8 @@ def compare(
         for column in columns
     )
     splits = {protocol.split for protocol in protocols(spec, scale)}
-    name = against(measure(spec_metric.name).label(spec_metric.extractor), splits.pop() if len(splits) == 1 else "test")
+    label = output_card(spec_metric.name).label(spec_metric.extractor)
+    name = against(label, splits.pop() if len(splits) == 1 else "test")
     return MethodComparison(method, set_name, spec.name, scale, metric, name, spec.snapshot, standings)
 
 
@@ -157,10 +158,10 @@ def render_markdown(comparison: MethodComparison) -> str:
     return "\n\n".join([*parts, markdown.escape(_reading(comparison))]) + "\n"
 
 
-def _scores(frame: pd.DataFrame, spec: TableSpec, scale: Scale, metric: MetricSpec) -> pd.DataFrame:
+def _scores(frame: pd.DataFrame, spec: Table, scale: Scale, metric: MetricSpec) -> pd.DataFrame:
     """One value per seed, by the table's snapshot rule."""
     values = per_seed(frame, spec.snapshot, protocol_of(spec, scale))
-    return values[(values["metric"] == metric.name) & (values["extractor"] == canonical(metric.extractor))]
+    return values[(values["metric"] == metric.name) & (values["extractor"] == on_features(metric.extractor))]
 
 
 def _adjusted(
@@ -171,7 +172,7 @@ def _adjusted(
 
 
 def _standing(column: str, ours: Cell, against: list[Against], metric: str) -> Standing:
-    sign = measure(metric).sign
+    sign = output_card(metric).sign
     sound = [
         baseline.cell.centre for baseline in against if baseline.cell.sound and baseline.cell.version == ours.version
     ]
@@ -194,7 +195,7 @@ def _headline(comparison: MethodComparison, standing: Standing) -> str:
 
 
 def _table(comparison: MethodComparison, standing: Standing) -> tuple[list[str], list[list[str]]]:
-    what = "ours / baseline" if measure(comparison.metric).is_ratio else "ours - baseline"
+    what = "ours / baseline" if output_card(comparison.metric).is_ratio else "ours - baseline"
     heads = ["baseline", comparison.label, what, "95 % interval", "p", "n", "ours is"]
     return heads, [_line(baseline, standing.ours, comparison.metric, comparison.scale) for baseline in standing.against]
 
@@ -220,7 +221,7 @@ def _line(baseline: Against, ours: Cell, metric: str, scale: Scale) -> list[str]
 
 
 def _cell(cell: Cell, metric: str) -> str:
-    return cell_text(cell, plain=measure(metric).digits)
+    return cell_text(cell, plain=output_card(metric).digits)
 
 
 def _reading(comparison: MethodComparison) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.report.origins import FACTS
 
-# One line per (row, column, metric, extractor, seed, snapshot step). `kind` is "train" or "reference"
+# One line per (row, column, metric, extractor, seed, snapshot step). `kind` is "train", a row's, or "reference"
 # (row then names the reference point), `commit` the code of the run's last start, `origin` "runs" or
 # "recorded:<set>".
 REQUIRED = (
@@ -18,9 +18,11 @@ REQUIRED = (
 # Columns that came later, each with its value where a line has none: older recorded sets lack them, and a set in
 # which all have that value is written without. `version`: of the score's meaning (its card in bench.metrics).
 # The digests of a score's extractor and reference, and what the run was made from: see bench.report.origins.
-# `reference_split`: which images the reference is of.
+# `reference_split`: which images the reference is of. `measure`: of an evaluation, which has one snapshot; `run_score`:
+# the score by which its run's best snapshot is chosen, at that snapshot.
 OPTIONAL: dict[str, Any] = {
     "version": 1, "extractor_sha256": "", "reference_sha256": "", **dict.fromkeys(FACTS, ""), "reference_split": "test",
+    "measure": "", "run_score": "",
 }  # fmt: skip
 COLUMNS = (*REQUIRED, *OPTIONAL)
 
@@ -31,7 +33,15 @@ def as_frame(lines: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFr
     for name in ("value", "error"):
         frame[name] = frame[name].astype(float)
     for name, absent in OPTIONAL.items():
-        frame[name] = frame[name].where(frame[name].notna(), absent)
+        kept = frame[name].astype(object) if absent == "" else frame[name]  # a number beside "" is kept as it is
+        frame[name] = kept.where(kept.notna(), absent)
     for name in ("seed", "step", "n_generated", "n_reference", "version"):
         frame[name] = frame[name].astype("Int64")
     return frame
+
+
+def of_evaluations(frame: pd.DataFrame) -> pd.Series[bool]:
+    """Which lines are of evaluations, not of trainings or reference points."""
+    if "measure" not in frame:
+        return pd.Series(False, index=frame.index)
+    return frame["measure"].notna() & (frame["measure"] != "")

@@ -6,15 +6,16 @@ import pandas as pd
 
 from bench.data.known import is_own
 from bench.data.points import exists
+from bench.plan.expand import Table
 from bench.report.cell_settings import of_column, said_of_cells
 from bench.report.model import ColumnHead, Kind, RowHead
 from bench.spec.cell import Scored
 from bench.spec.row_column import Column
-from bench.spec.table import Scale, TableSpec
+from bench.spec.table import Scale
 from bench.spec.words import counts_words, data_words
 
 
-def row_heads(spec: TableSpec, results: pd.DataFrame) -> tuple[RowHead, ...]:
+def row_heads(spec: Table, results: pd.DataFrame) -> tuple[RowHead, ...]:
     """The table's rows; controls and reference points only where they have been run."""
     run_rows = set(results["row"])
     rows = []
@@ -28,18 +29,20 @@ def row_heads(spec: TableSpec, results: pd.DataFrame) -> tuple[RowHead, ...]:
     return (*rows, *(RowHead(point, point, "reference") for point in spec.references if point in run_rows))
 
 
-def column_heads(spec: TableSpec, scale: Scale) -> tuple[ColumnHead, ...]:
+def column_heads(spec: Table, scale: Scale) -> tuple[ColumnHead, ...]:
     """The table's columns at a scale, with those that the user has added."""
     return tuple(_column_head(spec, scale, column) for column in spec.columns)
 
 
-def _column_head(spec: TableSpec, scale: Scale, column: Column) -> ColumnHead:
+def _column_head(spec: Table, scale: Scale, column: Column) -> ColumnHead:
     settings = of_column(spec, scale, column)
     if settings is None:  # nothing is trained in it, and it says nothing of images
         return ColumnHead(column.id, column.label, "", "", None, 0, 0)
     data, protocol = settings.data, settings.protocol
     plain = _data_and_counts(settings)
-    others = [(text, rows) for text, rows in said_of_cells(spec, scale, _data_and_counts, [column.id]) if text != plain]
+    cells = [(row, other) for row, other in spec.shown_cells(scale) if other.id == column.id]
+    texts = said_of_cells(spec, cells, lambda row, other: _data_and_counts(spec.shown(row, other, scale)))
+    others = [(text, rows) for text, rows in texts if text != plain]
     return ColumnHead(
         column.id,
         column.label,
@@ -60,7 +63,7 @@ def _data_and_counts(settings: Scored) -> str:
     return f"{data_words(settings.data)}; {counts_words(protocol.generated, protocol.reference, protocol.split)}"
 
 
-def _addition(spec: TableSpec, scale: Scale, settings: Scored) -> str:
+def _addition(spec: Table, scale: Scale, settings: Scored) -> str:
     """What an added column is: whose data set it has, that the paper says nothing of it, fewer reference images."""
     whose = "a data set of your own" if is_own(settings.data.name) else "a data set added by --columns"
     says = "the paper's claims and printed numbers" if spec.paper else "the table's claims"

@@ -54,6 +54,8 @@ def _unfinished(frame: pd.DataFrame) -> list[str]:
 def of_no_row(known: set[str], spec: Table, scale: str, store: Store, seeds: list[int] | None) -> str:
     """The methods of the store's finished runs on this table's data that belong to no row: "disp (2)"."""
     cells = [spec.cell(row, column, scale) for row, column in spec.trained_cells(scale)]
+    evaluated = [pair for pair in spec.trained_cells(scale) if spec.evaluates(*pair, scale)]
+    known = known | {spec.run_spec(*pair, seed, scale).uid for pair in evaluated for seed in _seeds(store)}
     places = {(cell.data.model_dump_json(), cell.protocol.generated, cell.protocol.reference) for cell in cells}
     counts: Counter[str] = Counter()
     for folder in store:
@@ -64,6 +66,10 @@ def of_no_row(known: set[str], spec: Table, scale: str, store: Store, seeds: lis
         if place in places and (seeds is None or run.seed in seeds):
             counts[readable(run.method)] += 1
     return ", ".join(f"{name} ({number})" for name, number in sorted(counts.items()))
+
+
+def _seeds(store: Store) -> set[int]:
+    return {folder.spec().seed for folder in store}
 
 
 def of_own_sets(spec: Table, scale: str, store: Store, seeds: list[int] | None) -> Counter[str]:

@@ -11,7 +11,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from bench.metrics.measures import Measure, measure
+from bench.evaluate.registry import output_card
+from bench.metrics.output import Output
+from bench.report.frame import of_evaluations
 from bench.spec.run import ReferenceSplit
 from bench.spec.table import Scale
 from bench.stats import Interval, Spread
@@ -116,9 +118,9 @@ class Block:
     split: ReferenceSplit = "test"  # which images the reference is of
 
     @property
-    def measure(self) -> Measure:
+    def measure(self) -> Output:
         """The card of the metric."""
-        return measure(self.metric)
+        return output_card(self.metric)
 
     @property
     def axis(self) -> str:
@@ -131,7 +133,7 @@ class Block:
         whose = " (the table's rule)" if self.paper_rule else ""
         rule = "final snapshot"
         if self.rule == "best":
-            rule = f"best snapshot of each seed by {measure(self.selects).short}"
+            rule = f"best snapshot of each seed by {output_card(self.selects).short}"
         return f"{self.axis}, {self.measure.better} is better; {rule}{whose}"
 
 
@@ -220,4 +222,5 @@ class TableReport:
         if block.measure.is_ratio:
             shown &= lines["value"] > 0
         same = (lines["metric"] == block.metric) & (lines["extractor"] == block.extractor)
+        same &= ~of_evaluations(lines)  # an evaluation has one snapshot, no curve
         return lines[same & shown & (lines["status"] != "stale")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from bench.metrics.measures import measure
+from bench.evaluate.registry import output_card
 from bench.report.model import Cell, Comparison
 from bench.stats import (
     Difference,
@@ -25,7 +25,7 @@ def compare_cells(a: Cell, b: Cell, metric: str, column: str = "") -> Comparison
     None where a cell has a diverged seed or no value, where the cells have different versions of the score, or where
     a ratio would need a value of 0 or less.
     """
-    ratio = measure(metric).is_ratio
+    ratio = output_card(metric).is_ratio
     if not (a.sound and b.sound) or a.version != b.version or (ratio and min(*a.values, *b.values) <= 0):
         return None
     of_a, of_b = dict(zip(a.seeds, a.values)), dict(zip(b.seeds, b.values))

@@ -11,10 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench import features
 from bench.errors import UserError
+from bench.evaluate.registry import gives, on_features, output_card
 from bench.machine.provenance import short_commit
-from bench.metrics.measures import version_of
 from bench.plan.expand import Table
 from bench.plan.folders import store_root
 from bench.plan.inputs import Machine
@@ -88,13 +87,13 @@ def _runs(
     """Every run the table may have: what names its lines, its spec, whether its row is planned."""
     for column in spec.columns:
         for row in spec.rows:
-            if not spec.trains(row, column, scale):
+            if spec.behind(row, column, scale) is None:
                 continue  # printed only, or left out by the paper
             if row.added and row.id not in asked and not spec.fits(row, scale):
                 continue  # a row of the project file that needs a source this table lacks
             for seed in seeds:
                 names = {"row": row.id, "column": column.id, "seed": seed, "kind": "train"}
-                yield names, spec.run_spec(row, column, seed, scale), not row.control or row.id in asked
+                yield names, spec.shown_spec(row, column, seed, scale), not row.control or row.id in asked
         for point in spec.points(column, scale):
             for seed in seeds:
                 names = {"row": point, "column": column.id, "seed": seed, "kind": "reference"}
@@ -120,16 +119,17 @@ def _folder_lines(folder: RunFolder, run: RunSpec, machine: Machine) -> list[dic
 def _empty_lines(run: RunSpec, status: str) -> list[dict[str, Any]]:
     """One line per metric of a run that has no score."""
     assert run.protocol is not None
-    rest = {"status": status, "uid": run.uid, "origin": "runs", "value": math.nan}
+    measure = run.measure.name if run.measure else ""
+    rest = {"status": status, "uid": run.uid, "origin": "runs", "value": math.nan, "measure": measure}
     return [
         {
             "metric": metric.name,
-            "extractor": features.canonical(metric.extractor),
-            "version": version_of(metric.name),
+            "extractor": on_features(metric.extractor),
+            "version": output_card(metric.name).version,
             "reference_split": run.protocol.split,
             **rest,
         }
-        for metric in run.protocol.metrics
+        for metric in (gives(run) if run.measure else run.protocol.metrics)
     ]
 
 

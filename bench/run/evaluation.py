@@ -9,7 +9,7 @@ from typing import Any
 from bench import features
 from bench.errors import UserError
 from bench.evaluate.card import Result, RunMeasure, Value
-from bench.evaluate.registry import gives, run_measure, settings_of
+from bench.evaluate.registry import gives, on_features, run_measure, settings_of
 from bench.evaluate.subject import Opened, Subject
 from bench.features.lookup import digest as extractor_digest
 from bench.machine.memory import peak_bytes
@@ -97,7 +97,7 @@ def _lines(
     """
     assert spec.measure is not None
     card = run_measure(spec.measure.name)
-    said = [(metric.name, features.canonical(metric.extractor) if metric.extractor else "") for metric in gives(spec)]
+    said = [(metric.name, on_features(metric.extractor)) for metric in gives(spec)]
     if sorted(_names(taken.values, said)) != sorted(said):
         given = ", ".join(name for name, _ in _names(taken.values, said)) or "nothing"
         raise UserError(

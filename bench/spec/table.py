@@ -154,7 +154,7 @@ class TableSpec(Frozen):
         if row.printed_only is not None or self.is_absent(row.id, column.id):
             return False
         merged = self.merged(column, scale, row)
-        return merged.of is None and (merged.method is not None or not merged.evaluate)
+        return merged.of is None and (merged.method is not None or merged.evaluate.get("measure") is None)
 
     def trained_cells(self, scale: str) -> Iterator[tuple[Row, Column]]:
         """The cells that have trainings of their own, row by row, controls among them."""

@@ -1,0 +1,82 @@
+"""Cells that show an evaluation: which measure, of whose runs, against which images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.errors import did_you_mean
+from bench.evaluate.registry import parse_measure
+from bench.spec.cell import Scored, Unfinished, scored
+from bench.spec.patch import COUNTS, Patch, merge_patches
+from bench.spec.row_column import Column, Row
+from bench.spec.run import MeasureSpec
+from bench.spec.table import TableSpec
+
+OF_SCORES = ("protocol", *COUNTS)  # the keys of a patch that say how images are scored
+
+
+@dataclass(frozen=True)
+class Lent:
+    """The trained cell whose runs are evaluated: of another table, or of one's own."""
+
+    table: TableSpec
+    row: Row
+    column: Column
+
+
+def lender_names(table: TableSpec) -> set[str]:
+    """The tables whose runs the cells of a table evaluate, as its `of` keys name them."""
+    places = ((scale, row, column) for scale in table.scales for row in table.rows for column in table.columns)
+    borrowed = (table.merged(column, scale, row).of for scale, row, column in places)
+    return {of.table for of in borrowed if of is not None and of.table is not None}
+
+
+def lent(table: TableSpec, lenders: Mapping[str, TableSpec], row: Row, column: Column, scale: str) -> Lent | None:
+    """Whose runs a cell with `of` evaluates; None for a cell that the lender leaves out or only prints.
+
+    Raises Unfinished where there is no such row, column or scale, and where the lender's cell is borrowed itself.
+    """
+    of = table.merged(column, scale, row).of
+    assert of is not None
+    where = f"{table.name} at scale {scale}: cell {row.id}/{column.id}"
+    lender = table if of.table is None else lenders[of.table]
+    if scale not in lender.scales:
+        raise Unfinished(("of",), where, f"{lender.name} has no scale '{scale}'")
+    # The row and the column of the other table, by default of the same ids
+    rows, columns = {own.id: own for own in lender.rows}, {own.id: own for own in lender.columns}
+    wanted = {"row": of.row or row.id, "column": of.column or column.id}
+    for kind, known in (("row", rows), ("column", columns)):
+        if wanted[kind] not in known:
+            text = f"unknown {kind} '{wanted[kind]}' of {lender.name}; {did_you_mean(wanted[kind], known)}"
+            raise Unfinished(("of", kind), where, text)
+    found = Lent(lender, rows[wanted["row"]], columns[wanted["column"]])
+    if lender.trains(found.row, found.column, scale):
+        return found
+    if lender.merged(found.column, scale, found.row).of is not None:
+        text = f"{lender.name} borrows {found.row.id}/{found.column.id} itself; name the table that trains it"
+        raise Unfinished(("of",), where, text)
+    return None
+
+
+def scored_with(own: Patch, lender: Patch, where: str) -> Scored:
+    """The images of a borrowed run, and the lender's protocol and counts under the keys of one's own."""
+    theirs, ours = _only(lender, "data", "stand_in", *OF_SCORES), _only(own, *OF_SCORES)
+    return scored(merge_patches(theirs, ours), where)
+
+
+def _only(patch: Patch, *keys: str) -> Patch:
+    return Patch().model_copy(update={key: getattr(patch, key) for key in keys})
+
+
+def measure_of(table: TableSpec, own: Patch, lender: Patch | None) -> MeasureSpec:
+    """The measure of a cell with all its settings; how the run is sampled is by default the lender's cell's setting.
+
+    Raises UserError for an unknown measure or setting, and for a value that a setting cannot have.
+    """
+    settings: dict[str, Any] = {key: value for key, value in own.evaluate.items() if value is not None}
+    sampling = lender.evaluate.get("sampling") if lender is not None else None
+    if sampling is not None and "sampling" not in own.evaluate:
+        settings["sampling"] = sampling
+    return parse_measure(settings, table.snapshot)
