@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import get_args
 
+from bench.data.smaller_sets import whole_name
 from bench.plan.expand import Table
 from bench.plan.load import load_table
 from bench.plan.table_files import table_names
@@ -17,12 +18,12 @@ from bench.spec.table import Scale
 def tables_by_set() -> dict[str, list[str]]:
     """Data set -> the shipped tables that use it, by name: as images of a cell or of a source, at any scale.
 
-    A table that evaluates another's runs uses what they do.
+    A table that evaluates another's runs uses what they do, and the beginning of a set (NAME@N) is of the set.
     """
     found: dict[str, set[str]] = defaultdict(set)
     for name in table_names():
         for used in _sets_of(load_table(name)):
-            found[used].add(name)
+            found[whole_name(used)].add(name)
     return {name: sorted(tables) for name, tables in found.items()}
 
 

@@ -73,6 +73,7 @@ def test_uid_is_a_folder_name_that_a_person_can_read(tiny_spec):
 
 def test_the_score_that_a_shipped_table_shows_first_picks_its_best_snapshots():
     tables = [load_table(name) for name in table_names()]
+    tables = [table for table in tables if not table.evaluate]  # others show what a measure says of finished runs
     said = {(table.name, scale): (table.metrics[0], table.main_metric(scale), protocols(table, scale)[0].selects.name)
             for table in tables for scale in table.scales if any(table.trained_cells(scale))}  # fmt: skip
     assert {place for place, names in said.items() if len(set(names)) > 1} == set() and len(said) >= 6

@@ -1,0 +1,75 @@
+"""FastGAN's tables 1, 5, 7 and 8, which look at finished runs, and the printed cells of all; settings: the sheets."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.plan.load import load_table, table_names
+from bench.report.printed import read_printed
+from bench.spec.patch import Patch
+from sheets import trainings
+
+TABLES = [name for name in table_names() if name.startswith("sle/")]
+PROSE = ("fig8", "rotation", "losses", "batch16", "quarter")
+
+
+def test_every_table_figure_and_experiment_is_there_at_every_scale() -> None:
+    assert set(TABLES) == {f"sle/{name}" for name in (*(f"table{number}" for number in range(1, 9)), *PROSE)}
+    assert all(set(load_table(name).scales) == {"paper", "mini", "smoke"} for name in TABLES)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_printed_number_has_a_row_and_a_column(name: str) -> None:
+    table, printed = load_table(name), read_printed(name)
+    assert set(printed["row"]) <= {row.id for row in table.rows}
+    assert set(printed["column"]) <= {column.id for column in table.columns}
+    assert len(printed) or name.removeprefix("sle/") in PROSE
+
+
+def merged(name: str, row: str, column: str, scale: str = "paper") -> Patch:
+    """What the patches of a cell come to."""
+    table = load_table(name)
+    (own_row,) = [own for own in table.rows if own.id == row]
+    (own_column,) = [own for own in table.columns if own.id == column]
+    return table.merged(own_column, scale, own_row)
+
+
+@pytest.mark.parametrize("scale", ["paper", "mini", "smoke"])
+def test_table5_sees_eight_trainings_twice(scale: str) -> None:
+    """Rows are two snapshots of one training, the second of which is its end."""
+    found = trainings("sle/table5", scale)
+    assert len(found) == 16 and len({spec.uid for spec in found.values()}) == 8
+    for (row, column), spec in found.items():
+        assert spec.train is not None and spec.protocol is not None
+        snapshot = merged("sle/table5", row, column, scale).evaluate["snapshot"]
+        assert snapshot == spec.train.steps // (2 if row in ("baseline-20k", "ours-40k") else 1)
+        assert spec.protocol.is_snapshot(snapshot, spec.train.steps)
+
+
+@pytest.mark.parametrize("scale", ["paper", "mini", "smoke"])
+def test_columns_of_table7_without_images_are_networks_before_their_first_step(scale: str) -> None:
+    """The paper has one number for all rows of the baseline: they look at the same run."""
+    table = load_table("sle/table7")
+    for column, name in (("ffhq-0", "ffhq"), ("art-0", "art")):
+        for row in table.rows:
+            cell = merged("sle/table7", row.id, column, scale)
+            assert cell.evaluate["snapshot"] == 0
+            borrowed = cell.of and (cell.of.table, cell.of.row, cell.of.column)
+            assert borrowed == (None if row.id == "sg2" else ("sle/table3", "baseline", name))
+    absent = {
+        (row.id, column.id) for row in table.rows for column in table.columns if table.is_absent(row.id, column.id)
+    }
+    assert absent == {(row, "ffhq-70k") for row in ("baseline", "contrastive", "ae", "ae+contrastive")}
+
+
+def test_table8_looks_at_the_runs_of_tables_2_and_3() -> None:
+    """Appendix E: 100 samples or training images, three times, the lowest."""
+    assert trainings("sle/table8") == {}
+    how = {"measure": "nearest", "samples": 100, "trials": 3, "reduce": "lowest"}
+    for row, images in (("augmented", "augmented"), ("ours", "generated")):
+        for column in ("art", "ffhq", "skull", "cat", "dog", "shell"):
+            cell = merged("sle/table8", row, column)
+            assert cell.of is not None and cell.evaluate == {**how, "images": images}
+            table = "sle/table2" if column in ("cat", "dog") else "sle/table3"
+            assert (cell.of.table, cell.of.row or row, cell.of.column or column) == (table, "ours", column)
+            assert ("ours", column) in trainings(table)
