@@ -13,6 +13,7 @@ import bench
 from bench.metrics import label
 from bench.plan.expand import Table
 from bench.plan.load import TABLES, load_table, table_names
+from bench.plan.waiting import to_come
 from bench.report import markdown
 from bench.report.cell_settings import said_of_cells
 from bench.spec.cell import Cell, Scored
@@ -25,13 +26,15 @@ OURS = re.compile(r"#\s*(declared|ours)\b")
 
 
 def tables() -> str:
-    """Every table that ships: what it is and how much of it is trained."""
+    """Every table that ships: what it is, and how much of it is trained or waits for a measure."""
     body = []
     for name in table_names():
         table = load_table(name)
         printed = sum(row.printed_only is not None for row in table.rows)
         controls = sum(row.control for row in table.rows)
-        rows = [f"{len(table.pick_rows(None))} trained", f"{printed} printed only", f"{controls} controls"]
+        measure = to_come(table)
+        state = f"wait for `{measure}`" if measure else "trained"
+        rows = [f"{len(table.pick_rows(None))} {state}", f"{printed} printed only", f"{controls} controls"]
         columns = ", ".join(column.label for column in table.columns)
         counts = ", ".join(part for part in rows if not part.startswith("0 "))
         name = f"[`{name}`](docs/reproduce/{table.paper}.md)"

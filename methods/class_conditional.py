@@ -25,7 +25,7 @@ class ClassConditional(Method):
 
     def condition(self, ctx: Context, batch: Batch) -> Tensor:
         labels = _labels(ctx)
-        return _one_hot(torch.from_numpy(labels)[batch.index_N.cpu()], _classes(labels)).to(ctx.device)
+        return _one_hot(torch.from_numpy(labels[batch.index_N.cpu().numpy()]), _classes(labels)).to(ctx.device)
 
     def sampler(self, ctx: Context) -> Sampler:
         present, of_classes = torch.from_numpy(np.unique(_labels(ctx))), self.class_sampler(ctx)

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from bench.errors import UserError
+from bench.plan.extending import extended
 from bench.plan.load import load_table
 from bench.plan.runs import make_plan
 from bench.store.runs import Store
@@ -92,6 +93,15 @@ def test_patches_of_rows_that_only_the_parent_has_are_left_out_but_ones_own_are_
     }
     with pytest.raises(UserError, match="rows.ada: unknown row 'ada'; known: scratch"):
         load_table(write(value))
+
+
+def test_a_column_is_like_another_in_the_rows_that_there_are(tmp_path):
+    cells = {"a/x": {"method": "unconditional"}, "b/x": {"method": "ssgan"}}
+    smoke = {"columns": {"x": {"generated": 9}}, "cells": cells}
+    parent = {"rows": [{"id": "a"}, {"id": "b"}], "columns": [{"id": "x"}], "scales": {"smoke": smoke}}
+    value = {"rows": ["b"], "columns": [{"id": "y", "like": "x"}]}
+    found = extended(parent, value, tmp_path / "mine.yaml")["scales"]["smoke"]
+    assert found == {"columns": {"y": {"generated": 9}}, "cells": {"b/y": {"method": "ssgan"}}}
 
 
 @pytest.mark.parametrize(

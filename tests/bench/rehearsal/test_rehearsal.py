@@ -104,7 +104,12 @@ def test_every_cell_that_a_table_trains_at_paper_scale_is_in_the_list(name):
 
 
 # Settings that a step does not depend on, and the priors of 2,048 numbers, whose steps are one computation.
-IDLE = {"disp": ("sampling",), "logo-gan": ("clusters",), "self-cond": ("interval", "sample")}
+IDLE = {
+    "disp": ("sampling",),
+    "logo-gan": ("clusters",),
+    "self-cond": ("interval", "sample"),
+    "lt": ("sigma", "weight"),
+}
 AS_WIDE = {"resnet50": "simclr", "classifier": "simclr"}
 
 
