@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,17 +36,15 @@ def per_seed(results: pd.DataFrame, rule: Rule, protocol: Protocol | ProtocolOf)
     The value is nan where a run has no such snapshot or has not ended.
     protocol: of all runs, or a function that gives each cell's.
     """
-    keys, scored = ["kind", "row", "column", "seed"], ["step", "value", "version"]
-    picked = []
-    # For each run: the lines of the picked snapshot, joined to every metric so that an absent score is nan.
-    for (_, row, column, _), run in results.groupby(keys, sort=False):
-        own = protocol if isinstance(protocol, Protocol) else protocol(str(row), str(column))
-        step = _snapshot(run, rule, own) if own is not None and run["status"].iloc[0] in ENDED else None
-        lines = run[run["step"] == step] if step is not None else run.iloc[:0]
-        every = run.drop_duplicates(["metric", "extractor"])[[*keys, "metric", "extractor", "status"]]
-        picked.append(every.merge(lines[["metric", "extractor", *scored]], how="left"))
-    columns = [*keys, "metric", "extractor", "status", *scored]
-    return pd.concat(picked, ignore_index=True) if picked else pd.DataFrame(columns=columns)
+    keys, score = ["kind", "row", "column", "seed"], ["metric", "extractor"]
+    # The picked step of each run; runs are numbered, so that all of them are joined in one go.
+    numbered = results.assign(run=results.groupby(keys, sort=False).ngroup())
+    steps = _picked_steps(numbered, rule, protocol)
+    # Every metric that a run has, joined with the lines of the picked snapshot: an absent score is nan.
+    every = numbered.drop_duplicates(["run", *score])[["run", *keys, *score, "status"]]
+    at_step = (numbered["step"] == numbered["run"].map(steps).astype("Int64")).fillna(False).astype(bool)
+    picked = numbered.loc[at_step, ["run", *score, "step", "value", "version"]]
+    return every.merge(picked, how="left").drop(columns="run")
 
 
 def make_cells(values: pd.DataFrame, metric: str, rows: Sequence[str], columns: Sequence[str], seeds: int) -> Grid:
@@ -115,12 +114,29 @@ def _newest(cells: dict[str, Cell]) -> dict[str, Cell]:
     return {row: cell for row, cell in cells.items() if (cell.version or 0) == newest}
 
 
-def _snapshot(run: pd.DataFrame, rule: Rule, protocol: Protocol) -> int | None:
-    scored = run[run["step"].notna()]
-    if rule == "final" or of_evaluations(run).any():
-        ended = run["status"].iloc[0] == "done" and not scored.empty
-        return max(map(int, scored["step"])) if ended else None
-    return best_step(protocol, scored.to_dict("records"))
+def _picked_steps(numbered: pd.DataFrame, rule: Rule, protocol: Protocol | ProtocolOf) -> dict[int, int | None]:
+    """The step of each run's picked snapshot, by the run's number; None where it has no such snapshot."""
+    lines_of: dict[int, list[dict[str, Any]]] = {}
+    needed = ["run", "row", "column", "status", "step", "metric", "extractor", "value"]
+    columns = [numbered[name] for name in needed]
+    for *values, evaluated in zip(*columns, of_evaluations(numbered)):
+        line = {**dict(zip(needed, values)), "evaluated": evaluated}
+        lines_of.setdefault(line["run"], []).append(line)
+    steps: dict[int, int | None] = {}
+    for run, lines in lines_of.items():
+        own = protocol if isinstance(protocol, Protocol) else protocol(str(lines[0]["row"]), str(lines[0]["column"]))
+        ended = own is not None and lines[0]["status"] in ENDED
+        steps[run] = _snapshot(lines, rule, own) if own is not None and ended else None
+    return steps
+
+
+def _snapshot(lines: list[dict[str, Any]], rule: Rule, protocol: Protocol) -> int | None:
+    """The step that a rule picks among the lines of one run that has ended."""
+    scored = [line for line in lines if not pd.isna(line["step"])]
+    if rule == "final" or any(line["evaluated"] for line in lines):
+        ended = lines[0]["status"] == "done" and scored
+        return max(int(line["step"]) for line in scored) if ended else None
+    return best_step(protocol, scored)
 
 
 def _cell(lines: pd.DataFrame | None, metric: str, seeds: int) -> Cell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
@@ -114,3 +115,14 @@ def test_what_pip_installed_anywhere_is_no_users_own(tmp_path, monkeypatch, load
         assert set(source_code.own_modules(module)) == {module}
     finally:
         sys.modules.pop("beside", None)
+
+
+def test_the_code_of_a_network_is_known_without_importing_torch():
+    """A plan and a report ask for it, and neither needs torch."""
+    code = (
+        "import sys; from bench.files.source_code import own_modules; "
+        "files = own_modules('bench.networks.biggan.pair'); "
+        "print('bench.networks.biggan.layers' in files, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
