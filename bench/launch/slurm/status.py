@@ -149,7 +149,8 @@ class Survey:
 
     def _failed_source(self, folder: RunFolder, place: Place | None) -> str | None:
         """The uid of a failed source, without which a submitted run cannot start; None if there is none."""
-        sources = folder.spec().run_sources.values() if place is not None else ()
+        submitted = place is not None and folder.spec_file.exists()  # it may have been set aside or deleted since
+        sources = folder.spec().run_sources.values() if submitted else ()
         return next((source.uid for source in sources if self.store.folder(source.uid).status() == "failed"), None)
 
     def _ending(self, place: Place) -> tuple[str, str]:
@@ -199,7 +200,7 @@ def _divergence(folder: RunFolder) -> str:
 
 def _kept(base: RunStatus, folder: RunFolder) -> str:
     """Where the run would continue: from its checkpoint, not from the step of its last heartbeat."""
-    if folder.spec().kind != "train":
+    if folder.spec_file.exists() and folder.spec().kind != "train":
         return "it begins again"
     if (step := folder.saved_step()) is not None:
         return f"continues from a checkpoint up to step {step}"
