@@ -1,7 +1,8 @@
 """What `bench rehearse` has measured, as docs/reproduce/rehearsal.json keeps it, and the page that is made of it.
 
 The file has a line for each configuration that was measured, under the digest of the configuration as it was then.
-One whose settings have changed since keeps its numbers, and is marked in the page.
+One whose settings have changed since keeps its numbers, and is marked in the page; its hours are of the steps that it
+has now.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.rehearsal.configurations import RehearsalOutcome, Results, load_configurations
-from bench.rehearsal.estimate import page, record
+from bench.rehearsal.estimate import PEAK_FLOPS, SHARE, page, record
 
 KEPT = Path(__file__).with_name("reproduce") / "rehearsal.json"
 MEASURED = (
@@ -49,6 +50,8 @@ def records() -> Iterator[dict[str, Any]]:
         if (measured := kept.get(one.id)) is not None:
             row |= {key: measured[key] for key in MEASURED}
             if measured["digest"] != one.digest:
+                # Beside the steps as they are now stand the hours of as many, of the step as it was.
+                row["GPU hours"] = 1e12 * measured["TFLOP a step"] * one.steps / (PEAK_FLOPS * SHARE) / 3600
                 row["note"] = f"{row['note']} {CHANGED}".strip()
         yield row
 
