@@ -12,7 +12,6 @@ import io
 import sys
 import tokenize
 from functools import lru_cache
-from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from bench.errors import UserError
@@ -98,23 +97,28 @@ def module_file(module: str) -> Path | None:
     if (loaded := sys.modules.get(module)) is not None:
         named = getattr(loaded, "__file__", None)
         return Path(named) if named and named.endswith(".py") else None
+    if module.startswith("bench."):
+        return _own_file(module)
     try:
-        spec = _own_spec(module) if module.startswith("bench.") else importlib.util.find_spec(module)
+        spec = importlib.util.find_spec(module)
     except (ImportError, AttributeError, ValueError):
         return None
     return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
 
 
-def _own_spec(module: str) -> ModuleSpec | None:
-    """Where a module of ours lies, without importing the packages above it, as `importlib.util.find_spec` would.
+def _own_file(module: str) -> Path | None:
+    """The source file of a module of ours, by its place alone.
 
-    Those of networks import torch, and a plan or a report only wants to know whether their code has changed.
+    `importlib.util.find_spec` imports the packages above a module. Those of networks import torch, and a plan or a
+    report only wants to know whether their code has changed.
     """
-    package = module.rpartition(".")[0]
-    if (loaded := sys.modules.get(package)) is not None:
-        return PathFinder.find_spec(module, getattr(loaded, "__path__", ()))
-    above = _own_spec(package)
-    return PathFinder.find_spec(module, above.submodule_search_locations or ()) if above else None
+    names = module.split(".")[1:]
+    for folder in sys.modules["bench"].__path__:
+        place = Path(folder, *names)
+        for file in (place / "__init__.py", place.with_suffix(".py")):
+            if file.is_file():
+                return file
+    return None
 
 
 @lru_cache(maxsize=1024)
