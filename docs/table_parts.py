@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -11,11 +12,14 @@ import yaml
 
 import bench
 from bench.metrics import label
+from bench.plan.claims import every_claim
 from bench.plan.expand import Table
 from bench.plan.load import TABLES, load_table, table_names
 from bench.plan.waiting import to_come
 from bench.report import markdown
 from bench.report.cell_settings import said_of_cells
+from bench.report.claims.judge import judge
+from bench.report.claims.known import KnownTables
 from bench.spec.cell import Cell, Scored
 from bench.spec.run import NetworkSpec
 from bench.spec.table import Scale
@@ -137,17 +141,16 @@ def _leaves(node: Any, path: str) -> Iterator[tuple[str, str, int]]:
             yield from _leaves(value, f"{path}[{number}]")
 
 
-def claims(name: str) -> str:
-    """The paper's statements as a table has them, with all that each takes to be true."""
-    lines = []
-    for claim in load_table(name).claims:
-        orders = "; ".join(
-            f"`{order.lower}` < `{order.higher}` in {order.metric}"
-            + (f" ({', '.join(order.columns)})" if order.columns else "")
-            for order in claim.orders
-        )
-        lines.append(f"- **{claim.id}**: {claim.text} ({orders})")
-    return "\n".join(lines)
+def claims(paper: str) -> str:
+    """A paper's statements by table, and what its own printed numbers say of each."""
+    known, body = KnownTables(), []
+    for table, claim in every_claim():
+        if table.partition("/")[0] == paper:
+            found = judge(claim, table, known, None)
+            printed = f"{found.printed.agree}/{found.printed.of}" if found.printed else "-"
+            note = f"<br>*{html.escape(claim.note)}*" if claim.note else ""
+            body.append((f"`{claim.id}`", html.escape(claim.text) + note, claim.place or "", f"`{table}`", printed))
+    return grid(("claim", "what the paper says, in our words", "place", "told with", "printed"), body)
 
 
 def recorded(collection: str, name: str, scale: Scale, column: str, rows: str) -> str:

@@ -41,6 +41,7 @@ recorded_option = click.option("--recorded", metavar="NAME", help="Fill in from 
 @selection_options
 @metric_option
 @click.option("--all", "everything", is_flag=True, help="Also rows, columns and claims that nothing was run for.")
+@click.option("--claims", is_flag=True, help="Only the claims of the papers, or of TABLEs and papers, on one page.")
 @click.option("--latex", "style", flag_value="latex", help="LaTeX with booktabs.")
 @click.option("--markdown", "style", flag_value="markdown", help="Markdown.")
 @click.option("--csv", "style", flag_value="csv", help="Raw values of every seed and snapshot.")
@@ -50,19 +51,23 @@ recorded_option = click.option("--recorded", metavar="NAME", help="Fill in from 
 @recorded_option
 @plugin_option
 @store_option
-def report(tables: tuple[str, ...], scale: Any, everything: bool, style: str | None, output: Path | None, store: Store,
-           recorded: str | None, metrics: list[str] | None, **choice: Any) -> None:  # fmt: skip
+def report(tables: tuple[str, ...], scale: Any, everything: bool, claims: bool, style: str | None, output: Path | None,
+           store: Store, recorded: str | None, metrics: list[str] | None, **choice: Any) -> None:  # fmt: skip
     """Each TABLE with intervals beside the printed numbers; without TABLE, every table that has runs.
 
     Rows, columns and claims that have no runs are named in one line. Of a table that waits for a measure which this
     version does not have, the printed numbers alone are shown.
     """
+    from bench.cli.claims_page import loader, show_claims
     from bench.report.build import build_report
     from bench.report.fold import Asked
     from bench.report.left_out import not_shown
     from bench.report.render.printed_text import printed_alone
     from bench.report.results import load_results
 
+    if claims:
+        return show_claims(tables, scale, style, output, store, recorded, {**choice, "metrics": metrics})
+    load = loader(scale, store, recorded, choice)
     for spec in _tables(tables, store, scale, choice):
         if (measure := to_come(spec)) is not None:
             click.echo(printed_alone(spec, measure))
@@ -75,7 +80,7 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, style: str | N
         # The report, with notes on runs that it leaves out
         results = load_results(spec, scale, store, recorded, seeds=seeds, asked=named or ())
         only = named if choice["rows"] is not None else None
-        table_report = build_report(spec, scale, results, Asked(only, columns, metrics))
+        table_report = build_report(spec, scale, results, Asked(only, columns, metrics), load)
         table_report = replace(
             table_report, notes=(*table_report.notes, *not_shown(results, spec, scale, store, seeds))
         )

@@ -9,7 +9,9 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.files.yamlfile import mistake, validate
+from bench.plan import claim_names
 from bench.plan.borrowed import lender_names
+from bench.plan.claims import claims_of
 from bench.plan.completeness import cell_problem, evaluation_problem
 from bench.plan.expand import Table
 from bench.plan.fragments import TABLES
@@ -28,19 +30,27 @@ def load_table(name: str, overrides: dict[str, Any] | None = None, columns: Iter
 
     overrides: replace settings in every scale ({"train.steps": 50}): the `--set` of the command line.
     columns: those that are to be there; a data set that is no column of the table becomes one (`--columns`).
+    The claims of a table that ships are its paper's, of bench/claims.
     Raises UserError naming file, line and key of a mistake, and for a column that is neither.
     """
     if name.endswith((".yaml", ".yml")):
         return read_table(Path(name), Path(name).stem, overrides, columns)
     full = resolve_table(name)
     path, table = TABLES / f"{full}.yaml", _shipped(full)
-    return _changed(path, table, overrides or {}, columns) if overrides or columns else table
+    if not overrides and not columns:
+        return table
+    return _changed(path, table, overrides or {}, columns).model_copy(update={"claims": table.claims})
 
 
 @cache
 def _shipped(full: str) -> Table:
-    """A table that ships, read once: the tables of a whole plan extend and evaluate each other."""
-    return _lent(TABLES / f"{full}.yaml", _alone(full))
+    """A table that ships, with its paper's claims, and those of the table whose runs are its own.
+
+    It is read once: the tables of a whole plan extend and evaluate each other.
+    """
+    table = _lent(TABLES / f"{full}.yaml", _alone(full))
+    others = claims_of(table.same_as) if table.same_as else ()
+    return table.model_copy(update={"claims": (*table.claims, *claims_of(full), *others)})
 
 
 @cache
@@ -58,7 +68,7 @@ def read_table(path: Path, name: str, overrides: dict[str, Any] | None = None, c
 def _validated(path: Path, name: str) -> Table:
     """A table without those whose runs it evaluates."""
     table = validate(Table, _plain(path, name), path)
-    if problem := names_problem(table) or cell_problem(table):
+    if problem := names_problem(table) or cell_problem(table) or claim_names.problem(table, _other):
         raise mistake(path, *problem)
     return table
 
@@ -107,3 +117,8 @@ def _replaced(path: Path, table: Table, overrides: dict[str, Any], columns: Iter
 
 def _plain(path: Path, name: str) -> Plain:
     return {**plain_table(path), "name": name}
+
+
+def _other(name: str) -> Table:
+    """Another table that a claim names."""
+    return _shipped(resolve_table(name))

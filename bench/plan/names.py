@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 from bench import features, networks
@@ -42,10 +41,6 @@ def _checks(table: TableSpec) -> Iterator[Check]:
     if waiting.to_come(table) is None:  # the outputs of a measure that is to come are not known either
         for number, metric in enumerate(table.metrics):
             yield ("metrics", number), output_card, metric
-    for number, claim in enumerate(table.claims):
-        for order in claim.orders:
-            if order.metric is not None:
-                yield ("claims", number), partial(_claimed, claim.id, table.metrics), order.metric
     for number, point in enumerate(table.references):
         yield ("references", number), _reference_point, point
     for scale, settings in table.scales.items():
@@ -75,11 +70,6 @@ def _of_patch(keys: Keys, patch: Patch) -> Iterator[Check]:
 def _network(keys: Keys, network: NetworkSpec | None) -> Iterator[Check]:
     if network is not None:
         yield (*keys, "name"), networks.NETWORKS.entry, network.name
-
-
-def _claimed(claim: str, metrics: tuple[str, ...], name: str) -> None:
-    if name not in metrics:
-        raise UserError(f"claim {claim} names the unknown metric '{name}'; {did_you_mean(name, metrics)}")
 
 
 def _reference_point(name: str) -> None:

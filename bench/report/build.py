@@ -11,11 +11,14 @@ from bench.evaluate.registry import on_features, output_card
 from bench.features import inception_variant
 from bench.metrics.measures import measures
 from bench.plan.expand import Table
-from bench.report.best_seeds import chooses, with_best_of
+from bench.report.best_seeds import with_best_of
 from bench.report.caption import caption, notes
 from bench.report.cell_settings import gives_of, metrics_of, protocol_of, protocols
 from bench.report.cells import ENDED, Grid, degrees_of_freedom, make_cells, mark_best, per_seed
-from bench.report.claims import judge
+from bench.report.claims.judge import judge
+from bench.report.claims.known import KnownTables
+from bench.report.claims.scores import Lack, Load, Scores
+from bench.report.comparable import best_of_printed
 from bench.report.curve_axis import curve_axis
 from bench.report.fold import Asked, narrowed
 from bench.report.frame import of_evaluations
@@ -24,7 +27,6 @@ from bench.report.model import (
     OLDER,
     Block,
     Cell,
-    ClaimResult,
     ColumnHead,
     Kind,
     RowHead,
@@ -33,7 +35,6 @@ from bench.report.model import (
 )
 from bench.report.origins import origin_notes
 from bench.report.printed import printed_texts
-from bench.spec.claim import Claim
 from bench.spec.run import MetricSpec
 from bench.spec.table import Scale
 from bench.spec.words import against
@@ -43,12 +44,15 @@ OTHER_KINDS: tuple[Kind, ...] = ("control", "added", "reference")
 OTHER: dict[Rule, Rule] = {"best": "final", "final": "best"}
 
 
-def build_report(spec: Table, scale: Scale, results: pd.DataFrame, asked: Asked | None = None) -> TableReport:
+def build_report(
+    spec: Table, scale: Scale, results: pd.DataFrame, asked: Asked | None = None, load: Load | None = None
+) -> TableReport:
     """The report of a table at a scale from its results (`load_results`), or the part that is asked for.
 
     Blocks are ordered by snapshot rule, the paper's first, then by metric. Printed numbers, verdicts and the best
     of several seeds appear only under the paper's own rule, so that the two rules are never mixed. At smoke scale
     there are no marks and no claims, because its numbers rank nothing.
+    load: gives the other tables that claims compare with, with their results; None: these claims are left open.
     """
     rows = row_heads(spec, results)
     columns = column_heads(spec, scale)
@@ -69,9 +73,9 @@ def build_report(spec: Table, scale: Scale, results: pd.DataFrame, asked: Asked 
         ]
     main = spec.main_metric(scale)
     blocks = with_best_of(spec, scale, main, blocks, results)
-    # The claims, judged from the finished blocks, in the table's own columns.
-    stated = spec.claims_at(scale)
-    claims = tuple(_judged(claim, blocks, own) for claim in stated if _ranks(scale))
+    # The claims, in the table's own columns
+    known, scores = KnownTables(spec), Scores(scale, load or _not_read, (spec, results))
+    claims = tuple(judge(claim, spec.name, known, scores) for claim in spec.claims if _ranks(scale))
     shows_printed = any(asked is None or asked.columns is None or key[1] in asked.columns for key in printed)
     whole = TableReport(
         name=spec.name,
@@ -88,22 +92,11 @@ def build_report(spec: Table, scale: Scale, results: pd.DataFrame, asked: Asked 
         main=main,
         curve=curve_axis(spec, scale),
     )
-    return narrowed(whole, asked, stated) if asked else whole
+    return narrowed(whole, asked, spec.claims) if asked else whole
 
 
-def _judged(claim: Claim, blocks: Sequence[Block], columns: tuple[str, ...]) -> ClaimResult:
-    """The verdict on a claim, and whether there is anything to judge it by."""
-    by_metric = {block.metric: block.cells for block in blocks if block.paper_rule}
-
-    def ended(row: str, column: str, metric: str | None) -> bool:
-        return bool(by_metric.get(metric or "", {}).get((row, column), Cell()).values)
-
-    tested = any(
-        ended(order.lower, column, order.metric) and ended(order.higher, column, order.metric)
-        for order in claim.orders
-        for column in order.columns or columns
-    )
-    return replace(judge(claim, blocks, columns), untested=not tested)
+def _not_read(name: str) -> Lack:
+    return Lack(f"the runs of {name} are not read here")
 
 
 def _block(
@@ -155,7 +148,7 @@ def _block(
     # Printed numbers and verdicts, under the paper's own snapshot rule only.
     ours = rule == spec.snapshot
     if ours:
-        cells = _with_printed(cells, metric, rows, ids, printed, _comparable_best_of(spec, scale, metric))
+        cells = _with_printed(cells, metric, rows, ids, printed, best_of_printed(spec, scale, metric))
         remarks += _other_features(spec, scale, metric, cells)
     used = protocols(spec, scale)
     splits = {protocol.split for protocol in used}
@@ -205,22 +198,10 @@ def _ranks(scale: Scale) -> bool:
     return scale != "smoke"
 
 
-def _comparable_best_of(spec: Table, scale: Scale, metric: MetricSpec) -> int | None:
-    """The number of seeds whose best the paper printed; None where it is not comparable with ours.
-
-    Only the paper's data on the paper's own features give comparable values: FIDs of one set of images differ
-    by whole points between the Inceptions, and their resizing filters, that papers use. The best seed is
-    chosen by the main score, so the other scores of that seed are those of any seed.
-    """
-    if scale != "paper" or (metric.extractor and inception_variant(metric.extractor) != spec.inception):
-        return None
-    return spec.best_of if metric.name == spec.main_metric(scale) and chooses(metric.name) else 1
-
-
 def _other_features(spec: Table, scale: Scale, metric: MetricSpec, cells: Grid) -> tuple[str, ...]:
     """Why the printed numbers of a block get no verdict at paper scale."""
     printed = any(cell.printed is not None for cell in cells.values())
-    if scale != "paper" or not printed or _comparable_best_of(spec, scale, metric) is not None:
+    if scale != "paper" or not printed or best_of_printed(spec, scale, metric) is not None:
         return ()
     ours = inception_variant(metric.extractor)
     unsaid = {"unknown": "the paper does not say which", "other": "the paper uses one that we do not have"}

@@ -25,14 +25,16 @@ Grid = dict[tuple[str, str], Cell]
 
 
 ProtocolOf = Callable[[str, str], Protocol | None]  # from the ids of a row and a column
+Pick = Rule | int | float
 
 
-def per_seed(results: pd.DataFrame, rule: Rule, protocol: Protocol | ProtocolOf) -> pd.DataFrame:
+def per_seed(results: pd.DataFrame, rule: Pick, protocol: Protocol | ProtocolOf) -> pd.DataFrame:
     """One line per run (kind, row, column, seed), metric and extractor: the score that `rule` picks.
 
     best: the snapshot of that seed with the best value of the selecting score, for all metrics alike. Training keeps
     best.pt by the same rule (`bench.metrics.selection`).
     final: the last snapshot; a diverged run has none. An evaluation has one snapshot.
+    A whole number is a step. A share of the training is the snapshot that is nearest to it.
     The value is nan where a run has no such snapshot or has not ended.
     protocol: of all runs, or a function that gives each cell's.
     """
@@ -43,7 +45,7 @@ def per_seed(results: pd.DataFrame, rule: Rule, protocol: Protocol | ProtocolOf)
     # Every metric that a run has, joined with the lines of the picked snapshot: an absent score is nan.
     every = numbered.drop_duplicates(["run", *score])[["run", *keys, *score, "status"]]
     at_step = (numbered["step"] == numbered["run"].map(steps).astype("Int64")).fillna(False).astype(bool)
-    picked = numbered.loc[at_step, ["run", *score, "step", "value", "version"]]
+    picked = numbered.loc[at_step, ["run", *score, "step", "value", "error", "version"]]
     return every.merge(picked, how="left").drop(columns="run")
 
 
@@ -114,7 +116,7 @@ def _newest(cells: dict[str, Cell]) -> dict[str, Cell]:
     return {row: cell for row, cell in cells.items() if (cell.version or 0) == newest}
 
 
-def _picked_steps(numbered: pd.DataFrame, rule: Rule, protocol: Protocol | ProtocolOf) -> dict[int, int | None]:
+def _picked_steps(numbered: pd.DataFrame, rule: Pick, protocol: Protocol | ProtocolOf) -> dict[int, int | None]:
     """The step of each run's picked snapshot, by the run's number; None where it has no such snapshot."""
     lines_of: dict[int, list[dict[str, Any]]] = {}
     needed = ["run", "row", "column", "status", "step", "metric", "extractor", "value"]
@@ -130,9 +132,14 @@ def _picked_steps(numbered: pd.DataFrame, rule: Rule, protocol: Protocol | Proto
     return steps
 
 
-def _snapshot(lines: list[dict[str, Any]], rule: Rule, protocol: Protocol) -> int | None:
+def _snapshot(lines: list[dict[str, Any]], rule: Pick, protocol: Protocol) -> int | None:
     """The step that a rule picks among the lines of one run that has ended."""
     scored = [line for line in lines if not pd.isna(line["step"])]
+    if not isinstance(rule, str):
+        steps = sorted({int(line["step"]) for line in scored})
+        wanted = rule * steps[-1] if isinstance(rule, float) and steps else rule
+        nearest = min(steps, key=lambda step: abs(step - wanted), default=None)
+        return nearest if isinstance(rule, float) or nearest == rule else None
     if rule == "final" or any(line["evaluated"] for line in lines):
         ended = lines[0]["status"] == "done" and scored
         return max(int(line["step"]) for line in scored) if ended else None

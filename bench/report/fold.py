@@ -48,11 +48,7 @@ def narrowed(report: TableReport, asked: Asked, claims: Sequence[Claim]) -> Tabl
     # The claims that can be read from them.
     ids = {row.id for row in rows}
     metrics = {block.metric for block in blocks}
-    within = {
-        claim.id
-        for claim in claims
-        if all({order.lower, order.higher} <= ids and order.metric in metrics for order in claim.orders)
-    }
+    within = {claim.id for claim in claims if _is_shown(claim, report, ids, metrics)}
     spoken_of = any(not column.added for column in columns)  # claims are about the table's own columns
     claims_shown = tuple(claim for claim in report.claims if spoken_of and claim.id in within)
     # The results and the caption, without what is no longer shown.
@@ -65,6 +61,13 @@ def narrowed(report: TableReport, asked: Asked, claims: Sequence[Claim]) -> Tabl
     return replace(
         report, rows=rows, columns=columns, blocks=blocks, claims=claims_shown, caption=caption, results=frame
     )
+
+
+def _is_shown(claim: Claim, report: TableReport, rows: set[str], metrics: set[str]) -> bool:
+    """Whether all rows and scores of the report's table that a claim names are shown."""
+    own = [(cell.row, metric or report.main) for table, cell, metric in claim.cells(report.name)
+           if table == report.name]  # fmt: skip
+    return all(row in rows and metric in metrics for row, metric in own)
 
 
 def folded(report: TableReport, named: Collection[str] = ()) -> TableReport:

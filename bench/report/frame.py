@@ -19,10 +19,10 @@ REQUIRED = (
 # which all have that value is written without. `version`: of the score's meaning (its card in bench.metrics).
 # The digests of a score's extractor and reference, and what the run was made from: see bench.report.origins.
 # `reference_split`: which images the reference is of. `measure`: of an evaluation, which has one snapshot; `run_score`:
-# the score by which its run's best snapshot is chosen, at that snapshot.
+# the score by which its run's best snapshot is chosen, at that snapshot. `train_seconds`: how long a run has trained.
 OPTIONAL: dict[str, Any] = {
     "version": 1, "extractor_sha256": "", "reference_sha256": "", **dict.fromkeys(FACTS, ""), "reference_split": "test",
-    "measure": "", "run_score": "",
+    "measure": "", "run_score": "", "train_seconds": 0.0,
 }  # fmt: skip
 COLUMNS = (*REQUIRED, *OPTIONAL)
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from bench.evaluate.registry import output_card
 from bench.metrics.output import Output
+from bench.report.claims.result import ClaimResult
 from bench.report.frame import of_evaluations
 from bench.spec.run import ReferenceSplit
 from bench.spec.table import Scale
@@ -157,25 +158,11 @@ class Comparison:
     df: float
     sd: float
     paired: bool
-    rows: tuple[str, str] = ("", "")  # of a claim: the row that should score lower, and the other
-    label: str = ""  # of a claim: the score
 
     @property
     def null(self) -> float:
         """The size of no difference."""
         return 1.0 if self.what == "ratio" else 0.0
-
-
-@dataclass(frozen=True)
-class ClaimResult:
-    """A sentence of the paper with the verdict of our runs on it."""
-
-    id: str
-    text: str
-    verdict: Literal["supported", "contradicted", "inconclusive"]
-    comparisons: tuple[Comparison, ...]
-    reason: str
-    untested: bool = False  # in no column has a run of each side ended
 
 
 @dataclass(frozen=True)

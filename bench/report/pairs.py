@@ -45,13 +45,6 @@ def adjust(comparisons: list[Comparison]) -> list[Comparison]:
     ]
 
 
-def claim_text(comparison: Comparison) -> str:
-    """A comparison of a claim, for example "anime, scratch+disp to scratch, FID: ratio 0.62 ..."."""
-    lower, other = comparison.rows
-    where = f"{comparison.column}, {lower} to {other}, {comparison.label}"
-    return f"{where}: {comparison_text(comparison)}"
-
-
 def comparison_text(comparison: Comparison) -> str:
     """For example "ratio 0.62 [0.51, 0.75], p = 0.003, n = 3 shared seeds"."""
     sign = "+" if comparison.what == "difference" else ""

@@ -90,6 +90,7 @@ def save_recorded(
     if done.empty:
         raise UserError(f"nothing of {table} at scale {scale} is finished; `bench status` shows its runs")
     done["origin"] = f"recorded:{name}"
+    done["train_seconds"] = OPTIONAL["train_seconds"]  # of a machine: the same runs make the same file
     done.insert(0, "table", table)
     done.insert(1, "scale", scale)
     # The new runs, then what the file holds of other cells and seeds.

@@ -111,7 +111,9 @@ def _folder_lines(folder: RunFolder, run: RunSpec, machine: Machine) -> list[dic
     if status == "planned":
         return _empty_lines(run, "missing")
     commit = ", ".join(commits(folder)) or _commit(folder)
-    rest = {"status": status, "uid": run.uid, "origin": "runs", "commit": commit, **facts(folder, machine)}
+    seconds = float((folder.result() or {}).get("seconds", 0.0))
+    rest = {"status": status, "uid": run.uid, "origin": "runs", "commit": commit, "train_seconds": seconds,
+            **facts(folder, machine)}  # fmt: skip
     lines = [{**line, **rest} for line in folder.metrics()]
     return lines or [{**line, **rest} for line in _empty_lines(run, status)]
 

@@ -71,17 +71,6 @@ class TableSpec(Frozen):
                 raise ValueError(f"a {label} id is given twice")
         if isinstance(self.seeds, dict) and (lacking := sorted(set(self.scales) - set(self.seeds))):
             raise RuleError("seeds", f"scale {lacking[0]} is not there; give a number for every scale, or one for all")
-        # Claims name rows (or reference points) and columns that exist.
-        scored = [*rows, *self.references]
-        for claim in self.claims:
-            orders = claim.orders
-            compared = [name for order in orders for name in (order.lower, order.higher)]
-            within = [name for order in orders for name in order.columns]
-            for label, named, known in (("row", compared, scored), ("column", within, columns)):
-                for name in sorted(set(named) - set(known)):
-                    raise ValueError(
-                        f"claim {claim.id} names the unknown {label} '{name}'; {did_you_mean(name, known)}"
-                    )
         return self
 
     @property
@@ -203,10 +192,6 @@ class TableSpec(Frozen):
         if len(selecting) == len(names) == 1:
             return names[0]
         return self.metrics[0] if self.metrics else None
-
-    def claims_at(self, scale: str) -> tuple[Claim, ...]:
-        """The claims, with the main metric of a scale where they name none."""
-        return tuple(claim.by_default(self.main_metric(scale)) for claim in self.claims)
 
     def pick_rows(self, names: list[str] | None) -> list[Row]:
         """The named rows; without names the paper's trained rows. `controls` names all control rows."""

@@ -17,6 +17,7 @@ from bench.stats.comparisons import (
     welch_difference,
     welch_ratio,
 )
+from bench.stats.divergence import all_against_none
 from bench.stats.equivalence import alike
 from bench.stats.evidence import ALPHA, NO_TEST, Decision, Evidence, Finding, lower
 from bench.stats.intervals import Interval, Spread, log_interval, pooled_sd, spread, t_interval
@@ -36,6 +37,7 @@ __all__ = [
     "Spread",
     "agree",
     "alike",
+    "all_against_none",
     "at_least",
     "bound",
     "every",

@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from bench.report.claims.page import ClaimsPage
+from bench.report.claims.words import compared_text
 from bench.report.model import Block, Cell, TableReport
 
 
@@ -39,6 +41,30 @@ def cells(report: TableReport) -> str:
         if (cell := block.cells.get((row.id, column.id))) is not None
     ]
     return pd.DataFrame(lines).to_csv(index=False)
+
+
+def claims(page: ClaimsPage) -> str:
+    """One line per claim: the verdict of our runs, every comparison, and what the paper's own numbers say."""
+    lines = [
+        {
+            "table": group.table,
+            "claim": claim.id,
+            "place": claim.place,
+            "text": claim.text,
+            "scale": page.scale,
+            "verdict": claim.verdict,
+            "reason": claim.reason,
+            "n": min((compared.finding.n for compared in claim.comparisons), default=0),
+            "comparisons": " | ".join(compared_text(compared) for compared in claim.comparisons),
+            "printed_agree": claim.printed.agree if claim.printed else None,
+            "printed_of": claim.printed.of if claim.printed else None,
+            "printed_against": "; ".join(claim.printed.against) if claim.printed else "",
+            "note": claim.note,
+        }
+        for group in page.groups
+        for claim in group.claims
+    ]
+    return pd.DataFrame(lines).astype({"printed_agree": "Int64", "printed_of": "Int64"}).to_csv(index=False)
 
 
 def _line(block: Block, cell: Cell) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from bench.report.claims.page import ClaimsPage
+from bench.report.claims.result import ClaimResult
+from bench.report.claims.words import details, sentence
 from bench.report.model import Block, RowHead, TableReport
-from bench.report.pairs import claim_text
 from bench.report.render.cell_text import Shown, column_text, row_text, shown_rows
 
 PACKAGES = "\\usepackage{booktabs}\n\\usepackage{graphicx}\n"
@@ -26,10 +28,18 @@ def render(report: TableReport) -> str:
     parts = [f"% {' '.join(report.name.split())} at scale {report.scale}; needs booktabs and graphicx"]
     parts += ["\n".join(_table(report, block, number)) for number, block in enumerate(report.blocks)]
     if report.claims:
-        parts.append("\n".join(_claims(report)))
+        parts.append("\n".join(_claims(report.claims)))
     sentences = [escape(line) for line in (*report.caption, *report.notes)]
     notes = "\\par\n".join(sentences).replace("; marked: ", "; bold: ", 1)
     parts.append(f"\\begingroup\\small\\noindent\n{notes}\\par\n\\endgroup")
+    return "\n\n".join(parts) + "\n"
+
+
+def render_claims(page: ClaimsPage) -> str:
+    """The claims of several tables, to be \\input, a paragraph a table."""
+    parts = [f"% {page.title}", *(f"\\noindent {escape(note)}\\par" for note in page.notes)]
+    for group in page.groups:
+        parts += [f"\\paragraph{{{escape(group.title)}}}", "\n".join(_claims(group.claims))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -81,11 +91,10 @@ def _cell(cell: Shown) -> str:
     return f"\\textbf{{\\boldmath {text}}}" if cell.marked else text
 
 
-def _claims(report: TableReport) -> Iterator[str]:
+def _claims(claims: Sequence[ClaimResult]) -> Iterator[str]:
     yield "\\begin{description}"
-    for claim in report.claims:
-        text = f"{claim.text} ({claim.id}): {claim.reason}."
-        yield f"\\item[{escape(claim.verdict)}] {escape(text)}"
-        for comparison in claim.comparisons:
-            yield f"\\\\ {escape(claim_text(comparison))}"
+    for claim in claims:
+        yield f"\\item[{escape(claim.verdict)}] {escape(sentence(claim))}."
+        for line in details(claim):
+            yield f"\\\\ {escape(line)}"
     yield "\\end{description}"

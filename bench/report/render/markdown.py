@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from bench.report.claims.page import ClaimsPage
+from bench.report.claims.result import ClaimResult
+from bench.report.claims.words import READING, details, sentence
 from bench.report.model import Block, TableReport
-from bench.report.pairs import claim_text
 from bench.report.render.cell_text import Shown, column_text, row_text, shown_rows
 
 
@@ -17,9 +19,17 @@ def render(report: TableReport) -> str:
         parts += [f"### {escape(block.title)}", "\n".join(_table(report, block))]
         parts += [escape(note) for note in block.notes]
     if report.claims:
-        parts += ["### Claims", "\n".join(_claims(report))]
+        parts += ["### Claims", f"{escape(READING[0].upper() + READING[1:])}", "\n".join(_claims(report.claims))]
     parts += [escape(line) for line in (*report.caption, *report.notes)]
     return "\n\n".join(parts).replace("; marked: ", "; **bold**: ", 1) + "\n"
+
+
+def render_claims(page: ClaimsPage) -> str:
+    """The claims of several tables as one page."""
+    parts = [f"## {escape(page.title)}", *map(escape, page.notes)]
+    for group in page.groups:
+        parts += [f"### {escape(group.title)}", "\n".join(_claims(group.claims))]
+    return "\n\n".join(parts) + "\n"
 
 
 def escape(text: str) -> str:
@@ -50,8 +60,8 @@ def _cell(cell: Shown) -> str:
     return f"**{text}**" if cell.marked else text
 
 
-def _claims(report: TableReport) -> Iterator[str]:
-    for claim in report.claims:
-        yield f"- **{claim.verdict}**: {escape(claim.text)} ({escape(claim.id)}): {escape(claim.reason)}"
-        for comparison in claim.comparisons:
-            yield f"  - {escape(claim_text(comparison))}"
+def _claims(claims: Sequence[ClaimResult]) -> Iterator[str]:
+    for claim in claims:
+        yield f"- **{claim.verdict}**: {escape(sentence(claim))}"
+        for line in details(claim):
+            yield f"  - {escape(line)}"

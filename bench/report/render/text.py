@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tabulate import tabulate
 
+from bench.report.claims.page import ClaimsPage
+from bench.report.claims.result import ClaimResult
+from bench.report.claims.words import READING, details, sentence
 from bench.report.model import Block, RowHead, TableReport
-from bench.report.pairs import claim_text
 from bench.report.render.cell_text import Shown, column_text, row_text, shown_rows
 
 MARK = " *"
-CLAIMS = "Ratios and differences are of the row that should score lower to the other; p is Holm-adjusted."
 
 
 def render(report: TableReport, width: int = 120) -> str:
@@ -27,6 +28,14 @@ def render(report: TableReport, width: int = 120) -> str:
         parts.append("\n".join(_claims(report, width)))
     sentences = [line.replace("; marked: ", "; *: ", 1) for line in report.caption]
     parts.append("\n".join(_wrap(line, width) for line in (*sentences, *report.notes)))
+    return "\n\n".join(parts) + "\n"
+
+
+def render_claims(page: ClaimsPage, width: int = 120) -> str:
+    """The claims of several tables as plain text."""
+    parts = [_wrap(page.title, width), "\n".join(_wrap(line, width) for line in page.notes)]
+    for group in page.groups:
+        parts.append("\n".join([_wrap(group.title, width), *_told(group.claims, width)]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -61,11 +70,15 @@ def _chunks(lines: list[tuple[RowHead, list[Shown]]], heads: list[str], width: i
 
 
 def _claims(report: TableReport, width: int) -> Iterator[str]:
-    yield _wrap(f"Claims. {CLAIMS}", width)
-    for claim in report.claims:
-        yield _wrap(f"{claim.verdict.upper()}: {claim.text} [{claim.id}]: {claim.reason}", width)
-        for comparison in claim.comparisons:
-            yield _wrap(f"  {claim_text(comparison)}", width)
+    yield _wrap(f"Claims: {READING}", width)
+    yield from _told(report.claims, width)
+
+
+def _told(claims: Sequence[ClaimResult], width: int) -> Iterator[str]:
+    for claim in claims:
+        yield _wrap(f"{claim.verdict.upper()}: {sentence(claim)}", width)
+        for line in details(claim):
+            yield _wrap(f"  {line}", width)
 
 
 def _text(cell: Shown) -> str:

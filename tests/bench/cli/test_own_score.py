@@ -50,7 +50,7 @@ rows:
   - {id: plain, label: Plain, method: baseline}
   - {id: other, label: Other, method: diffaugment + baseline}
 columns: [{id: shapes, label: Shapes}]
-claims: [{id: wider, text: One is wider., lower: plain, higher: other}]
+claims: [{id: wider, text: One is wider., order: [plain, other]}]
 scales:
   mini:
     network: {name: sngan-32, options: {g_width: 8, d_width: 8, z_dim: 16, sn_generator: true}}
@@ -94,7 +94,7 @@ def test_a_score_from_outside_is_everywhere(desk, tmp_path, store_root):
 
     text = desk("report", *table)
     assert f"{LABEL} in parts, higher is better; best snapshot of each seed by TOY (the table's rule)" in text
-    assert re.search(rf"(SUPPORTED|INCONCLUSIVE|CONTRADICTED): One is wider\. \[wider\].*{LABEL[:3]}\(.*: ratio", text)
+    assert re.search(rf"(SUPPORTED|INCONCLUSIVE|CONTRADICTED): One is wider \(wider\).*{LABEL[:3]}\(.*: ratio", text)
     desk("report", *table, "--output", "out")
     stem = tmp_path / "out" / "own-mini"
     cells = pd.read_csv(f"{stem}.cells.csv").query("metric == 'toy_spread' and snapshot == 'best'")

@@ -17,6 +17,10 @@ from bench.plan.load import TABLES, load_table
 TABLE1 = (TABLES / "disp" / "table1.yaml").read_text()
 
 
+POINTS = "references: [floor, memorised, pixel-mix]"
+CLAIM = "\nclaims: [{{id: mine, text: Mine., order: [{}], metric: {}}}]"
+
+
 def complaint(text, tmp_path, name="mine.yaml"):
     path = tmp_path / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -48,11 +52,16 @@ def line_of(text, wanted):
         ("metrics: [fd, precision, recall", "metrics: [fd, precison, recall", ["metrics.1", "mean 'precision'?"]),
         ("metrics: [fd, precision, recall", "metrics: [fd, precision, recal", ["metrics.2", "mean 'recall'?"]),
         ("{name: kid, extractor", "{name: kidd, extractor", ["protocol.metrics.3.name: unknown metric", "'kid'"]),
-        ("metric: recall}", "metric: recal}", ["claims.0: claim disp-improves-scratch", "mean 'recall'?"]),
+        (POINTS, POINTS + CLAIM.format("scratch, ada", "recal"), ["claims.0: claim mine", "did you mean 'recall'?"]),
+        (POINTS, POINTS + CLAIM.format("scrach, ada", "fd"), ["claims.0: claim mine", "did you mean 'scratch'?"]),
+        (POINTS, POINTS + CLAIM.format("scratch/animee, ada", "fd"), ["unknown column", "did you mean 'anime'?"]),
+        (POINTS, POINTS + CLAIM.format("dip/table1/adda, ada", "fd"), ["row 'adda' of dip/table1"]),
+        (POINTS, POINTS + CLAIM.format("dip/tabel1/ada, ada", "fd"), ["unknown table 'dip/tabel1'; did you mean"]),
+        (POINTS, POINTS + CLAIM.format("a/b/c/d/e, ada", "fd"), ["claims.0", "'a/b/c/d/e' is no cell: write row"]),
+        (POINTS, POINTS + CLAIM.format("{row: ada, colum: anime}, ada", "fd"), ["unknown key; did you mean 'column'?"]),
         ("name: danbooru-faces", "name: danboru-faces", ["columns.anime.data.name", "'danbooru-faces'"]),
         ("pixel-mix]", "pixel-mixx]", ["references.2", "did you mean 'pixel-mix'?"]),
         ("method: class-conditional", "method: class-condtional", ["sources.network.method", "'class-cond"]),
-        ("lower: scratch+disp", "lower: scrach+disp", ["claim disp-improves-scratch", "'scratch+disp'"]),
         ("ada: {method: ada-lite(speed_kimg=10)", "adda: {method: ada-lite(speed_kimg=10)", ["'adda'", "'ada'"]),
         ("{weights: sngan-128-imagenet}", "{weights: ../secret}", ["sources.network.weights", "pattern"]),
         ("{weights: sngan-128-imagenet}", "{weights: a, seed: 3}", ["seed: unknown key", "weights"]),

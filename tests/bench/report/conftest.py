@@ -66,9 +66,9 @@ def make_table(extractor=EXTRACTOR, **changes):
         "references": ["floor", "memorised"],
         "scales": {"smoke": scale(20), "mini": scale(20), "paper": scale(30000)},
         "claims": [
-            {"id": "helps", "text": "DISP improves", "lower": "scratch+disp", "higher": "scratch"},
-            {"id": "hurts", "text": "DISP harms", "lower": "scratch", "higher": "scratch+disp"},
-            {"id": "same", "text": "ADA", "lower": "ada", "higher": "scratch+disp", "columns": ["anime"]},
+            {"id": "helps", "text": "DISP improves", "order": ["scratch+disp", "scratch"]},
+            {"id": "hurts", "text": "DISP harms", "order": ["scratch", "scratch+disp"]},
+            {"id": "same", "text": "ADA", "order": ["ada", "scratch+disp"], "columns": ["anime"]},
         ],
         "notes": ["A note with 100 % of the odd characters: # $ & _ { } ~ ^ \\ <b> |"],
     }  # fmt: skip
@@ -97,6 +97,7 @@ def make_run(row, column, seed, scores, status="done", kind="train", extractor=E
 def make_frame(*runs):
     """Runs as a tidy frame with the dtypes of `load_results`."""
     made = pd.DataFrame([line for lines in runs for line in lines], columns=list(COLUMNS))
+    made["train_seconds"] = made["train_seconds"].fillna(0.0)
     return made.astype({"value": float, "error": float, "seed": "Int64", "step": "Int64", "version": "Int64"})
 
 

@@ -39,7 +39,7 @@ def test_claims_are_judged_in_the_tables_own_columns(with_mine, opposite, spec, 
     before = {claim.id: claim for claim in build_report(spec, "mini", results).claims}
     after = {claim.id: claim for claim in build_report(with_mine, "mini", opposite).claims}
     assert before == after and before["helps"].verdict == "supported"
-    assert {one.column for claim in after.values() for one in claim.comparisons} == {"anime", "faces"}
+    assert {one.about for claim in after.values() for one in claim.comparisons} == {"anime", "faces"}
 
 
 @pytest.mark.parametrize(("columns", "claims"), [([NAME], False), (["anime", NAME], True), (None, True)])
