@@ -43,8 +43,9 @@ def _sets_of_cell(table: Table, row: str, column: str, scale: str) -> Iterator[s
     if row not in rows or column not in columns:
         return
     merged: Patch = table.merged(columns[column], scale, rows[row])
-    if (of := merged.of) is not None and of.table is not None:
-        yield from _sets_of_cell(load_table(of.table), of.row or row, of.column or column, scale)
+    if (of := merged.of) is not None:
+        lender = table if of.table is None else load_table(of.table)
+        yield from _sets_of_cell(lender, of.row or row, of.column or column, scale)
         return
     if merged.data is not None and merged.data.name is not None:
         yield merged.data.name
