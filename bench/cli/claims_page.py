@@ -40,11 +40,14 @@ def show_claims(names: tuple[str, ...], scale: Any, style: str | None, output: P
 
 def loader(scale: Any, store: Store, recorded: str | None, choice: Mapping[str, Any]) -> Load:
     """Gives claims the tables that they compare, with their results at a scale."""
+    from bench.plan.waiting import to_come
     from bench.report.claims.scores import Lack, Loaded
     from bench.report.results import load_results
 
     def load(name: str) -> Loaded | Lack:
         spec = table_with(name, choice["settings"], (), None)
+        if (measure := to_come(spec)) is not None:
+            return Lack(f"the measure {measure}", waits=True)
         if scale not in spec.scales:
             return Lack(f"scale {scale} of {name}", waits=True)
         return spec, load_results(spec, scale, store, recorded, seeds=choice["seeds"])

@@ -54,7 +54,9 @@ def _notes(groups: list[Group], scale: Scale) -> tuple[str, ...]:
     verdicts = Counter(claim.verdict for claim in claims)
     printed = [claim.printed for claim in claims if claim.printed]
     contradicted = sum(one.contradicts for one in printed)
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common())
+    counts = ", ".join(
+        f"{count} {'wait' if verdict == 'waits' else verdict}" for verdict, count in verdicts.most_common()
+    )
     lines = [
         f"{len(claims)} claims: {counts}. The papers print the numbers of {len(printed)}, which contradict "
         f"{contradicted} of these sentences.",

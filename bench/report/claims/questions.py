@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
+from bench.errors import UserError
 from bench.report.claims.expressions import (
     Expression,
     Joint,
@@ -21,6 +22,7 @@ from bench.report.claims.expressions import (
     Slope,
     Statement,
     every,
+    has_mixed_picks,
     places,
 )
 from bench.spec.claim import Claim, split_column
@@ -155,6 +157,8 @@ class _Written:
 
     def _lesses(self, a: Operand | float, b: Operand | float, columns: Sequence[Column | None]) -> list[Less]:
         made = [Less(self._at(a, one), self._at(b, one), _name(one)) for one in columns]
+        if any(map(has_mixed_picks, made)):
+            raise UserError("a claim has one min or max on both sides of a comparison; write what it means without it")
         return [one for one in made if self._there(one)]
 
     def _there(self, statement: Statement) -> bool:

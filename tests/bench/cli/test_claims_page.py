@@ -7,6 +7,8 @@ import pytest
 
 from bench.cli.main import cli
 from bench.errors import UserError
+from bench.plan.load import load_table, table_names
+from bench.plan.waiting import to_come
 
 
 @pytest.fixture
@@ -44,6 +46,17 @@ def test_a_recorded_set_gives_numbers_and_verdicts(says):
     assert "not compared: anime: no finished run of scratch+disp, scratch" in page
     assert "9/10 comparisons agree; against its sentence: FID, anime: memorised 81.23" in page
     assert "disp/table4" not in page and "17 claims: 17 inconclusive." in page
+
+
+def test_the_whole_page_where_nothing_has_been_run(says):
+    """Every table is read; those of measures to come are waited for, by the measure's name."""
+    lines = list(csv.DictReader(io.StringIO(says("--scale", "mini", form="--csv"))))
+    assert len(lines) == 144 and {line["verdict"] for line in lines} == {"inconclusive", "waits"}
+    assert {line["reason"] for line in lines if line["verdict"] == "inconclusive"} == {"nothing has been run"}
+    waiting = {name: to_come(load_table(name)) for name in table_names()}
+    for line in lines:
+        if (measure := waiting.get(line["table"])) is not None:
+            assert line["reason"] == f"waits for the measure {measure}"
 
 
 def test_every_form_has_all_of_it(says, tmp_path):

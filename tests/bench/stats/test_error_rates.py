@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bench import seeds
-from bench.stats import agree, alike, at_least, bound, every, lower, only, paired_ratio, spread_bound, trend
+from bench.stats import agree, alike, at_least, bound, every, lower, only, paired_ratio, some, spread_bound, trend
 
 DRAWS = 1000
 SEEDS = pytest.mark.parametrize("n", [3, 5])
@@ -51,6 +51,10 @@ def only_the_first(rows):
     return only([ratio(rows[1], rows[0])], [ratio(row, rows[0]) for row in rows[2:]])
 
 
+def lowest_of_three(rows):
+    return some([ratio(row, rows[0]) for row in rows[1:]])
+
+
 def below_half(rows):
     return bound(rows[0], 0.5, "below", log=True)
 
@@ -73,6 +77,7 @@ CASES = {
         three_of_four, (0, -0.7, -0.7, 0, 0.7), (0, -0.7, -0.7, -0.7, 0), (0, -0.7, 0.7, 0.7, 0.7),
     ),
     "only, another one too": (only_the_first, (0, -0.7, 0, 0.7), (0, -0.7, 0.7, 0.7), (0, -0.7, -0.7, 0.7)),
+    "the lowest of three, all of them ties": (lowest_of_three, (0, 0, 0, 0), (0, 0.7, -0.7, 0.7), (0, 0.7, 0.7, 0.7)),
     "bound": (below_half, (math.log(0.5),), (math.log(0.1),), (math.log(2),)),
     "trend": (falls, (0, 0, 0, 0), (1.5, 1, 0.5, 0), (0, 0.5, 1, 1.5)),
 }  # fmt: skip
