@@ -1,11 +1,12 @@
-"""Building a data set from JPEG files of 512 px at 128 px, beside a plain Pillow loop: speed per core and peak memory.
+"""Building a data set from pictures of 512 px at 128 px, beside a plain Pillow loop: speed per core and peak memory.
 
-    python -m benchmarks.data [--pictures 10000]
+    python -m benchmarks.data [--pictures 10000] [--kinds jpeg,png,zip,parquet]
 
 The loop opens, converts, cuts and resizes each file as the build does, into an array on disk, and does nothing else: no
 sums, no copies, no split. It runs once on each core, all at a time and each on its share of the files, since a core
-beside a busy one is slower than alone. 1,000 pictures by default, on which what a build costs once (processes, sums,
-the contact sheet) weighs ten times as much as on 10,000. Each side has its own process.
+beside a busy one is slower than alone. jpeg and png are folders of files; zip and parquet hold the files of jpeg, and
+are held against the loop over these. 1,000 pictures by default, on which what a build costs once (processes, sums, the
+contact sheet) weighs ten times as much as on 10,000. Each side has its own process.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -31,17 +34,53 @@ from bench.machine.workers import usable_cores
 
 PICTURES, SIDE, RESOLUTION = 1_000, 512, 128
 SAMPLED = 0.02  # seconds from one look at the memory to the next
+ROW_GROUP = 100  # rows, as Hugging Face's hub has them for pictures
+SAVED: dict[str, dict[str, Any]] = {"jpg": {"quality": 90}, "png": {"compress_level": 1}}
 
 
-def draw_pictures(folder: Path, count: int) -> None:
-    """`count` JPEG files of smooth colours with some noise, about 80 kB each, no two alike."""
+def on_all_cores(work: Callable[[int, int], None]) -> None:
+    """work(0, cores), work(1, cores) and so on at the same time, each in its own process."""
+    cores = usable_cores()
+    loops = [get_context("fork").Process(target=work, args=(core, cores)) for core in range(cores)]
+    for loop in loops:
+        loop.start()
+    for loop in loops:
+        loop.join()
+    assert all(loop.exitcode == 0 for loop in loops)
+
+
+def draw_pictures(folder: Path, count: int, suffix: str = "jpg") -> None:
+    """`count` files of smooth colours with some noise, no two alike: of JPEG about 80 kB each, of PNG 500 kB."""
     folder.mkdir()
-    for number in range(count):
-        stream = seeds.numpy_stream(0, "benchmark pictures", number)
-        coarse = Image.fromarray(stream.integers(0, 256, (12, 12, 3), dtype=np.uint8))
-        smooth = np.asarray(coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.int16)
-        noisy = np.clip(smooth + stream.integers(-12, 13, smooth.shape, dtype=np.int16), 0, 255).astype(np.uint8)
-        Image.fromarray(noisy).save(folder / f"{number:05d}.jpg", quality=90)
+
+    def draw(first: int, step: int) -> None:
+        for number in range(first, count, step):
+            stream = seeds.numpy_stream(0, "benchmark pictures", number)
+            coarse = Image.fromarray(stream.integers(0, 256, (12, 12, 3), dtype=np.uint8))
+            smooth = np.asarray(coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.int16)
+            noisy = np.clip(smooth + stream.integers(-12, 13, smooth.shape, dtype=np.int16), 0, 255).astype(np.uint8)
+            Image.fromarray(noisy).save(folder / f"{number:05d}.{suffix}", **SAVED[suffix])
+
+    on_all_cores(draw)
+
+
+def pack_zip(pictures: Path, target: Path) -> None:
+    """The files of a folder in a zip, as they are."""
+    with zipfile.ZipFile(target, "w") as archive:
+        for path in sorted(pictures.iterdir()):
+            archive.write(path, path.name)
+
+
+def pack_parquet(pictures: Path, target: Path) -> None:
+    """The files of a folder as the rows of a parquet file, in row groups."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    paths = sorted(pictures.iterdir())
+    with parquet.ParquetWriter(target, pa.schema([("image", pa.binary())])) as writer:
+        for start in range(0, len(paths), ROW_GROUP):
+            content = [path.read_bytes() for path in paths[start : start + ROW_GROUP]]
+            writer.write_table(pa.table({"image": content}))
 
 
 def plain(pictures: Path, scratch: Path) -> None:
@@ -49,31 +88,24 @@ def plain(pictures: Path, scratch: Path) -> None:
     files = sorted(pictures.iterdir())
     shape = (len(files), RESOLUTION, RESOLUTION, 3)
     images = np.lib.format.open_memmap(scratch / "plain.npy", mode="w+", dtype=np.uint8, shape=shape)
-    cores = usable_cores()
-    loops = [get_context("fork").Process(target=_loop, args=(files, images, core, cores)) for core in range(cores)]
-    for loop in loops:
-        loop.start()
-    for loop in loops:
-        loop.join()
-    assert all(loop.exitcode == 0 for loop in loops)
+
+    def loop(first: int, step: int) -> None:
+        for place in range(first, len(files), step):
+            with Image.open(files[place]) as image:
+                flat = image.convert("RGB")
+            side = min(flat.size)
+            left, top = (flat.width - side) // 2, (flat.height - side) // 2
+            square = flat.crop((left, top, left + side, top + side))
+            images[place] = np.asarray(square.resize((RESOLUTION, RESOLUTION), Image.Resampling.LANCZOS))
+
+    on_all_cores(loop)
     images.flush()
-
-
-def _loop(files: list[Path], images: np.ndarray, first: int, step: int) -> None:
-    for place in range(first, len(files), step):
-        with Image.open(files[place]) as image:
-            flat = image.convert("RGB")
-        side = min(flat.size)
-        left, top = (flat.width - side) // 2, (flat.height - side) // 2
-        square = flat.crop((left, top, left + side, top + side))
-        images[place] = np.asarray(square.resize((RESOLUTION, RESOLUTION), Image.Resampling.LANCZOS))
 
 
 def ours(pictures: Path, scratch: Path) -> None:
     """The build of a set of the user's own, in a cache of this process's own."""
     os.environ["BENCH_CACHE"] = str(scratch / "cache")
-    built = build("benchmark-pictures", RESOLUTION, pictures)
-    assert len(built.train) + len(built.test) == len(list(pictures.iterdir()))
+    build("benchmark-pictures", RESOLUTION, pictures, force=True)
 
 
 SIDES: dict[str, Callable[[Path, Path], None]] = {"plain": plain, "ours": ours}
@@ -121,27 +153,49 @@ def _megabytes(pid: int) -> float:
     return next((int(line.split()[1]) / 1024 for line in text.splitlines() if line.startswith("Pss:")), 0.0)
 
 
+def prepare(root: Path, kinds: list[str], count: int) -> dict[str, tuple[Path, Path]]:
+    """Kind -> the folder that the loop reads, and what is built."""
+    jpeg, png = root / "jpeg", root / "png"
+    if set(kinds) - {"png"}:
+        draw_pictures(jpeg, count)
+    if "png" in kinds:
+        draw_pictures(png, count, "png")
+    if "zip" in kinds:
+        pack_zip(jpeg, root / "pictures.zip")
+    if "parquet" in kinds:
+        pack_parquet(jpeg, root / "pictures.parquet")
+    built = {"jpeg": jpeg, "png": png, "zip": root / "pictures.zip", "parquet": root / "pictures.parquet"}
+    return {kind: (png if kind == "png" else jpeg, built[kind]) for kind in kinds}
+
+
 def main() -> None:
-    """Draw the pictures, take the time of both sides, and print them with the targets."""
+    """Draw the pictures, take the time of both sides of each kind, and print them with the targets."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--pictures", type=int, default=PICTURES)
-    count = parser.parse_args().pictures
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        draw_pictures(root / "pictures", count)
-        found = {side: in_a_process(side, root / "pictures", root) for side in SIDES}
-    loop, built = found["plain"], found["ours"]
+    parser.add_argument("--kinds", default="jpeg,png,zip,parquet")
+    arguments = parser.parse_args()
+    count, kinds = arguments.pictures, arguments.kinds.split(",")
     print(f"{count:,} pictures of {SIDE} px into {RESOLUTION} px on {usable_cores()} cores")
-    print(f"  plain Pillow loops: {count / loop['wall']:.0f} pictures a second, {loop['cpu']:.1f} CPU seconds")
-    print(
-        f"  bench data build:   {count / built['wall']:.0f} pictures a second, {built['cpu']:.1f} CPU seconds: "
-        f"{loop['wall'] / built['wall']:.2f} of the loops' speed by the clock, {loop['cpu'] / built['cpu']:.2f} in CPU "
-        f"seconds (target 0.9); peak {built['peak']:,.0f} MB in all processes   (target 500 MB)"
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        root, loops = Path(folder), dict[Path, dict[str, float]]()
+        for kind, (files, path) in prepare(root, kinds, count).items():
+            if files not in loops:
+                loop = loops[files] = in_a_process("plain", files, root)
+                print(
+                    f"  plain Pillow loops, {files.name:7}: {count / loop['wall']:.0f} pictures a second, "
+                    f"{loop['cpu']:.1f} CPU seconds",
+                    flush=True,
+                )
+            loop, built = loops[files], in_a_process("ours", path, root)
+            print(
+                f"  bench data build, {kind:9}: {count / built['wall']:.0f} pictures a second, {built['cpu']:.1f} CPU "
+                f"seconds: {loop['wall'] / built['wall']:.2f} of the loops' speed by the clock, "
+                f"{loop['cpu'] / built['cpu']:.2f} in CPU seconds (target 0.9); peak {built['peak']:,.0f} MB in all "
+                "processes (target 500 MB)",
+                flush=True,
+            )
     if count < 10_000:
-        print(
-            "  the target is meant of 10,000 pictures (--pictures 10000), on which what a build costs once weighs less"
-        )
+        print("  the targets are meant of 10,000 pictures (--pictures 10000), where what a build costs once is little")
 
 
 if __name__ == "__main__":

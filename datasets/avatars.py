@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bench.data.builder import Order, Splits
-from bench.data.disk import image_digests
+from bench.data.image_digests import image_digests
 from bench.errors import UserError
 from bench.machine.workers import Workers
 

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from bench.data.builder import Order, Splits
-from bench.data.disk import image_digests
+from bench.data.image_digests import image_digests
 from bench.errors import UserError
 from bench.seeds import numpy_stream
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.data.builder import Order, Splits
-from bench.data.disk import image_digests
+from bench.data.image_digests import image_digests
 from bench.errors import UserError
 from bench.machine.long_work import progress
 from bench.seeds import numpy_stream

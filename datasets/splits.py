@@ -16,7 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
+
+import numpy as np
 
 from bench.errors import UserError
 from bench.seeds import numpy_stream
@@ -43,15 +45,12 @@ class Divisible(Protocol):
         ...
 
 
-Picture = TypeVar("Picture", bound=Divisible)
+@dataclass(frozen=True, eq=False)
+class Divided:
+    """The two splits as places among the pictures, each in random order, and how many pictures are in neither."""
 
-
-@dataclass(frozen=True)
-class Divided(Generic[Picture]):
-    """The two splits, each in random order, and how many pictures are in neither."""
-
-    train: list[Picture]
-    test: list[Picture]
+    train: np.ndarray  # (N,) int64
+    test: np.ndarray
     unused: int = 0
     overlap: bool = False  # the test split is the training split
 
@@ -73,55 +72,65 @@ def check_options(options: Mapping[str, Any], name: str) -> None:
             raise UserError(f"data set '{name}': {key} is {count}; split: per-class needs a count, others take none")
 
 
-def divide(
-    pictures: Sequence[Picture], options: Mapping[str, Any], train: int, test: int, where: str
-) -> Divided[Picture]:
+def divide(pictures: Sequence[Divisible], options: Mapping[str, Any], train: int, test: int, where: str) -> Divided:
     """The splits of `pictures`, which are sorted by name and different from each other.
 
     train, test: the least that the splits must hold. where: what messages name, the path that the user gave.
     Raises UserError for too few pictures, and where a publisher's split is asked for that the pictures lack.
     """
-    rule = options.get("split") or ("publisher" if pictures and all(one.split for one in pictures) else "random")
+    everything = np.arange(len(pictures))
+    rule = options.get("split") or ("publisher" if len(pictures) and all(one.split for one in pictures) else "random")
     if options.get("reference") == "all":
-        everything = _shuffled(_enough(pictures, max(train, test), where))
+        everything = _shuffled(_enough(everything, max(train, test), where))
         return Divided(everything, everything, overlap=True)
     if rule == "publisher":
         return _as_published(pictures, train, test, where)
     if rule == "per-class":
         return _per_class(pictures, options["per_class"], options["test_per_class"], where)
-    _enough(pictures, train + test, where)
+    _enough(everything, train + test, where)
     if rule == "random":
-        pool = _shuffled(pictures)
+        pool = _shuffled(everything)
         held = _held_out(len(pool), options.get("test_share"), train, test)
         return Divided(pool[held:], pool[:held])
     cut = test if rule == "first" else len(pictures) - test
-    parts = _shuffled(pictures[:cut]), _shuffled(pictures[cut:])
+    parts = _shuffled(everything[:cut]), _shuffled(everything[cut:])
     return Divided(*(parts if rule == "last" else parts[::-1]))
 
 
-def _as_published(pictures: Sequence[Picture], train: int, test: int, where: str) -> Divided[Picture]:
-    without = [one.name for one in pictures if one.split not in ("train", "test")]
-    if without:
-        raise UserError(f"{where}: {len(without):,} pictures are neither in train nor in test, such as {without[0]}")
-    parts = {split: [one for one in pictures if one.split == split] for split in ("train", "test")}
+def refuse_few(found: int, options: Mapping[str, Any], train: int, test: int, where: str) -> None:
+    """UserError where so many pictures are too few by any rule: said before they are decoded."""
+    needed = max(train, test) if options.get("reference") == "all" else train + test
+    if 0 < found < needed:
+        raise UserError(f"{where}: {found:,} different pictures found, {needed:,} are needed")
+
+
+def _as_published(pictures: Sequence[Divisible], train: int, test: int, where: str) -> Divided:
+    splits = {"train": 1, "test": 2}
+    codes = np.fromiter((splits.get(one.split or "", 0) for one in pictures), np.int8, len(pictures))
+    if not codes.all():
+        without = np.flatnonzero(codes == 0)
+        raise UserError(
+            f"{where}: {len(without):,} pictures are neither in train nor in test, such as {pictures[without[0]].name}"
+        )
+    parts = {split: np.flatnonzero(codes == code) for split, code in splits.items()}
     return Divided(
         _shuffled(_enough(parts["train"], train, f"{where}, train")),
         _shuffled(_enough(parts["test"], test, f"{where}, test")),
     )
 
 
-def _per_class(pictures: Sequence[Picture], train: int, test: int, where: str) -> Divided[Picture]:
+def _per_class(pictures: Sequence[Divisible], train: int, test: int, where: str) -> Divided:
     """The same number of every class; a class does not change when another has a picture more."""
-    classes: dict[str, list[Picture]] = {}
-    for picture in pictures:
-        classes.setdefault(picture.label or "", []).append(picture)
-    chosen: tuple[list[Picture], list[Picture]] = [], []
-    for label, members in sorted(classes.items()):
+    labels: dict[str, int] = {}
+    codes = np.fromiter((labels.setdefault(one.label or "", len(labels)) for one in pictures), np.int32, len(pictures))
+    chosen: tuple[list[np.ndarray], list[np.ndarray]] = [], []
+    for label, code in sorted(labels.items()):
+        members = np.flatnonzero(codes == code)
         pool = _shuffled(_enough(members, train + test, f"{where}, class {label or '(none)'}"), label)
-        chosen[0].extend(pool[:train])
-        chosen[1].extend(pool[train : train + test])
-    unused = len(pictures) - sum(map(len, chosen))
-    return Divided(_shuffled(chosen[0]), _shuffled(chosen[1]), unused)
+        chosen[0].append(pool[:train])
+        chosen[1].append(pool[train : train + test])
+    parts = [np.concatenate([np.empty(0, np.int64), *some]) for some in chosen]
+    return Divided(_shuffled(parts[0]), _shuffled(parts[1]), len(pictures) - sum(map(len, parts)))
 
 
 def _held_out(found: int, share: float | None, train: int, test: int) -> int:
@@ -129,11 +138,11 @@ def _held_out(found: int, share: float | None, train: int, test: int) -> int:
     return test if share is None else min(max(round(share * found), test), found - train)
 
 
-def _shuffled(pictures: Sequence[Picture], *key: str) -> list[Picture]:
-    return [pictures[place] for place in numpy_stream(0, "folder", "split", *key).permutation(len(pictures))]
+def _shuffled(places: np.ndarray, *key: str) -> np.ndarray:
+    return places[numpy_stream(0, "folder", "split", *key).permutation(len(places))]
 
 
-def _enough(pictures: Sequence[Picture], needed: int, where: str) -> Sequence[Picture]:
-    if len(pictures) < needed:
-        raise UserError(f"{where}: {len(pictures):,} different pictures found, {needed:,} are needed")
-    return pictures
+def _enough(places: np.ndarray, needed: int, where: str) -> np.ndarray:
+    if len(places) < needed:
+        raise UserError(f"{where}: {len(places):,} different pictures found, {needed:,} are needed")
+    return places

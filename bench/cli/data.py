@@ -74,6 +74,12 @@ def list_(names: tuple[str, ...], as_json: bool, plugins: list[str]) -> None:
     help="Of a set of your own: the centre square of each picture resized (clean, or centre), all of it stretched, or "
     "the centre of the picture made small. [default: clean]",
 )
+@click.option(
+    "--ignore-near-copies",
+    is_flag=True,
+    help="Of a set of your own: do not look for near copies, one of which may then be in the test split while another "
+    "is trained on.",
+)
 @plugin_option
 @store_option
 def build(
@@ -87,25 +93,42 @@ def build(
     shots: int | None,
     test_share: float | None,
     fit: str | None,
+    ignore_near_copies: bool,
     plugins: list[str],
     store: Store,
 ) -> None:
     """Build a data set at a resolution: checked images, disjoint splits, checksums, a contact sheet.
 
     With --from, a NAME that no data set has becomes a set of your own, a column of any table (--columns NAME). Files
-    are taken by content; whatever is not taken is counted in the last line.
+    are taken by content; whatever is not taken is counted in the last line. A build that was ended goes on with the
+    pictures that it had converted.
     """
     from bench.data import building
 
+    # The files, and the set
     if download:
-        if source or shots or test_share or fit:
-            raise UserError("--download is of published sets; leave out --from, --shots, --test-share and --fit")
+        if source or shots or test_share or fit or ignore_near_copies:
+            raise UserError(
+                "--download is of published sets; leave out --from, --shots, --test-share, --fit and "
+                "--ignore-near-copies"
+            )
         from bench.data.fetching import fetch
 
         source = fetch(name, resolution, force, lambda line: click.echo(line, err=True))
     dataset = building.build(
-        name, resolution, source, force, skip_bad=skip_bad, test_share=test_share, fit=fit, shots=shots, jobs=jobs
+        name,
+        resolution,
+        source,
+        force,
+        skip_bad=skip_bad,
+        test_share=test_share,
+        fit=fit,
+        shots=shots,
+        ignore_near_copies=ignore_near_copies,
+        jobs=jobs,
     )
+
+    # What was left out, what there is, and which runs it makes stale
     for line in dataset.notes.get("bad", ()) if skip_bad else ():
         click.echo(f"skipped:{line}", err=True)
     for line in dataset.notes.get("copies", ()) if source else ():

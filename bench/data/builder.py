@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +11,10 @@ import numpy as np
 
 from bench.data.catalogue import DatasetEntry
 from bench.errors import UserError
+from bench.files.memory_map import allocated
 
 Split = Literal["train", "test", "decoded"]
+SET = "set"  # the part of the scratch folder that becomes the set
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Order:
     entry: DatasetEntry
     resolution: int
     source: Path | None  # the user's folder or file; None for an embedded set
-    scratch: Path  # the temporary folder that becomes the set
+    scratch: Path  # the temporary folder, on the disk of the cache
     bad_allowed: int = 0  # so many files that cannot be used are left out and counted; more are an error
     jobs: int | None = None  # processes that decode; None for as many as there are cores
     share_asked: bool = False  # whether the user named the share of the test split, which is then to be drawn
@@ -34,15 +35,10 @@ class Order:
 
         "decoded" holds images before they are divided into splits; it is deleted when the set is built.
         """
-        shape = (count, self.resolution, self.resolution, 3)
-        path = self.scratch / f"{split}.npy"
         self.check_space(count)
-        array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-        # A full disk is an error here; a write through the map would end the process with SIGBUS.
-        if hasattr(os, "posix_fallocate"):
-            with path.open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-        return array
+        inside = self.scratch if split == "decoded" else self.scratch / SET
+        shape = (count, self.resolution, self.resolution, 3)
+        return allocated(inside / f"{split}.npy", shape, np.dtype(np.uint8))
 
     def check_space(self, count: int) -> None:
         """UserError where the disk has no room for so many images: said before anything is written."""

@@ -6,7 +6,6 @@ What goes into a set is the business of a builder, a function (Order) -> Splits 
 from __future__ import annotations
 
 import importlib
-import shutil
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -17,12 +16,13 @@ import numpy as np
 
 import bench
 from bench.data import disk, own_sets
-from bench.data.builder import Order, Splits
+from bench.data.builder import SET, Order, Splits
 from bench.data.built_set import ImageSet, open_set
 from bench.data.catalogue import DatasetEntry
+from bench.data.image_digests import shared_images
 from bench.data.known import datasets, know_own
-from bench.data.meta import REQUIRED
-from bench.data.places import SPLITS, build_command, find, folder_of, recipe
+from bench.data.places import SPLITS, build_command, cannot_write, find, folder_of, recipe
+from bench.data.scratch import scratch_folder
 from bench.errors import UserError
 
 
@@ -36,19 +36,23 @@ def build(
     test_share: float | None = None,
     fit: str | None = None,
     shots: int | None = None,
+    ignore_near_copies: bool = False,
     jobs: int | None = None,
 ) -> ImageSet:
     """Build a data set and open it; `source` is the user's folder or file for a set that is not embedded.
 
     An unknown name becomes a set of the user's own: `test_share` of it is the test split, `fit` (own_sets.FITS) makes
-    its pictures square, and its column in a table trains on `shots` of them. skip_bad: so many files that cannot be
-    used, True for any number, are left out and counted. jobs: processes that decode; as many as there are cores.
+    its pictures square, its column in a table trains on `shots` of them, and near copies of a training picture may be
+    in its test split with `ignore_near_copies`. skip_bad: so many files that cannot be used, True for any number, are
+    left out and counted. jobs: processes that decode; as many as there are cores.
+
+    A build that was ended, also by a kill or for its bad files, goes on with the pictures that it had converted.
 
     The set appears in one rename. Of two processes that build it at once, the later uses the set of the earlier.
     Raises UserError for whatever the builder refuses, and where the cache cannot be written.
     """
     bad_allowed = sys.maxsize if skip_bad is True else int(skip_bad)
-    wishes = own_sets.Wishes(test_share, fit, shots)
+    wishes = own_sets.Wishes(test_share, fit, shots, ignore_near_copies)
     entry, folder = _ordered(name, resolution, source, wishes)
     own = "test_share" in entry.options
 
@@ -67,27 +71,22 @@ def build(
             raise UserError(f"data set '{name}' at {resolution} px is built already; add --force to replace it")
         return open_set(name, resolution, entry, folder)
 
-    # Built in a temporary folder, which is renamed when it is whole and checked.
+    # Built in a temporary folder, a part of which is renamed when it is whole and checked.
     print(f"building data set '{name}' at {resolution} px in {folder}", file=sys.stderr)
-    scratch = disk.scratch_folder(folder)
-    order = Order(name, entry, resolution, source, scratch, bad_allowed, jobs, test_share is not None)
     try:
-        splits = _builder(name, entry)(order)
-        for path in scratch.iterdir():
-            if path.name not in REQUIRED:  # decoded pictures, an unpacked archive
-                path.unlink()
-        _check(name, resolution, entry, splits)
-        if own:
-            entry = own_sets.counted(name, entry, len(splits.train), len(splits.test))
-        meta = _meta(name, resolution, entry, splits)
-        if own:
-            meta["own"] = entry.model_dump(mode="json")
-        disk.write(scratch, _arrays(splits), splits.licence_text, meta)
-        disk.publish(scratch, folder, force)
+        with scratch_folder(folder) as scratch:
+            order = Order(name, entry, resolution, source, scratch, bad_allowed, jobs, test_share is not None)
+            splits = _builder(name, entry)(order)
+            _check(name, resolution, entry, splits)
+            if own:
+                entry = own_sets.counted(name, entry, len(splits.train), len(splits.test))
+            meta = _meta(name, resolution, entry, splits)
+            if own:
+                meta["own"] = entry.model_dump(mode="json")
+            disk.write(scratch / SET, _arrays(splits), splits.licence_text, meta)
+            disk.publish(scratch, folder, force)
     except OSError as error:
-        raise disk.cannot_write(folder, error) from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        raise cannot_write(folder, error) from error
     if own:
         know_own(name, entry)
     return open_set(name, resolution, entry, folder)
@@ -111,6 +110,8 @@ def _refuse_wishes(name: str, wishes: own_sets.Wishes) -> None:
         raise UserError(f"data set '{name}' has its own way to make squares; leave out --fit")
     if wishes.shots is not None:
         raise UserError(f"data set '{name}' has the shots of each table's columns; leave out --shots")
+    if wishes.ignore_near_copies:
+        raise UserError(f"data set '{name}' has its own rule for near copies; leave out --ignore-near-copies")
 
 
 def _builder(name: str, entry: DatasetEntry) -> Callable[[Order], Splits]:
@@ -141,7 +142,7 @@ def _check(name: str, resolution: int, entry: DatasetEntry, splits: Splits) -> N
         ):
             raise UserError(f"data set '{name}': the {split} labels do not fit its images and class names")
         _check_attributes(name, split, splits)
-    if not splits.overlap and (shared := disk.shared_images(splits.train, splits.test)):
+    if not splits.overlap and (shared := shared_images(splits.train, splits.test)):
         raise UserError(f"data set '{name}': {shared} images are both in train and in test")
 
 

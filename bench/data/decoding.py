@@ -1,6 +1,7 @@
-"""What worker processes do with the items of a source: look at a header, take a digest, decode into a row of an array.
+"""What worker processes do with the items of a source: look at headers, take digests, decode into rows of an array.
 
-Each job is a small picklable object that holds the source and is called with an item's name.
+Each job is a small picklable object that holds the source and is called with some items together. What it gives back
+are rows of arrays: an object for each item would cost as much as a small picture's decoding.
 """
 
 from __future__ import annotations
@@ -9,52 +10,72 @@ import errno
 import hashlib
 import os
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
+from PIL import Image
 
-from bench.data.marks import Mark, marks
-from bench.data.picture import MAX_BYTES, BadPictureError, Content, Fit, Header, NoPictureError, decode, measure
+from bench.data.marks import MARKS, marks, marks_of
+from bench.data.picture import MAX_BYTES, BadPictureError, Fit, NoPictureError, decode, measure
+from bench.data.sources.per_process import PerProcess
 from bench.data.sources.source import BadItemError, Source, TooLargeError
+from bench.files.memory_map import PART
 
 ENDS = 4096  # bytes at the beginning and at the end of a file
-Kind = Literal["picture", "bad", "other", "large"]  # "other": of no format that is read; "large": not looked at
+PICTURE, BAD, OTHER, LARGE = range(4)  # OTHER: of no format that is read; LARGE: of too many bytes to be looked at
+# What an item is by its content; of a picture the size upright, whether it moves, the size of its file in bytes and a
+# sum of both its ends, which are equal for copies, and seldom else.
+LOOKS = np.dtype([("kind", "u1"), ("width", "i4"), ("height", "i4"), ("animated", "?"), ("bytes", "i8"), ("sum", "u4")])
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What an item is, by its content. `reason` says why it is not a picture; `header` is there for a picture only."""
+class Look(NamedTuple):
+    """One item of LOOKS."""
 
-    kind: Kind
-    outline: tuple[int, int] = (0, 0)  # its size in bytes and a sum of both its ends: equal for copies, and seldom else
-    header: Header | None = None
-    reason: str = ""
+    kind: int
+    width: int = 0
+    height: int = 0
+    animated: bool = False
+    bytes: int = 0
+    sum: int = 0
+
+
+def look_at(source: Source, name: str) -> tuple[Look, str]:
+    """What an item is, and, of what is no picture, the reason. Never raises for what the item holds."""
+    try:
+        content = source.open(name, MAX_BYTES)
+        if isinstance(content, np.ndarray):
+            header, outline = measure(content), (content.nbytes, zlib.crc32(content.tobytes()))
+        else:
+            with content:
+                header, outline = measure(content), _outline(content)
+        return Look(PICTURE, header.width, header.height, header.animated, *outline), ""
+    except NoPictureError as error:
+        return Look(OTHER), str(error)
+    except TooLargeError as error:
+        return Look(LARGE), str(error)
+    except (BadPictureError, BadItemError) as error:
+        return Look(BAD), str(error)
+    except OSError as error:
+        return Look(BAD), f"cannot be read ({error.strerror})"
 
 
 @dataclass(frozen=True)
 class LookAt:
-    """Name -> Look."""
+    """Names -> LOOKS (n,), and the reasons of those that are no pictures, by their places."""
 
     source: Source
 
-    def __call__(self, name: str) -> Look:
-        """Never raises for what the item holds."""
-        try:
-            content = self.source.open(name, MAX_BYTES)
-            if isinstance(content, np.ndarray):
-                return Look("picture", (content.nbytes, zlib.crc32(content.tobytes())), measure(content))
-            with content:
-                return Look("picture", header=measure(content), outline=_outline(content))
-        except NoPictureError as error:
-            return Look("other", reason=str(error))
-        except TooLargeError as error:
-            return Look("large", reason=str(error))
-        except (BadPictureError, BadItemError) as error:
-            return Look("bad", reason=str(error))
-        except OSError as error:
-            return Look("bad", reason=f"cannot be read ({error.strerror})")
+    def __call__(self, names: Sequence[str]) -> tuple[np.ndarray, dict[int, str]]:
+        """Never raises for what the items hold."""
+        looks, reasons = np.zeros(len(names), LOOKS), {}
+        for place, name in enumerate(names):
+            looks[place], reason = look_at(self.source, name)
+            if reason:
+                reasons[place] = reason
+        return looks, reasons
 
 
 def _outline(file: BinaryIO) -> tuple[int, int]:
@@ -67,12 +88,15 @@ def _outline(file: BinaryIO) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Digest:
-    """Name -> a digest of the item's bytes, by which copies are found; None for an item that cannot be read."""
+    """Names -> a digest (n,) "S64" of each item's bytes, by which copies are found; empty where it cannot be read."""
 
     source: Source
 
-    def __call__(self, name: str) -> bytes | None:
-        """Never raises for what the item holds."""
+    def __call__(self, names: Sequence[str]) -> np.ndarray:
+        """Never raises for what the items hold."""
+        return np.array([self._digest(name) for name in names], "S64")
+
+    def _digest(self, name: str) -> bytes:
         try:
             content = self.source.open(name, MAX_BYTES)
             if isinstance(content, np.ndarray):
@@ -80,60 +104,94 @@ class Digest:
             with content:
                 return hashlib.file_digest(content, "blake2b").digest()  # type: ignore[arg-type, unused-ignore]
         except (BadItemError, OSError):
-            return None
+            return b""
+
+
+class Rows(NamedTuple):
+    """The rows of an array of pictures in its file: (R, R, 3) uint8 each, `start` is where the first one begins."""
+
+    file: Path
+    start: int
+    resolution: int
+
+    @property
+    def bytes(self) -> int:
+        """The size of a row."""
+        return 3 * self.resolution**2
+
+
+def rows_of(array: np.memmap) -> Rows:
+    """Where a memory map (N, R, R, 3) has its rows."""
+    return Rows(Path(str(array.filename)), int(array.offset), int(array.shape[1]))
+
+
+class Decoded(NamedTuple):
+    """What became of some pictures: which of them were decoded, their marks, and why others were not, by place."""
+
+    done: np.ndarray  # (n,) bool
+    marks: np.ndarray  # (n,) MARKS
+    reasons: dict[int, str]
 
 
 @dataclass(frozen=True)
 class DecodeInto:
-    """(row, name) -> None, or why the picture cannot be decoded.
+    """(row, name) of some pictures -> Decoded; each is written to its row.
 
-    Writes (R, R, 3) uint8 to that row of an array file, past no memory map: a page that is written through one counts
-    as the process's memory.
+    Not through a memory map: a page that is written through one counts as the process's memory. near: also the marks
+    of near copies; None: no marks at all.
     """
 
     source: Source
-    array: Path
-    offset: int  # of the first row in the file
-    resolution: int
+    rows: Rows
     fit: Fit = "centre"
+    near: bool | None = None
+    _file: PerProcess[BinaryIO] = field(default_factory=PerProcess, compare=False)
 
-    def __call__(self, place: tuple[int, str]) -> str | None:
-        """Never raises for what the item holds; OSError where the array cannot be written."""
-        row, name = place
-        try:
-            content: Content = self.source.open(name, MAX_BYTES)
-            if isinstance(content, np.ndarray):
-                pixels = decode(content, self.resolution, self.fit)
-            else:
-                with content:
-                    pixels = decode(content, self.resolution, self.fit)
-        except (BadPictureError, BadItemError) as error:
-            return str(error)
-        with self.array.open("r+b", buffering=0) as file:
-            file.seek(self.offset + row * pixels.nbytes)
-            if file.write(pixels.data) < pixels.nbytes:  # what a disk that is full takes of it
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.array))
-        return None
+    def __call__(self, places: Sequence[tuple[int, str]]) -> Decoded:
+        """Never raises for what the items hold; OSError where the array cannot be written."""
+        decoded = Decoded(np.zeros(len(places), bool), np.zeros(len(places), MARKS), {})
+        together = max(1, PART // self.rows.bytes)  # that are in memory
+        for start in range(0, len(places), together):
+            pictures: dict[int, Image.Image] = {}
+            pixels: list[np.ndarray] = []
+            for place, (row, name) in enumerate(places[start : start + together], start):
+                try:
+                    pictures[place] = self.picture(name)
+                except (BadPictureError, BadItemError) as error:
+                    decoded.reasons[place] = str(error)
+                    continue
+                pixels.append(np.asarray(pictures[place]))
+                self._write(row, pixels[-1])
+            if self.near is not None and pictures:
+                decoded.marks[list(pictures)] = marks_of(list(pictures.values()), pixels, near=self.near)
+            decoded.done[list(pictures)] = True
+        return decoded
+
+    def picture(self, name: str) -> Image.Image:
+        """R x R pixels of RGB. BadPictureError or BadItemError for one that cannot be decoded."""
+        content = self.source.open(name, MAX_BYTES)
+        if isinstance(content, np.ndarray):
+            return decode(content, self.rows.resolution, self.fit)
+        with content:
+            return decode(content, self.rows.resolution, self.fit)
+
+    def _write(self, row: int, pixels: np.ndarray) -> None:
+        file = self._file.get(lambda: self.rows.file.open("r+b", buffering=0))
+        if os.pwrite(file.fileno(), pixels.data, self.rows.start + row * self.rows.bytes) < pixels.nbytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.rows.file))  # a disk that is full
 
 
 @dataclass(frozen=True)
 class MarkRows:
-    """(first row, row after the last) -> the marks of these images of an array file, in order."""
+    """Numbers of rows that follow one another -> their marks (n,)."""
 
-    array: Path
-    offset: int
-    resolution: int
+    rows: Rows
+    near: bool
 
-    def __call__(self, span: tuple[int, int]) -> list[Mark]:
+    def __call__(self, numbers: Sequence[int]) -> np.ndarray:
         """Reads all of them into memory."""
-        shape = (span[1] - span[0], self.resolution, self.resolution, 3)
-        size = self.resolution**2 * 3
-        with self.array.open("rb") as file:
-            file.seek(self.offset + span[0] * size)
-            content = file.read(shape[0] * size)
-        return list(marks(np.frombuffer(content, np.uint8).reshape(shape)))
-
-
-def rows_of(array: np.memmap) -> tuple[Path, int]:
-    """The file of a memory map, and where its first row begins: what `DecodeInto` writes to."""
-    return Path(str(array.filename)), int(array.offset)
+        with self.rows.file.open("rb") as file:
+            file.seek(self.rows.start + numbers[0] * self.rows.bytes)
+            content = file.read(len(numbers) * self.rows.bytes)
+        shape = (len(numbers), self.rows.resolution, self.rows.resolution, 3)
+        return marks(np.frombuffer(content, np.uint8).reshape(shape), near=self.near)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.data.catalogue import PublishedFile
-from bench.data.disk import cannot_write
 from bench.data.part_file import PartFile, part_file
+from bench.data.places import cannot_write
 from bench.data.transfer import TransferError, transfer
 from bench.data.transfer_progress import TransferProgress, size_text
 from bench.errors import UserError

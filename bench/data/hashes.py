@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -14,7 +14,7 @@ SIDE, KEPT = 32, 8  # of a picture's 32 x 32 frequencies the lowest 8 x 8 are ke
 ABOVE = 0.05  # of the mean size of a picture's frequencies: by so much one is above their median
 PARTS, BITS = 4, 16  # a hash is looked up by four parts of 16 bits
 FARTHEST = 15  # the largest distance that can be asked for: beyond, unlike pictures are as near as like ones
-AT_ONCE = 1 << 20  # pairs that are compared together
+AT_ONCE = 1 << 18  # pairs that are compared together
 _COSINES = np.cos(np.pi * np.arange(KEPT)[:, None] * (2 * np.arange(SIDE) + 1) / (2 * SIDE))  # the DCT's first rows
 _MIRROR = (-1.0) ** np.arange(KEPT)  # what a mirror does to frequencies along x
 _ONES = np.array([number.bit_count() for number in range(1 << BITS)], np.uint8)
@@ -26,21 +26,22 @@ def perceptual_hashes(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     pHash as the package ImageHash computes it: grey, 32 x 32 by Lanczos, a DCT, and of each of the 8 x 8 lowest
     frequencies whether it is above their median; here, by more than noise. A map is read in parts.
     """
-    straight, mirrored = [], []
-    for images_NHWC in parts(images):
-        grey_N = np.stack([_grey(image) for image in images_NHWC]).astype(np.float64)
-        frequencies_N = _COSINES @ grey_N @ _COSINES.T
-        straight.append(_bits(frequencies_N))
-        mirrored.append(_bits(frequencies_N * _MIRROR))
+    found = [hashes_of([Image.fromarray(image) for image in images_NHWC]) for images_NHWC in parts(images)]
     none = np.empty(0, np.uint64)
-    return np.concatenate([none, *straight]), np.concatenate([none, *mirrored])
+    straight, mirrored = zip((none, none), *found, strict=True)
+    return np.concatenate(straight), np.concatenate(mirrored)
 
 
-def _grey(image: np.ndarray) -> np.ndarray:
+def hashes_of(pictures: Sequence[Image.Image]) -> tuple[np.ndarray, np.ndarray]:
+    """`perceptual_hashes` of at least one picture, RGB, all in memory."""
+    grey_N = np.stack([_grey(picture) for picture in pictures]).astype(np.float64)
+    frequencies_N = _COSINES @ grey_N @ _COSINES.T
+    return _bits(frequencies_N), _bits(frequencies_N * _MIRROR)
+
+
+def _grey(picture: Image.Image) -> np.ndarray:
     # The gap halves large pictures first, which is quick and changes the hash of few by a bit.
-    return np.asarray(
-        Image.fromarray(image).convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    )
+    return np.asarray(picture.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0))
 
 
 def _bits(frequencies_N: np.ndarray) -> np.ndarray:

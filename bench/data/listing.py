@@ -5,15 +5,16 @@ from __future__ import annotations
 import fnmatch
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.data import own_sets, verification
+from bench.data import own_sets, scratch, verification
 from bench.data.catalogue import DatasetEntry
 from bench.data.known import datasets
 from bench.data.meta import read_meta
 from bench.data.places import build_command, find, recipe
 from bench.data.smaller_sets import is_smaller
+from bench.data.transfer_progress import size_text
 from bench.data.verification import Built
 from bench.errors import UserError
 
@@ -82,22 +83,33 @@ def _is_stale(built: Built) -> bool:
 
 
 def as_lines(sets: list[Listed]) -> list[str]:
-    """One line for each set: name, state, what it is, licence; then why a built one cannot be used."""
+    """One line for each set: name, state, what it is, licence; then why a built one cannot be used, and begun ones."""
     name_width = max(len(one.name) for one in sets)
     state_width = max(len(one.state) for one in sets)
     lines = [
         f"{one.name:{name_width}}  {one.state:{state_width}}  {one.entry.summary} ({one.entry.licence})" for one in sets
     ]
     problems = [f"unusable: {built.problem}" for one in sets for built in one.built if built.problem]
-    return lines + problems
+    return lines + problems + [_interrupted(one) for one in scratch.interrupted()]
+
+
+def _interrupted(one: scratch.Interrupted) -> str:
+    return (
+        f"interrupted: {one.name} at {one.resolution} px, {one.done:,} of {one.pictures:,} pictures converted "
+        f"({size_text(one.bytes)} in {one.path}); the command that began it goes on"
+    )
 
 
 def as_json(sets: list[Listed], tables: Mapping[str, list[str]]) -> str:
-    """The document of `--json`: {"schema_version": 1, "data_sets": [...]}; docs/datasets.md has its keys.
+    """The document of `--json`: {"schema_version": 1, "data_sets": [...], ...}; docs/datasets.md has its keys.
 
     tables: the names of the tables that use a set, by its name.
     """
-    document = {"schema_version": SCHEMA_VERSION, "data_sets": [_record(one, tables.get(one.name, [])) for one in sets]}
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "data_sets": [_record(one, tables.get(one.name, [])) for one in sets],
+        "interrupted": [asdict(one) | {"path": str(one.path)} for one in scratch.interrupted()],
+    }
     return json.dumps(document, indent=1, ensure_ascii=False)
 
 

@@ -38,6 +38,7 @@ class Wishes:
     test_share: float | None = None
     fit: str | None = None  # a key of FITS
     shots: int | None = None
+    ignore_near_copies: bool = False
 
 
 def new_entry(name: str, known: list[str], wishes: Wishes | None = None) -> DatasetEntry:
@@ -64,7 +65,7 @@ def new_entry(name: str, known: list[str], wishes: Wishes | None = None) -> Data
         options={
             **FITS[wishes.fit or "clean"],
             "test_share": TEST_SHARE if wishes.test_share is None else wishes.test_share,
-            "near_duplicates": "together",
+            "near_duplicates": "ignore" if wishes.ignore_near_copies else "together",
         },
         shots=wishes.shots,
     )

@@ -70,8 +70,8 @@ def measure(content: Content) -> Header:
         return Header(width, height, bool(getattr(image, "is_animated", False)))
 
 
-def decode(content: Content, resolution: int, fit: Fit = "centre") -> np.ndarray:
-    """The picture, or an animation's first, as (R, R, 3) uint8.
+def decode(content: Content, resolution: int, fit: Fit = "centre") -> Image.Image:
+    """The picture, or an animation's first, as R x R pixels of RGB.
 
     Upright, on white where transparent, made square by `fit`, resized by Lanczos (center-crop: bilinear). Every filter
     is antialiased. BadPictureError for a file that is cut off or damaged.
@@ -82,13 +82,13 @@ def decode(content: Content, resolution: int, fit: Fit = "centre") -> np.ndarray
         ImageOps.exif_transpose(image, in_place=True)
         flat = _on_white(_eight_bits(image))
     if fit == "center-crop":
-        return np.asarray(_centre_of_small(flat, resolution))
+        return _centre_of_small(flat, resolution)
     if fit == "centre" and flat.width != flat.height:
         side = min(flat.size)
         left, top = (flat.width - side) // 2, (flat.height - side) // 2
         # not resize(box=...): its filter would reach beyond the square
         flat = flat.crop((left, top, left + side, top + side))
-    return np.asarray(flat.resize((resolution, resolution), Image.Resampling.LANCZOS))
+    return flat.resize((resolution, resolution), Image.Resampling.LANCZOS)
 
 
 def _centre_of_small(image: Image.Image, side: int) -> Image.Image:

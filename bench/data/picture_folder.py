@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.data.picture_pile import Pile, look_through, refuse_bad
+from bench.data.decoding import PICTURE
+from bench.data.picture_pile import Pile, Places, look_through, refuse_bad
 from bench.data.sources.folder import FolderSource
+from bench.data.sources.item_table import ItemTable
 from bench.errors import UserError
 from bench.machine.workers import Workers
 
@@ -36,9 +38,9 @@ def read_pictures(
     picture that cannot be read, for pictures of another size (unless `resize`), and for fewer (unless `allow_fewer`).
     """
     source = FolderSource(root)
-    names = [item.name for item in source.items()]
+    items = ItemTable(source.items())
     with Workers() as workers, tempfile.TemporaryDirectory() as scratch:
-        pile = look_through(source, names, workers, root.name)
+        pile = look_through(source, items, workers, root.name)
         pile.left_out.update(source.left_out)
         refuse_bad(pile, "mend or remove them")
         chosen = _enough(root, pile, wanted, allow_fewer)
@@ -53,29 +55,29 @@ def read_pictures(
         # Decode them; only now is it known which are damaged inside. The map outlives its file's name.
         shape = (len(chosen), resolution, resolution, 3)
         images = np.lib.format.open_memmap(Path(scratch) / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
-        pile.decode(images, chosen, workers, root.name)
-    pile.animated = sum(pile.pictures[name].animated for name in chosen if name in pile.pictures)
+        pile.decode(images, Places(items, chosen, np.arange(len(chosen))), workers, root.name)
+    pile.animated = int((pile.looks["animated"] & (pile.looks["kind"] == PICTURE))[chosen].sum())
     refuse_bad(pile, "mend or remove them")
 
     # Whatever was left out or changed.
     notes = [pile.told()] if pile.told() else []
-    if (found := len(pile.pictures)) > wanted:
+    if (found := len(pile.pictures())) > wanted:
         notes.append(f"the first {wanted:,} of {found:,} pictures by name")
     if others:
         notes.append(f"{others.total():,} pictures of another size made {resolution} px ({FILTER})")
     return PictureFolder(root, images, found, tuple(notes))
 
 
-def _enough(root: Path, pile: Pile, wanted: int, allow_fewer: bool) -> list[str]:
-    """The first pictures by name."""
-    found = len(pile.pictures)
+def _enough(root: Path, pile: Pile, wanted: int, allow_fewer: bool) -> np.ndarray:
+    """The rows of the first pictures by name."""
+    found = len(pile.pictures())
     if found < min(2, wanted) or (found < wanted and not allow_fewer):
         more = f" ({told})" if (told := pile.told()) else ""
         hint = "; --allow-fewer scores them all the same" if found > 1 else ""
         raise UserError(f"{root}: {found:,} pictures found{more}, the protocol generates {wanted:,}{hint}")
-    return list(pile.pictures)[:wanted]
+    return pile.pictures()[:wanted]
 
 
-def _of_another_size(pile: Pile, names: list[str], resolution: int) -> Counter[str]:
-    headers = [pile.pictures[name] for name in names]
-    return Counter(header.text for header in headers if (header.width, header.height) != (resolution, resolution))
+def _of_another_size(pile: Pile, rows: np.ndarray, resolution: int) -> Counter[str]:
+    other = (pile.looks["width"][rows] != resolution) | (pile.looks["height"][rows] != resolution)
+    return Counter(map(pile.size_text, rows[other].tolist()))

@@ -54,6 +54,11 @@ def built_sizes(name: str) -> list[int]:
     return sorted(int(end) for end in ends if end.isdecimal())
 
 
+def cannot_write(folder: Path, error: OSError) -> UserError:
+    """What to tell a user whose cache refuses a file."""
+    return UserError(f"{folder}: cannot be written: {error.strerror or error}; BENCH_CACHE names another place")
+
+
 def build_command(name: str, resolution: int, entry: DatasetEntry) -> str:
     """The command that builds a set."""
     return f"bench data build {name} --resolution {resolution}{'' if entry.embedded else ' --from DIR'}"

@@ -6,8 +6,8 @@ import numpy as np
 
 from bench import seeds
 from bench.data import imageset
-from bench.data.disk import image_digests
 from bench.data.draws import train_pool, training_images
+from bench.data.marks import marks
 from bench.data.points import FLOOR, POINTS
 from bench.data.reference_split import reference_images
 from bench.errors import UserError, did_you_mean
@@ -54,8 +54,9 @@ def _unseen(protocol: Protocol, spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
     images = imageset.load(spec.data.name, spec.data.resolution)
     if protocol.split == "test":
         return images.train, train_pool(spec.data, spec.seed, len(images.train))
-    in_reference = set(image_digests(reference_images(protocol, spec.data, spec.seed)[0]))
-    new = [at for at, digest in enumerate(image_digests(images.test)) if digest not in in_reference]
-    if not new:
+    reference = reference_images(protocol, spec.data, spec.seed)[0]
+    test, known = (marks(some, near=False)["digest"] for some in (images.test, reference))
+    new = np.flatnonzero(~np.isin(test, known))
+    if not len(new):
         raise UserError(f"data set '{spec.data.name}' has no floor: every real image is in the reference")
-    return images.test, np.array(new)
+    return images.test, new

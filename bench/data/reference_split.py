@@ -11,13 +11,13 @@ from bench.data import draw_counts, imageset
 from bench.data.built_set import ImageSet
 from bench.data.draws import draw, train_pool
 from bench.errors import UserError
-from bench.files.row_view import Joined, chosen_rows
+from bench.files.row_view import Joined, rows_on_disk
 from bench.seeds import numpy_stream
 from bench.spec.run import DataSpec, Protocol
 
 
 def reference_images(protocol: Protocol, data: DataSpec, seed: int) -> tuple[np.ndarray, str]:
-    """The protocol's reference (N, H, W, 3) uint8, and a name of exactly these images.
+    """The protocol's reference (N, H, W, 3) uint8, never a copy in memory, and a name of exactly these images.
 
     test, train-pool: the first N of the test split, of the train pool (both are in random order). training-images: the
     first N of the run's own, which `seed` decides. all: N of both splits, the same for every run.
@@ -50,11 +50,11 @@ def _of_train(images: ImageSet, index: np.ndarray) -> tuple[np.ndarray, str]:
     if np.array_equal(index, np.arange(count)):
         return images.train[:count], f"{images.sha256}-train-{count}"
     digest = hashlib.sha256(np.ascontiguousarray(index, "<i8").data).hexdigest()[:16]
-    return chosen_rows(images.train, index), f"{images.sha256}-train-{count}-{digest}"
+    return rows_on_disk(images.train, index), f"{images.sha256}-train-{count}-{digest}"
 
 
 def _of_both(images: ImageSet, count: int) -> np.ndarray:
     """`count` images of train and test together, a fair sample of all."""
     both = Joined(images.train, images.test)
     index = np.sort(numpy_stream(0, "reference", "all", len(both)).permutation(len(both))[:count])
-    return chosen_rows(cast(np.ndarray, both), index)
+    return rows_on_disk(cast(np.ndarray, both), index)

@@ -7,9 +7,12 @@ would be started beside it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import mmap
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -20,6 +23,16 @@ SURROUNDINGS = 2 * 2**20  # bytes: the kernel maps no more than these, aligned, 
 NORMAL, RANDOM, SOON, DONE = (
     getattr(mmap, f"MADV_{name}", None) for name in ("NORMAL", "RANDOM", "WILLNEED", "DONTNEED")
 )
+
+
+def allocated(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
+    """A new array of zeros in a file, to be written to. OSError (ENOSPC) where the disk has no room for all of it."""
+    array: np.memmap = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    # A full disk is an error here; a write through the map would end the process with SIGBUS.
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def parts(array: np.ndarray, size: int = PART) -> Iterator[np.ndarray]:
@@ -49,6 +62,20 @@ def rows(array: np.ndarray, index_N: np.ndarray) -> np.ndarray:
         chosen[start : start + ROWS] = array[part]
         _advise(array, DONE, part)
     return chosen
+
+
+def copy_rows(source: np.memmap, index_N: np.ndarray, target: np.memmap) -> None:
+    """Write these rows of an array on disk to the N rows of another of the same shape of row, past both their maps.
+
+    OSError where the target cannot be written.
+    """
+    size = int(source[:1].nbytes)
+    with open(str(source.filename), "rb", buffering=0) as old, open(str(target.filename), "r+b", buffering=0) as new:  # noqa: PTH123
+        for start in range(0, len(index_N), ROWS):
+            places = (source.offset + size * index_N[start : start + ROWS].astype(np.int64)).tolist()
+            part = b"".join(os.pread(old.fileno(), size, place) for place in places)
+            if os.pwrite(new.fileno(), part, target.offset + size * start) < len(part):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target.filename))
 
 
 def update_digest(digest: hashlib._Hash, array: np.ndarray) -> None:

@@ -17,8 +17,12 @@ def chosen_rows(array: np.ndarray, index_N: np.ndarray) -> np.ndarray:
     A view has what is asked of training images: length, shape, dtype, rows by number, slice or array of numbers, and
     numpy's functions, which read all of it. It is not a copy where the array is in memory already.
     """
-    size = len(index_N) * array[:1].nbytes
-    return cast(np.ndarray, RowView(array, index_N)) if size > IN_MEMORY and is_mapped(array) else rows(array, index_N)
+    return rows_on_disk(array, index_N) if len(index_N) * array[:1].nbytes > IN_MEMORY else rows(array, index_N)
+
+
+def rows_on_disk(array: np.ndarray, index_N: np.ndarray) -> np.ndarray:
+    """As `chosen_rows`, but a `RowView` of any memory map: for what is read once, a batch at a time."""
+    return cast(np.ndarray, RowView(array, index_N)) if is_mapped(array) else rows(array, index_N)
 
 
 class RowView:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from bench import features
-from bench.data.disk import image_digests
+from bench.data.image_digests import image_digests
 from bench.features.cache import cached_features
 from bench.metrics.measures import MetricLike, measure, neighbour, version_of
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.data.builder import Order
-from bench.data.disk import image_digests
+from bench.data.image_digests import image_digests
 from bench.errors import UserError
 from bench.machine.workers import Workers
 

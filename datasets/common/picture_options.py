@@ -24,7 +24,7 @@ OPTIONS = {
     "small": ("enlarge",),
     "reference": ("all",),
     "duplicates": ("pixels", "bytes", "keep"),
-    "near_duplicates": ("together",),
+    "near_duplicates": ("together", "ignore"),
     "labels": ("none",),
     "split_names": ("exact",),
 }
@@ -55,3 +55,8 @@ def fit_of(options: Mapping[str, Any]) -> Fit:
 def any_shape(options: Mapping[str, Any]) -> bool:
     """Whether pictures may be of any shape and size; else all must be squares of one size."""
     return options.get("crop") == "center" or fit_of(options) != "centre"
+
+
+def are_near_copies_apart(options: Mapping[str, Any]) -> bool:
+    """Whether near copies are looked for, so that none stands in both splits."""
+    return options.get("near_duplicates") == "together" and options.get("reference") != "all"

@@ -38,7 +38,8 @@ class Arranged:
 
     # In the order that a split is drawn from: by number where the publisher numbers his pictures, else by name. `split`
     # is None for all of them, or for none. A file that is no picture may be among them, as only the builder reads them.
-    items: tuple[Item, ...]
+    # An ItemTable where a set may have millions.
+    items: Sequence[Item]
     class_names: tuple[str, ...] = ()  # a label is the place of `Item.label` in it; empty for a set without classes
     attribute_names: tuple[str, ...] = ()  # the keys of every item's `attributes`, in the publisher's order
     left_out: Counter[str] = field(default_factory=Counter)  # by kind: "of other classes", "side files"

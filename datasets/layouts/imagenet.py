@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.data.sources.item_table import ItemTable
 from bench.data.sources.source import Item, Source
 from bench.errors import UserError
 
@@ -32,33 +33,38 @@ SPLITS = {
 
 def arrange(source: Source, items: Sequence[Item], options: Mapping[str, Any]) -> Arranged:
     """Training and validation pictures with their synsets; the validation pictures are the test split."""
-    taken, flat = [], []
-    for item in items:
-        parts = folders(item)
-        split = next((SPLITS[part] for part in parts if part in SPLITS), None)
-        if split is None or not file_name(item).lower().endswith((".jpeg", ".jpg", ".png")):
-            continue
-        if synset := SYNSET.fullmatch(parts[-1]):
-            taken.append(Item(item.name, synset[1], split))
-        elif split == "test":
-            flat.append(item)
-    if flat:
-        label_of = _labels(source, items, flat)
-        taken += [Item(item.name, label_of[item.name], "test") for item in flat]
-    taken.sort(key=lambda item: item.name)
+    flat = [item for item in items if _place(item) == ("test", None)]
+    label_of = _labels(source, items, flat) if flat else {}
+    taken = ItemTable(
+        Item(item.name, synset or label_of[item.name], split)
+        for item in items
+        for split, synset in (_place(item),)
+        if split and (synset or split == "test")
+    )
     classes = _classes(source, items, taken)
-    return Arranged(tuple(taken), classes, left_out=Counter({"side files and others": len(items) - len(taken)}))
+    return Arranged(taken, classes, left_out=Counter({"side files and others": len(items) - len(taken)}))
+
+
+def _place(item: Item) -> tuple[str | None, str | None]:
+    """The split of an item that is called a picture, and its synset if it lies in the folder of one."""
+    parts = folders(item)
+    split = next((SPLITS[part] for part in parts if part in SPLITS), None)
+    if split is None or not file_name(item).lower().endswith((".jpeg", ".jpg", ".png")):
+        return None, None
+    synset = SYNSET.fullmatch(parts[-1])
+    return split, synset[1] if synset else None
 
 
 def _classes(source: Source, items: Sequence[Item], taken: Sequence[Item]) -> tuple[str, ...]:
     """The synsets by name. UserError where the folders are not those of the list, or val/ has one that train/ lacks."""
-    found = {item.label for item in taken if item.label and item.split == "train"}
+    every = {(item.label or "", item.split) for item in taken}
+    found = {label for label, split in every if label and split == "train"}
     listed = next((file for name in LISTS if (file := find(source, items, name)) is not None), None)
     expected = {line.split()[0] for line in listed.lines()} if listed else found
     for kind, names in (
         ("has no training pictures of", expected - found),
         ("has classes that the list lacks:", found - expected),
-        ("has validation pictures of classes without training pictures:", {item.label or "" for item in taken} - found),
+        ("has validation pictures of classes without training pictures:", {label for label, _ in every} - found),
     ):
         if names:
             where = listed.where if listed else str(source.path)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.data.sources.item_table import ItemTable
 from bench.data.sources.source import Item, Source
 
 from .arrangement import Arranged
@@ -21,5 +22,5 @@ NOT_TRAINING = re.compile(r"(?:.*_)?(?:val|test)(?:_lmdb)?")
 
 def arrange(source: Source, items: Sequence[Item], options: Mapping[str, Any]) -> Arranged:
     """Every picture of the training database."""
-    training = tuple(item for item in items if not any(map(NOT_TRAINING.fullmatch, folders(item))))
+    training = ItemTable(item for item in items if not any(map(NOT_TRAINING.fullmatch, folders(item))))
     return Arranged(training, left_out=Counter({"of the validation or test database": len(items) - len(training)}))

@@ -19,7 +19,7 @@ from bench.data.builder import Order
 from bench.data.built_set import ImageSet
 from bench.data.catalogue import DatasetEntry, read_catalogue
 from bench.data.coarse import coarse_labels
-from bench.data.disk import image_digests
+from bench.data.image_digests import image_digests
 from bench.data.known import datasets
 from bench.errors import UserError
 

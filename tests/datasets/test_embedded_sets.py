@@ -12,7 +12,7 @@ from bench.data import building, imageset, verification
 from bench.data.builder import Order
 from bench.data.built_set import ImageSet
 from bench.data.catalogue import read_catalogue
-from bench.data.disk import image_digests
+from bench.data.image_digests import image_digests
 from bench.data.known import datasets
 from bench.errors import UserError
 

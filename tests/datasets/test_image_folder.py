@@ -57,6 +57,10 @@ def test_beside_a_test_split_validation_is_left_out(tmp_path: Path) -> None:
 def test_one_split_alone_is_refused_and_test_without_train_is_a_class(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has a folder train/ but not the other of train/ and test/; give that folder"):
         _arranged(tmp_path / "a", ["train/1.png", "more/2.png"])
+    with pytest.raises(UserError, match=r"or, if train is a class like bus, car, give its folder .* \(trains"):
+        _arranged(tmp_path / "c", ["bus/1.png", "car/2.png", "Train/3.png"])
+    with pytest.raises(UserError, match=r"a folder train/ but not .* to have it divided at random$"):
+        _arranged(tmp_path / "d", ["train/cat/1.png", "train/dog/2.png", "README.md"])
     assert classes_of(_arranged(tmp_path / "b", ["test/1.png", "more/2.png"]).items) == ("more", "test")
 
 
@@ -123,6 +127,39 @@ def test_each_split_may_have_its_table_and_numbers_are_ordered_by_value(tmp_path
         "data/train/a/1.png": ("train", "10"), "data/train/2.png": ("train", "9"), "data/test/3.png": ("test", "2"),
     }  # fmt: skip
     assert arranged.class_names == ("2", "9", "10")
+
+
+def test_a_table_beside_the_splits_is_read(tmp_path: Path) -> None:
+    """With other tables inside them, and with rows of pictures that are left out."""
+    files = {
+        "data/metadata.csv": "file_name,label\ntrain/1.png,cat\ntest/2.png,dog\nval/3.png,cat\n",
+        "data/train/1.png": "", "data/test/2.png": "", "data/val/3.png": "", "data/train/4.png": "",
+        "data/train/metadata.csv": "file_name,label\n4.png,dog\n", "data/notes.txt": "",
+    }  # fmt: skip
+    arranged = _arranged(tmp_path, files)
+    assert _said(arranged) == {
+        "data/train/1.png": ("train", "cat"), "data/test/2.png": ("test", "dog"), "data/train/4.png": ("train", "dog"),
+    }  # fmt: skip
+    assert arranged.left_out == Counter({"of the validation split": 1, "beside train/ and test/": 1, "side files": 2})
+    (tmp_path / "data" / "metadata.csv").write_text("file_name,label\ntrain/1.png,cat\ntest/5.png,dog\n")
+    with pytest.raises(UserError, match=r"metadata\.csv: row 2: names data/test/5\.png, which is not in"):
+        _arranged(tmp_path, [])
+
+
+def test_classes_that_are_all_numbers_are_in_their_order(tmp_path: Path) -> None:
+    """So that the number of a label is the name of its class, from 0 or 1 on."""
+    assert classes_of(_arranged(tmp_path / "a", [f"{name}/1.png" for name in ("10", "2", "1")]).items) == (
+        "1",
+        "2",
+        "10",
+    )
+    names = ("10", "2", "b", "1")
+    assert classes_of(_arranged(tmp_path / "b", [f"{name}/1.png" for name in names]).items) == ("1", "10", "2", "b")
+    table = "file_name,label\n" + "".join(f"{name}.png,{name}\n" for name in names)
+    files = {"metadata.csv": table, **{f"{name}.png": "" for name in names}}
+    assert _arranged(tmp_path / "c", files).class_names == ("1", "10", "2", "b")
+    odd = ("٣", "9" * 19, "1")  # a digit of another script, and a number beyond 64 bits
+    assert classes_of(_arranged(tmp_path / "d", [f"{name}/1.png" for name in odd]).items) == tuple(sorted(odd))
 
 
 def test_a_file_of_that_name_without_file_names_is_no_table(tmp_path: Path) -> None:

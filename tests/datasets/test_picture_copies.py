@@ -6,12 +6,14 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from bench.data import building
 from bench.data.built_set import ImageSet
 from bench.data.known import datasets
+from bench.data.places import recipe
 from bench.errors import UserError
 from soft_pictures import centre_square, soft_picture
 
@@ -55,6 +57,26 @@ def test_near_copies_are_listed_and_stand_on_one_side(folder: Path) -> None:
             sides["train"] += any(image.tobytes() == decoded for image in built.train)
             sides["test"] += any(image.tobytes() == decoded for image in built.test)
         assert sorted(sides.values()) == [0, 3], "whole groups go to one side"
+
+
+def test_near_copies_are_ignored_where_that_is_asked_for_and_it_is_another_set(folder: Path) -> None:
+    for number in range(20):
+        _near(number, folder / f"{number:02}-a.jpg")
+    together = _build(folder, 30)
+    built = building.build("mine", 30, folder, force=True, ignore_near_copies=True)
+    assert together.notes["copies"] and not built.notes["copies"] and len(built.train) + len(built.test) == 40
+    assert together.sha256 != built.sha256 and recipe(together.entry) != recipe(built.entry)
+    sides = [
+        {number for number in range(20) for image in split if np.abs(image - _square(number, 30)).mean() < 12}
+        for split in (built.train, built.test)
+    ]
+    assert sides[0] & sides[1], "a copy stands on each side"
+    with pytest.raises(UserError, match="has its own rule for near copies; leave out --ignore-near-copies"):
+        building.build("ffhq", 16, folder, ignore_near_copies=True)
+
+
+def _square(number: int, side: int) -> np.ndarray:
+    return np.frombuffer(centre_square(soft_picture(number)), np.uint8).reshape(side, side, 3).astype(float)
 
 
 def test_near_copies_change_nothing_for_sets_built_before(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Sequence
 
 from bench.errors import UserError
 
@@ -32,3 +33,8 @@ def killed_at_seventy(number: int) -> int:
     if number == 70:
         os.kill(os.getpid(), signal.SIGKILL)
     return number
+
+
+def processes_of(numbers: Sequence[int]) -> list[int]:
+    """The process that this runs in, for each."""
+    return [os.getpid()] * len(numbers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -60,11 +61,11 @@ class _ArraySource(Source):
             raise BadItemError(f"cannot be read ({error})") from error
         return picture(row, part.order, part.scale)
 
-    def _take(self, key: str, images: StoredArray, where: str) -> list[str]:
+    def _take(self, key: str, images: StoredArray, where: str) -> Iterator[str]:
         """Add an array; the names of its pictures, in order."""
         order = order_of(images.shape, where)
         self._parts[key] = _Part(images, order, scale_of(images, where))
-        return [f"{key}#{index:08d}" for index in range(images.shape[0])]
+        return (f"{key}#{index:08d}" for index in range(images.shape[0]))
 
 
 class NpySource(_ArraySource):
@@ -83,21 +84,19 @@ class NpzSource(_ArraySource):
         """Every picture by array and place. UserError for damaged arrays, and for names that are not known."""
         self.left_out.clear()
         self._parts.clear()
-        items: list[Item] = []
         with opened_npz(self.path, self.scratch) as npz:
             chosen = _chosen(npz.names, self.path)
             splits = meant(one.split for one in chosen)
-            self.left_out["other arrays"] += len(npz.names) - sum(1 + bool(one.labels) for one in chosen)
+            if others := len(npz.names) - sum(1 + bool(one.labels) for one in chosen):
+                self.left_out["other arrays"] += others
             for one in chosen:
                 images = npz.array(one.images)
                 if one.split not in splits:
                     self.left_out[kind_left_out(one.split)] += images.shape[0]
                     continue
                 names = self._take(one.images, images, npz.where(one.images))
-                labels = npz.labels(one.labels, len(names)) if one.labels else [None] * len(names)
-                items += [Item(name, label, splits[one.split]) for name, label in zip(names, labels, strict=True)]
-        self.left_out = +self.left_out
-        return iter(items)
+                labels = npz.labels(one.labels, images.shape[0]) if one.labels else repeat(None, images.shape[0])
+                yield from (Item(name, label, splits[one.split]) for name, label in zip(names, labels, strict=True))
 
 
 @dataclass(frozen=True)

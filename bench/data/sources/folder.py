@@ -26,8 +26,7 @@ class FolderSource(Source):
     def items(self) -> Iterator[Item]:
         """Every file, sorted by name. UserError for a folder that cannot be listed and for a link that is refused."""
         self.left_out.clear()
-        names = [name for name in self._files() if not self._counted(leftover(name))]
-        return (Item(name) for name in sorted(names))
+        return (Item(name) for name in self._files() if not self._counted(leftover(name)))
 
     def read(self, name: str, most: int | None = None) -> bytes:
         """A file's content. BadItemError for one that cannot be opened, is no file, or is larger than `most`."""
@@ -54,25 +53,34 @@ class FolderSource(Source):
         return os.fdopen(handle, "rb")
 
     def _files(self) -> Iterator[str]:
-        """The names of all regular files and of links to such, hidden ones too; what is neither is counted."""
-        folders = [""]
-        while folders:
-            folder = folders.pop()
-            try:
-                with os.scandir(self.path / folder) as entries:
-                    listed = list(entries)
-            except OSError as error:
-                if not self._counted(leftover(folder)):
-                    raise UserError(f"{shown(str(self.path / folder))}: cannot be listed: {error.strerror}") from error
-                continue
-            for entry in listed:
-                name = f"{folder}/{entry.name}" if folder else entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(name)
-                elif entry.is_file(follow_symlinks=False) or (entry.is_symlink() and self._is_copy(name)):
-                    yield name
-                else:
-                    self._counted(leftover(name) or DEVICES)
+        """The names of all regular files and of links to such, hidden ones too, in order; what is neither is counted.
+
+        A folder's names are in memory together, with those of the folders that it lies in.
+        """
+        waiting = [""]  # the next one last; a folder ends in a slash, by which it has its place among the names
+        while waiting:
+            name = waiting.pop()
+            if name and not name.endswith("/"):
+                yield name
+            else:
+                waiting += sorted(self._listed(name), reverse=True)
+
+    def _listed(self, folder: str) -> Iterator[str]:
+        """The names in one folder ("" or with a slash behind it) of files, links to files, and folders."""
+        try:
+            with os.scandir(self.path / folder) as entries:
+                for entry in entries:
+                    name = f"{folder}{entry.name}"
+                    if entry.is_dir(follow_symlinks=False):
+                        yield f"{name}/"
+                    elif entry.is_file(follow_symlinks=False) or (entry.is_symlink() and self._is_copy(name)):
+                        yield name
+                    else:
+                        self._counted(leftover(name) or DEVICES)
+        except OSError as error:
+            if not self._counted(leftover(folder.removesuffix("/"))):
+                place = shown(str(self.path / folder))
+                raise UserError(f"{place}: cannot be listed: {error.strerror}") from error
 
     def _is_copy(self, name: str) -> bool:
         """Whether a link is to be treated as a file; UserError for one that leads to a folder or out of this one.

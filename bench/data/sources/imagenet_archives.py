@@ -40,17 +40,15 @@ class ImageNetArchivesSource(FolderSource):
     def items(self) -> Iterator[Item]:
         """Every file, sorted by name. UserError for a damaged archive, and as of a folder."""
         self._archives.clear()
-        names = []
         for item in super().items():
             if item.name not in ARCHIVES or not _opens(self.path, item.name):
-                names.append(item.name)
+                yield item
                 continue
             archive = ARCHIVES[item.name][0](self.path / item.name, f"unpacked-{item.name}")
             archive.scratch = self.scratch
             self._archives[item.name] = archive
-            names += [f"{item.name}/{member.name}" for member in archive.items()]
+            yield from (Item(f"{item.name}/{member.name}") for member in archive.items())
             self.left_out.update(archive.left_out)
-        return (Item(name) for name in sorted(names))
 
     def read(self, name: str, most: int | None = None) -> bytes:
         """A file's content, or a member's. Errors as of a folder and of a tar."""

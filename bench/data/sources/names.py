@@ -42,6 +42,13 @@ def leftover(name: str) -> str | None:
     return next((LEFTOVERS[part.lower()] for part in parts if part.lower() in LEFTOVERS), None)
 
 
+def suffix(name: str) -> str:
+    """The suffix of a file's name in lower case, with its dot; empty for a name without one, and for a hidden file."""
+    file = name.rpartition("/")[2]
+    dot = file.rfind(".")
+    return file[dot:].lower() if 0 < dot < len(file) - 1 else ""
+
+
 def special(mode: int) -> str | None:
     """The kind of what is neither a file nor a folder, by its Unix mode; None for those two and for no mode at all."""
     if stat.S_ISLNK(mode):

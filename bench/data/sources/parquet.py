@@ -5,8 +5,7 @@ A column holds encoded pictures. Pictures are read some rows at a time: a row gr
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -83,6 +82,15 @@ class ParquetSource(Source):
             self._reader.drop()
             raise BadItemError(f"cannot be read ({first_line(error)})") from error
 
+    def units(self) -> Callable[[str], tuple[str, int]]:
+        """A picture's row group, which is decoded from its beginning: the file and its number."""
+
+        def unit(name: str) -> tuple[str, int]:
+            file, _, row = name.rpartition("#")
+            return file, self._shards[file].group_of(int(row))
+
+        return unit
+
     def _files(self) -> dict[str, Path]:
         """Each shard by its name, sorted as items are."""
         if not self.path.is_dir():
@@ -110,7 +118,7 @@ class _Reader:
 
     def value(self, shard: ParquetFile, row: int) -> Any:
         """The scalar of a row; None where the group has fewer rows than it says."""
-        group = bisect_right(shard.starts, row) - 1
+        group = shard.group_of(row)
         inside = row - shard.starts[group]
         if (shard.path, group) != self._place or inside < self._first:
             self._place, self._batches, self._batch, self._first = (shard.path, group), shard.pictures(group), (), 0

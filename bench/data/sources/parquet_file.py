@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
@@ -35,6 +36,10 @@ class ParquetFile:
     def count(self) -> int:
         """The number of rows."""
         return self.starts[-1]
+
+    def group_of(self, row: int) -> int:
+        """The number of the row group that a row is in."""
+        return bisect_right(self.starts, row) - 1
 
     def pictures(self, group: int) -> Iterator[Any]:
         """The pictures of a row group as arrays of pyarrow's, some rows at a time."""

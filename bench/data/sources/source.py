@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -67,6 +67,13 @@ class Source(ABC):
         """As `read`, but a file may come as one that is open: its header is then read without the rest of it."""
         content = self.read(name, most)
         return io.BytesIO(content) if isinstance(content, bytes) else content
+
+    def units(self) -> Callable[[str], Hashable] | None:
+        """Name -> what must be read to have that item, where that is more: one process should read all of it, in order.
+
+        None where each item can be read by itself.
+        """
+        return None
 
 
 def too_large(size: int, most: int) -> TooLargeError:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
+from bench.data.sources.member_table import MemberTable
+from bench.data.sources.names import REPEATED
 from bench.data.sources.per_process import PerProcess
 from bench.data.sources.refusing import first_line
 from bench.data.sources.source import BadItemError, Item, Source, too_large
@@ -57,13 +59,12 @@ class TarSource(Source):
         super().__init__(path)
         self._unpacked = unpacked
         self._plain = path  # the archive itself, or what it was unpacked to
-        self._members: dict[str, tuple[int, int]] = {}  # name -> offset and size in `_plain`
+        self._members = MemberTable(2)  # offset and size in `_plain`
         self._file: PerProcess[BinaryIO] = PerProcess()
 
     def items(self) -> Iterator[Item]:
         """Every file, sorted by name. UserError for a damaged archive and for one that is a bomb."""
         self.left_out.clear()
-        self._members.clear()
         with self.path.open("rb") as file:
             head = file.read(max(map(len, PACKED)))
         unpack = next((unpack for start, unpack in PACKED.items() if head.startswith(start)), None)
@@ -73,8 +74,12 @@ class TarSource(Source):
             plain = self.scratch / self._unpacked
             _unpack(self.path, unpack, plain)
             self._plain = plain
-        self._note_members()
-        return (Item(name) for name in sorted(self._members))
+        self._members = MemberTable(2)
+        for member in self._found():
+            self._members.append(*member)
+        if repeated := self._members.complete():
+            self.left_out[REPEATED] += repeated
+        return map(Item, self._members)
 
     def read(self, name: str, most: int | None = None) -> bytes:
         """A member's content. BadItemError for one that is cut off, or larger than `most`."""
@@ -93,12 +98,13 @@ class TarSource(Source):
 
     def extent(self, name: str) -> Extent:
         """Where a member's bytes lie, for readers of files that hold many pictures each."""
-        return Extent(self._plain, *self._members[name])
+        offset, size = self._members[name]
+        return Extent(self._plain, offset, size)
 
-    def _note_members(self) -> None:
-        """Fill `_members` from the archive as it lies in `_plain`."""
+    def _found(self) -> Iterator[tuple[str, int, int]]:
+        """Name, offset and size of every file of the archive as it lies in `_plain`."""
         whole = Extent(self._plain, 0, self._plain.stat().st_size)
-        self._members.update(tar_members(whole, str(self.path), self.left_out))
+        return tar_members(whole, str(self.path), self.left_out)
 
 
 def _unpack(path: Path, unpack: Callable[[Path], Any], target: Path) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tarfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from bench.data.sources.names import DEVICES, LINKS, REPEATED, UNSAFE, leftover, safe_name
+from bench.data.sources.names import DEVICES, LINKS, UNSAFE, leftover, safe_name
 from bench.data.sources.refusing import first_line
 from bench.errors import UserError
 from bench.files.extents import Extent
@@ -16,14 +17,13 @@ _PART = 2**20  # bytes looked at together
 _MOST_HEADER = 2**20  # bytes of one member's header: a hostile one could ask for gigabytes
 
 
-def tar_members(file: Extent, where: str, left_out: Counter[str]) -> dict[str, tuple[int, int]]:
-    """Offset (from the beginning of the whole file) and size of every regular file in a plain tar, by its safe name.
+def tar_members(file: Extent, where: str, left_out: Counter[str]) -> Iterator[tuple[str, int, int]]:
+    """The safe name of every regular file in a plain tar, its offset in the whole file, and its size.
 
-    Links, devices and names that lead out are counted in `left_out`. Of two members of one name the later counts: that
-    is how an archive is updated. UserError, with `where` the archive lies, for a damaged one.
+    Links, devices and names that lead out are counted in `left_out`. UserError, with `where` the archive lies, for a
+    damaged one.
     """
     assert isinstance(file.source, Path)
-    found: dict[str, tuple[int, int]] = {}
     try:
         with file.source.open("rb") as opened:
             part = _Part(opened, file.start, file.size)
@@ -36,16 +36,13 @@ def tar_members(file: Extent, where: str, left_out: Counter[str]) -> dict[str, t
                     end = archive.offset
                     name = _name(member, left_out)
                     if name is not None:
-                        if name in found:
-                            left_out[REPEATED] += 1
-                        found[name] = file.start + member.offset_data, member.size
+                        yield name, file.start + member.offset_data, member.size
                     archive.members = []  # type: ignore[attr-defined]  # it would keep the headers of millions
                 _check_end(part, archive.offset, where)
     except UserError:
         raise
     except Exception as error:  # a damaged archive raises nearly anything
         raise UserError(f"{where}: is a damaged or unfinished tar archive ({first_line(error)})") from error
-    return found
 
 
 def _name(member: tarfile.TarInfo, left_out: Counter[str]) -> str | None:

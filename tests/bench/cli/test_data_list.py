@@ -60,7 +60,7 @@ def test_names_choose_by_a_part_or_a_pattern(bench_command):
 def test_the_document_has_the_keys_of_the_page(bench_command):
     assert bench_command("data", "build", "shapes", "--resolution", "8").returncode == 0
     document = json.loads(listed(bench_command, "--json"))
-    assert document.keys() == {"schema_version", "data_sets"} and document["schema_version"] == 1
+    assert document.keys() == {"schema_version", "data_sets", "interrupted"} and document["schema_version"] == 1
     rows = re.findall(r"^\| (`.*?) \| (.*) \|$", PAGE.read_text().partition("## Embedded sets")[0], re.MULTILINE)
     keys = [key for cell, _ in rows for key in re.findall(r"`(\w+)`", cell)]
     assert all(list(one) == list(document["data_sets"][0]) for one in document["data_sets"])

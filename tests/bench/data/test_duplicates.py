@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.data import hashes
+from bench.data import duplicates, hashes
 from bench.data.duplicates import DISTANCE, exact_duplicates, near_duplicates
 from bench.data.hashes import close_pairs, perceptual_hashes
 
@@ -155,3 +155,12 @@ def test_ten_thousand_images_take_seconds(computes_within):
     with computes_within(6):
         groups = near_duplicates(images)
     assert sum([i, 5000 + i] in groups for i in range(100)) >= 98 and len(groups) <= 102
+
+
+def test_groups_are_the_same_however_few_small_pictures_are_kept(monkeypatch):
+    images = drawings(60)
+    copies = np.concatenate([COPIES[kind](images[number])[None] for kind in COPIES for number in range(20)])
+    expected = near_duplicates(images, copies)
+    monkeypatch.setattr(duplicates, "PAIRS_AT_ONCE", 8)
+    monkeypatch.setattr(duplicates, "KEPT", 16)
+    assert near_duplicates(images, copies) == expected and len(expected) >= 20

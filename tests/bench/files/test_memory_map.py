@@ -12,6 +12,7 @@ import pytest
 
 from bench.data import disk
 from bench.data.draws import training_images
+from bench.data.image_digests import image_digests
 from bench.data.reference import reference_point
 from bench.features import cache
 from bench.files.memory_map import parts, release, rows, update_digest
@@ -59,7 +60,7 @@ def test_digests_are_those_of_the_whole_array_as_they_always_were(mapped):
         header = f"{images.dtype.str} {list(images.shape)}\n".encode()
         assert disk.content_hash(images) == hashlib.sha256(header + images.tobytes()).hexdigest()
         expected = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images]
-        assert disk.image_digests(images) == expected
+        assert image_digests(images) == expected
 
 
 def test_release_changes_no_value_whatever_the_array_is(tmp_path, mapped):
@@ -125,7 +126,8 @@ from pathlib import Path
 import numpy as np, torch
 from torch import nn
 from bench import features
-from bench.data import disk, draws, imageset, points, reference
+from bench.data import disk, draws, imageset, points, reference, reference_split
+from bench.data.image_digests import image_digests
 from bench.data.built_set import ImageSet
 from bench.features.extractor import Extractor
 from bench.spec.run import DataSpec, Part, Protocol, RunSpec
@@ -172,8 +174,14 @@ for number in range(COUNT // 64):
 few = draws.training_images(data.model_copy(update={"shots": 100}), 0).images
 assert few.shape == (100, SIDE, SIDE, 3)
 assert all(point(name).shape == (1000, SIDE, SIDE, 3) for name in points.POINTS)
+for split, holdout in (("all", None), ("train-pool", 0.01), ("training-images", 0.01)):
+    held = data.model_copy(update={"holdout": holdout})
+    protocol = Protocol(name="p", version=1, generated=1, reference=59_400, metrics=(), every=1, reference_split=split)
+    found, name = reference_split.reference_images(protocol, held, 0)
+    features.cached_features(Extractor("own@64", Colour(), SIDE, 3, "2" * 64), found, name)
+    assert len(found) == 59_400 and len(set(image_digests(found))) == 2
 disk.content_hash(whole)
-assert len(set(disk.image_digests(whole))) == 2
+assert len(set(image_digests(whole))) == 2
 taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 expected = torch.full((COUNT, 3), -1.0)
 expected[::1000] = 1.0
@@ -183,7 +191,7 @@ print(json.dumps({"set": mapped.nbytes, "taken": taken * 1024, "equal": torch.eq
 
 @pytest.mark.slow
 def test_no_step_of_a_run_holds_a_large_set_in_memory(tmp_path, monkeypatch):
-    """Drawing, priors, cached features, an epoch of batches, reference points and sums of a set of 737 MB."""
+    """Drawing, priors, cached features, an epoch of batches, reference points, references and sums of 737 MB."""
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     done = subprocess.run([sys.executable, "-c", LARGE, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -9,13 +9,14 @@ import sys
 import threading
 from operator import neg
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.errors import UserError
 from bench.machine import workers
 from bench.machine.workers import Workers, usable_cores
-from worker_jobs import killed_at_seventy, process_of, refuses_forty, slow_process_of
+from worker_jobs import killed_at_seventy, process_of, processes_of, refuses_forty, slow_process_of
 
 
 @pytest.fixture(autouse=True)
@@ -117,3 +118,39 @@ class _Unknown:
 
     def __reduce__(self) -> tuple[object, ...]:
         return __import__, ("no_such_module",)
+
+
+def test_chunks_cover_every_item_once_whatever_their_order() -> None:
+    with Workers(2) as group:
+        found = dict(group.chunks(sum, range(1000), "sums"))
+        starts = sorted(found)
+        ends = [*starts[1:], 1000]
+        assert [found[start] for start in starts] == [sum(range(*pair)) for pair in zip(starts, ends, strict=True)]
+        assert starts[0] == 0 and max(end - start for start, end in zip(starts, ends, strict=True)) <= 32
+    assert list(Workers(1).chunks(sum, [1] * 100, "here")) == [
+        (0, 1), (1, 2), (3, 4), (7, 8), (15, 16), (31, 32), (63, 32), (95, 5),
+    ]  # fmt: skip
+
+
+def test_neighbours_of_one_unit_go_to_one_process_in_order() -> None:
+    items, made_by = range(3000), dict[int, set[int]]()
+    with Workers(2) as group:
+        for start, processes in group.chunks(processes_of, items, "units", lambda number: number // 100):
+            made_by.setdefault(start // 100, set()).update(processes)
+            assert start % 100 in range(0, 100, 32), "a chunk is of one unit"
+    assert len(made_by) == 30 and all(len(processes) == 1 for processes in made_by.values())
+    assert len(set.union(*made_by.values())) == 2
+    # One unit alone is cut, so that all processes have something to do.
+    with Workers(2) as group:
+        assert len(set().union(*dict(group.chunks(processes_of, items, "one", lambda number: 0)).values())) == 2
+
+
+def test_a_list_that_is_left_in_the_middle_does_not_answer_for_the_next() -> None:
+    with Workers(2) as group:
+        chunks: Any = group.chunks(sum, range(1000), "left")
+        next(chunks)
+        chunks.close()
+        assert group.map(neg, range(100), "numbers") == [-number for number in range(100)]
+        with pytest.raises(UserError, match="40 is refused"):
+            group.map(refuses_forty, range(1000), "numbers")
+        assert group.map(neg, range(100), "numbers") == [-number for number in range(100)]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench import features, metrics
-from bench.data.disk import image_digests
+from bench.data.image_digests import image_digests
 from bench.errors import UserError
 from bench.features.extractor import Extractor
 from bench.metrics import Scorer, label

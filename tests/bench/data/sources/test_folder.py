@@ -81,7 +81,7 @@ def test_links_to_folders_and_out_are_refused_by_name(folder: Path, target: str)
     (folder.parent / "outside").write_bytes(b"secret")
     (folder / "link.png").symlink_to(target)
     with pytest.raises(UserError, match=r"root/link\.png: a link to a folder or out of .* is not followed"):
-        FolderSource(folder).items()
+        list(FolderSource(folder).items())
 
 
 def test_a_link_inside_is_a_copy_and_a_broken_or_circular_one_cannot_be_read(folder: Path) -> None:
@@ -136,4 +136,4 @@ def test_a_folder_that_cannot_be_listed_is_named(folder: Path, monkeypatch: pyte
 
     monkeypatch.setattr(os, "scandir", refusing)
     with pytest.raises(UserError, match=r"root/a: cannot be listed: Permission denied"):
-        FolderSource(folder).items()
+        list(FolderSource(folder).items())

@@ -16,7 +16,9 @@ from bench.data.sources import parquet_file
 from bench.data.sources.parquet import ParquetSource, is_parquet
 from bench.data.sources.source import BadItemError
 from bench.errors import UserError
+from bench.machine import workers
 from corrupted_bytes import corruptions, truncations
+from worker_jobs import processes_of
 
 
 def values(count, seed=0):
@@ -236,3 +238,20 @@ def test_other_processes_read_from_it(tmp_path):
     for method in ("fork", "spawn"):
         with multiprocessing.get_context(method).Pool(2) as pool:
             assert pool.map(source.read, names, chunksize=7) == images
+
+
+def test_a_row_group_is_decoded_by_one_process(tmp_path, monkeypatch):
+    """The chunks that two processes get are of row groups of their own, in order; nothing is decoded twice."""
+    table = pa.table({"image": [bytes([number % 256]) * 50 for number in range(2000)]})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=70)
+    source = ParquetSource(tmp_path / "a.parquet")
+    names = [item.name for item in source.items()]
+    monkeypatch.setattr(workers, "PATIENCE", -1)
+    made_by = {}
+    unit = source.units()
+    with workers.Workers(2) as group:
+        for start, processes in group.chunks(processes_of, names, "rows", unit):
+            made_by.setdefault(unit(names[start]), set()).update(processes)
+            assert unit(names[start]) == unit(names[start + len(processes) - 1])
+    assert len(made_by) == 29 and all(len(processes) == 1 for processes in made_by.values())
+    assert len(set.union(*made_by.values())) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import stat
 import struct
+import tracemalloc
 import warnings
 import zipfile
 from collections import Counter
@@ -118,3 +119,33 @@ def test_a_damaged_member_is_a_bad_item_and_a_damaged_directory_an_error(tmp_pat
     again = pickle.loads(pickle.dumps(source))
     with pytest.raises(BadItemError, match="cannot be unpacked"):
         again.read("b.png")
+
+
+def test_members_that_lie_over_one_another_are_bad(tmp_path: Path) -> None:
+    """A small archive whose members share one content unpacks to any size; each is refused where it begins."""
+    path = tmp_path / "a.zip"
+    _write(path, ("a.png", b"x" * 5000), ("b.png", b"y" * 5000), method=zipfile.ZIP_STORED)
+    content = bytearray(path.read_bytes())
+    second = content.index(b"PK\1\2", content.index(b"PK\1\2") + 1)
+    struct.pack_into("<I", content, second + 42, 10)  # its header would lie within the first member
+    path.write_bytes(content)
+    source = ZipSource(path)
+    assert _names(source) == ["a.png", "b.png"]
+    for name in ("a.png", "b.png"):
+        with pytest.raises(BadItemError, match=r"cannot be unpacked \((lies over the next member|a member without)"):
+            source.read(name)
+
+
+def test_a_member_costs_little_more_than_its_name(tmp_path: Path) -> None:
+    count = 3000
+    source = _write(tmp_path / "a.zip", *((f"{number:040}.png", b"x") for number in range(count)))
+    tracemalloc.start()
+    assert sum(1 for _ in source.items()) == count
+    taken, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken / count < 44 + 8 + 6 * 8 + 20 and peak / count < 1000
+    again = pickle.loads(pickle.dumps(source))
+    tracemalloc.start()
+    assert again.read(f"{7:040}.png") == b"x"
+    assert tracemalloc.get_traced_memory()[1] < 100_000, "a worker does not read the directory"
+    tracemalloc.stop()
