@@ -51,7 +51,7 @@ def test_names_choose_by_a_part_or_a_pattern(bench_command):
 
     assert names("cifar") == ["cifar10", "cifar100"]
     assert names("cifar*0", "ffhq") == ["cifar10", "cifar100", "ffhq", "ffhq-all"]
-    assert names("[sd]*s") == ["danbooru-faces", "digits", "shapes"]
+    assert names("[sd]*s") == ["danbooru-characters", "danbooru-faces", "digits", "shapes"]
     refused = bench_command("data", "list", "cifar", "cifr")
     assert refused.returncode == 2
     assert "no data set has 'cifr' in its name; `bench data list` has all of them" in refused.stderr
