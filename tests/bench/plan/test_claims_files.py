@@ -9,8 +9,10 @@ from bench.plan import claims
 from bench.plan.claim_names import claim_problem
 from bench.plan.claims import claim_papers, claims_of, every_claim
 from bench.plan.load import TABLES, load_table, table_names
+from bench.report.claims.known import KnownTables
 from bench.report.printed import read_printed
 from bench.spec.measures_to_come import MEASURES_TO_COME
+from bench.spec.relation import Trend
 
 
 def test_all_144_claims_are_there():
@@ -32,6 +34,28 @@ def test_claims_name_rows_columns_and_scores_that_their_tables_have():
             if table not in names and "/table" in table and cell.row != "memorised":
                 problems += [] if cell.row in set(printed["row"]) else [f"{claim.id}: {table} prints no row {cell.row}"]
     assert [problem for problem in problems if problem] == []
+
+
+def test_a_claim_of_a_table_that_is_not_there_waits_for_a_measure():
+    names = set(table_names())
+    lacking = {claim.id for home, claim in every_claim() for table, *_ in claim.cells(home) if table not in names}
+    assert lacking == {claim.id for _, claim in every_claim() if claim.id in lacking and claim.waits_for}
+
+
+def test_a_table_that_is_another_has_its_claims_too():
+    assert [claim.id for claim in load_table("dip/table2").claims] == [claim.id for claim in claims_of("disp/table2")]
+    assert {claim.id for claim in load_table("dip/fig2").claims} > {claim.id for claim in claims_of("dip/fig2")}
+
+
+def test_the_columns_of_trends_have_their_x():
+    known = KnownTables()
+    trends = [
+        (home, relation) for home, claim in every_claim() for relation in claim.all_of if isinstance(relation, Trend)
+    ]
+    assert {home for home, _ in trends} == {"disp/fig3c", "disp/table5"}
+    for home, relation in trends:
+        x = [known.x(home, column) for column in relation.columns or known.columns(home)]
+        assert None not in x and x == sorted(set(x)) and len(x) > 3
 
 
 def test_a_claim_waits_for_a_measure_that_is_to_come():

@@ -2,11 +2,13 @@
 
 import pytest
 
+from bench.plan.load import load_table
 from bench.report.build import build_report
 from bench.report.claims.judge import judge
 from bench.report.claims.known import KnownTables
 from bench.report.claims.scores import Lack, Scores
 from bench.report.render import text
+from bench.spec.claim import Claim
 
 
 def judged(table, results, claims, scale="mini", load=None, **changes):
@@ -167,6 +169,42 @@ def test_a_diverged_seed_is_never_dropped(table, simulated):
         text.render(build_report(table(claims=[{"id": "c", "text": "C.", **claims["c"]}]), "mini", results)).split()
     )
     assert "one side diverged at all 3 seeds, the other at none" in page
+
+
+EVALUATED = """
+title: Samplers
+seeds: 3
+snapshot: best
+metrics: [fd]
+rows:
+  - {id: plain, label: Plain, method: unconditional}
+  - {id: pure, label: Pure, method: disp(prior=random), evaluate: {measure: rescore, sampling: pure}}
+columns: [{id: shapes, label: Shapes}]
+scales:
+  mini:
+    network: {name: sngan-32, options: {g_width: 8, d_width: 8, z_dim: 16, sn_generator: true}}
+    train: {steps: 20, batch: 4, g_lr: 1.0e-3, d_lr: 1.0e-3}
+    protocol: {name: tiny, version: 1, every: 10, metrics: [{name: fd, extractor: effnet_lite0@96}]}
+    columns: {shapes: {data: {name: shapes, resolution: 32, shots: 16}, generated: 24, reference: 24}}
+"""
+
+
+def test_an_evaluation_is_compared_like_a_training_and_has_one_snapshot(tmp_path, run, frame):
+    (tmp_path / "mine.yaml").write_text(EVALUATED)
+    spec = load_table(str(tmp_path / "mine.yaml"))
+    plain = [run("plain", "shapes", seed, {10: {"fd": 90 + seed}, 20: {"fd": 99 + seed}}) for seed in range(3)]
+    pure = [run("pure", "shapes", seed, {10: {"fd": 40 + seed / 2}}, kind="evaluate") for seed in range(3)]
+    results = frame(*plain, *pure)
+    results["measure"] = results["row"].map({"pure": "rescore", "plain": ""})
+    stated = {
+        "lower": {"order": ["pure", "plain"]},
+        "final": {"order": [{"row": "pure", "snapshot": "final"}, "plain"]},
+    }
+    claims = [Claim.model_validate({"id": name, "text": "It is.", **relation}) for name, relation in stated.items()]
+    scores = Scores("mini", lambda name: Lack(name), (spec, results))
+    lower, final = (judge(claim, "mine", KnownTables(spec), scores) for claim in claims)
+    assert lower.verdict == "supported" and len(lower.comparisons) == 1
+    assert final.reason == "not compared: shapes: an evaluation, whose snapshot is its own, not 'final': pure"
 
 
 def test_a_score_that_a_table_lacks_is_waited_for(table, simulated):
