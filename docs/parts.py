@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.features.known import OURS
 from bench.features.weights import UserWeights
 from bench.metrics.measures import measure, measures
-from docs import data_parts, draw_floors, rehearsals, table_parts
+from docs import data_parts, draw_floors, id_parts, rehearsals, table_parts
 from docs.grid import grid
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -103,6 +103,7 @@ PARTS: dict[str, Callable[..., str]] = {
         table_parts.declared,
         table_parts.claims,
         table_parts.recorded,
+        id_parts.every_id,
         data_parts.embedded_sets,
         data_parts.published_sets,
         rehearsal,

@@ -118,11 +118,15 @@ def _network(network: NetworkSpec) -> str:
 
 def declared(name: str) -> str:
     """The values of a table that its YAML marks as ours: a line whose comment begins with "declared" or "ours"."""
-    text = (TABLES / f"{name}.yaml").read_text()
+    lines = [f"- `{path}`: `{value}`" for path, value in marked_as_ours((TABLES / f"{name}.yaml").read_text())]
+    return "\n".join(lines) if lines else "None of its own."
+
+
+def marked_as_ours(text: str) -> list[tuple[str, str]]:
+    """(keys, value) of each line of a YAML file whose comment begins with "declared" or "ours"."""
     marked = {number for number, line in enumerate(text.splitlines()) if OURS.search(line)}
     root = yaml.compose(text, Loader=yaml.SafeLoader)
-    lines = [f"- `{path}`: `{' '.join(value.split())}`" for path, value, line in _leaves(root, "") if line in marked]
-    return "\n".join(lines) if lines else "None of its own."
+    return [(path, " ".join(value.split())) for path, value, line in _leaves(root, "") if line in marked]
 
 
 def _leaves(node: Any, path: str) -> Iterator[tuple[str, str, int]]:
