@@ -13,6 +13,7 @@ from types import FrameType, ModuleType
 import pytest
 import yaml
 
+from bench.plan.load import table_names
 from bench.run.execute import run_once
 from bench.spec.run import RunSpec
 from bench.store.runs import Store
@@ -55,7 +56,13 @@ def test_reproducing_is_an_index() -> None:
     text = (ROOT / "REPRODUCING.md").read_text()
     assert len(text.splitlines()) < 150
     listed = set(re.findall(r"\]\((docs/reproduce/[^)#]+)\)", text))
-    assert listed == {f"docs/reproduce/{page.name}" for page in (ROOT / "docs" / "reproduce").glob("*.md")}
+    assert listed == {str(page.relative_to(ROOT)) for page in (ROOT / "docs" / "reproduce").rglob("*.md")}
+
+
+def test_every_id_has_its_section() -> None:
+    pages = (ROOT / "docs" / "reproduce" / "ids").glob("*.md")
+    heads = [head for page in pages for head in re.findall(r"^### `([^`]+)`", page.read_text(), re.MULTILINE)]
+    assert sorted(heads) == table_names()
 
 
 def anchors(page: Path) -> set[str]:
