@@ -79,7 +79,7 @@ def test_small_scales_use_drawn_sets_and_say_for_what_they_stand(scale):
         for row, column in table.trained_cells(scale):
             spec, cell = table.run_spec(row, column, 0, scale), table.cell(row, column, scale)
             assert cell.stand_in and spec.data.resolution == 64
-            assert whole_name(spec.data.name).startswith(("avatars-", "creatures-", "drawn-", "one-"))
+            assert whole_name(spec.data.name).startswith(("avatars-", "creatures-", "drawn-", "faces-", "one-"))
             assert spec.protocol.split == "training-images"
 
 
@@ -89,7 +89,7 @@ def test_finetuning_starts_from_a_network_of_the_same_width_on_the_stand_in_of_f
              for (row, _), spec in trainings(f"sle/{table}", scale).items() if row == "sg2-ft"}  # fmt: skip
     (spec,) = tuned.values()
     source = spec.run_sources["network"]
-    assert source.network == spec.network and source.data.name == "avatars-critters"
+    assert source.network == spec.network and source.data.name == run("table3 ours/ffhq", scale).data.name
     assert source.method == spec.method[1:]
 
 
