@@ -104,14 +104,20 @@ class Table(TableSpec):
     def shown_spec(self, row: Row, column: Column, seed: int, scale: str) -> RunSpec:
         """The run that a cell shows, which must show one: a training, or the evaluation of one."""
         behind, merged = self.behind(row, column, scale), self.merged(column, scale, row)
-        assert behind is not None and isinstance(behind.table, Table)
-        run = behind.table.run_spec(behind.row, behind.column, seed, scale)
+        assert behind is not None
+        run = self.training(row, column, seed, scale)
         if not self.evaluates(row, column, scale):
             return run
         itself = behind.table is self and (behind.row, behind.column) == (row, column)
         lender = None if itself else behind.table.merged(behind.column, scale, behind.row)
         measure = measure_of(self, merged, lender)
         return evaluation_run(measure, run, self.shown(row, column, scale).protocol)
+
+    def training(self, row: Row, column: Column, seed: int, scale: str) -> RunSpec:
+        """The training behind what a cell shows, which must show something."""
+        behind = self.behind(row, column, scale)
+        assert behind is not None and isinstance(behind.table, Table)
+        return behind.table.run_spec(behind.row, behind.column, seed, scale)
 
     def gives(self, row: Row, column: Column, scale: str) -> tuple[MetricSpec, ...]:
         """The numbers that a cell shows, which must show some: scores of its protocol, or outputs of its measure."""

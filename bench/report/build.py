@@ -13,7 +13,7 @@ from bench.metrics.measures import measures
 from bench.plan.expand import Table
 from bench.report.best_seeds import with_best_of
 from bench.report.caption import caption, notes
-from bench.report.cell_settings import gives_of, metrics_of, protocol_of, protocols
+from bench.report.cell_settings import gives_of, metrics_of, protocol_of, protocols, sharing
 from bench.report.cells import ENDED, Grid, degrees_of_freedom, make_cells, mark_best, per_seed
 from bench.report.claims.judge import judge
 from bench.report.claims.known import KnownTables
@@ -128,7 +128,8 @@ def _block(
         """
         names = [row.id for row in rows if row.kind == kind]
         mine = ["reference" if kind == "reference" else "train"]
-        cells = make_cells(lines[lines["kind"].isin(mine)], metric.name, names, ids, spec.seeds_at(scale))
+        own_lines = lines[lines["kind"].isin(mine)]
+        cells = make_cells(own_lines, metric.name, names, ids, spec.seeds_at(scale), sharing(spec, scale))
         cells |= {key: Cell() for key, cell in cells.items() if not cell.values and not scores(*key)}
         ended = values[values["kind"].isin(mine) & values["status"].isin(ENDED)]
         unscored = set(zip(ended["row"], ended["column"])) - set(zip(lines["row"], lines["column"]))

@@ -13,7 +13,7 @@ from bench.metrics.measures import fewest_generated
 from bench.metrics.output import Output
 from bench.plan.expand import Table
 from bench.report.best_seeds import chooses
-from bench.report.cell_settings import protocols, said_of_cells
+from bench.report.cell_settings import protocols, said_of_cells, sharing
 from bench.report.model import Block, ColumnHead, RowHead
 from bench.spec.cell import Cell, Scored
 from bench.spec.row_column import Column, Row
@@ -73,7 +73,8 @@ def _reading(spec: Table, scale: Scale, printed: bool) -> str:
         "Cells: mean ± half-width of the Student-t 95 % interval over n training seeds"
         f"{source}{marked}. The sd is pooled over the "
         f"rows of a column (the {whose}, controls and reference points each among themselves) unless "
-        f"Bartlett's test finds them to differ (p < {ALIKE:g})."
+        f"Bartlett's test finds them to differ (p < {ALIKE:g})"
+        + ("; rows of the same trainings as one above them have their own." if sharing(spec, scale) else ".")
     )
     main = spec.main_metric(scale)
     if spec.best_of > 1 and main is not None:

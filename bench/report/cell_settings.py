@@ -58,6 +58,20 @@ def gives_of(spec: Table, scale: str, *, evaluated: bool = True) -> dict[tuple[s
     return {(row.id, column.id): spec.gives(row, column, scale) for row, column in cells}
 
 
+def sharing(spec: Table, scale: str) -> set[tuple[str, str]]:
+    """The cells that show the same trainings as a cell above them in their column, by the ids of row and column."""
+    shared: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str]] = set()
+    evaluated = {column.id for row, column in spec.shown_cells(scale) if spec.evaluates(row, column, scale)}
+    for row, column in spec.shown_cells(scale):
+        if column.id not in evaluated:
+            continue
+        training = column.id, spec.training(row, column, 0, scale).uid
+        shared |= {(row.id, column.id)} if training in seen else set()
+        seen.add(training)
+    return shared
+
+
 def said_of_cells(
     spec: Table, cells: Iterable[tuple[Row, Column]], say: Callable[[Row, Column], str], *, most: float = 0.5
 ) -> list[tuple[str, str]]:

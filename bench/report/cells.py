@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,16 +49,25 @@ def per_seed(results: pd.DataFrame, rule: Pick, protocol: Protocol | ProtocolOf)
     return every.merge(picked, how="left").drop(columns="run")
 
 
-def make_cells(values: pd.DataFrame, metric: str, rows: Sequence[str], columns: Sequence[str], seeds: int) -> Grid:
+def make_cells(
+    values: pd.DataFrame,
+    metric: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    seeds: int,
+    sharing: Collection[tuple[str, str]] = (),
+) -> Grid:
     """A cell per row and column, from `per_seed` lines of one metric; `seeds` is the number planned per cell.
 
     The sd is pooled over the rows of a column where their spreads are alike. It is relative to the mean (on the log
     scale) for scores that are compared as ratios, and absolute for the others.
+    sharing: cells that show the same trainings as another one of their column. They are no further replicates, so they
+    are left out of the pool and have their own sd.
     """
     grouped = {(row, column): group for (row, column), group in values.groupby(["row", "column"], sort=False)}
     cells = {(r, c): _cell(grouped.get((r, c)), metric, seeds) for r in rows for c in columns}
     for column in columns:
-        down = {key: cell for key, cell in cells.items() if key[1] == column and cell.sound}
+        down = {key: cell for key, cell in cells.items() if key[1] == column and cell.sound and key not in sharing}
         for version in {cell.version for cell in down.values()}:
             cells |= _pooled({key: cell for key, cell in down.items() if cell.version == version}, metric)
     return cells
