@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import pandas as pd
@@ -55,7 +56,8 @@ def of_no_row(known: set[str], spec: Table, scale: str, store: Store, seeds: lis
     """The methods of the store's finished runs on this table's data that belong to no row: "disp (2)"."""
     cells = [spec.cell(row, column, scale) for row, column in spec.trained_cells(scale)]
     evaluated = [pair for pair in spec.trained_cells(scale) if spec.evaluates(*pair, scale)]
-    known = known | {spec.run_spec(*pair, seed, scale).uid for pair in evaluated for seed in _seeds(store)}
+    seen = {folder.spec().seed for folder in store} if evaluated else set()
+    known = known | {spec.run_spec(*pair, seed, scale).uid for pair in evaluated for seed in seen}
     places = {(cell.data.model_dump_json(), cell.protocol.generated, cell.protocol.reference) for cell in cells}
     counts: Counter[str] = Counter()
     for folder in store:
@@ -66,10 +68,6 @@ def of_no_row(known: set[str], spec: Table, scale: str, store: Store, seeds: lis
         if place in places and (seeds is None or run.seed in seeds):
             counts[readable(run.method)] += 1
     return ", ".join(f"{name} ({number})" for name, number in sorted(counts.items()))
-
-
-def _seeds(store: Store) -> set[int]:
-    return {folder.spec().seed for folder in store}
 
 
 def of_own_sets(spec: Table, scale: str, store: Store, seeds: list[int] | None) -> Counter[str]:
@@ -92,5 +90,9 @@ def of_own_sets(spec: Table, scale: str, store: Store, seeds: list[int] | None) 
 
 
 def _scored_alike(network: NetworkSpec, protocol: Protocol) -> tuple[str, str]:
-    """What two runs have in common that a table can show side by side: all but data, training and counts."""
-    return network.model_dump_json(), protocol.model_dump_json(exclude={"generated", "reference"})
+    """What two runs have in common that a table can show side by side: all but data, training and counts.
+
+    A record has a network's options in the order of their names, a table's file in any.
+    """
+    options = json.dumps(network.model_dump(mode="json"), sort_keys=True)
+    return options, protocol.model_dump_json(exclude={"generated", "reference"})
