@@ -58,9 +58,10 @@ def loader(scale: Any, store: Store, recorded: str | None, choice: Mapping[str, 
 def _tables(names: tuple[str, ...]) -> list[str]:
     """The tables that claims are told with: those named, or those of the papers named, or all."""
     from bench.plan.claims import claim_papers, every_claim
+    from bench.plan.table_files import ALL
 
     every = list(dict.fromkeys(table for table, _ in every_claim()))
-    if not names:
+    if not names or ALL in names:
         return every
     known, found = {*every, *claim_papers()}, []
     for name in names:

@@ -18,6 +18,7 @@ from bench.errors import UserError
 from bench.launch.slurm.cancel import cancel_runs
 from bench.launch.slurm.records import places, submissions
 from bench.launch.slurm.status import IN_HAND, RunStatus, Survey
+from bench.plan.joint import ALL
 from bench.plan.load import table_names
 from bench.store.runs import Store
 
@@ -44,7 +45,7 @@ def status(
     store: Store,
     **choice: Any,
 ) -> None:
-    """The status of every run of TABLE; without TABLE, of every run that was ever submitted from this store."""
+    """The status of every run of TABLE or of ALL; without either, of every run ever submitted from this store."""
     labels = _labels(table, scale, store, choice)
 
     def look() -> tuple[list[RunStatus], str | None]:
@@ -143,7 +144,7 @@ def cancel(target: str, scale: str, store: Store, **choice: Any) -> None:
 def _target(target: str, scale: str, store: Store, choice: dict[str, Any]) -> Labels:
     """The runs of a table, if the target is the name or the file of one, else one run."""
     tables = table_names()
-    if target.endswith((".yaml", ".yml")) or target in tables or f"disp/{target}" in tables:
+    if target.endswith((".yaml", ".yml")) or target in (ALL, *tables) or f"disp/{target}" in tables:
         return _labels(target, scale, store, choice)
     try:
         uid = find_run(target, store, None, None, NO_CHOICE).uid

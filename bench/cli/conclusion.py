@@ -11,13 +11,13 @@ from click.core import ParameterSource
 from bench.cli.options import named_plugins
 from bench.launch.progress import counted
 from bench.plan.inputs import Machine
-from bench.plan.runs import Plan
+from bench.plan.schedule import Schedule
 from bench.store.runs import Status, Store
 
 UNFINISHED = ("planned", "interrupted", "lost")
 
 
-def conclude(plan: Plan, outcomes: dict[str, str], store: Store, stopped: bool) -> int:
+def conclude(plan: Schedule, outcomes: dict[str, str], store: Store, stopped: bool) -> int:
     """Print the status of the plan's runs at the end of this command, and return its exit status.
 
     plan: the plan as it was at the beginning. outcomes: uid -> outcome of the runs that this command worked on.
@@ -50,7 +50,7 @@ def conclude(plan: Plan, outcomes: dict[str, str], store: Store, stopped: bool) 
 
 
 def _sentences(
-    plan: Plan, outcomes: dict[str, str], now: dict[str, Status], left: list[str], elsewhere: list[str]
+    plan: Schedule, outcomes: dict[str, str], now: dict[str, Status], left: list[str], elsewhere: list[str]
 ) -> list[str]:
     finished = sum(outcome in ("done", "diverged") for outcome in outcomes.values())
     again = f"run the same command{' without --rerun' if plan.again else ''} to continue"

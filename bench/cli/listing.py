@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from bench.cli.options import plugin_option
+from bench.cli.options import plugin_option, store_option
 from bench.contract.discovery import methods
 from bench.data.known import datasets
+from bench.store.runs import Store
 
 KINDS = ("methods", "datasets", "networks", "metrics", "measures", "extractors", "tables", "recorded")
 
@@ -14,16 +15,17 @@ KINDS = ("methods", "datasets", "networks", "metrics", "measures", "extractors",
 @click.command("list")
 @click.argument("kind", required=False, type=click.Choice(KINDS))
 @plugin_option
-def list_(kind: str | None, plugins: list[str]) -> None:
+@store_option
+def list_(kind: str | None, plugins: list[str], store: Store) -> None:
     """What there is, one line each.
 
     KIND is methods, datasets, networks, metrics, measures (of finished runs), extractors, tables or recorded (sets);
-    without it, all of them.
+    without it, all of them. Of tables also what the store has of them and what they cost.
     """
     for each in [kind] if kind else KINDS:
         if not kind:
             click.echo(f"{each}:")
-        entries = _entries(each)
+        entries = _entries(each, store)
         width = max((len(name) for name, _ in entries), default=0)
         for name, summary in entries:
             click.echo(f"{'' if kind else '  '}{name:<{width}}  {summary}".rstrip())
@@ -60,7 +62,7 @@ def networks(name: str | None, settings: tuple[str, ...]) -> None:
                 click.echo(f"  {layer.name:<44} {shape:<16} {layer.parameters:>12,}")
 
 
-def _entries(kind: str) -> list[tuple[str, str]]:
+def _entries(kind: str, store: Store) -> list[tuple[str, str]]:
     # Methods, data, networks, extractors
     if kind == "methods":
         return [(entry.name, entry.summary) for entry in methods()]
@@ -90,9 +92,9 @@ def _entries(kind: str) -> list[tuple[str, str]]:
 
         return [(name, "; ".join(f"{table} at {scale}: {runs} runs" for table, scale, runs in holdings(name)))
                 for name in recorded_sets()]  # fmt: skip
-    from bench.plan.load import load_table, table_names
+    from bench.cli.table_list import table_lines
 
-    return [(name, load_table(name).title) for name in table_names()]
+    return table_lines(store)
 
 
 def _lacking(reason: str | None) -> str:

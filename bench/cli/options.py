@@ -84,7 +84,8 @@ def selection_options(function: Function) -> Function:
         click.option("--seeds", callback=_seeds, metavar="0..2", help="Seeds [default: the table's]."),
         click.option(
             "--method", "methods", multiple=True, metavar="[LABEL=]EXPR",
-            help="Add a row of your own, e.g. 'mine + disp', or with a label 'ours=mine + disp'; may be repeated.",
+            help="Add a row of your own, e.g. 'mine + disp', or with a label 'ours=mine + disp'; 'ours@GROUP=...' has "
+            "the settings of a group of rows; may be repeated.",
         ),
         click.option(
             "--set", "settings", multiple=True, metavar="KEY=VALUE",

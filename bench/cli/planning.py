@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,34 +9,40 @@ from typing import Any
 
 import click
 
+from bench.cli.all_tables import every_table
 from bench.cli.options import rows_of, table_with
 from bench.cli.stale_lines import tell_of_inputs
 from bench.errors import UserError
 from bench.launch.progress import counted
 from bench.machine.provenance import commit
 from bench.plan.estimate import estimate_cost
-from bench.plan.runs import Plan, PlannedRun, make_plan
+from bench.plan.joint import ALL, JointPlan, make_joint_plan
+from bench.plan.runs import Plan, make_plan
+from bench.plan.schedule import PlannedRun, Schedule
+from bench.plan.store_view import StoreView
 from bench.spec.run import DataSpec, Protocol
 from bench.spec.words import counts_words, data_words
 from bench.store.runs import Store
 
 
-def plan_of(table: str, scale: str, store: Store, choice: dict[str, Any]) -> Plan:
-    """The plan of a table with the choices of `selection_options`."""
-    spec = table_with(table, choice["settings"], choice["methods"], choice["columns"])
-    plan = make_plan(
-        spec,
-        scale,
-        store,
-        rows_of(choice),
-        choice["columns"],
-        choice["seeds"],
-        choice.get("references", True),
-    )
+def plan_of(table: str, scale: str, store: Store, choice: dict[str, Any]) -> Plan | JointPlan:
+    """The plan of a table, or of ALL, with the choices of `selection_options`."""
+    if table == ALL:
+        plan: Plan | JointPlan = _plan_of_all(scale, store, choice)
+    else:
+        spec = table_with(table, choice["settings"], choice["methods"], choice["columns"])
+        references = choice.get("references", True)
+        plan = make_plan(spec, scale, store, rows_of(choice), choice["columns"], choice["seeds"], references)
     if choice.get("rerun"):
         plan.ask_again()
     plan.trains = not choice.get("no_train")
     return plan
+
+
+def _plan_of_all(scale: str, store: Store, choice: dict[str, Any]) -> JointPlan:
+    return make_joint_plan(
+        every_table(scale, choice), scale, StoreView(store), choice["seeds"], choice.get("references", True)
+    )
 
 
 def say_what_submit_would_refuse() -> None:
@@ -52,36 +57,41 @@ def say_what_submit_would_refuse() -> None:
         click.echo(f"bench submit would refuse the site profile in force: {error}", err=True)
 
 
-def summarise(plan: Plan, store: Store, retry: Any, submitted: Mapping[str, str] | None = None) -> None:
+def summarise(plan: Schedule, store: Store, retry: Any, submitted: Mapping[str, str] | None = None) -> None:
     """Print what is there, what would start and what that will cost, in a few lines.
 
     submitted: uid -> status of the runs that a cluster has; they have that status here and are not to start.
     """
     elsewhere = submitted or {}
     counts = ", ".join(f"{number} {status}" for status, number in sorted(plan.counts(elsewhere).items()))
-    here = dataclasses.replace(plan, runs=[run for run in plan.runs if run.uid not in elsewhere])
+    here = plan.only([run for run in plan.runs if run.uid not in elsewhere])
     cost = estimate_cost(here, store, retry)
     starting = len(here.to_start(retry))
     # The estimate is from finished runs, else from the table, else there is none
     evaluations = sum(run.spec.measure is not None for run in plan.runs)
     runs = counted(len(plan.runs)) + (f", of which {counted(evaluations, 'evaluation')}" if evaluations else "")
-    line = f"{plan.table.name} at scale {plan.scale}: {runs} ({counts}); {starting} to start"
+    line = f"{plan.name} at scale {plan.scale}: {runs} ({counts}); {starting} to start"
     if starting and cost.seconds is not None and cost.disk_bytes is not None:
-        line += f", about {cost.seconds / 60:.1f} worker-minutes and {cost.disk_bytes / 1e6:.0f} MB"
+        line += f", about {_worker_time(cost.seconds)} and {cost.disk_bytes / 1e6:.0f} MB"
         line += f" (from {counted(cost.measured_on, 'finished run')})"
     elif starting and cost.seconds is not None:
-        line += f", about {cost.seconds / 60:.1f} worker-minutes (the table's own figure)"
+        line += f", about {_worker_time(cost.seconds)} (the table's own figure)"
     elif starting:
         line += "; no finished run of this kind to estimate the time from"
     click.echo(line)
     if left_out := here.left_out(retry):
         click.echo(f"left out, as --no-train trains nothing: {_trainings_and_others(left_out)}")
     # What is special about this table or missing on this machine
-    for hint in plan.table.at(plan.scale).cost:
+    for hint in plan.table.at(plan.scale).cost if isinstance(plan, Plan) else ():
         click.echo(f"cost: {hint}")
     tell_of_inputs(plan, store)
     for name, path in plan.missing_weights().items():
         click.echo(f"missing weights: {name} (put them at {path})")
+
+
+def _worker_time(seconds: float) -> str:
+    """Seconds of one worker in words: "12.5 worker-minutes", "4,263 worker-hours"."""
+    return f"{seconds / 60:.1f} worker-minutes" if seconds < 10 * 3600 else f"{seconds / 3600:,.0f} worker-hours"
 
 
 def _trainings_and_others(runs: list[PlannedRun]) -> str:
@@ -93,7 +103,7 @@ def _trainings_and_others(runs: list[PlannedRun]) -> str:
     return ", ".join([*parts, *([f"{counted(others, 'evaluation')} {whose} not trained"] if others else [])])
 
 
-def tell_of_draws(plan: Plan) -> None:
+def tell_of_draws(plan: Schedule) -> None:
     """Print the data and the reference of each column that has more to say of them than a number of shots.
 
     Where rows of a column differ in them, each has a line of its own.
@@ -120,13 +130,13 @@ def _draws(data: DataSpec, protocol: Protocol) -> str:
     return f"{data_words(data)}; {counts_words(protocol.generated, protocol.reference, protocol.split)}"
 
 
-def refuse_missing_weights(plan: Plan) -> None:
+def refuse_missing_weights(plan: Schedule) -> None:
     """Raise UserError if weights that the user supplies are missing, before anything starts."""
     missing = plan.missing_weights() if plan.trains else {}
     if missing:
         name, path = next(iter(missing.items()))
         raise UserError(
-            f"{plan.table.name} at scale {plan.scale} needs the weights '{name}': put them at {path}, "
+            f"{plan.name} at scale {plan.scale} needs the weights '{name}': put them at {path}, "
             "or set BENCH_WEIGHTS; --rows picks rows that need none"
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from bench.cli.all_tables import every_table
 from bench.cli.options import (
     plugin_option,
     scale_option,
@@ -15,6 +16,11 @@ from bench.cli.options import (
     store_option,
     table_with,
 )
+from bench.errors import UserError
+from bench.plan.expand import Table
+from bench.plan.joint import ALL
+from bench.plan.runs import make_plan
+from bench.plan.waiting import to_come
 from bench.store.runs import Store
 
 
@@ -33,15 +39,35 @@ def record(table: str, name: str, root: Path | None, replace: bool, scale: str, 
     """Keep the finished runs of TABLE as part of the recorded set NAME: every seed and snapshot, with its commit.
 
     Without --rows, every row that has runs is kept, your own rows (--method, project file) among them. What the set
-    holds already stays. What is left out is printed.
+    holds already stays. What is left out is printed. ALL is every table that has finished runs.
     """
+    if table != ALL:
+        spec = table_with(table, choice["settings"], choice["methods"], choice["columns"])
+        _record(spec, name, root, replace, scale, store, choice)
+        return
+    ready = [spec for spec in every_table(scale, choice) if to_come(spec) is None and spec.same_as is None]
+    finished = [spec for spec in ready if _has_finished(spec, scale, store, choice)]
+    if not finished:
+        raise UserError(f"nothing is finished at scale {scale} in {store.root}; `bench status ALL` shows the runs")
+    for spec in finished:
+        _record(spec, name, root, replace, scale, store, choice)
+
+
+def _has_finished(spec: Table, scale: str, store: Store, choice: dict[str, Any]) -> bool:
+    plan = make_plan(spec, scale, store, None, None, choice["seeds"])
+    return any(run.status in ("done", "diverged") and run.cells for run in plan.runs)
+
+
+def _record(
+    spec: Table, name: str, root: Path | None, replace: bool, scale: str, store: Store, choice: dict[str, Any]
+) -> None:
+    """Keep the finished runs of one table."""
     from bench.plan.folders import recorded_roots
     from bench.report.left_out import left_out
     from bench.report.recorded import save_recorded
     from bench.report.results import load_results
 
     # All runs of the table, and those among them that the user has named
-    spec = table_with(table, choice["settings"], choice["methods"], choice["columns"])
     named = shown_rows(spec, choice)
     every = load_results(spec, scale, store, seeds=choice["seeds"], asked=named or ())
     frame = every

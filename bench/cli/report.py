@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli.all_tables import every_table
 from bench.cli.options import (
     metric_option,
     plugin_option,
@@ -20,6 +21,7 @@ from bench.cli.options import (
     table_with,
 )
 from bench.errors import UserError, did_you_mean
+from bench.plan.joint import ALL
 from bench.plan.waiting import to_come
 from bench.spec.own_rows import row_id
 from bench.store.runs import Store
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from bench.plan.expand import Table
+    from bench.plan.store_view import StoreView
     from bench.report.model import TableReport
 
 FORMATS = ("latex", "markdown", "csv", "html")
@@ -53,7 +56,7 @@ recorded_option = click.option("--recorded", metavar="NAME", help="Fill in from 
 @store_option
 def report(tables: tuple[str, ...], scale: Any, everything: bool, claims: bool, style: str | None, output: Path | None,
            store: Store, recorded: str | None, metrics: list[str] | None, **choice: Any) -> None:  # fmt: skip
-    """Each TABLE with intervals beside the printed numbers; without TABLE, every table that has runs.
+    """Each TABLE with intervals beside the printed numbers; ALL is every table. Without TABLE: those that have runs.
 
     Rows, columns and claims that have no runs are named in one line. Of a table that waits for a measure which this
     version does not have, the printed numbers alone are shown.
@@ -62,7 +65,6 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, claims: bool, 
     from bench.report.build import build_report
     from bench.report.fold import Asked
     from bench.report.left_out import not_shown
-    from bench.report.render.printed_text import printed_alone
     from bench.report.results import load_results
 
     if claims:
@@ -70,7 +72,7 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, claims: bool, 
     load = loader(scale, store, recorded, choice)
     for spec in _tables(tables, store, scale, choice):
         if (measure := to_come(spec)) is not None:
-            click.echo(printed_alone(spec, measure))
+            _show_printed(spec, measure, style, output)
             continue
         # What to show: rows, columns and seeds
         seeds, named = choice["seeds"], shown_rows(spec, choice)
@@ -187,26 +189,45 @@ def _tables(names: tuple[str, ...], store: Store, scale: str, choice: Mapping[st
     """The named tables, or every table that has a run in the store."""
     from bench.plan.load import table_names
     from bench.plan.runs import make_plan
+    from bench.plan.store_view import StoreView
 
     if not names and (choice["rows"] is not None or choice["columns"] is not None):
         raise UserError(
             "--rows and --columns are of a table: name it, for example `bench report table1 --rows scratch`"
         )
+    if ALL in names:
+        return every_table(scale, choice)
     tables = [
         table_with(name, choice["settings"], choice["methods"], choice["columns"]) for name in names or table_names()
     ]
     if names:
         return tables
     ready = [spec for spec in tables if scale in spec.scales and to_come(spec) is None]
-    have = [spec for spec in ready if _has_runs(make_plan, spec, scale, store, choice)]
+    view = StoreView(store)
+    have = [spec for spec in ready if _has_runs(make_plan, spec, scale, view, choice)]
     if not have:
         raise UserError(f"no table has runs at scale {scale} in {store.root}; `bench run table1` makes some")
     return have
 
 
-def _has_runs(make_plan: Any, spec: Table, scale: str, store: Store, choice: Mapping[str, Any]) -> bool:
+def _show_printed(spec: Table, measure: str, style: str | None, output: Path | None) -> None:
+    """Show or write the printed numbers of a table that waits for a measure: as CSV, else as text in every style."""
+    from bench.files import atomic
+    from bench.report.printed import recorded_csv
+    from bench.report.render.printed_text import printed_alone
+
+    text = printed_alone(spec, measure)
+    if output is not None:
+        path = output / f"{spec.name.replace('/', '-')}-printed.txt"
+        atomic.write_text(path, text)
+        click.echo(f"wrote {path}")
+    if output is None or style is not None:
+        click.echo(recorded_csv(spec.name) if style == "csv" else text, nl=style != "csv")
+
+
+def _has_runs(make_plan: Any, spec: Table, scale: str, view: StoreView, choice: Mapping[str, Any]) -> bool:
     rows = [row.id for row in spec.rows if row.printed_only is None and spec.fits(row, scale)]
-    plan = make_plan(spec, scale, store, rows, None, choice["seeds"])
+    plan = make_plan(spec, scale, view, rows, None, choice["seeds"])
     return any(run.status != "planned" for run in plan.runs)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from bench.cli.all_tables import tell_of_tables, tell_of_waiting
 from bench.cli.conclusion import conclude, same_choice
 from bench.cli.impossible import print_problems, refuse_impossible
 from bench.cli.options import work_options
@@ -23,7 +24,8 @@ from bench.cli.stale_lines import set_old_aside
 from bench.launch.progress import Tally, counted
 from bench.launch.slurm.records import places, submissions
 from bench.plan.estimate import Estimates
-from bench.plan.runs import Plan, PlannedRun
+from bench.plan.joint import JointPlan
+from bench.plan.schedule import PlannedRun, Schedule
 from bench.run.settings import checkpoint_seconds
 from bench.store.runs import Store
 
@@ -33,15 +35,19 @@ from bench.store.runs import Store
 def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> int:
     """The runs TABLE needs: status, order, cost, and what would start. Nothing starts.
 
+    ALL is every table: a line for each, and how many runs they share.
     Each mistake in it is printed on its own line, and the exit status is then 2.
     """
     plan = plan_of(table, scale, store, choice)
-    width = max((len(run.label) for run in plan.runs), default=0)
     starting, sent = {run.uid for run in plan.to_start(retry)}, _submitted(plan, store)
-    for run in plan.runs:
-        mark = ">" if run.uid in starting and run.uid not in sent else " "
-        click.echo(f"{mark} {run.label:<{width}}  {sent.get(run.uid, run.status):<11}  {run.uid}")
-    tell_of_draws(plan)
+    if isinstance(plan, JointPlan):
+        tell_of_tables(plan, retry, sent)
+    else:
+        width = max((len(run.label) for run in plan.runs), default=0)
+        for run in plan.runs:
+            mark = ">" if run.uid in starting and run.uid not in sent else " "
+            click.echo(f"{mark} {run.label:<{width}}  {sent.get(run.uid, run.status):<11}  {run.uid}")
+        tell_of_draws(plan)
     summarise(plan, store, retry, sent)
     if waiting := [uid for uid in sent if uid in starting]:
         click.echo(f"{counted(len(waiting))} of these in the hands of the cluster: bench submit leaves them alone")
@@ -56,10 +62,13 @@ def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> int
 def run(table: str, scale: str, retry: Any, jobs: int | None, store: Store, **choice: Any) -> int:
     """Train what TABLE is missing, here, with live progress. Interrupt it and run it again: it continues.
 
+    ALL is every table; a run that several of them show is trained once.
+
     Exit status 0 if every run of the table is done then, 130 if it was interrupted, 1 if runs failed or are not done.
     """
     checkpoint_seconds()  # refuses a bad setting before anything starts
     plan = plan_of(table, scale, store, choice)
+    tell_of_waiting(plan)
     refuse_missing_weights(plan)
     todo = plan.to_start(retry)
     if todo:
@@ -71,7 +80,7 @@ def run(table: str, scale: str, retry: Any, jobs: int | None, store: Store, **ch
     return status
 
 
-def _submitted(plan: Plan, store: Store) -> dict[str, str]:
+def _submitted(plan: Schedule, store: Store) -> dict[str, str]:
     """uid -> status of the plan's runs on the cluster; "submitted" if the cluster does not answer."""
     sent = places(submissions(store))
     uids = [run.uid for run in plan.runs if run.uid in sent and run.status not in ("done", "diverged", "failed")]
@@ -87,7 +96,7 @@ def _submitted(plan: Plan, store: Store) -> dict[str, str]:
 
 
 def _work(
-    plan: Plan, todo: list[PlannedRun], store: Store, jobs: int | None, plugins: list[str]
+    plan: Schedule, todo: list[PlannedRun], store: Store, jobs: int | None, plugins: list[str]
 ) -> tuple[dict[str, str], bool]:
     """Train the runs here; returns their outcomes (uid -> outcome), and whether the work was stopped."""
     # `bench plan` does without these

@@ -8,11 +8,12 @@ import click
 
 from bench.launch.progress import counted
 from bench.plan.inputs import made_stale
-from bench.plan.runs import Plan, PlannedRun, other_sources
+from bench.plan.runs import other_sources
+from bench.plan.schedule import PlannedRun, Schedule
 from bench.store.runs import Store
 
 
-def set_old_aside(plan: Plan, runs: list[PlannedRun], store: Store) -> None:
+def set_old_aside(plan: Schedule, runs: list[PlannedRun], store: Store) -> None:
     """Move the old folders of --rerun's and of stale runs aside, and print where they are."""
     again = [store.set_aside(run.uid, "bench --rerun") for run in runs if run.uid in plan.again]
     stale = [
@@ -37,7 +38,7 @@ def tell_of_stale(store: Store, prefix: str) -> None:
         )
 
 
-def tell_of_inputs(plan: Plan, store: Store) -> None:
+def tell_of_inputs(plan: Schedule, store: Store) -> None:
     """Print what has changed: stale runs and why, edited code, runs of another source of a plug-in."""
     stale = Counter("; ".join(run.changes) for run in plan.runs if run.status == "stale")
     for changes, count in stale.items():

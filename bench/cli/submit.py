@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from bench.cli.all_tables import tell_of_waiting
 from bench.cli.conclusion import same_choice
 from bench.cli.impossible import refuse_impossible
 from bench.cli.options import work_options
@@ -46,19 +47,20 @@ UNCHECKED_ARRAY = 1001  # SLURM's own default, for a dry run away from any clust
 def submit(table: str, profile: str | None, scale: str, retry: Any, dry_run: bool, store: Store, **choice: Any) -> None:
     """Train what TABLE is missing on a SLURM cluster: job arrays, sources first. Returns at once.
 
-    What is done, queued or running is left alone. Submit again after failures, cancelled jobs or lost nodes: every
-    run continues from its last checkpoint.
+    ALL is every table. What is done, queued or running is left alone. Submit again after failures, cancelled jobs or
+    lost nodes: every run continues from its last checkpoint.
     """
     checkpoint_seconds()  # refuses a bad setting before anything starts
     settings = load_profile(profile)
     plan = plan_of(table, scale, store, choice)
+    tell_of_waiting(plan)
     refuse_missing_weights(plan)
     # Jobs with a container or Python of their own may have packages that this machine lacks
     outside = "container" in settings.model_fields_set or "python" in settings.model_fields_set
     refuse_impossible(plan, table, choice, here=not (outside or dry_run))
     summarise(plan, store, retry)
     starting = plan.to_start(retry)
-    request = Request(plan.table.name, scale, starting, settings, profile or "", tuple(choice["plugins"]))
+    request = Request(plan.name, scale, starting, settings, profile or "", tuple(choice["plugins"]))
     if dry_run:
         _print_scripts(request, store)
         return

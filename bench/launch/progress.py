@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.plan.estimate import kind
-from bench.plan.runs import PlannedRun
+from bench.plan.schedule import PlannedRun
 
 PLAIN_SECONDS = 10.0  # between two lines of a log
 # Share of a run's steps after which the pace measured here replaces the estimate from elsewhere

@@ -7,7 +7,7 @@ import statistics
 from dataclasses import dataclass, field
 
 from bench.evaluate.registry import run_measure
-from bench.plan.runs import Plan, PlannedRun, Retry
+from bench.plan.schedule import PlannedRun, Retry, Schedule
 from bench.spec.run import RunSpec
 from bench.store.runs import Store
 
@@ -70,7 +70,7 @@ class Estimates:
         return None if gigabytes is None else int(gigabytes * 1e9)
 
 
-def estimate_cost(plan: Plan, store: Store, retry: Retry | None = None) -> Cost:
+def estimate_cost(plan: Schedule, store: Store, retry: Retry | None = None) -> Cost:
     """Median seconds and bytes of finished runs, per kind, times what is left to do.
 
     A kind of training without a finished run is taken to cost what the others do. Where no training has finished at

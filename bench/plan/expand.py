@@ -9,11 +9,11 @@ from pydantic import PrivateAttr
 from bench.contract.expression import parse_method
 from bench.contract.signature import needed_sources
 from bench.data.points import exists
-from bench.errors import UserError
+from bench.errors import UserError, did_you_mean
 from bench.evaluate.registry import gives
 from bench.plan.borrowed import Lent, lent, measure_of, scored_with
-from bench.spec.cell import Scored
-from bench.spec.own_rows import split_label
+from bench.spec.cell import Cell, Scored, Unfinished
+from bench.spec.own_rows import group_of, split_label
 from bench.spec.patch import merge_patches
 from bench.spec.row_column import Column, Row
 from bench.spec.run import MetricSpec, RunSpec, WeightsFile, evaluation_run, reference_run
@@ -34,9 +34,9 @@ class Table(TableSpec):
     def with_methods(self, expressions: Iterable[str]) -> Table:
         """This table with a row per method expression of the user's, written "expression" or "label=expression".
 
-        The row's id and label are the label, else the expression; it trains the expression. A table that evaluates the
-        runs of others evaluates those of such rows of theirs. Raises UserError for a label that is taken, and for an
-        expression that is not a method.
+        The row's id and label are the label, else the expression; it trains the expression, with the settings of a
+        group of rows where the label is "label@group". A table that evaluates the runs of others evaluates those of
+        such rows of theirs. Raises UserError for a label that is taken, an unknown group, and what is no method.
         """
         expressions = list(expressions)
         rows = list(self.rows)
@@ -48,10 +48,24 @@ class Table(TableSpec):
             if label is not None and label in {*taken, *self.references, "controls"}:
                 raise UserError(f"'{text}': {self.name} has a row '{label}' already; choose another label")
             parse_method(method)
+            group, groups = group_of(label), {row.group for row in self.rows if row.group is not None}
+            if group is not None and group not in groups:
+                raise UserError(f"'{text}': {self.name} has no group '{group}'; {did_you_mean(group, groups)}")
             name = label or text
-            rows.append(Row.model_construct(id=name, label=name, method=method, control=True, added=True))
+            rows.append(Row.model_construct(id=name, label=name, method=method, group=group, control=True, added=True))
         lenders = {name: lender.with_methods(expressions) for name, lender in self._lenders.items()}
         return self.model_copy(update={"rows": tuple(rows)}).with_lenders(lenders)
+
+    def cell(self, row: Row, column: Column, scale: str) -> Cell:
+        """All settings of a trained cell. Raises UserError where a setting is missing or does not go with others."""
+        try:
+            return super().cell(row, column, scale)
+        except Unfinished as problem:
+            groups = sorted({other.group for other in self.rows if other.group is not None})
+            if not (row.added and row.group is None and groups and problem.missing):
+                raise
+            hint = f"a row of your own has the settings of a group as --method '{row.label}@{groups[0]}=...'"
+            raise UserError(f"{problem}; {hint} (groups: {', '.join(groups)})") from problem
 
     def fits(self, row: Row, scale: str) -> bool:
         """Whether the table has the settings of a trained row and the sources that it starts from, in all columns."""
@@ -83,10 +97,20 @@ class Table(TableSpec):
         return self.merged(column, scale, row).evaluate.get("measure") is not None
 
     def shown_cells(self, scale: str) -> Iterator[tuple[Row, Column]]:
-        """The cells that show runs, trained or evaluated, row by row, controls among them."""
+        """The cells that show runs, trained or evaluated, row by row, controls among them.
+
+        Rows of the user's own that the table has no settings for are left out: they are refused where they are planned.
+        """
         self.at(scale)
-        cells = ((row, column) for row in self.rows for column in self.columns)
+        cells = ((row, column) for row in self.rows if self._has_settings(row, scale) for column in self.columns)
         return ((row, column) for row, column in cells if self.behind(row, column, scale) is not None)
+
+    def trained_cells(self, scale: str) -> Iterator[tuple[Row, Column]]:
+        """The cells that have trainings of their own, but for rows of the user's own without settings."""
+        return (cell for cell in super().trained_cells(scale) if self._has_settings(cell[0], scale))
+
+    def _has_settings(self, row: Row, scale: str) -> bool:
+        return not row.added or self.fits(row, scale)
 
     def shown(self, row: Row, column: Column, scale: str) -> Scored:
         """The images and the protocol of what a cell shows, which must show something."""

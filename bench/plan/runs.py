@@ -3,76 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
 
 from bench.errors import UserError
-from bench.paths import weights_root
 from bench.plan.expand import Table
-from bench.plan.inputs import Machine
+from bench.plan.schedule import PlannedCell, PlannedRun, Schedule
+from bench.plan.store_view import StoreView
 from bench.plan.waiting import refuse_waiting
 from bench.spec.row_column import Column, Row
-from bench.spec.run import RunSpec, WeightsFile
-from bench.spec.scale import Resources
-from bench.store.runs import Cause, RunFolder, Status, Store
+from bench.spec.run import RunSpec
+from bench.store.runs import Store
 
-Retry = Literal["failed", "lost", "stale", "all"]
 MOST_SEEDS = 100_000  # a typing error must not plan runs until the memory is full
 
 
-@dataclass(frozen=True)
-class PlannedCell:
-    """Where in a table a run is shown: a row (or a reference point), a column, a seed."""
-
-    row: str
-    column: str
-    seed: int
-
-
 @dataclass
-class PlannedRun:
-    """One run of a plan. `cells` is empty for a source run that other runs start from, and for one that is evaluated.
-
-    behind: of a run that is evaluated, the cell that trains it, in words.
-    """
-
-    spec: RunSpec
-    cells: list[PlannedCell] = field(default_factory=list)
-    needs: tuple[str, ...] = ()
-    status: Status = "planned"
-    cause: Cause | None = None  # of a failed run: its method's fault or the machine's
-    changes: tuple[str, ...] = ()  # of a stale run: which inputs differ now
-    edited: tuple[str, ...] = ()  # parts whose code has changed since, under the same version
-    resources: Resources | None = None  # the table's own figures of its cost
-    behind: str | None = None
-    title: str | None = None  # its label in the plan, where the cells are not known (a cluster job)
-
-    @property
-    def uid(self) -> str:
-        """The run's name: the hash of its spec."""
-        return self.spec.uid
-
-    @property
-    def label(self) -> str:
-        """What the run is, for people."""
-        if self.title is not None:
-            return self.title
-        if self.cells:
-            first = self.cells[0]
-            return f"{first.row} · {first.column} · seed {first.seed}"
-        if self.behind is not None:
-            return f"{self.behind} (training)"
-        return f"source · {self.spec.data.name} · seed {self.spec.seed}"
-
-
-@dataclass
-class Plan:
-    """The runs of a table at a scale, sources before their dependants.
-
-    again: finished runs to be done once more (`ask_again`). trains: whether trainings may start; without, only what
-    scores real images or evaluates a run that is over.
-    """
+class Plan(Schedule):
+    """The runs of a table at a scale."""
 
     table: Table
     scale: str
@@ -80,50 +28,10 @@ class Plan:
     again: set[str] = field(default_factory=set)
     trains: bool = True
 
-    def counts(self, elsewhere: Mapping[str, str] | None = None) -> Counter[str]:
-        """How many runs have which status; `elsewhere` (uid -> status) is believed before a run's own."""
-        return Counter((elsewhere or {}).get(run.uid, run.status) for run in self.runs)
-
-    def to_start(self, retry: Retry | None) -> list[PlannedRun]:
-        """The runs that would start now: never finished ones; failed or stale ones only when `retry` asks for them.
-
-        Interrupted runs and lost ones (whose worker vanished) continue from their checkpoints. A run whose source is
-        stale waits until the source is trained anew.
-        retry: "lost" also starts runs that failed through their machine (a full disk, a broken GPU). "failed" starts
-        every failed run. "stale" trains anew the runs that were made from other inputs. "all" does all of these.
-        """
-        left_out = {run.uid for run in self.left_out(retry)}
-        return [run for run in self._asked_for(retry) if run.uid not in left_out]
-
-    def left_out(self, retry: Retry | None) -> list[PlannedRun]:
-        """The runs that would start if trainings might: these, and the evaluations of runs that are not over."""
-        if self.trains:
-            return []
-        over = {run.uid for run in self.runs if run.status in ("done", "diverged")}
-        return [run for run in self._asked_for(retry) if run.spec.kind == "train" or not over >= {*run.needs}]
-
-    def _asked_for(self, retry: Retry | None) -> list[PlannedRun]:
-        statuses: set[Status] = {"planned", "interrupted", "lost"}
-        statuses |= {"failed"} if retry in ("failed", "all") else set()
-        statuses |= {"stale"} if retry in ("stale", "all") else set()
-        by_machine = retry == "lost"
-        stale = set() if "stale" in statuses else self._stale_or_behind()
-        candidates = [run for run in self.runs if run.status in statuses or run.uid in self.again
-                 or (by_machine and run.cause == "machine")]  # fmt: skip
-        return [run for run in candidates if not stale & {*run.needs}]
-
-    def waiting_for_stale(self) -> list[PlannedRun]:
-        """Runs that have not begun and will not while their source is stale."""
-        stale = self._stale_or_behind()
-        return [run for run in self.runs if run.status == "planned" and stale & {*run.needs}]
-
-    def _stale_or_behind(self) -> set[str]:
-        """The stale runs, and those that have not begun and wait for one, through others too."""
-        stale: set[str] = set()
-        for run in self.runs:  # sources come first
-            if run.status == "stale" or (run.status == "planned" and stale & {*run.needs}):
-                stale.add(run.uid)
-        return stale
+    @property
+    def name(self) -> str:
+        """What is planned: the table's name."""
+        return self.table.name
 
     def ask_again(self) -> None:
         """Let the finished runs of the plan's rows start too (--rerun), stale ones among them.
@@ -136,18 +44,11 @@ class Plan:
                 raise UserError(f"--rerun: {run.label} ({run.uid}) is at work; wait, or stop it with `bench cancel`")
         self.again = {run.uid for run in rows if run.status in ("done", "diverged", "stale")}
 
-    def missing_weights(self) -> dict[str, str]:
-        """Weights that the user has yet to supply: name -> where to put the file."""
-        names = {source.weights for run in self.runs for source in run.spec.sources.values()
-                 if isinstance(source, WeightsFile)}  # fmt: skip
-        files = {name: weights_root() / f"{name}.pt" for name in sorted(names)}
-        return {name: str(path) for name, path in files.items() if not path.is_file()}
-
 
 def make_plan(
     table: Table,
     scale: str,
-    store: Store,
+    store: Store | StoreView,
     rows: list[str] | None = None,
     columns: list[str] | None = None,
     seeds: Iterable[int] | None = None,
@@ -172,21 +73,16 @@ def make_plan(
         for row in table.pick_rows(rows):
             for column in chosen_columns:
                 _add_cell(runs, table, row, column, seed, scale)
+    chosen_rows = table.pick_rows(rows)
+    if chosen_rows and chosen_columns and all(table.is_absent(r.id, c.id) for r in chosen_rows for c in chosen_columns):
+        absent = f"{chosen_rows[0].id}/{chosen_columns[0].id}"
+        raise UserError(f"{table.name} has no cell {absent}: the paper leaves it out; choose other rows or columns")
     # What the store knows of these runs.
-    stored, machine = {run.uid for run in store}, Machine(store)
-    for uid in stored & runs.keys():
-        _look_up(runs[uid], store.folder(uid), machine)
+    view = store if isinstance(store, StoreView) else StoreView(store)
     for run in runs.values():
+        view.look_up(run)
         run.resources = table.at(scale).resources
     return Plan(table, scale, list(runs.values()))
-
-
-def _look_up(run: PlannedRun, folder: RunFolder, machine: Machine) -> None:
-    """Fill in what the store knows of a run, and whether its inputs are still those of this machine."""
-    run.status = machine.status(folder)
-    run.cause = folder.cause() if run.status == "failed" else None
-    run.changes = tuple(machine.changes(folder)) if run.status == "stale" else ()
-    run.edited = tuple(machine.edited(folder))
 
 
 def other_sources(runs: list[PlannedRun], store: Store) -> Counter[str]:

@@ -13,6 +13,7 @@ from bench.plan.fragments import COMMON, TABLES, with_fragments
 
 # What an alias says itself; everything else is the other table's
 OF_AN_ALIAS = ("schema_version", "same_as", "title", "paper", "labels", "rows", "columns", "notes", "claims")
+ALL = "ALL"  # the word for every table that ships
 LINKS = ("extends", "same_as")
 
 
@@ -26,6 +27,8 @@ def resolve_table(name: str) -> str:
     """The full name of a table: a bare `table1` is `disp/table1`."""
     names = table_names()
     full = name if "/" in name else f"disp/{name}"
+    if name.upper() == ALL:
+        raise UserError(f"'{name}' is no table; {ALL} goes with plan, run, submit, status, report and record")
     if full not in names:
         raise UserError(f"unknown table '{name}'; {did_you_mean(full, names)}")
     return full

@@ -37,6 +37,8 @@ def baselines_of(
             raise UserError(f"the store has no scores of other rows of {spec.name} at scale {scale}; `bench run` them")
     else:
         baselines = load_recorded(name, spec.name, scale)
+        if baselines.empty and spec.same_as is not None:
+            baselines = load_recorded(name, spec.same_as, scale)
         if baselines.empty:
             held = "; ".join(f"{table} at {at} ({runs} runs)" for table, at, runs in holdings(name))
             raise UserError(

@@ -145,6 +145,9 @@ def _commit(folder: RunFolder) -> str | None:
 
 
 def _recorded_lines(name: str, table: str, scale: str) -> dict[str, list[dict[str, Any]]]:
-    """The lines of a recorded set by run."""
-    frame = load_recorded(name, table, scale)
-    return {str(uid): list(group.to_dict("records")) for uid, group in frame.groupby("uid")}  # type: ignore[arg-type]  # all names of columns are text
+    """The lines of a recorded set by run: of this table, else of another that has the run too."""
+    frame = load_recorded(name, scale=scale)
+    lines: dict[str, list[dict[str, Any]]] = {}
+    for (_, _, uid), group in frame.assign(other=frame["table"] != table).groupby(["other", "table", "uid"]):
+        lines.setdefault(str(uid), list(group.drop(columns="other").to_dict("records")))  # type: ignore[arg-type]  # all names of columns are text
+    return lines

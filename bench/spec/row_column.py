@@ -16,7 +16,7 @@ class Row(Frozen):
     id: str = Field(pattern=r"^[a-z0-9+.-]+$")
     label: str
     method: MethodText | None = None  # None: that of a patch, or of the runs that are evaluated
-    group: str | None = None  # rows of a group share its patch
+    group: str | None = Field(default=None, pattern=r"^[a-z0-9+.-]+$")  # rows of a group share its patch
     control: bool = False  # ours, not the paper's; trained only when named
     added: bool = False  # the user's own, from --method
     printed_only: str | None = None  # why we do not train it

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.launch.local.worker_handle import visible_gpus
 from bench.machine.memory import available_bytes, free_gpu_bytes, resident_bytes
-from bench.plan.runs import PlannedRun
+from bench.plan.schedule import PlannedRun
 
 Need = Callable[[PlannedRun], int | None]  # bytes; None if unknown
 

@@ -18,7 +18,7 @@ from bench.launch.local.admission import MemoryBudget
 from bench.launch.local.starter import Starter
 from bench.launch.local.worker_handle import Worker
 from bench.plan.inputs import Machine
-from bench.plan.runs import PlannedRun
+from bench.plan.schedule import PlannedRun
 from bench.spec.run import RunSpec
 from bench.store.lease import RunBusyError, RunGoneError
 from bench.store.runs import Store

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench.paths import IMPORT_ROOT
-from bench.plan.runs import PlannedRun
+from bench.plan.schedule import PlannedRun
 
 DRIVER = Path("/proc/driver/nvidia/gpus")
 NVIDIA_SMI = ("nvidia-smi", "--query-gpu=index", "--format=csv,noheader")

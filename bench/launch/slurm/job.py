@@ -21,7 +21,7 @@ from bench.machine.host import slurm_job
 from bench.machine.provenance import commit
 from bench.plan.estimate import Estimates
 from bench.plan.inputs import changed_since, described
-from bench.plan.runs import PlannedRun
+from bench.plan.schedule import PlannedRun
 from bench.store.runs import Store
 
 START = "BENCH_JOB_START"  # set by the batch script: seconds since the epoch when the job began

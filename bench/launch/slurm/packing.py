@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.errors import UserError
-from bench.plan.runs import PlannedRun
+from bench.plan.schedule import PlannedRun
 
 # Runs share a job up to this length even where more jobs could run in parallel (15 minutes: declared)
 SPREAD_SECONDS = 900.0

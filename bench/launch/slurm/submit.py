@@ -23,7 +23,7 @@ from bench.machine.provenance import commit
 from bench.paths import IMPORT_ROOT
 from bench.plan.estimate import Estimates
 from bench.plan.inputs import Machine
-from bench.plan.runs import PlannedRun
+from bench.plan.schedule import PlannedRun
 from bench.plugins import plugin_source
 from bench.store.runs import Store
 

@@ -207,7 +207,7 @@ def test_plan_says_what_a_cluster_has(several, says, bench_command, store_root):
 def test_going_on_with_other_code_is_said(several, bench_command, store_root, capsys):
     from bench.cli.planning import say_other_code
     from bench.machine.provenance import commit
-    from bench.plan.runs import PlannedRun
+    from bench.plan.schedule import PlannedRun
 
     folder = several["zero"]
     run = PlannedRun(folder.spec(), title="scratch · faces · seed 0")

@@ -28,7 +28,7 @@ OTHERS = {"list", "recorded", "check", "data", "networks", "weights", "rehearse"
 # --scale: of verbs that look for one run every scale; of the rest the project file's.
 APART = {(verb, "--scale") for verb in ("logs", "sample", "export")}
 # What an option of a shared name means where it is no table's.
-ELSEWHERE = {"list": {"--plugin"}, "check": {"--plugin"}, "rehearse": {"--store"}, "doctor": {"--store"},
+ELSEWHERE = {"list": {"--plugin", "--store"}, "check": {"--plugin"}, "rehearse": {"--store"}, "doctor": {"--store"},
              "networks": {"--set"}, "evaluate": {"--method", "--plugin", "--scale", "--store"}}  # fmt: skip
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from bench.launch.progress import Plain, Tally, counted
 from bench.plan.load import load_table
-from bench.plan.runs import PlannedRun, make_plan
+from bench.plan.runs import make_plan
+from bench.plan.schedule import PlannedRun
 from bench.store.runs import Store
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from bench.plan.estimate import REFERENCE_SECONDS, Estimates, estimate_cost
 from bench.plan.load import load_table
-from bench.plan.runs import PlannedRun, make_plan
+from bench.plan.runs import make_plan
+from bench.plan.schedule import PlannedRun
 from bench.spec.scale import Resources
 from bench.store.runs import Store
 

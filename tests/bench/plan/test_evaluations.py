@@ -9,7 +9,8 @@ from bench.errors import UserError
 from bench.plan.estimate import Estimates, kind
 from bench.plan.load import load_table
 from bench.plan.preflight import problems
-from bench.plan.runs import PlannedRun, make_plan
+from bench.plan.runs import make_plan
+from bench.plan.schedule import PlannedRun
 from bench.store.runs import Store
 
 SCALE = {

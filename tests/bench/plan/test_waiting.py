@@ -56,11 +56,17 @@ def test_it_loads_and_is_refused_by_the_verbs_that_start_runs(write, bench_comma
         assert (done.returncode, done.stderr.strip().splitlines()[-1]) == (2, f"bench: error: {LINE}"), verb
 
 
-def test_a_report_shows_the_printed_numbers_alone(write, bench_command):
+def test_a_report_shows_the_printed_numbers_alone(write, bench_command, tmp_path):
     done = bench_command("report", write(TABLE))
     assert done.returncode == 0
     assert "Waits for the measure 'path-length': the paper's numbers alone." in done.stdout
     assert "mine: no printed numbers" in done.stdout
+    # As CSV its lines are those of `bench recorded`, and --output writes the text.
+    done = bench_command("report", "disp/probe", "--csv")
+    assert done.returncode == 0 and done.stdout == bench_command("recorded", "disp/probe", "--csv").stdout
+    done = bench_command("report", "disp/probe", "--output", "there", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "wrote there/disp-probe-printed.txt\n")
+    assert "Waits for the measure" in (tmp_path / "there" / "disp-probe-printed.txt").read_text()
 
 
 @pytest.mark.parametrize(

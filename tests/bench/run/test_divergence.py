@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from bench.plan.load import load_table
-from bench.plan.runs import Plan, PlannedRun
+from bench.plan.runs import Plan
+from bench.plan.schedule import PlannedRun
 from bench.run.execute import execute
 from bench.run.settings import Settings
 from bench.store.runs import Store

@@ -11,7 +11,7 @@ import pytest
 from bench.launch.local import admission
 from bench.launch.local.admission import MemoryBudget
 from bench.machine import memory
-from bench.plan.runs import PlannedRun
+from bench.plan.schedule import PlannedRun
 
 MB = 2**20
 

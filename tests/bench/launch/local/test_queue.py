@@ -15,7 +15,7 @@ from bench.launch.local import queue as local
 from bench.launch.local import worker_handle
 from bench.launch.local.queue import Queue
 from bench.launch.local.worker_handle import slots
-from bench.plan.runs import PlannedRun
+from bench.plan.schedule import PlannedRun
 from bench.store.runs import Store
 
 CHECKOUT = Path(__file__).resolve().parents[4]

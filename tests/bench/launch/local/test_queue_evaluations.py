@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.evaluate.registry import parse_measure
 from bench.launch.local.queue import Queue
 from bench.launch.slurm.packing import pack
-from bench.plan.runs import PlannedRun
+from bench.plan.schedule import PlannedRun
 from bench.spec.run import evaluation_run
 from bench.store.runs import Store
 

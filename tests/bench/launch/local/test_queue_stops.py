@@ -12,7 +12,7 @@ from bench.launch.local import queue as local
 from bench.launch.local.admission import MemoryBudget
 from bench.launch.local.queue import Queue
 from bench.launch.local.starter import Starter
-from bench.plan.runs import PlannedRun
+from bench.plan.schedule import PlannedRun
 from bench.store.runs import Store
 
 SLOW = '''

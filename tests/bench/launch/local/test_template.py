@@ -17,7 +17,7 @@ from bench.launch.local import template, template_handle
 from bench.launch.local.messages import receive, send
 from bench.launch.local.queue import Queue
 from bench.launch.local.starter import start_method
-from bench.plan.runs import PlannedRun
+from bench.plan.schedule import PlannedRun
 from bench.store.runs import Store
 
 CHECKOUT = Path(__file__).resolve().parents[4]
@@ -193,7 +193,7 @@ SCRIPT = """
 from pathlib import Path
 from bench.launch.local.queue import Queue
 from bench.launch.progress import Plain, Tally
-from bench.plan.runs import PlannedRun
+from bench.plan.schedule import PlannedRun
 from bench.store.runs import Store
 
 store = Store(Path("runs"))

@@ -6,7 +6,7 @@ import pytest
 
 from bench.errors import UserError
 from bench.launch.slurm.packing import pack
-from bench.plan.runs import PlannedRun
+from bench.plan.schedule import PlannedRun
 
 
 @pytest.fixture

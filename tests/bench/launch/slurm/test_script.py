@@ -13,7 +13,7 @@ from bench.errors import UserError
 from bench.launch.slurm.packing import Array
 from bench.launch.slurm.profile import Profile
 from bench.launch.slurm.submit import Request, outside_allocation, refuse_odd_folder, script
-from bench.plan.runs import PlannedRun
+from bench.plan.schedule import PlannedRun
 from bench.store.runs import Store
 
 CHECKOUT = Path(__file__).resolve().parents[4]
