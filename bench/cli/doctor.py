@@ -69,7 +69,20 @@ def doctor(store: Store) -> int:
         free = f"{name}: {path} ({shutil.disk_usage(place).free / 1e9:.0f} GB free)"
         closed = written and not writable(place)
         well &= _report(free, f"{place} is no folder that can be written to" if closed else None)
+    well &= _features()
     return 0 if well else 1
+
+
+def _features() -> bool:
+    """Print how much the cached features take, and how much they may."""
+    from bench.features.cache_bound import VARIABLE, bound, taken
+
+    files, size = taken()
+    try:
+        most = f"{bound() / 1e9:,.0f} GB ({VARIABLE})"
+    except UserError as error:
+        return _report("features", str(error))
+    return _report(f"features: {size / 1e9:,.1f} GB in {files:,} files of the cache, of at most {most}", None)
 
 
 def _extractor(entry: ExtractorEntry) -> bool:

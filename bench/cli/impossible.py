@@ -18,7 +18,7 @@ def print_problems(plan: Plan | JointPlan, table: str, choice: dict[str, Any]) -
     """Print each problem on its own line; returns 2 if one is a mistake, 0 if things are merely absent here."""
     own = table.endswith((".yaml", ".yml")) or any(text.startswith("network") for text in choice["settings"])
     # Shipped tables are not built again: their tests have built them
-    found = _found(plan, deep=own or bool(choice["methods"]))
+    found = _found(plan, deep=own or bool(choice["methods"]), build=False)
     for text in dict.fromkeys(problem.text for _, problem in found if problem.absent):
         click.echo(f"missing: {text}")
     return _complain([(name, problem) for name, problem in found if not problem.absent], table, choice)
@@ -29,17 +29,17 @@ def refuse_impossible(plan: Plan | JointPlan, table: str, choice: dict[str, Any]
 
     here: whether this machine's packages and files are those that the runs will have.
     """
-    found = [(name, problem) for name, problem in _found(plan, deep=True) if here or not problem.absent]
+    found = [(name, problem) for name, problem in _found(plan, deep=True, build=True) if here or not problem.absent]
     mistakes = [(name, problem) for name, problem in found if not problem.absent] or found
     if mistakes:
         _complain(mistakes[:-1], table, choice)
         raise UserError(_placed(*mistakes[-1], table, choice))
 
 
-def _found(plan: Plan | JointPlan, *, deep: bool) -> list[tuple[str, Problem]]:
+def _found(plan: Plan | JointPlan, *, deep: bool, build: bool) -> list[tuple[str, Problem]]:
     """The problems of a plan, each with the name of the table that has it."""
     parts = plan.parts if isinstance(plan, JointPlan) else [plan]
-    return [(part.name, problem) for part in parts for problem in problems(part, deep=deep)]
+    return [(part.name, problem) for part in parts for problem in problems(part, deep=deep, build=build)]
 
 
 def _complain(listed: list[tuple[str, Problem]], table: str, choice: dict[str, Any]) -> int:

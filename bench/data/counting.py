@@ -16,11 +16,17 @@ def counts(name: str, resolution: int) -> tuple[int, int] | None:
     Raises UserError as `load` does for an unknown name, an impossible resolution and a damaged folder.
     """
     entry, folder = find(name, resolution)
-    meta = read_meta(folder) if folder.is_dir() else None
-    if meta is None or meta["recipe"] != recipe(entry):
+    if not is_built(name, resolution):
         return (entry.train, entry.test) if entry.embedded else None
-    train, test = (meta["files"][f"{split}.npy"]["shape"][0] for split in SPLITS)
+    files = read_meta(folder)["files"]
+    train, test = (files[f"{split}.npy"]["shape"][0] for split in SPLITS)
     return train, test
+
+
+def is_built(name: str, resolution: int) -> bool:
+    """Whether a set is built, by today's recipe. UserError as of `counts`."""
+    entry, folder = find(name, resolution)
+    return bool(folder.is_dir() and read_meta(folder)["recipe"] == recipe(entry))
 
 
 def has(what: Literal["labels", "attributes"], name: str, resolution: int) -> bool | None:

@@ -16,6 +16,7 @@ from bench.data import counting, draw_counts
 from bench.data.points import is_its_own_reference
 from bench.errors import UserError, did_you_mean
 from bench.evaluate.registry import refuse_impossible, run_measure
+from bench.features.cache_bound import bound
 from bench.files.yamlfile import Keys
 from bench.metrics.measures import measure, neighbour
 from bench.plan.runs import Plan
@@ -53,12 +54,14 @@ class _Places:
     more_images: str = ""  # how a column that the user has added gets more reference images
 
 
-def problems(plan: Plan, *, deep: bool = False) -> list[Problem]:
+def problems(plan: Plan, *, deep: bool = False, build: bool = True) -> list[Problem]:
     """What is wrong with the runs of a plan that are not done, each problem once.
 
     deep: also construct the methods, and the networks without weights. That finds impossible settings and values,
-    and it imports torch.
+    and it imports torch. build: also build an embedded data set that is absent, where labels decide whether a draw can
+    be; else it is said that this is not known yet.
     """
+    bound()  # a mistake in a variable of the machine ends a plan, not a run
     contexts = _contexts(plan)
     distinct: dict[Problem, None] = {}
     checked: set[tuple[str | int, ...]] = set()
@@ -73,7 +76,7 @@ def problems(plan: Plan, *, deep: bool = False) -> list[Problem]:
         checked.add(kind)  # the seeds of a cell differ in nothing else that is checked here
         context = contexts[run.uid]
         places = _places(context, plan.scale)
-        found = [*_of_run(run.spec, places), *(_deep(run.spec, places, built) if deep else ())]
+        found = [*_of_run(run.spec, places, build), *(_deep(run.spec, places, built) if deep else ())]
         if context.table is not plan.table:  # the keys are those of another file
             found = [Problem((), f"runs of {context.table.name}: {one.text}", one.absent) for one in found]
         distinct |= dict.fromkeys(found)
@@ -131,7 +134,7 @@ def _places(context: _Context, scale: str) -> _Places:
     )
 
 
-def _of_run(spec: RunSpec, places: _Places) -> Iterator[Problem]:
+def _of_run(spec: RunSpec, places: _Places, build: bool) -> Iterator[Problem]:
     try:
         counts = counting.counts(spec.data.name, spec.data.resolution)
     except UserError as error:
@@ -140,7 +143,7 @@ def _of_run(spec: RunSpec, places: _Places) -> Iterator[Problem]:
     if counts is None:
         yield Problem(places.data, counting.not_built(spec.data.name, spec.data.resolution), absent=True)
     else:
-        yield from _counts(spec, places, *counts)
+        yield from _counts(spec, places, build, *counts)
         yield from _labels(spec, places)
     if spec.protocol is not None:
         yield from _neighbours(spec.protocol, places)
@@ -153,13 +156,21 @@ def _of_run(spec: RunSpec, places: _Places) -> Iterator[Problem]:
         yield from _extractors([*filter(None, [spec.measure.settings.get("extractor")])], places.evaluate)
 
 
-def _counts(spec: RunSpec, places: _Places, train: int, test: int) -> Iterator[Problem]:
+def _counts(spec: RunSpec, places: _Places, build: bool, train: int, test: int) -> Iterator[Problem]:
     """The problems of counts, and of labels where a draw needs them."""
     problem = draw_counts.impossible(spec.data, train)
     if problem is None and (spec.data.balanced or spec.data.corrupt_labels is not None):
-        from bench.data import draws, imageset  # here, for they import numpy; an embedded set that is absent is built
+        if build or counting.is_built(spec.data.name, spec.data.resolution):
+            from bench.data import (  # here, for they import numpy; an embedded set that is absent is built
+                draws,
+                imageset,
+            )
 
-        problem = draws.label_problem(imageset.load(spec.data.name, spec.data.resolution), spec.data, spec.seed)
+            problem = draws.label_problem(imageset.load(spec.data.name, spec.data.resolution), spec.data, spec.seed)
+        else:
+            key = "balanced" if spec.data.balanced else "corrupt_labels"
+            unknown = counting.not_built(spec.data.name, spec.data.resolution)
+            yield Problem((*places.data, key), f"{unknown} to know whether {key} fits its labels", absent=True)
     if problem is not None:
         yield Problem((*places.data, problem[0]), problem[1])
     if spec.protocol is None or (problem is not None and spec.protocol.split in ("training-images", "train-pool")):

@@ -1,11 +1,16 @@
 """Features are computed once; whatever could change them changes the file; damage is noticed."""
 
+import os
+import time
+
 import numpy as np
 import pytest
 from torch import nn
 
+from bench.errors import UserError
 from bench.features import cached_features
 from bench.features.cache import feature_path
+from bench.features.cache_bound import VARIABLE, bound, make_room, taken
 from bench.features.extractor import Extractor
 
 
@@ -80,3 +85,52 @@ def test_a_cache_that_cannot_be_written_does_not_stop_a_run(digits_u8, monkeypat
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "file"))
     assert cached_features(extractor(), digits_u8, "d" * 64, "a test").shape == (100, 12)
     assert "cannot be kept" in capsys.readouterr().err
+
+
+def test_what_was_not_used_for_longest_makes_room_and_that_is_said(digits_u8, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
+    monkeypatch.setenv(VARIABLE, "0.000016")  # three files of 4,928 bytes
+    own = extractor()
+    paths = [feature_path(own, len(digits_u8), letter * 64) for letter in "abcd"]
+    for when, letter in enumerate("abc"):
+        cached_features(own, digits_u8, letter * 64)
+        os.utime(paths[when], (1000 + when,) * 2)
+    assert taken() == (3, sum(path.stat().st_size for path in paths[:3])) and not capsys.readouterr().err
+    cached_features(own, digits_u8, "a" * 64)  # now "b" is the oldest
+    cached_features(own, digits_u8, "d" * 64)
+    assert [path.exists() for path in paths] == [True, False, True, True] and own.calls == 4
+    said = capsys.readouterr().err
+    assert said.startswith("removed 1 files of features that were not used for longest (0.00 GB)") and VARIABLE in said
+    # Half a file, of a process that was killed yesterday.
+    half = tmp_path / "features" / ".half.npy.elsewhere-1-1.tmp"
+    half.write_bytes(b"")
+    os.utime(half, (time.time() - 25 * 3600,) * 2)
+    assert make_room(0) and not half.exists() and taken()[0] == 3
+
+
+def test_features_larger_than_the_bound_are_not_kept(digits_u8, monkeypatch, tmp_path):
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
+    monkeypatch.setenv(VARIABLE, "0")
+    assert cached_features(extractor(), digits_u8, "a" * 64).shape == (100, 12)
+    assert taken() == (0, 0)
+    for text in ("many", "-1", "inf"):
+        monkeypatch.setenv(VARIABLE, text)
+        with pytest.raises(UserError, match=f"{VARIABLE}={text}: is no number of gigabytes"):
+            bound()
+    monkeypatch.delenv(VARIABLE)
+    assert 0 < bound() <= 50e9
+
+
+def test_features_that_go_while_they_are_read_are_computed_again_in_silence(digits_u8, monkeypatch, capsys):
+    own = extractor()
+    cached_features(own, digits_u8, "e" * 64)
+    path = feature_path(own, len(digits_u8), "e" * 64)
+    load = np.load
+
+    def gone(*arguments, **options):
+        path.unlink()
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(np, "load", gone)
+    assert cached_features(own, digits_u8, "e" * 64).shape == (100, 12)
+    assert own.calls == 2 and not capsys.readouterr().err

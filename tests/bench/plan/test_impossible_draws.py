@@ -205,3 +205,38 @@ def test_a_set_that_is_its_own_reference(tmp_path, store_root, monkeypatch, fres
     keys = ("protocol", "reference_split")
     text = "data set 'whole' has its training images in its test split already; leave this out"
     assert planned("shots: 8", "all") == ({"memorised"}, [(keys, text)])
+
+
+@pytest.mark.parametrize("key", ["balanced: true", "corrupt_labels: 0.5"])
+def test_a_plan_builds_no_set_to_know_its_labels(bench_command, tmp_path, monkeypatch, key):
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    path, name = tmp_path / "mine.yaml", key.partition(":")[0]
+    path.write_text(table(f"shots: 3, {key}"))
+    done = bench_command("plan", str(path))
+    assert done.returncode == 0 and not (tmp_path / "cache").exists()
+    assert (
+        f"missing: {SHAPES} is not built; run `bench data build shapes --resolution 32` to know whether {name} fits "
+        "its labels\n" in done.stdout
+    )
+    # Once it is there, the plan knows; who runs it builds it, and knows too.
+    assert bench_command("data", "build", "shapes").returncode == 0
+    done = bench_command("plan", str(path))
+    assert "missing:" not in done.stdout and done.returncode == (2 if name == "balanced" else 0)
+
+
+def test_a_run_builds_the_set_and_refuses(bench_command, tmp_path, monkeypatch, store_root):
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "mine.yaml"
+    path.write_text(table("shots: 3, balanced: true"))
+    done = bench_command("run", str(path))
+    assert done.returncode == 2 and "3 images cannot be balanced over the 4 classes" in done.stderr
+    assert not store_root.exists()
+
+
+def test_a_bound_of_the_features_that_is_none_is_refused_before_anything_starts(bench_command, tmp_path, monkeypatch):
+    path = tmp_path / "mine.yaml"
+    path.write_text(table("shots: 16"))
+    monkeypatch.setenv("BENCH_FEATURES_GB", "lots")
+    for verb in ("plan", "run"):
+        done = bench_command(verb, str(path))
+        assert done.returncode == 2 and "BENCH_FEATURES_GB=lots: is no number of gigabytes" in done.stderr
