@@ -71,7 +71,7 @@ class RunMeasure:
     outputs: the numbers that it gives; none where it gives the protocol's own scores.
     needs: what a run must have, beside its images.
     check: whether it can be taken of a run, given its spec and the settings; raises UserError before anything trains.
-    seconds: about how long it takes at small scales, where no evaluation of its kind has finished yet.
+    seconds: about how long it takes, while no evaluation of its kind has finished; None: no longer than a training.
     """
 
     name: str  # in tables and on the command line
@@ -82,12 +82,12 @@ class RunMeasure:
     outputs: tuple[Output, ...] = ()
     needs: tuple[Need, ...] = ("generator",)
     check: Callable[[RunSpec, Any], None] | None = None
-    seconds: float = 60.0
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(NAME, self.name):
             raise UserError(f"measure '{self.name}' must be lower-case words joined by hyphens")
-        if self.version < 1 or self.seconds <= 0:
+        if self.version < 1 or (self.seconds is not None and self.seconds <= 0):
             raise UserError(f"measure '{self.name}': version must be at least 1, and seconds above 0")
         if odd := [need for need in self.needs if need not in get_args(Need)]:
             raise UserError(f"measure '{self.name}': needs names '{odd[0]}', must be of {', '.join(get_args(Need))}")

@@ -11,7 +11,8 @@ from bench.plan.schedule import PlannedRun, Retry, Schedule
 from bench.spec.run import RunSpec
 from bench.store.runs import Store
 
-REFERENCE_SECONDS = 60.0  # at most, for a reference point that has not run yet: it only extracts features
+# At most, for a reference point or an evaluation that has not run yet, as they extract features and train nothing
+SCORING_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,10 @@ class Estimates:
             return statistics.median(measured)
         minutes = run.resources.minutes if run.resources else None
         by_table = None if minutes is None else minutes * 60
-        if run.spec.kind == "reference":
-            return min(REFERENCE_SECONDS, by_table or REFERENCE_SECONDS)
-        if run.spec.measure is not None:  # the table's figure is that of a training
-            return run_measure(run.spec.measure.name).seconds
-        return by_table
+        if run.spec.kind == "train":
+            return by_table
+        declared = run_measure(run.spec.measure.name).seconds if run.spec.measure is not None else None
+        return declared or min(SCORING_SECONDS, by_table or SCORING_SECONDS)
 
     def memory(self, run: PlannedRun) -> int | None:
         """The most main memory that the run's process will use, in bytes; None if no figure is known."""

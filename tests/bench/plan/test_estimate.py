@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.plan.estimate import REFERENCE_SECONDS, Estimates, estimate_cost
+from bench.plan.estimate import SCORING_SECONDS, Estimates, estimate_cost
 from bench.plan.load import load_table
 from bench.plan.runs import make_plan
 from bench.plan.schedule import PlannedRun
@@ -42,7 +42,7 @@ def test_reference_points_are_short(store):
     point = next(run for run in plan.runs if run.spec.kind == "reference")
     assert Estimates().seconds(point) == 6.0, "no longer than a training of the table"
     point.resources = Resources(minutes=600)
-    assert Estimates().seconds(point) == REFERENCE_SECONDS
+    assert Estimates().seconds(point) == SCORING_SECONDS
 
 
 def test_a_plan_without_finished_runs_costs_what_its_table_says(store):

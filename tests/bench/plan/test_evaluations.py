@@ -11,6 +11,7 @@ from bench.plan.load import load_table
 from bench.plan.preflight import problems
 from bench.plan.runs import make_plan
 from bench.plan.schedule import PlannedRun
+from bench.spec.scale import Resources
 from bench.store.runs import Store
 
 SCALE = {
@@ -214,7 +215,7 @@ def test_nothing_behind_a_stale_training_starts(write, store_root):
 
 
 def test_evaluations_are_a_kind_of_their_own(write, store_root):
-    """Their time is not a training's; without a finished one it is what the measure's card says."""
+    """Their time is not a training's; without a finished one it is a minute at most, or what the card says."""
     plan = planned(write(OWN), Store(store_root), columns=["shapes"], seeds=[0])
     kinds = {run.label.split(" ")[0]: kind(run.spec) for run in plan.runs if run.cells}
     assert len(set(kinds.values())) == 5, "two samplings may take differently long"
@@ -222,6 +223,8 @@ def test_evaluations_are_a_kind_of_their_own(write, store_root):
     assert {kind(run.spec) for run in again.runs} == {kind(run.spec) for run in plan.runs}
     evaluations = [run for run in plan.runs if run.spec.measure is not None]
     assert {Estimates().seconds(run) for run in evaluations} == {60.0}
+    evaluations[0].resources = Resources(minutes=0.2)
+    assert Estimates().seconds(evaluations[0]) == 12.0, "no longer than a training"
     measured = Estimates(seconds_of={kind(evaluations[0].spec): [2.0, 4.0, 90.0]})
     assert [measured.seconds(run) for run in evaluations[:2]] == [4.0, 60.0]
 
