@@ -7,6 +7,7 @@ crop: center             any shape; the centre square is taken
 fit: stretch             any shape; the whole picture is resized to a square, its proportions lost, as FastGAN's
                          released code does (the default is `fit: centre`)
 fit: center-crop         any shape; the shorter side is resized, then the centre cut out, as torchvision does
+pictures: 70000          so many must be there, copies and bad ones counted: a release that is not complete is refused
 small: enlarge           pictures of fewer pixels than the set's are resized like any other; else they are refused
 duplicates: bytes        copies of a file count once; the default is pixels: so do pictures with the same pixels
 duplicates: keep         every picture counts, as in a release whose counts are known
@@ -30,7 +31,7 @@ from bench.errors import UserError
 from bench.machine.workers import Workers
 
 from .common.picture_copies import Copies, divide_apart, refuse_shared
-from .common.picture_options import RECIPES, check_options, fit_of
+from .common.picture_options import RECIPES, check_options, fit_of, refuse_incomplete
 from .common.picture_rows import attributes_of, check_sizes, decode_all, labels_of, write_rows
 from .layouts.arrangement import DEFAULT, Arranged, layout
 from .layouts.image_folder import classes_of, lost_classes
@@ -64,6 +65,7 @@ def assemble(order: Order, options: Mapping[str, Any]) -> Splits:
         pile.left_out.update(source.left_out + arranged.left_out)
         found = len(items) + source.left_out.total() + arranged.left_out.total()
         check_sizes(order, options, pile)
+        refuse_incomplete(options, pile)
 
         # Decode every picture that may be used; only then is it known which are damaged.
         copies = Copies(options, items)

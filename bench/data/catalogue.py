@@ -84,7 +84,8 @@ class DatasetEntry(BaseModel):
 
         For trials and tests of a publisher's layout with a handful of pictures. What it builds is not the set.
         """
-        return self.model_copy(update={"train": train, "test": test, "options": {**self.options, **options}})
+        kept = {key: value for key, value in self.options.items() if key != "pictures"}
+        return self.model_copy(update={"train": train, "test": test, "options": {**kept, **options}})
 
 
 def read_catalogue() -> dict[str, DatasetEntry]:

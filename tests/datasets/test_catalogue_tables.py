@@ -21,6 +21,17 @@ def test_sets_are_named_by_columns_by_sources_and_by_whose_runs_are_evaluated() 
     assert {"disp/table1", "dip/table1"} <= set(tables["emoji"])  # a source's at the small scales
 
 
+def test_figures_and_experiments_in_prose_are_named_too() -> None:
+    others = {
+        "disp/fig1", "disp/fig3c", "disp/probe", "disp/corruption", "lt/fig4", "lt/fig5", "lt/fig6", "lt/aux",
+        "lt/batch", "lt/pathlength", "lt/cas", "sle/fig8", "sle/rotation", "sle/losses", "sle/batch16", "sle/quarter",
+    }  # fmt: skip
+    tables, entries = tables_by_set(), read_catalogue()
+    for embedded in (True, False):  # the papers' sets, and what stands in for them
+        named = {table for name, users in tables.items() if entries[name].embedded == embedded for table in users}
+        assert others <= named, sorted(others - named)
+
+
 @pytest.mark.parametrize("name", sorted(name for name, entry in read_catalogue().items() if not entry.embedded))
 def test_a_published_set_says_all_that_is_asked_of_it(name: str) -> None:
     entry = read_catalogue()[name]

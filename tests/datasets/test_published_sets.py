@@ -64,6 +64,34 @@ def test_a_release_of_too_few_pictures_is_refused(
     assert not list((tmp_path / "cache").rglob("*.npy"))
 
 
+def test_copies_in_a_release_of_a_known_count_are_no_reason_to_refuse_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registries: None
+) -> None:
+    """All files must be there; that some of them are equal is the publisher's doing."""
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    entries = read_catalogue()
+    assert entries["ffhq"].train + entries["ffhq"].test < entries["ffhq"].options["pictures"] == 70_000
+    folder = RELEASES["ffhq"].write(tmp_path / "faces")
+    datasets().add("ffhq", "catalogue:ffhq", "s", entries["ffhq"].reduced(33, 6, pictures=40))
+    names = sorted(folder.rglob("*.png"))
+    names[1].write_bytes(names[0].read_bytes())
+    built = building.build("ffhq", RESOLUTION, folder, jobs=1)
+    assert (len(built.train), len(built.test)) == (33, 6) and built.notes["left out"] == "left out: 1 copies of another"
+    names[2].unlink()
+    with pytest.raises(UserError, match="39 pictures found, 40 are needed, all of the release"):
+        building.build("ffhq", RESOLUTION, folder, force=True, jobs=1)
+
+    # A class that is its own reference has as many pictures as its publisher says, equal or not.
+    release = RELEASES["oxford-passion-flower"].write(tmp_path / "flowers")
+    with tarfile.open(release) as archive:
+        archive.extractall(tmp_path / "flowers", filter="data")
+    release.unlink()
+    flowers = sorted((tmp_path / "flowers" / "jpg").iterdir())
+    flowers[3].write_bytes(flowers[0].read_bytes())
+    built = _built("oxford-passion-flower", tmp_path / "flowers")
+    assert len(built.train) == len(built.test) == 20
+
+
 def test_a_cifar_batch_with_code_in_it_is_refused_and_not_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registries: None
 ) -> None:
