@@ -1,0 +1,38 @@
+"""Cells of DISP's and DIP's tables train at scale smoke, one of each kind of setting, and an evaluation of one."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CELLS = {
+    "disp/table2": ("minegan", "ffhq", {"fd", "kid"}),  # from a source by class
+    "disp/table3": ("stylegan2+diffaugment+disp", "c100-10", {"fd", "kid"}),  # a group's own network
+    "disp/table8": ("resnet50-places365", "cifar100", {"fd", "kid", "precision", "recall"}),  # a classifier's prior
+    "disp/table9": ("freezed+disp", "panda", {"fd", "kid"}),  # against the training images
+    "dip/table3": ("vgg16-gmm", "cifar100", {"fd", "kid", "precision", "recall"}),  # another row's run, scored again
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CELLS)
+def test_a_cell_is_scored_and_reported(name: str, bench_command: Any, store_root: Path) -> None:
+    row, column, scores = CELLS[name]
+    chosen = ("--scale", "smoke", "--rows", row, "--columns", column)
+    done = bench_command("run", name, *chosen, "--no-references")
+    assert done.returncode == 0, done.stderr
+    lines = _lines(store_root, "rescore-" if name == "dip/table3" else "")
+    assert {line["metric"] for line in lines} == scores and all(math.isfinite(line["value"]) for line in lines)
+    shown = bench_command("report", name, *chosen)
+    assert shown.returncode == 0 and "(n=1)" in shown.stdout
+
+
+def _lines(store: Path, slug: str) -> list[dict[str, Any]]:
+    """The scores of the one scored run whose name begins so."""
+    files = [one / "metrics.jsonl" for one in store.iterdir() if one.name.startswith(slug)]
+    (scored,) = [file.read_text() for file in files if file.is_file() and file.stat().st_size]
+    return [json.loads(line) for line in scored.splitlines()]
