@@ -103,7 +103,7 @@ def table_of(choice: dict[str, Any]) -> Table:
 
     name, dataset = choice["column"], choice["dataset"]
     table = table_with(choice["table"], columns=[name] if name else None)
-    has = {table.scored(column, choice["scale"]).data.name for column in table.columns}
+    has = {scored.data.name for scored in table.scored_columns(choice["scale"]).values()}
     if name is None and dataset is not None and dataset in datasets() and dataset not in has:
         return table_with(choice["table"], columns=[dataset])
     return table

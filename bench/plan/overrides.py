@@ -36,6 +36,9 @@ def overridden(value: dict[str, Any], spec: Table, settings: dict[str, Any]) -> 
     for key, setting in settings.items():
         for scale in value["scales"].values():
             _override(scale, key, setting)
+        if key.startswith("evaluate."):  # rows and columns may have it beside their labels too
+            for item in (*value["rows"], *value["columns"]):
+                (item.get("evaluate") or {}).pop(key.partition(".")[2], None)
         override = f"--set {key}={setting}"
         try:
             spec = Table.model_validate(value)

@@ -93,15 +93,18 @@ def pick_column(table: Table, scale: str, dataset: str | None, resolution: int |
 
     Raises UserError if no column fits (the message lists the columns), or if several with different protocols do.
     """
-    columns = {candidate.id: table.scored(candidate, scale) for candidate in table.columns}
+    columns = table.scored_columns(scale)
     candidates = table.pick_columns(None if column is None else [column])
+    if column is not None:
+        table.scored(candidates[0], scale)  # which raises, where its rows have the images or the protocol
     matches = [
         candidate
         for candidate in candidates
-        if dataset in (None, columns[candidate.id].data.name)
+        if candidate.id in columns
+        and dataset in (None, columns[candidate.id].data.name)
         and resolution in (None, columns[candidate.id].data.resolution)
     ]
-    available = ", ".join(f"{candidate.id}: {_set_text(columns[candidate.id].data)}" for candidate in table.columns)
+    available = ", ".join(f"{name}: {_set_text(scored.data)}" for name, scored in columns.items()) or "none of its own"
     where = f"{table.name} at scale {scale}"
     # Nothing fits: name what was asked for, and the nearest data set or all that the table has.
     if not matches:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
 
 from bench.errors import RuleError, UserError, did_you_mean
-from bench.spec.cell import Cell, Scored, scored, trained
+from bench.spec.cell import Cell, Scored, Unfinished, scored, trained
 from bench.spec.claim import Claim
 from bench.spec.inception import Inception
 from bench.spec.patch import Of, Patch, merge_patches
@@ -162,6 +163,14 @@ class TableSpec(Frozen):
     def scored(self, column: Column, scale: str) -> Scored:
         """A column's images and protocol, whatever the row: of reference points, and of pictures made elsewhere."""
         return scored(self.merged(column, scale), f"{self.name} at scale {scale}: column {column.id}")
+
+    def scored_columns(self, scale: str) -> dict[str, Scored]:
+        """The columns, by id, that have images and a protocol of their own, whatever the row."""
+        found = {}
+        for column in self.columns:
+            with suppress(Unfinished):
+                found[column.id] = self.scored(column, scale)
+        return found
 
     @cached_property
     def patches(self) -> dict[tuple[str, str, str | None], Patch]:

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from bench.cli.evaluate import table_of
@@ -168,6 +169,21 @@ def test_an_option_without_effect_is_refused(words, why, tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=why):
         call(capsys, "evaluate", *words)
+
+
+def test_a_column_whose_rows_have_the_images_scores_no_pictures(tmp_path):
+    """The others of the table still do."""
+    value = yaml.safe_load(TABLE)
+    (scale,) = value["scales"].values()
+    row = value["rows"][0]["id"]
+    value["columns"].append({"id": "apart", "label": "Apart"})
+    scale["cells"] = {f"{row}/apart": dict(scale["columns"]["one"], data={"name": "emoji", "resolution": 32})}
+    value["references"] = []
+    (tmp_path / "apart.yaml").write_text(yaml.safe_dump(value))
+    table = load_table(str(tmp_path / "apart.yaml"))
+    assert pick_column(table, "smoke", "digits", None, None).id == "other"
+    with pytest.raises(UserError, match="apart at scale smoke: column apart has no data; give it in the scale or the"):
+        pick_column(table, "smoke", None, None, "apart")
 
 
 def test_a_recorded_floor_is_found_and_one_of_another_version_or_count_is_not(store_root):

@@ -19,9 +19,13 @@ except SystemExit as end:
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["plan", "table1", "--scale", "smoke"]], ids=["help", "plan"])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["plan", "table1", "--scale", "smoke"], ["plan", "ALL", "--scale", "paper"], ["list", "tables"]],
+    ids=["help", "plan", "plan ALL", "list tables"],
+)
 def test_asking_costs_no_heavy_import(arguments, tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))  # no set is built: one that is has arrays to look at
-    store = ["--store", str(tmp_path / "store")] if arguments[0] == "plan" else []
+    store = ["--store", str(tmp_path / "store")] if arguments[0] in ("plan", "list") else []
     done = subprocess.run([sys.executable, "-c", CODE, *arguments, *store], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -96,3 +96,9 @@ def test_what_a_curve_can_be_over(x, write):
     show = {"curve": {"x": x, "panels": "columns" if x == "step" else "none", "log": ["x", "y"]}}
     table = load_table(write({**TABLE, "columns": columns, "show": show}))
     assert table.show.curve.x == x and table.show.curve.lines == "rows" and table.show.curve.log == ("x", "y")
+
+
+def test_a_setting_of_the_measure_reaches_every_cell(write):
+    table = load_table(write(TABLE), {"evaluate.space": "q", "evaluate.pairs": 7})
+    cells = [table.merged(column, "smoke", row).evaluate for row in table.rows for column in table.columns]
+    assert cells == [{"measure": NAME, "space": "q", "pairs": 7}] * 4

@@ -22,6 +22,7 @@ from bench.rehearsal import configurations as rehearsal
 from bench.rehearsal.configurations import Configuration, RehearsalOutcome, Results, load_configurations, pick
 from bench.rehearsal.estimate import PEAK_FLOPS, SHARE, estimate, formula_flops, markdown
 from bench.rehearsal.step import Activations, RehearsedStep, checksums
+from bench.rehearsal.table_rows import row_settings
 
 TINY = {
     "network": {"name": "sngan-32", "options": {"g_width": 16, "d_width": 16, "z_dim": 8}},
@@ -85,6 +86,18 @@ def test_a_row_has_its_tables_settings_but_where_others_are_given(tmp_path):
     assert mine.train == run.train.model_copy(update={"log_every": mine.train.log_every})
     assert (as_it_is.steps, as_it_is.batch, as_it_is.images, as_it_is.resolution) == (8500, 50, 100, 128)
     assert other.method == "bsa" and other.batch == 5 and other.train == as_it_is.train
+
+
+def test_a_row_has_the_settings_of_a_column_that_is_named(tmp_path):
+    """Columns of disp/table4 have networks of their own; of a row that is absent in the first, the next is taken."""
+    table = load_table("disp/table4")
+    by_column = {column: row_settings(table, "baseline", column) for column in (None, "cifar10", "ffhq")}
+    assert by_column[None] == by_column["cifar10"]
+    assert [by_column[name]["network"]["name"] for name in ("cifar10", "ffhq")] == ["biggan-32", "biggan-128"]
+    with pytest.raises(UserError, match="disp/table4 trains no row 'ssgan' in column 'ffhq'"):
+        row_settings(table, "ssgan", "ffhq")
+    with pytest.raises(UserError, match="unknown column 'fhq' of disp/table4; did you mean 'ffhq'"):
+        row_settings(table, "baseline", "fhq")
 
 
 def test_the_list_is_not_taken_for_a_table():
