@@ -70,6 +70,7 @@ class RunMeasure:
     so repeats inside are averaged, and their spread is a value's `error`.
     outputs: the numbers that it gives; none where it gives the protocol's own scores.
     needs: what a run must have, beside its images.
+    sources: the roles of further runs or weights that it reads, such as a detector; a table says what fills a role.
     check: whether it can be taken of a run, given its spec and the settings; raises UserError before anything trains.
     seconds: about how long it takes, while no evaluation of its kind has finished; None: no longer than a training.
     """
@@ -81,6 +82,7 @@ class RunMeasure:
     settings: type[MeasureSettings] = MeasureSettings
     outputs: tuple[Output, ...] = ()
     needs: tuple[Need, ...] = ("generator",)
+    sources: tuple[str, ...] = ()
     check: Callable[[RunSpec, Any], None] | None = None
     seconds: float | None = None
 
@@ -91,6 +93,8 @@ class RunMeasure:
             raise UserError(f"measure '{self.name}': version must be at least 1, and seconds above 0")
         if odd := [need for need in self.needs if need not in get_args(Need)]:
             raise UserError(f"measure '{self.name}': needs names '{odd[0]}', must be of {', '.join(get_args(Need))}")
+        if "run" in self.sources:
+            raise UserError(f"measure '{self.name}': a source cannot be called 'run', as the evaluated run is")
         names = [output.name for output in self.outputs]
         if len(set(names)) < len(names):
             raise UserError(f"measure '{self.name}': two of its outputs have one name")

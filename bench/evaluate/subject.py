@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ from bench.data import imageset
 from bench.data.reference_split import reference_images
 from bench.errors import UserError
 from bench.features.cache import cached_features
+from bench.files.weights import read_source
 from bench.metrics.scorers import make_scorer
 from bench.metrics.scores import Score
 from bench.networks.interface import Generator
@@ -63,7 +65,7 @@ class Subject:
     task: the evaluation; `task.protocol` says how many images there are and what the reference is.
     open_run: opens the run at the snapshot of the task. inference: how it is sampled, for `open_run`.
     pause: called between batches of images, and by measures between their own steps; it ends an evaluation that is to
-    stop, by an exception that a measure lets pass.
+    stop, by an exception that a measure lets pass. sources: role -> file, of what the measure's card names.
     """
 
     def __init__(
@@ -73,12 +75,13 @@ class Subject:
         device: str = "cpu",
         pause: Callable[[], None] = lambda: None,
         inference: Mapping[str, Any] | None = None,
+        sources: Mapping[str, Path] | None = None,
     ) -> None:
         assert task.evaluated is not None and task.protocol is not None
         self.task, self.device, self.pause = task, device, pause
         self.run: RunSpec = task.evaluated
         self.protocol: ScoringProtocol = task.protocol
-        self._open, self._inference = open_run, dict(inference or {})
+        self._open, self._inference, self._sources = open_run, dict(inference or {}), dict(sources or {})
 
     def sampled(self, inference: Mapping[str, Any]) -> Subject:
         """The same run with other values of settings that its method uses at inference alone.
@@ -87,7 +90,8 @@ class Subject:
         """
         if not inference:
             return self
-        return Subject(self.task, self._open, self.device, self.pause, {**self._inference, **inference})
+        more = {**self._inference, **inference}
+        return Subject(self.task, self._open, self.device, self.pause, more, self._sources)
 
     # ---- the run ---------------------------------------------------------------------------------
 
@@ -165,6 +169,10 @@ class Subject:
         """The protocol's scores of uint8 images (N, H, W, 3), against its reference."""
         scorer = make_scorer(self.protocol, self.run.data, self.run.seed, self.device, watch=self._watched)
         return scorer.score(images_NHWC)
+
+    def source(self, role: str) -> dict[str, Any]:
+        """The weights of a further source that the measure's card names, loaded without code."""
+        return read_source(self._sources[role])
 
     def stream(self, *purpose: str | int) -> torch.Generator:
         """A CPU generator for a purpose of this measure: all random numbers come from here.

@@ -10,13 +10,14 @@ from bench.contract.expression import parse_method
 from bench.contract.signature import needed_sources
 from bench.data.points import exists
 from bench.errors import UserError, did_you_mean
-from bench.evaluate.registry import gives
+from bench.evaluate.registry import gives, run_measure
 from bench.plan.borrowed import Lent, lent, measure_of, scored_with
 from bench.spec.cell import Cell, Scored, Unfinished
 from bench.spec.own_rows import group_of, split_label
 from bench.spec.patch import merge_patches
 from bench.spec.row_column import Column, Row
 from bench.spec.run import MetricSpec, RunSpec, WeightsFile, evaluation_run, reference_run
+from bench.spec.source import Source
 from bench.spec.table import TableSpec
 
 
@@ -135,7 +136,9 @@ class Table(TableSpec):
         itself = behind.table is self and (behind.row, behind.column) == (row, column)
         lender = None if itself else behind.table.merged(behind.column, scale, behind.row)
         measure = measure_of(self, merged, lender)
-        return evaluation_run(measure, run, self.shown(row, column, scale).protocol)
+        roles = run_measure(measure.name).sources
+        sources = {role: self._source(role, merged.sources, f"measure '{measure.name}'", scale) for role in roles}
+        return evaluation_run(measure, run, self.shown(row, column, scale).protocol, sources)
 
     def training(self, row: Row, column: Column, seed: int, scale: str) -> RunSpec:
         """The training behind what a cell shows, which must show something."""
@@ -160,7 +163,9 @@ class Table(TableSpec):
             train=cell.train,
             protocol=cell.protocol,
             seed=seed,
-            sources={role: self._source(role, row, column, scale) for role in needed_sources(method)},
+            sources={
+                role: self._source(role, cell.sources, f"row '{row.id}'", scale) for role in needed_sources(method)
+            },
         )
 
     def points(self, column: Column, scale: str) -> list[str]:
@@ -175,10 +180,10 @@ class Table(TableSpec):
         settings = self.scored(column, scale)
         return reference_run(point, settings.data, settings.protocol, seed)
 
-    def _source(self, role: str, row: Row, column: Column, scale: str) -> RunSpec | WeightsFile:
-        source = self.cell(row, column, scale).sources.get(role)
+    def _source(self, role: str, sources: Mapping[str, Source | None], whose: str, scale: str) -> RunSpec | WeightsFile:
+        source = sources.get(role)
         if source is None:
-            raise UserError(f"row '{row.id}' starts from a source '{role}', which {self.name} at scale {scale} lacks")
+            raise UserError(f"{whose} starts from a source '{role}', which {self.name} at scale {scale} lacks")
         if isinstance(source, WeightsFile):
             return source
         return RunSpec(

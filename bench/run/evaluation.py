@@ -16,6 +16,7 @@ from bench.machine.memory import peak_bytes
 from bench.metrics.scores import Score
 from bench.plan import inputs
 from bench.plan.inputs import Machine
+from bench.run.build import source_files
 from bench.run.reopen import reopen
 from bench.run.settings import Outcome, Settings
 from bench.spec.run import RunSpec
@@ -58,7 +59,7 @@ def evaluate(
                 raise _Stopped
 
         # Nothing is written before the measure has been taken, of inputs that are still the same.
-        subject = Subject(spec, opened, device, pause, chosen.inference)
+        subject = Subject(spec, opened, device, pause, chosen.inference, source_files(spec, store))
         try:
             pause()
             taken = run_measure(spec.measure.name).compute(subject, chosen)

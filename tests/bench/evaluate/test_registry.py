@@ -139,6 +139,7 @@ def test_two_measures_do_not_share_an_output(load_plugin):
     ("changes", "message"),
     [
         ({"version": 0}, "version must be at least 1, and seconds above 0"),
+        ({"sources": ("run",)}, "a source cannot be called 'run'"),
         ({"needs": ("gpu",)}, "needs names 'gpu', must be of generator, discriminator, labels, attributes"),
         ({"outputs": (Output(name="a", summary="", title="", short="", better="lower"),) * 2}, "outputs have one name"),
     ],

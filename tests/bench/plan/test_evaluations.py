@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 import yaml
 
 from bench.errors import UserError
@@ -11,7 +12,10 @@ from bench.plan.load import load_table
 from bench.plan.preflight import problems
 from bench.plan.runs import make_plan
 from bench.plan.schedule import PlannedRun
+from bench.run.execute import execute
+from bench.run.settings import Settings
 from bench.spec.scale import Resources
+from bench.store.checkpoints import read_weights
 from bench.store.runs import Store
 
 SCALE = {
@@ -184,6 +188,48 @@ def test_a_mistake_is_one_line_with_its_place(table, settings, line, write):
     with pytest.raises(UserError) as refusal:
         load_table(path)
     assert line in str(refusal.value) and ".yaml" in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+NORM = """
+from bench.evaluate.card import Result, RunMeasure, Value
+from bench.metrics.output import Output
+
+
+def compute(subject, settings):
+    return Result([Value("sized", float(sum(value.abs().sum() for value in subject.source("judge")["ema"].values())))])
+
+
+MEASURES = [
+    RunMeasure(
+        name="sized", summary="a source's size", sources=("judge",), compute=compute,
+        outputs=(Output(name="sized", summary="s", title="size", short="size", better="lower"),),
+    )
+]
+"""
+
+
+def test_a_measure_may_start_from_further_sources(write, store_root, load_plugin):
+    """Planned before the evaluation, an input of it, and read by the measure; without one the table is refused."""
+    load_plugin(NORM)
+    value = changed(OWN, rows__2__evaluate={"measure": "sized"})
+    with pytest.raises(
+        UserError, match="rows.2.evaluate: .*measure 'sized' starts from a source 'judge', which own at"
+    ):
+        load_table(write(value))
+    judge = {"method": "unconditional", "network": SCALE["network"], "train": {**SCALE["train"], "steps": 2}}
+    value["scales"]["smoke"]["sources"] = {"judge": {**judge, "data": SCALE["data"]}}
+    store = Store(store_root)
+    plan = planned(write(value), store, rows=["pure"], columns=["shapes"], seeds=[0])
+    training, source, evaluation = sorted(plan.runs, key=lambda run: (run.spec.measure is not None, run.behind is None))
+    assert evaluation.needs == (source.uid, training.uid) and source.label == "source · shapes · seed 0"
+    for run in (source, training, evaluation):
+        store.open(run.spec)
+        assert execute(run.uid, store, Settings(torch.device("cpu")), lambda: False, lambda *_: None) == "done"
+    folder = store.folder(evaluation.uid)
+    weights = read_weights(store.folder(source.uid).final_weights)["ema"]
+    assert folder.metrics()[0]["value"] == pytest.approx(float(sum(one.abs().sum() for one in weights.values())))
+    assert {f"run/{source.uid}", f"run/{training.uid}"} <= set(folder.inputs()["read"])
+    assert problems(planned(write(value), store), deep=True) == []
 
 
 def test_without_training_only_what_is_over_is_evaluated(write, store_root):
