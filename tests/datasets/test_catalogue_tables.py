@@ -15,6 +15,10 @@ def test_every_data_set_of_a_table_is_in_the_catalogue() -> None:
     assert set(tables_by_set()) <= set(read_catalogue())
 
 
+def test_every_set_of_a_publisher_is_used_by_a_table() -> None:
+    assert {name for name, entry in read_catalogue().items() if not entry.embedded} <= set(tables_by_set())
+
+
 def test_sets_are_named_by_columns_by_sources_and_by_whose_runs_are_evaluated() -> None:
     tables = tables_by_set()
     assert {"disp/table1", "dip/table1"} <= set(tables["ffhq"]) and "disp/table1" not in tables["digits"]
