@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.features.known import OURS
 from bench.features.weights import UserWeights
 from bench.metrics.measures import measure, measures
-from docs import data_parts, draw_floors, id_parts, rehearsals, table_parts
+from docs import cost_parts, data_parts, draw_floors, id_parts, rehearsals, table_parts
 from docs.grid import grid
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -106,6 +106,9 @@ PARTS: dict[str, Callable[..., str]] = {
         id_parts.every_id,
         data_parts.embedded_sets,
         data_parts.published_sets,
+        cost_parts.cost_cards,
+        cost_parts.cost_points,
+        cost_parts.cost_counted,
         rehearsal,
         rates,
         scores,

@@ -10,12 +10,14 @@ from typing import Any
 import click
 
 from bench.cli.all_tables import every_table
+from bench.cli.cost_lines import card_for, cost_words
 from bench.cli.options import rows_of, table_with
 from bench.cli.stale_lines import tell_of_inputs
 from bench.errors import UserError
 from bench.launch.progress import counted
 from bench.machine.provenance import commit
-from bench.plan.estimate import estimate_cost
+from bench.plan.cost.model import Card
+from bench.plan.estimate import Cost, estimate_cost
 from bench.plan.joint import ALL, JointPlan, make_joint_plan
 from bench.plan.runs import Plan, make_plan
 from bench.plan.schedule import PlannedRun, Schedule
@@ -57,27 +59,21 @@ def say_what_submit_would_refuse() -> None:
         click.echo(f"bench submit would refuse the site profile in force: {error}", err=True)
 
 
-def summarise(plan: Schedule, store: Store, retry: Any, submitted: Mapping[str, str] | None = None) -> None:
-    """Print what is there, what would start and what that will cost, in a few lines.
+def summarise(plan: Schedule, store: Store, retry: Any, card: Card, submitted: Mapping[str, str] | None = None) -> Cost:
+    """Print what is there, what would start and what that will cost, in a few lines; returns the cost.
 
-    submitted: uid -> status of the runs that a cluster has; they have that status here and are not to start.
+    card: the card that hours of a GPU are for. submitted: uid -> status of the runs that a cluster has; they have that
+    status here and are not to start.
     """
     elsewhere = submitted or {}
     counts = ", ".join(f"{number} {status}" for status, number in sorted(plan.counts(elsewhere).items()))
     here = plan.only([run for run in plan.runs if run.uid not in elsewhere])
-    cost = estimate_cost(here, store, retry)
-    starting = len(here.to_start(retry))
-    # The estimate is from finished runs, else from the table, else there is none
+    on = card_for(plan.scale, card)
+    cost = estimate_cost(here, store, retry, on)
     evaluations = sum(run.spec.measure is not None for run in plan.runs)
     runs = counted(len(plan.runs)) + (f", of which {counted(evaluations, 'evaluation')}" if evaluations else "")
-    line = f"{plan.name} at scale {plan.scale}: {runs} ({counts}); {starting} to start"
-    if starting and cost.seconds is not None and cost.disk_bytes is not None:
-        line += f", about {_worker_time(cost.seconds)} and {cost.disk_bytes / 1e6:.0f} MB"
-        line += f" (from {counted(cost.measured_on, 'finished run')})"
-    elif starting and cost.seconds is not None:
-        line += f", about {_worker_time(cost.seconds)} (the table's own figure)"
-    elif starting:
-        line += "; no finished run of this kind to estimate the time from"
+    line = f"{plan.name} at scale {plan.scale}: {runs} ({counts}); {len(cost.spans)} to start"
+    line += cost_words(cost, on) if cost.spans else ""
     click.echo(line)
     if left_out := here.left_out(retry):
         click.echo(f"left out, as --no-train trains nothing: {_trainings_and_others(left_out)}")
@@ -87,11 +83,7 @@ def summarise(plan: Schedule, store: Store, retry: Any, submitted: Mapping[str, 
     tell_of_inputs(plan, store)
     for name, path in plan.missing_weights().items():
         click.echo(f"missing weights: {name} (put them at {path})")
-
-
-def _worker_time(seconds: float) -> str:
-    """Seconds of one worker in words: "12.5 worker-minutes", "4,263 worker-hours"."""
-    return f"{seconds / 60:.1f} worker-minutes" if seconds < 10 * 3600 else f"{seconds / 3600:,.0f} worker-hours"
+    return cost
 
 
 def _trainings_and_others(runs: list[PlannedRun]) -> str:

@@ -8,6 +8,7 @@ import click
 
 from bench.cli.all_tables import tell_of_tables, tell_of_waiting
 from bench.cli.conclusion import conclude, same_choice
+from bench.cli.cost_lines import budget_option, card_option, keep_to_budget
 from bench.cli.impossible import print_problems, refuse_impossible
 from bench.cli.options import work_options
 from bench.cli.planning import (
@@ -23,6 +24,7 @@ from bench.cli.planning import (
 from bench.cli.stale_lines import set_old_aside
 from bench.launch.progress import Tally, counted
 from bench.launch.slurm.records import places, submissions
+from bench.plan.cost.model import Card
 from bench.plan.estimate import Estimates
 from bench.plan.joint import JointPlan
 from bench.plan.schedule import PlannedRun, Schedule
@@ -31,8 +33,8 @@ from bench.store.runs import Store
 
 
 @click.command()
-@work_options()
-def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> int:
+@work_options(card_option)
+def plan(table: str, scale: str, retry: Any, card: Card, store: Store, **choice: Any) -> int:
     """The runs TABLE needs: status, order, cost, and what would start. Nothing starts.
 
     ALL is every table: a line for each, and how many runs they share.
@@ -48,7 +50,7 @@ def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> int
             mark = ">" if run.uid in starting and run.uid not in sent else " "
             click.echo(f"{mark} {run.label:<{width}}  {sent.get(run.uid, run.status):<11}  {run.uid}")
         tell_of_draws(plan)
-    summarise(plan, store, retry, sent)
+    summarise(plan, store, retry, card, sent)
     if waiting := [uid for uid in sent if uid in starting]:
         click.echo(f"{counted(len(waiting))} of these in the hands of the cluster: bench submit leaves them alone")
     say_what_submit_would_refuse()
@@ -57,9 +59,13 @@ def plan(table: str, scale: str, retry: Any, store: Store, **choice: Any) -> int
 
 @click.command()
 @work_options(
-    click.option("--jobs", type=click.IntRange(1, 256), help="Workers at once [default: one per GPU, or per core].")
+    click.option("--jobs", type=click.IntRange(1, 256), help="Workers at once [default: one per GPU, or per core]."),
+    budget_option,
+    card_option,
 )
-def run(table: str, scale: str, retry: Any, jobs: int | None, store: Store, **choice: Any) -> int:
+def run(
+    table: str, scale: str, retry: Any, jobs: int | None, budget: float | None, card: Card, store: Store, **choice: Any
+) -> int:
     """Train what TABLE is missing, here, with live progress. Interrupt it and run it again: it continues.
 
     ALL is every table; a run that several of them show is trained once.
@@ -73,7 +79,7 @@ def run(table: str, scale: str, retry: Any, jobs: int | None, store: Store, **ch
     todo = plan.to_start(retry)
     if todo:
         refuse_impossible(plan, table, choice)
-    summarise(plan, store, retry)
+    todo = keep_to_budget(todo, summarise(plan, store, retry, card), budget)
     outcomes, stopped = _work(plan, todo, store, jobs, choice["plugins"]) if todo else ({}, False)
     status = conclude(plan, outcomes, store, stopped)
     click.echo(f"see it: {same_choice('report', table, scale, choice)}")

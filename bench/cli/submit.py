@@ -9,6 +9,7 @@ import click
 
 from bench.cli.all_tables import tell_of_waiting
 from bench.cli.conclusion import same_choice
+from bench.cli.cost_lines import budget_option, card_option, keep_to_budget
 from bench.cli.impossible import refuse_impossible
 from bench.cli.options import work_options
 from bench.cli.planning import (
@@ -30,6 +31,7 @@ from bench.launch.slurm.records import folder_of, new_id, one_at_a_time, submiss
 from bench.launch.slurm.status import IN_HAND, Survey
 from bench.launch.slurm.submit import Request, arrays_of, script
 from bench.launch.slurm.submit import submit as send
+from bench.plan.cost.model import Card
 from bench.plan.estimate import Estimates
 from bench.run.settings import checkpoint_seconds
 from bench.store.runs import Store
@@ -43,8 +45,20 @@ UNCHECKED_ARRAY = 1001  # SLURM's own default, for a dry run away from any clust
     metavar="FILE",
     help="A site profile, by path or shipped name [default: $BENCH_SLURM_PROFILE].",
 )
-@work_options(click.option("--dry-run", is_flag=True, help="Print the batch scripts; submit nothing."))
-def submit(table: str, profile: str | None, scale: str, retry: Any, dry_run: bool, store: Store, **choice: Any) -> None:
+@work_options(
+    click.option("--dry-run", is_flag=True, help="Print the batch scripts; submit nothing."), budget_option, card_option
+)
+def submit(
+    table: str,
+    profile: str | None,
+    scale: str,
+    retry: Any,
+    dry_run: bool,
+    budget: float | None,
+    card: Card,
+    store: Store,
+    **choice: Any,
+) -> None:
     """Train what TABLE is missing on a SLURM cluster: job arrays, sources first. Returns at once.
 
     ALL is every table. What is done, queued or running is left alone. Submit again after failures, cancelled jobs or
@@ -58,8 +72,8 @@ def submit(table: str, profile: str | None, scale: str, retry: Any, dry_run: boo
     # Jobs with a container or Python of their own may have packages that this machine lacks
     outside = "container" in settings.model_fields_set or "python" in settings.model_fields_set
     refuse_impossible(plan, table, choice, here=not (outside or dry_run))
-    summarise(plan, store, retry)
-    starting = plan.to_start(retry)
+    cost = summarise(plan, store, retry, card)
+    starting = keep_to_budget(plan.to_start(retry), cost, budget)
     request = Request(plan.name, scale, starting, settings, profile or "", tuple(choice["plugins"]))
     if dry_run:
         _print_scripts(request, store)
@@ -78,7 +92,7 @@ def submit(table: str, profile: str | None, scale: str, retry: Any, dry_run: boo
         runs = [run for run in starting if run.uid not in in_hand]
         # What the user should know before the jobs go
         say_other_code(runs, store)
-        failed = [run for run in plan.runs if run.status == "failed" and run not in starting]
+        failed = [run for run in plan.runs if run.status == "failed" and run.uid not in cost.spans]
         if failed:
             click.echo(f"{counted(len(failed))} failed before; --retry failed submits them again", err=True)
         if runs:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bench.cli.cost_lines import card_for
+from bench.plan.cost.model import USUAL, card_of
 from bench.plan.estimate import Estimates
 from bench.plan.expand import Table
 from bench.plan.load import load_table, table_names
@@ -14,7 +16,10 @@ from bench.spec.table import SCALES
 from bench.store.runs import Store
 
 HEADS = ("kind", *SCALES, "title")
-LEGEND = "at each scale: runs a seed x seeds, how many are done here, the time of one worker for all"
+LEGEND = (
+    "at each scale: runs a seed x seeds, how many are done here, the time of one worker for all "
+    f"(paper: of one {card_of(USUAL).name})"
+)
 
 
 def table_lines(store: Store) -> list[tuple[str, str]]:
@@ -56,7 +61,8 @@ def _at_scale(plan: Plan, estimates: Estimates) -> str:
     """For example "34 x 3, 12 done, 10 min"; a dash where nobody knows how long a run takes."""
     a_seed = sum(run.spec.seed == 0 or run.is_source for run in plan.runs)
     done = sum(run.status in ("done", "diverged") for run in plan.runs)
-    times = [seconds for run in plan.runs if (seconds := estimates.seconds(run)) is not None]
+    card = card_for(plan.scale, card_of(USUAL))
+    times = [span.expected for run in plan.runs if (span := estimates.span(run, card)) is not None]
     seconds = sum(times)
     hours = f"{seconds / 3600:,.0f} h" if seconds >= 3 * 3600 else f"{seconds / 60:.0f} min"
     cost = hours if len(times) == len(plan.runs) else "-"

@@ -1,4 +1,4 @@
-"""The cost of runs, estimated from finished runs of the same kind, else from the table's own figures."""
+"""The cost of runs: from finished runs of the same kind, else by a card's model, else from the table's own figures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import statistics
 from dataclasses import dataclass, field
 
 from bench.evaluate.registry import run_measure
+from bench.plan.cost.model import Card, Span
+from bench.plan.cost.steps import work_of
 from bench.plan.schedule import PlannedRun, Retry, Schedule
 from bench.spec.run import RunSpec
 from bench.store.runs import Store
@@ -19,9 +21,20 @@ SCORING_SECONDS = 60.0
 class Cost:
     """What a plan's unfinished runs will take; None where no figure is known."""
 
-    seconds: float | None  # of one worker
+    spans: dict[str, Span | None]  # seconds of one worker for each run that is to start, by uid
     disk_bytes: int | None
     measured_on: int  # how many finished runs the estimate rests on
+
+    @property
+    def known(self) -> Span | None:
+        """Seconds of the runs whose figure is known, together; None if none is."""
+        known = [span for span in self.spans.values() if span is not None]
+        return Span(*(sum(values) for values in zip(*known, strict=True))) if known else None
+
+    @property
+    def seconds(self) -> float | None:
+        """The expected seconds of all runs; None if one is unknown."""
+        return self.known.expected if self.known is not None and None not in self.spans.values() else None
 
 
 @dataclass
@@ -57,6 +70,19 @@ class Estimates:
         declared = run_measure(run.spec.measure.name).seconds if run.spec.measure is not None else None
         return declared or min(SCORING_SECONDS, by_table or SCORING_SECONDS)
 
+    def span(self, run: PlannedRun, card: Card | None) -> Span | None:
+        """Low, expected and high seconds of the run: from finished runs, else a training's on a card, else the table's.
+
+        Finished runs give the fastest, the median and the slowest; a figure of the table has no spread.
+        """
+        if measured := self.seconds_of.get(kind(run.spec)):
+            return Span(min(measured), statistics.median(measured), max(measured))
+        work = work_of(run.spec) if card is not None and run.spec.kind == "train" else None
+        if card is not None and work is not None and run.spec.train is not None:
+            return card.span(work, run.spec.train.steps)
+        seconds = self.seconds(run)
+        return None if seconds is None else Span(seconds, seconds, seconds)
+
     def memory(self, run: PlannedRun) -> int | None:
         """The most main memory that the run's process will use, in bytes; None if no figure is known."""
         if measured := self.memory_of.get(kind(run.spec)):
@@ -70,26 +96,23 @@ class Estimates:
         return None if gigabytes is None else int(gigabytes * 1e9)
 
 
-def estimate_cost(plan: Schedule, store: Store, retry: Retry | None = None) -> Cost:
-    """Median seconds and bytes of finished runs, per kind, times what is left to do.
+def estimate_cost(plan: Schedule, store: Store, retry: Retry | None = None, card: Card | None = None) -> Cost:
+    """The seconds of each run that is left to do, and the bytes of all; `card`: what trainings are for, None for a CPU.
 
-    A kind of training without a finished run is taken to cost what the others do. Where no training has finished at
-    all, the table's own figures count. Reference points and evaluations have their own times.
+    On a CPU a kind of training without a finished run is taken to cost what the others do. Where no training has
+    finished at all, the table's own figures count. Reference points and evaluations have their own times.
     """
     estimates, left = Estimates.measured(store, plan.runs), plan.to_start(retry)
     kinds = {kind(run.spec) for run in plan.runs if run.spec.kind == "train"}
     trained = [value for name in kinds for value in estimates.seconds_of.get(name, [])]
-    durations = [estimates.seconds(run) for run in left]
-    # Where some training has finished, its median stands in for kinds that have not.
-    if trained:
-        typical = statistics.median(trained)
-        durations = [
-            typical if run.spec.kind == "train" and kind(run.spec) not in estimates.seconds_of else seconds
-            for run, seconds in zip(left, durations, strict=True)
-        ]
-    seconds = [duration for duration in durations if duration is not None]
+    spans = {run.uid: estimates.span(run, card) for run in left}
+    # Where some training has finished, it stands in for kinds that have not.
+    if trained and card is None:
+        typical = Span(min(trained), statistics.median(trained), max(trained))
+        others = [run for run in left if run.spec.kind == "train" and kind(run.spec) not in estimates.seconds_of]
+        spans |= dict.fromkeys((run.uid for run in others), typical)
     disk = int(statistics.median(estimates.sizes)) * len(left) if trained else None
-    return Cost(sum(seconds) if left and len(seconds) == len(left) else None, disk, len(trained))
+    return Cost(spans, disk, len(trained))
 
 
 def kind(spec: RunSpec) -> str:

@@ -1,0 +1,84 @@
+"""What plan and run print of hours: at scale paper a card's, and what --budget leaves out."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from bench.plan.cost.model import card_of
+from bench.plan.cost.steps import work_of
+from bench.plan.load import load_table
+from bench.plan.runs import make_plan
+from bench.store.runs import Store
+
+HOURS = r"about ([\d,.]+) (.+) hours \(low ([\d,.]+), high ([\d,.]+)\)"
+
+
+def numbers(text):
+    found = re.search(HOURS, text)
+    assert found, text
+    return found[2], *(float(found[group].replace(",", "")) for group in (1, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("table", "rows", "card", "name"),
+    [("disp/table1", "scratch", "h100", "H100"), ("sle/table2", "ours,decode", "2080ti", "RTX 2080 Ti")],
+)
+def test_a_plan_of_the_papers_scale_says_hours_of_a_card(table, rows, card, name, tmp_path, bench_command):
+    words = ["plan", table, "--scale", "paper", "--rows", rows, "--store", str(tmp_path), "--card", card]
+    done = bench_command(*words)
+    shown, expected, low, high = numbers(done.stdout)
+    # Step by step: each training's steps at the card's rates; a reference point is a minute at most
+    plan = make_plan(load_table(table), "paper", Store(tmp_path), rows=rows.split(","))
+    trained = [run.spec for run in plan.runs if run.spec.kind == "train"]
+    by_hand = sum(spec.train.steps * card_of(card).seconds(work_of(spec)) for spec in trained) / 3600
+    points = (len(plan.runs) - len(trained)) / 60
+    assert shown == name
+    assert by_hand <= expected * 1.01
+    assert expected * 0.99 <= by_hand + points
+    factor = card_of(card).factor
+    assert low < expected < high
+    assert high == pytest.approx(by_hand * factor, rel=0.02, abs=points + 1)
+
+
+def test_the_usual_card_is_said_and_another_costs_something_else(tmp_path, bench_command):
+    words = ["plan", "disp/table1", "--scale", "paper", "--rows", "scratch", "--store", str(tmp_path)]
+    usual, slower = bench_command(*words).stdout, bench_command(*words, "--card", "2080ti").stdout
+    assert numbers(usual)[0] == "H100"
+    assert numbers(slower)[1] > 2 * numbers(usual)[1]
+    refused = bench_command(*words, "--card", "h1000")
+    assert refused.returncode == 2
+    assert "--card: no rates of a card 'h1000'" in refused.stderr
+
+
+def test_a_method_of_its_own_is_counted_when_asked_and_a_loop_of_its_own_is_unknown(tmp_path, bench_command):
+    words = ["plan", "disp/table1", "--scale", "paper", "--store", str(tmp_path), "--seeds", "0", "--columns", "anime"]
+    words.append("--no-references")
+    ours = bench_command(*words, "--method", "consistency + baseline", "--rows", "scratch")
+    assert "of which nothing is known" not in ours.stdout
+    loop = bench_command(*words, "--rows", "scratch,glann+disp")
+    assert "without 1 run of which nothing is known" in loop.stdout
+
+
+def test_a_budget_names_what_it_leaves_out_before_anything_trains(tmp_path, bench_command):
+    words = ["run", "disp/table1", "--scale", "smoke", "--rows", "scratch,diffaugment", "--columns", "faces"]
+    words += ["--seeds", "0", "--no-references", "--store", str(tmp_path), "--budget"]
+    none = bench_command(*words, "0.0001")  # the table says 0.1 minutes a run
+    assert re.search(r"left out by --budget 0.0001: 2 runs, 0.003\d? h together: .*scratch.* \(0.0017 h\)", none.stdout)
+    assert not any(Store(tmp_path)), "nothing has begun"
+    assert none.returncode == 1, "the table is not done"
+    bad = bench_command(*words, "-1")
+    assert bad.returncode == 2
+    assert "--budget" in bad.stderr
+
+
+def test_submit_keeps_to_the_budget(tmp_path, bench_command):
+    words = ["submit", "disp/table1", "--scale", "smoke", "--rows", "scratch,diffaugment", "--columns", "faces"]
+    words += ["--seeds", "0", "--no-references", "--store", str(tmp_path), "--dry-run", "--profile", "test-node"]
+    whole, half = bench_command(*words), bench_command(*words, "--budget", "0.002")
+    assert "in 2 jobs" in whole.stdout or "2 runs in" in whole.stdout
+    assert (
+        "left out by --budget 0.002: 1 run, 0.0017 h together: diffaugment · faces · seed 0 (0.0017 h)" in half.stdout
+    )
+    assert "1 run in 1 job" in half.stdout
