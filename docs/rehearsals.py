@@ -1,8 +1,8 @@
 """What `bench rehearse` has measured, as docs/reproduce/rehearsal.json keeps it, and the page that is made of it.
 
 The file has a line for each configuration that was measured, under the digest of the configuration as it was then.
-One whose settings have changed since keeps its numbers, and is marked in the page; its hours are of the steps that it
-has now.
+One whose settings have changed since keeps its numbers, and is marked in the page. Hours are of the steps that a
+configuration has now, which are no part of the digest.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.rehearsal.configurations import RehearsalOutcome, Results, load_configurations
+from bench.rehearsal.configurations import RehearsalOutcome, Results
 from bench.rehearsal.estimate import PEAK_FLOPS, SHARE, page, record
+from bench.rehearsal.listing import load_configurations
 
 KEPT = Path(__file__).with_name("reproduce") / "rehearsal.json"
 MEASURED = (
@@ -35,7 +36,7 @@ def take_up(store: Path) -> int:
     for one in configurations:
         if (measured := results.read(one)) is not None:
             row = record(RehearsalOutcome(one, measured))
-            kept[one.id] = {key: row[key] for key in ("configuration", "digest", *MEASURED)}
+            kept[one.id] = {key: row[key] for key in ("configuration", "digest", "steps", *MEASURED)}
             count += 1
     lines = [" " + json.dumps(kept[one.id]) for one in configurations if one.id in kept]
     KEPT.write_text("[\n" + ",\n".join(lines) + "\n]\n")
@@ -49,9 +50,10 @@ def records() -> Iterator[dict[str, Any]]:
         row = record(RehearsalOutcome(one, None))
         if (measured := kept.get(one.id)) is not None:
             row |= {key: measured[key] for key in MEASURED}
-            if measured["digest"] != one.digest:
+            if measured.get("steps") != one.steps:
                 # Beside the steps as they are now stand the hours of as many, of the step as it was.
                 row["GPU hours"] = 1e12 * measured["TFLOP a step"] * one.steps / (PEAK_FLOPS * SHARE) / 3600
+            if measured["digest"] != one.digest:
                 row["note"] = f"{row['note']} {CHANGED}".strip()
         yield row
 

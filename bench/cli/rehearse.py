@@ -56,12 +56,14 @@ def rehearse(
     write: Path | None,
     store: Store,
 ) -> int:
-    """One real step of G and D of every paper-scale configuration (of all, or of these IDs), on this CPU.
+    """One real step of G and D of everything that the tables train at scale paper, or of these IDs, on this CPU.
 
+    An ID is one that --list shows, or cells: TABLE, TABLE/ROW or TABLE/ROW/COLUMN.
     Prints parameters, time, peak memory and what a GPU would take. What was measured is kept in the store: an
     interrupted rehearsal continues, and only a changed configuration is run again. Exit status 1 if one failed.
     """
-    from bench.rehearsal.configurations import LIST, RehearsalOutcome, Results, load_configurations, pick
+    from bench.rehearsal.configurations import RehearsalOutcome, Results
+    from bench.rehearsal.listing import LIST, load_configurations, pick
 
     if output is not None and output.suffix not in (".md", ".json"):
         raise UserError(f"--output {output}: the file's name must end with .md or .json")

@@ -1,23 +1,20 @@
 """Rehearsals: one real training step at paper size, with its time and memory.
 
-rehearsal.yaml lists the configurations: every combination of network and method that a table of the papers trains.
-Each is rehearsed in its own process (bench.rehearsal.step), so that its peak memory can be measured. The measurement is
-kept in <store>/rehearsal/ID.json with a hash of the configuration. An interrupted rehearsal therefore continues, and
+A configuration is a combination of network, method and training at paper size (all: bench.rehearsal.listing). Each is
+rehearsed in its own process (bench.rehearsal.step), so that its peak memory can be measured. The measurement is kept
+in <store>/rehearsal/ID.json with a hash of the configuration. An interrupted rehearsal therefore continues, and
 only a configuration that has changed is run again.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +22,14 @@ from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from bench.contract.expression import parse_method
 from bench.contract.signature import needed_sources
-from bench.errors import UserError, did_you_mean
+from bench.errors import UserError
 from bench.features.known import VGG16
 from bench.files import atomic
-from bench.files.yamlfile import first_problem, load_yaml, mistake, validate
+from bench.files.yamlfile import first_problem
 from bench.networks import NETWORKS
-from bench.plan.expand import Table
-from bench.plan.load import load_table
-from bench.rehearsal.table_rows import row_settings
+from bench.rehearsal.work import run_digest, step_key
 from bench.spec.run import DataSpec, Frozen, NetworkSpec, Part, RunSpec, TrainSettings, WeightsFile
 
-LIST = Path(__file__).with_name("rehearsal.yaml")
 DATA = "rehearsal"  # the data set that bench.rehearsal.images makes
 
 
@@ -43,7 +37,8 @@ class Configuration(Frozen):
     """One combination of network and method at paper scale, and how much of its batch is rehearsed."""
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9.+-]*$")
-    tables: tuple[str, ...] = Field(min_length=1)  # the tables and rows that it represents
+    tables: tuple[str, ...] = Field(min_length=1)  # what it represents, in words
+    cells: tuple[str, ...] = ()  # the trained cells whose step this is, as TABLE/ROW/COLUMN
     network: NetworkSpec
     method: str = ""  # a method expression; empty: plain adversarial training
     resolution: PositiveInt
@@ -94,9 +89,17 @@ class Configuration(Frozen):
 
     @property
     def digest(self) -> str:
-        """A hash of everything that a rehearsal depends on, which excludes its descriptions."""
-        value = self.model_dump(mode="json", exclude={"tables", "note", "per_gpu"})
-        return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+        """A hash of everything that a rehearsal depends on, which excludes its names and the length of the training."""
+        spec = self.run_spec()
+        assert spec.train is not None
+        how = ("resolution", "batch", "rehearsed", "step", "images", "classes", "source", "state")
+        rest = self.model_dump(mode="json", include=set(how))
+        return run_digest(self.network, self.parts, spec.train, {"rehearsal": rest})
+
+    @property
+    def key(self) -> str:
+        """What the work of the paper's step is, by which configurations and cells of tables are told apart."""
+        return step_key(self.network, self.parts, self._settings(self.batch))
 
     def run_spec(self) -> RunSpec:
         """The run whose step is rehearsed: the paper's, except for its images, sources and the rehearsed batch.
@@ -104,21 +107,26 @@ class Configuration(Frozen):
         Raises UserError for an unknown network or method, and for impossible settings.
         """
         NETWORKS.entry(self.network.name)
-        train = {"steps": self.steps, "batch": self.images_run, "d_steps": self.d_steps, **self.train}
-        try:
-            settings = TrainSettings.model_validate({**train, "micro_batch": self.micro_batch})
-        except ValidationError as error:
-            keys, message = first_problem(TrainSettings, error)
-            raise UserError(": ".join([*map(str, keys), message])) from error
         return RunSpec(
             method=self.parts,
             network=self.network,
             data=DataSpec(name=DATA, resolution=self.resolution),
-            train=settings,
+            train=self._settings(self.images_run),
             protocol=None,
             seed=0,
             sources={role: WeightsFile(weights=f"rehearsal-{role}") for role in needed_sources(self.parts)},
         )
+
+    def _settings(self, images: int) -> TrainSettings:
+        """The training with so many images in an update of D, and as many more in one of G as in the paper."""
+        train = {"steps": self.steps, "batch": images, "d_steps": self.d_steps, **self.train}
+        if isinstance(more := train.get("g_batch"), int):
+            train["g_batch"] = more * images // self.batch
+        try:
+            return TrainSettings.model_validate({**train, "micro_batch": self.micro_batch})
+        except ValidationError as error:
+            keys, message = first_problem(TrainSettings, error)
+            raise UserError(": ".join([*map(str, keys), message])) from error
 
 
 @dataclass(frozen=True)
@@ -128,63 +136,6 @@ class RehearsalOutcome:
     configuration: Configuration
     measured: dict[str, Any] | None
     problem: str = ""
-
-
-class _File(Frozen):
-    images_from: DataSpec
-    groups: tuple[dict[str, Any], ...]
-
-
-def load_configurations(path: Path = LIST) -> tuple[DataSpec, list[Configuration]]:
-    """The data set whose images are enlarged to paper size, and all configurations of a list.
-
-    Each group of the file has settings that its `configurations` share. A configuration with a `row` has the settings
-    of that row of the `table` that it or its group names, in its `column` or the first one in which the row is trained,
-    where it gives none of its own. Raises UserError with file
-    and line.
-    """
-    file = validate(_File, load_yaml(path), path)
-    table = cache(load_table)
-    configurations: dict[str, Configuration] = {}
-    for number, group in enumerate(file.groups):
-        shared = {key: value for key, value in group.items() if key != "configurations"}
-        own = group.get("configurations")
-        if not isinstance(own, list) or not all(isinstance(own_settings, dict) for own_settings in own):
-            raise mistake(path, ("groups", number), "configurations must be a list of mappings")
-        # The settings of a configuration replace those of its group
-        for position, own_settings in enumerate(own):
-            keys = ("groups", number, "configurations", position)
-            try:
-                settings = _with_row({**shared, **own_settings}, table)
-                configuration = validate(Configuration, settings, path, keys)
-            except UserError as error:
-                raise error if str(path) in str(error) else mistake(path, keys, str(error)) from error
-            if configuration.id in configurations:
-                raise mistake(path, (*keys, "id"), f"'{configuration.id}' is given twice")
-            configurations[configuration.id] = configuration
-    return file.images_from, list(configurations.values())
-
-
-def _with_row(settings: dict[str, Any], table: Callable[[str], Table]) -> dict[str, Any]:
-    """The settings, over those of the table's row that they name. Raises UserError for an unknown table or row."""
-    named = {key: settings[key] for key in ("table", "row", "column") if key in settings}
-    own = {key: value for key, value in settings.items() if key not in named}
-    if "row" not in named:
-        return own
-    if not isinstance(named.get("table"), str) or not isinstance(named["row"], str):
-        raise UserError("row: needs the name of a table (`table`, here or for the whole group) and of a row of it")
-    if not isinstance(named.get("column", ""), str):
-        raise UserError(f"column: '{named['column']}' is no column's id")
-    return {**row_settings(table(named["table"]), named["row"], named.get("column")), **own}
-
-
-def pick(configurations: Sequence[Configuration], ids: Sequence[str]) -> list[Configuration]:
-    """The configurations of these ids, or all if there are none. Raises UserError for an unknown id."""
-    by_id = {configuration.id: configuration for configuration in configurations}
-    for name in ids:
-        if name not in by_id:
-            raise UserError(f"unknown configuration '{name}'; {did_you_mean(name, by_id)}")
-    return [by_id[name] for name in dict.fromkeys(ids)] if ids else list(configurations)
 
 
 class Results:

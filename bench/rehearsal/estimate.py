@@ -1,9 +1,9 @@
 """Estimates the operations, memory and hours of a training on a GPU from a rehearsed step, and prints their table.
 
 Operations of one step, from the networks alone. G and D are the multiply-accumulates of one image's forward pass, B is
-the batch and d the number of D updates:
+D's batch, B' G's (the same but where `g_batch` is set) and d the number of D updates:
 
-    2 B [ d (G + 3 * 2 D) + 3 G + 2 D ]
+    2 B [ d (G + 3 * 2 D) ] + 2 B' [ 3 G + 2 D ]
 
 A forward and backward pass costs 3 forward passes. In D's update G runs forward, and D forward and backward on real and
 on generated images. In G's update G runs forward and backward. D is frozen there, so that its backward pass has no
@@ -62,7 +62,8 @@ def formula_flops(configuration: Configuration, macs: dict[str, int]) -> float:
     """Floating-point operations of the paper's step from the networks' multiply-accumulates an image."""
     g, d = macs["generator"], macs["discriminator"]
     forward = configuration.d_steps - bool(configuration.train.get("share_fakes"))
-    return 2.0 * configuration.batch * (forward * g + configuration.d_steps * 6 * d + 3 * g + 2 * d)
+    of_g = configuration.train.get("g_batch") or configuration.batch
+    return 2.0 * configuration.batch * (forward * g + configuration.d_steps * 6 * d) + 2.0 * of_g * (3 * g + 2 * d)
 
 
 def _every(settings: dict[str, Any]) -> int:

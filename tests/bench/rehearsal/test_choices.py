@@ -9,7 +9,8 @@ import torch
 from bench import networks
 from bench.contract.composition import build_method
 from bench.rehearsal import configurations
-from bench.rehearsal.configurations import Results, load_configurations
+from bench.rehearsal.configurations import Results
+from bench.rehearsal.listing import load_configurations
 from bench.spec.run import DataSpec, NetworkSpec
 from bench.train import Context
 
@@ -26,8 +27,12 @@ def names(prefix):
     return sorted(name for name in LISTED if name.startswith(prefix))
 
 
-def rows(words):
-    return sorted(one.id for one in LIST if any(words in table for table in one.tables))
+def columns(configuration, row):
+    """The columns of a row whose step a configuration is, and those of the row's other steps."""
+    cells = {(cell, one.id) for one in LIST for cell in one.cells if cell.startswith(f"{row}/")}
+    return tuple(
+        {cell.split("/")[-1] for cell, name in cells if (name == configuration) is own} for own in (True, False)
+    )
 
 
 def test_styles_are_mixed_by_image_where_diffaugments_code_is_followed():
@@ -51,7 +56,9 @@ def test_both_readings_of_the_diffaugment_rows_of_100_shots_are_listed():
         scratch, tuned = (f"disp-stylegan2-{row}{end}" for end in ("", "-finetune"))
         assert LISTED[tuned].parts[0].name == "transfergan"
         assert LISTED[tuned].parts[1:] == LISTED[scratch].parts
-        assert "read as from scratch" in LISTED[scratch].tables[0] and "read as from FFHQ" in LISTED[tuned].tables[0]
+        row = row.replace("-", "+")
+        for name, end in ((scratch, ""), (tuned, "-finetune")):
+            assert LISTED[name].tables == (f"dip/table6 {row}{end}", f"disp/table9 {row}{end}")
 
 
 @pytest.mark.parametrize(("row", "weight"), [("", 10), ("-disp", 1)])
@@ -66,8 +73,9 @@ def test_consistency_on_all_of_cifar_compares_two_augmented_images(row, weight):
         "shift": 4,
         "flip": 0.5,
     }
-    shares = {name: "20 % and 10 %", f"{name}-all": "100 %"}
-    assert all(f"{share} of the data" in LISTED[one].tables[0] for one, share in shares.items())
+    less, whole = columns(name, f"disp/table3/biggan+diffaugment{row.replace('-', '+')}")
+    assert less == {"c10-20", "c10-10", "c100-20", "c100-10"} and whole == {"c10-100", "c100-100"}
+    assert columns(f"{name}-all", f"disp/table3/biggan+diffaugment{row.replace('-', '+')}") == (whole, less)
 
 
 @pytest.mark.parametrize("row", ["", "-disp"])
@@ -79,9 +87,11 @@ def test_policies_of_stylegan2_follow_the_share_of_cifar(row):
 
 def test_rows_of_other_peoples_runs_are_not_trained():
     """FastGAN's StyleGAN2 numbers of Table 2, and of FFHQ, are DiffAugment's, at full width and 256 px."""
-    assert rows("FastGAN Table 2 StyleGAN2") == ["fastgan-stylegan2-256-finetune"]
-    assert rows("Table 3 StyleGAN2, all columns but FFHQ") == ["fastgan-stylegan2-1024-half"]
-    assert rows("FFHQ is printed only") == ["fastgan-stylegan2-1024-batch16"]
+    assert columns("", "sle/table2/sg2") == (set(), set()) != columns("", "sle/table2/sg2-ft")
+    own, others = columns("fastgan-stylegan2-1024-half", "sle/table3/sg2")
+    assert own == {"art", "flower", "pokemon", "anime", "skull", "shell"} and not others
+    own, others = columns("fastgan-stylegan2-1024-batch16", "sle/table4/sg2")
+    assert {column.split("-")[0] for column in own} == {"art", "nature"} and not others
 
 
 # ---- LT-GAN: where A looks ---------------------------------------------------------------------------------------

@@ -1,141 +1,41 @@
-"""Rehearsals: the list of paper-scale configurations, a real step in its own process, and what is made of it."""
+"""Rehearsals: a real step in its own process, and what is made of it."""
 
 from __future__ import annotations
 
 import json
 import signal
 import subprocess
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-import yaml
 from click.testing import CliRunner
 from torch import nn
 
 from bench.cli.rehearse import BEGIN, END, rehearse
-from bench.contract.composition import build_method
 from bench.errors import UserError
-from bench.plan.load import load_table, table_names
 from bench.rehearsal import configurations as rehearsal
-from bench.rehearsal.configurations import Configuration, RehearsalOutcome, Results, load_configurations, pick
+from bench.rehearsal.configurations import Configuration, RehearsalOutcome, Results
 from bench.rehearsal.estimate import PEAK_FLOPS, SHARE, estimate, formula_flops, markdown
+from bench.rehearsal.listing import load_configurations
 from bench.rehearsal.step import Activations, RehearsedStep, checksums
-from bench.rehearsal.table_rows import row_settings
+from rehearsal_list import MICRO, PLAIN, TINY, written
 
-TINY = {
-    "network": {"name": "sngan-32", "options": {"g_width": 16, "d_width": 16, "z_dim": 8}},
-    "resolution": 32,
-    "batch": 8,
-    "d_steps": 2,
-    "steps": 100,
-    "images": 16,
-    "train": {"g_lr": 1e-3, "d_lr": 1e-3},
-    "tables": ["none"],
-}
-PLAIN = {"id": "plain", "method": ""}
-MICRO = {"id": "micro", "method": "", "micro_batch": 2, "rehearsed": 4}
+DOUBLED = {"id": "doubled", "method": "", "train": {"g_lr": 1e-3, "d_lr": 1e-3, "g_batch": 16}}
 SHARED = {"id": "shared", "method": "", "train": {"g_lr": 1e-3, "d_lr": 1e-3, "share_fakes": True}}
 FROZEN = {"id": "frozen", "method": "freezed(blocks=2) + baseline", "source": {"condition_dim": 3}}
 BROKEN = {"id": "broken", "method": "", "train": {"g_lr": 1e-3, "d_lr": 1e38}}
 
 
-def written(folder: Path, *configurations: dict[str, object], **shared: object) -> Path:
-    path = folder / "list.yaml"
-    group = {**TINY, **shared, "configurations": list(configurations)}
-    value = {"images_from": {"name": "shapes", "resolution": 32}, "groups": [group]}
-    path.write_text(yaml.safe_dump(value))
-    return path
-
-
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """Four tiny configurations, rehearsed: id -> (configuration, measurement)."""
+    """Five tiny configurations, rehearsed: id -> (configuration, measurement)."""
     folder = tmp_path_factory.mktemp("rehearsal")
-    images, configurations = load_configurations(written(folder, PLAIN, MICRO, FROZEN, SHARED))
+    images, configurations = load_configurations(written(folder, PLAIN, MICRO, FROZEN, SHARED, DOUBLED))
     results = Results(folder)
     outcomes = [rehearsal.rehearse(one, images, results, threads=1) for one in configurations]
-    assert [outcome.problem for outcome in outcomes] == [""] * 4
+    assert [outcome.problem for outcome in outcomes] == [""] * 5
     return {one.configuration.id: (one.configuration, one.measured) for one in outcomes}
-
-
-# ---- the papers' list ----------------------------------------------------------------------------------------
-
-
-def test_every_configuration_of_the_list_can_be_built():
-    _, configurations = load_configurations()
-    for one in configurations:
-        build_method(one.parts)
-    names = {one.network.name for one in configurations}
-    papers = {table.split()[0] for one in configurations for table in one.tables}
-    assert {"sngan-128", "biggan-128", "stylegan1-128", "stylegan2-1024", "fastgan-1024"} <= names
-    assert papers == {"DISP", "LT-GAN", "FastGAN"}  # DIP's rows are DISP's, and named with them
-
-
-def test_a_row_has_its_tables_settings_but_where_others_are_given(tmp_path):
-    path = tmp_path / "list.yaml"
-    rows = [{"id": "as-it-is", "row": "glann+disp"}, {"id": "other", "row": "glann+disp", "batch": 5, "method": "bsa"}]
-    group = {"table": "disp/table1", "tables": ["mine"], "configurations": rows}
-    path.write_text(yaml.safe_dump({"images_from": {"name": "shapes", "resolution": 32}, "groups": [group]}))
-    as_it_is, other = load_configurations(path)[1]
-    table = load_table("disp/table1")
-    row = next(row for row in table.rows if row.id == "glann+disp")
-    run, mine = table.run_spec(row, table.columns[0], 0, "paper"), as_it_is.run_spec()
-    assert (mine.method, mine.network) == (run.method, run.network) and "fit_share=0.9412" in as_it_is.method
-    assert mine.train == run.train.model_copy(update={"log_every": mine.train.log_every})
-    assert (as_it_is.steps, as_it_is.batch, as_it_is.images, as_it_is.resolution) == (8500, 50, 100, 128)
-    assert other.method == "bsa" and other.batch == 5 and other.train == as_it_is.train
-
-
-def test_a_row_has_the_settings_of_a_column_that_is_named(tmp_path):
-    """Columns of disp/table4 have networks of their own; of a row that is absent in the first, the next is taken."""
-    table = load_table("disp/table4")
-    by_column = {column: row_settings(table, "baseline", column) for column in (None, "cifar10", "ffhq")}
-    assert by_column[None] == by_column["cifar10"]
-    assert [by_column[name]["network"]["name"] for name in ("cifar10", "ffhq")] == ["biggan-32", "biggan-128"]
-    with pytest.raises(UserError, match="disp/table4 trains no row 'ssgan' in column 'ffhq'"):
-        row_settings(table, "ssgan", "ffhq")
-    with pytest.raises(UserError, match="unknown column 'fhq' of disp/table4; did you mean 'ffhq'"):
-        row_settings(table, "baseline", "fhq")
-
-
-def test_the_list_is_not_taken_for_a_table():
-    assert not [name for name in table_names() if "rehearsal" in name]
-
-
-@pytest.mark.parametrize("name", table_names())
-def test_every_cell_that_a_table_trains_at_paper_scale_is_in_the_list(name):
-    """With the table's own network and batch: what is rehearsed is what `--scale paper` runs."""
-    _, configurations = load_configurations()
-    listed = {key(one.network, one.parts, one.batch) for one in configurations}
-    table = load_table(name)
-    for row, column in table.trained_cells("paper") if "paper" in table.scales else ():
-        spec = table.run_spec(row, column, 0, "paper")
-        if not row.control and spec.network is not None and spec.train is not None:
-            assert key(spec.network, spec.method, spec.train.batch) in listed, f"{name} {row.id}/{column.id}"
-
-
-# Settings that a step does not depend on, and the priors of 2,048 numbers, whose steps are one computation.
-IDLE = {
-    "disp": ("sampling",),
-    "logo-gan": ("clusters",),
-    "self-cond": ("interval", "sample"),
-    "lt": ("sigma", "weight"),
-}
-AS_WIDE = {"resnet50": "simclr", "classifier": "simclr"}
-
-
-def key(network, parts, batch):
-    """What decides the computation of a step; a method without parts is `unconditional`."""
-    return network.model_dump_json(), tuple(step_of(part) for part in parts if part.name != "unconditional"), batch
-
-
-def step_of(part):
-    settings = {name: value for name, value in part.settings.items() if name not in IDLE.get(part.name, ())}
-    if part.name == "disp" and settings["prior"] in AS_WIDE:
-        settings |= {"prior": AS_WIDE[settings["prior"]], "prior_size": 64}
-    return part.model_copy(update={"settings": settings}).model_dump_json()
 
 
 # ---- one step --------------------------------------------------------------------------------------------------
@@ -144,10 +44,11 @@ def step_of(part):
 @pytest.mark.slow
 def test_counted_operations_are_those_of_the_formula(measured):
     """Adversarial training alone has no others; D's first layer passes no gradient on to its images (1 to 2 %)."""
-    for name in ("plain", "shared"):
+    for name in ("plain", "shared", "doubled"):
         configuration, found = measured[name]
         assert found["flops"] == pytest.approx(formula_flops(configuration, found["macs"]), rel=0.03)
     assert measured["shared"][1]["flops"] < 0.97 * measured["plain"][1]["flops"]
+    assert measured["doubled"][1]["flops"] > 1.1 * measured["plain"][1]["flops"]
 
 
 def test_a_share_of_the_batch_stands_for_all_of_it(measured):
@@ -302,37 +203,7 @@ def test_a_killed_process_is_told_from_one_that_failed():
     assert rehearsal.failure_reason(done) == "UserError: no"
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"bacth": 3}, "bacth: unknown key; did you mean 'batch'?"),
-        ({"method": "difaugment"}, "did you mean 'diffaugment'?"),
-        ({"network": {"name": "sngan-33"}}, "did you mean 'sngan-32'?"),
-        ({"micro_batch": 3}, "micro_batch is 3, must divide batch"),
-        ({"rehearsed": 9}, "rehearsed is 9, must be at most the batch, 8"),
-        ({"step": 100}, "step is 100, must be below steps"),
-        ({"train": {"g_lr": 1.0}}, "d_lr: "),
-        ({"state": {"lt": {}}}, "state names 'lt', which is no part"),
-        ({"tables": []}, "tables"),
-        ({"table": "disp/table1", "row": "scrtch"}, "disp/table1 trains no row 'scrtch'; did you mean 'scratch'?"),
-        ({"table": "disp/table1", "row": "bsa"}, "disp/table1 trains no row 'bsa'"),
-        ({"table": "disp/tabel1", "row": "scratch"}, "unknown table 'disp/tabel1'; did you mean 'disp/table1'?"),
-        ({"row": "scratch"}, "row: needs the name of a table"),
-    ],
-)
-def test_mistakes_in_a_list_have_a_file_and_a_line(tmp_path, change, message):
-    path = written(tmp_path, {**PLAIN, **change})
-    with pytest.raises(UserError) as caught:
-        load_configurations(path)
-    assert str(caught.value).startswith(f"{path}:") and message in str(caught.value)
-
-
 def test_mistakes_on_the_command_line(tmp_path):
-    _, configurations = load_configurations(written(tmp_path, PLAIN, MICRO))
-    with pytest.raises(UserError, match="unknown configuration 'plan'; did you mean 'plain'"):
-        pick(configurations, ["plan"])
-    with pytest.raises(UserError, match="is given twice"):
-        load_configurations(written(tmp_path, PLAIN, dict(PLAIN)))
     bare = tmp_path / "bare.md"
     bare.write_text(f"{END} {BEGIN}")
     with pytest.raises(UserError, match="must have one line"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.plan.load import load_table, table_names
-from bench.rehearsal.configurations import load_configurations
+from bench.rehearsal.listing import load_configurations
 from bench.report.printed import read_printed
 from bench.spec.run import RunSpec
 from sheets import Line, is_method, of_cell, read_sheet, typed, unused

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.rehearsal.configurations import load_configurations
+from bench.rehearsal.listing import load_configurations
 from sheets import trainings
 
 TRAINED = (*(f"table{number}" for number in range(1, 8)), "fig8", "rotation", "losses", "batch16", "quarter")
