@@ -13,7 +13,7 @@ from bench.data.catalogue import DatasetEntry
 from bench.errors import UserError
 from bench.files.memory_map import allocated
 
-Split = Literal["train", "test", "decoded"]
+Split = Literal["train", "test"]
 SET = "set"  # the part of the scratch folder that becomes the set
 
 
@@ -31,14 +31,10 @@ class Order:
     share_asked: bool = False  # whether the user named the share of the test split, which is then to be drawn
 
     def allocate(self, split: Split, count: int) -> np.memmap:
-        """A writable (count, R, R, 3) uint8 array on disk, to be returned as that split.
-
-        "decoded" holds images before they are divided into splits; it is deleted when the set is built.
-        """
+        """A writable (count, R, R, 3) uint8 array on disk, to be returned as that split."""
         self.check_space(count)
-        inside = self.scratch if split == "decoded" else self.scratch / SET
         shape = (count, self.resolution, self.resolution, 3)
-        return allocated(inside / f"{split}.npy", shape, np.dtype(np.uint8))
+        return allocated(self.scratch / SET / f"{split}.npy", shape, np.dtype(np.uint8))
 
     def check_space(self, count: int) -> None:
         """UserError where the disk has no room for so many images: said before anything is written."""

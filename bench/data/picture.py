@@ -52,11 +52,6 @@ class Header:
     height: int
     animated: bool
 
-    @property
-    def text(self) -> str:
-        """For example "20 x 30 pixels"."""
-        return f"{self.width} x {self.height} pixels"
-
 
 def measure(content: Content) -> Header:
     """The header. BadPictureError for a file that is no picture, too large, or deeper than can be converted."""

@@ -104,10 +104,13 @@ def interrupted() -> list[Interrupted]:
 def _fresh(folder: Path) -> tuple[Path, int]:
     """A new folder and its lock."""
     scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    lock = os.open(scratch / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    # The lock has its name once it is held: a free one is that of a dead build.
+    hidden = scratch / f".{LOCK}"
+    lock = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     with contextlib.suppress(OSError):  # a file system without locks: signs of life must do
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     _sign(lock)
+    hidden.rename(scratch / LOCK)
     return scratch, lock
 
 

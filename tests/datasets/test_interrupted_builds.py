@@ -258,6 +258,20 @@ def test_a_build_that_lives_is_left_alone(folder: Path, end: Callable[..., None]
     assert len(decoded) == PICTURES - NOTED and _left() == ["mine-30"]
 
 
+def test_no_lock_of_a_build_that_begins_is_free(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another build would take it for dead."""
+    root, seen = paths.cache_root() / "data", list[list[Path]]()
+    flock = fcntl.flock
+
+    def watched(lock: int, operation: int) -> None:
+        seen.append(list(root.glob(".mine-30.*/lock")))
+        flock(lock, operation)
+
+    monkeypatch.setattr(fcntl, "flock", watched)
+    _build(folder)
+    assert seen == [[]]
+
+
 def test_what_other_killed_builds_left_is_removed(folder: Path, end: Callable[..., None]) -> None:
     end()
     begun = _scratch()
