@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bench.cli.options import rows_of, table_with
@@ -13,6 +13,7 @@ from bench.launch.slurm.records import submissions
 from bench.plan.expand import Table
 from bench.plan.load import table_names
 from bench.plan.runs import make_plan
+from bench.plan.schedule import PlannedRun
 from bench.plan.waiting import refuse_waiting
 from bench.spec.run import RunSpec
 from bench.spec.table import SCALES
@@ -94,18 +95,35 @@ def _labels_of(store: Store, table: str | None, scale: str | None, choice: Mappi
     by_essence: dict[str, list[str]] = {}
     for run in store:
         by_essence.setdefault(_essence(run.spec()), []).append(run.uid)
-    seeds = {run.spec().seed for run in store}
+    for planned in _planned(table, scale, store, choice):
+        names = [f"{cell.row} · {cell.column} · seed {cell.seed}" for cell in planned.cells]
+        exact.setdefault(planned.uid, []).extend(names or [planned.label])
+        for uid in by_essence.get(_essence(planned.spec), []) if not choice["settings"] else []:
+            loose.setdefault(uid, []).extend(names or [planned.label])
+    return exact, loose
+
+
+def _planned(table: str | None, scale: str | None, store: Store, choice: Mapping[str, Any]) -> Iterator[PlannedRun]:
+    """The runs that the tables plan at a scale, or at every one that they have.
+
+    A table that lacks a row or a column of the choice, or settings of a row of one's own, plans none. Raises UserError
+    where no table plans any.
+    """
+    seeds, refusals, some = {run.spec().seed for run in store}, [], False
     for spec in _tables(table, store, choice):
         for at in [scale] if scale is not None else [each for each in SCALES if each in spec.scales]:
-            rows = rows_of(choice) or [row.id for row in spec.rows
-                                       if row.printed_only is None and spec.fits(row, at)]  # fmt: skip
-            chosen_seeds = choice["seeds"] or sorted(seeds | set(range(spec.seeds_at(at))))
-            for planned in make_plan(spec, at, store, rows, choice["columns"], chosen_seeds).runs:
-                names = [f"{cell.row} · {cell.column} · seed {cell.seed}" for cell in planned.cells]
-                exact.setdefault(planned.uid, []).extend(names or [planned.label])
-                for uid in by_essence.get(_essence(planned.spec), []) if not choice["settings"] else []:
-                    loose.setdefault(uid, []).extend(names or [planned.label])
-    return exact, loose
+            try:
+                rows = rows_of(choice) or [row.id for row in spec.rows
+                                           if row.printed_only is None and spec.fits(row, at)]  # fmt: skip
+                chosen_seeds = choice["seeds"] or sorted(seeds | set(range(spec.seeds_at(at))))
+                plan = make_plan(spec, at, store, rows, choice["columns"], chosen_seeds)
+            except UserError as error:
+                refusals.append(error)
+                continue
+            some = True
+            yield from plan.runs
+    if refusals and not some:
+        raise refusals[0]
 
 
 def _tables(table: str | None, store: Store, choice: Mapping[str, Any]) -> list[Table]:
