@@ -12,6 +12,8 @@ from bench.data.known import datasets
 from bench.features.known import OURS
 from bench.features.weights import UserWeights
 from bench.plan.claims import every_claim
+from bench.plan.cost.model import Span, measured_cards
+from bench.plan.cost.steps import work_of
 from bench.plan.expand import Table
 from bench.plan.fragments import TABLES
 from bench.plan.load import load_table, table_names
@@ -39,6 +41,7 @@ def _section(name: str) -> str:
         *_commands(table),
         *_waits(table),
         _listed("You supply, at the scale `paper`", [*_data(table), *_weights(table)]),
+        *_cost(table),
         *_protocol(table),
         _listed("Declared by us, in its own file and in the settings that it shares", _declared(name)),
         _listed("Contradictions", _contradictions(name)),
@@ -98,6 +101,24 @@ def _weights(table: Table) -> list[str]:
         if card.name in read and isinstance(card.weights, UserWeights)
     }
     return [*sorted(files), *(f"`$BENCH_WEIGHTS/{weights}.pt`" for weights in sorted(sources))]
+
+
+def _cost(table: Table) -> Iterator[str]:
+    """GPU hours of a seed by the model of docs/cost.md: those of the trainings whose work is known."""
+    trainings = {spec.uid: spec for spec in _runs(table) if spec.train is not None}.values()
+    if not trainings:
+        return
+    works = [(spec, work_of(spec)) for spec in trainings]
+    texts = []
+    for card in measured_cards().values():
+        if not card.suffices:
+            continue
+        spans = [card.span(work, spec.train.steps) for spec, work in works if work is not None and spec.train]
+        low, expected, high = (sum(getattr(span, end) for span in spans) / 3600 for end in Span._fields)
+        texts.append(f"{expected:,.0f} ({low:,.0f} to {high:,.0f}) hours of one {card.name}")
+    unknown = sum(work is None for _, work in works)
+    without = f", without {unknown} of which nothing is known" if unknown else ""
+    yield f"Cost of one seed, {len(works)} trainings with their sources{without}: about {' or '.join(texts)}."
 
 
 def _protocol(table: Table) -> Iterator[str]:
