@@ -18,7 +18,7 @@ from bench.plan.cost.counting import per_image
 from bench.plan.cost.steps import Step
 from bench.plan.cost.work import Work, method_of, network_of, step_bytes, step_flops, step_key
 from bench.plan.load import load_table, table_names
-from bench.rehearsal.configurations import load_configurations
+from bench.rehearsal.listing import load_configurations
 from bench.spec.run import RunSpec
 from docs import rehearsals
 
