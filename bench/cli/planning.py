@@ -37,7 +37,8 @@ def plan_of(table: str, scale: str, store: Store, choice: dict[str, Any]) -> Pla
         plan = make_plan(spec, scale, store, rows_of(choice), choice["columns"], choice["seeds"], references)
     if choice.get("rerun"):
         plan.ask_again()
-    plan.trains = not choice.get("no_train")
+    if choice.get("no_train"):
+        plan.train_nothing()
     return plan
 
 
@@ -78,6 +79,8 @@ def summarise(plan: Schedule, store: Store, retry: Any, card: Card, submitted: M
     if left_out := here.left_out(retry):
         click.echo(f"left out, as --no-train trains nothing: {_trainings_and_others(left_out)}")
     # What is special about this table or missing on this machine
+    if isinstance(plan, Plan) and plan.table.same_as is not None:
+        click.echo(f"the runs are those of {plan.table.same_as}, under another paper's names")
     for hint in plan.table.at(plan.scale).cost if isinstance(plan, Plan) else ():
         click.echo(f"cost: {hint}")
     tell_of_inputs(plan, store)

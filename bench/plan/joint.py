@@ -42,6 +42,12 @@ class JointPlan(Schedule):
             part.ask_again()
         self.again = {uid for part in self.parts for uid in part.again}
 
+    def train_nothing(self) -> None:
+        """Let no training of any table start (--no-train)."""
+        self.trains = False
+        for part in self.parts:
+            part.train_nothing()
+
     def sharing(self) -> Sharing:
         """How many trainings and evaluations of one seed serve how many cells."""
         first = min((run.spec.seed for run in self.runs if run.cells), default=0)

@@ -87,6 +87,10 @@ class Schedule:
         """Let the finished runs of the rows start too (--rerun)."""
         raise NotImplementedError
 
+    def train_nothing(self) -> None:
+        """Let no training start (--no-train)."""
+        self.trains = False
+
     def only(self, runs: list[PlannedRun]) -> Self:
         """The same plan with these of its runs alone."""
         plan = copy.copy(self)

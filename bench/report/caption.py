@@ -30,6 +30,8 @@ def caption(
     printed: whether a paper's numbers for it are known. A user's table that extends a paper's has none.
     """
     lines = [f"{spec.title}. Scale {scale}. {_reading(spec, scale, printed)}"]
+    if spec.same_as is not None:
+        lines.append(f"The runs are those of {spec.same_as}, under this paper's names.")
     if scale != "paper" and printed:
         lines.append(
             "The printed numbers are another data set and another extractor: "

@@ -47,6 +47,11 @@ def test_status_counts_the_runs_of_all(tmp_path, bench_command):
     assert done.returncode == 0 and "planned" in done.stdout, done.stderr
 
 
+def test_the_plan_of_a_twin_names_the_other_table(tmp_path, bench_command):
+    done = bench_command("plan", "dip/table7", "--rows", "freezed+disp", "--store", str(tmp_path))
+    assert done.returncode == 0 and "the runs are those of disp/table11, under another paper's names" in done.stdout
+
+
 def test_record_of_nothing_is_one_line(tmp_path, bench_command):
     done = bench_command("record", "ALL", "--as", "mine", "--store", str(tmp_path))
     assert done.returncode == 2

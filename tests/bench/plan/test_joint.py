@@ -98,6 +98,13 @@ def test_asking_again_asks_for_the_finished_runs_of_every_table(store):
     assert plan.again == {spec.uid} and spec.uid in {run.uid for run in plan.to_start(None)}
 
 
+def test_without_training_no_table_starts_one(store):
+    plan = joint(TABLES, StoreView(store))
+    plan.train_nothing()
+    assert {run.spec.kind for run in plan.to_start(None)} == {"reference"}
+    assert [{run.spec.kind for run in part.to_start(None)} for part in plan.parts] == [{"reference"}] * 2
+
+
 @pytest.mark.parametrize("scale", ["smoke", "mini"])
 def test_all_tables_together_are_within_their_budget(scale, store):
     tables = [load_table(name) for name in table_names()]

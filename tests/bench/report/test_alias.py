@@ -46,6 +46,7 @@ def test_its_labels_are_those_of_its_paper(tmp_path):
     assert set(labels) <= set(others) and any(labels[row] != others[row] for row in labels)
     page = text.render(build_report(spec, "mini", load_results(spec, "mini", tmp_path)))
     assert page.startswith(f"dip/table2: {spec.title}") and "DIP" in page
+    assert "The runs are those of disp/table2, under this paper's names." in page
 
 
 @pytest.mark.parametrize("name", sorted(set(TWINS) - set(READY)))
