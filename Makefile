@@ -7,6 +7,9 @@ JOBS   ?= 4
 CONSTRAINTS ?= constraints.txt
 PIP    := $(BIN)/pip install --quiet
 
+# Bytecode is kept, also where the shell says otherwise: without it every process of the tests would compile the project anew.
+test test-fast test-table coverage: export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo install test test-fast test-table coverage lint format docs benchmark gpu-check clean
 
 # The smoke scale of Table 1, trained here and now, then printed.

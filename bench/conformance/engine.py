@@ -29,6 +29,7 @@ class Bench:
     def __init__(self, spec: RunSpec, root: Path, device: torch.device) -> None:
         self.spec, self.root, self.device = spec, root, device
         self.settings = Settings(device, checkpoint_seconds=math.inf)
+        self.begun = ""  # the fingerprint of its weights before the first step
         self.finished: Training | None = None  # the undisturbed run, at its end
         self.touched: list[str] = []  # the global generators that it has drawn from
 

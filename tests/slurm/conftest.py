@@ -126,6 +126,12 @@ class Desk:
         (folder / "slow.yaml").write_text(TABLE)
         (folder / "slow.py").write_text(PLUGIN)
 
+    def warm_jobs(self, server: int) -> None:
+        """Jobs that are submitted from here on have workers that need not import anything; see helpers/warm_jobs."""
+        helpers = CHECKOUT / "tests" / "helpers"
+        path = os.pathsep.join(map(str, (CHECKOUT, helpers, helpers / "warm_jobs")))
+        self.environment |= {"PYTHONPATH": path, "BENCH_WORKERS": "fork", "BENCH_TEST_FORK_SERVER": str(server)}
+
     def profile(
         self,
         name: str,

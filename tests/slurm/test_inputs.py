@@ -27,11 +27,12 @@ def cluster(cluster_of, tmp_path_factory):
 
 
 @pytest.fixture
-def desk(desk_at, cluster, tmp_path, monkeypatch):
+def desk(desk_at, cluster, run_server, tmp_path, monkeypatch):
     """With a cache of its own: its data set is about to be replaced."""
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     found = desk_at(cluster)
     found.environment["BENCH_TEST_WAIT"] = "0"
+    found.warm_jobs(run_server.pid)
     yield found
     cluster.run("scancel", "--user", getpass.getuser())
     found.until_all_ended()

@@ -26,9 +26,10 @@ def cluster(cluster_of, tmp_path_factory):
 
 
 @pytest.fixture
-def desk(desk_at, cluster):
+def desk(desk_at, cluster, run_server):
     found = desk_at(cluster)
     found.environment["BENCH_TEST_WAIT"] = "0"
+    found.warm_jobs(run_server.pid)
     yield found
     cluster.run("scancel", "--user", getpass.getuser())
     found.until_all_ended()

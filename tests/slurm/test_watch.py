@@ -68,10 +68,11 @@ class Terminal:
 
 
 @pytest.fixture
-def watch(desk_at, cluster_of, tmp_path_factory):
+def watch(desk_at, cluster_of, run_server, tmp_path_factory):
     with cluster_of(tmp_path_factory.mktemp("cluster"), cpus=3, gpus=3) as cluster:
         desk = desk_at(cluster)
         desk.environment["BENCH_TEST_WAIT"] = "0.15"
+        desk.warm_jobs(run_server.pid)
         profile = desk.profile("site", more="parallel: 2")
         desk.submit(profile, "--rows", "slow", "--seeds", "0..2", "--set", "train.steps=60")
         command = [sys.executable, "-m", "bench", "status", "--watch", "--every", "0.5"]

@@ -31,13 +31,13 @@ KILLERS = {
         return {"drawn": torch.rand(1).item() * 0}
 """, "draws from the global random state of torch"),
     "repeats": ("""
-    runs = 0  # the process's: two to build it, the straight one, the one that repeats it
+    runs = 0  # the process's: the one that is only built, the straight one, the one that repeats it
 
     def prepare(self, ctx):
         Mine.runs += 1
 
     def after_step(self, ctx):
-        return {"odd": float(Mine.runs == 4)}
+        return {"odd": float(Mine.runs == 3)}
 """, "a second run of the same spec logs other losses"),
     "resumes": ("""
     def __init__(self):

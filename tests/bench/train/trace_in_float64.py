@@ -135,11 +135,15 @@ def _randn(*size: Any, generator: torch.Generator | None = None) -> Tensor:
 
 @torch.no_grad()
 def _uniform_(self: Tensor, low: float = 0.0, high: float = 1.0, *, generator: torch.Generator | None = None) -> Tensor:
+    if self.is_meta:  # whose numbers come from a file; torch draws none for it either
+        return self
     return self.copy_(low + uniform(tuple(self.shape), generator) * (high - low))
 
 
 @torch.no_grad()
 def _normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: torch.Generator | None = None) -> Tensor:
+    if self.is_meta:
+        return self
     return self.copy_(mean + normal(tuple(self.shape), generator) * std)
 
 
@@ -171,15 +175,17 @@ class _KMeansFromTheFirst(sklearn.cluster.KMeans):
 # ---- the process -----------------------------------------------------------------------------------
 
 
-def answer(method: str) -> dict[str, Any]:
-    """{"network": name, "steps": what each logged}, or {"error": why there is no trace}."""
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            network, steps = trace(method, Path(folder))
-        except Exception:
-            return {"error": traceback.format_exc()}
-        finally:
-            give_back()
+def answer(method: str, root: Path) -> dict[str, Any]:
+    """{"network": name, "steps": what each logged}, or {"error": why there is no trace}.
+
+    root: a folder of the process, in which a source that several methods start from is trained once.
+    """
+    try:
+        network, steps = trace(method, root)
+    except Exception:
+        return {"error": traceback.format_exc()}
+    finally:
+        give_back()
     return {"network": network, "steps": steps}
 
 
@@ -194,10 +200,10 @@ def main() -> None:
     work_in_float64()
     torch.set_num_threads(int(os.environ["TRACE_THREADS"]))
     torch.backends.mkldnn.enabled = os.environ["TRACE_ONEDNN"] == "1"  # type: ignore[assignment]
-    with tempfile.TemporaryDirectory() as cache:
-        os.environ["BENCH_CACHE"] = cache  # of its own: features that float32 made are not float64's
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["BENCH_CACHE"] = f"{folder}/cache"  # of its own: features that float32 made are not float64's
         for line in sys.stdin:
-            print(json.dumps(answer(line.strip())), flush=True)
+            print(json.dumps(answer(line.strip(), Path(folder) / "runs")), flush=True)
 
 
 if __name__ == "__main__":
