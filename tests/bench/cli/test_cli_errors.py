@@ -50,7 +50,7 @@ MISTAKES = {
     "label": (["plan", "table1", "--method", "scratch=disp"], "disp/table1 has a row 'scratch' already"),
     "label twice": (["plan", "table1", "--method", "a=disp", "--method", "a=baseline"], "has a row 'a' already"),
     "record row": (["record", "table1", "--as", "x", "--rows", "scrath"], "did you mean 'scratch'?"),
-    "report": (["report", "table9"], "unknown table 'table9'"),
+    "report": (["report", "table99"], "unknown table 'table99'"),
     "empty report": (["report"], "bench run"),
     "record": (["record", "table1"], "--as"),
 }  # fmt: skip
