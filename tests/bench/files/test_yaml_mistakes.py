@@ -36,6 +36,12 @@ def line_of(text, wanted):
     return next(number for number, line in enumerate(text.splitlines(), 1) if wanted in line)
 
 
+SOURCE = (
+    "{method: class-condtional, data: {name: emoji, resolution: 32}, "
+    "train: {steps: 1, batch: 1, g_lr: 1.0e-3, d_lr: 1.0e-3}}"
+)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
@@ -61,7 +67,7 @@ def line_of(text, wanted):
         (POINTS, POINTS + CLAIM.format("{row: ada, colum: anime}, ada", "fd"), ["unknown key; did you mean 'column'?"]),
         ("name: danbooru-faces", "name: danboru-faces", ["columns.anime.data.name", "'danbooru-faces'"]),
         ("pixel-mix]", "pixel-mixx]", ["references.2", "did you mean 'pixel-mix'?"]),
-        ("method: class-conditional", "method: class-condtional", ["sources.network.method", "'class-cond"]),
+        ("{weights: sngan-128-imagenet}", SOURCE, ["sources.network.method", "'class-cond"]),
         ("ada: {method: ada-lite(speed_kimg=10)", "adda: {method: ada-lite(speed_kimg=10)", ["'adda'", "'ada'"]),
         ("{weights: sngan-128-imagenet}", "{weights: ../secret}", ["sources.network.weights", "pattern"]),
         ("{weights: sngan-128-imagenet}", "{weights: a, seed: 3}", ["seed: unknown key", "weights"]),
@@ -87,7 +93,7 @@ def test_missing_key_names_it_and_the_line_of_what_lacks_it(tmp_path):
 def test_extended_table(tmp_path):
     text = "extends: disp/table1\ntitle: mine\nscales:\n  smoke:\n    train:\n      stepz: 5\n"
     assert complaint(text, tmp_path).startswith("6: scales.smoke.train.stepz: unknown key; did you mean 'steps'?")
-    assert "unknown table 'disp/table9'" in _plain("extends: disp/table9\n", tmp_path)
+    assert "unknown table 'disp/table99'" in _plain("extends: disp/table99\n", tmp_path)
 
 
 def _plain(text, tmp_path):
