@@ -1,6 +1,6 @@
 """Sheets of a table's settings at scale paper, typed by hand from the papers' texts, and the runs they are held to.
 
-A line of a sheet says something of the cells `row/column` (* is any): `freezed/*; steps 30000; batch 256`. "-" is
+A line of a sheet is about the cells `row/column` (* is any): `freezed/*; steps 30000; batch 256`. "-" is
 none, a later line wins, # begins a comment. What only the project declares is typed from docs/reproduce. A sheet need
 not speak of settings that most papers do not have (SELDOM).
 """
@@ -43,7 +43,7 @@ def read_sheet(path: Path) -> list[Line]:
             row, _, column = cells.partition("/")
             said = [field.split(maxsplit=1) for field in fields]
             lines.append(Line(row, column, {name: value.strip() for name, value in said}))
-            assert len(lines[-1].said) == len(fields), f"{path.name} says something twice: {text}"
+            assert len(lines[-1].said) == len(fields), f"{path.name} gives twice: {text}"
     return lines
 
 
