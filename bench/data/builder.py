@@ -15,6 +15,7 @@ from bench.files.memory_map import allocated
 
 Split = Literal["train", "test"]
 SET = "set"  # the part of the scratch folder that becomes the set
+REPLACED = "replaced"  # the set that was there before, for as long as one takes the other's place
 
 
 @dataclass(frozen=True)

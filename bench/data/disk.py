@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.data.builder import SET
+from bench.data.builder import REPLACED, SET
 from bench.data.meta import build_again, set_hash
 from bench.errors import UserError
 from bench.files import atomic
@@ -59,12 +59,20 @@ def publish(scratch: Path, folder: Path, replace: bool) -> None:
     """Rename the set in a scratch folder to `folder`; one that another process put there meanwhile is kept and used."""
     if replace and folder.is_dir():
         with contextlib.suppress(FileNotFoundError):  # another process may be replacing it too
-            folder.rename(scratch / "replaced")  # maps that are open keep their pages
+            folder.rename(scratch / REPLACED)  # maps that are open keep their pages
     try:
         (scratch / SET).rename(folder)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return
+        put_back(scratch, folder)
+        raise
+
+
+def put_back(scratch: Path, folder: Path) -> None:
+    """Give a set its place again that `publish` has taken away for another, which did not get there."""
+    if (scratch / REPLACED).is_dir() and not folder.exists():
+        (scratch / REPLACED).rename(folder)
 
 
 def read_array(folder: Path, file: str, record: dict[str, Any]) -> np.ndarray:

@@ -24,6 +24,7 @@ from pathlib import Path
 from bench import paths
 from bench.data import journal
 from bench.data.builder import SET
+from bench.data.disk import put_back
 from bench.data.picture_pile import BadPicturesError
 from bench.data.places import cannot_write
 from bench.errors import UserError
@@ -115,11 +116,15 @@ def _fresh(folder: Path) -> tuple[Path, int]:
 
 
 def _found_again(folder: Path) -> tuple[Path, int] | None:
-    """What the last killed build of this set had converted, and the lock of its folder; all else of the dead goes."""
+    """What the last killed build of this set had converted, and the lock of its folder; all else of the dead goes.
+
+    A set that a build was about to replace when it was killed is put back.
+    """
     mine: list[tuple[float, Path, int]] = []
     for scratch, of_set in _scratch_folders(folder.parent):
         if (lock := _lock_of_dead(scratch)) is None:
             continue
+        put_back(scratch, folder.parent / of_set)
         kept, ended = journal.converted(scratch) is not None, os.fstat(lock).st_mtime
         if kept and of_set == folder.name:
             mine.append((ended, scratch, lock))

@@ -21,7 +21,7 @@ from PIL import Image
 
 from bench import paths
 from bench.cli.data import data
-from bench.data import building, journal
+from bench.data import building, imageset, journal
 from bench.data.built_set import ImageSet
 from bench.data.decoding import DecodeInto
 from bench.data.known import datasets
@@ -300,3 +300,27 @@ def test_the_list_names_what_was_begun(end: Callable[..., None]) -> None:
     assert begun["bytes"] > 0 and begun | {"bytes": 0} == {
         "name": "mine", "resolution": 30, "path": str(place), "done": NOTED, "pictures": PICTURES, "bytes": 0,
     }  # fmt: skip
+
+
+def test_a_set_that_was_about_to_be_replaced_is_put_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, root = _build(folder).sha256, paths.cache_root() / "data"
+    dead = root / ".mine-30.abcdefgh"
+    dead.mkdir()
+    (dead / "lock").write_text(f"{socket.gethostname()} 1\n")
+    (root / "mine-30").rename(dead / "replaced")  # and then the process was killed
+    building.build("shapes", 16)
+    assert _left() == ["mine-30", "shapes-16"] and imageset.load("mine", 30).sha256 == first
+
+    # One that is ended there puts it back itself.
+    rename = Path.rename
+
+    def ended(self: Path, target: Path) -> Path:
+        if self.name == "set":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    soft_picture(99).save(folder / "99.png")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "rename", ended)
+        _build(folder)
+    assert imageset.load("mine", 30).sha256 == first != _build(folder).sha256
