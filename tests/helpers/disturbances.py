@@ -19,8 +19,8 @@ class Disturbances:
     slow/8 in slices of a minute.
     """
 
-    def __init__(self, desk: Any, cluster: Any) -> None:
-        self.desk, self.cluster = desk, cluster
+    def __init__(self, desk: Any, cluster: Any, server: int) -> None:
+        self.desk, self.cluster, self.server = desk, cluster, server
         self.low = desk.profile("low", more="parallel: 8")
         self.sliced = desk.profile("sliced", "debug", "20m", gpus=0, more="slice: 1m")
         self.short = desk.profile("short", partition="short", time="1m", more="signal_seconds: 5, requeue: false")
@@ -38,6 +38,7 @@ class Disturbances:
         self.one_job_is_killed()
         self.one_worker_is_killed()
         self.node_daemon_is_killed_and_restarted()
+        self.train_them_undisturbed()
         self.one_gives_its_place_back()
         self.one_times_out()
         self.submit_once_more()
@@ -156,6 +157,12 @@ class Disturbances:
         found = self.desk.until(self.requeued, r"running +step [1-9]|done", 90)
         assert found.startswith("done") or number(r"step (\d+)", found) >= self.kept, "it continued"
 
+    def train_them_undisturbed(self) -> None:
+        """All runs of the table once more, here: while slow/8 works its slice of a minute off."""
+        self.alone = self.desk.folder / "undisturbed"
+        words = ["--plugin", "slow.py", "--rows", "slow,stuck", "--seeds", "0..4"]
+        self.desk.bench("run", "slow.yaml", *words, store=self.alone, BENCH_TEST_WAIT="0")
+
     def one_gives_its_place_back(self) -> None:
         """After its slice of a minute; SLURM lets it wait, then it goes on in the same job."""
         kept = number(r"step (\d+) of", self.desk.until("slow/8", r"(requeued|running) +step [1-9]"))
@@ -181,6 +188,8 @@ class Disturbances:
         self.desk.until_all_ended()
         self.results = {path: path.stat().st_mtime_ns for path in self.desk.store.root.glob("*/result.json")}
         assert 2 <= len(self.results) <= 4, self.status()
+        # Nothing more happens to any of them: their workers may come from elsewhere
+        self.desk.warm_jobs(self.server)
         words = [self.low, "--rows", "slow,stuck", "--seeds", "0..4"]
         sent = self.desk.submit(*words, BENCH_TEST_MARK=self.mark)
         assert re.search(r"job \d+: ", sent.stdout), sent.stdout
@@ -189,10 +198,7 @@ class Disturbances:
     def everything_is_done_once_and_bit_equal(self) -> None:
         assert set(self.status().values()) == {"done"}
         assert {path: path.stat().st_mtime_ns for path in self.results} == self.results, "nothing was trained twice"
-        alone = self.desk.folder / "undisturbed"
-        words = ["--plugin", "slow.py", "--rows", "slow,stuck", "--seeds", "0..4"]
-        self.desk.bench("run", "slow.yaml", *words, store=alone, BENCH_TEST_WAIT="0")
-        runs = list(Store(alone))
+        runs = list(Store(self.alone))
         assert len(runs) == 10
         for undisturbed in runs:
             assert essence(self.desk.store.folder(undisturbed.uid)) == essence(undisturbed), undisturbed.uid

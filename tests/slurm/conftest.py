@@ -221,6 +221,6 @@ def desk_at(tmp_path, store_root, monkeypatch, bench_command, wait_until):
 
 
 @pytest.fixture
-def disturbed(desk_at):
+def disturbed(desk_at, run_server):
     """The scenario at a cluster."""
-    return lambda cluster: Disturbances(desk_at(cluster), cluster)()
+    return lambda cluster: Disturbances(desk_at(cluster), cluster, run_server.pid)()

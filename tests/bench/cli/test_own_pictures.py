@@ -77,13 +77,13 @@ def commands():
 
 
 @pytest.mark.slow
-def test_the_readmes_commands_make_a_column_of_300_mixed_pictures(pictures, bench_process, tmp_path):
+def test_the_readmes_commands_make_a_column_of_300_mixed_pictures(pictures, bench_command, tmp_path):
     build, run, report = commands()
     assert build[:3] == ["data", "build", "mine"] and [run[0], report[0]] == ["run", "report"]
     env = {"BENCH_CACHE": str(tmp_path / "cache")}
 
     # Built: every file is used or counted.
-    done = bench_process(*(str(pictures) if word == "DIR" else word for word in build), cwd=tmp_path, **env)
+    done = bench_command(*(str(pictures) if word == "DIR" else word for word in build), cwd=tmp_path, **env)
     assert done.returncode == 0, done.stderr
     last = done.stdout.splitlines()[-1]
     assert last.startswith("mine at 32 px: 240 train + 60 test images; "), last
@@ -93,10 +93,10 @@ def test_the_readmes_commands_make_a_column_of_300_mixed_pictures(pictures, benc
     assert "cut off.jpg" in done.stderr and "25 animated" in last
 
     # Trained and shown: all of it is done, the numbers are there, and the caption says whose the set is.
-    done = bench_process(*run, cwd=tmp_path, **env)
+    done = bench_command(*run, cwd=tmp_path, **env)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 runs finished" in done.stdout and "--columns mine" in done.stdout
-    done = bench_process(*report, cwd=tmp_path, **env)
+    done = bench_command(*report, cwd=tmp_path, **env)
     assert done.returncode == 0, done.stderr
     told = " ".join(done.stdout.split())
     assert (
