@@ -8,10 +8,12 @@ they are implemented.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoints, entry_points
 from types import ModuleType
 from typing import Any
 
@@ -72,7 +74,7 @@ class Registry:
 
     def add_entry_points(self, group: str) -> None:
         """Register what installed packages offer in a group of entry points."""
-        for point in entry_points(group=group):
+        for point in _installed(tuple(sys.path)).select(group=group):
             package = point.dist.name if point.dist else "?"
             self.add(point.name, point.value, f"from the package {package}")
 
@@ -122,3 +124,9 @@ class Registry:
             yield
         finally:
             self._entries, self._values = entries, values
+
+
+@cache
+def _installed(paths: tuple[str, ...]) -> EntryPoints:
+    """All entry points of the packages on the path. Each look reads the metadata of every package, so one does."""
+    return entry_points()  # type: ignore[return-value]  # a union for Python 3.9

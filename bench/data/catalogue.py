@@ -17,7 +17,7 @@ FILES = ("catalogue.yaml", "published.yaml")  # the embedded sets, and the paper
 class PublishedFile(BaseModel):
     """A file as its owner publishes it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     name: str
     holds: str = Field(description="what is in it, with counts")
@@ -31,7 +31,7 @@ class PublishedFile(BaseModel):
 class SplitRule(BaseModel):
     """How the pictures are divided into training and test, in words; the machine's form is in `options`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     rule: str
     paper: str = Field(description="the paper and section where the rule stands")
@@ -46,7 +46,7 @@ class DatasetEntry(BaseModel):
     `embedded` sets come from installed packages alone; the others need `bench data build NAME --from PATH`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     summary: str
     builder: str

@@ -12,6 +12,7 @@ from functools import cache
 from bench import paths
 from bench.files.yamlfile import load_yaml, mistake, validate
 from bench.spec.claim import Claim
+from bench.spec.table import TableSpec
 
 CLAIMS = paths.PACKAGE / "claims"
 
@@ -25,6 +26,16 @@ def claims_of(table: str) -> tuple[Claim, ...]:
     """The claims of a paper that are told with a table, figure or experiment."""
     paper = table.partition("/")[0]
     return _claims(paper).get(table, ()) if paper in claim_papers() else ()
+
+
+def told_with(table: TableSpec) -> tuple[Claim, ...]:
+    """A table's claims: those of its file; without any its paper's, and those of the table whose runs are its own.
+
+    A file of the user's has no folder in its name, and so no paper's claims.
+    """
+    if table.claims or "/" not in table.name:
+        return table.claims
+    return (*claims_of(table.name), *(claims_of(table.same_as) if table.same_as else ()))
 
 
 def every_claim() -> Iterator[tuple[str, Claim]]:

@@ -11,7 +11,6 @@ from bench.errors import UserError
 from bench.files.yamlfile import mistake, validate
 from bench.plan import claim_names
 from bench.plan.borrowed import lender_names
-from bench.plan.claims import claims_of
 from bench.plan.completeness import cell_problem, evaluation_problem
 from bench.plan.expand import Table
 from bench.plan.fragments import TABLES
@@ -30,7 +29,6 @@ def load_table(name: str, overrides: dict[str, Any] | None = None, columns: Iter
 
     overrides: replace settings in every scale ({"train.steps": 50}): the `--set` of the command line.
     columns: those that are to be there; a data set that is no column of the table becomes one (`--columns`).
-    The claims of a table that ships are its paper's, of bench/claims.
     Raises UserError naming file, line and key of a mistake, and for a column that is neither.
     """
     if name.endswith((".yaml", ".yml")):
@@ -39,18 +37,13 @@ def load_table(name: str, overrides: dict[str, Any] | None = None, columns: Iter
     path, table = TABLES / f"{full}.yaml", _shipped(full)
     if not overrides and not columns:
         return table
-    return _changed(path, table, overrides or {}, columns).model_copy(update={"claims": table.claims})
+    return _changed(path, table, overrides or {}, columns)
 
 
 @cache
 def _shipped(full: str) -> Table:
-    """A table that ships, with its paper's claims, and those of the table whose runs are its own.
-
-    It is read once: the tables of a whole plan extend and evaluate each other.
-    """
-    table = _lent(TABLES / f"{full}.yaml", _alone(full))
-    others = claims_of(table.same_as) if table.same_as else ()
-    return table.model_copy(update={"claims": (*table.claims, *claims_of(full), *others)})
+    """A table that ships. It is read once: the tables of a whole plan extend and evaluate each other."""
+    return _lent(TABLES / f"{full}.yaml", _alone(full))
 
 
 @cache

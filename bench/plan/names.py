@@ -26,7 +26,11 @@ Check = tuple[Keys, Callable[[Any], object], Any]
 
 def names_problem(table: TableSpec) -> tuple[Keys, str] | None:
     """The place of the first unknown name in the table's YAML, with the message for the user; None if all are known."""
+    known: set[tuple[object, str]] = set()  # a name stands in many places, and is looked up once
     for keys, look_up, name in (*waiting.checks(table), *_checks(table), *ids.checks(table)):
+        if (look_up, repr(name)) in known:
+            continue
+        known.add((look_up, repr(name)))
         try:
             look_up(name)
         except UserError as error:

@@ -54,11 +54,9 @@ def _known_measure(name: Any) -> None:
 
 def _patches(table: TableSpec) -> Iterator[tuple[Keys, Patch]]:
     """Every place of a table that may say something of an evaluation."""
-    yield (), Patch(evaluate=table.evaluate, of=table.of)
-    for number, row in enumerate(table.rows):
-        yield ("rows", number), Patch(evaluate=row.evaluate, of=row.of)
-    for number, column in enumerate(table.columns):
-        yield ("columns", number), Patch(evaluate=column.evaluate, of=column.of)
+    yield (), table.patch
+    yield from ((("rows", number), row.patch) for number, row in enumerate(table.rows))
+    yield from ((("columns", number), column.patch) for number, column in enumerate(table.columns))
     for scale, settings in table.scales.items():
         yield ("scales", scale), settings
         for place in PLACES:

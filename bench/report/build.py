@@ -10,6 +10,7 @@ import pandas as pd
 from bench.evaluate.registry import on_features, output_card
 from bench.features import inception_variant
 from bench.metrics.measures import measures
+from bench.plan.claims import told_with
 from bench.plan.expand import Table
 from bench.report.best_seeds import with_best_of
 from bench.report.caption import caption, notes
@@ -75,7 +76,7 @@ def build_report(
     blocks = with_best_of(spec, scale, main, blocks, results)
     # The claims, in the table's own columns
     known, scores = KnownTables(spec), Scores(scale, load or _not_read, (spec, results))
-    claims = tuple(judge(claim, spec.name, known, scores) for claim in spec.claims if _ranks(scale))
+    claims = tuple(judge(claim, spec.name, known, scores) for claim in told_with(spec) if _ranks(scale))
     shows_printed = any(asked is None or asked.columns is None or key[1] in asked.columns for key in printed)
     whole = TableReport(
         name=spec.name,
@@ -92,7 +93,7 @@ def build_report(
         main=main,
         curve=curve_axis(spec, scale),
     )
-    return narrowed(whole, asked, spec.claims) if asked else whole
+    return narrowed(whole, asked, told_with(spec)) if asked else whole
 
 
 def _not_read(name: str) -> Lack:

@@ -46,7 +46,7 @@ def _value(spec: TableSpec, scale: str, row: Row, column: Column, axis: str) -> 
         value: Any = column.x
         needs = "needs an x, its place on the figure's axis"
     else:
-        value = spec.merged(column, scale, row).said()
+        value = spec.merged(column, scale, row).said
         for key in axis.split("."):
             value = value.get(key) if isinstance(value, dict) else getattr(value, key, None)
         needs = f"has no number at {axis}, the figure's axis"

@@ -51,7 +51,7 @@ class Cell(Scored):
 
 def scored(patch: Patch, where: str, places: str = OF_A_COLUMN) -> Scored:
     """The data and the protocol of a merged patch. Raises Unfinished."""
-    said = patch.said()
+    said = patch.said
     data = _whole(DataSpec, said, "data", where, places)
     _present(said, "protocol", where, places)
     counts = {count: _present(said, count, where, places) for count in COUNTS}
@@ -65,7 +65,7 @@ def trained(patch: Patch, where: str) -> Cell:
     where: what the cell is called in a message. Raises Unfinished for a setting that no place gives, and for settings
     that do not go together.
     """
-    said = patch.said()
+    said = patch.said
     method, network = (_present(said, key, where, OF_A_CELL) for key in ("method", "network"))
     train = _whole(TrainSettings, said, "train", where, OF_A_CELL)
     against = scored(patch, where, OF_A_CELL)
@@ -73,7 +73,7 @@ def trained(patch: Patch, where: str) -> Cell:
     return Cell(against.data, against.protocol, against.stand_in, method, network, train, sources)
 
 
-def _whole(model: type[Whole], said: dict[str, Any], key: str, where: str, places: str) -> Whole:
+def _whole(model: type[Whole], said: Mapping[str, Any], key: str, where: str, places: str) -> Whole:
     """A setting that merges by key, as the whole that it must come to."""
     values = {name: value for name, value in _present(said, key, where, places).items() if value is not None}
     for name, field in model.model_fields.items():
@@ -87,7 +87,7 @@ def _whole(model: type[Whole], said: dict[str, Any], key: str, where: str, place
         raise Unfinished(keys, where, first["msg"].removeprefix("Value error, ")) from error
 
 
-def _present(said: dict[str, Any], key: str, where: str, places: str) -> Any:
+def _present(said: Mapping[str, Any], key: str, where: str, places: str) -> Any:
     if key not in said:
         raise _missing((key,), where, places)
     return said[key]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, PositiveInt, create_model, model_validator
@@ -90,11 +92,21 @@ class Patch(Frozen):
     reference: PositiveInt | None = None
     stand_in: str | None = None  # what the data set stands in for, where it is not the paper's own
 
-    def said(self) -> dict[str, Any]:
+    @cached_property
+    def said(self) -> Mapping[str, Any]:
         """What is said here: the settings that merge by key as mappings, the others as they are."""
         values = {key: getattr(self, key) for key in Patch.model_fields}
         said = {key: keys_of(value) if key in BY_KEY else value for key, value in values.items()}
         return {key: value for key, value in said.items() if value is not None and value != {}}
+
+
+NO_PATCH = Patch.model_construct()
+NOTHING: dict[str, Frozen] = {
+    "data": DataPatch.model_construct(None),
+    "train": TrainPatch.model_construct(None),
+    "protocol": ProtocolPatch.model_construct(None),
+    "of": Borrowed.model_construct(),
+}
 
 
 def keys_of(value: Any) -> dict[str, Any] | None:
@@ -113,15 +125,10 @@ def merge_patches(*patches: Patch) -> Patch:
     """
     merged: dict[str, Any] = {}
     for patch in patches:
-        for key, value in patch.said().items():
+        for key, value in patch.said.items():
             merged[key] = {**merged.get(key, {}), **value} if key in BY_KEY else value
-    values: dict[str, Any] = {key: _as_setting(key, value) for key, value in merged.items()}
-    return Patch.model_construct(**values)
-
-
-def _as_setting(key: str, value: Any) -> Any:
-    """A merged value as a patch has it: what was checked where it was given is not checked again."""
-    models: dict[str, type[Frozen]] = {
-        "data": DataPatch, "train": TrainPatch, "protocol": ProtocolPatch, "of": Borrowed
-    }  # fmt: skip
-    return models[key].model_construct(None, **value) if key in models else value
+    # What was checked where it was given is not checked again.
+    for key, nothing in NOTHING.items():
+        if key in merged:
+            merged[key] = nothing.model_copy(update=merged[key])
+    return NO_PATCH.model_copy(update=merged)

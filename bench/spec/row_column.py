@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from pydantic import Field, model_validator
 
-from bench.spec.patch import MethodText, Of
+from bench.spec.patch import MethodText, Of, Patch
 from bench.spec.run import Frozen
 
 
@@ -22,6 +23,11 @@ class Row(Frozen):
     printed_only: str | None = None  # why we do not train it
     evaluate: dict[str, Any] = Field(default_factory=dict)  # laid over the table's
     of: Of = None
+
+    @cached_property
+    def patch(self) -> Patch:
+        """What it says of its cells at every scale."""
+        return Patch.model_construct(method=self.method, evaluate=self.evaluate, of=self.of)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Row:
@@ -39,3 +45,8 @@ class Column(Frozen):
     added: bool = False  # a data set that the user names as a column: see bench.plan.set_columns
     evaluate: dict[str, Any] = Field(default_factory=dict)
     of: Of = None
+
+    @cached_property
+    def patch(self) -> Patch:
+        """What it says of its cells at every scale."""
+        return Patch.model_construct(evaluate=self.evaluate, of=self.of)

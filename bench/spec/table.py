@@ -106,22 +106,21 @@ class TableSpec(Frozen):
         An added row or column is in no file: its place is the one it would have.
         """
         settings, base = self.at(scale), ("scales", scale)
-        layers: list[tuple[Place, Patch]] = [
-            ((), Patch(evaluate=self.evaluate, of=self.of)),
+        layers: list[tuple[Place, Patch | None]] = [
+            ((), self.patch),
             (base, settings),
-            (("columns", _position(self.columns, column)), Patch(evaluate=column.evaluate, of=column.of)),
-            ((*base, "columns", column.id), settings.columns.get(column.id, Patch())),
+            (("columns", _position(self.columns, column)), column.patch),
+            ((*base, "columns", column.id), settings.columns.get(column.id)),
         ]
-        if row is None:
-            return layers
-        cell = f"{row.id}/{column.id}"
-        return [
-            *layers,
-            ((*base, "groups", row.group or ""), settings.groups.get(row.group or "", Patch())),
-            (("rows", _position(self.rows, row)), Patch(method=row.method, evaluate=row.evaluate, of=row.of)),
-            ((*base, "rows", row.id), settings.rows.get(row.id, Patch())),
-            ((*base, "cells", cell), settings.cells.get(cell, Patch())),
-        ]
+        if row is not None:
+            cell = f"{row.id}/{column.id}"
+            layers += [
+                ((*base, "groups", row.group or ""), settings.groups.get(row.group or "")),
+                (("rows", _position(self.rows, row)), row.patch),
+                ((*base, "rows", row.id), settings.rows.get(row.id)),
+                ((*base, "cells", cell), settings.cells.get(cell)),
+            ]
+        return [(place, patch) for place, patch in layers if patch is not None]
 
     def place(self, keys: tuple[str, ...], column: Column, scale: str, row: Row | None = None) -> Place:
         """Where in the YAML a cell's setting stands: below the last place that gives it, else below the scale."""
@@ -173,6 +172,11 @@ class TableSpec(Frozen):
         return found
 
     @cached_property
+    def patch(self) -> Patch:
+        """What the table says of every cell's evaluation, whatever the scale."""
+        return Patch.model_construct(evaluate=self.evaluate, of=self.of)
+
+    @cached_property
     def patches(self) -> dict[tuple[str, str, str | None], Patch]:
         """Those of `merged` that have been asked for."""
         return {}
@@ -183,10 +187,10 @@ class TableSpec(Frozen):
         return {}
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with some fields replaced, whose cells are merged anew."""
+        """A copy with some fields replaced. Settings that are the same are not merged anew."""
         copied = super().model_copy(update=update, deep=deep)
-        for asked in ("patches", "cells"):
-            copied.__dict__.pop(asked, None)
+        if not update:
+            copied.__dict__["patches"] = self.patches
         return copied
 
     def main_metric(self, scale: str) -> str | None:
@@ -230,12 +234,12 @@ class TableSpec(Frozen):
 
 
 def _position(items: Sequence[Row | Column], item: Row | Column) -> int:
-    return [other.id for other in items].index(item.id) if item in items else len(items)
+    return next((number for number, other in enumerate(items) if other.id == item.id), len(items))
 
 
 def _says(patch: Patch, keys: tuple[str, ...]) -> bool:
     """Whether a patch gives a setting: ("network",), or ("train", "batch") for one key of it."""
-    said: Any = patch.said()
+    said: Any = patch.said
     for key in keys:
         if not isinstance(said, dict) or said.get(key) is None:
             return False

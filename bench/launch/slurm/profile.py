@@ -41,7 +41,7 @@ def _derived(**limits: Any) -> Any:
 class Profile(BaseModel):
     """What every job of a site asks SLURM for, and how Python is started there (minutes, MB)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     description: Line | None = None
     # where

@@ -52,7 +52,7 @@ def patch(**settings):
     ],
 )  # fmt: skip
 def test_merging(patches, merged):
-    assert merge_patches(*(patch(**settings) for settings in patches)).said() == merged
+    assert merge_patches(*(patch(**settings) for settings in patches)).said == merged
 
 
 def test_a_network_replaces_with_its_options():
@@ -68,9 +68,9 @@ def test_merging_in_pieces_gives_the_same():
         patch(train={"steps": 9}, sources={"network": {"weights": "w"}}, method="disp"),
         patch(sources={"network": None}, data={"share": None}),
     ]
-    whole = merge_patches(*layers).said()
+    whole = merge_patches(*layers).said
     for cut in range(len(layers) + 1):
-        assert merge_patches(merge_patches(*layers[:cut]), merge_patches(*layers[cut:])).said() == whole
+        assert merge_patches(merge_patches(*layers[:cut]), merge_patches(*layers[cut:])).said == whole
     cell = trained(merge_patches(*layers), "cell")
     assert cell.train == TrainSettings(steps=9, batch=8, g_lr=1e-3, d_lr=1e-3, flip=True)
     assert (cell.data.shots, cell.data.share, cell.sources, cell.method) == (None, None, {}, "disp")
@@ -80,7 +80,7 @@ def test_merging_in_pieces_gives_the_same():
 def test_later_ones_win_whatever_the_number_of_layers():
     for order in itertools.permutations(range(4)):
         layers = [patch(train={"steps": 1 + number, f"beta{1 + number % 2}": 0.1 * number}) for number in order]
-        assert merge_patches(*layers).said()["train"]["steps"] == 1 + order[-1]
+        assert merge_patches(*layers).said["train"]["steps"] == 1 + order[-1]
 
 
 @pytest.mark.parametrize(
@@ -123,3 +123,10 @@ def test_settings_that_do_not_go_together_are_found_once_they_are_merged(setting
 def test_a_wrong_key_or_value_is_refused_where_it_stands(settings, text):
     with pytest.raises(ValidationError, match=text):
         patch(**settings)
+
+
+def test_a_copy_says_what_its_own_fields_say():
+    """What a patch says is worked out once; a copy with other fields says its own."""
+    before = patch(data={"name": "faces"})
+    assert before.said["data"] == {"name": "faces"}
+    assert before.model_copy(update={"generated": 5}).said == {"data": {"name": "faces"}, "generated": 5}
