@@ -29,6 +29,11 @@ def test_uid_is_what_it_always_was(name):
     assert spec.uid == PINNED[name]["uid"]
 
 
+def test_a_copy_of_a_run_has_an_identity_of_its_own():
+    run = RunSpec.model_validate(PINNED["train"]["spec"])
+    assert run.uid != run.model_copy(update={"seed": run.seed + 1}).uid
+
+
 def test_order_of_keys_and_spelling_of_defaults_do_not_matter():
     value = PINNED["train"]["spec"]
     shuffled = dict(reversed(list(value.items())))
