@@ -9,7 +9,8 @@ import pandas as pd
 
 from bench.data.known import is_own
 from bench.plan.expand import Table
-from bench.spec.run import NetworkSpec, Protocol, readable
+from bench.plan.load import load_table, table_names
+from bench.spec.run import NetworkSpec, Protocol, RunSpec, readable
 from bench.store.runs import Store
 
 
@@ -53,21 +54,35 @@ def _unfinished(frame: pd.DataFrame) -> list[str]:
 
 
 def of_no_row(known: set[str], spec: Table, scale: str, store: Store, seeds: list[int] | None) -> str:
-    """The methods of the store's finished runs on this table's data that belong to no row: "disp (2)"."""
+    """The methods of the store's finished runs on this table's data that belong to no row: "disp (2)".
+
+    Those of another table that ships are not named: they are left out of nothing.
+    """
     cells = [spec.cell(row, column, scale) for row, column in spec.trained_cells(scale)]
     evaluated = [pair for pair in spec.trained_cells(scale) if spec.evaluates(*pair, scale)]
     seen = {folder.spec().seed for folder in store} if evaluated else set()
     known = known | {spec.run_spec(*pair, seed, scale).uid for pair in evaluated for seed in seen}
     places = {(cell.data.model_dump_json(), cell.protocol.generated, cell.protocol.reference) for cell in cells}
-    counts: Counter[str] = Counter()
+    others: list[RunSpec] = []
     for folder in store:
         run = folder.spec()
         if run.kind != "train" or run.protocol is None or run.uid in known or folder.result() is None:
             continue
         place = (run.data.model_dump_json(), run.protocol.generated, run.protocol.reference)
         if place in places and (seeds is None or run.seed in seeds):
-            counts[readable(run.method)] += 1
+            others.append(run)
+    elsewhere = _of_tables(scale, {run.seed for run in others})
+    counts = Counter(readable(run.method) for run in others if run.uid not in elsewhere)
     return ", ".join(f"{name} ({number})" for name, number in sorted(counts.items()))
+
+
+def _of_tables(scale: str, seeds: set[int]) -> set[str]:
+    """The uids of the trainings of every table that ships."""
+    if not seeds:
+        return set()
+    tables = [table for name in table_names() if scale in (table := load_table(name)).scales]
+    cells = ((table, row, column) for table in tables for row, column in table.trained_cells(scale))
+    return {table.run_spec(row, column, seed, scale).uid for table, row, column in cells for seed in seeds}
 
 
 def of_own_sets(spec: Table, scale: str, store: Store, seeds: list[int] | None) -> Counter[str]:
