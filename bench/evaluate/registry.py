@@ -96,6 +96,12 @@ def output_card(name: str) -> Output:
     return measure(name)  # which raises, with the nearest name
 
 
+def is_known(name: str) -> bool:
+    """Whether a number that tables may show has a card: a score, or an output of a measure."""
+    outputs = (run_measure(entry.name).outputs for entry in run_measures())
+    return name in measures() or any(output.name == name for known in outputs for output in known)
+
+
 def on_features(extractor: str) -> str:
     """The extractor of a number as records name it, with its size; "" for a number that is on no features."""
     return features.canonical(extractor) if extractor else ""

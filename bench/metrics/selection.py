@@ -12,13 +12,15 @@ from bench.spec.run import Protocol
 
 
 def best_step(protocol: Protocol, lines: Iterable[Mapping[Any, Any]]) -> int | None:
-    """The step of the best snapshot among a run's score lines, the earliest of equals; None without one."""
-    if protocol.selects is None:
+    """The step of the best snapshot among a run's score lines, the earliest of equals; None without one.
+
+    A score of which neither way is better picks none.
+    """
+    if protocol.selects is None or not (card := measure(protocol.selects.name)).ranks:
         return None
     selects = protocol.selects.name, canonical(protocol.selects.extractor)
-    sign = measure(protocol.selects.name).sign
     scores = [
-        (sign * float(line["value"]), int(line["step"]))
+        (card.loss(float(line["value"])), int(line["step"]))
         for line in lines
         if (line["metric"], line["extractor"]) == selects and math.isfinite(line["value"])
     ]

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from bench.errors import UserError, did_you_mean
+from bench.evaluate.registry import is_known, output_card
 from bench.files.yamlfile import Keys
 from bench.spec.claim import Claim
+from bench.spec.operand import cells_in
+from bench.spec.relation import Count
 from bench.spec.table import TableSpec
 
 Find = Callable[[str], TableSpec | None]  # the table of a name; None where nothing is known of it
@@ -22,12 +25,22 @@ def claim_problem(claim: Claim, home: str, find: Find) -> str | None:
                     _known(claim, spec, "metric", metric, spec.metrics)
                 if cell.column is not None:
                     _known(claim, spec, "column", cell.column, [column.id for column in spec.columns])
+        _refuse_unranked(claim)
         for table, column in claim.columns(home):
             if (spec := find(table)) is not None:
                 _known(claim, spec, "column", column, [one.id for one in spec.columns])
     except UserError as error:
         return str(error)
     return None
+
+
+def _refuse_unranked(claim: Claim) -> None:
+    """UserError for a claim on the best of numbers of which neither way is better."""
+    for relation in claim.all_of:
+        for cell in cells_in(relation) if isinstance(relation, Count) else ():
+            name = cell.metric or relation.metric
+            if name is not None and is_known(name) and not output_card(name).ranks:
+                raise UserError(f"claim {claim.id} counts the best of '{name}', of which neither way is better")
 
 
 def problem(table: TableSpec, find: Find) -> tuple[Keys, str] | None:

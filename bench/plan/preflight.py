@@ -18,7 +18,7 @@ from bench.errors import UserError, did_you_mean
 from bench.evaluate.registry import refuse_impossible, run_measure
 from bench.features.cache_bound import bound
 from bench.files.yamlfile import Keys
-from bench.metrics.measures import measure, neighbour
+from bench.metrics.measures import measure, measures, neighbour
 from bench.plan.runs import Plan
 from bench.spec.row_column import Column, Row
 from bench.spec.run import DataSpec, NetworkSpec, Part, Protocol, RunSpec
@@ -147,6 +147,7 @@ def _of_run(spec: RunSpec, places: _Places, build: bool) -> Iterator[Problem]:
         yield from _labels(spec, places)
     if spec.protocol is not None:
         yield from _neighbours(spec.protocol, places)
+        yield from _selects(spec.protocol, places)
         extractors = {metric.extractor: None for metric in spec.protocol.metrics}
         yield from _extractors(list(extractors), places.metrics)
     yield from _extractors(_priors(spec.method), places.method)
@@ -216,6 +217,16 @@ def _neighbours(protocol: Protocol, places: _Places) -> Iterator[Problem]:
             text = f"{metric.name} wants neighbour {k} of {count} {kind} images; k must be below {count}"
             few_tests = kind == "reference" and protocol.split == "test"
             yield Problem(place, text + (places.more_images if few_tests else ""))
+
+
+def _selects(protocol: Protocol, places: _Places) -> Iterator[Problem]:
+    """The problem of a first score, by which the best snapshot is chosen, that ranks nothing."""
+    if protocol.selects is None or protocol.selects.name not in measures():
+        return
+    card = measure(protocol.selects.name)
+    if not card.ranks:
+        text = f"the first score picks the best snapshot, and of {card.name} {card.direction}; put another one first"
+        yield Problem((*places.metrics, 0, "name"), text)
 
 
 def _priors(method: tuple[Part, ...]) -> list[str]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from bench.evaluate.registry import output_card
 from bench.metrics.measures import measures
+from bench.metrics.output import Output
 from bench.plan.expand import Table
 from bench.report.cells import ENDED, Grid
 from bench.report.frame import of_evaluations
@@ -17,8 +18,11 @@ from bench.spec.table import Scale
 
 
 def chooses(main: str | None) -> bool:
-    """Whether a table's main metric says which run is the best: a score does, an output of a measure does not."""
-    return main is not None and main in measures()
+    """Whether a table's main metric says which run is the best.
+
+    A score does, unless neither way of it is better; an output of a measure does not.
+    """
+    return main is not None and main in measures() and output_card(main).ranks
 
 
 def with_best_of(
@@ -34,7 +38,7 @@ def with_best_of(
     by_main = next((block for block in blocks if block.paper_rule and block.metric == main and chooses(main)), None)
     chosen = _by_run_score(spec, scale, results)
     if by_main is not None:
-        chosen |= {key: _best(cell, by_main.measure.sign) for key, cell in by_main.cells.items() if cell.values}
+        chosen |= {key: _best(cell, by_main.measure) for key, cell in by_main.cells.items() if cell.values}
     return [replace(block, cells=_of_seed(block.cells, chosen)) if block.paper_rule else block for block in blocks]
 
 
@@ -46,16 +50,16 @@ def _by_run_score(spec: Table, scale: Scale, results: pd.DataFrame) -> dict[tupl
         behind = spec.behind(row, column, scale)
         mine = lines[(lines["row"] == row.id) & (lines["column"] == column.id)].drop_duplicates("seed")
         selects = behind.table.cell(behind.row, behind.column, scale).protocol.selects if behind else None
-        if selects is not None and len(mine):
-            sign = output_card(selects.name).sign
+        if selects is not None and len(mine) and (card := output_card(selects.name)).ranks:
             found[row.id, column.id] = min(
-                (sign * float(score), int(seed)) for score, seed in zip(mine["run_score"], mine["seed"], strict=True)
+                (card.loss(float(score)), int(seed))
+                for score, seed in zip(mine["run_score"], mine["seed"], strict=True)
             )[1]
     return found
 
 
-def _best(cell: Cell, sign: float) -> int | None:
-    pairs = [(sign * value, seed) for seed, value in zip(cell.seeds, cell.values) if value == value]
+def _best(cell: Cell, card: Output) -> int | None:
+    pairs = [(card.loss(value), seed) for seed, value in zip(cell.seeds, cell.values) if value == value]
     return min(pairs)[1] if pairs else None
 
 

@@ -80,9 +80,10 @@ def _reading(spec: Table, scale: Scale, printed: bool) -> str:
     )
     main = spec.main_metric(scale)
     if spec.best_of > 1 and main is not None:
-        most = {"lower": "lowest", "higher": "highest"}[output_card(main).better]
+        card = output_card(main)
+        most = {"lower": "with the lowest", "higher": "with the highest", "zero": "that is nearest to 0 in"}
         by_run = "the seed whose run has the best score, of those by which snapshots are chosen"
-        best = f"the seed with the {most} {output_card(main).short}" if chooses(main) else by_run
+        best = f"the seed {most[card.better]} {card.short}" if chooses(main) else by_run
         text += f" best: {best}, as the paper reports the best of {spec.best_of}."
     return text
 

@@ -15,7 +15,7 @@ from bench.evaluate.registry import output_card
 from bench.metrics.selection import best_step
 from bench.report.frame import of_evaluations
 from bench.report.model import OLDER, Cell, Comparison, Rule
-from bench.report.pairs import compare_cells, gap_text
+from bench.report.pairs import compare_cells, gap_text, standing
 from bench.spec.run import Protocol
 from bench.stats import Interval, holm, minimum_detectable_ratio, pooled_sd, spread, t_interval
 
@@ -78,16 +78,18 @@ def mark_best(cells: Grid, metric: str, rows: Sequence[str], columns: Sequence[s
 
     Two rows are separable if their comparison over seeds has a p of at most .05, Holm-adjusted over the rows of the
     column. Cells with a diverged seed or an older version of the score get no mark, nor do columns in which no test
-    is possible. Returns the grid and, by column, the smallest gap that the seeds could have shown, in words.
+    is possible, nor a metric of which neither way is better. Returns the grid and, by column, the smallest gap that the
+    seeds could have shown, in words.
     """
-    sign = output_card(metric).sign
+    if not output_card(metric).ranks:
+        return dict(cells), {}
     marked, gaps = dict(cells), {}
     for column in columns:
         sound = _newest({row: cells[row, column] for row in rows if cells[row, column].sound})
         if len(sound) < 2:
             continue
         # Every other row is tested against the row with the best mean.
-        best = min(sound, key=lambda row: sign * sound[row].centre)
+        best = min(sound, key=lambda row: standing(sound[row], metric))
         others = [row for row in sound if row != best]
         compared = [compare_cells(sound[row], sound[best], metric, column) for row in others]
         tested = [comparison for comparison in compared if comparison is not None and comparison.df > 0]

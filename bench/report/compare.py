@@ -15,7 +15,7 @@ from bench.report.cell_settings import metrics_of, protocol_of, protocols
 from bench.report.cells import ALPHA, make_cells, per_seed
 from bench.report.model import Cell, Comparison, Rule
 from bench.report.origins import stale_notes
-from bench.report.pairs import adjust, compare_cells, visible_gap
+from bench.report.pairs import adjust, compare_cells, standing, visible_gap
 from bench.report.render import markdown
 from bench.report.render.cell_text import cell_text
 from bench.spec.run import MetricSpec
@@ -35,16 +35,22 @@ class Against:
     comparison: Comparison | None
 
     def verdict(self, metric: str) -> str:
-        """better, worse or undecided, said of ours, by the Holm-adjusted p."""
+        """better, worse or undecided, said of ours, by the Holm-adjusted p; larger or smaller where none is better."""
         comparison = self.comparison
         if comparison is None or not comparison.adjusted <= ALPHA:
             return "undecided"
-        return "better" if (comparison.size > comparison.null) == (output_card(metric).better == "higher") else "worse"
+        larger, card = comparison.size > comparison.null, output_card(metric)
+        if not card.ranks:
+            return "larger" if larger else "smaller"
+        return "better" if larger == (card.better == "higher") else "worse"
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Our method in one column: its cell, its rank by mean among the sound cells, and every baseline."""
+    """Our method in one column: its cell, its rank by mean among the sound cells, and every baseline.
+
+    rank: None where a seed of ours diverged or none has ended, and where neither way is better.
+    """
 
     column: str
     ours: Cell
@@ -141,20 +147,20 @@ def _listed(columns: list[str]) -> str:
 def render(comparison: MethodComparison) -> str:
     """The comparison as plain text, a block per column."""
     parts = [_title(comparison)]
-    for standing in comparison.standings:
-        heads, body = _table(comparison, standing)
+    for place in comparison.standings:
+        heads, body = _table(comparison, place)
         body_text = tabulate(body, headers=heads, tablefmt="simple", disable_numparse=True)
-        parts.append(f"{_headline(comparison, standing)}\n{body_text}")
+        parts.append(f"{_headline(comparison, place)}\n{body_text}")
     return "\n\n".join([*parts, _reading(comparison)]) + "\n"
 
 
 def render_markdown(comparison: MethodComparison) -> str:
     """The comparison as GitHub Markdown."""
     parts = [f"## {markdown.escape(_title(comparison))}"]
-    for standing in comparison.standings:
-        heads, body = _table(comparison, standing)
+    for place in comparison.standings:
+        heads, body = _table(comparison, place)
         lines = markdown.table(heads, [[markdown.escape(cell) for cell in line] for line in body])
-        parts += [markdown.escape(_headline(comparison, standing)), "\n".join(lines)]
+        parts += [markdown.escape(_headline(comparison, place)), "\n".join(lines)]
     return "\n\n".join([*parts, markdown.escape(_reading(comparison))]) + "\n"
 
 
@@ -172,12 +178,11 @@ def _adjusted(
 
 
 def _standing(column: str, ours: Cell, against: list[Against], metric: str) -> Standing:
-    sign = output_card(metric).sign
-    sound = [
-        baseline.cell.centre for baseline in against if baseline.cell.sound and baseline.cell.version == ours.version
-    ]
-    rank = 1 + sum(sign * value < sign * ours.centre for value in sound) if ours.sound else None
-    ordered = sorted(against, key=lambda baseline: sign * baseline.cell.centre if baseline.cell.sound else math.inf)
+    if not output_card(metric).ranks:
+        return Standing(column, ours, None, len(against) + 1, tuple(against))
+    sound = [baseline.cell for baseline in against if baseline.cell.sound and baseline.cell.version == ours.version]
+    rank = 1 + sum(standing(cell, metric) < standing(ours, metric) for cell in sound) if ours.sound else None
+    ordered = sorted(against, key=lambda one: standing(one.cell, metric) if one.cell.sound else math.inf)
     return Standing(column, ours, rank, len(sound) + 1, tuple(ordered))
 
 
@@ -186,18 +191,21 @@ def _title(comparison: MethodComparison) -> str:
     return f"{comparison.method} against {comparison.recorded}: {comparison.label} in {where}"
 
 
-def _headline(comparison: MethodComparison, standing: Standing) -> str:
-    ours = _cell(standing.ours, comparison.metric)
+def _headline(comparison: MethodComparison, place: Standing) -> str:
+    ours = _cell(place.ours, comparison.metric)
     if comparison.scale == "smoke":
-        return f"{standing.column}: {comparison.method} {ours}"
-    rank = f"rank {standing.rank} of {standing.of}" if standing.rank else "no rank: a seed diverged or none has ended"
-    return f"{standing.column}: {comparison.method} {ours}, {rank}"
+        return f"{place.column}: {comparison.method} {ours}"
+    card, why = output_card(comparison.metric), "a seed diverged or none has ended"
+    rank = f"rank {place.rank} of {place.of}" if place.rank else f"no rank: {why if card.ranks else card.direction}"
+    return f"{place.column}: {comparison.method} {ours}, {rank}"
 
 
-def _table(comparison: MethodComparison, standing: Standing) -> tuple[list[str], list[list[str]]]:
-    what = "ours / baseline" if output_card(comparison.metric).is_ratio else "ours - baseline"
+def _table(comparison: MethodComparison, place: Standing) -> tuple[list[str], list[list[str]]]:
+    card = output_card(comparison.metric)
+    difference = "|ours| - |baseline|" if card.better == "zero" else "ours - baseline"
+    what = "ours / baseline" if card.is_ratio else difference
     heads = ["baseline", comparison.label, what, "95 % interval", "p", "n", "ours is"]
-    return heads, [_line(baseline, standing.ours, comparison.metric, comparison.scale) for baseline in standing.against]
+    return heads, [_line(baseline, place.ours, comparison.metric, comparison.scale) for baseline in place.against]
 
 
 def _line(baseline: Against, ours: Cell, metric: str, scale: Scale) -> list[str]:
@@ -225,7 +233,7 @@ def _cell(cell: Cell, metric: str) -> str:
 
 
 def _reading(comparison: MethodComparison) -> str:
-    pairs = [baseline.comparison for standing in comparison.standings for baseline in standing.against]
+    pairs = [baseline.comparison for place in comparison.standings for baseline in place.against]
     if any(pair is not None and pair.df <= 0 for pair in pairs):
         lone = f" {NO_TEST}: a single seed shows no spread; run at least two seeds of either side."
     else:

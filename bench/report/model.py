@@ -135,7 +135,7 @@ class Block:
         rule = "final snapshot"
         if self.rule == "best":
             rule = f"best snapshot of each seed by {output_card(self.selects).short}"
-        return f"{self.axis}, {self.measure.better} is better; {rule}{whose}"
+        return f"{self.axis}, {self.measure.direction}; {rule}{whose}"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
+
 from bench.evaluate.registry import output_card
 from bench.report.model import Cell, Comparison
 from bench.stats import (
@@ -20,21 +22,31 @@ from bench.stats import (
 
 
 def compare_cells(a: Cell, b: Cell, metric: str, column: str = "") -> Comparison | None:
-    """`a` against `b`: the ratio a / b or the difference a - b, as the metric's card says.
+    """`a` against `b`: the ratio a / b or the difference a - b, as the metric's card says; of distances from 0 where
+    nearer to 0 is better.
 
     None where a cell has a diverged seed or no value, where the cells have different versions of the score, or where
     a ratio would need a value of 0 or less.
     """
-    ratio = output_card(metric).is_ratio
+    card = output_card(metric)
+    ratio = card.is_ratio
     if not (a.sound and b.sound) or a.version != b.version or (ratio and min(*a.values, *b.values) <= 0):
         return None
-    of_a, of_b = dict(zip(a.seeds, a.values)), dict(zip(b.seeds, b.values))
+    of_a, of_b = ({seed: card.compared_as(value) for seed, value in zip(c.seeds, c.values)} for c in (a, b))
     shared = sorted(of_a.keys() & of_b.keys())
     if len(shared) > 1 or of_a.keys() == of_b.keys():
         x, y = [of_a[seed] for seed in shared], [of_b[seed] for seed in shared]
         return _comparison(paired_ratio(x, y) if ratio else paired_difference(x, y), column, True)
-    test = welch_ratio(a.values, b.values) if ratio else welch_difference(a.values, b.values)
-    return _comparison(test, column, False)
+    x, y = list(of_a.values()), list(of_b.values())
+    return _comparison(welch_ratio(x, y) if ratio else welch_difference(x, y), column, False)
+
+
+def standing(cell: Cell, metric: str) -> float:
+    """What ranks a sound cell among others: the smaller, the better. UserError where neither way is better."""
+    card = output_card(metric)
+    if card.better == "zero":  # of each seed, as it is compared
+        return float(np.mean([card.loss(value) for value in cell.values]))
+    return card.loss(cell.centre)
 
 
 def adjust(comparisons: list[Comparison]) -> list[Comparison]:

@@ -91,15 +91,18 @@ def _spread_alike(samples: list[np.ndarray], sds: list[float]) -> bool:
     return min(sds) > 0 and float(stats.bartlett(*samples).pvalue) > ALIKE
 
 
-def spread(values: ArrayLike, worst: float = math.inf) -> Spread:
+def spread(values: ArrayLike, worst: float | None = math.inf) -> Spread:
     """Median, minimum and maximum of `values` (N,); a diverged seed (nan or infinite) counts as `worst`.
 
-    worst: the worst possible score: inf for a distance, 0 for precision or recall.
+    worst: the worst possible score: inf for a distance, 0 for precision or recall; None where no value is the worst:
+    the median and the range are then of the other seeds, nan without any.
     """
     x = vector(values)
     sound = np.isfinite(x)
-    x = np.where(sound, x, worst)
-    return Spread(float(np.median(x)), float(x.min()), float(x.max()), x.size, int(sound.sum()))
+    counted = x[sound] if worst is None else np.where(sound, x, worst)
+    if not counted.size:
+        return Spread(math.nan, math.nan, math.nan, x.size, 0)
+    return Spread(float(np.median(counted)), float(counted.min()), float(counted.max()), x.size, int(sound.sum()))
 
 
 def vector(values: ArrayLike) -> np.ndarray:

@@ -13,7 +13,7 @@ from scipy import optimize, special, stats
 from bench.errors import UserError
 from bench.stats.intervals import Interval, finite_vector, spread_of
 
-Verdict = Literal["consistent", "better", "worse", "undecided"]
+Verdict = Literal["consistent", "better", "worse", "larger", "smaller", "undecided"]
 TOO_WIDE = 0.25  # an interval wider than +-25 % of its centre holds nearly any number
 
 
@@ -53,26 +53,33 @@ def verdict(
     best_of: int = 1,
     sd: float | None = None,
     df: float | None = None,
-    better: Literal["lower", "higher"] = "lower",
+    better: Literal["lower", "higher", "zero", "none"] = "lower",
     confidence: float = 0.95,
 ) -> Verdict:
     """The verdict on our `values` (N,) against a `printed` number that is the best of `best_of` seeds.
 
-    Ours are "better" or "worse" where the printed number lies outside the predictive interval. Inside it they are
-    "consistent", or "undecided" if the interval is wider than +-25 % of our mean.
+    Ours are "better" or "worse" where the printed number lies outside the predictive interval; "larger" or "smaller"
+    where neither is better (none). Inside it they are "consistent", or "undecided" if the interval is wider than +-25 %
+    of our mean. zero: nearer to 0 is better; a number outside the interval of the values, whose distance from 0 is
+    within that of their distances (as far off on the other side), leaves it undecided.
     """
-    x = finite_vector(values)
-    sign = 1.0 if better == "lower" else -1.0
-    interval = predictive_interval(sign * x, best_of, sd, df, confidence)
     if not math.isfinite(printed):
         raise UserError(f"the printed number must be finite, not {printed}")
+    x = finite_vector(values)
+    sign = -1.0 if better == "higher" else 1.0
+    of_values = 1 if better in ("zero", "none") else best_of  # the best is not the lowest value of these
+    interval = predictive_interval(sign * x, of_values, sd, df, confidence)
     if math.isnan(interval.half_width):
         return "undecided"
+    if interval.low <= sign * printed <= interval.high:
+        return "undecided" if interval.half_width > TOO_WIDE * abs(float(x.mean())) else "consistent"
+    if better == "none":
+        return "smaller" if printed > interval.high else "larger"
+    if better == "zero":
+        interval, printed = predictive_interval(abs(x), best_of, sd, df, confidence), abs(printed)
     if sign * printed > interval.high:
         return "better"
-    if sign * printed < interval.low:
-        return "worse"
-    return "undecided" if interval.half_width > TOO_WIDE * abs(float(x.mean())) else "consistent"
+    return "worse" if sign * printed < interval.low else "undecided"
 
 
 @lru_cache(maxsize=1024)  # a table asks for the same few (k, n, df) in every cell

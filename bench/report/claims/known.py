@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from bench.evaluate.registry import output_card
+from bench.metrics.output import Better
 from bench.plan.expand import Table
 from bench.plan.load import load_table, table_names
 from bench.report.printed import read_printed
@@ -45,7 +45,7 @@ class KnownTables:
         spec = self.spec(table)
         return next((one.x for one in spec.columns if one.id == column), None) if spec else None
 
-    def better(self, table: str, metric: str | None) -> Literal["lower", "higher"]:
+    def better(self, table: str, metric: str | None) -> Better:
         """Which way a score is better; None: a table's first. Raises UserError for one that is not known yet."""
         spec = self.spec(table)
         name = metric or (spec.metrics[0] if spec and spec.metrics else "")

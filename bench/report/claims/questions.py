@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Protocol
 
 from bench.errors import UserError
+from bench.metrics.output import Better
 from bench.report.claims.expressions import (
     Expression,
     Joint,
@@ -47,7 +48,7 @@ class Known(Protocol):
     def x(self, table: str, column: str) -> float | None:
         """Where a column lies on the axis of a curve; None if the table does not say."""
 
-    def better(self, table: str, metric: str | None) -> Literal["lower", "higher"]:
+    def better(self, table: str, metric: str | None) -> Better:
         """Which way a score is better; None: the table's main one."""
 
 
@@ -140,7 +141,12 @@ class _Written:
         for column in self._columns():
             best = self._at(count.best, column)
             others = [self._at(one, column) for one in count.among] or self._others(best)
-            lower = all(self.known.better(place.table, place.metric) == "lower" for place in places(best))
+            ways = {self.known.better(place.table, place.metric) for place in places(best)}
+            if "none" in ways:
+                raise UserError("a claim counts how often a row is the best in a score of which neither way is better")
+            if "zero" in ways:
+                best, *others = (_magnitude(one) for one in (best, *others))
+            lower = ways <= {"lower", "zero"}
             lesses = (Less(best, one, _name(column)) if lower else Less(one, best, _name(column)) for one in others)
             held.append((_name(column), tuple(one for one in lesses if self._there(one))))
         if count.at_least is not None:
@@ -187,6 +193,11 @@ class _Written:
                 return Made("minus", Pick("max", options), Pick("min", options))
             case _:
                 return float(operand)
+
+
+def _magnitude(expression: Expression) -> Expression:
+    """A cell's distance from 0, where a claim is about its value."""
+    return replace(expression, of="abs") if isinstance(expression, Place) and expression.of == "value" else expression
 
 
 def _pairs(relation: Order | Bound) -> Iterator[tuple[Operand | float, Operand | float]]:

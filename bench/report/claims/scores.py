@@ -56,7 +56,7 @@ class Lack:
     unrun: bool = False
     ran: bool = False
     diverged: int = 0
-    worst: float = 1.0  # positive where a higher score is worse
+    worst: float = 1.0  # positive where a higher score is worse, 0 where neither end is
 
 
 class Scores:
@@ -169,7 +169,8 @@ class Scores:
         if not diverged:
             return Lack("no finished run", place.row, unrun=True)
         everywhere = diverged if diverged == len(cell.seeds) == cell.total else 0
-        worst = output_card(self._metric(spec, place)).sign
+        card = output_card(self._metric(spec, place))
+        worst = 1.0 if card.better == "zero" and place.of == "abs" else card.sign
         reason = f"diverged at {diverged} of {cell.total} seeds:"
         return Lack(reason, place.row, ran=True, diverged=everywhere, worst=worst)
 

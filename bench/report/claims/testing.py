@@ -97,9 +97,14 @@ class Tester:
         )
 
     def _diverged(self, test: Less, left: Sample | Lack, right: Sample | Lack, about: str) -> Evidence | None:
-        """A row that diverged at all seeds against one that did at none; None where that is not what happened."""
+        """A row that diverged at all seeds against one that did at none; None where that is not what happened.
+
+        None also for a number whose worst is at neither end.
+        """
         lack, other = (left, right) if isinstance(left, Lack) else (right, left)
         if not (isinstance(lack, Lack) and lack.diverged and isinstance(other, Sample) and not other.fixed):
+            return None
+        if lack.worst == 0:
             return None
         higher = lack is right  # whether the diverged one is said to be higher
         n = min(lack.diverged, len(other.values))

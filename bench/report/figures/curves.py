@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from bench.errors import UserError
 from bench.report.figures.line_styles import Style, legend, styles_of
-from bench.report.figures.scaling import LINEAR, LOG, Scaling, log_values
+from bench.report.figures.scaling import LINEAR, LOG, Scaling, log_values, mark_zero
 from bench.report.model import CurveAxis, TableReport
 
 BANDS = 4  # up to so many rows have bands as intervals; more have bars, which do not cover each other
@@ -50,6 +50,7 @@ def score_curves(report: TableReport) -> Figure:
         _panel(panel, scores[scores["column"] == column.id], styles, scaling)
         panel.set_title(f"{column.label} ({column.name})" if column.stand_in else column.label, fontsize=10)
         _look(panel, report.curve)
+        mark_zero(panel, block.measure)
     panels[0].set_ylabel(f"{block.axis}{', log scale' if scaling is LOG else ''}")
     legend(figure, panels, report.rows)
     return figure

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from bench.metrics.output import Output
 from bench.stats import Interval, log_interval, t_interval
 
 MARGIN = 1.3  # a log axis extends beyond the range of the rows by this factor
@@ -35,6 +36,12 @@ LOG = Scaling(
     lambda low, high: (low / MARGIN, high * MARGIN),
 )
 LINEAR = Scaling(lambda values: float(values.mean()), t_interval, _padded)
+
+
+def mark_zero(panel: Axes, card: Output) -> None:
+    """A thin line at 0, where nearer to it is better."""
+    if card.better == "zero":
+        panel.axhline(0.0, color="0.7", linewidth=0.6, zorder=0.5)
 
 
 def log_values(panel: Axes) -> None:

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, StrMetho
 
 from bench.errors import UserError
 from bench.report.figures.line_styles import Style, legend, styles_of
-from bench.report.figures.scaling import log_values
+from bench.report.figures.scaling import log_values, mark_zero
 from bench.report.model import Block, Cell, CurveAxis, RowHead, TableReport
 
 TICKS = 10  # more values of x than this are not all named
@@ -42,6 +42,7 @@ def value_curves(report: TableReport) -> Figure:
     styles = styles_of(trained)
     for panel, group in zip(panels, groups, strict=True):
         _axes(panel, block, axis, group)
+        mark_zero(panel, block.measure)
         for row in group:
             _line(panel, _cells(block, axis, row), styles[row.id], row.id)
         _points(panel, block, axis, [row for row in rows if row.kind == "reference"], group)

@@ -82,6 +82,8 @@ def _reduction(cell: Cell, more: int, plain: int) -> str:
     remarks = [text for text in (progress, f"v{cell.version}" if cell.outdated else "") if text]
     if cell.spread is not None:
         spread = cell.spread
+        if math.isnan(spread.median):
+            return f"{', '.join(_unsound(cell) + remarks)} {DAGGER}"
         median, low, high = (_plain(x, plain) for x in (spread.median, spread.low, spread.high))
         return f"median {median} ({low} to {high}), {', '.join(_unsound(cell) + remarks)} {DAGGER}"
     if cell.interval is not None:

@@ -63,9 +63,14 @@ def test_listing_and_reading_cards_imports_nothing_heavy():
     ("changes", "message"),
     [
         ({"name": "My Score"}, "score name 'My Score' must be lower-case letters, digits and underscores"),
-        ({"better": "smaller"}, "score 'toy': better is 'smaller', must be lower or higher"),
+        ({"better": "smaller"}, "score 'toy': better is 'smaller', must be lower or higher or zero or none"),
         ({"compared": "quotient"}, "score 'toy': compared is 'quotient', must be ratio or difference"),
         ({"k_among": "all"}, "score 'toy': k_among is 'all', must be reference or generated"),
+        ({"better": "zero", "compared": "ratio"}, "score 'toy': better is 'zero', so compared must be difference"),
+        (
+            {"better": "none", "worst": 1.0},
+            "score 'toy': better is 'none', so no value is the worst; leave worst out",
+        ),
         ({"digits": 0}, "score 'toy': digits and version must be at least 1"),
         ({"default_k": -1}, "score 'toy': fewest and default_k must be at least 1"),
     ],
@@ -79,6 +84,17 @@ def test_a_card_that_cannot_be_is_refused(changes, message):
 def test_the_worst_value_is_on_the_worse_side():
     assert card(better="lower").worst_value == np.inf and card(better="higher").worst_value == -np.inf
     assert measure("recall").worst_value == 0 and measure("fd").worst_value == np.inf
+    assert card(better="zero").worst_value == np.inf and card(better="none").worst_value is None
+
+
+def test_what_ranks_a_value():
+    """The smaller loss is the better one; of equal distances from 0 neither is."""
+    losses = {better: [card(better=better).loss(value) for value in (-2.0, 1.0)] for better in ("lower", "higher")}
+    assert losses == {"lower": [-2.0, 1.0], "higher": [2.0, -1.0]}
+    assert [card(better="zero").loss(value) for value in (-2.0, 1.0, 2.0)] == [2.0, 1.0, 2.0]
+    assert [card(better=better).compared_as(-2.0) for better in ("lower", "higher", "zero", "none")] == [-2, -2, 2, -2]
+    with pytest.raises(UserError, match="'toy' ranks nothing: neither way is better"):
+        card(better="none").loss(1.0)
 
 
 def test_scores_that_share_balls_find_them_once(pictures, worse, monkeypatch):
@@ -100,7 +116,7 @@ def test_scores_that_share_balls_find_them_once(pictures, worse, monkeypatch):
     assert [score.value for score in first] == [score.value for score in second]
 
 
-@pytest.mark.parametrize(("better", "best"), [("lower", 4), ("higher", 6)])
+@pytest.mark.parametrize(("better", "best"), [("lower", 4), ("higher", 6), ("zero", 4), ("none", None)])
 def test_the_best_snapshot_is_by_the_first_score_and_its_direction(better, best, fresh_registries):
     """The earliest of equals, and no value that is not a number, either way."""
     one = card(better=better)

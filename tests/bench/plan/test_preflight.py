@@ -95,6 +95,18 @@ def test_plan_lists_all_and_run_refuses_with_all(written, bench_command, store_r
     assert bench_command("plan", str(written())).returncode == 0
 
 
+def test_the_first_score_must_rank(written, bench_command, tmp_path):
+    """It picks the best snapshot: refused before anything trains where neither way of it is better."""
+    (tmp_path / "count.py").write_text(
+        "from bench.metrics import Measure\n"
+        "SCORES = [Measure(name='count', summary='c', title='count', short='n', better='none',"
+        " compute=lambda sets, k: 1.0)]\n"
+    )
+    path = written(("{name: fd, extractor", "{name: count, extractor"), ("metrics: [fd,", "metrics: [count,"))
+    done = bench_command("plan", str(path), "--plugin", str(tmp_path / "count.py"))
+    assert done.returncode == 2 and "of count neither way is better; put another one first" in done.stderr, done.stderr
+
+
 def test_a_setting_of_the_command_line_is_named_as_such(written, bench_command):
     done = bench_command("plan", str(written()), "--set", "columns.shapes.reference=300")
     assert done.returncode == 2

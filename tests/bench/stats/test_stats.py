@@ -175,6 +175,13 @@ def test_verdicts():
     assert verdict([60.0, 100.0, 140.0], 1000.0) == "better"  # outside is decided however wide the interval
     assert verdict([100.0], 100.0) == "undecided"
     assert verdict([100.0], 100.0, sd=2.0, df=10) == "consistent"
+    # Nearer to 0 is better, from either side; as far off on the other side decides nothing
+    around = [-10.0, -10.1, -9.9]
+    found = [verdict(around, printed, better="zero") for printed in (-10.0, -20.0, -5.0, 20.0, 0.0, 10.0)]
+    assert found == ["consistent", "better", "worse", "better", "worse", "undecided"]
+    assert [verdict(ours, printed, better="none") for printed in (100.5, 150.0, 50.0)] == [
+        "consistent", "smaller", "larger",
+    ]  # fmt: skip
     # the best of five lies below the mean: a number that one seed would not reach is no surprise then
     assert verdict(ours, 96.5, sd=1.0, df=20) == "worse"
     assert verdict(ours, 98.5, best_of=5, sd=1.0, df=20) == "consistent"
