@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import statistics
 from dataclasses import dataclass, field
+from typing import Any
 
 from bench.evaluate.registry import run_measure
+from bench.files.sizes import folder_bytes
 from bench.plan.cost.model import Card, Span
 from bench.plan.cost.steps import work_of
 from bench.plan.schedule import PlannedRun, Retry, Schedule
 from bench.spec.run import RunSpec
-from bench.store.runs import Store
+from bench.store.runs import RunFolder, Store
 
 # At most, for a reference point or an evaluation that has not run yet, as they extract features and train nothing
 SCORING_SECONDS = 60.0
@@ -51,12 +53,12 @@ class Estimates:
         estimates, kinds = cls(), {kind(run.spec) for run in runs}
         for folder in store:
             result = folder.result()
-            if result is None or not result.get("seconds") or (own := kind(folder.spec())) not in kinds:
+            if result is None or not result.get("seconds") or (own := _recorded_kind(folder)) not in kinds:
                 continue
             estimates.seconds_of.setdefault(own, []).append(result["seconds"])
             if memory := (folder.heartbeat() or {}).get("memory"):
                 estimates.memory_of.setdefault(own, []).append(memory)
-            estimates.sizes.append(sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file()))
+            estimates.sizes.append(folder_bytes(folder.path))
         return estimates
 
     def seconds(self, run: PlannedRun) -> float | None:
@@ -121,10 +123,32 @@ def kind(spec: RunSpec) -> str:
     Trainings of one kind share method, network and schedule; reference points share their scores, evaluations their
     measure, scores and network.
     """
-    if spec.measure is not None:
-        network = spec.evaluated.network if spec.evaluated is not None else None
-        task = spec.model_dump(mode="json", include={"measure", "protocol"})
-        return json.dumps([task, network and network.model_dump(mode="json"), spec.data.resolution], sort_keys=True)
-    settings = spec.model_dump(mode="json", include={"network", "train"} if spec.train else {"protocol"})
-    names = [part.name for part in spec.method]
-    return json.dumps([names, settings, spec.data.resolution], sort_keys=True)
+    return _key(spec.model_dump(mode="json"))
+
+
+def _recorded_kind(folder: RunFolder) -> str:
+    """The kind of a stored run. UserError for a record that is no spec."""
+    try:
+        return _key(folder.plain_spec())
+    except (KeyError, TypeError, AttributeError):
+        return kind(folder.spec())  # which says what is wrong with it
+
+
+def _key(plain: dict[str, Any]) -> str:
+    """The kind of a run's plain data, as a record has it: settings that came later are None, or not there."""
+    resolution = plain["data"]["resolution"]
+    if plain.get("measure") is not None:
+        network = plain.get("sources", {}).get("run", {}).get("network")
+        parts = [plain["measure"], plain.get("protocol"), network, resolution]
+    else:
+        names = [part["name"] for part in plain["method"]]
+        trained = plain.get("train") is not None
+        parts = [names, *([plain["network"], plain["train"]] if trained else [plain.get("protocol")]), resolution]
+    return json.dumps(_given(parts), sort_keys=True)
+
+
+def _given(value: Any) -> Any:
+    """Plain data without what is None."""
+    if isinstance(value, dict):
+        return {key: _given(inner) for key, inner in value.items() if inner is not None}
+    return [_given(inner) for inner in value] if isinstance(value, list) else value

@@ -19,8 +19,13 @@ LINKS = ("extends", "same_as")
 
 def table_names() -> list[str]:
     """Every table that ships with the project, e.g. "disp/table1"."""
-    files = (path.relative_to(TABLES).with_suffix("") for path in TABLES.glob("*/*.yaml"))
-    return sorted(str(name) for name in files if name.parts[0] != COMMON)
+    return list(_names(TABLES))
+
+
+@cache
+def _names(tables: Path) -> tuple[str, ...]:
+    files = (path.relative_to(tables).with_suffix("") for path in tables.glob("*/*.yaml"))
+    return tuple(sorted(str(name) for name in files if name.parts[0] != COMMON))
 
 
 def resolve_table(name: str) -> str:

@@ -49,16 +49,22 @@ class RunFolder(RunPaths):
 
     def spec(self) -> RunSpec:
         """The spec as recorded; UserError if the folder has none."""
-        value = read_json(self.spec_file)
-        if value is None:
-            raise UserError(f"{self.path} is not a run folder: it has no readable spec.json")
         try:
-            return RunSpec.model_validate(value)
+            return RunSpec.model_validate(self.plain_spec())
         except ValidationError as error:
             raise UserError(
                 f"{self.spec_file} is not a run's spec ({error.errors()[0]['msg']}); "
                 "move the run folder away and run again"
             ) from error
+
+    def plain_spec(self) -> dict[str, Any]:
+        """The spec's plain data, not checked: for looking through thousands. UserError if the folder has none."""
+        value = read_json(self.spec_file)
+        if value is None:
+            raise UserError(f"{self.path} is not a run folder: it has no readable spec.json")
+        if not isinstance(value, dict):
+            raise UserError(f"{self.spec_file} is not a run's spec; move the run folder away and run again")
+        return value
 
     def inputs(self) -> dict[str, Any] | None:
         """What the run was made from; None for a run from before inputs were recorded."""
@@ -232,7 +238,7 @@ class Store:
 
     def __iter__(self) -> Iterator[RunFolder]:
         if self.root.is_dir():
-            for path in sorted(self.root.iterdir()):
+            for path in sorted(self.root.iterdir(), key=str):  # as text: a store has thousands
                 folder = RunFolder(path)
                 if folder.spec_file.is_file():
                     yield folder

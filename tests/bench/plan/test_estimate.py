@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from bench.plan.estimate import SCORING_SECONDS, Estimates, estimate_cost
+from bench.errors import UserError
+from bench.files.sizes import folder_bytes
+from bench.plan.estimate import SCORING_SECONDS, Estimates, estimate_cost, kind
 from bench.plan.load import load_table
 from bench.plan.runs import make_plan
 from bench.plan.schedule import PlannedRun
@@ -35,6 +39,40 @@ def test_finished_runs_of_the_kind_are_believed_first(store, tiny_spec):
     assert (known.seconds(other), known.memory(other)) == (180.0, 2_000_000_000)
     assert known.gpu_memory(other) == 11_000_000_000
     assert (known.seconds(bare), known.memory(bare), known.gpu_memory(bare)) == (None, None, None)
+
+
+def test_a_record_from_before_a_setting_is_of_the_same_kind(store, tiny_spec):
+    spec = tiny_spec(seed=0)
+    finished(store, spec, 10.0, 1000)
+    record = store.folder(spec.uid).spec_file
+    record.write_text(json.dumps(without_none(json.loads(record.read_text()))))
+    assert Estimates.measured(store, [PlannedRun(tiny_spec(seed=1))]).seconds_of[kind(spec)] == [10.0]
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{}", '{"data": 3, "method": 4}', '{"measure": 1, "data": {"resolution": 8}, "sources": []}']
+)
+def test_a_damaged_record_is_named(text, store, tiny_spec):
+    finished(store, tiny_spec(seed=0), 10.0, 1000)
+    store.folder(tiny_spec(seed=0).uid).spec_file.write_text(text)
+    with pytest.raises(UserError, match=r"spec\.json is not a run's spec.*move the run folder away"):
+        Estimates.measured(store, [PlannedRun(tiny_spec(seed=1))])
+
+
+def without_none(value):
+    if not isinstance(value, dict):
+        return value
+    return {key: without_none(inner) for key, inner in value.items() if inner is not None}
+
+
+def test_the_room_of_a_run_is_that_of_all_its_files(store, tiny_spec):
+    finished(store, tiny_spec(seed=0), 10.0, 1000)
+    folder = store.folder(tiny_spec(seed=0).uid).path
+    (folder / "state").mkdir(exist_ok=True)
+    (folder / "state" / "final.pt").write_bytes(b"x" * 12345)
+    (folder / "elsewhere").symlink_to(folder)
+    files = [path for path in folder.rglob("*") if path.is_symlink() or path.is_file()]
+    assert folder_bytes(folder) == sum(path.lstat().st_size for path in files)
 
 
 def test_reference_points_are_short(store):
