@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from torch.nn import functional
 from bench.errors import UserError, did_you_mean
 from bench.networks.common import noise
 from bench.networks.interface import Growing, HasBlocks, Styled, has_two_scales
-from bench.train import Context, GStep, Method
+from bench.train import Auxiliary, Context, GStep, Method
 
 from .common.penultimate import penultimate
 
@@ -99,11 +100,8 @@ class LT(Method):
             return {}
         images_NCHW, shifted_NCHW, which_N = image_pairs(ctx, step, self.sigma)
         _, discriminator = ctx.networks()
-        before_NCHW, after_NCHW = self._maps(discriminator, torch.cat([images_NCHW, shifted_NCHW])).chunk(2)
         partner_N = torch.randperm(len(which_N), generator=ctx.stream("lt-permutation")).to(ctx.device)
-        with torch.autocast(ctx.device.type, enabled=False):
-            paired_NCHW = side_by_side(after_NCHW - before_NCHW, partner_N)
-            logits_N = self.network(paired_NCHW).squeeze(1)
+        logits_N = self._same(discriminator, images_NCHW, shifted_NCHW, partner_N)
         same_N = (which_N == which_N[partner_N]).float()
         self._correct.append(((logits_N.detach() > 0) == (same_N > 0)).float().mean())
         return {"same": self.weight * functional.binary_cross_entropy_with_logits(logits_N, same_N)}
@@ -115,6 +113,19 @@ class LT(Method):
         accuracy = float(torch.stack(self._correct).mean())
         self._correct.clear()
         return {"accuracy": accuracy}
+
+    def auxiliary(self, ctx: Context) -> Auxiliary:
+        """A at the snapshot, which reads the D of the snapshot."""
+        _, discriminator = ctx.networks()
+        self.network.eval()
+        return Auxiliary(self.sigma, partial(self._same, discriminator.eval()))
+
+    def _same(self, discriminator: nn.Module, images_NCHW: Tensor, shifted_NCHW: Tensor, partner_N: Tensor) -> Tensor:
+        """A's logits (N,) of whether image i and its partner have the same e."""
+        before_NCHW, after_NCHW = self._maps(discriminator, torch.cat([images_NCHW, shifted_NCHW])).chunk(2)
+        with torch.autocast(images_NCHW.device.type, enabled=False):
+            logits_N: Tensor = self.network(side_by_side(after_NCHW - before_NCHW, partner_N)).squeeze(1)
+        return logits_N
 
     def _active(self, ctx: Context) -> bool:
         """After the warm-up, and not before a growing network is whole (supplement 9.4)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +16,19 @@ from bench.networks.interface import Generator
 Sampler = Callable[[Generator, Tensor, torch.Generator], Tensor]
 ClassSampler = Callable[[Generator, Tensor, Tensor, torch.Generator], Tensor]
 Weights = tuple[Tensor | None, Tensor | None]
+
+
+@dataclass(frozen=True)
+class Auxiliary:
+    """A part's own network that tells by what step in z two generated images have moved, for a measure of it.
+
+    sigma: standard deviation of the steps of its training.
+    same: (images_NCHW, moved_NCHW, partner_N) -> logits (N,) of whether image i and its partner have moved by the same
+    step; moved_NCHW are the images of z + step.
+    """
+
+    sigma: float
+    same: Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 class Method:
@@ -33,7 +47,7 @@ class Method:
     each update of G         augment, g_weights or g_adversarial, g_loss
     after each step          after_step
     each snapshot            sampler
-    of a finished run        class_sampler
+    of a finished run        class_sampler, auxiliary
     each checkpoint          state_dict
     instead of all steps     fit
 
@@ -184,6 +198,13 @@ class Method:
 
         None for a part that cannot be asked for a class. Exclusive. label_N: long, on the CPU, classes of the run's
         data set that the run has been trained on. z and stream as in `sampler`.
+        """
+        return None
+
+    def auxiliary(self, ctx: Context) -> Auxiliary | None:
+        """A network of the part that tells apart how generated images have moved, in evaluation mode, with the run's D.
+
+        None for a part without one. Exclusive. The measure `auxiliary` asks how often it is right.
         """
         return None
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.contract.base import ClassSampler, Method, Sampler, Weights
+from bench.contract.base import Auxiliary, ClassSampler, Method, Sampler, Weights
 from bench.contract.context import Batch, Context, DStep, GStep
 from bench.contract.discovery import methods
 from bench.contract.signature import source_digest
@@ -29,6 +29,7 @@ EXCLUSIVE = (
     "g_adversarial",
     "sampler",
     "class_sampler",
+    "auxiliary",
     "fit",
 )
 # The hooks that the adversarial loop alone calls
@@ -241,6 +242,11 @@ class Composition:
         """The sampler of given classes, of the part that has one; None where none can be asked for a class."""
         owner = self._owner("class_sampler")
         return owner.class_sampler(ctx) if owner else None
+
+    def auxiliary(self, ctx: Context) -> Auxiliary | None:
+        """The network that tells steps in z apart, of the part that has one; None where none has."""
+        owner = self._owner("auxiliary")
+        return owner.auxiliary(ctx) if owner else None
 
     def fit(self, ctx: Context) -> Iterator[dict[str, float]]:
         """The loop of the part that replaces the adversarial one; there must be one (`replaces_loop`)."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 # card (bench/evaluate/cards/) takes its line away.
 MEASURES_TO_COME = {
     "attributes": "how well a direction of the latent space tells an attribute of the image",
-    "auxiliary": "how often a method's own auxiliary network is right",
     "back-tracking": "how near the nearest image that G can make comes to an image kept out of training",
     "classification": "classes of generated images: Inception score, and a classifier trained on them",
     "cosine": "how alike the features of two kinds of pairs of images are",

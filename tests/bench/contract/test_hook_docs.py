@@ -11,9 +11,9 @@ import pytest
 
 import bench.train
 from bench.contract.composition import LOOP, Composition
-from bench.train import Augmentation, Batch, Context, DStep, GStep, Method
+from bench.train import Augmentation, Auxiliary, Batch, Context, DStep, GStep, Method
 
-GIVEN = [Augmentation, Batch, Context, DStep, GStep]
+GIVEN = [Augmentation, Auxiliary, Batch, Context, DStep, GStep]
 ONCE = {
     "select",
     "networks",
@@ -21,6 +21,7 @@ ONCE = {
     "prepare",
     "sampler",
     "class_sampler",
+    "auxiliary",
     "fit",
     "state_dict",
     "load_state_dict",

@@ -20,8 +20,9 @@ IDS = {
     *(f"lt/fig{number}" for number in (4, 5, 6)),
     *(f"lt/{name}" for name in ("pathlength", "cas", "aux", "batch")),
 }
-# The tables that wait for a measure, which train nothing of their own; and lt/fig6, whose cells are all lt/table1's.
-WAITING = {"lt/table2", "lt/table3", "lt/table5", "lt/fig5", "lt/pathlength", "lt/cas"}
+# The tables that evaluate the runs of others, whose settings test_lt_evaluations.py has; and lt/fig6, whose cells are
+# all lt/table1's.
+EVALUATED = {"lt/table2", "lt/table3", "lt/table5", "lt/fig5", "lt/pathlength", "lt/cas"}
 SAME_AS_TABLE1 = {"lt/fig6"}
 
 
@@ -39,8 +40,8 @@ def _cells(name: str) -> dict[tuple[str, str], RunSpec]:
 
 def test_every_id_is_there_and_has_a_sheet_where_it_trains() -> None:
     assert {name for name in table_names() if name.startswith("lt/")} == IDS
-    assert set(SHEETS) == IDS - WAITING - SAME_AS_TABLE1
-    assert all(not _cells(name) for name in WAITING)
+    assert set(SHEETS) == IDS - EVALUATED - SAME_AS_TABLE1
+    assert all(not _cells(name) for name in EVALUATED)
 
 
 @pytest.mark.parametrize("name", SHEETS)
@@ -59,7 +60,7 @@ def test_every_cell_is_the_sheets(name: str) -> None:
 def test_three_runs_of_which_the_paper_has_the_best(name: str) -> None:
     table = load_table(name)
     assert [table.seeds_at(scale) for scale in ("paper", "mini", "smoke")] == [3, 3, 1]
-    assert table.snapshot == "best" and table.best_of == (1 if name in WAITING - {"lt/table5"} else 3)
+    assert table.snapshot == "best" and table.best_of == (1 if name in EVALUATED - {"lt/table5"} else 3)
 
 
 @pytest.mark.parametrize("name", sorted(IDS))
