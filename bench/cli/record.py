@@ -39,13 +39,15 @@ def record(table: str, name: str, root: Path | None, replace: bool, scale: str, 
     """Keep the finished runs of TABLE as part of the recorded set NAME: every seed and snapshot, with its commit.
 
     Without --rows, every row that has runs is kept, your own rows (--method, project file) among them. What the set
-    holds already stays. What is left out is printed. ALL is every table that has finished runs.
+    holds already stays. What is left out is printed. ALL is every table that has finished runs, but for figures of
+    pictures: a set keeps scores.
     """
     if table != ALL:
         spec = table_with(table, choice["settings"], choice["methods"], choice["columns"])
         _record(spec, name, root, replace, scale, store, choice)
         return
-    ready = [spec for spec in every_table(scale, choice) if to_come(spec) is None and spec.same_as is None]
+    every = [spec for spec in every_table(scale, choice) if to_come(spec) is None and spec.same_as is None]
+    ready = [spec for spec in every if spec.pictures is None]
     finished = [spec for spec in ready if _has_finished(spec, scale, store, choice)]
     if not finished:
         raise UserError(f"nothing is finished at scale {scale} in {store.root}; `bench status ALL` shows the runs")
@@ -61,12 +63,17 @@ def _has_finished(spec: Table, scale: str, store: Store, choice: dict[str, Any])
 def _record(
     spec: Table, name: str, root: Path | None, replace: bool, scale: str, store: Store, choice: dict[str, Any]
 ) -> None:
-    """Keep the finished runs of one table."""
+    """Keep the finished runs of one table. Raises UserError for a figure of pictures, which has no scores."""
     from bench.plan.folders import recorded_roots
     from bench.report.left_out import left_out
     from bench.report.recorded import save_recorded
     from bench.report.results import load_results
 
+    if spec.pictures is not None:
+        raise UserError(
+            f"{spec.name} is a figure of pictures, and a recorded set keeps scores; `bench report {spec.name} --scale "
+            f"{scale} --output DIR` writes them"
+        )
     # All runs of the table, and those among them that the user has named
     named = shown_rows(spec, choice)
     every = load_results(spec, scale, store, seeds=choice["seeds"], asked=named or ())

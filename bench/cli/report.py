@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bench.plan.expand import Table
     from bench.plan.store_view import StoreView
     from bench.report.model import TableReport
+    from bench.report.picture_figure import PictureFigure
 
 FORMATS = ("latex", "markdown", "csv", "html")
 SUFFIXES = {"latex": "tex", "markdown": "md", "html": "html"}
@@ -50,7 +51,7 @@ recorded_option = click.option("--recorded", metavar="NAME", help="Fill in from 
 @click.option("--csv", "style", flag_value="csv", help="Raw values of every seed and snapshot.")
 @click.option("--html", "style", flag_value="html", help="One HTML page, with the plot and samples inside.")
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Write every format, the plot and a picture of samples there.")  # fmt: skip
+              help="Write every format there, the plot, the pictures with an index, and samples.")  # fmt: skip
 @recorded_option
 @plugin_option
 @store_option
@@ -84,7 +85,9 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, claims: bool, 
         only = named if choice["rows"] is not None else None
         table_report = build_report(spec, scale, results, Asked(only, columns, metrics), load)
         table_report = replace(
-            table_report, notes=(*table_report.notes, *not_shown(results, spec, scale, store, seeds))
+            table_report,
+            notes=(*table_report.notes, *not_shown(results, spec, scale, store, seeds)),
+            figure=_figure(table_report, spec, store, seeds),
         )
         if output is not None:
             for path in _write(table_report, spec, output, store, choice, everything, named or ()):
@@ -235,10 +238,12 @@ def _render(table_report: TableReport, style: str | None, everything: bool, name
             samples: Mapping[str, Image] | None = None) -> str:  # fmt: skip
     """The report in one style; an HTML page has the curves and `samples` inside."""
     from bench.report.fold import folded
+    from bench.report.picture_words import told
     from bench.report.pictures import pictures
     from bench.report.render import csv, html, latex, markdown, text
 
     shown = table_report if everything or style == "csv" else folded(table_report, named)
+    shown = replace(shown, notes=(*told(shown), *shown.notes))
     renderers = {
         None: text.render,
         "latex": latex.render,
@@ -261,6 +266,9 @@ def _write(table_report: TableReport, spec: Table, folder: Path, store: Store, c
 
     shown = _samples(table_report, spec, store, choice)
     stem = f"{table_report.name.replace('/', '-')}-{table_report.scale}"
+    drawings: list[Path] = []
+    if table_report.figure is not None:
+        table_report, drawings = _write_figure(table_report, folder, stem)
     written = [folder / f"{stem}.{suffix}" for suffix in SUFFIXES.values()]
     for (style, _), path in zip(SUFFIXES.items(), written, strict=True):
         atomic.write_text(path, _render(table_report, style, everything, named, shown))
@@ -277,7 +285,32 @@ def _write(table_report: TableReport, spec: Table, folder: Path, store: Store, c
         for suffix in ("png", "svg"):
             written.append(folder / f"{stem}.{block.metric}.{suffix}")
             save(figure, written[-1])
-    return written + samples.write(shown, folder / f"{stem}.samples")
+    return written + drawings + (samples.write(shown, folder / f"{stem}.samples") if shown else [])
+
+
+def _figure(table_report: TableReport, spec: Table, store: Store, seeds: Sequence[int] | None) -> PictureFigure | None:
+    """The pictures of a table that is a figure of them."""
+    from bench.report.picture_figure import picture_figure
+
+    if spec.pictures is None:
+        return None
+    rows = [row.id for row in table_report.rows if row.kind in ("method", "control", "added")]
+    columns = [column.id for column in table_report.columns]
+    return picture_figure(spec, table_report.scale, store, rows, columns, seeds)
+
+
+def _write_figure(table_report: TableReport, folder: Path, stem: str) -> tuple[TableReport, list[Path]]:
+    """Write the whole figure as one PNG, and its index; returns the report that shows it, and the files."""
+    from bench.files import atomic
+    from bench.report.picture_words import index
+    from bench.report.pictures import figure_png
+
+    assert table_report.figure is not None
+    png, listed = folder / f"{stem}.pictures.png", folder / f"{stem}.pictures.json"
+    table_report = replace(table_report, figure=replace(table_report.figure, file=png.name))
+    atomic.write_bytes(png, figure_png(table_report))
+    atomic.write_json(listed, index(table_report))
+    return table_report, [png, listed]
 
 
 def _samples(table_report: TableReport, spec: Table, store: Store, choice: Mapping[str, Any]) -> dict[str, Image]:

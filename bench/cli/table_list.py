@@ -49,12 +49,14 @@ def _pieces(table: Table, plans: dict[tuple[str, str], Plan], estimates: Estimat
 
 
 def _kind(table: Table) -> str:
-    """What a table is: "table", "curve over step", "= disp/table2", "waits for data-copying"."""
+    """What a table is: "table", "curve over step", "pictures", "= disp/table2", "waits for data-copying"."""
     if (measure := to_come(table)) is not None:
         return f"waits for {measure}"
     if table.same_as is not None:
         return f"= {table.same_as}"
-    return "table" if table.show is None else f"curve over {table.show.curve.x}"
+    if table.pictures is not None:
+        return "pictures"
+    return "table" if table.curve is None else f"curve over {table.curve.x}"
 
 
 def _at_scale(plan: Plan, estimates: Estimates) -> str:

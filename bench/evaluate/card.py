@@ -14,6 +14,7 @@ from bench.spec.run import Frozen, RunSpec, Snapshot
 if TYPE_CHECKING:
     import numpy as np
 
+    from bench.data.picture_grid import PictureGrid
     from bench.evaluate.subject import Subject
     from bench.metrics.scores import Score
 
@@ -56,10 +57,13 @@ class Value:
 
 @dataclass(frozen=True)
 class Result:
-    """What taking a measure gives: a value of every output, and images (N, H, W, 3) uint8 of which a sheet is kept."""
+    """What taking a measure gives: a value of every output, images (N, H, W, 3) uint8 of which a sheet is kept, and a
+    grid of pictures, where the card says that it gives one.
+    """
 
-    values: Sequence[Value | Score]
+    values: Sequence[Value | Score] = ()
     images_NHWC: np.ndarray | None = None
+    grid: PictureGrid | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +72,8 @@ class RunMeasure:
 
     compute: takes the `Subject`, and the settings as an instance of `settings`; one seed of a table is one call of it,
     so repeats inside are averaged, and their spread is a value's `error`.
-    outputs: the numbers that it gives; none where it gives the protocol's own scores.
+    outputs: the numbers that it gives; none where it gives the protocol's own scores, or pictures alone.
+    pictures: whether it gives a grid of pictures, which figures show.
     needs: what a run must have, beside its images.
     sources: the roles of further runs or weights that it reads, such as a detector; a table says what fills a role.
     check: whether it can be taken of a run, given its spec and the settings; raises UserError before anything trains.
@@ -81,6 +86,7 @@ class RunMeasure:
     version: int = 1  # of its meaning: values of two versions are never averaged or compared
     settings: type[MeasureSettings] = MeasureSettings
     outputs: tuple[Output, ...] = ()
+    pictures: bool = False
     needs: tuple[Need, ...] = ("generator",)
     sources: tuple[str, ...] = ()
     check: Callable[[RunSpec, Any], None] | None = None

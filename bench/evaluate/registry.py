@@ -157,9 +157,13 @@ def refuse_impossible(task: RunSpec) -> None:
 
 
 def gives(task: RunSpec) -> tuple[MetricSpec, ...]:
-    """The numbers that an evaluation gives, each with the features that it is on: "" for none."""
+    """The numbers that an evaluation gives, each with the features that it is on: "" for none.
+
+    A measure without outputs gives the protocol's scores, or pictures alone.
+    """
     assert task.measure is not None and task.protocol is not None
-    if not (outputs := run_measure(task.measure.name).outputs):
-        return task.protocol.metrics
+    card = run_measure(task.measure.name)
+    if not (outputs := card.outputs):
+        return () if card.pictures else task.protocol.metrics
     extractor = on_features(task.measure.settings.get("extractor") or "")
     return tuple(MetricSpec(name=output.name, extractor=extractor) for output in outputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.errors import UserError
+from bench.evaluate.registry import run_measure
 from bench.files.yamlfile import Keys
 from bench.plan.expand import Table
 from bench.plan.waiting import to_come
@@ -39,12 +40,16 @@ def evaluation_problem(table: Table) -> tuple[Keys, str] | None:
 
     The measures that are to come are not looked at.
     """
+    if table.pictures is not None and table.metrics:
+        return ("metrics",), "a figure of pictures shows no numbers; write metrics: []"
     cells = [(row, column) for row in table.rows for column in table.columns if to_come(table) is None]
     for scale in table.scales:
         for row, column in cells:
+            where = f"cell {row.id}/{column.id} at scale {scale}"
+            if (why := _picture_problem(table, row, column, scale)) is not None:
+                return table.place(("evaluate",), column, scale, row), f"{where}: {why}"
             if table.merged(column, scale, row).of is None and not table.evaluates(row, column, scale):
                 continue
-            where = f"cell {row.id}/{column.id} at scale {scale}"
             if not table.evaluates(row, column, scale):
                 text = f"{where} names whose runs are evaluated, but no measure; give evaluate: {{measure: ...}}"
                 return table.place(("of",), column, scale, row), text
@@ -55,6 +60,21 @@ def evaluation_problem(table: Table) -> tuple[Keys, str] | None:
                 return _place(table, problem, column, scale, row), str(problem)
             except UserError as problem:
                 return table.place(("evaluate",), column, scale, row), f"{where}: {problem}"
+    return None
+
+
+def _picture_problem(table: TableSpec, row: Row, column: Column, scale: str) -> str | None:
+    """Why what a cell shows is no picture in a figure of pictures, or has no number in another table; None if it is."""
+    name = table.merged(column, scale, row).evaluate.get("measure")
+    if name is None:
+        if table.pictures is None or not table.trains(row, column, scale):
+            return None
+        return "a figure of pictures evaluates runs; give evaluate: {measure: ...} that gives pictures"
+    card = run_measure(name)
+    if table.pictures is not None and not card.pictures:
+        return f"measure '{name}' gives no pictures, and this is a figure of pictures"
+    if table.pictures is None and card.pictures and not card.outputs:
+        return f"measure '{name}' gives pictures and no numbers; write show: {{pictures: {{}}}} and metrics: []"
     return None
 
 

@@ -18,7 +18,7 @@ def checks(table: TableSpec) -> Iterator[Check]:
     rows, columns = [row.id for row in table.rows], [column.id for column in table.columns]
     groups = {row.group for row in table.rows if row.group is not None}
     cell = partial(_cell, rows, columns)
-    over_columns = table.show is not None and table.show.curve.x == COLUMN
+    over_columns = table.curve is not None and table.curve.x == COLUMN
     for number, column in enumerate(table.columns if over_columns else ()):
         yield ("columns", number), partial(_has_x, column.x is not None), column.id
     for number, name in enumerate(table.absent):

@@ -12,6 +12,7 @@ from bench.features import inception_variant
 from bench.metrics.measures import measures
 from bench.plan.claims import told_with
 from bench.plan.expand import Table
+from bench.report import picture_words
 from bench.report.best_seeds import with_best_of
 from bench.report.caption import caption, notes
 from bench.report.cell_settings import gives_of, metrics_of, protocol_of, protocols, sharing
@@ -63,7 +64,7 @@ def build_report(
     blocks = []
     # An evaluation is of one snapshot, and stands under the table's own rule.
     every, trained = gives_of(spec, scale), gives_of(spec, scale, evaluated=False)
-    for rule in (spec.snapshot, OTHER[spec.snapshot]):
+    for rule in (spec.snapshot, OTHER[spec.snapshot]) if spec.pictures is None else ():
         gives, lines = (every, results) if rule == spec.snapshot else (trained, results[~of_evaluations(results)])
         if every and not gives:
             continue
@@ -87,7 +88,9 @@ def build_report(
         columns=columns,
         blocks=tuple(blocks),
         claims=claims,
-        caption=caption(spec, scale, columns, results, shows_printed),
+        caption=picture_words.caption(spec, scale, columns, results)
+        if spec.pictures is not None
+        else caption(spec, scale, columns, results, shows_printed),
         notes=(*notes(spec, scale, rows, blocks), *origin_notes(results)),
         results=results,
         main=main,

@@ -38,7 +38,7 @@ def caption(
             "they show the paper's order and are not comparable in value."
         )
     lines += [column_sentence(column) for column in columns if column.name]
-    lines += [*_evaluations(spec, scale), *_scoring(spec, scale)]
+    lines += [*evaluated_words(spec, scale), *_scoring(spec, scale)]
     splits = list(dict.fromkeys(protocol.split for protocol in protocols(spec, scale)))
     points = [f"{point}: {meaning(point, split)}" for point in spec.references if point in set(results["row"])
               for split in splits]  # fmt: skip
@@ -46,13 +46,14 @@ def caption(
     if points:
         lines.append(f"Reference points: {'; '.join(points)}.")
     lines += [line for column in columns for line in _fewer(spec, scale, column, results)]
-    lines.append(_runs(results))
+    lines.append(runs_words(results))
     return tuple(lines)
 
 
 def notes(spec: Table, scale: Scale, rows: Sequence[RowHead], blocks: Sequence[Block]) -> tuple[str, ...]:
     """Remarks on the rows and symbols that this table shows, then the table's own notes."""
-    lines = ["Smoke numbers rank nothing: no cell is marked and no claim is judged."] if scale == "smoke" else []
+    unranked = scale == "smoke" and spec.pictures is None
+    lines = ["Smoke numbers rank nothing: no cell is marked and no claim is judged."] if unranked else []
     lines += [f"{row.label}: printed only: {row.why}" for row in rows if row.kind == "printed"]
     if any(cell.spread for block in blocks for cell in block.cells.values()):
         lines.append(
@@ -91,11 +92,11 @@ def _reading(spec: Table, scale: Scale, printed: bool) -> str:
 def column_sentence(column: ColumnHead) -> str:
     """A column's data set, what it stands in for, its counts and what it lacks, in one sentence."""
     remark = column.added or (f"stand-in: {column.stand_in}" if column.stand_in else "")
-    counts = counts_words(column.generated, column.reference, column.split)
+    counts = f"; {counts_words(column.generated, column.reference, column.split)}" if column.generated else ""
     why = "as no real images are kept apart from the reference"
     absent = f"; no {' or '.join(column.absent)}, {why}" if column.absent else ""
     others = "".join(f"; {other}" for other in column.others)
-    return f"{column.label}: {column.dataset}{f' ({remark})' if remark else ''}; {counts}{absent}{others}."
+    return f"{column.label}: {column.dataset}{f' ({remark})' if remark else ''}{counts}{absent}{others}."
 
 
 def _fewer(spec: Table, scale: Scale, column: ColumnHead, results: pd.DataFrame) -> Iterator[str]:
@@ -142,7 +143,7 @@ def _scoring(spec: Table, scale: Scale) -> list[str]:
     ]
 
 
-def _evaluations(spec: Table, scale: Scale) -> list[str]:
+def evaluated_words(spec: Table, scale: Scale) -> list[str]:
     """Which cells show evaluations: of whose runs, by which measure, and how they are sampled."""
     texts = said_of_cells(
         spec, spec.shown_cells(scale), lambda row, column: _evaluation_text(spec, row, column, scale), most=1.0
@@ -188,7 +189,7 @@ def _features(extractor: str) -> str:
     return f"{extractor} (Inception: {variant})" if variant else extractor
 
 
-def _runs(results: pd.DataFrame) -> str:
+def runs_words(results: pd.DataFrame) -> str:
     """How many runs there are, by status, and which commits made them."""
     runs = results.drop_duplicates("uid")
     counts = runs["status"].value_counts()

@@ -17,7 +17,7 @@ def curve_axis(spec: TableSpec, scale: str) -> CurveAxis | None:
     A reference point lies where its column does, and a column that the user adds without a value lies nowhere. Raises
     UserError for a cell that has no number where the axis asks for one.
     """
-    curve = spec.show.curve if spec.show is not None else None
+    curve = spec.curve
     if curve is None:
         return None
     if curve.x == STEP:

@@ -54,7 +54,7 @@ def narrowed(report: TableReport, asked: Asked, claims: Sequence[Claim]) -> Tabl
     # The results and the caption, without what is no longer shown.
     frame = report.results
     frame = frame[frame["row"].isin(ids) & frame["column"].isin([column.id for column in columns])]
-    frame = frame[frame["metric"].isin(metrics)]
+    frame = frame[frame["metric"].isin(metrics)] if report.blocks else frame
     dropped = {column_sentence(column) for column in report.columns if column not in columns}
     caption = tuple(line for line in report.caption if line not in dropped)
     caption += () if asked.rows is None else (PARTLY,)
@@ -73,10 +73,11 @@ def _is_shown(claim: Claim, report: TableReport, rows: set[str], metrics: set[st
 def folded(report: TableReport, named: Collection[str] = ()) -> TableReport:
     """The report without the rows, columns and claims that have no run yet; notes name what was dropped.
 
-    Rows in `named` stay. Where nothing at all has been run, the whole report stays as it is.
+    Rows in `named` stay. Where nothing at all has been run, the whole report stays as it is. A figure of pictures does
+    too: it shows what is missing.
     """
     tried = report.results[report.results["status"] != "missing"]
-    if tried.empty:
+    if tried.empty or report.figure is not None:
         return report
     # What nothing was run for
     have, columns_with = set(tried["row"]), set(tried["column"])

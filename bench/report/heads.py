@@ -39,9 +39,10 @@ def _column_head(spec: Table, scale: Scale, column: Column) -> ColumnHead:
     if settings is None:  # nothing is trained in it, and it says nothing of images
         return ColumnHead(column.id, column.label, "", "", None, 0, 0)
     data, protocol = settings.data, settings.protocol
-    plain = _data_and_counts(settings)
+    words = _data_and_counts if spec.pictures is None else _data
+    plain = words(settings)
     cells = [(row, other) for row, other in spec.shown_cells(scale) if other.id == column.id]
-    texts = said_of_cells(spec, cells, lambda row, other: _data_and_counts(spec.shown(row, other, scale)))
+    texts = said_of_cells(spec, cells, lambda row, other: words(spec.shown(row, other, scale)))
     others = [(text, rows) for text, rows in texts if text != plain]
     return ColumnHead(
         column.id,
@@ -49,13 +50,17 @@ def _column_head(spec: Table, scale: Scale, column: Column) -> ColumnHead:
         data.name,
         data_words(data),
         settings.stand_in,
-        protocol.generated,
-        protocol.reference,
+        protocol.generated if spec.pictures is None else 0,
+        protocol.reference if spec.pictures is None else 0,
         _addition(spec, scale, settings) if column.added else "",
         protocol.split,
         tuple(point for point in spec.references if not exists(point, data, protocol)),
         tuple(f"{rows}: {text}" for text, rows in others),
     )
+
+
+def _data(settings: Scored) -> str:
+    return data_words(settings.data)
 
 
 def _data_and_counts(settings: Scored) -> str:

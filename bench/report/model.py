@@ -15,6 +15,7 @@ from bench.evaluate.registry import output_card
 from bench.metrics.output import Output
 from bench.report.claims.result import ClaimResult
 from bench.report.frame import of_evaluations
+from bench.report.picture_figure import PictureFigure
 from bench.spec.run import ReferenceSplit
 from bench.spec.table import Scale
 from bench.stats import Interval, Spread
@@ -37,7 +38,7 @@ class RowHead:
 
 @dataclass(frozen=True)
 class ColumnHead:
-    """A column: its data set at this scale (by name and in full), what it stands in for, and its counts.
+    """A column: its data set at this scale (by name and in full), what it stands in for, and its counts (0: unscored).
 
     added: what the user has added by --columns, in words; "" for a column of the table.
     split: which images the reference is of. absent: the reference points of the table that it cannot have.
@@ -195,7 +196,8 @@ class TableReport:
     notes: tuple[str, ...]
     results: pd.DataFrame
     main: str | None = None
-    curve: CurveAxis | None = None  # of a table that is a figure
+    curve: CurveAxis | None = None  # of a table that is a figure of curves
+    figure: PictureFigure | None = None  # of one that is a figure of pictures
 
     @property
     def main_block(self) -> Block | None:

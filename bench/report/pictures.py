@@ -10,14 +10,21 @@ from dataclasses import dataclass
 from PIL import Image
 
 from bench.report.model import Block, RowHead, TableReport
+from bench.report.picture_words import alternative_text
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG with its caption."""
+    """A PNG with its caption, and the text in its place for people who do not see it; "" where the caption is it."""
 
     caption: str
     png: bytes
+    instead: str = ""
+
+    @property
+    def alternative_text(self) -> str:
+        """What stands in the picture's place."""
+        return self.instead or self.caption
 
     @property
     def data_uri(self) -> str:
@@ -32,10 +39,15 @@ def plotted_block(report: TableReport) -> Block | None:
 
 
 def pictures(report: TableReport, samples: Mapping[str, Image.Image]) -> list[Picture]:
-    """The curves, where anything is scored, then each row's samples (report/figures/samples.py), in table order."""
+    """The figure of pictures, or the curves, where anything is scored, and each row's samples, in table order.
+
+    samples: of report/figures/samples.py.
+    """
     from bench.report.figures.drawing import drawn as figure  # here, for matplotlib takes a while to import
 
     shown = []
+    if report.figure is not None:
+        shown.append(Picture(report.title, figure_png(report), alternative_text(report)))
     if (block := plotted_block(report)) is not None:
         plotted = io.BytesIO()
         figure(report).savefig(plotted, format="png", dpi=110)
@@ -47,6 +59,15 @@ def pictures(report: TableReport, samples: Mapping[str, Image.Image]) -> list[Pi
         samples[row].save(drawn, "PNG")
         shown.append(Picture(f"Samples: {labels.get(row, row)}", drawn.getvalue()))
     return shown
+
+
+def figure_png(report: TableReport) -> bytes:
+    """The whole figure of pictures as a PNG; equal records give equal bytes."""
+    from bench.report.figures.picture_grids import drawn  # here, for matplotlib takes a while to import
+
+    written = io.BytesIO()
+    drawn(report).save(written, "PNG")
+    return written.getvalue()
 
 
 def _axis(report: TableReport) -> str:

@@ -41,8 +41,8 @@ def load_results(
     """All scores of a table at a scale, one line per row, column, metric, seed and step: `COLUMNS`.
 
     The status is done, diverged, running, interrupted, lost, failed, stale or missing. A run without any score has
-    one line per metric with a nan value, so that no planned run goes unseen. Control rows, and seeds beyond the
-    table's own, appear once they have a run folder.
+    one line per metric with a nan value, so that no planned run goes unseen; the metric of one that gives pictures
+    alone is "". Control rows, and seeds beyond the table's own, appear once they have a run folder.
 
     table: a name, the path of a YAML file, or a Table.
     store: a folder of runs. None: $BENCH_STORE, else the project file's, else results/runs.
@@ -119,10 +119,13 @@ def _folder_lines(folder: RunFolder, run: RunSpec, machine: Machine) -> list[dic
 
 
 def _empty_lines(run: RunSpec, status: str) -> list[dict[str, Any]]:
-    """One line per metric of a run that has no score."""
+    """One line per metric of a run that has no score; of one that gives pictures alone a line without a metric."""
     assert run.protocol is not None
     measure = run.measure.name if run.measure else ""
     rest = {"status": status, "uid": run.uid, "origin": "runs", "value": math.nan, "measure": measure}
+    metrics = gives(run) if run.measure else run.protocol.metrics
+    if run.measure and not metrics:
+        return [{"metric": "", "extractor": "", "reference_split": run.protocol.split, **rest}]
     return [
         {
             "metric": metric.name,
@@ -131,7 +134,7 @@ def _empty_lines(run: RunSpec, status: str) -> list[dict[str, Any]]:
             "reference_split": run.protocol.split,
             **rest,
         }
-        for metric in (gives(run) if run.measure else run.protocol.metrics)
+        for metric in metrics
     ]
 
 

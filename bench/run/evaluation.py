@@ -65,10 +65,13 @@ def evaluate(
             taken = run_measure(spec.measure.name).compute(subject, chosen)
         except _Stopped:
             return "cancelled" if heartbeat.cancelled else "stopped"
+        _refuse_other_pictures(spec, taken)
         lines = _lines(spec, subject, taken, _run_score(source, spec.evaluated, subject.step), time.monotonic() - begin)
         inputs.confirm(folder, Machine(store))
         if taken.images_NHWC is not None:
             save_sheet(folder.sheet(subject.step), taken.images_NHWC)
+        if taken.grid is not None:
+            taken.grid.save(folder.pictures)
         folder.append(folder.metrics_log, lines)
         _finish(folder, begin, None, subject.step)
         heartbeat.state = "done"
@@ -87,6 +90,15 @@ def _finish(folder: RunFolder, begin: float, diverged_at: int | None, step: int 
         }
     )
     folder.beat("done", 0, 0, None, memory=peak_bytes())
+
+
+def _refuse_other_pictures(spec: RunSpec, taken: Result) -> None:
+    """UserError for a measure that gives pictures where its card says that it does not, or none where it does."""
+    assert spec.measure is not None
+    card = run_measure(spec.measure.name)
+    if card.pictures != (taken.grid is not None):
+        gives = "a grid of pictures" if taken.grid is not None else "no grid of pictures"
+        raise UserError(f"measure '{card.name}' gives {gives}, and its card says pictures={card.pictures}")
 
 
 def _lines(

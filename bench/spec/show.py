@@ -1,10 +1,10 @@
-"""How a table that is a figure is drawn: as curves of its cells."""
+"""How a table that is a figure is drawn: as curves of its cells, or as the grids of pictures in them."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from bench.errors import RuleError
 from bench.spec.run import Frozen
@@ -35,7 +35,23 @@ class Curve(Frozen):
         return self
 
 
-class Show(Frozen):
-    """The drawing of a table's cells; the cells themselves are shown beside it."""
+class Pictures(Frozen):
+    """Grids of pictures, which an evaluation of each cell gives: of one seed, the first that is reported.
 
-    curve: Curve
+    side: of a picture, in pixels: larger ones are drawn smaller, smaller ones by whole factors larger.
+    """
+
+    side: PositiveInt = 128
+
+
+class Show(Frozen):
+    """The drawing of a table's cells; the cells themselves are shown beside curves."""
+
+    curve: Curve | None = None
+    pictures: Pictures | None = None
+
+    @model_validator(mode="after")
+    def _is_one_drawing(self) -> Show:
+        if (self.curve is None) == (self.pictures is None):
+            raise ValueError("must have curve or pictures, one of the two")
+        return self

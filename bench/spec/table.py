@@ -17,7 +17,7 @@ from bench.spec.patch import Of, Patch, merge_patches
 from bench.spec.row_column import Column, Row
 from bench.spec.run import Frozen
 from bench.spec.scale import ScaleSpec
-from bench.spec.show import Show
+from bench.spec.show import Curve, Pictures, Show
 
 Scale = Literal["smoke", "mini", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "mini", "paper")
@@ -73,6 +73,16 @@ class TableSpec(Frozen):
         if isinstance(self.seeds, dict) and (lacking := sorted(set(self.scales) - set(self.seeds))):
             raise RuleError("seeds", f"scale {lacking[0]} is not there; give a number for every scale, or one for all")
         return self
+
+    @property
+    def curve(self) -> Curve | None:
+        """The curves that the table is drawn as, if it is."""
+        return self.show.curve if self.show is not None else None
+
+    @property
+    def pictures(self) -> Pictures | None:
+        """How the table's grids of pictures are drawn, if it is a figure of them."""
+        return self.show.pictures if self.show is not None else None
 
     @property
     def added_columns(self) -> set[str]:

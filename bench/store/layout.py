@@ -10,6 +10,7 @@
               train.jsonl       losses and gradient norms
               metrics.jsonl     one line per snapshot and metric
               samples/          a picture per snapshot
+              pictures.png      of an evaluation: its grid of pictures, with the captions inside
               error.txt         the traceback of the last failure
               lock              held by whoever works on the run (the kernel's lock on it, not its presence)
               result.json       written last: its presence is what "done" means
@@ -92,6 +93,11 @@ class RunPaths:
     def samples(self) -> Path:
         """The folder of the snapshots' pictures."""
         return self.path / "samples"
+
+    @property
+    def pictures(self) -> Path:
+        """The grid of pictures of an evaluation (bench.data.picture_grid)."""
+        return self.path / "pictures.png"
 
     @property
     def error_file(self) -> Path:

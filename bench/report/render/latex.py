@@ -27,6 +27,8 @@ def render(report: TableReport) -> str:
     """The tables, to be \\input, then claims and caption; the preamble needs booktabs and graphicx."""
     parts = [f"% {' '.join(report.name.split())} at scale {report.scale}; needs booktabs and graphicx"]
     parts += ["\n".join(_table(report, block, number)) for number, block in enumerate(report.blocks)]
+    if report.figure is not None and report.figure.file:
+        parts.append(f"\\noindent\\includegraphics[width=\\linewidth]{{{report.figure.file}}}\\par")
     if report.claims:
         parts.append("\n".join(_claims(report.claims)))
     sentences = [escape(line) for line in (*report.caption, *report.notes)]

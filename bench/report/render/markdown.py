@@ -9,6 +9,7 @@ from bench.report.claims.page import ClaimsPage
 from bench.report.claims.result import ClaimResult
 from bench.report.claims.words import READING, details, sentence
 from bench.report.model import Block, TableReport
+from bench.report.picture_words import alternative_text
 from bench.report.render.cell_text import Shown, column_text, row_text, shown_rows
 
 
@@ -18,6 +19,8 @@ def render(report: TableReport) -> str:
     for block in report.blocks:
         parts += [f"### {escape(block.title)}", "\n".join(_table(report, block))]
         parts += [escape(note) for note in block.notes]
+    if report.figure is not None and report.figure.file:
+        parts.append(f"![{escape(alternative_text(report))}]({report.figure.file})")
     if report.claims:
         parts += ["### Claims", f"{escape(READING[0].upper() + READING[1:])}", "\n".join(_claims(report.claims))]
     parts += [escape(line) for line in (*report.caption, *report.notes)]

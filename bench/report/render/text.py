@@ -87,4 +87,4 @@ def _text(cell: Shown) -> str:
 
 def _wrap(text: str, width: int) -> str:
     indent = " " * (len(text) - len(text.lstrip()))
-    return textwrap.fill(text, width, subsequent_indent=indent + "  ", break_long_words=False)
+    return textwrap.fill(text, width, subsequent_indent=indent + "  ", break_long_words=False, break_on_hyphens=False)
