@@ -18,8 +18,9 @@ from torch.nn import functional
 from bench.data import imageset
 from bench.errors import UserError, did_you_mean
 from bench.features.classifier import make_encoder, make_head
+from bench.networks.common.pixels import to_signed
 from bench.train import Context, Method
-from bench.train.batches import Batches, to_signed
+from bench.train.batches import Batches
 
 from .common.class_samples import ClassSamples
 from .consistency import mirrored

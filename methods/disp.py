@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from bench.contract.base import Sampler
+from bench.contract.base import QueryCondition, Sampler
 from bench.train import Batch, Context, Method
 
 from .common.inference import inference_named
-from .common.priors import prior_spec, prior_table
+from .common.priors import CONTROLS, prior_spec, prior_table, query_priors
 
 
 class Disp(Method):
@@ -58,6 +58,12 @@ class Disp(Method):
 
     def sampler(self, ctx: Context) -> Sampler:
         return self.inference.sampler(self.vectors(ctx).cpu(), ctx.spec.seed)
+
+    def query_condition(self) -> QueryCondition | None:
+        prior, prior_size, scale, _ = self.prior
+        if prior in CONTROLS:  # whose vectors are drawn for, or taken from, the training images
+            return None
+        return lambda ctx, images_NHWC: query_priors(ctx, images_NHWC, prior, prior_size, scale)
 
     def vectors(self, ctx: Context) -> Tensor:
         """The table of priors (M, K) on the run's device; extracted when first asked for."""

@@ -17,8 +17,8 @@ from torch import Tensor
 from bench.contract.base import Sampler
 from bench.errors import UserError
 from bench.files.memory_map import rows
+from bench.networks.common.pixels import to_signed
 from bench.train import Batch, Context, Method
-from bench.train.batches import to_signed
 
 from .common.clusters import centres, check_clusters, kmeans, label_condition, label_sampler, matched
 from .common.penultimate import evaluating, penultimate

@@ -15,6 +15,7 @@ from bench.networks.interface import Generator
 
 Sampler = Callable[[Generator, Tensor, torch.Generator], Tensor]
 ClassSampler = Callable[[Generator, Tensor, Tensor, torch.Generator], Tensor]
+QueryCondition = Callable[[Context, np.ndarray], Tensor]
 Weights = tuple[Tensor | None, Tensor | None]
 
 
@@ -47,7 +48,7 @@ class Method:
     each update of G         augment, g_weights or g_adversarial, g_loss
     after each step          after_step
     each snapshot            sampler
-    of a finished run        class_sampler, auxiliary
+    of a finished run        class_sampler, auxiliary, query_condition
     each checkpoint          state_dict
     instead of all steps     fit
 
@@ -205,6 +206,14 @@ class Method:
         """A network of the part that tells apart how generated images have moved, in evaluation mode, with the run's D.
 
         None for a part without one. Exclusive. The measure `auxiliary` asks how often it is right.
+        """
+        return None
+
+    def query_condition(self) -> QueryCondition | None:
+        """How G's condition of any given image is computed: (ctx, uint8 images NHWC) -> (N, K) float. Exclusive.
+
+        None for a part whose conditions are of its training images alone. Of a training image it gives what `condition`
+        does. It is what the inversion of a test image starts from.
         """
         return None
 

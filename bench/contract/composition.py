@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.contract.base import Auxiliary, ClassSampler, Method, Sampler, Weights
+from bench.contract.base import Auxiliary, ClassSampler, Method, QueryCondition, Sampler, Weights
 from bench.contract.context import Batch, Context, DStep, GStep
 from bench.contract.discovery import methods
 from bench.contract.signature import source_digest
@@ -30,6 +30,7 @@ EXCLUSIVE = (
     "sampler",
     "class_sampler",
     "auxiliary",
+    "query_condition",
     "fit",
 )
 # The hooks that the adversarial loop alone calls
@@ -126,10 +127,14 @@ class Composition:
     def _owner(self, hook: str) -> Method | None:
         return next((part for _, part in self.parts if overrides(part, hook)), None)
 
+    def has(self, hook: str) -> bool:
+        """Whether a part implements `hook`."""
+        return self._owner(hook) is not None
+
     @property
     def replaces_loop(self) -> bool:
         """Whether a part trains with its own `fit`."""
-        return self._owner("fit") is not None
+        return self.has("fit")
 
     def select(self, ctx: Context) -> np.ndarray | None:
         """The chosen positions, ascending; None for all. ValueError for positions outside the training images."""
@@ -247,6 +252,11 @@ class Composition:
         """The network that tells steps in z apart, of the part that has one; None where none has."""
         owner = self._owner("auxiliary")
         return owner.auxiliary(ctx) if owner else None
+
+    def query_condition(self) -> QueryCondition | None:
+        """How G's condition of any given image is computed; None where the method cannot."""
+        owner = self._owner("query_condition")
+        return owner.query_condition() if owner else None
 
     def fit(self, ctx: Context) -> Iterator[dict[str, float]]:
         """The loop of the part that replaces the adversarial one; there must be one (`replaces_loop`)."""

@@ -42,8 +42,10 @@ class OneHots:
         return functional.one_hot(index_N, self.count).float() * self.norm
 
 
-def scaled(vectors_MK: Tensor, scale: str | float) -> Tensor:
+def scaled(vectors_MK: Tensor, scale: str | float, others_NK: Tensor | None = None) -> Tensor:
     """Vectors with a declared size; rows keep their relative lengths.
+
+    others: further vectors (N, K), which are returned instead, moved and divided as `vectors` would be.
 
     scale:
     "rms"       centred on their mean and divided by one number, so that the root mean square of all entries is 1
@@ -53,15 +55,17 @@ def scaled(vectors_MK: Tensor, scale: str | float) -> Tensor:
     "raw"       unchanged
     """
     if scale == "raw":
-        return vectors_MK
-    centred_MK = vectors_MK - vectors_MK.mean(dim=0)
+        return vectors_MK if others_NK is None else others_NK
+    mean_K = vectors_MK.mean(dim=0)
+    centred_MK = vectors_MK - mean_K
+    returned = centred_MK if others_NK is None else others_NK - mean_K  # (M, K) or (N, K)
     if scale == "rms":
-        return centred_MK.div_(_size(centred_MK.square().mean().sqrt()))
+        return returned.div_(_size(centred_MK.square().mean().sqrt()))
     if scale == "unit":
         scale = 1.0
     if isinstance(scale, str | bool) or scale <= 0:
         raise UserError(f"scale '{scale}' must be rms, unit, raw or a positive mean norm")
-    return centred_MK.mul_(scale / _size(centred_MK.norm(dim=1).mean()))
+    return returned.mul_(scale / _size(centred_MK.norm(dim=1).mean()))
 
 
 def _size(value: Tensor) -> Tensor:

@@ -26,7 +26,8 @@ class MeasureSettings(Frozen):
     """The settings that every measure has; a measure with more of them extends this.
 
     They are a part of an evaluation's identity, unless they are None: a setting that is added later has the default
-    None, which does what the measure did before. One named `extractor` says on which features the outputs are.
+    None, which does what the measure did before. One named `extractor` says on which features the outputs are
+    that are not `featureless`.
     snapshot: whose weights are looked at; a table's default is its own rule.
     sampling: how the method draws its conditions (of disp: mix, pure, gmm-1000@200000, ...); None: its own way.
     """

@@ -115,9 +115,7 @@ def parse_measure(values: Mapping[str, Any], snapshot: Snapshot | None = None) -
     """
     rest = dict(values)
     if not isinstance(name := rest.pop("measure", None), str):
-        raise UserError(
-            f"evaluate names no measure; write measure: {' or '.join(entry.name for entry in run_measures())}"
-        )
+        raise UserError("evaluate names no measure; write measure: rescore, or another of `bench list measures`")
     card = run_measure(name)
     if snapshot is not None:
         rest.setdefault("snapshot", snapshot)
@@ -166,4 +164,4 @@ def gives(task: RunSpec) -> tuple[MetricSpec, ...]:
     if not (outputs := card.outputs):
         return () if card.pictures else task.protocol.metrics
     extractor = on_features(task.measure.settings.get("extractor") or "")
-    return tuple(MetricSpec(name=output.name, extractor=extractor) for output in outputs)
+    return tuple(MetricSpec(name=one.name, extractor="" if one.featureless else extractor) for one in outputs)

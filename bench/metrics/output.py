@@ -48,6 +48,7 @@ class Output:
     digits: int = 4  # significant digits of a value that is printed without an interval
     printed: str | None = None  # what the papers' tables call it; None: as we do
     biased_upward: bool = False  # whether few images raise it
+    featureless: bool = False  # of a measure with an `extractor`: this output is not on its features
     version: int = 1  # of its meaning: values of two versions are never averaged or compared
 
     def __post_init__(self) -> None:

@@ -33,10 +33,11 @@ from bench import networks, seeds
 from bench.errors import UserError
 from bench.files.weights import fingerprint
 from bench.networks.common import noise
+from bench.networks.common.pixels import to_uint8
 from bench.run.build import network_options
 from bench.run.reopen import Reopened
 from bench.spec.run import readable
-from bench.train.sampling import batch_statistics, to_uint8
+from bench.train.sampling import batch_statistics
 
 FORMAT = "lowdata-gan-bench generator"
 VERSION = 1

@@ -16,7 +16,6 @@ MEASURES_TO_COME = {
     "diversity": "how different images of one class, or of one condition, are",
     "edit-directions": "how an image changes along directions that a method has learnt",
     "gmm-fit": "scores and seconds of a mixture fitted to so many images",
-    "inversion": "how well test images are found again in G (IvOM)",
     "linear-probe": "what a linear classifier tells from an extractor's features",
     "nearest": "how far training images are from their nearest generated ones",
     "path-length": "perceptual path length in a latent space",

@@ -10,6 +10,7 @@ import torch
 from bench import seeds
 from bench.contract.context import Batch
 from bench.files.memory_map import is_mapped, rows
+from bench.networks.common.pixels import to_signed
 from bench.train.ahead import Ahead
 
 AHEAD_BYTES, MOST_AHEAD = 2**28, 8  # of images that are read ahead: bytes and batches at most
@@ -83,8 +84,3 @@ class Batches:
             order = seeds.numpy_stream(self.seed, "order", epoch).permutation(len(self.images_u8_NHWC))
             self._orders = {old: kept for old, kept in self._orders.items() if old == epoch - 1} | {epoch: order}
         return order
-
-
-def to_signed(images_u8: torch.Tensor) -> torch.Tensor:
-    """uint8 0..255 to contiguous float32 in [-1, 1]."""
-    return images_u8.contiguous().float().div_(127.5).sub_(1.0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench import seeds
@@ -16,13 +16,8 @@ from bench.contract.base import Sampler
 from bench.contract.context import Context
 from bench.data.contact_sheet import contact_sheet
 from bench.networks.common import noise
+from bench.networks.common.pixels import to_uint8
 from bench.networks.interface import Generator
-
-
-def to_uint8(images_NCHW: Tensor) -> np.ndarray:
-    """Float images in [-1, 1] to uint8 (N, H, W, 3), rounded to nearest as a saved PNG would be."""
-    scaled = ((images_NCHW.float() + 1) * 127.5).round().clamp(0, 255)
-    return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
 def generate(ctx: Context, generator: Generator, sampler: Sampler, count: int, batch: int) -> np.ndarray:

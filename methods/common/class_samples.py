@@ -10,10 +10,10 @@ from torch import Tensor
 from bench import seeds
 from bench.errors import UserError
 from bench.networks.common import noise
+from bench.networks.common.pixels import to_signed, to_uint8
 from bench.spec.run import readable
 from bench.train import Context
-from bench.train.batches import to_signed
-from bench.train.sampling import batch_statistics, to_uint8
+from bench.train.sampling import batch_statistics
 
 
 class ClassSamples:

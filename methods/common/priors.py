@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -43,6 +44,17 @@ def prior_table(
     return table_MK.to(ctx.device)
 
 
+def query_priors(
+    ctx: Context, images_NHWC: np.ndarray, prior: str, prior_size: int | str, scale: str | float
+) -> Tensor:
+    """C(x) of any uint8 images, (N, K) on the run's device, scaled as the priors of the run's training images are.
+
+    prior: as of `prior_table`, but no control, which has no vector for another image. Raises UserError as it does.
+    """
+    table_MK = _extracted(ctx, prior, prior_size)
+    return scaled(table_MK, scale, _extracted(ctx, prior, prior_size, images_NHWC)).to(ctx.device)
+
+
 def prior_spec(prior: str, prior_size: int | str, control_of: str = CONTROL_OF) -> str | None:
     """The extractor that a part's settings ask for, e.g. "vgg16@64"; None for one of the run's sources (`TRAINED`).
 
@@ -71,15 +83,17 @@ def derangement(count: int, stream: torch.Generator) -> Tensor:
     return image
 
 
-def _extracted(ctx: Context, name: str, size: int | str) -> Tensor:
+def _extracted(ctx: Context, name: str, size: int | str, images_NHWC: np.ndarray | None = None) -> Tensor:
+    """The features of uint8 images, the run's training images for None, unscaled on the CPU."""
+    images = ctx.images_u8_NHWC if images_NHWC is None else images_NHWC
     spec = prior_spec(name, size)
     if spec is None:
-        extractor = TRAINED[name](ctx.source(name), ctx.images_u8_NHWC.shape[1], str(ctx.device))
+        extractor = TRAINED[name](ctx.source(name), images.shape[1], str(ctx.device))
     else:
         extractor = features.load(spec, str(ctx.device))
-    content = hashlib.sha256(str(ctx.images_u8_NHWC.shape).encode())
-    update_digest(content, ctx.images_u8_NHWC)
-    return torch.from_numpy(cached_features(extractor, ctx.images_u8_NHWC, content.hexdigest(), "priors"))
+    content = hashlib.sha256(str(images.shape).encode())
+    update_digest(content, images)
+    return torch.from_numpy(cached_features(extractor, images, content.hexdigest(), "priors"))
 
 
 def _random_like(vectors_MK: Tensor, stream: torch.Generator) -> Tensor:

@@ -16,9 +16,9 @@ from bench.contract.composition import build_method
 from bench.contract.expression import parse_method
 from bench.errors import UserError
 from bench.features.perceptual import VGG16Activations
+from bench.networks.common.pixels import to_uint8
 from bench.store import checkpoints
 from bench.train.batches import Batches
-from bench.train.sampling import to_uint8
 
 bsa = importlib.import_module("bench.methods.bsa")
 OPTIONS = {"z_dim": 8, "g_width": 8, "d_width": 8, "sn_generator": True}

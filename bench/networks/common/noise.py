@@ -6,20 +6,34 @@ seed should. The engine wraps every call of a generator in `drawn_from(stream)`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 import torch
 from torch import Tensor
 
-_ACTIVE: ContextVar[torch.Generator | None] = ContextVar("noise stream", default=None)
+Streams = torch.Generator | tuple[torch.Generator, ...]
+_ACTIVE: ContextVar[Streams | None] = ContextVar("noise stream", default=None)
 
 
 @contextmanager
 def drawn_from(stream: torch.Generator) -> Iterator[None]:
     """Inside, `normal` and `uniform` draw from this CPU generator."""
-    token = _ACTIVE.set(stream)
+    with _active(stream):
+        yield
+
+
+@contextmanager
+def drawn_for_each(streams: Sequence[torch.Generator]) -> Iterator[None]:
+    """Inside, each image of a batch draws from a CPU generator of its own: its noise does not depend on the others."""
+    with _active(tuple(streams)):
+        yield
+
+
+@contextmanager
+def _active(streams: Streams) -> Iterator[None]:
+    token = _ACTIVE.set(streams)
     try:
         yield
     finally:
@@ -29,22 +43,25 @@ def drawn_from(stream: torch.Generator) -> Iterator[None]:
 def normal(shape: Sequence[int], like: Tensor) -> Tensor:
     """Standard normal numbers with the device and dtype of `like`.
 
-    Drawn on the CPU, so that every device sees the same. Raises RuntimeError where no stream is active.
+    Drawn on the CPU, so that every device sees the same. Raises RuntimeError where no stream is active, or where there
+    is one for each image and another number of them.
     """
-    if like.is_meta:
-        return like.new_empty(tuple(shape))
-    return torch.randn(tuple(shape), generator=_stream()).to(like)
+    return _drawn(torch.randn, shape, like)
 
 
 def uniform(shape: Sequence[int], like: Tensor) -> Tensor:
     """Numbers in [0, 1) with the device and dtype of `like`; as `normal` otherwise."""
+    return _drawn(torch.rand, shape, like)
+
+
+def _drawn(draw: Callable[..., Tensor], shape: Sequence[int], like: Tensor) -> Tensor:
     if like.is_meta:
         return like.new_empty(tuple(shape))
-    return torch.rand(tuple(shape), generator=_stream()).to(like)
-
-
-def _stream() -> torch.Generator:
-    stream = _ACTIVE.get()
-    if stream is None:
+    streams = _ACTIVE.get()
+    if streams is None:
         raise RuntimeError("this network draws noise: call it within bench.networks.common.noise.drawn_from(stream)")
-    return stream
+    if isinstance(streams, torch.Generator):
+        return draw(tuple(shape), generator=streams).to(like)
+    if len(streams) != shape[0]:
+        raise RuntimeError(f"noise of shape {tuple(shape)} is drawn from streams for {len(streams)} images")
+    return torch.stack([draw(tuple(shape[1:]), generator=stream) for stream in streams]).to(like)

@@ -40,7 +40,7 @@ TWO = {
     "columns": ["few"],
 }
 TWIN = {"same_as": "all-own/two", "title": "Twin", "labels": {"augmented": "With DiffAugment"}}
-LATER = {**ONE, "title": "Later", "evaluate": {"measure": "inversion"}}
+LATER = {**ONE, "title": "Later", "evaluate": {"measure": "edit-directions"}}
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_each_run_is_trained_once_and_shown_by_every_table(bench, tmp_path):
     planned = bench("plan", "ALL", *here)
     assert "all-own/one  2 runs (2 planned); 2 to start" in planned
     assert "the same runs: all-own/twin = all-own/two" in planned
-    assert "left out, as they wait for a measure: all-own/later (inversion)" in planned
+    assert "left out, as they wait for a measure: all-own/later (edit-directions)" in planned
     assert "3 trainings a seed, 4 cells; 1 serve more than one table" in planned
     assert "ALL at scale smoke: 3 runs (3 planned); 3 to start" in planned
     # Three trainings serve the four cells, and the two of the twin.
@@ -78,7 +78,7 @@ def test_each_run_is_trained_once_and_shown_by_every_table(bench, tmp_path):
     for title in ("all-own/one: One", "all-own/two: Two", "all-own/twin: Twin"):
         assert title in report
     assert "With DiffAugment" in report and "missing" not in report
-    assert "all-own/later: Later. Waits for the measure 'inversion'" in report
+    assert "all-own/later: Later. Waits for the measure 'edit-directions'" in report
     assert bench("list", "tables", *here).count("2 x 1, 2 done, 0 min") == 3
     # The recorded set has both tables; the twin is not written a second time.
     assert bench("record", "ALL", "--as", "mine", "--root", "sets", *here).count("wrote ") == 2

@@ -22,6 +22,7 @@ ONCE = {
     "sampler",
     "class_sampler",
     "auxiliary",
+    "query_condition",
     "fit",
     "state_dict",
     "load_state_dict",

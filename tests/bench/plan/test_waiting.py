@@ -11,7 +11,7 @@ from bench.plan.load import load_table
 from bench.plan.waiting import refuse_waiting, to_come
 from bench.spec.measures_to_come import MEASURES_TO_COME
 
-NAME = "path-length"
+NAME = "edit-directions"
 TABLE = {
     "title": "Lengths",
     "snapshot": "best",
@@ -59,7 +59,7 @@ def test_it_loads_and_is_refused_by_the_verbs_that_start_runs(write, bench_comma
 def test_a_report_shows_the_printed_numbers_alone(write, bench_command, tmp_path):
     done = bench_command("report", write(TABLE))
     assert done.returncode == 0
-    assert "Waits for the measure 'path-length': the paper's numbers alone." in done.stdout
+    assert "Waits for the measure 'edit-directions': the paper's numbers alone." in done.stdout
     assert "mine: no printed numbers" in done.stdout
     # As CSV its lines are those of `bench recorded`, and --output writes the text.
     done = bench_command("report", "disp/probe", "--csv")
@@ -72,7 +72,10 @@ def test_a_report_shows_the_printed_numbers_alone(write, bench_command, tmp_path
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"evaluate": {"measure": "path-lenght"}}, "unknown measure 'path-lenght'; did you mean 'path-length'?"),
+        (
+            {"evaluate": {"measure": "edit-direction"}},
+            "unknown measure 'edit-direction'; did you mean 'edit-directions'?",
+        ),
         ({"evaluate": {"measure": "rescor"}}, "unknown measure 'rescor'; did you mean 'rescore'?"),
         ({"of": {"table": "disp/tabel1"}}, "of: unknown table 'disp/tabel1'; did you mean 'disp/table1'?"),
         ({"of": {"tabel": "disp/table1"}}, "of.tabel: unknown key; did you mean 'table'?"),

@@ -18,6 +18,7 @@ import bench.run.training as running
 from bench.cli.main import cli
 from bench.conformance.same import same
 from bench.errors import UserError
+from bench.networks.common.pixels import to_uint8
 from bench.report.cells import per_seed
 from bench.report.evaluation import evaluate_run
 from bench.run.execute import execute
@@ -27,7 +28,6 @@ from bench.run.settings import Settings
 from bench.run.training import Training
 from bench.spec.run import DataSpec, MetricSpec, NetworkSpec, reference_run
 from bench.store.runs import Store
-from bench.train.sampling import to_uint8
 
 README = (Path(__file__).resolve().parents[3] / "README.md").read_text()
 

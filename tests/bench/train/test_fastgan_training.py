@@ -15,6 +15,7 @@ from bench import networks, seeds
 from bench.contract.composition import Composition
 from bench.errors import UserError
 from bench.networks.common import noise
+from bench.networks.common.pixels import to_uint8
 from bench.run.settings import Settings
 from bench.run.training import Training
 from bench.spec.run import DataSpec, MetricSpec, NetworkSpec, Protocol, RunSpec, TrainSettings
@@ -25,7 +26,7 @@ from bench.train.adversarial import adversarial
 from bench.train.batches import Batches
 from bench.train.losses import LOSSES, hinge_with_margins
 from bench.train.optimizers import Optimizers
-from bench.train.sampling import batch_norms, batch_statistics, generate, to_uint8
+from bench.train.sampling import batch_norms, batch_statistics, generate
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 4, 4, 3)).astype(np.uint8)
 SEED = 11
