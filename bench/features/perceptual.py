@@ -16,6 +16,7 @@ from bench.features.normalise import Normalise
 from bench.features.trunks import trunk_layers
 
 _TRUNKS = {"vgg": "vgg16", "alex": "alexnet"}
+SMALLEST = {"vgg": 16, "alex": 31}  # pixels of a side that leave something for every layer
 
 
 def lpips_distance(net: str = "alex", device: str = "cpu") -> nn.Module:
@@ -40,6 +41,12 @@ def lpips_distance(net: str = "alex", device: str = "cpu") -> nn.Module:
         state = {key: trunk[key] for key in part.state_dict()}
         module.net.get_submodule(slice_name).load_state_dict(state, strict=True, assign=True)
     return module.eval().requires_grad_(False).to(device)
+
+
+def refuse_small(who: str, net: str, size: int) -> None:
+    """UserError, of the measure `who`, for images of fewer pixels a side than LPIPS on this net can compare."""
+    if size < SMALLEST[net]:
+        raise UserError(f"{who}: lpips is {net}, which compares {SMALLEST[net]} px or more; here it would be {size} px")
 
 
 class VGG16Activations(nn.Module):

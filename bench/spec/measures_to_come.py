@@ -18,5 +18,4 @@ MEASURES_TO_COME = {
     "gmm-fit": "scores and seconds of a mixture fitted to so many images",
     "linear-probe": "what a linear classifier tells from an extractor's features",
     "nearest": "how far training images are from their nearest generated ones",
-    "path-length": "perceptual path length in a latent space",
 }
