@@ -26,7 +26,8 @@ class Disp(Method):
     paper gives none). control_of: the prior that random and shuffled are controls of.
     scale: size of the centred priors (declared, as the paper gives none); see `bench.contract.conditions.scaled`.
     sampling: "mix" (Eq 5) or "pure", the priors of the training images as they are; "gmm" or "kmeans" (Eq 6, with
-    its numbers of clusters), "gmm-COUNT", "kmeans-COUNT" or "gmm-COUNT@IMAGES"; see `inference.inference_named`.
+    its numbers of clusters), "gmm-COUNT", "kmeans-COUNT", "gmm-COUNT@IMAGES" or "gmm-COUNT@IMAGES#FIT"; see
+    `inference.inference_named`.
     """
 
     sources: ClassVar[dict[str, str]] = {"simclr": "prior=simclr", "classifier": "prior=classifier"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -30,6 +30,19 @@ class Auxiliary:
 
     sigma: float
     same: Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+@runtime_checkable
+class FittingSampler(Protocol):
+    """A sampler that fits a distribution to a generator before it first draws from it, such as DISP's mixture."""
+
+    def fit(self, generator: Generator) -> int:
+        """Fit it now, if it is not yet fitted to these weights; how many images it is fitted to."""
+        ...
+
+    def __call__(self, generator: Generator, z_NZ: Tensor, stream: torch.Generator) -> Tensor:
+        """As every `Sampler`."""
+        ...
 
 
 class Method:

@@ -43,8 +43,10 @@ class MeasureSettings(Frozen):
 
 @dataclass(frozen=True)
 class Value:
-    """One output of a measure: its name, its value, and the standard error over repeats or images, if there is one.
+    """One output of a measure: its name and its value.
 
+    error: the standard deviation of what it is a mean of (trials, pairs), or the standard error, if the summary
+    of its output calls it one; None: neither.
     n_generated, n_reference: how many images it is of. reference_sha256: which reference images, "" for none.
     """
 
@@ -74,6 +76,8 @@ class RunMeasure:
     compute: takes the `Subject`, and the settings as an instance of `settings`; one seed of a table is one call of it,
     so repeats inside are averaged, and their spread is a value's `error`.
     outputs: the numbers that it gives; none where it gives the protocol's own scores, or pictures alone.
+    gives: the names of those outputs that it gives under these settings; None: all of them.
+    scores: whether it gives the protocol's scores beside its outputs.
     pictures: whether it gives a grid of pictures, which figures show.
     needs: what a run must have, beside its images.
     sources: the roles of further runs or weights that it reads, such as a detector; a table says what fills a role.
@@ -87,6 +91,8 @@ class RunMeasure:
     version: int = 1  # of its meaning: values of two versions are never averaged or compared
     settings: type[MeasureSettings] = MeasureSettings
     outputs: tuple[Output, ...] = ()
+    gives: Callable[[Any], Sequence[str]] | None = None
+    scores: bool = False
     pictures: bool = False
     needs: tuple[Need, ...] = ("generator",)
     sources: tuple[str, ...] = ()

@@ -160,8 +160,11 @@ def gives(task: RunSpec) -> tuple[MetricSpec, ...]:
     A measure without outputs gives the protocol's scores, or pictures alone.
     """
     assert task.measure is not None and task.protocol is not None
-    card = run_measure(task.measure.name)
-    if not (outputs := card.outputs):
-        return () if card.pictures else task.protocol.metrics
+    card, scores = run_measure(task.measure.name), task.protocol.metrics
+    if not card.outputs:
+        return () if card.pictures else scores
     extractor = on_features(task.measure.settings.get("extractor") or "")
-    return tuple(MetricSpec(name=one.name, extractor="" if one.featureless else extractor) for one in outputs)
+    given = None if card.gives is None else card.gives(card.settings.model_validate(task.measure.settings))
+    shown = [one for one in card.outputs if given is None or one.name in given]
+    outputs = (MetricSpec(name=one.name, extractor="" if one.featureless else extractor) for one in shown)
+    return (*(scores if card.scores else ()), *outputs)

@@ -50,6 +50,11 @@ class Opened(Protocol):
         """The average of G's weights, which is what was scored."""
         ...
 
+    @property
+    def sampler(self) -> Sampler:
+        """How the run's method makes images; the same whenever it is asked for."""
+        ...
+
     def images(self, count: int, seed: int | None = None) -> Iterator[np.ndarray]:
         """The first `count` uint8 images, a batch (N, H, W, 3) at a time."""
         ...
@@ -125,7 +130,7 @@ class Subject:
     @property
     def sampler(self) -> Sampler:
         """How the method makes images from latents: a function (generator, z_NZ, stream) -> images NCHW."""
-        return self.method.sampler(self.opened.ctx)
+        return self.opened.sampler
 
     # ---- images ----------------------------------------------------------------------------------
 
@@ -134,11 +139,13 @@ class Subject:
 
         They are the images that a training with this protocol, sampled like this, would have scored at the snapshot.
         """
-        batches = []
+        return np.concatenate(list(self.batches(count)))
+
+    def batches(self, count: int | None = None) -> Iterator[np.ndarray]:
+        """`images`, a batch (N, H, W, 3) at a time: for more of them than memory should hold."""
         for batch_NHWC in self.opened.images(self.protocol.generated if count is None else count):
-            batches.append(batch_NHWC)
+            yield batch_NHWC
             self.pause()
-        return np.concatenate(batches)
 
     @property
     def train_images(self) -> np.ndarray:
@@ -164,6 +171,11 @@ class Subject:
         """Features (N, D) float32 of uint8 images. keep: of images that come again, such as training images."""
         network = features.load(extractor, self.device)
         return cached_features(network, images_NHWC) if keep else network(images_NHWC)
+
+    def made_features(self, count: int, extractor: str) -> np.ndarray:
+        """Features (count, D) float32 of the run's first `count` images, which are not kept."""
+        network = features.load(extractor, self.device)
+        return np.concatenate([network(batch_NHWC) for batch_NHWC in self.batches(count)])
 
     def scores(self, images_NHWC: np.ndarray) -> list[Score]:
         """The protocol's scores of uint8 images (N, H, W, 3), against its reference."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.errors import did_you_mean
@@ -19,11 +19,15 @@ OF_SCORES = ("protocol", *COUNTS)  # the keys of a patch that say how images are
 
 @dataclass(frozen=True)
 class Lent:
-    """The trained cell whose runs are evaluated: of another table, or of one's own."""
+    """The trained cell whose runs are evaluated: of another table, or of one's own.
+
+    sampling: how the cell that was named has them sampled: the trained one, or one that evaluates it again.
+    """
 
     table: TableSpec
     row: Row
     column: Column
+    sampling: str | None = None
 
 
 def lender_names(table: TableSpec) -> set[str]:
@@ -36,7 +40,9 @@ def lender_names(table: TableSpec) -> set[str]:
 def lent(table: TableSpec, lenders: Mapping[str, TableSpec], row: Row, column: Column, scale: str) -> Lent | None:
     """Whose runs a cell with `of` evaluates; None for a cell that the lender leaves out or only prints.
 
-    Raises Unfinished where there is no such row, column or scale, and where the lender's cell is borrowed itself.
+    A cell of another table may be borrowed there, from that table's own rows: they are these runs, sampled as it says.
+    Raises Unfinished where there is no such row, column or scale, and where the lender's cell is of a third table, or
+    this table's own and borrowed.
     """
     of = table.merged(column, scale, row).of
     assert of is not None
@@ -51,10 +57,16 @@ def lent(table: TableSpec, lenders: Mapping[str, TableSpec], row: Row, column: C
         if wanted[kind] not in known:
             text = f"unknown {kind} '{wanted[kind]}' of {lender.name}; {did_you_mean(wanted[kind], known)}"
             raise Unfinished(("of", kind), where, text)
-    found = Lent(lender, rows[wanted["row"]], columns[wanted["column"]])
+    named = rows[wanted["row"]], columns[wanted["column"]]
+    merged = lender.merged(named[1], scale, named[0])
+    found = Lent(lender, *named, merged.evaluate.get("sampling"))
     if lender.trains(found.row, found.column, scale):
         return found
-    if lender.merged(found.column, scale, found.row).of is not None:
+    if lender is not table and (again := merged.of) is not None and again.table is None:
+        one, other = rows.get(again.row or named[0].id), columns.get(again.column or named[1].id)
+        if one is not None and other is not None and lender.trains(one, other, scale):
+            return replace(found, row=one, column=other)
+    if merged.of is not None:
         text = f"{lender.name} borrows {found.row.id}/{found.column.id} itself; name the table that trains it"
         raise Unfinished(("of",), where, text)
     return None
@@ -70,13 +82,12 @@ def _only(patch: Patch, *keys: str) -> Patch:
     return Patch().model_copy(update={key: getattr(patch, key) for key in keys})
 
 
-def measure_of(table: TableSpec, own: Patch, lender: Patch | None) -> MeasureSpec:
-    """The measure of a cell with all its settings; how the run is sampled is by default the lender's cell's setting.
+def measure_of(table: TableSpec, own: Patch, sampling: str | None) -> MeasureSpec:
+    """The measure of a cell with all its settings; how the run is sampled is by default `sampling`, the lender's.
 
     Raises UserError for an unknown measure or setting, and for a value that a setting cannot have.
     """
     settings: dict[str, Any] = {key: value for key, value in own.evaluate.items() if value is not None}
-    sampling = lender.evaluate.get("sampling") if lender is not None else None
     if sampling is not None and "sampling" not in own.evaluate:
         settings["sampling"] = sampling
     return parse_measure(settings, table.snapshot)

@@ -133,9 +133,7 @@ class Table(TableSpec):
         run = self.training(row, column, seed, scale)
         if not self.evaluates(row, column, scale):
             return run
-        itself = behind.table is self and (behind.row, behind.column) == (row, column)
-        lender = None if itself else behind.table.merged(behind.column, scale, behind.row)
-        measure = measure_of(self, merged, lender)
+        measure = measure_of(self, merged, behind.sampling)
         roles = run_measure(measure.name).sources
         sources = {role: self._source(role, merged.sources, f"measure '{measure.name}'", scale) for role in roles}
         return evaluation_run(measure, run, self.shown(row, column, scale).protocol, sources)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 
+from bench.contract.base import Sampler
 from bench.contract.composition import Composition
 from bench.contract.context import Context
 from bench.contract.expression import at_inference
@@ -46,6 +48,11 @@ class Reopened:
         assert self.ctx.ema is not None
         return self.ctx.ema
 
+    @cached_property
+    def sampler(self) -> Sampler:
+        """How its method makes images; kept, as one may fit a distribution before it first draws."""
+        return self.method.sampler(self.ctx)
+
     def images(self, count: int, seed: int | None = None) -> Iterator[np.ndarray]:
         """The first `count` uint8 images, a batch (N, H, W, 3) at a time: first of all those that were scored.
 
@@ -55,9 +62,9 @@ class Reopened:
         """
         scored, batch = (self.protocol.generated, self.protocol.batch) if self.protocol else (0, BATCH)
         beyond = -(-max(0, count - scored) // batch) * batch
-        sampler, left = self.method.sampler(self.ctx), count
+        left = count
         for first, size in ((0, scored), (scored, beyond)):
-            for made_NHWC in batches(self.ctx, self.generator, sampler, size, batch, first=first, seed=seed):
+            for made_NHWC in batches(self.ctx, self.generator, self.sampler, size, batch, first=first, seed=seed):
                 yield made_NHWC[:left]
                 left -= min(left, len(made_NHWC))
                 if left == 0:

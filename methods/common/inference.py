@@ -120,11 +120,15 @@ KINDS: dict[str, type[Mixture] | type[Centroids]] = {"gmm": Mixture, "kmeans": C
 
 @dataclass(frozen=True)
 class Clustering:
-    """What to fit: the kind, the number of clusters (None: DIP's) and at most how many images."""
+    """What to fit: the kind, the number of clusters (None: DIP's) and at most how many images.
+
+    number: of the fit; each has other images, where not all are fitted, and another random start.
+    """
 
     kind: str
     clusters: int | None
     images: int
+    number: int = 1
 
     def count(self, vectors: int) -> int:
         """The number of clusters for this many vectors: the one of the setting, but always fewer than vectors.
@@ -152,17 +156,35 @@ class Clustering:
         It fits when it first draws from a generator, and again for another generator or changed weights. The fit
         depends on the run's seed alone, not on a step: a snapshot that is sampled again gives the same images.
         """
-        fits: dict[tuple[int, ...], Fitted] = {}
+        return FittedSampler(self, vectors, seed)
 
-        def sample(generator: Generator, z_NZ: Tensor, stream: torch.Generator) -> Tensor:
-            weights = (id(generator), *(parameter._version for parameter in generator.parameters()))
-            if weights not in fits:
-                fits.clear()
-                fits[weights] = self.fit(_embeddings(generator, vectors, self.images, seed), _sklearn(seed))
-            embedding_NE = fits[weights].draw(len(z_NZ), stream).to(z_NZ.device)
-            return generator.synthesize(z_NZ, embedding_NE)
 
-        return sample
+class FittedSampler:
+    """Images of conditions drawn from a distribution that is fitted to a table's embeddings: a `FittingSampler`."""
+
+    def __init__(self, clustering: Clustering, vectors: Vectors, seed: int) -> None:
+        self._clustering, self._vectors, self._seed = clustering, vectors, seed
+        self._weights: tuple[int, ...] = ()
+        self._fitted: Fitted | None = None
+
+    def fit(self, generator: Generator) -> int:
+        """Fit the distribution to these weights, unless it is; how many images it is fitted to."""
+        images = min(len(self._vectors), self._clustering.images)
+        weights = (id(generator), *(parameter._version for parameter in generator.parameters()))
+        if self._fitted is None or weights != self._weights:
+            # The first fit has the streams that it had when there was no other
+            which = () if self._clustering.number == 1 else (self._clustering.number,)
+            embedding_ME = _embeddings(generator, self._vectors, images, self._seed, *which)
+            self._fitted = self._clustering.fit(embedding_ME, _sklearn(self._seed, *which))
+            self._weights = weights
+        return images
+
+    def __call__(self, generator: Generator, z_NZ: Tensor, stream: torch.Generator) -> Tensor:
+        """Images (N, C, H, W) of conditions drawn from the fit."""
+        self.fit(generator)
+        assert self._fitted is not None
+        embedding_NE = self._fitted.draw(len(z_NZ), stream).to(z_NZ.device)
+        return generator.synthesize(z_NZ, embedding_NE)
 
 
 def inference_named(sampling: str) -> Rows | Clustering:
@@ -170,13 +192,16 @@ def inference_named(sampling: str) -> Rows | Clustering:
 
     sampling: "mix" or "pure", rows of the table (bench.contract.conditions); "gmm" or "kmeans", with DIP's numbers;
     "gmm-COUNT" or "kmeans-COUNT", with another number of clusters; each of these followed by @IMAGES, where another
-    number of images than 200,000 is fitted at most: "gmm-1000@50000". Raises UserError for anything else.
+    number of images than 200,000 is fitted at most: "gmm-1000@50000"; and by #N, where it is another fit than the
+    first, of other images and from another start: "gmm-1000@50000#2". Raises UserError for anything else.
     """
     name = str(sampling)
-    match = re.fullmatch(r"(gmm|kmeans)(?:-([1-9][0-9]{0,6}))?(?:@([1-9][0-9]{0,8}))?", name)
+    match = re.fullmatch(
+        r"(gmm|kmeans)(?:-([1-9][0-9]{0,6}))?(?:@([1-9][0-9]{0,8}))?(?:#([2-9]|[1-9][0-9]{1,3}))?", name
+    )
     if match is not None:
-        kind, clusters, images = match.groups()
-        return Clustering(kind, int(clusters) if clusters else None, int(images) if images else FITTED_IMAGES)
+        kind, clusters, images, number = match.groups()
+        return Clustering(kind, int(clusters) if clusters else None, int(images or FITTED_IMAGES), int(number or 1))
     if name not in ROWS:
         raise UserError(_unknown(name))
     return Rows(sampling_named(name))
@@ -184,22 +209,22 @@ def inference_named(sampling: str) -> Rows | Clustering:
 
 def _unknown(name: str) -> str:
     if name.startswith(tuple(KINDS)):
-        return f"unknown sampling '{name}'; write gmm or kmeans, gmm-COUNT, or gmm-COUNT@IMAGES"
+        return f"unknown sampling '{name}'; write gmm or kmeans, gmm-COUNT, gmm-COUNT@IMAGES, or gmm-COUNT@IMAGES#FIT"
     return f"unknown sampling '{name}'; {did_you_mean(name, [*ROWS, *KINDS])}"
 
 
 @torch.no_grad()
-def _embeddings(generator: Generator, vectors: Vectors, images: int, seed: int) -> Tensor:
+def _embeddings(generator: Generator, vectors: Vectors, images: int, seed: int, *which: int) -> Tensor:
     """G_emb of the priors of all images, or of `images` of them drawn without repetition: (M, E) on the CPU."""
     chosen_M = torch.arange(len(vectors))
     if len(vectors) > images:
-        stream = seeds.torch_stream(seed, "inference", "images")
+        stream = seeds.torch_stream(seed, "inference", "images", *which)
         chosen_M = torch.randperm(len(vectors), generator=stream)[:images]
     device = next(generator.parameters()).device
     parts = [generator.embed(vectors[index_N].to(device)) for index_N in chosen_M.split(CHUNK)]
     return torch.cat(parts).float().cpu()
 
 
-def _sklearn(seed: int) -> int:
+def _sklearn(seed: int, *which: int) -> int:
     """scikit-learn's seeds have 32 bits."""
-    return seeds.derive(seed, "inference", "fit") % 2**32
+    return seeds.derive(seed, "inference", "fit", *which) % 2**32

@@ -90,10 +90,10 @@ def test_number_of_clusters(name, vectors, count):
 
 
 @pytest.mark.parametrize(
-    "name", ["gmm-0", "gmm-", "gmm-1.5", "kmeans-3x", "gmm@", "gmm-12345678", "gmm-5@0", "kmeans "]
+    "name", ["gmm-0", "gmm-", "gmm-1.5", "kmeans-3x", "gmm@", "gmm-12345678", "gmm-5@0", "kmeans ", "gmm#0", "gmm#1"]
 )
 def test_malformed_numbers_are_refused(name):
-    with pytest.raises(UserError, match="write gmm or kmeans, gmm-COUNT, or gmm-COUNT@IMAGES"):
+    with pytest.raises(UserError, match="write gmm or kmeans, gmm-COUNT, gmm-COUNT@IMAGES, or gmm-COUNT@IMAGES#FIT"):
         inference.inference_named(name)
 
 
@@ -150,6 +150,20 @@ def test_of_a_large_set_a_random_subset_is_fitted():
     assert [len(one) for one in fitted] == [50, 50, 50]
     assert len(fitted[0][:, 1].unique()) == 50 and set(fitted[0][:, 1].tolist()) != set(range(50))
     assert torch.equal(fitted[0], fitted[1]) and not torch.equal(fitted[0], fitted[2])
+
+
+def test_another_fit_has_other_images_and_another_start():
+    generator, vectors = _Recorder(), torch.randn(300, 2, generator=_stream(1))
+    drawn = []
+    for name in ("gmm-3@100", "gmm-3@100", "gmm-3@100#2", "gmm-3@100#3"):
+        sample = inference.inference_named(name).sampler(vectors, seed=0)
+        with torch.no_grad():
+            assert sample.fit(generator) == 100
+            embedded = generator.embedded
+            drawn.append(sample(generator, torch.zeros(50, 4), _stream()))
+        assert generator.embedded == embedded, "what is fitted already is not fitted again"
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2]) and not torch.equal(drawn[2], drawn[3])
 
 
 def test_what_cannot_be_fitted_is_refused():

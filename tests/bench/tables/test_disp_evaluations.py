@@ -8,14 +8,16 @@ from bench.plan.load import load_table
 
 # measure and its settings at scale paper, the cell whose runs are evaluated (None: no run); a row for each kind of cell
 LSUN, FFHQ = ("disp/table4", "disp-vgg16", "lsun"), ("disp/table4", "disp-vgg16", "ffhq")
-GMM = {"measure": "gmm-fit", "components": 1000, "fits": 3}  # arXiv 5.3, "average of 3 runs"
+GMM = {"measure": "gmm-fit", "components": 1000, "fits": 3, "sampling": None}  # arXiv 5.3, "average of 3 runs"
 COPYING = {  # arXiv 5.3, "over 5 trials"; the rest by the code of Meehan et al. 2020
-    "measure": "data-copying", "trials": 5, "cells": 3, "pca": 64, "images": 2000, "extractor": "inception@299",
+    "measure": "data-copying", "trials": 5, "cells": 3, "pca": 64, "images": 2000, "real": 50000,
+    "extractor": "inception@299",
 }  # fmt: skip
 INVERSION = {  # DIP table 4 and appendix C: 500 images, Adam with rate 0.1; the steps are declared
     "measure": "inversion", "images": 500, "lr": 0.1, "steps": 500, "extractor": "inception@299",
 }  # fmt: skip
-COSINE = {"measure": "cosine", "pairs": 10000, "extractor": "vgg16_fc7@224"}
+COSINE = {"measure": "cosine", "pairs": 10000}  # the number is declared
+VGG16 = {"extractor": "vgg16_fc7@224"}  # declared: the prior's layer
 SHEET = {
     **{
         ("disp/table5", row, f"{images}k"): (GMM | {"images": 1000 * images}, LSUN)
@@ -43,8 +45,8 @@ SHEET = {
         for column in ("ffhq", "lsun")
     },
     **{
-        ("disp/table12", row, column): (COSINE | {"against": against}, models)
-        for row, against in {"vs-vgg": "perceptual", "vs-image": "pixels"}.items()
+        ("disp/table12", row, column): (COSINE | {"space": "discriminator", "of_pairs": "random"} | against, models)
+        for row, against in {"vs-vgg": {"against": "perceptual"} | VGG16, "vs-image": {"against": "pixels"}}.items()
         for column, models in {
             "anime": ("disp/table1", "diffaugment+disp", "anime"),
             "ffhq": FFHQ,
@@ -52,8 +54,8 @@ SHEET = {
         }.items()
     },
     **{
-        ("disp/table13", row, column): (COSINE | {"space": space, "of_pairs": pairs}, FFHQ)
-        for row, space in {"vgg": "perceptual", "d": "discriminator"}.items()
+        ("disp/table13", row, column): (COSINE | space | {"of_pairs": pairs}, FFHQ)
+        for row, space in {"vgg": {"space": "perceptual"} | VGG16, "d": {"space": "discriminator"}}.items()
         for column, pairs in {"pair": "generated", "random": "random"}.items()
     },
     **{
@@ -94,3 +96,19 @@ def test_the_cells_that_are_borrowed_are_there_at_every_scale(name: str) -> None
 def _is_shown(table: str, row: str, column: str, scale: str) -> None:
     shown = {(one.id, other.id) for one, other in load_table(table).shown_cells(scale)}
     assert (row, column) in shown, f"{table} {row}/{column} at {scale}"
+
+
+@pytest.mark.parametrize("scale", ["paper", "mini", "smoke"])
+def test_rows_of_samplers_look_at_the_training_of_their_prior(scale: str) -> None:
+    """DIP's mixture rows are DISP's rows; all rows of a prior are one training."""
+    dip, disp = load_table("dip/table10"), load_table("disp/table6")
+    column = dip.pick_columns(["lsun"])[0]
+    shown = {row.id: dip.shown_spec(row, column, 0, scale) for row in dip.rows}
+    (disp_row,) = disp.pick_rows(["disp-vgg16"])
+    assert shown["vgg16-gmm"] == disp.shown_spec(disp_row, column, 0, scale)
+    prior, mixture, kmeans = (shown[f"vgg16-{name}"] for name in ("prior", "gmm", "kmeans"))
+    assert prior.evaluated == mixture.evaluated == kmeans.evaluated
+    assert prior.measure is not None and mixture.measure is not None and kmeans.measure is not None
+    assert "sampling" not in prior.measure.settings
+    assert str(mixture.measure.settings["sampling"]).startswith("gmm-")
+    assert str(kmeans.measure.settings["sampling"]).startswith("kmeans-")

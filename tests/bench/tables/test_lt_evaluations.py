@@ -9,6 +9,7 @@ from bench.plan.load import load_table
 # measure and its settings at scale paper, and the cell whose runs are evaluated
 SIGMAS = {"s10": 0.1, "s30": 0.3, "s50": 0.5, "s70": 0.7, "s90": 0.9, "s150": 1.5}  # declared: the curve is lost
 AUXILIARY = {"measure": "auxiliary", "pairs": 25_000}  # section 5, "25K generated samples"
+DIVERSITY = {"measure": "diversity", "within": "classes", "images": 10, "worst": 0.1, "net": "alex"}  # all declared
 SHEET = {
     **{
         ("lt/fig5", "lt", column): (AUXILIARY | {"sigma": sigma}, ("lt/table1", "lt", "celebahq-sndcgan"))
@@ -17,6 +18,11 @@ SHEET = {
     **{
         ("lt/aux", row, "accuracy"): (AUXILIARY | {"sigma": 0.5}, (None, row, "celebahq"))
         for row in ("linear", "two-layer", "convolutional")
+    },
+    **{
+        ("lt/fig7", row, column): (DIVERSITY, ("lt/table1", row, column))
+        for row in ("base", "lt")
+        for column in ("imagenet", "c10-cond")
     },
 }
 TABLES = sorted({table for table, _, _ in SHEET})
