@@ -1,11 +1,13 @@
 """Compares our metrics with libraries: time, memory and values, on synthetic features.
 
-    python benchmarks/metrics.py
+    python -m benchmarks.metrics            # 10,000 against 10,000 features of 2,048 dimensions
+    python -m benchmarks.metrics large      # ours alone, 50,000 against 50,000: tens of minutes
 
-Fréchet distance: 5,000 against 5,000 features of 2,048 dimensions; clean-fid (needs scipy < 1.18).
-Precision and recall: 10,000 against 10,000 features of 512 dimensions; prdc. Each part runs in its own process, so that
-its peak memory can be measured. "Extra" is the peak above the memory of features and libraries. All parts take about a
-minute on two free cores, and up to 1.5 GB, which prdc needs.
+Fréchet distance beside clean-fid (needs scipy < 1.18) and torch-fidelity; precision and recall, density and coverage
+beside prdc; the kernel distance over all pairs beside torch-fidelity. MIND has a library only where torch-fidelity is
+newer than its release 0.4. Each part runs in its own process, so that its peak memory can be measured. "Extra" is the
+peak above the memory of features and libraries, "peak" is all of it. The parts take some ten minutes on two free
+cores, and up to 3 GB, which prdc needs.
 """
 
 from __future__ import annotations
@@ -25,18 +27,27 @@ from typing import Any
 
 import numpy as np
 
+from bench.metrics.copying import data_copying
 from bench.metrics.frechet import fit_gaussian, frechet_distance
-from bench.metrics.neighbours import precision_recall
+from bench.metrics.kernel import kernel_distance
+from bench.metrics.neighbours import density_coverage, precision_recall
+from bench.metrics.sliced import monge_inception_distance
 from bench.seeds import numpy_stream
+
+COUNT, LARGE, WIDTH = 10_000, 50_000, 2048
+POLYNOMIAL = {"kid_kernel": "poly", "kid_kernel_poly_degree": 3, "kid_kernel_poly_gamma": None,
+              "kid_kernel_poly_coef0": 1}  # fmt: skip
+Part = Callable[[np.ndarray, np.ndarray], list[float]]
 
 
 def features(count: int, width: int, purpose: str) -> np.ndarray:
     """Correlated non-negative float32 features with a decaying spectrum, like those after a ReLU."""
-    mixing = numpy_stream(0, "mixing").standard_normal((width, width)) / np.sqrt(width)
-    scales = np.arange(1, width + 1) ** -0.4
-    raw = (numpy_stream(0, purpose).standard_normal((count, width)) * scales) @ mixing
-    offset = 0.05 if purpose == "fake" else 0.0
-    return np.maximum(raw + 0.1 + offset, 0).astype(np.float32)
+    mixing = (numpy_stream(0, "mixing").standard_normal((width, width)) / np.sqrt(width)).astype(np.float32)
+    scales = (np.arange(1, width + 1) ** -0.4).astype(np.float32)
+    raw = (numpy_stream(0, purpose).standard_normal((count, width), dtype=np.float32) * scales) @ mixing
+    raw *= np.float32(0.97 if purpose == "fake" else 1)
+    raw += np.float32(0.1)
+    return np.maximum(raw, 0, out=raw)
 
 
 def frechet_ours(real: np.ndarray, fake: np.ndarray) -> list[float]:
@@ -58,6 +69,16 @@ def frechet_clean_fid(real: np.ndarray, fake: np.ndarray) -> list[float]:
         return [float(fid_from_feats(real, fake))]
 
 
+def frechet_torch_fidelity(real: np.ndarray, fake: np.ndarray) -> list[float]:
+    """The Fréchet distance by torch-fidelity."""
+    import torch
+    from torch_fidelity import metric_fid
+
+    sides = [metric_fid.fid_features_to_statistics(torch.from_numpy(side)) for side in (real, fake)]
+    result = metric_fid.fid_statistics_to_metric(*sides, verbose=False)
+    return [float(result[metric_fid.KEY_METRIC_FID])]
+
+
 def neighbours_ours(real: np.ndarray, fake: np.ndarray) -> list[float]:
     """Precision with k = 10 and recall with k = 40, by our function."""
     return list(precision_recall(real, fake))
@@ -68,9 +89,15 @@ def neighbours_prdc(real: np.ndarray, fake: np.ndarray) -> list[float]:
     return [_prdc(real, fake, 10)["precision"], _prdc(real, fake, 40)["recall"]]
 
 
-def neighbours_prdc_one_call(real: np.ndarray, fake: np.ndarray) -> list[float]:
-    """Precision alone, by one call of prdc."""
-    return [_prdc(real, fake, 10)["precision"]]
+def density_ours(real: np.ndarray, fake: np.ndarray) -> list[float]:
+    """Density and coverage with k = 5, by our function."""
+    return list(density_coverage(real, fake))
+
+
+def density_prdc(real: np.ndarray, fake: np.ndarray) -> list[float]:
+    """The same by one call of prdc, which computes precision and recall beside them."""
+    values = _prdc(real, fake, 5)
+    return [values["density"], values["coverage"]]
 
 
 def _prdc(real: np.ndarray, fake: np.ndarray, k: int) -> dict[str, float]:
@@ -80,37 +107,54 @@ def _prdc(real: np.ndarray, fake: np.ndarray, k: int) -> dict[str, float]:
         return {name: float(value) for name, value in compute_prdc(real, fake, k).items()}
 
 
-PARTS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], list[float]], int, int]] = {
-    "frechet ours": (frechet_ours, 5_000, 2048),
-    "frechet ours, reference kept": (frechet_ours_reference_kept, 5_000, 2048),
-    "frechet clean-fid": (frechet_clean_fid, 5_000, 2048),
-    "neighbours ours": (neighbours_ours, 10_000, 512),
-    "neighbours prdc, one k": (neighbours_prdc_one_call, 10_000, 512),
-    "neighbours prdc": (neighbours_prdc, 10_000, 512),
-}
+def kernel_ours(real: np.ndarray, fake: np.ndarray) -> list[float]:
+    """The kernel distance over all pairs, by our function, which has a standard error beside it."""
+    return [kernel_distance(real, fake).mean]
+
+
+def kernel_torch_fidelity(real: np.ndarray, fake: np.ndarray) -> list[float]:
+    """The same by torch-fidelity."""
+    from torch_fidelity.metric_kid import kernel_mmd
+
+    return [float(kernel_mmd(real.astype(np.float64), fake.astype(np.float64), **POLYNOMIAL))]
+
+
+def mind_ours(real: np.ndarray, fake: np.ndarray) -> list[float]:
+    """MIND over 1,000 directions."""
+    return [monge_inception_distance(real, fake)]
+
+
+def copying_ours(real: np.ndarray, fake: np.ndarray) -> list[float]:
+    """C_T of the fakes, with the halves of the reals as training and test features."""
+    return [data_copying(real[: len(real) // 2], real[len(real) // 2 :], fake).c_t]
+
+
+# Of each score first ours, then those that it is compared with
+PARTS: dict[str, dict[str, Part]] = {
+    "FD": {"ours": frechet_ours, "ours, reference kept": frechet_ours_reference_kept,
+           "clean-fid": frechet_clean_fid, "torch-fidelity": frechet_torch_fidelity},
+    "precision, recall": {"ours": neighbours_ours, "prdc": neighbours_prdc},
+    "density, coverage": {"ours": density_ours, "prdc": density_prdc},
+    "KID": {"ours": kernel_ours, "torch-fidelity": kernel_torch_fidelity},
+    "MIND": {"ours": mind_ours},
+    "C_T": {"ours": copying_ours},
+}  # fmt: skip
 _KEPT: list[Any] = []
 
 
-def save_features(folder: Path) -> None:
-    """Write the features that every part reads."""
-    for count, width in sorted({part[1:] for part in PARTS.values()}):
-        for side in ("real", "fake"):
-            np.save(folder / f"{side}-{count}-{width}.npy", features(count, width, side))
-
-
-def measure(name: str, folder: Path) -> dict[str, Any]:
-    """Run one part in this process; returns its values, seconds, and extra peak memory in MB."""
-    function, count, width = PARTS[name]
-    real, fake = (np.load(folder / f"{side}-{count}-{width}.npy") for side in ("real", "fake"))
+def measure(score: str, name: str, folder: Path, count: int) -> dict[str, Any]:
+    """Run one part in this process; returns its values, seconds, and extra and whole peak memory in MB."""
+    function = PARTS[score][name]
+    real, fake = (np.load(folder / f"{side}.npy")[:count] for side in ("real", "fake"))
     if function is frechet_ours_reference_kept:
         _KEPT.append(fit_gaussian(real))
-        frechet_distance(_KEPT[0], fake[: width + 1])  # computes the kept factor, as a first snapshot does
+        frechet_distance(_KEPT[0], fake[: WIDTH + 1])  # computes the kept factor, as a first snapshot does
     else:
-        function(real[:100, :20], fake[:100, :20])  # warms up imports and thread pools
-    before = _peak()
-    start = time.perf_counter()
+        function(real[:200, :20], fake[:200, :20])  # warms up imports and thread pools
+    before, start = _peak(), time.perf_counter()
     values = function(real, fake)
-    return {"values": values, "seconds": time.perf_counter() - start, "extra_mb": _peak() - before}
+    seconds = time.perf_counter() - start
+    return {"values": values, "seconds": seconds, "extra_mb": _peak() - before, "peak_mb": _peak()}
 
 
 def _peak() -> float:
@@ -118,38 +162,46 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def report(measured: dict[str, dict[str, Any]]) -> None:
-    """Print the ratios of the parts' measurements."""
-    ours, kept, theirs = (measured[name] for name in list(PARTS)[:3])
-    difference = abs(ours["values"][0] - theirs["values"][0]) / theirs["values"][0]
-    ratios = [theirs["seconds"] / part["seconds"] for part in (ours, kept)]
-    print(f"frechet: {ratios[0]:.1f}x faster, {ratios[1]:.1f}x with the reference kept", end="; ")
-    print(f"relative difference {difference:.1e}")
-    ours, one_call, two_calls = (measured[name] for name in list(PARTS)[3:])
-    ratios = [other["seconds"] / ours["seconds"] for other in (two_calls, one_call)]
-    equal = "equal" if ours["values"] == two_calls["values"] else "DIFFERENT"
-    print(f"precision, recall: {equal}; {ratios[0]:.1f}x faster than two calls, {ratios[1]:.1f}x than one")
+def report(score: str, measured: dict[str, dict[str, Any]]) -> None:
+    """Print how ours compares with each library: values, time and extra memory."""
+    ours = measured["ours"]
+    for name, theirs in measured.items():
+        if name.startswith("ours"):
+            continue
+        apart = max(abs(a - b) / abs(b) for a, b in zip(ours["values"], theirs["values"], strict=True))
+        equal = "equal" if apart == 0 else f"relative difference {apart:.1e}"
+        memory = ours["extra_mb"] / max(theirs["extra_mb"], 1)
+        faster = theirs["seconds"] / ours["seconds"]
+        print(f"{score}: {equal}; {faster:.1f}x faster than {name}, {memory:.2f} of its extra memory", flush=True)
 
 
-def main() -> None:
-    """Run every part in its own process, print a line for each, then the ratios."""
-    measured = {}
+def main(words: list[str]) -> None:
+    """Run every part in its own process, print a line for each, then the ratios.
+
+    words: "large", and the names of scores; without any, all.
+    """
+    large, chosen = "large" in words, [word for word in words if word in PARTS] or list(PARTS)
+    count = LARGE if large else COUNT
     with tempfile.TemporaryDirectory() as folder:
         # Also in a child: a process inherits the peak memory of its parent
-        subprocess.run([sys.executable, __file__, "features", folder], check=True)
-        for name in PARTS:
-            command = [sys.executable, __file__, name, folder]
-            measured[name] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
-            values = ", ".join(f"{value:.6g}" for value in measured[name]["values"])
-            seconds, extra = measured[name]["seconds"], measured[name]["extra_mb"]
-            print(f"{name:30s} {seconds:7.2f} s {extra:7.0f} MB extra   {values}", flush=True)
-    report(measured)
+        subprocess.run([sys.executable, __file__, "features", folder, str(count)], check=True)
+        for score in chosen:
+            measured = {}
+            for name in list(PARTS[score])[: 1 if large else None]:
+                command = [sys.executable, __file__, "part", score, name, folder, str(count)]
+                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+                measured[name] = one = json.loads(done.stdout)
+                values = ", ".join(f"{value:.6g}" for value in one["values"])
+                print(f"{score:18s} {name:21s} {one['seconds']:7.1f} s {one['extra_mb']:6.0f} MB extra "
+                      f"{one['peak_mb']:6.0f} MB peak   {values}", flush=True)  # fmt: skip
+            report(score, measured)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["features"]:
-        save_features(Path(sys.argv[2]))
-    elif len(sys.argv) > 1:
-        print(json.dumps(measure(sys.argv[1], Path(sys.argv[2]))))
+        for side in ("real", "fake"):
+            np.save(Path(sys.argv[2]) / f"{side}.npy", features(int(sys.argv[3]), WIDTH, side))
+    elif sys.argv[1:2] == ["part"]:
+        print(json.dumps(measure(sys.argv[2], sys.argv[3], Path(sys.argv[4]), int(sys.argv[5]))))
     else:
-        main()
+        main(sys.argv[1:])

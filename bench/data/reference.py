@@ -28,8 +28,7 @@ def reference_point(spec: RunSpec) -> np.ndarray:
     name, count = spec.method[0].name, spec.protocol.generated
     stream = seeds.numpy_stream(spec.seed, "reference", name)
     if name == FLOOR:
-        real, index = _unseen(spec.protocol, spec)
-        return rows(real, index[np.sort(stream.choice(len(index), min(count, len(index)), replace=False))])
+        return _chosen(*_unseen(spec.protocol, spec), count, stream)
     images = training_images(spec.data, spec.seed).images
     first = stream.integers(len(images), size=count)
     if name == "memorised":
@@ -44,6 +43,30 @@ def reference_point(spec: RunSpec) -> np.ndarray:
             mixed[here] = (share[here] * from_first + (1 - share[here]) * from_second).round()
         return mixed
     raise UserError(f"unknown reference point '{name}'; {did_you_mean(name, POINTS)}")
+
+
+def floor_beside_training(spec: RunSpec) -> np.ndarray:
+    """The floor of scores that look at training images: real ones (N, H, W, 3) in neither reference nor training.
+
+    They are of the train pool, else test images that are not in the reference; as few as there are, maybe none.
+    """
+    assert spec.protocol is not None
+    stream = seeds.numpy_stream(spec.seed, "reference", FLOOR, "beside training")
+    known = marks(training_images(spec.data, spec.seed).images, near=False)["digest"]
+    candidates = [_unseen(spec.protocol, spec)]
+    if spec.protocol.split == "test":
+        test = imageset.load(spec.data.name, spec.data.resolution).test
+        candidates.append((test, np.arange(spec.protocol.reference, len(test))))
+    for images, index in candidates:
+        new = index[~np.isin(marks(images, near=False)["digest"][index], known)]
+        if len(new):
+            break
+    return _chosen(images, new, spec.protocol.generated, stream)
+
+
+def _chosen(images: np.ndarray, index: np.ndarray, count: int, stream: np.random.Generator) -> np.ndarray:
+    """At most `count` of the images at `index`, none twice."""
+    return rows(images, index[np.sort(stream.choice(len(index), min(count, len(index)), replace=False))])
 
 
 def _unseen(protocol: Protocol, spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:

@@ -37,12 +37,26 @@ def reference_images(protocol: Protocol, data: DataSpec, seed: int) -> tuple[np.
     return _of_train(images, index[:count])
 
 
+def named_training_images(data: DataSpec, seed: int) -> tuple[np.ndarray, str]:
+    """A run's training images (M, H, W, 3) uint8, never a copy in memory, and a name of exactly these images.
+
+    Raises UserError for a draw that is impossible.
+    """
+    images = imageset.load(data.name, data.resolution)
+    return _of_train(images, draw(images, data, seed))
+
+
 def depends_on_seed(data: DataSpec, protocol: Protocol) -> bool:
     """Whether runs of different seeds have different reference images."""
-    drawn = data.holdout is not None or (
-        protocol.split == "training-images" and (data.shots is not None or data.share is not None)
-    )
-    return protocol.split in ("training-images", "train-pool") and drawn and data.draw != "fixed"
+    if protocol.split == "training-images":
+        return draws_depend_on_seed(data)
+    return protocol.split == "train-pool" and data.holdout is not None and data.draw != "fixed"
+
+
+def draws_depend_on_seed(data: DataSpec) -> bool:
+    """Whether runs of different seeds have different training images."""
+    drawn = data.holdout is not None or data.shots is not None or data.share is not None
+    return drawn and data.draw != "fixed"
 
 
 def _of_train(images: ImageSet, index: np.ndarray) -> tuple[np.ndarray, str]:

@@ -20,13 +20,13 @@ from bench.features.vit import TransformerSettings, VisionTransformer, quick_gel
 from bench.features.vit_weights import NormalisedTransformer, fill
 
 
-def tower_settings(width: int, depth: int, patch: int, projection: int) -> TransformerSettings:
-    """A tower at 224 px, with what CLIP's towers have in common (Radford et al. 2021, section 2.4, and its code)."""
+def tower_settings(width: int, depth: int, patch: int, projection: int, size: int = 224) -> TransformerSettings:
+    """A tower for images of `size` pixels a side, with what CLIP's towers share (Radford et al. 2021, 2.4, code)."""
     return TransformerSettings(
         width=width,
         depth=depth,
         patch=patch,
-        grid=224 // patch,
+        grid=size // patch,
         epsilon=1e-5,
         activation=quick_gelu,
         patch_bias=False,
@@ -38,6 +38,7 @@ def tower_settings(width: int, depth: int, patch: int, projection: int) -> Trans
 SETTINGS = {
     "clip_vitb32": tower_settings(width=768, depth=12, patch=32, projection=512),
     "clip_vitl14": tower_settings(width=1024, depth=24, patch=14, projection=768),
+    "clip_vitl14_336": tower_settings(width=1024, depth=24, patch=14, projection=768, size=336),
 }
 TOWER = "visual."  # what the tensors of the image tower begin with; all others are the text tower's and the scale
 NAMES = {

@@ -223,17 +223,19 @@ _SELF_SUPERVISED = (
             network=f"the image tower of CLIP {shown}",
             layer="its embedding",
             dim=dim,
-            sizes=Sizes(224, 224, 224, 224),
+            sizes=Sizes(pixels, pixels, pixels, pixels),
             weights=_clip(file, f"BENCH_CLIP_{model.upper()}", size, sha256),
             licence="MIT",
             target="bench.features.clip:build",
             kept=False,
         )
-        for model, shown, file, dim, size, sha256 in (
-            ("vitb32", "ViT-B/32", "ViT-B-32.pt", 512, 353_976_522,
+        for model, shown, file, dim, pixels, size, sha256 in (
+            ("vitb32", "ViT-B/32", "ViT-B-32.pt", 512, 224, 353_976_522,
              "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"),
-            ("vitl14", "ViT-L/14", "ViT-L-14.pt", 768, 932_768_134,
+            ("vitl14", "ViT-L/14", "ViT-L-14.pt", 768, 224, 932_768_134,
              "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836"),
+            ("vitl14_336", "ViT-L/14 at 336 px", "ViT-L-14-336px.pt", 768, 336, 934_088_680,
+             "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02"),
         )
     ),
     ExtractorEntry(

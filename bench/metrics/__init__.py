@@ -13,11 +13,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bench.metrics.classes import inception_score
     from bench.metrics.copying import DataCopying, data_copying
+    from bench.metrics.extrapolation import frechet_infinity
     from bench.metrics.frechet import GaussianFit, fit_gaussian, frechet_distance
+    from bench.metrics.gaussian_kernel import gaussian_mmd
     from bench.metrics.kernel import kernel_distance
     from bench.metrics.measures import Measure, label
+    from bench.metrics.mixture import likelihood_gap
     from bench.metrics.neighbours import density_coverage, precision_recall
+    from bench.metrics.originality import authentic_share, nearest_training_share
     from bench.metrics.scores import Score, Scorer
+    from bench.metrics.sliced import monge_inception_distance
+    from bench.metrics.spectrum import vendi_score
 
 __all__ = [
     "DataCopying",
@@ -25,14 +31,21 @@ __all__ = [
     "Measure",
     "Score",
     "Scorer",
+    "authentic_share",
     "data_copying",
     "density_coverage",
     "fit_gaussian",
     "frechet_distance",
+    "frechet_infinity",
+    "gaussian_mmd",
     "inception_score",
     "kernel_distance",
     "label",
+    "likelihood_gap",
+    "monge_inception_distance",
+    "nearest_training_share",
     "precision_recall",
+    "vendi_score",
 ]
 
 # Shown by `bench list metrics` after the scores of bench.metrics.measures; no protocol may name these functions.
@@ -48,14 +61,21 @@ _HOMES = {
     "Measure": "measures",
     "Score": "scores",
     "Scorer": "scores",
+    "authentic_share": "originality",
+    "gaussian_mmd": "gaussian_kernel",
     "data_copying": "copying",
     "density_coverage": "neighbours",
     "fit_gaussian": "frechet",
     "frechet_distance": "frechet",
+    "frechet_infinity": "extrapolation",
+    "likelihood_gap": "mixture",
     "inception_score": "classes",
     "kernel_distance": "kernel",
     "label": "measures",
+    "monge_inception_distance": "sliced",
     "precision_recall": "neighbours",
+    "nearest_training_share": "originality",
+    "vendi_score": "spectrum",
 }
 
 

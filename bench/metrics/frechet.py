@@ -17,6 +17,8 @@ from scipy import linalg
 from bench.errors import UserError
 from bench.metrics.checks import check_features
 
+_ROWS = 12_288  # features that are in float64 at once; more only rounds a covariance otherwise, in the last digit
+
 
 @dataclass(frozen=True)
 class GaussianFit:
@@ -54,11 +56,14 @@ def fit_gaussian(features: np.ndarray, name: str = "given") -> GaussianFit:
     check_features(**{name: features})
     count, width = features.shape
     mean = features.mean(axis=0, dtype=np.float64)
-    centred = np.subtract(features, mean, dtype=np.float64)
     # No more rows than columns: keep the scaled rows, a factor of the covariance, instead of its (D, D) matrix.
     if count <= width:
-        return GaussianFit(mean, centred / np.sqrt(count - 1), None)
-    return GaussianFit(mean, None, linalg.blas.dsyrk(1 / (count - 1), centred.T))
+        return GaussianFit(mean, np.subtract(features, mean, dtype=np.float64) / np.sqrt(count - 1), None)
+    covariance = np.zeros((width, width), order="F")
+    for start in range(0, count, _ROWS):
+        centred = np.subtract(features[start : start + _ROWS], mean, dtype=np.float64)
+        covariance = linalg.blas.dsyrk(1 / (count - 1), centred.T, beta=1, c=covariance, overwrite_c=1)
+    return GaussianFit(mean, None, covariance)
 
 
 def gaussian_from_moments(mean: np.ndarray, covariance: np.ndarray) -> GaussianFit:

@@ -38,17 +38,36 @@ class FeatureSets(Protocol):
 
     @property
     def real_tied(self) -> np.ndarray:
-        """`real`, with equal features to the last digit for equal pictures; see `bench.metrics.scores.tied`."""
+        """`real`, with equal features to the last digit for equal pictures; see `bench.metrics.real_sets.tied`."""
 
     @property
     def fake_tied(self) -> np.ndarray:
         """`fake`, likewise, with the reference's features for pictures of the reference."""
 
+    @property
+    def train(self) -> np.ndarray:
+        """Of the images that the generator was trained on, (T, D), with ties; for cards with `of_training`."""
+
+    @property
+    def real_beside_train(self) -> np.ndarray:
+        """`real`, likewise, with the training images' features for pictures that are among them."""
+
+    @property
+    def fake_beside_train(self) -> np.ndarray:
+        """`fake`, likewise, with the features of real images for pictures that are among them."""
+
+    @property
+    def order(self) -> np.ndarray:
+        """Places (M,) of the generated images by their pixels: for parts of them that depend on no order of files."""
+
     def keep(self, compute: Callable[[], Value], *key: str | int) -> Value:
         """`compute()`, computed once per `key` for all snapshots and the scores of a file.
 
-        Use it for what depends on the reference alone.
+        Use it for what depends on the reference and the training images alone.
         """
+
+    def share(self, compute: Callable[[], Value], *key: str | int) -> Value:
+        """`compute()`, computed once per `key` for this set of generated images and the scores of a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +82,8 @@ class Measure(Output):
     default_k: int | None = None  # the neighbour where a protocol names none; None: the score has no k
     k_among: Literal["reference", "generated"] = "reference"  # whose k-th neighbour must exist
     fewest: int = 2  # generated images that it needs at least, apart from k
+    of_training: bool = False  # whether it looks at the training images
+    held_out: bool = False  # whether the reference must be of images that no run trains on
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,6 +91,8 @@ class Measure(Output):
             raise UserError(f"score '{self.name}': k_among is '{self.k_among}', must be reference or generated")
         if self.fewest < 1 or (self.default_k or 1) < 1:
             raise UserError(f"score '{self.name}': fewest and default_k must be at least 1")
+        if self.held_out and not self.of_training:
+            raise UserError(f"score '{self.name}': held_out is for scores with of_training")
 
 
 class MetricLike(Protocol):

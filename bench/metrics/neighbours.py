@@ -11,7 +11,6 @@ radius 0 around copies), and prdc scores it as if it were nowhere near them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,6 +33,14 @@ class DensityCoverage(NamedTuple):
 
     density: float
     coverage: float
+
+
+class Occupancy(NamedTuple):
+    """What balls and points have to do with each other."""
+
+    share: float  # of the points that lie in at least one ball
+    density: float  # the mean number of balls a point lies in, over k
+    coverage: float  # the share of balls that hold at least one point
 
 
 @dataclass(frozen=True)
@@ -70,9 +77,14 @@ def precision_recall(
     check_features(real=real, fake=fake)
     check_neighbour(for_reals, "real", real)
     check_neighbour(for_fakes, "fake", fake)
-    return PrecisionRecall(
-        share_inside(balls(real, for_reals), fake), share_inside(balls(fake, for_fakes, "fake"), real)
-    )
+    around_reals, around_fakes = balls(real, for_reals), balls(fake, for_fakes, "fake")
+    # One product decides both: who of the fakes is in a real's ball, and which reals are in a fake's.
+    distances = SquaredDistances(real, fake)
+    precise, recalled = 0, np.zeros(len(real), dtype=bool)
+    for of_reals, of_fakes in distances.at_most_both(around_reals.squared_radii, around_fakes.squared_radii):
+        precise += int(np.count_nonzero(of_reals.any(axis=1)))
+        recalled |= of_fakes.any(axis=0)
+    return PrecisionRecall(precise / len(fake), float(recalled.mean()))
 
 
 def density_coverage(real: np.ndarray, fake: np.ndarray, k: int = 5) -> DensityCoverage:
@@ -82,8 +94,8 @@ def density_coverage(real: np.ndarray, fake: np.ndarray, k: int = 5) -> DensityC
     """
     real, fake = np.asarray(real), np.asarray(fake)
     check_features(real=real, fake=fake)
-    around = balls(real, k)
-    return DensityCoverage(density(around, fake), coverage(around, fake))
+    inside = occupancy(balls(real, k), fake)
+    return DensityCoverage(inside.density, inside.coverage)
 
 
 def balls(features: np.ndarray, k: int, name: str = "real") -> Balls:
@@ -97,24 +109,12 @@ def balls(features: np.ndarray, k: int, name: str = "real") -> Balls:
     return Balls(features, SquaredDistances(features, features).smallest(k), k)
 
 
-def share_inside(around: Balls, points: np.ndarray) -> float:
-    """The share of points (M, D) that lie in at least one ball: precision of fakes, recall of reals."""
-    return float(np.mean(np.concatenate([inside.any(axis=1) for inside in _inside(around, points)])))
-
-
-def density(around: Balls, points: np.ndarray) -> float:
-    """The mean number of balls a point (M, D) lies in, over k."""
-    return sum(np.count_nonzero(inside) for inside in _inside(around, points)) / len(points) / around.k
-
-
-def coverage(around: Balls, points: np.ndarray) -> float:
-    """The share of balls that hold at least one of the points (M, D)."""
+def occupancy(around: Balls, points: np.ndarray) -> Occupancy:
+    """Who of the points (M, D) lies in which ball; precision of fakes and recall of reals are the `share`."""
+    inside_any = inside_count = 0
     held = np.zeros(len(around.centres), dtype=bool)
-    for inside in _inside(around, points):
+    for inside in SquaredDistances(around.centres, points).at_most(around.squared_radii):
+        inside_any += int(np.count_nonzero(inside.any(axis=1)))
+        inside_count += int(np.count_nonzero(inside))
         held |= inside.any(axis=0)
-    return float(held.mean())
-
-
-def _inside(around: Balls, points: np.ndarray) -> Iterator[np.ndarray]:
-    """Whether each point lies in each ball, (block, N), for one block of points after the other."""
-    return SquaredDistances(around.centres, points).at_most(around.squared_radii)
+    return Occupancy(inside_any / len(points), inside_count / len(points) / around.k, float(held.mean()))

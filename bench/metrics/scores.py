@@ -6,17 +6,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from bench import features
 from bench.data.image_digests import image_digests
-from bench.features.cache import cached_features
 from bench.metrics.measures import MetricLike, measure, neighbour, version_of
-
-if TYPE_CHECKING:
-    from bench.features.extractor import Extractor
+from bench.metrics.real_sets import RealSets, Training, tied
 
 Value = TypeVar("Value")
 Watch = Callable[[Iterable[int], int, str], Iterable[int]]
@@ -46,18 +43,6 @@ class Score:
     reference_split: str = "test"
 
 
-def tied(features: np.ndarray, digests: Sequence[bytes], known: dict[bytes, np.ndarray] | None = None) -> np.ndarray:
-    """Features (N, D) in which equal pictures have equal vectors: the known one, else the first copy's.
-
-    The last digits of a network's output depend on a picture's place in its batch and on the batch size. Without this,
-    copies would be neighbours at a distance of rounding error, in an order that means nothing.
-    """
-    first, same = dict(known or {}), features.copy()
-    for place, digest in enumerate(digests):
-        same[place] = first.setdefault(digest, same[place])
-    return same
-
-
 class Scorer:
     """Scores sets of generated images against one reference.
 
@@ -67,6 +52,8 @@ class Scorer:
     reference_sha256: their content hash, which names their cached features.
     watch: passes on the parts of a long extraction and reports progress (bench.machine.long_work.progress).
     reference_split: which images the reference is of, for the record.
+    training: gives the images that the generator was trained on, and a name of exactly these images; without it,
+    scores that look at them are refused.
     Raises UserError for an unknown metric or extractor, or a k where the score has none.
     """
 
@@ -78,16 +65,14 @@ class Scorer:
         device: str = "cpu",
         watch: Watch | None = None,
         reference_split: str = "test",
+        training: Training | None = None,
     ) -> None:
         for metric in metrics:
             neighbour(metric)  # raises where there is no such score, or no k
         self._metrics = [(metric, features.canonical(metric.extractor)) for metric in metrics]
-        self._reference_u8 = reference_u8
-        self._reference_sha256 = reference_sha256
-        self._device = device
+        self._real = RealSets(reference_u8, reference_sha256, device, training)
         self._watch = watch
         self._reference_split = reference_split
-        self._kept: dict[tuple[str | int, ...], object] = {}
 
     def score(self, generated_u8: np.ndarray) -> list[Score]:
         """One score for each metric, in order, of uint8 images (M, H, W, 3).
@@ -100,72 +85,69 @@ class Scorer:
         for metric, spec in self._metrics:
             start = time.perf_counter()
             if spec not in sets:
-                sets[spec] = _Sets(self, spec, generated_u8)
+                sets[spec] = _Sets(self._real, spec, generated_u8, self._extracted(spec, generated_u8))
             result = measure(metric.name).compute(sets[spec], neighbour(metric))
             value, error = result if isinstance(result, tuple) else (result, None)
-            counts = len(generated_u8), len(self._reference_u8)
-            digests = self._extractor(spec).weights_sha256, self._reference_sha256
+            counts = len(generated_u8), len(self._real.reference_u8)
+            digests = self._real.extractor(spec).weights_sha256, self._real.reference_sha256
             seconds, last = time.perf_counter() - start, (version_of(metric.name), self._reference_split)
             scores.append(Score(metric.name, spec, float(value), error, *counts, seconds, *digests, *last))
         return scores
 
     def _extracted(self, spec: str, generated_u8: np.ndarray) -> np.ndarray:
-        extractor = self._extractor(spec)
+        extractor = self._real.extractor(spec)
         if self._watch is None or not len(generated_u8):
             return extractor(generated_u8)
         starts = range(0, len(generated_u8), WATCHED)
         parts = self._watch(starts, len(starts), f"{spec}, parts of {WATCHED} images")
         return np.concatenate([extractor(generated_u8[start : start + WATCHED]) for start in parts])
 
-    def _tied_reference(self, spec: str) -> np.ndarray:
-        return self._once(lambda: tied(self._reference(spec), self._digests()), spec, "tied")
-
-    def _tied(self, spec: str, generated_u8: np.ndarray, fake: np.ndarray) -> np.ndarray:
-        known = dict(zip(self._digests(), self._tied_reference(spec), strict=True))
-        return tied(fake, image_digests(generated_u8), known)
-
-    def _digests(self) -> list[bytes]:
-        return self._once(lambda: image_digests(self._reference_u8), "digests")
-
-    def _extractor(self, spec: str) -> Extractor:
-        return self._once(lambda: features.load(spec, self._device), spec, "extractor")
-
-    def _reference(self, spec: str) -> np.ndarray:
-        return self._once(
-            lambda: cached_features(
-                self._extractor(spec),
-                self._reference_u8,
-                self._reference_sha256,
-                "the reference of a protocol",
-            ),
-            spec,
-            "features",
-        )
-
-    def _once(self, compute: Callable[[], Value], *key: str | int) -> Value:
-        if key not in self._kept:
-            self._kept[key] = compute()
-        return self._kept[key]  # type: ignore[return-value]  # a key has one kind of value
-
 
 class _Sets:
-    """The features of one extractor, of a scorer's reference and of one set of generated images (`FeatureSets`)."""
+    """The features of one extractor, of real images and of one set of generated images (`FeatureSets`)."""
 
-    def __init__(self, scorer: Scorer, spec: str, generated_u8: np.ndarray) -> None:
-        self._scorer, self._spec, self._generated_u8 = scorer, spec, generated_u8
-        self.fake = scorer._extracted(spec, generated_u8)
+    def __init__(self, images: RealSets, spec: str, generated_u8: np.ndarray, fake: np.ndarray) -> None:
+        self._images, self._spec, self._generated_u8 = images, spec, generated_u8
+        self.fake = fake
+        self._shared: dict[tuple[str | int, ...], object] = {}
 
     @property
     def real(self) -> np.ndarray:
-        return self._scorer._reference(self._spec)
+        return self._images.reference(self._spec)
 
     @property
     def real_tied(self) -> np.ndarray:
-        return self._scorer._tied_reference(self._spec)
+        return self._images.tied_reference(self._spec)
+
+    @property
+    def train(self) -> np.ndarray:
+        return self._images.train(self._spec)
+
+    @property
+    def real_beside_train(self) -> np.ndarray:
+        return self._images.reference_beside_train(self._spec)
 
     @cached_property
     def fake_tied(self) -> np.ndarray:
-        return self._scorer._tied(self._spec, self._generated_u8, self.fake)
+        return tied(self.fake, self._digests, self._images.known(self._spec))
+
+    @cached_property
+    def fake_beside_train(self) -> np.ndarray:
+        return tied(self.fake, self._digests, self._images.known_of_all(self._spec))
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        return np.array(sorted(range(len(self._digests)), key=self._digests.__getitem__), np.int64)
 
     def keep(self, compute: Callable[[], Value], *key: str | int) -> Value:
-        return self._scorer._once(compute, self._spec, compute.__module__, *key)
+        return self._images.once(compute, self._spec, compute.__module__, *key)
+
+    def share(self, compute: Callable[[], Value], *key: str | int) -> Value:
+        place = (compute.__module__, *key)
+        if place not in self._shared:
+            self._shared[place] = compute()
+        return self._shared[place]  # type: ignore[return-value]  # a key has one kind of value
+
+    @cached_property
+    def _digests(self) -> list[bytes]:
+        return image_digests(self._generated_u8)

@@ -19,6 +19,7 @@ from bench.evaluate.registry import refuse_impossible, run_measure
 from bench.features.cache_bound import bound
 from bench.files.yamlfile import Keys
 from bench.metrics.measures import measure, measures, neighbour
+from bench.metrics.of_training import nothing_held_out
 from bench.plan.runs import Plan
 from bench.spec.row_column import Column, Row
 from bench.spec.run import DataSpec, NetworkSpec, Part, Protocol, RunSpec
@@ -148,6 +149,7 @@ def _of_run(spec: RunSpec, places: _Places, build: bool) -> Iterator[Problem]:
     if spec.protocol is not None:
         yield from _neighbours(spec.protocol, places)
         yield from _selects(spec.protocol, places)
+        yield from _held_out(spec.protocol, spec.data, places)
         extractors = {metric.extractor: None for metric in spec.protocol.metrics}
         yield from _extractors(list(extractors), places.metrics)
     yield from _extractors(_priors(spec.method), places.method)
@@ -211,6 +213,9 @@ def _neighbours(protocol: Protocol, places: _Places) -> Iterator[Problem]:
         except UserError as error:
             yield Problem(place, str(error))
             continue
+        if protocol.generated < (fewest := measure(metric.name).fewest):
+            text = f"{metric.name} needs at least {fewest} generated images, and there are {protocol.generated}"
+            yield Problem((*places.counts, "generated"), text)
         kind = measure(metric.name).k_among
         count = protocol.generated if kind == "generated" else protocol.reference
         if k is not None and k >= count:
@@ -227,6 +232,13 @@ def _selects(protocol: Protocol, places: _Places) -> Iterator[Problem]:
     if not card.ranks:
         text = f"the first score picks the best snapshot, and of {card.name} {card.direction}; put another one first"
         yield Problem((*places.metrics, 0, "name"), text)
+
+
+def _held_out(protocol: Protocol, data: DataSpec, places: _Places) -> Iterator[Problem]:
+    """The problems of scores that compare training images with others, where the reference has no others."""
+    for at, metric in enumerate(protocol.metrics):
+        if metric.name in measures() and (text := nothing_held_out(metric, protocol, data)) is not None:
+            yield Problem((*places.metrics, at, "name"), text)
 
 
 def _priors(method: tuple[Part, ...]) -> list[str]:

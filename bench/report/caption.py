@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from bench.data.points import is_its_own_reference, meaning
+from bench.data.points import FLOOR, is_its_own_reference, meaning
 from bench.evaluate.registry import output_card
 from bench.features import inception_variant
-from bench.metrics.measures import fewest_generated
+from bench.metrics.measures import Measure, fewest_generated
 from bench.metrics.output import Output
 from bench.plan.expand import Table
 from bench.report.best_seeds import chooses
@@ -103,7 +103,10 @@ def _fewer(spec: Table, scale: Scale, column: ColumnHead, results: pd.DataFrame)
     """Sentences on the reference points that had fewer images than a generator makes."""
     for point in spec.references:
         lines = results[(results["row"] == point) & (results["column"] == column.id)]
-        had = lines["n_generated"].min()
+        looking = lines["metric"].map(lambda name: _looks_at_training(name))
+        if point == FLOOR:
+            yield from _beside_training(spec, scale, column, lines, lines[looking])
+        had = lines[~looking]["n_generated"].min()
         if pd.isna(had) or had >= column.generated:
             continue
         # How many it had, what that does to the scores, and which scores it cannot have at all.
@@ -118,6 +121,28 @@ def _fewer(spec: Table, scale: Scale, column: ColumnHead, results: pd.DataFrame)
         if settings.protocol.split == "test" and is_its_own_reference(column.name):
             text += "; its images are themselves the reference, so that it says nothing of new ones"
         yield f"{text}."
+
+
+def _beside_training(
+    spec: Table, scale: Scale, column: ColumnHead, floor: pd.DataFrame, looking: pd.DataFrame
+) -> Iterator[str]:
+    """What the floor is of for scores that look at training images: real images that are none of these."""
+    settings = spec.scored(next(own for own in spec.columns if own.id == column.id), scale)
+    names = {metric.name for metric in settings.protocol.metrics if _looks_at_training(metric.name)}
+    if not names or floor.empty:
+        return
+    for name in sorted(names - set(looking["metric"])):
+        yield f"{column.label}: no floor of {name}: too few real images are neither in training nor in the reference."
+    if len(looking):
+        had, of = looking["n_generated"].min(), " and ".join(sorted(set(looking["metric"])))
+        text = f"{column.label}: the floor of {of} is of {had:,.0f} real images that are not training images"
+        yield f"{text}{'' if had >= column.generated else f', all there are, not {column.generated:,}'}."
+
+
+def _looks_at_training(name: str) -> bool:
+    """Whether it is a score of images that looks at the training images; a measure of runs has its own."""
+    card = output_card(name)
+    return isinstance(card, Measure) and card.of_training
 
 
 def _named(card: Output) -> str:

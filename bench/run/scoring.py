@@ -9,8 +9,9 @@ from bench.store.runs import RunFolder
 from bench.train.sampling import save_sheet
 
 
-def record_scores(folder: RunFolder, step: int, scorer: Scorer, images_NHWC: np.ndarray) -> None:
-    """Score uint8 images (N, H, W, 3): the lines go to metrics.jsonl, the first images to samples/."""
+def record_scores(folder: RunFolder, step: int, scorer: Scorer, images_NHWC: np.ndarray, *, sheet: bool = True) -> None:
+    """Score uint8 images (N, H, W, 3): the lines go to metrics.jsonl, the first images to samples/ (with `sheet`)."""
     lines = [{"step": step, **vars(score)} for score in scorer.score(images_NHWC)]
     folder.append(folder.metrics_log, lines)
-    save_sheet(folder.sheet(step), images_NHWC)
+    if sheet:
+        save_sheet(folder.sheet(step), images_NHWC)

@@ -1,7 +1,7 @@
 """Precision, recall, density and coverage: who lies in whose k-nearest-neighbour balls.
 
-Three of them look at the same balls, around the reference: found once for a k and kept between snapshots. Copies of a
-picture are ties: see `bench.metrics.scores.tied`.
+Three of them look at the same balls, around the reference: found once for a k and kept between snapshots, and who lies
+in them once for a set of images. Copies of a picture are ties: see `bench.metrics.real_sets.tied`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bench.metrics.measures import FeatureSets, Measure
 
 if TYPE_CHECKING:
-    from bench.metrics.neighbours import Balls
+    from bench.metrics.neighbours import Balls, Occupancy
 
 
 def _reference_balls(sets: FeatureSets, k: int) -> Balls:
@@ -20,32 +20,33 @@ def _reference_balls(sets: FeatureSets, k: int) -> Balls:
     return sets.keep(lambda: balls(sets.real_tied, k, "reference"), "balls", k)
 
 
-def _precision(sets: FeatureSets, k: int | None) -> float:
-    from bench.metrics.neighbours import share_inside
+def _occupancy(sets: FeatureSets, k: int) -> Occupancy:
+    """Of the reference's balls by the generated images."""
+    from bench.metrics.neighbours import occupancy
 
+    return sets.share(lambda: occupancy(_reference_balls(sets, k), sets.fake_tied), "occupancy", k)
+
+
+def _precision(sets: FeatureSets, k: int | None) -> float:
     assert k is not None
-    return share_inside(_reference_balls(sets, k), sets.fake_tied)
+    return _occupancy(sets, k).share
 
 
 def _recall(sets: FeatureSets, k: int | None) -> float:
-    from bench.metrics.neighbours import balls, share_inside
+    from bench.metrics.neighbours import balls, occupancy
 
     assert k is not None
-    return share_inside(balls(sets.fake_tied, k, "generated"), sets.real_tied)
+    return occupancy(balls(sets.fake_tied, k, "generated"), sets.real_tied).share
 
 
 def _density(sets: FeatureSets, k: int | None) -> float:
-    from bench.metrics.neighbours import density
-
     assert k is not None
-    return density(_reference_balls(sets, k), sets.fake_tied)
+    return _occupancy(sets, k).density
 
 
 def _coverage(sets: FeatureSets, k: int | None) -> float:
-    from bench.metrics.neighbours import coverage
-
     assert k is not None
-    return coverage(_reference_balls(sets, k), sets.fake_tied)
+    return _occupancy(sets, k).coverage
 
 
 # Version 2 of all four: closed balls, and exact ties (before: open balls, so that repeated images lay in none).

@@ -21,7 +21,7 @@ def test_what_the_design_names_is_there():
     assert set(NAMES) >= {
         "effnet_lite0", "vgg16", "vgg16_fc6", "vgg16_fc7", "alexnet", "resnet50", "swav_resnet50",
         "inception", "inception_pytorch", "inception_tensorflow", "inception_torchvision",
-        "dinov2_vits14", "dinov2_vitb14", "dinov2_vitl14", "clip_vitb32", "clip_vitl14",
+        "dinov2_vits14", "dinov2_vitb14", "dinov2_vitl14", "clip_vitb32", "clip_vitl14", "clip_vitl14_336",
     }  # fmt: skip
 
 

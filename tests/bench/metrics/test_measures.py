@@ -22,6 +22,24 @@ KNOWN = {
     "density": ("density(effnet_lite0@96)", "density", "density", "higher", "difference", 5, 2, 2),
     "coverage": ("coverage(effnet_lite0@96)", "coverage", "coverage", "higher", "difference", 5, 2, 2),
 }
+# Those that came later, likewise
+LATER = {
+    "mind": ("MIND(effnet_lite0@96)", "MIND", "mind", "lower", "ratio", None, 2, 1),
+    "fd_infinity": (
+        "FD-infinity(effnet_lite0@96)", "FID-infinity", "fd_infinity", "lower", "difference", None, 20, 1
+    ),
+    "vendi": ("Vendi(effnet_lite0@96)", "Vendi", "vendi", "higher", "ratio", None, 2, 1),
+    "cmmd": ("CMMD(effnet_lite0@96)", "CMMD", "cmmd", "lower", "ratio", None, 2, 1),
+    "generalisation_gap": (
+        "gap(effnet_lite0@96)", "gap", "generalisation_gap", "zero", "difference", None, 2, 1
+    ),
+    "authenticity": (
+        "authenticity(effnet_lite0@96)", "authenticity", "authenticity", "higher", "difference", None, 2, 1
+    ),
+    "training_nearest": (
+        "training nearest(effnet_lite0@96)", "training nearest", "training_nearest", "lower", "difference", None, 2, 1
+    ),
+}  # fmt: skip
 
 
 def card(**changes):
@@ -44,10 +62,12 @@ def test_the_cards_say_what_the_scores_have_always_been():
             one.version,
         )
         said[one.name] = (*labels, *rest)
-    assert said == KNOWN
-    assert [name for name in KNOWN if measure(name).biased_upward] == ["fd"]
+    assert said == KNOWN | LATER
+    assert sorted(name for name in said if measure(name).biased_upward) == ["cmmd", "fd", "mind"]
+    looking = {name: measure(name).held_out for name in said if measure(name).of_training}
+    assert looking == {"generalisation_gap": True, "authenticity": False, "training_nearest": True}
     assert fewest_generated(MetricSpec(name="recall", extractor="effnet_lite0", k=7)) == 8
-    assert all(source_digest(name) is None for name in KNOWN)  # their version says when their meaning changes
+    assert all(source_digest(name) is None for name in said)  # their version says when their meaning changes
 
 
 def test_listing_and_reading_cards_imports_nothing_heavy():
@@ -73,6 +93,7 @@ def test_listing_and_reading_cards_imports_nothing_heavy():
         ),
         ({"digits": 0}, "score 'toy': digits and version must be at least 1"),
         ({"default_k": -1}, "score 'toy': fewest and default_k must be at least 1"),
+        ({"held_out": True}, "score 'toy': held_out is for scores with of_training"),
     ],
 )
 def test_a_card_that_cannot_be_is_refused(changes, message):

@@ -12,7 +12,7 @@ from bench.data.image_digests import image_digests
 from bench.errors import UserError
 from bench.features.extractor import Extractor
 from bench.metrics import Scorer, label
-from bench.metrics.scores import tied
+from bench.metrics.real_sets import tied
 
 
 @dataclass(frozen=True)
