@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bench import features, seeds
 from bench.contract.base import Sampler
@@ -57,6 +57,14 @@ class Opened(Protocol):
 
     def images(self, count: int, seed: int | None = None) -> Iterator[np.ndarray]:
         """The first `count` uint8 images, a batch (N, H, W, 3) at a time."""
+        ...
+
+    def made(self, make: Callable[[], Tensor], noises: torch.Generator) -> np.ndarray:
+        """uint8 images (N, H, W, 3) of one call of the generator, made as when the run is sampled."""
+        ...
+
+    def sheets(self) -> list[tuple[int, np.ndarray]]:
+        """The steps of the run's snapshots with their first uint8 images, of which the run keeps a picture each."""
         ...
 
 
@@ -146,6 +154,26 @@ class Subject:
         for batch_NHWC in self.opened.images(self.protocol.generated if count is None else count):
             yield batch_NHWC
             self.pause()
+
+    def class_images(self, label: int, count: int) -> np.ndarray:
+        """Images (count, H, W, 3) uint8 of one class; every class has the same latents.
+
+        Raises UserError for a method that cannot be asked for a class.
+        """
+        ctx, generator = self.opened.ctx, self.generator
+        sampler = self.method.class_sampler(ctx)
+        if sampler is None:
+            raise UserError(f"run {self.run.uid} cannot be asked for a class")
+        # In whole batches, where the norms take their statistics of the batch
+        together = (self.run.train.batch_statistics if self.run.train else None) or count
+        latents, batches = self.stream("class-latents"), []
+        for start in range(0, count, together):
+            z_NZ = torch.randn(together, generator.z_dim, generator=latents).to(ctx.device)
+            label_N, stream = torch.full((together,), label), self.stream("class-sampler", label, start)
+            make = partial(sampler, generator, z_NZ, label_N, stream)
+            batches.append(self.opened.made(make, self.stream("class-noise", label, start)))
+            self.pause()
+        return np.concatenate(batches)[:count]
 
     @property
     def train_images(self) -> np.ndarray:

@@ -9,7 +9,7 @@ docs/shape-letters.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 from torch import Tensor, nn
@@ -180,6 +180,24 @@ class TwoScales(Protocol):
         ...
 
 
+@runtime_checkable
+class MixesStyles(Protocol):
+    """A G of which single layers can read another image's maps. FastGAN's with skip-layer excitation."""
+
+    @property
+    def style_sizes(self) -> tuple[int, ...]:
+        """The sizes of the maps that such layers change, small ones first; none where it has no such layer."""
+        ...
+
+    def style_maps(self, z_NZ: Tensor, condition_NK: Tensor | None = None) -> dict[int, Tensor]:
+        """What such layers read of these images, by those sizes."""
+        ...
+
+    def with_styles(self, z_NZ: Tensor, style_maps: Mapping[int, Tensor], condition_NK: Tensor | None = None) -> Tensor:
+        """Images (N, 3, R, R) of which the layers at the sizes of `style_maps` read these, the others their own."""
+        ...
+
+
 class Synthesis(nn.Module):
     """The half of a style-based G that turns w of every layer, (N, layers, w_dim), into images (N, 3, R, R)."""
 
@@ -237,6 +255,7 @@ CAPABILITIES: tuple[type, ...] = (
     Growing,
     ScalesGradients,
     TwoScales,
+    MixesStyles,
     Styled,
 )
 

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
+from torch import Tensor
 
 from bench.contract.base import Sampler
 from bench.contract.composition import Composition
 from bench.contract.context import Context
 from bench.contract.expression import at_inference
+from bench.data.contact_sheet import cut_sheet
 from bench.errors import UserError
+from bench.networks.common import noise
+from bench.networks.common.pixels import to_uint8
 from bench.networks.interface import Generator
 from bench.plan.inputs import Machine
 from bench.run.build import build_context, load_weights
 from bench.spec.run import Protocol, RunSpec, Snapshot
 from bench.store.checkpoints import fingerprint_of_weights, read_weights
 from bench.store.runs import RunFolder, Store
-from bench.train.sampling import batches
+from bench.train.sampling import SHEET, batch_statistics, batches
 
 BATCH = 100  # images at once, of a run without a protocol
 
@@ -69,6 +75,25 @@ class Reopened:
                 left -= min(left, len(made_NHWC))
                 if left == 0:
                     return
+
+    def made(self, make: Callable[[], Tensor], noises: torch.Generator) -> np.ndarray:
+        """uint8 images (N, H, W, 3) of one call of the generator, as when the run is sampled.
+
+        No gradients are kept, its noise comes from a stream, and with `train.batch_statistics` its norms take their
+        statistics of the batch at hand.
+        """
+        own = self.spec.train is not None and self.spec.train.batch_statistics is not None
+        with torch.no_grad(), noise.drawn_from(noises), batch_statistics(self.generator) if own else nullcontext():
+            return to_uint8(make())
+
+    def sheets(self) -> list[tuple[int, np.ndarray]]:
+        """The steps of the snapshots with their first images (at most 50), from the pictures that the run has kept."""
+        side, most = self.spec.data.resolution, self.spec.protocol.generated if self.spec.protocol else SHEET
+        found = []
+        for path in self.folder.sheets():
+            with Image.open(path) as sheet:
+                found.append((int(path.stem.removeprefix("step-")), cut_sheet(sheet, side)[: min(SHEET, most)]))
+        return found
 
     def all_images(self, count: int) -> np.ndarray:
         """`images` as one array (count, H, W, 3)."""

@@ -19,6 +19,8 @@ from bench.networks.common import noise
 from bench.networks.common.pixels import to_uint8
 from bench.networks.interface import Generator
 
+SHEET = 50  # images that a picture of a snapshot shows at most
+
 
 def generate(ctx: Context, generator: Generator, sampler: Sampler, count: int, batch: int) -> np.ndarray:
     """`count` uint8 images (N, H, W, 3) of the run's evaluation stream: see `batches`."""
@@ -86,6 +88,6 @@ def batch_norms(network: nn.Module) -> list[_BatchNorm]:
 
 
 def save_sheet(path: Path, images_NHWC: np.ndarray) -> None:
-    """Write a contact sheet of up to 50 images. Makes its folder, but not the run's folder around it."""
+    """Write a contact sheet of up to `SHEET` images. Makes its folder, but not the run's folder around it."""
     path.parent.mkdir(exist_ok=True)
-    contact_sheet(images_NHWC[:50], scale=max(1, 64 // images_NHWC.shape[1])).save(path)
+    contact_sheet(images_NHWC[:SHEET], scale=max(1, 64 // images_NHWC.shape[1])).save(path)

@@ -5,7 +5,7 @@ Liu et al. 2021; see recipes.py for what `paper` and `released` mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from bench.networks.fastgan.layers import (
     noisy_up_block,
     up_block,
 )
-from bench.networks.interface import HasBlocks, TwoScales
+from bench.networks.interface import HasBlocks, MixesStyles, TwoScales
 
 BOTTOM = 4  # height and width of the generator's first map
 REACH = 16  # an SLE's high map has this many times the height and width of its low map
@@ -28,7 +28,7 @@ WIDTHS = {4: 16, 8: 8, 16: 4, 32: 2, 64: 2, 128: 1, 256: 1 / 2, 512: 1 / 4, 1024
 NOISY = (8, 32, 128, 512)  # the sizes whose block has two convolutions and noise
 
 
-class Generator(interface.Generator, HasBlocks, TwoScales):
+class Generator(interface.Generator, HasBlocks, TwoScales, MixesStyles):
     """z and an optional condition -> images; it draws noise from the active stream of bench.networks.common.noise.
 
     excited: the sizes of the maps that an SLE multiplies. small_resolution: height and width of the second output,
@@ -86,13 +86,14 @@ class Generator(interface.Generator, HasBlocks, TwoScales):
         return z_NZ if embedding_NE is None else torch.cat([z_NZ, embedding_NE], dim=1)
 
     def _maps(self, input_NZ: Tensor, style: dict[int, Tensor] | None = None) -> dict[int, Tensor]:
-        """Maps by size: those that SLEs read (from `style`, if given), the small one and the last."""
+        """Maps by size: those that SLEs read (from `style`, where it has them), the small one and the last."""
         h_NCHW = self.first(input_NZ[:, :, None, None])
         maps = {BOTTOM: h_NCHW}
         for size, block in zip(self.sizes, self.blocks, strict=True):
             h_NCHW = block(h_NCHW)
             if str(size) in self.excitations:
-                low_NLHW = (maps if style is None else style)[size // REACH]
+                low = size // REACH
+                low_NLHW = maps[low] if style is None or low not in style else style[low]
                 h_NCHW = self.excitations[str(size)](low_NLHW, h_NCHW)
             if size in LOW or size in (self.small_resolution, self.resolution):
                 maps[size] = h_NCHW
@@ -120,12 +121,21 @@ class Generator(interface.Generator, HasBlocks, TwoScales):
         images_NCHW = self._shown(self.to_image(maps[self.resolution]))
         return images_NCHW, self._shown(self.to_small(maps[self.small_resolution]))
 
-    def mix_styles(self, content_NZ: Tensor, style_NZ: Tensor, condition_NK: Tensor | None = None) -> Tensor:
-        """Images of `content` whose SLEs read the low maps of `style` (section 4.2 and appendix C).
+    @property
+    def style_sizes(self) -> tuple[int, ...]:
+        """The sizes of the maps that an SLE multiplies, small ones first; none without SLEs."""
+        return tuple(sorted(int(size) for size in self.excitations))
 
-        Draws noise twice, for the style first.
+    def style_maps(self, z_NZ: Tensor, condition_NK: Tensor | None = None) -> dict[int, Tensor]:
+        """The low maps that SLEs read, by the size of the map that each of them multiplies."""
+        maps = self._maps(self._input(z_NZ, None if condition_NK is None else self.embed(condition_NK)))
+        return {size: maps[size // REACH] for size in self.style_sizes}
+
+    def with_styles(self, z_NZ: Tensor, style_maps: Mapping[int, Tensor], condition_NK: Tensor | None = None) -> Tensor:
+        """Images (N, 3, R, R) whose SLEs read these maps, `style_maps` of other images (section 4.2 and appendix C).
+
+        An SLE whose size is not among them reads the image's own.
         """
         embedding_NE = None if condition_NK is None else self.embed(condition_NK)
-        style = self._maps(self._input(style_NZ, embedding_NE))
-        maps = self._maps(self._input(content_NZ, embedding_NE), style)
-        return self._shown(self.to_image(maps[self.resolution]))
+        low = {size // REACH: style_NLHW for size, style_NLHW in style_maps.items()}
+        return self._shown(self.to_image(self._maps(self._input(z_NZ, embedding_NE), low)[self.resolution]))

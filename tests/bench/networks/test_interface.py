@@ -28,7 +28,7 @@ CAN = {
     ),
     "stylegan2": ({"Styled"}, {*BLOCKS_AND_FEATURES, "BatchStatistics"}),
     "fastgan": (
-        {"HasBlocks", "TwoScales"},
+        {"HasBlocks", "TwoScales", "MixesStyles"},
         {*BLOCKS_AND_FEATURES, "BatchStatistics", "HasMaps", "Decoding"},
     ),
 }

@@ -10,7 +10,8 @@ from bench.spec.patch import Patch
 from sheets import trainings
 
 TABLES = [name for name in table_names() if name.startswith("sle/")]
-PROSE = ("fig8", "rotation", "losses", "batch16", "quarter")
+PICTURES = ("fig1", "fig6", "fig7", "fig9", "fig10", "fig11")
+PROSE = (*PICTURES, "fig8", "rotation", "losses", "batch16", "quarter")
 
 
 def test_every_table_figure_and_experiment_is_there_at_every_scale() -> None:

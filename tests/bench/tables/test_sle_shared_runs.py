@@ -31,6 +31,7 @@ SAME = [
     *[(f"table7 ae/{column}", f"table2 decode/{column}") for column in ("grumpy-cat", "obama")],
     *[(f"table7 baseline/{name}-1k", f"table3 baseline/{name}") for name in ("ffhq", "art")],
     ("table7 sg2/art-1k", "table3 sg2/art"),
+    ("fig1 ours/ffhq", "table3 ours/ffhq"),
 ]  # fmt: skip
 
 

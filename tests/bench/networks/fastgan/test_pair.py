@@ -146,8 +146,11 @@ def test_styles_come_through_the_low_maps_alone():
             layer.weight.data.zero_()
     content, style = normal(2, 16).double(), normal(2, 16, seed=1).double()
     plain = drawn(generator, content)
-    close(drawn(generator.mix_styles, content, content), plain)
-    mixed = drawn(generator.mix_styles, content, style)
+    maps = drawn(generator.style_maps, style)
+    assert generator.style_sizes == (64,) == tuple(maps)
+    close(drawn(generator.with_styles, content, drawn(generator.style_maps, content)), plain)
+    close(drawn(generator.with_styles, content, {}), plain)
+    mixed = drawn(generator.with_styles, content, maps)
     assert (mixed - plain).abs().max() > 1e-3
     with torch.no_grad(), noise.drawn_from(stream()):
         low = generator.first(style[:, :, None, None])

@@ -1,0 +1,200 @@
+"""Measures that give pictures, of real runs of a step: each picture is what the generator makes by hand."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from bench import seeds
+from bench.data.contact_sheet import contact_sheet, cut_sheet
+from bench.errors import UserError
+from bench.evaluate.frames import Frames, Inputs, on_the_way
+from bench.evaluate.registry import parse_measure, refuse_impossible, run_measure, settings_of
+from bench.evaluate.subject import Subject
+from bench.networks.common import noise
+from bench.networks.common.pixels import to_uint8
+from bench.run.execute import execute
+from bench.run.reopen import reopen
+from bench.run.settings import Settings
+from bench.spec.run import DataSpec, NetworkSpec, evaluation_run
+from bench.store.runs import Store
+from bench.train.sampling import batch_statistics
+
+FASTGAN = NetworkSpec(name="fastgan-64", options={"ngf": 4, "ndf": 4, "z_dim": 16, "decoder_width": 4})
+LABELLED = DataSpec(name="digits", resolution=32, shots=40)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, tiny_spec):
+    """Finished runs by a short name, each trained once: (spec, the run opened at its final snapshot)."""
+    torch.set_num_threads(1)
+    store = Store(tmp_path_factory.mktemp("pictures"))
+    specs = {
+        "priors": tiny_spec("disp(prior=random)", steps=2, scored=True),
+        "plain": tiny_spec("unconditional", steps=2, scored=True),
+        "classes": tiny_spec("class-conditional", steps=1, scored=True, data=LABELLED),
+        "fastgan": tiny_spec("sle", steps=1, scored=True, batch_statistics=8).model_copy(
+            update={"network": FASTGAN, "data": DataSpec(name="shapes", resolution=64, shots=16)}
+        ),
+    }
+    opened = {}
+
+    def of(name):
+        if name not in opened:
+            spec = type(specs[name]).model_validate(specs[name].model_dump())  # a copy would keep its name
+            folder = store.open(spec)
+            outcome = execute(spec.uid, store, Settings(torch.device("cpu")), lambda: False, lambda *_: None)
+            assert outcome == "done", folder.error()
+            opened[name] = SimpleNamespace(spec=spec, open=reopen(folder, store, "final"))
+        return opened[name]
+
+    return of
+
+
+def subject_of(run, **measure):
+    task = evaluation_run(parse_measure({"snapshot": "final", **measure}), run.spec, run.spec.protocol)
+    return Subject(task, lambda inference: run.open)
+
+
+def grid_of(run, **measure):
+    subject = subject_of(run, **measure)
+    refuse_impossible(subject.task)
+    result = run_measure(measure["measure"]).compute(subject, settings_of(subject.task.measure))
+    assert not result.values
+    return result.grid
+
+
+def by_hand(run, purpose, *inputs, own_statistics=False):
+    """What the generator makes of its inputs, with the noise of a purpose."""
+    statistics = batch_statistics(run.open.generator) if own_statistics else torch.no_grad()
+    with torch.no_grad(), statistics, noise.drawn_from(purpose):
+        return to_uint8(run.open.generator(*inputs))
+
+
+def test_samples_are_the_first_that_are_scored(runs):
+    run = runs("priors")
+    grid = grid_of(run, measure="samples", rows=2, columns=3)
+    assert np.array_equal(grid.images_NHWC, run.open.all_images(6)) and grid.size == "2 rows of 3"
+    more = grid_of(run, measure="samples", rows=3, columns=4)
+    assert np.array_equal(more.images_NHWC[:6], grid.images_NHWC), "more of them begin with the same"
+
+
+def test_training_images_are_drawn_without_repetition(runs):
+    run = runs("plain")
+    grid = grid_of(run, measure="samples", images="training", rows=2, columns=4)
+    train = {image.tobytes() for image in run.open.ctx.images_u8_NHWC}
+    drawn = [image.tobytes() for image in grid.images_NHWC]
+    assert len(set(drawn)) == 8 and set(drawn) <= train
+    assert not np.array_equal(grid.images_NHWC, run.open.ctx.images_u8_NHWC[:8]), "not the first ones"
+    with pytest.raises(UserError, match="has 16 such training images, 40 are asked for"):
+        grid_of(run, measure="samples", images="training", rows=5)
+
+
+def test_samples_of_a_class_are_of_that_class_at_latents_of_its_column(runs):
+    run = runs("classes")
+    grid = grid_of(run, measure="samples", classes=3, columns=4)
+    labels = sorted(set(run.open.ctx.labels_N.tolist()))
+    chosen = [labels[0], labels[round((len(labels) - 1) / 2)], labels[-1]]
+    assert grid.rows == tuple(f"class {label}" for label in chosen)
+    z_NZ = torch.randn(4, 16, generator=seeds.torch_stream(0, "evaluate", "samples", "class-latents"))
+    sampler = run.open.method.class_sampler(run.open.ctx)
+    for row, label in enumerate(chosen):
+        with torch.no_grad():
+            made = sampler(run.open.generator, z_NZ, torch.full((4,), label), torch.Generator())
+        assert np.array_equal(grid.images_NHWC[4 * row : 4 * row + 4], to_uint8(made))
+    with pytest.raises(UserError, match=f"has training images of {len(labels)} classes, 99 are asked for"):
+        grid_of(run, measure="samples", classes=99)
+    with pytest.raises(UserError, match="cannot be asked for a class; leave classes out"):
+        grid_of(runs("plain"), measure="samples", classes=2)
+    with pytest.raises(UserError, match="a row is a class, and there are 2 classes; leave rows out"):
+        parse_measure({"measure": "samples", "classes": 2, "rows": 3})
+
+
+@pytest.mark.parametrize("between", ["latents", "conditions", "both"])
+def test_an_interpolation_is_what_the_generator_makes_on_the_way(runs, between):
+    run = runs("priors")
+    grid = grid_of(run, measure="interpolation", between=between, pairs=2, steps=3)
+    assert grid.columns == ("0.00", "0.50", "1.00") and grid.size == "2 rows of 3"
+    draw = [seeds.torch_stream(0, "evaluate", "interpolation", "ends", name) for name in ("latents", "sampler")]
+    z_NZ, conditions = torch.randn(4, 16, generator=draw[0]), []
+    hook = run.open.generator.register_forward_pre_hook(lambda module, inputs: conditions.append(inputs[1]))
+    with torch.no_grad():
+        run.open.method.sampler(run.open.ctx)(run.open.generator, z_NZ, draw[1])
+    hook.remove()
+    (c_NK,) = conditions
+    # The second row, by hand: from the third draw to the fourth
+    for place, share in enumerate((0.0, 0.5, 1.0)):
+        z = z_NZ[2] if between == "conditions" else on_the_way(z_NZ[2], z_NZ[3], share)
+        c = c_NK[2] if between == "latents" else torch.lerp(c_NK[2], c_NK[3], share)
+        made = by_hand(run, torch.Generator(), z[None], c[None])
+        assert np.abs(made.astype(int) - grid.images_NHWC[3 + place]).max() <= 1
+    finer = grid_of(run, measure="interpolation", between=between, pairs=2, steps=5)
+    assert np.array_equal(finer.images_NHWC[[0, 2, 4, 5, 7, 9]], grid.images_NHWC), "a picture does not know its grid"
+
+
+def test_an_interpolation_between_conditions_needs_some(runs):
+    with pytest.raises(UserError, match="its generator has no condition; write between: latents"):
+        grid_of(runs("plain"), measure="interpolation", between="conditions")
+    assert grid_of(runs("plain"), measure="interpolation", between="latents", pairs=1, steps=2).size == "1 row of 2"
+
+
+def test_the_way_between_two_latents():
+    """Of two at a right angle: cos and sin of the share of it; lengths change evenly; parallel ones have a line."""
+    first, last = torch.tensor([2.0, 0.0, 0.0]), torch.tensor([0.0, 4.0, 0.0])
+    for share in (0.0, 0.25, 0.5, 1.0):
+        angle = share * np.pi / 2
+        hand = (2 + 2 * share) * np.array([np.cos(angle), np.sin(angle), 0])
+        assert np.allclose(on_the_way(first, last, share), hand, atol=1e-6)
+    assert np.allclose(on_the_way(first, 3 * first, 0.5), 2 * first)
+    assert np.allclose(on_the_way(first, -first, 0.25), 0.5 * first)
+    assert np.allclose(on_the_way(torch.zeros(3), last, 0.5), last / 2)
+
+
+def test_norms_of_the_batch_see_the_same_neighbours_for_every_picture(runs):
+    """With batch statistics a picture is made beside the first latents of the scores, so that it is a sample."""
+    run = runs("fastgan")
+    frames = Frames(subject_of(run, measure="interpolation", between="latents"))
+    z = torch.randn(1, 16, generator=torch.Generator().manual_seed(3))
+    beside = torch.randn(7, 16, generator=seeds.torch_stream(0, "evaluation", "latents", 0))
+    stream = seeds.torch_stream(0, "evaluate", "interpolation", 5, "noise")
+    hand = by_hand(run, stream, torch.cat([z, beside]), own_statistics=True)
+    assert np.array_equal(frames.picture(Inputs(z, None), 5), hand[0])
+
+
+def test_mixing_swaps_the_maps_that_the_excitation_reads(runs):
+    run = runs("fastgan")
+    grid = grid_of(run, measure="mixing", contents=1, styles=2, layers="each")
+    assert grid.rows == ("", "all layers", "64 px") and grid.columns == ("content", "style 1", "style 2")
+    images = grid.images_NHWC.reshape(3, 3, 64, 64, 3)
+    assert (images[0, 0] == 255).all() and np.array_equal(images[1], images[2]), "it has one such layer"
+    frames = Frames(subject_of(run, measure="mixing"))
+    content, styles = frames.drawn(1, "content").at(0), frames.drawn(2, "style")
+    assert np.array_equal(images[1, 0], frames.picture(content, "content", 0))
+    assert np.array_equal(frames.mixed(content, styles.at(0), (), "content", 0), images[1, 0]), "nothing is swapped"
+    assert np.array_equal(images[0, 2], frames.picture(styles.at(1), "style", 1))
+    assert not np.array_equal(images[1, 1], images[1, 2])
+    with pytest.raises(UserError, match="needs skip-layer excitation, network 'sngan-32' has none"):
+        grid_of(runs("plain"), measure="mixing")
+
+
+def test_a_training_is_shown_by_the_pictures_that_it_has_kept(runs):
+    run = runs("plain")
+    grid = grid_of(run, measure="over-training", snapshots=2, columns=5)
+    assert grid.rows == ("step 1", "step 2")
+    assert np.array_equal(grid.images_NHWC[5:], run.open.all_images(5)), "the last ones are those of the end"
+    assert not np.array_equal(grid.images_NHWC[:5], grid.images_NHWC[5:])
+    with pytest.raises(UserError, match="has 24 images, 30 are asked for"):
+        grid_of(run, measure="over-training", columns=30)
+
+
+@pytest.mark.parametrize(("side", "scale"), [(32, 2), (64, 1), (128, 1)])
+def test_a_sheet_is_cut_into_the_pictures_that_it_was_made_of(side, scale):
+    images = np.random.default_rng(1).integers(0, 256, (13, side, side, 3), np.uint8)
+    cut = cut_sheet(contact_sheet(images, scale=scale), side)
+    assert len(cut) == 20 and np.array_equal(cut[:13], images) and (cut[13:] == 255).all()
+    with pytest.raises(ValueError, match="has no 10 columns of"):
+        cut_sheet(Image.new("RGB", (50, 50)), side)
