@@ -34,6 +34,8 @@ class Cosine(MeasureSettings):
 
     @model_validator(mode="after")
     def _agrees(self) -> Cosine:
+        if self.sampling is not None:
+            raise ValueError("sampling changes nothing: conditions are those of training images; give sampling: null")
         if self.against == self.space:
             raise ValueError(f"against is {self.against}, as space is; must be another")
         perceptual = "perceptual" in (self.space, self.against)

@@ -151,7 +151,7 @@ def lines(work: Callable[[RunSpec], RunFolder], odd_run: RunSpec) -> Callable[..
     """The same as an evaluation with its record: output -> its line of metrics.jsonl."""
 
     def recorded(measure: str, sampling: str = "", **settings: Any) -> dict[str, dict[str, Any]]:
-        spec = parse_measure({"measure": measure, "sampling": sampling, **settings})
+        spec = parse_measure({"measure": measure, **({"sampling": sampling} if sampling else {}), **settings})
         assert odd_run.protocol is not None
         folder = work(evaluation_run(spec, odd_run, odd_run.protocol))
         return {line["metric"]: line for line in folder.metrics()}

@@ -110,6 +110,7 @@ def test_what_has_no_angle_is_refused():
         ({**VGG, "against": "perceptual"}, "against is perceptual, as space is; must be another"),
         ({"against": "pixels", "pairs": 2}, "pairs is 2, must be 3 or more for a correlation"),
         ({"of_pairs": "generated"}, "conditions on nothing; of_pairs must be random"),
+        ({"sampling": "pure"}, "sampling changes nothing: conditions are those of training images"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_trains(tiny_spec, settings, message):

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from bench.plan.load import load_table
 
 # measure and its settings at scale paper, the cell whose runs are evaluated (None: no run); a row for each kind of cell
 LSUN, FFHQ = ("disp/table4", "disp-vgg16", "lsun"), ("disp/table4", "disp-vgg16", "ffhq")
-GMM = {"measure": "gmm-fit", "components": 1000, "fits": 3, "sampling": None}  # arXiv 5.3, "average of 3 runs"
+# arXiv 5.3, "average of 3 runs"
+GMM: dict[str, Any] = {
+    "measure": "gmm-fit",
+    "components": 1000,
+    "fits": 3,
+    "sampling": None,
+}
 COPYING = {  # arXiv 5.3, "over 5 trials"; the rest by the code of Meehan et al. 2020
     "measure": "data-copying", "trials": 5, "cells": 3, "pca": 64, "images": 2000, "real": 50000,
     "extractor": "inception@299",
@@ -16,8 +24,8 @@ COPYING = {  # arXiv 5.3, "over 5 trials"; the rest by the code of Meehan et al.
 INVERSION = {  # DIP table 4 and appendix C: 500 images, Adam with rate 0.1; the steps are declared
     "measure": "inversion", "images": 500, "lr": 0.1, "steps": 500, "extractor": "inception@299",
 }  # fmt: skip
-COSINE = {"measure": "cosine", "pairs": 10000}  # the number is declared
-VGG16 = {"extractor": "vgg16_fc7@224"}  # declared: the prior's layer
+COSINE: dict[str, Any] = {"measure": "cosine", "sampling": None, "pairs": 10000}  # the number is declared
+VGG16: dict[str, Any] = {"extractor": "vgg16_fc7@224"}  # declared: the prior's layer
 SHEET = {
     **{
         ("disp/table5", row, f"{images}k"): (GMM | {"images": 1000 * images}, LSUN)
