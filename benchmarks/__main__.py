@@ -8,7 +8,7 @@ import sys
 
 def main() -> None:
     """Run each benchmark in its own interpreter, so that none affects the next."""
-    for name in ("cli", "data", "data_memory", "harness", "loading", "metrics", "report", "steps"):
+    for name in ("cli", "data", "data_memory", "evaluate", "harness", "loading", "metrics", "report", "steps"):
         print(f"== {name}", flush=True)
         subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
 

@@ -17,6 +17,7 @@ from bench.contract.base import Sampler
 from bench.errors import UserError
 from bench.features.perceptual import VGG16Activations
 from bench.networks.common import noise
+from bench.networks.common.truncation import truncated
 from bench.networks.interface import Generator, HasBlocks
 from bench.train import Context, Method
 from bench.train.batches import Batches
@@ -197,13 +198,6 @@ def nearest_distances(z_NZ: Tensor, normal_RZ: Tensor) -> Tensor:
     """mean over z of min |z - r|^2 + mean over r of min |z - r|^2."""
     square_NR = z_NZ.square().sum(1, keepdim=True) - 2 * z_NZ @ normal_RZ.T + normal_RZ.square().sum(1)
     return square_NR.amin(0).mean() + square_NR.amin(1).mean()
-
-
-def truncated(z_NZ: Tensor, limit: float) -> Tensor:
-    """Normal numbers -> those of a normal truncated to [-limit, limit], at the same quantiles."""
-    share = 1 - 2 * torch.special.ndtr(torch.tensor(-limit, dtype=torch.float64)).item()
-    quantile_NZ = 0.5 + share * (torch.special.ndtr(z_NZ.double()) - 0.5)
-    return torch.special.ndtri(quantile_NZ).to(z_NZ.dtype)
 
 
 def _images(generator: Generator, z_NZ: Tensor) -> Tensor:

@@ -2,13 +2,16 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import click
 import pytest
+from PIL import Image
 
 from bench.cli.main import cli
 from bench.conformance.checks import check_method
+from bench.data import imageset
 from bench.data.known import know_own
 from bench.data.own_sets import new_entry
 from bench.plan.load import load_table
@@ -43,6 +46,25 @@ def test_its_commands_parse(words):
     assert isinstance(command, click.Command)
     options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     assert {word for word in words if word.startswith("--")} <= options
+
+
+def test_its_second_example_scores_a_folder(bench_command, tmp_path):
+    """The commands as they stand, on a hundred pictures of another size in a folder and in a zip."""
+    block = re.search(r"## Score a folder of images\n.*?```sh\n(.*?)```", README, re.DOTALL)[1]
+    commands = [shlex.split(line.split("#")[0]) for line in block.splitlines()]
+    (tmp_path / "made").mkdir()
+    for number, image in enumerate(imageset.load("shapes", 32).train[:100]):
+        Image.fromarray(image).resize((40, 40)).save(tmp_path / "made" / f"{number:03}.png")
+    shutil.make_archive(str(tmp_path / "made"), "zip", tmp_path / "made")
+    done = [bench_command(*words[1:], cwd=tmp_path, BENCH_RECORDED=str(tmp_path / "sets")) for words in commands]
+    assert [one.returncode for one in done] == [0, 0, 0, 0], [one.stderr for one in done]
+    folder, kept, report, against = (one.stdout for one in done)
+    scores = [re.sub(r"^.*\n", "", text).partition("kept as")[0] for text in (folder, kept)]
+    assert (
+        scores[0] == scores[1] and "100 pictures of another size made 32 px" in scores[0] and "generated," in scores[0]
+    )
+    assert any(line.startswith("mine (pictures)") and "(n=1)" in line for line in report.splitlines())
+    assert "100 generated, 100 reference" in against
 
 
 def test_its_table_of_ones_own_is_one(tmp_path, fresh_registries):

@@ -148,6 +148,30 @@ def metric_option(function: Function) -> Function:
     )(function)
 
 
+def measures_option(function: Function) -> Function:
+    """--measures: which scores are taken."""
+    return click.option(
+        "--measures", callback=_names, metavar="A,B",
+        help="Only these scores, or others than the protocol's: NAME, NAME:EXTRACTOR or NAME:EXTRACTOR:K.",
+    )(function)  # fmt: skip
+
+
+def recorded_root_option(function: Function) -> Function:
+    """--root: the folder of recorded sets to write to."""
+    return click.option(
+        "--root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+        help="Where the set is kept [default: the first folder of $BENCH_RECORDED, else of the project file, "
+        "else the project's results/recorded].",
+    )(function)  # fmt: skip
+
+
+def replace_option(function: Function) -> Function:
+    """--replace: what a recorded set holds may go."""
+    return click.option(
+        "--replace", is_flag=True, help="Also put these runs in the place of others of the same row and seed."
+    )(function)
+
+
 def table_with(
     name: str, settings: Sequence[str] = (), methods: Sequence[str] = (), columns: Sequence[str] | None = None
 ) -> Table:

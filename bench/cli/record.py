@@ -10,6 +10,8 @@ import click
 from bench.cli.all_tables import every_table
 from bench.cli.options import (
     plugin_option,
+    recorded_root_option,
+    replace_option,
     scale_option,
     selection_options,
     shown_rows,
@@ -27,10 +29,8 @@ from bench.store.runs import Store
 @click.command()
 @click.argument("table", default="table1")
 @click.option("--as", "name", required=True, metavar="NAME", help="The recorded set to write, e.g. mine.")
-@click.option("--root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Where the set is kept [default: the first folder of $BENCH_RECORDED, else of the project file, "
-              "else the project's results/recorded].")  # fmt: skip
-@click.option("--replace", is_flag=True, help="Also put these runs in the place of others of the same row and seed.")
+@recorded_root_option
+@replace_option
 @scale_option
 @selection_options
 @plugin_option
@@ -64,7 +64,6 @@ def _record(
     spec: Table, name: str, root: Path | None, replace: bool, scale: str, store: Store, choice: dict[str, Any]
 ) -> None:
     """Keep the finished runs of one table. Raises UserError for a figure of pictures, which has no scores."""
-    from bench.plan.folders import recorded_roots
     from bench.report.left_out import left_out
     from bench.report.recorded import save_recorded
     from bench.report.results import load_results
@@ -87,6 +86,13 @@ def _record(
     click.echo(f"wrote {saved.path}: {saved.new} new runs, {saved.replaced} renewed, {saved.kept} kept from before")
     for line in left_out(frame, every, spec, scale, store, choice["seeds"]):
         click.echo(line)
-    folder = saved.path.parent.parent
-    if folder.resolve() not in [column.resolve() for column in recorded_roots()]:
-        click.echo(f"to compare with it and report it: BENCH_RECORDED={folder}, or `recorded` in a bench.toml")
+    tell_of_root(saved.path)
+
+
+def tell_of_root(path: Path, *, err: bool = False) -> None:
+    """Say how a set is found that was written to a folder where none is looked for. err: on stderr."""
+    from bench.plan.folders import recorded_roots
+
+    folder = path.parent.parent
+    if folder.resolve() not in [root.resolve() for root in recorded_roots()]:
+        click.echo(f"to compare with it and report it: BENCH_RECORDED={folder}, or `recorded` in a bench.toml", err=err)

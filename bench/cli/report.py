@@ -66,6 +66,7 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, claims: bool, 
     from bench.report.build import build_report
     from bench.report.fold import Asked
     from bench.report.left_out import not_shown
+    from bench.report.picture_rows import of_other_protocols, with_pictures
     from bench.report.results import load_results
 
     if claims:
@@ -76,6 +77,7 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, claims: bool, 
             _show_printed(spec, measure, style, output)
             continue
         # What to show: rows, columns and seeds
+        spec = with_pictures(spec, scale, recorded)
         seeds, named = choice["seeds"], shown_rows(spec, choice)
         columns = None if choice["columns"] is None else [column.id for column in spec.pick_columns(choice["columns"])]
         if seeds is not None:  # cells are whole when these seeds are done
@@ -86,7 +88,11 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, claims: bool, 
         table_report = build_report(spec, scale, results, Asked(only, columns, metrics), load)
         table_report = replace(
             table_report,
-            notes=(*table_report.notes, *not_shown(results, spec, scale, store, seeds)),
+            notes=(
+                *table_report.notes,
+                *not_shown(results, spec, scale, store, seeds),
+                *of_other_protocols(spec, scale, recorded),
+            ),
             figure=_figure(table_report, spec, store, seeds),
         )
         if output is not None:
@@ -106,6 +112,7 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, claims: bool, 
 @selection_options
 @metric_option
 @click.option("--markdown", is_flag=True, help="Markdown.")
+@recorded_option
 @plugin_option
 @store_option
 def compare(
@@ -115,20 +122,24 @@ def compare(
     scale: Any,
     metrics: list[str] | None,
     markdown: bool,
+    recorded: str | None,
     store: Store,
     **choice: Any,
 ) -> None:
     """Rank, paired ratios and intervals of METHOD against recorded baselines.
 
-    METHOD is a row's id or label, or an expression that was run with --method. With `--against runs` the baselines
+    METHOD is a row's id or label, an expression that was run with --method, or what pictures are called that
+    `bench evaluate --as SET` has kept. With `--against runs` the baselines
     are the other rows of your own store. --rows names the baselines [default: every row that has runs].
     """
     from bench.report import compare as comparing
     from bench.report.baselines import baselines_of
     from bench.report.left_out import not_shown
+    from bench.report.picture_rows import with_pictures
     from bench.report.results import load_results
 
     spec = table_with(table, choice["settings"], choice["methods"], choice["columns"])
+    spec = with_pictures(spec, scale, recorded)
     # The method is a row of the table, or becomes one
     if method not in {row.id for row in spec.rows}:
         try:
@@ -140,7 +151,7 @@ def compare(
         method = row_id(method)
     # Our runs and the baselines
     seeds = choice["seeds"]
-    ours = load_results(spec, scale, store, seeds=seeds, asked=[method])
+    ours = load_results(spec, scale, store, recorded, seeds=seeds, asked=[method])
     unseen = not_shown(ours, spec, scale, store, seeds)
     if choice["columns"] is not None:
         ours = ours[ours["column"].isin([column.id for column in spec.pick_columns(choice["columns"])])]
@@ -318,6 +329,6 @@ def _samples(table_report: TableReport, spec: Table, store: Store, choice: Mappi
     from bench.report.figures import samples
 
     tried = set(table_report.results.loc[table_report.results["status"] != "missing", "row"])
-    rows = [row.id for row in spec.rows if row.id in tried]
+    rows = [row.id for row in spec.rows if row.id in tried and row.printed_only is None]
     columns = [column.id for column in table_report.columns]
     return samples.pictures(spec, table_report.scale, store, rows, columns, choice["seeds"])

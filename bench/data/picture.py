@@ -25,6 +25,12 @@ MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}  # 8 bits a 
 DEEP_GREY = {"I;16", "I;16B", "I;16L", "I;16N"}
 # The centre square; the whole picture with its proportions lost; the centre of the picture made small.
 Fit = Literal["centre", "stretch", "center-crop"]
+# What each does, and by which filter, for people.
+FILTERS: dict[Fit, str] = {
+    "centre": "centre square, PIL Lanczos",
+    "stretch": "stretched to a square, PIL Lanczos",
+    "center-crop": "shorter side resized, centre cut out, PIL bilinear",
+}
 Content = Path | BinaryIO | np.ndarray  # a file, one that is open, or pixels (H, W, 3) uint8
 MAX_PIXELS = 64_000_000  # 8000 x 8000: more is a mistake or a decompression bomb
 MAX_BYTES = 2**29  # of a file: that many pixels of 8 bits need less, without any compression

@@ -1,83 +1,131 @@
-"""A folder of pictures from elsewhere as one array: every file accounted for, sizes changed only on request."""
+"""Pictures from elsewhere, in a folder, an archive or an array: every one accounted for, resized only on request."""
 
 from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from bench.data.decoded_ahead import REMEDY, DecodedAhead
 from bench.data.decoding import PICTURE
-from bench.data.picture_pile import Pile, Places, look_through, refuse_bad
-from bench.data.sources.folder import FolderSource
+from bench.data.known import datasets
+from bench.data.picture import FILTERS, Fit
+from bench.data.picture_pile import Pile, look_through, refuse_bad
 from bench.data.sources.item_table import ItemTable
+from bench.data.sources.opening import open_source
 from bench.errors import UserError
 from bench.machine.workers import Workers
 
-FILTER = "centre square, PIL Lanczos"
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which pictures are taken, and what is done to those of another size.
+
+    resolution: pixels a side; None: that of the pictures, which must then be squares of one size. count: the first so
+    many by name; None: all. by: who wants that many, in messages. fit: how a picture becomes a square of that size.
+    """
+
+    resolution: int | None
+    count: int | None
+    by: str = "the protocol generates"
+    fit: Fit = "centre"
+    resize: bool = False
+    allow_fewer: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class PictureFolder:
-    """The pictures of a folder: images (N, R, R, 3) uint8 RGB in the order of their names."""
+    """The pictures of a folder, an archive or an array, in the order of their names, while it is open.
+
+    images: (N, R, R, 3) uint8 RGB, which are being decoded. notes: what was not taken, or was changed.
+    """
 
     root: Path
-    images: np.ndarray
-    found: int  # pictures in the folder
-    notes: tuple[str, ...]  # what was not taken, or was changed
+    images: DecodedAhead
+    found: int
+    notes: tuple[str, ...]
 
 
-def read_pictures(
-    root: Path, resolution: int, wanted: int, *, resize: bool = False, allow_fewer: bool = False
-) -> PictureFolder:
-    """The first `wanted` pictures by name below `root`, in any format that data sets are built from.
+def fit_of(dataset: str) -> Fit:
+    """How the pictures of a data set were made squares, as its catalogue entry says: its scores' own filter."""
+    fit: Fit = datasets().load(dataset).options.get("fit", "centre")
+    return fit if fit in FILTERS else "centre"
+
+
+@contextmanager
+def opened_pictures(root: Path, wanted: Wanted, option: str = "--images") -> Iterator[PictureFolder]:
+    """The pictures below `root`, a folder, or in any container and format that data sets are built from.
 
     Known by their content, held upright by their EXIF orientation, on white where transparent. Raises UserError for a
-    picture that cannot be read, for pictures of another size (unless `resize`), and for fewer (unless `allow_fewer`).
+    picture that cannot be read (of one that is damaged inside, when it is decoded), for pictures of another size
+    (unless `resize`), and for fewer (unless `allow_fewer`). option: what messages call `root` by.
     """
-    source = FolderSource(root)
-    items = ItemTable(source.items())
-    with Workers() as workers, tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(prefix="bench-pictures-") as scratch, Workers() as workers:
+        # What there is, and which of it is taken
+        source = open_source(root, Path(scratch), option)
+        items = ItemTable(source.items())
         pile = look_through(source, items, workers, root.name)
         pile.left_out.update(source.left_out)
-        refuse_bad(pile, "mend or remove them")
-        chosen = _enough(root, pile, wanted, allow_fewer)
+        refuse_bad(pile, REMEDY)
+        chosen = _enough(root, pile, wanted)
+        resolution = wanted.resolution or _own_size(root, pile, chosen)
         others = _of_another_size(pile, chosen, resolution)
-        if others and not resize:
-            sizes = ", ".join(f"{count:,} of {text}" for text, count in others.most_common(3))
-            raise UserError(
-                f"{root}: {others.total():,} of {len(chosen):,} pictures are not {resolution} x {resolution} pixels "
-                f"({sizes}{', ...' if len(others) > 3 else ''}); --resize makes them so ({FILTER})"
-            )
+        _refuse_sizes(root, others, len(chosen), resolution, wanted)
+        pile.animated = int((pile.looks["animated"] & (pile.looks["kind"] == PICTURE))[chosen].sum())
 
-        # Decode them; only now is it known which are damaged inside. The map outlives its file's name.
-        shape = (len(chosen), resolution, resolution, 3)
-        images = np.lib.format.open_memmap(Path(scratch) / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
-        pile.decode(images, Places(items, chosen, np.arange(len(chosen))), workers, root.name)
-    pile.animated = int((pile.looks["animated"] & (pile.looks["kind"] == PICTURE))[chosen].sum())
-    refuse_bad(pile, "mend or remove them")
-
-    # Whatever was left out or changed.
-    notes = [pile.told()] if pile.told() else []
-    if (found := len(pile.pictures())) > wanted:
-        notes.append(f"the first {wanted:,} of {found:,} pictures by name")
-    if others:
-        notes.append(f"{others.total():,} pictures of another size made {resolution} px ({FILTER})")
-    return PictureFolder(root, images, found, tuple(notes))
+        # Whatever is left out or changed
+        notes = [pile.told()] if pile.told() else []
+        if (found := len(pile.pictures())) > len(chosen):
+            notes.append(f"the first {len(chosen):,} of {found:,} pictures by name")
+        if others:
+            notes.append(f"{others.total():,} pictures of another size made {resolution} px ({FILTERS[wanted.fit]})")
+        file = Path(scratch) / "decoded.npy"
+        with DecodedAhead(pile, chosen, resolution, wanted.fit, workers, file) as images:
+            yield PictureFolder(root, images, found, tuple(notes))
 
 
-def _enough(root: Path, pile: Pile, wanted: int, allow_fewer: bool) -> np.ndarray:
+def _enough(root: Path, pile: Pile, wanted: Wanted) -> np.ndarray:
     """The rows of the first pictures by name."""
-    found = len(pile.pictures())
-    if found < min(2, wanted) or (found < wanted and not allow_fewer):
+    found, count = len(pile.pictures()), wanted.count
+    least = 2 if count is None else min(2, count)
+    if found < least or (count is not None and found < count and not wanted.allow_fewer):
         more = f" ({told})" if (told := pile.told()) else ""
         hint = "; --allow-fewer scores them all the same" if found > 1 else ""
-        raise UserError(f"{root}: {found:,} pictures found{more}, the protocol generates {wanted:,}{hint}")
-    return pile.pictures()[:wanted]
+        need = f"{wanted.by} {count:,}" if count is not None else "at least 2 are needed"
+        raise UserError(f"{root}: {found:,} pictures found{more}, {need}{hint}")
+    return pile.pictures()[:count]
+
+
+def _own_size(root: Path, pile: Pile, rows: np.ndarray) -> int:
+    """The pixels a side of pictures that all are squares of one size. UserError for others."""
+    sizes = Counter(map(pile.size_text, rows.tolist()))
+    first = pile.looks[rows[0]]
+    if len(sizes) > 1 or first["width"] != first["height"]:
+        raise UserError(
+            f"{root}: pictures of several sizes or shapes ({_listed(sizes)}); --resolution N with --resize makes them "
+            "squares of one size"
+        )
+    return int(first["width"])
 
 
 def _of_another_size(pile: Pile, rows: np.ndarray, resolution: int) -> Counter[str]:
     other = (pile.looks["width"][rows] != resolution) | (pile.looks["height"][rows] != resolution)
     return Counter(map(pile.size_text, rows[other].tolist()))
+
+
+def _refuse_sizes(root: Path, others: Counter[str], count: int, resolution: int, wanted: Wanted) -> None:
+    if others and not wanted.resize:
+        raise UserError(
+            f"{root}: {others.total():,} of {count:,} pictures are not {resolution} x {resolution} pixels "
+            f"({_listed(others)}); --resize makes them so ({FILTERS[wanted.fit]})"
+        )
+
+
+def _listed(sizes: Counter[str]) -> str:
+    text = ", ".join(f"{count:,} of {size}" for size, count in sizes.most_common(3))
+    return f"{text}{', ...' if len(sizes) > 3 else ''}"

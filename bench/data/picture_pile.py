@@ -79,13 +79,14 @@ class Pile:
     ) -> None:
         """Decode pictures into rows of an array on disk (N, R, R, 3).
 
-        Those that cannot be decoded are rejected, all of them, so that one message can name them. near: which marks
-        are made (bench.data.decoding.DecodeInto). noted: is given rows of the array and what became of them.
+        Those that cannot be decoded are rejected, all of them, so that one message can name them. what: the data set,
+        for the progress; "" prints none. near: which marks are made (bench.data.decoding.DecodeInto). noted: is given
+        rows of the array and what became of them.
         """
         job = DecodeInto(self.source, rows_of(array), fit, near)
         unit = self.source.units()
         of_place = (lambda place: unit(place[1])) if unit else None
-        for start, decoded in workers.chunks(job, places, f"{what}, pictures", of_place):
+        for start, decoded in workers.chunks(job, places, what and f"{what}, pictures", of_place):
             for place, reason in decoded.reasons.items():
                 self.reject(int(places.items[start + place]), reason)
             noted(places.rows[start : start + len(decoded.done)], decoded)

@@ -74,9 +74,23 @@ class Workers:
 
         A part of `items` is taken when it is its turn, so that they need not all be in memory. unit: neighbours for
         which it gives the same go to one process, one chunk after the other, as far as every process has enough to do.
-        Errors as of `map`.
+        what: for the progress on stderr; "" prints none. Errors as of `map`.
         """
-        done, size, begun, passed = 0, 1, time.monotonic(), Passed(len(items), what)
+        passed = Passed(len(items), what)
+        try:
+            yield from self._done(work, items, passed, unit)
+        finally:
+            passed.end()
+
+    def _done(
+        self,
+        work: Callable[[Sequence[Item]], Result],
+        items: Sequence[Item],
+        passed: Passed,
+        unit: Callable[[Item], Hashable] | None,
+    ) -> Iterator[tuple[int, Result]]:
+        """What `chunks` gives."""
+        done, size, begun = 0, 1, time.monotonic()
 
         # In this process for as long as that is quick and none other is there.
         while done < len(items) and (self._jobs <= 1 or not (self.started or time.monotonic() - begun > PATIENCE)):

@@ -213,6 +213,7 @@ class Synthesis(nn.Module):
 class Styled(Protocol):
     """A style-based G: a mapping network from z to w, and `synthesis`, which reads one w a layer. Both StyleGANs.
 
+    truncation: outside training, w' = average + truncation (w - average); 1 for none.
     mixing: the probability in training that layers from a random crossover on take the w of a second z;
     mixing_per: whether there is one crossover for a "batch" or for each "image".
     on_latent: what every latent goes through before it is mapped, (generator, z_NZ) -> z_NZ; a plain function, so that
@@ -220,6 +221,7 @@ class Styled(Protocol):
     """
 
     synthesis: Synthesis
+    truncation: float
     mixing: float
     mixing_per: str
     on_latent: Callable[[nn.Module, Tensor], Tensor] | None

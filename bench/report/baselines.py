@@ -9,6 +9,7 @@ import pandas as pd
 from bench.errors import UserError, did_you_mean
 from bench.plan.expand import Table
 from bench.report.origins import ENDED, stale_notes, unlike
+from bench.report.picture_rows import PREFIX, picture_lines, remarks, with_pictures
 from bench.report.recorded import holdings, load_recorded
 
 OWN = "runs"  # the name of one's own store among the recorded sets
@@ -29,7 +30,7 @@ def baselines_of(
     rows, seeds: keep only these; None keeps all.
     Raises UserError if nothing is left; the message lists what the set holds.
     """
-    remarks: list[str] = []
+    said: list[str] = []
     # The candidates: rows of the own store, or a recorded set made with the settings of this table.
     if name == OWN:
         baselines = ours[(ours["kind"] == "train") & (ours["row"] != method) & ours["value"].notna()]
@@ -45,7 +46,7 @@ def baselines_of(
                 f"recorded set '{name}' holds nothing of {spec.name} at scale {scale}; it holds {held or 'nothing'}. "
                 "--against runs compares with the rows of this store"
             )
-        baselines, remarks = _of_these_settings(name, spec, scale, baselines)
+        baselines, said = _of_these_settings(name, spec, scale, baselines)
     # The user's choice of rows and seeds, then only what was made from the same inputs as our runs.
     if rows is not None:
         ids = [row for name in rows for row in _named(name, spec, baselines)]
@@ -53,7 +54,7 @@ def baselines_of(
     if seeds is not None:
         baselines = baselines[baselines["seed"].isin(seeds)]
     baselines, more = _of_these_inputs(name, ours[ours["row"] == method], baselines)
-    return baselines, [*remarks, *more, *stale_notes(ours)]
+    return baselines, [*said, *more, *stale_notes(ours), *remarks(pd.concat([ours, baselines]))]
 
 
 def _of_these_inputs(name: str, ours: pd.DataFrame, baselines: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -87,10 +88,16 @@ def _of_these_settings(name: str, spec: Table, scale: str, baselines: pd.DataFra
     Such runs were made under other settings or by another version of a part. Rows that the table does not know
     cannot be checked.
     """
-    rows, columns = {row.id: row for row in spec.rows}, {column.id: column for column in spec.columns}
+    rows = {row.id: row for row in spec.rows if row.printed_only is None}
+    columns = {column.id: column for column in spec.columns}
     runs = baselines.loc[baselines["kind"] == "train", ["row", "column", "seed", "uid"]].drop_duplicates()
     differing: dict[str, set[str]] = {}
-    unknown = sorted(set(runs["row"]) - rows.keys())
+    current = {line["uid"] for line in picture_lines(with_pictures(spec, scale, name), scale, name)}
+    pictures = runs["uid"].astype(str).str.startswith(PREFIX)
+    unknown = sorted(set(runs.loc[~pictures, "row"]) - rows.keys())
+    for row, uid in runs.loc[pictures, ["row", "uid"]].itertuples(index=False, name=None):
+        if uid not in current:
+            differing.setdefault(row, set()).add(uid)
     # A run's uid is the hash of its settings: another uid in the same cell and seed means other settings.
     for row, column, seed, uid in runs.itertuples(index=False, name=None):
         in_table = row in rows and column in columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -36,6 +37,7 @@ from bench.report.model import (
     TableReport,
 )
 from bench.report.origins import origin_notes
+from bench.report.picture_rows import is_of_pictures, remarks
 from bench.report.printed import printed_texts
 from bench.spec.run import MetricSpec
 from bench.spec.table import Scale
@@ -91,7 +93,7 @@ def build_report(
         caption=picture_words.caption(spec, scale, columns, results)
         if spec.pictures is not None
         else caption(spec, scale, columns, results, shows_printed),
-        notes=(*notes(spec, scale, rows, blocks), *origin_notes(results)),
+        notes=(*notes(spec, scale, rows, blocks), *origin_notes(results), *remarks(results)),
         results=results,
         main=main,
         curve=curve_axis(spec, scale),
@@ -118,6 +120,7 @@ def _block(
     lines = values[(values["metric"] == metric.name) & (values["extractor"] == extractor)]
     ids = [column.id for column in columns]
     own, known = protocol_of(spec, scale), {row.id for row in spec.rows}
+    pictures = {row.id for row in spec.rows if is_of_pictures(row)}
 
     def scores(row: str, column: str) -> bool:
         """Whether a cell is to have this score: it is not left out, and its protocol or its measure has the score."""
@@ -135,6 +138,7 @@ def _block(
         own_lines = lines[lines["kind"].isin(mine)]
         cells = make_cells(own_lines, metric.name, names, ids, spec.seeds_at(scale), sharing(spec, scale))
         cells |= {key: Cell() for key, cell in cells.items() if not cell.values and not scores(*key)}
+        cells |= {key: _as_held(cell) for key, cell in cells.items() if key[0] in pictures}
         ended = values[values["kind"].isin(mine) & values["status"].isin(ENDED)]
         unscored = set(zip(ended["row"], ended["column"])) - set(zip(lines["row"], lines["column"]))
         # A run that ended without a line for this metric had too few images for it: its cell is empty.
@@ -171,6 +175,11 @@ def _block(
         notes=remarks,
         split=split,
     )
+
+
+def _as_held(cell: Cell) -> Cell:
+    """A cell of pictures from elsewhere: it has the seeds that were kept, and nobody plans further ones."""
+    return replace(cell, statuses=Counter({status: n for status, n in cell.statuses.items() if status != "missing"}))
 
 
 def _remarks(cells: Grid, gaps: dict[str, str], columns: Sequence[ColumnHead], whose: str) -> tuple[str, ...]:

@@ -1,29 +1,35 @@
-"""Scores of a folder of pictures made elsewhere, or of a finished run again, under a table's protocol."""
+"""Scores of pictures made elsewhere, or of a finished run again, under a table's protocol."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol as Interface
 
 import numpy as np
 
-from bench.data.picture_folder import read_pictures
-from bench.data.points import FLOOR
+from bench.data.image_digests import image_digests
+from bench.data.picture_folder import Wanted, fit_of, opened_pictures
+from bench.data.points import FLOOR, exists
+from bench.data.reference import reference_point
 from bench.data.reference_split import depends_on_seed
-from bench.errors import UserError, did_you_mean
+from bench.errors import UserError
 from bench.features import canonical
 from bench.machine.long_work import progress
 from bench.metrics.measures import fewest_generated, label, measure
-from bench.metrics.scorers import make_scorer
-from bench.metrics.scores import Score
+from bench.metrics.scorers import make_scorer, seed_matters
+from bench.metrics.scores import Score, Scorer
 from bench.plan.expand import Table
+from bench.report.chosen_scores import chosen_scores
 from bench.report.floors import Floor, Floors
 from bench.spec.row_column import Column
-from bench.spec.run import DataSpec, MetricSpec, Protocol, ReferenceSplit, RunSpec
-from bench.spec.words import against
+from bench.spec.run import DataSpec, MetricSpec, Protocol, RunSpec, reference_run
+from bench.spec.words import REFERENCES, against
 from bench.store.runs import RunFolder, Store
+
+HERE = "made now"  # the origin of a floor that is of no run
 
 
 @dataclass(frozen=True)
@@ -44,20 +50,62 @@ class Evaluation:
     subject: what was scored.
     method: the name that its owner gives it.
     asked: the protocol's name, its table and column.
-    wanted, split: how many images the protocol generates, and which images its reference is of.
+    data: what it is scored against; None where that is a folder.
+    wanted: how many images the protocol generates; None where no protocol says it.
+    of: which images the reference is of, in words.
     notes: what was left out or changed.
     floor_hint: how to get a floor that is not known.
+    images_sha256: over the digests of the images' pixels, in order; "" of a run's, which its record names.
     """
 
     subject: str
     method: str | None
     asked: str
-    data: DataSpec
-    wanted: int
-    split: ReferenceSplit
+    data: DataSpec | None
+    wanted: int | None
+    of: str
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
     floor_hint: str
+    images_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A column under whose protocol images are scored. metrics: which scores; seed: of runs with a reference each."""
+
+    table: Table
+    scale: str
+    column: Column
+    metrics: Sequence[str] | None = None  # as --measures has them; None: the protocol's
+    seed: int = 0
+    command_for_floor: str = ""  # the command that runs the column's reference points
+
+    @property
+    def data(self) -> DataSpec:
+        """The column's images."""
+        return self.table.scored(self.column, self.scale).data
+
+    @property
+    def protocol(self) -> Protocol:
+        """The column's protocol."""
+        return self.table.scored(self.column, self.scale).protocol
+
+    @property
+    def scores(self) -> tuple[MetricSpec, ...]:
+        """The scores to take."""
+        return chosen_scores(self.metrics, self.protocol.metrics)
+
+    @property
+    def seed_matters(self) -> bool:
+        """Whether the same images score otherwise beside runs of another seed."""
+        return seed_matters(self.protocol.model_copy(update={"metrics": self.scores}), self.data)
+
+    @property
+    def asked(self) -> str:
+        """The protocol, in words."""
+        name = f"{self.protocol.name} v{self.protocol.version}"
+        return f"{name} of {self.table.name} · {self.column.id} at scale {self.scale}"
 
 
 class Sampled(Interface):
@@ -88,46 +136,8 @@ class Sampled(Interface):
         ...
 
 
-def pick_column(table: Table, scale: str, dataset: str | None, resolution: int | None, column: str | None) -> Column:
-    """The column of a table that has this data set at a scale; the first of several with the same protocol.
-
-    Raises UserError if no column fits (the message lists the columns), or if several with different protocols do.
-    """
-    columns = table.scored_columns(scale)
-    candidates = table.pick_columns(None if column is None else [column])
-    if column is not None:
-        table.scored(candidates[0], scale)  # which raises, where its rows have the images or the protocol
-    matches = [
-        candidate
-        for candidate in candidates
-        if candidate.id in columns
-        and dataset in (None, columns[candidate.id].data.name)
-        and resolution in (None, columns[candidate.id].data.resolution)
-    ]
-    available = ", ".join(f"{name}: {_set_text(scored.data)}" for name, scored in columns.items()) or "none of its own"
-    where = f"{table.name} at scale {scale}"
-    # Nothing fits: name what was asked for, and the nearest data set or all that the table has.
-    if not matches:
-        request = " ".join([*([f"'{dataset}'"] if dataset else []), *([f"at {resolution} px"] if resolution else [])])
-        sets = {candidate.data.name for candidate in columns.values()}
-        slip = did_you_mean(dataset, sets) if dataset is not None and dataset not in sets else ""
-        if slip.startswith("did you mean"):
-            raise UserError(f"no column of {where} is {request}; {slip}")
-        raise UserError(
-            f"no column{f' {column}' if column else ''} of {where} is {request}; it has {available}. "
-            "Another --table or --scale, or a table of your own (--table mine.yaml), has other sets"
-        )
-    # Several columns fit: any will do if they agree in data set and protocol.
-    kinds = [_kind(columns[candidate.id].data, columns[candidate.id].protocol) for candidate in matches]
-    if any(kind != kinds[0] for kind in kinds):
-        raise UserError(f"several columns of {where} fit: {available}; name one by --column or --dataset")
-    return matches[0]
-
-
 def evaluate_folder(
-    table: Table,
-    scale: str,
-    column: Column,
+    setting: Setting,
     root: Path,
     store: Store,
     device: str = "cpu",
@@ -135,57 +145,76 @@ def evaluate_folder(
     method: str | None = None,
     resize: bool = False,
     allow_fewer: bool = False,
-    seed: int = 0,
-    command_for_floor: str = "",
 ) -> Evaluation:
-    """Score a folder of pictures as the runs of a column are scored: the same extractors, metrics, k and reference.
+    """Score a folder, an archive or an array of pictures as the runs of a column are scored.
 
-    seed: of the runs whose training images are the reference, where the protocol's are.
-    command_for_floor: the command that runs the column's reference points.
-    Raises UserError for pictures that do not fit the protocol: see bench.data.picture_folder.
+    The extractors, metrics, k and reference are the same. Raises UserError for pictures that do not fit the protocol:
+    see bench.data.picture_folder.
     """
-    # The pictures, scored as the column's runs are; a score that needs more of them is left out
-    settings = table.scored(column, scale)
-    data, protocol = settings.data, settings.protocol
-    pictures = read_pictures(root, data.resolution, protocol.generated, resize=resize, allow_fewer=allow_fewer)
-    count = len(pictures.images)
-    scores = make_scorer(protocol, data, seed, device, count, progress).score(pictures.images)
-    few = [
-        f"{_name(metric)} left out: it needs {fewest_generated(metric):,} images"
-        for metric in protocol.metrics
-        if count < fewest_generated(metric)
-    ]
-    whose = [f"the reference is that of seed {seed}"] if depends_on_seed(data, protocol) else []
-    # Where the floor to compare with comes from, if it is not there yet
+    data, protocol = setting.data, setting.protocol
+    wanted = Wanted(data.resolution, protocol.generated, fit=fit_of(data.name), resize=resize, allow_fewer=allow_fewer)
+    with opened_pictures(root, wanted) as pictures:
+        return evaluate_images(setting, pictures.images, str(root), store, device, method=method, notes=pictures.notes)  # type: ignore[arg-type]  # has what is asked of images
+
+
+def evaluate_images(
+    setting: Setting,
+    images_NHWC: np.ndarray,
+    subject: str,
+    store: Store,
+    device: str = "cpu",
+    *,
+    method: str | None = None,
+    notes: Sequence[str] = (),
+) -> Evaluation:
+    """Score uint8 images (N, H, W, 3) under a column's protocol. notes: on how the images came about.
+
+    A score that needs more images is left out, and said. Of fewer images than the protocol generates the floor is
+    that of as many real ones, which is computed.
+    """
+    data, protocol = setting.data, setting.protocol
+    scored = protocol.model_copy(update={"metrics": setting.scores})
+    count = len(images_NHWC)
+    few = left_out(scored.metrics, count)
+    scorer = make_scorer(scored, data, setting.seed, device, count, progress)
+    scores = scorer.score(images_NHWC)
+    whose = [f"the reference is that of seed {setting.seed}"] if depends_on_seed(data, protocol) else []
+    whose += [f"the training images are those of seed {setting.seed}"] if setting.seed_matters and not whose else []
+    lines = lines_of(scored.metrics, scores, protocol, Floors(data, protocol, store))
     if count < protocol.generated:
-        hint = f"a table of your own with `generated: {count}` in this column has one"
-    elif FLOOR in table.points(column, scale):
-        hint = f"`{command_for_floor}` scores it, before it trains anything" if command_for_floor else ""
-    else:
-        hint = f"{table.name} has no reference point '{FLOOR}' in this column"
+        lines = _with_floors_here(lines, setting, scorer, count)
     return Evaluation(
-        subject=str(root),
+        subject=subject,
         method=method,
-        asked=f"{protocol.name} v{protocol.version} of {table.name} · {column.id} at scale {scale}",
+        asked=setting.asked,
         data=data,
         wanted=protocol.generated,
-        split=protocol.split,
-        lines=_lines(protocol, scores, Floors(data, protocol, store)),
-        notes=(*pictures.notes, *few, *whose),
-        floor_hint=hint,
+        of=REFERENCES[protocol.split],
+        lines=lines,
+        notes=(*notes, *few, *whose),
+        floor_hint=_floor_hint(setting, count),
+        images_sha256=hashlib.sha256(b"".join(image_digests(images_NHWC))).hexdigest(),
     )
 
 
-def evaluate_run(run: Sampled, store: Store, device: str = "cpu", *, method: str | None = None) -> Evaluation:
+def evaluate_run(
+    run: Sampled,
+    store: Store,
+    device: str = "cpu",
+    *,
+    method: str | None = None,
+    metrics: Sequence[str] | None = None,
+) -> Evaluation:
     """Score a run's snapshot again under its own protocol, beside the scores it recorded at that step.
 
-    Raises UserError for a run that is not scored (a source of other runs).
+    metrics: which scores, as --measures has them. Raises UserError for a run that is not scored (a source of others).
     """
     protocol, data = run.spec.protocol, run.spec.data
     if protocol is None:
         raise UserError(f"run {run.folder.uid} has no protocol: other runs start from it, it is never scored")
+    scored = protocol.model_copy(update={"metrics": chosen_scores(metrics, protocol.metrics)})
     images = run.all_images(protocol.generated)
-    scores = make_scorer(protocol, data, run.spec.seed, device, watch=progress).score(images)
+    scores = make_scorer(scored, data, run.spec.seed, device, watch=progress).score(images)
     recorded = {
         (line["metric"], line["extractor"], line.get("version", 1)): float(line["value"])
         for line in run.folder.metrics()
@@ -197,43 +226,71 @@ def evaluate_run(run: Sampled, store: Store, device: str = "cpu", *, method: str
         asked=f"{protocol.name} v{protocol.version}, the run's own",
         data=data,
         wanted=protocol.generated,
-        split=protocol.split,
-        lines=_lines(protocol, scores, Floors(data, protocol, store), recorded),
+        of=REFERENCES[protocol.split],
+        lines=lines_of(scored.metrics, scores, protocol, Floors(data, protocol, store), recorded),
         notes=(),
         floor_hint="`bench run` of its table scores it, unless with --no-references",
     )
 
 
-def _lines(
-    protocol: Protocol,
+def _floor_hint(setting: Setting, count: int) -> str:
+    """How to get the floor that a score is compared with, where it is not there yet."""
+    if count < setting.protocol.generated or FLOOR not in setting.table.points(setting.column, setting.scale):
+        return f"{setting.table.name} has no reference point '{FLOOR}' in this column"
+    if not setting.command_for_floor:
+        return ""
+    return f"`{setting.command_for_floor}` scores it, before it trains anything"
+
+
+def _with_floors_here(lines: Sequence[Line], setting: Setting, scorer: Scorer, count: int) -> tuple[Line, ...]:
+    """The lines with the floor of as many real images as there are generated ones, where the set has a floor."""
+    if not exists(FLOOR, setting.data, setting.protocol):
+        return tuple(lines)
+    fewer = setting.protocol.model_copy(update={"generated": count})
+    images_NHWC = reference_point(reference_run(FLOOR, setting.data, fewer, setting.seed))
+    if len(images_NHWC) < count:  # a floor of fewer images is another
+        return tuple(lines)
+    real = scorer.score(images_NHWC)
+    floors = {(score.metric, score.extractor): score for score in real}
+    return tuple(
+        replace(line, floor=Floor(floors[line.score.metric, line.score.extractor].value, 1, HERE)) for line in lines
+    )
+
+
+def left_out(metrics: Sequence[MetricSpec], count: int) -> list[str]:
+    """Notes on the scores that need more than so many generated images. UserError where all of them do."""
+    few = [metric for metric in metrics if count < fewest_generated(metric)]
+    notes = [f"{_name(metric)} left out: it needs {fewest_generated(metric):,} images" for metric in few]
+    if len(few) == len(metrics):
+        raise UserError(f"{count:,} images are too few for every score: {'; '.join(notes) or 'there is none'}")
+    return notes
+
+
+def lines_of(
+    metrics: Sequence[MetricSpec],
     scores: Sequence[Score],
-    floors: Floors,
+    protocol: Protocol | None = None,
+    floors: Floors | None = None,
     recorded: Mapping[tuple[str, str, int], float] | None = None,
 ) -> tuple[Line, ...]:
-    ks: dict[tuple[str, str], int | None] = {
-        (metric.name, canonical(metric.extractor)): metric.k for metric in protocol.metrics
-    }
-    return tuple(
-        Line(
-            score,
-            against(label(score.metric, score.extractor), protocol.split),
-            ks[score.metric, score.extractor] or measure(score.metric).default_k,
-            floors.of(score),
-            (recorded or {}).get((score.metric, score.extractor, score.version)),
+    """A line for each score. Floors and recorded values are those of a protocol's own scores: another k has others."""
+    specs = {(metric.name, canonical(metric.extractor)): metric for metric in metrics}
+    lines = []
+    for score in scores:
+        spec = specs[score.metric, score.extractor]
+        own = protocol is not None and spec in protocol.metrics
+        name = label(score.metric, score.extractor)
+        lines.append(
+            Line(
+                score,
+                against(name, protocol.split) if protocol else name,
+                spec.k or measure(score.metric).default_k,
+                floors.of(score) if floors and own else None,
+                (recorded or {}).get((score.metric, score.extractor, score.version)) if own else None,
+            )
         )
-        for score in scores
-    )
+    return tuple(lines)
 
 
 def _name(metric: MetricSpec) -> str:
     return label(metric.name, metric.extractor)
-
-
-def _kind(data: DataSpec, protocol: Protocol) -> tuple[object, Protocol]:
-    """What the scores of a column depend on: its draw too where the reference is of training images."""
-    drawn = protocol.split in ("training-images", "train-pool")
-    return (data if drawn else _set_text(data)), protocol
-
-
-def _set_text(data: DataSpec) -> str:
-    return f"{data.name} at {data.resolution} px"

@@ -20,9 +20,10 @@ REQUIRED = (
 # The digests of a score's extractor and reference, and what the run was made from: see bench.report.origins.
 # `reference_split`: which images the reference is of. `measure`: of an evaluation, which has one snapshot; `run_score`:
 # the score by which its run's best snapshot is chosen, at that snapshot. `train_seconds`: how long a run has trained.
+# `remark`: of pictures from elsewhere, what is to be known of them.
 OPTIONAL: dict[str, Any] = {
     "version": 1, "extractor_sha256": "", "reference_sha256": "", **dict.fromkeys(FACTS, ""), "reference_split": "test",
-    "measure": "", "run_score": "", "train_seconds": 0.0,
+    "measure": "", "run_score": "", "train_seconds": 0.0, "remark": "",
 }  # fmt: skip
 COLUMNS = (*REQUIRED, *OPTIONAL)
 

@@ -9,6 +9,7 @@ from bench.data.points import exists
 from bench.plan.expand import Table
 from bench.report.cell_settings import of_column, said_of_cells
 from bench.report.model import ColumnHead, Kind, RowHead
+from bench.report.picture_rows import is_of_pictures
 from bench.spec.cell import Scored
 from bench.spec.row_column import Column
 from bench.spec.table import Scale
@@ -20,7 +21,9 @@ def row_heads(spec: Table, results: pd.DataFrame) -> tuple[RowHead, ...]:
     run_rows = set(results["row"])
     rows = []
     for row in spec.rows:
-        if row.printed_only is not None:
+        if is_of_pictures(row):
+            rows.append(RowHead(row.id, f"{row.label} (pictures)", "added"))
+        elif row.printed_only is not None:
             rows.append(RowHead(row.id, row.label, "printed", row.printed_only))
         elif not row.control or row.id in run_rows:
             kind: Kind = "added" if row.added else "control" if row.control else "method"

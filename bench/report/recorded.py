@@ -41,6 +41,11 @@ def recorded_sets(root: Path | None = None) -> list[str]:
     return sorted({path.name for folder in _roots(root) for path in _sets_in(folder)})
 
 
+def has_table(name: str, table: str, scale: str) -> bool:
+    """Whether a recorded set has a file of a table at a scale."""
+    return (_find(name, None) / _file(table, scale)).is_file()
+
+
 def holdings(name: str, root: Path | None = None) -> list[tuple[str, str, int]]:
     """What a recorded set holds: (table, scale, runs)."""
     frame = load_recorded(name, root=root)
@@ -81,11 +86,7 @@ def save_recorded(
     allowed, or if another folder has a set of that name. Without `replace`, it also refuses to replace a run of the
     set by one of other settings or versions.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name) or name in RESERVED:
-        names = ", ".join(RESERVED[:-1])
-        raise UserError(
-            f"recorded set '{name}': use lower-case letters, digits, dots and dashes, and not {names} or {RESERVED[-1]}"
-        )
+    refuse_set_name(name)
     done = frame[frame["status"].isin(["done", "diverged"])].copy()
     if done.empty:
         raise UserError(f"nothing of {table} at scale {scale} is finished; `bench status` shows its runs")
@@ -94,7 +95,7 @@ def save_recorded(
     done.insert(0, "table", table)
     done.insert(1, "scale", scale)
     # The new runs, then what the file holds of other cells and seeds.
-    path = _place(name, root) / f"{table.replace('/', '-')}-{scale}.csv"
+    path = _place(name, root) / _file(table, scale)
     before = _read(path) if path.exists() else as_frame([], _EVERY)
     _refuse_others(before, done, name, replace)
     same_cell = pd.MultiIndex.from_frame(before[CELL]).isin(pd.MultiIndex.from_frame(done[CELL]))
@@ -105,6 +106,19 @@ def save_recorded(
     atomic.write_text(path, whole[[*RECORDED_COLUMNS, *further]].to_csv(index=False))
     old, new = _cells(before), _cells(done)
     return Saved(path, len(new - old), len(new & old), len(old - new))
+
+
+def _file(table: str, scale: str) -> str:
+    return f"{table.replace('/', '-')}-{scale}.csv"
+
+
+def refuse_set_name(name: str) -> None:
+    """UserError for what cannot be the name of a recorded set of ours."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name) or name in RESERVED:
+        names = ", ".join(RESERVED[:-1])
+        raise UserError(
+            f"recorded set '{name}': use lower-case letters, digits, dots and dashes, and not {names} or {RESERVED[-1]}"
+        )
 
 
 def _cells(frame: pd.DataFrame) -> set[tuple[Any, ...]]:

@@ -21,6 +21,7 @@ from bench.plan.load import load_table
 from bench.plan.waiting import refuse_waiting
 from bench.report.frame import COLUMNS, as_frame
 from bench.report.origins import commits, facts, judged
+from bench.report.picture_rows import picture_lines
 from bench.report.recorded import load_recorded
 from bench.spec.own_rows import row_id
 from bench.spec.run import RunSpec
@@ -46,7 +47,8 @@ def load_results(
 
     table: a name, the path of a YAML file, or a Table.
     store: a folder of runs. None: $BENCH_STORE, else the project file's, else results/runs.
-    recorded: a recorded set that fills in for runs which the store lacks, matched by the run's identity.
+    recorded: a recorded set that fills in for runs which the store lacks, matched by the run's identity. Rows of
+    pictures from elsewhere (bench.report.picture_rows) are of this set, or of all.
     methods: rows of your own, "mine + disp" or "label=mine + disp", as `--method` takes them.
     settings: for example {"train.steps": 300}, as `--set` takes them.
     seeds: only these; None: the table's own and all that have been run.
@@ -78,6 +80,7 @@ def load_results(
             lines += [{**line, **names} for line in recorded_lines[run.uid]]
         elif planned and run.seed in planned_seeds:
             lines += [{**names, **line} for line in _empty_lines(run, "missing")]
+    lines += picture_lines(spec, scale, recorded, seeds)
     return judged(as_frame(lines, COLUMNS), machine)
 
 

@@ -1,10 +1,12 @@
-"""Export of a trained generator: one file for torch.load(file, weights_only=True), without its run or its data.
+"""Export of a trained generator: one file, without its run or its data, that makes images wherever there is torch.
 
-The file is a dict:
+Written for torch.load(file, weights_only=True) it is a dict (of a safetensors file `_packed` says where these are):
 
     format, version   "lowdata-gan-bench generator", 1
     network, options  what bench.networks.build takes: the name, and every option that is not its default
     state             the state dict of the generator's average, the weights that were scored
+    graph, tensors    the network as torch's own operations (bench.networks.graph) in JSON, and what it reads beside
+                      the state; with bench/run/generator_loader.py, which is put beside the file, they need no package
     z_dim, resolution the latent's size; images are (N, 3, resolution, resolution) in [-1, 1]
     condition         in words, what the generator takes beside its latent
     latents           (M, z_dim): the latents of the run's first scored images, as its method gave them to the network
@@ -14,8 +16,8 @@ The file is a dict:
     batch_statistics  None, or how many images at once the batch norms normalise by (bench.train.sampling)
     provenance        the run's id, its whole spec as JSON, snapshot, step, commits, and digests of what it read
 
-To load one (the README has the lines): networks.build(file["network"], **file["options"]) makes the generator and a
-discriminator; then load_state_dict(file["state"]), eval(), and a call inside
+With this package (the README has the lines): networks.build(file["network"], **file["options"]) makes the generator
+and a discriminator; then load_state_dict(file["state"]), eval(), and a call inside
 bench.networks.common.noise.drawn_from(stream): networks that draw noise need one.
 """
 
@@ -23,7 +25,8 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -31,9 +34,14 @@ from torch import Tensor
 
 from bench import networks, seeds
 from bench.errors import UserError
-from bench.files.weights import fingerprint
+from bench.files import atomic
+from bench.files.safetensors import read_safetensors, write_safetensors
+from bench.files.weights import fingerprint, read_source, write_weights
 from bench.networks.common import noise
 from bench.networks.common.pixels import to_uint8
+from bench.networks.graph import NoGraphError, graph_of
+from bench.networks.interface import Generator
+from bench.run import generator_loader
 from bench.run.build import network_options
 from bench.run.reopen import Reopened
 from bench.spec.run import readable
@@ -42,6 +50,10 @@ from bench.train.sampling import batch_statistics
 FORMAT = "lowdata-gan-bench generator"
 VERSION = 1
 MOST_CONDITIONS = 1_000  # latents and conditions in a file
+LOADER = "load_generator.py"  # beside it
+BESIDE = ("latents", "conditions")  # tensors that are none of the network's
+Form = Literal["torch", "safetensors"]
+SUFFIXES: dict[Form, str] = {"torch": ".pt", "safetensors": ".safetensors"}
 
 
 class Fed(NamedTuple):
@@ -74,7 +86,7 @@ def exported(run: Reopened) -> dict[str, Any]:
         "version": VERSION,
         "network": run.spec.network.name,
         "options": options,
-        "state": {name: value.contiguous() for name, value in run.generator.state_dict().items()},
+        "state": {name: value.cpu().contiguous() for name, value in run.generator.state_dict().items()},
         "z_dim": int(fed.latents_MZ.shape[1]),
         "resolution": run.spec.data.resolution,
         "condition": condition,
@@ -84,8 +96,50 @@ def exported(run: Reopened) -> dict[str, Any]:
         "batch_statistics": run.spec.train.batch_statistics if run.spec.train else None,
         "provenance": _provenance(run),
     }
-    _check(run, export, fed)
+    generator = _rebuilt(run, export)
+    export |= _graph(run, export, generator, fed)
+    _check(run, export, generator, fed)
     return export
+
+
+def write_export(export: dict[str, Any], path: Path, form: Form) -> None:
+    """Write an export, and beside it the loader that needs torch alone."""
+    if form == "torch":
+        write_weights(path, export)
+    else:
+        write_safetensors(path, *_packed(export))
+    atomic.write_text(path.parent / LOADER, loader_text())
+
+
+def read_export(path: Path) -> dict[str, Any]:
+    """An export of either form, as it was written; of any other file of weights, what is in it.
+
+    Raises UserError for a file that is neither, or damaged.
+    """
+    if path.suffix != SUFFIXES["safetensors"]:
+        return read_source(path)
+    tensors, metadata = read_safetensors(path)
+    try:
+        about: dict[str, Any] = json.loads(metadata["about"])
+        beside = {name: tensors.pop(name, None) for name in BESIDE}
+        more = {name: tensors.pop(name) for name in about.pop("tensors")}
+        return {**about, **beside, "state": tensors, "tensors": more, "graph": metadata["graph"]}
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: is no export of a generator: {error} is missing or damaged") from error
+
+
+def loader_text() -> str:
+    """The source of the loader."""
+    return Path(generator_loader.__file__).read_text()
+
+
+def _packed(export: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of an export, the generator's under their own names, and the rest as texts."""
+    beside = {name: export[name] for name in BESIDE if export[name] is not None}
+    about = {name: value for name, value in export.items() if name not in (*BESIDE, "state", "tensors", "graph")}
+    about["tensors"] = list(export["tensors"])
+    tensors = {**export["state"], **export["tensors"], **beside}
+    return tensors, {"format": FORMAT, "about": json.dumps(about), "graph": export["graph"]}
 
 
 def _fed(run: Reopened) -> Fed:
@@ -120,9 +174,8 @@ def _is_normal(run: Reopened, latents_NZ: Tensor) -> bool:
     return torch.equal(latents_NZ, torch.randn(*latents_NZ.shape, generator=stream))
 
 
-def _check(run: Reopened, export: dict[str, Any], fed: Fed) -> None:
-    """UserError unless the run's first images can be made from the file alone, to one grey level of 255."""
-    # The network and its weights, as a reader of the file builds it.
+def _rebuilt(run: Reopened, export: dict[str, Any]) -> Generator:
+    """The network as a reader of the file builds it, on the CPU. UserError where it does not hold the weights."""
     generator, _ = networks.build(export["network"], seed=0, **export["options"])
     try:
         generator.load_state_dict(export["state"])
@@ -131,7 +184,31 @@ def _check(run: Reopened, export: dict[str, Any], fed: Fed) -> None:
             f"run {run.folder.uid} cannot be exported: its method ({readable(run.spec.method)}) changes the layers of "
             f"the generator, so that network '{export['network']}' alone does not hold its weights"
         ) from error
-    generator = generator.to(run.ctx.device).to(memory_format=torch.channels_last).eval()
+    return generator.eval()
+
+
+def _graph(run: Reopened, export: dict[str, Any], generator: Generator, fed: Fed) -> dict[str, Any]:
+    """The network as operations, checked to give what it gives itself. UserError where it cannot be written so."""
+    own = export["batch_statistics"] is not None
+    conditions, refusal = fed.conditions_MK, f"run {run.folder.uid} cannot be exported: network '{export['network']}'"
+    with batch_statistics(generator) if own else nullcontext():
+        try:
+            graph, tensors = graph_of(generator, None if conditions is None else conditions.shape[1])
+        except NoGraphError as error:
+            raise UserError(f"{refusal}: {error}") from error
+        few = [None if table is None else table[:4] for table in (fed.latents_MZ, conditions)]
+        with torch.no_grad(), noise.drawn_from(torch.Generator().manual_seed(0)):
+            right = generator(*few)
+    text = json.dumps(graph)
+    images = generator_loader.runner({**export["state"], **tensors}, text)
+    if not torch.allclose(images(*few, torch.Generator().manual_seed(0)), right, atol=1e-4):
+        raise UserError(f"{refusal}: as a graph it makes other images")
+    return {"graph": text, "tensors": tensors}
+
+
+def _check(run: Reopened, export: dict[str, Any], generator: Generator, fed: Fed) -> None:
+    """UserError unless the run's first images can be made from the file alone, to one grey level of 255."""
+    generator = generator.to(run.ctx.device).to(memory_format=torch.channels_last)
     tables = (fed.latents_MZ, fed.conditions_MK)
     first = [None if table is None else table[: fed.batch].to(run.ctx.device) for table in tables]
     stream = seeds.torch_stream(run.spec.seed, "evaluation", "noise", 0)

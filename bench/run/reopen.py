@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from bench.contract.base import Sampler
 from bench.contract.composition import Composition
 from bench.contract.context import Context
 from bench.contract.expression import at_inference
+from bench.data import imageset
 from bench.data.contact_sheet import cut_sheet
 from bench.errors import UserError
 from bench.networks.common import noise
@@ -25,18 +26,18 @@ from bench.networks.common.pixels import to_uint8
 from bench.networks.interface import Generator
 from bench.plan.inputs import Machine
 from bench.run.build import build_context, load_weights
-from bench.spec.run import Protocol, RunSpec, Snapshot
-from bench.store.checkpoints import fingerprint_of_weights, read_weights
+from bench.run.draws import BATCH, Draws
+from bench.spec.run import Protocol, RunSpec, Snapshot, readable
+from bench.store.checkpoints import fingerprint_of_weights, latest, read_weights
 from bench.store.runs import RunFolder, Store
-from bench.train.sampling import SHEET, batch_statistics, batches
-
-BATCH = 100  # images at once, of a run without a protocol
+from bench.train.sampling import SHEET, batch_statistics
 
 
 @dataclass(frozen=True)
 class Reopened:
     """A run as it was at one of its snapshots, ready to be sampled.
 
+    snapshot: which of its weights; "latest" of a run that is not finished, its newest checkpoint.
     protocol: how many images are made at once, and first; the run's own, or that of an evaluation.
     """
 
@@ -44,7 +45,7 @@ class Reopened:
     spec: RunSpec
     ctx: Context
     method: Composition
-    snapshot: Snapshot
+    snapshot: Snapshot | Literal["latest"]
     step: int
     protocol: Protocol | None
 
@@ -59,22 +60,26 @@ class Reopened:
         """How its method makes images; kept, as one may fit a distribution before it first draws."""
         return self.method.sampler(self.ctx)
 
-    def images(self, count: int, seed: int | None = None) -> Iterator[np.ndarray]:
-        """The first `count` uint8 images, a batch (N, H, W, 3) at a time: first of all those that were scored.
-
-        seed: of the latents, conditions and noise [default: the run's, as in scoring]. They are generated in the
-        batches of the protocol, from which images beyond `count` are cut, since an image's last digits and its
-        condition depend on its batch.
-        """
+    @property
+    def draws(self) -> Draws:
+        """What its images are drawn from."""
         scored, batch = (self.protocol.generated, self.protocol.batch) if self.protocol else (0, BATCH)
-        beyond = -(-max(0, count - scored) // batch) * batch
-        left = count
-        for first, size in ((0, scored), (scored, beyond)):
-            for made_NHWC in batches(self.ctx, self.generator, self.sampler, size, batch, first=first, seed=seed):
-                yield made_NHWC[:left]
-                left -= min(left, len(made_NHWC))
-                if left == 0:
-                    return
+        return Draws(
+            f"run {self.folder.uid} ({readable(self.spec.method)})",
+            self.generator,
+            self.sampler,
+            self.spec.seed,
+            self.ctx.device,
+            batch,
+            scored,
+            self.ctx.spec.train.batch_statistics if self.ctx.spec.train else None,
+            self.method.class_sampler(self.ctx),
+            _classes(self.ctx),
+        )
+
+    def images(self, count: int, seed: int | None = None) -> Iterator[np.ndarray]:
+        """The first `count` uint8 images, a batch (N, H, W, 3) at a time: see `Draws.images`."""
+        return self.draws.images(count, seed)
 
     def made(self, make: Callable[[], Tensor], noises: torch.Generator) -> np.ndarray:
         """uint8 images (N, H, W, 3) of one call of the generator, as when the run is sampled.
@@ -107,6 +112,7 @@ def reopen(
     device: str = "cpu",
     *,
     allow_stale: bool = False,
+    unfinished: bool = False,
     inference: Mapping[str, Any] | None = None,
     protocol: Protocol | None = None,
 ) -> Reopened:
@@ -115,6 +121,7 @@ def reopen(
     Of the best snapshot a run keeps G's average, D, the method's state and the step; its `ctx.generator` is the
     average too, as the raw weights are not kept.
 
+    unfinished: also of a run that is being trained, or was stopped: for its final weights its newest checkpoint.
     inference: other values of settings that its method uses at inference alone. protocol: another than the run's own.
     Raises UserError for a run that is no training, that trains no generator, is not finished, lacks these weights
     or has diverged (its final weights are not finite). Also for a run made from other inputs than are here now: its
@@ -130,7 +137,7 @@ def reopen(
     if spec.network is None:
         raise UserError(f"run {folder.uid} trains no generator")
     result = folder.result()
-    if result is None:
+    if result is None and not unfinished:
         raise UserError(
             f"run {folder.uid} is not finished ({folder.status()}): it has no final weights yet; "
             "`bench run` or `bench submit` of its table goes on with it"
@@ -138,13 +145,14 @@ def reopen(
     _refuse_stale(folder, store, allow_stale)
 
     # Its networks and its method, as they were at the snapshot.
-    state = _weights(folder, snapshot, result)
+    newest = result is None and snapshot == "final"
+    state = _newest(folder) if newest else _weights(folder, snapshot, result)
     sampled = spec.model_copy(update={"method": at_inference(spec.method, inference or {})})
     ctx, method = build_context(sampled, store, torch.device(device))
     if "ema" not in state or ctx.ema is None:
         raise UserError(f"run {folder.uid} trains no generator")
     load_weights(ctx, method, state)
-    return Reopened(folder, spec, ctx, method, snapshot, ctx.step, protocol or spec.protocol)
+    return Reopened(folder, spec, ctx, method, "latest" if newest else snapshot, ctx.step, protocol or spec.protocol)
 
 
 def _refuse_stale(folder: RunFolder, store: Store, allowed: bool) -> None:
@@ -162,9 +170,29 @@ def _refuse_stale(folder: RunFolder, store: Store, allowed: bool) -> None:
         )
 
 
-def _weights(folder: RunFolder, snapshot: Snapshot, result: dict[str, Any]) -> dict[str, Any]:
+def _newest(folder: RunFolder) -> dict[str, Any]:
+    """The newest whole checkpoint of a run that is not finished."""
+    found = latest(folder.state) or latest(folder.state)  # again: a worker may have put newer ones in their place
+    if found is None:
+        raise UserError(
+            f"run {folder.uid} is {folder.status()} and has no checkpoint yet; there is one soon after its start"
+        )
+    return found[1]
+
+
+def _classes(ctx: Context) -> tuple[tuple[int, str], ...]:
+    """The classes that the run was trained on, with their names."""
+    if ctx.labels_N is None:
+        return ()
+    names = imageset.load(ctx.spec.data.name, ctx.spec.data.resolution).class_names
+    numbers = np.unique(ctx.labels_N).tolist()
+    return tuple((int(number), names[number] if number < len(names) else str(number)) for number in numbers)
+
+
+def _weights(folder: RunFolder, snapshot: Snapshot, result: dict[str, Any] | None) -> dict[str, Any]:
     """What state/final.pt or state/best.pt holds. UserError where it is missing, or is not what the run wrote."""
     path = folder.final_weights if snapshot == "final" else folder.best_weights
+    result = result or {"diverged_at": None, "weights_sha256": None}
     if snapshot == "final" and result["diverged_at"] is not None:
         hint = "; --snapshot best has the weights of its best snapshot" * (folder.best_weights).exists()
         raise UserError(f"run {folder.uid} diverged at step {result['diverged_at']}{hint}")

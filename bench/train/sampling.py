@@ -33,7 +33,6 @@ def generate(ctx: Context, generator: Generator, sampler: Sampler, count: int, b
     return images_NHWC
 
 
-@torch.no_grad()
 def batches(
     ctx: Context,
     generator: Generator,
@@ -44,21 +43,36 @@ def batches(
     first: int = 0,
     seed: int | None = None,
 ) -> Iterator[np.ndarray]:
-    """`count` uint8 images of the run's evaluation stream from image `first` on, a batch (N, H, W, 3) at a time.
-
-    Latents, conditions and noise depend on the run's seed (or `seed`) and the batch's number alone: curves over
-    snapshots are drawn at fixed latents, and seed i of two methods is scored at the same z. With
-    `train.batch_statistics` the batches are of that size, all of them whole; of the last one only the
-    images that are needed are kept.
-    """
+    """`count` uint8 images of the run's evaluation stream: as `drawn`, with the run's seed (or `seed`) and device."""
     own = ctx.spec.train.batch_statistics if ctx.spec.train else None
+    chosen = ctx.spec.seed if seed is None else seed
+    return drawn(generator, sampler, count, batch, chosen, ctx.device, first=first, own=own)
+
+
+@torch.no_grad()
+def drawn(
+    generator: Generator,
+    sampler: Sampler,
+    count: int,
+    batch: int,
+    seed: int,
+    device: torch.device,
+    *,
+    first: int = 0,
+    own: int | None = None,
+) -> Iterator[np.ndarray]:
+    """`count` uint8 images of a seed's evaluation stream from image `first` on, a batch (N, H, W, 3) at a time.
+
+    Latents, conditions and noise depend on the seed and the batch's number alone: curves over snapshots are drawn at
+    fixed latents, and seed i of two methods is scored at the same z. With `own`, `train.batch_statistics`, the batches
+    are of that size, all of them whole; of the last one only the images that are needed are kept.
+    """
     for start in range(first, first + count, own or batch):
         size = own or min(batch, first + count - start)
         latents, conditions, noises = (
-            seeds.torch_stream(ctx.spec.seed if seed is None else seed, "evaluation", purpose, start)
-            for purpose in ("latents", "sampler", "noise")
+            seeds.torch_stream(seed, "evaluation", purpose, start) for purpose in ("latents", "sampler", "noise")
         )
-        z_NZ = torch.randn(size, generator.z_dim, generator=latents).to(ctx.device)
+        z_NZ = torch.randn(size, generator.z_dim, generator=latents).to(device)
         with noise.drawn_from(noises), batch_statistics(generator) if own else nullcontext():
             made_NHWC = to_uint8(sampler(generator, z_NZ, conditions))
         yield made_NHWC[: first + count - start]

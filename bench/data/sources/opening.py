@@ -70,25 +70,27 @@ KINDS = (
 )
 
 
-def open_source(path: Path, scratch: Path) -> Source:
+def open_source(path: Path, scratch: Path, option: str = "--from") -> Source:
     """The source that reads a path. scratch: where one that must be unpacked first may do so; it is not cleaned here.
+
+    option: what messages call the path by.
 
     Raises UserError for a path that is not there, cannot be read, or is of no kind that is known.
     """
     try:
         mode = path.stat().st_mode
         if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
-            raise UserError(f"--from {path}: is neither a folder nor a file")
+            raise UserError(f"{option} {path}: is neither a folder nor a file")
         head = b""
         if stat.S_ISREG(mode):
             with path.open("rb") as file:
                 head = file.read(_HEAD)
     except OSError as error:
-        raise UserError(f"--from {path}: cannot be read: {error.strerror}") from error
+        raise UserError(f"{option} {path}: cannot be read: {error.strerror}") from error
     kind = next((kind for kind in KINDS if kind.matches(path, head)), None)
     if kind is None:
         known = ", ".join(kind.name for kind in KINDS)
-        raise UserError(f"--from {path}: is of no kind that is read; known are {known}")
+        raise UserError(f"{option} {path}: is of no kind that is read; known are {known}")
     module, _, name = kind.source.partition(":")
     source: Source = getattr(importlib.import_module(module), name)(path)
     source.scratch = scratch

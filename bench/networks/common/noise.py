@@ -15,6 +15,8 @@ from torch import Tensor
 
 Streams = torch.Generator | tuple[torch.Generator, ...]
 _ACTIVE: ContextVar[Streams | None] = ContextVar("noise stream", default=None)
+_GIVEN: ContextVar[Iterator[Tensor] | None] = ContextVar("noise that was drawn before", default=None)
+_NOTED: ContextVar[list[Tensor] | None] = ContextVar("what is drawn", default=None)
 
 
 @contextmanager
@@ -40,13 +42,39 @@ def _active(streams: Streams) -> Iterator[None]:
         _ACTIVE.reset(token)
 
 
+@contextmanager
+def noted() -> Iterator[list[Tensor]]:
+    """Inside, everything that `normal` gives is kept in a list, in order: what an export has to draw by itself."""
+    drawn: list[Tensor] = []
+    token = _NOTED.set(drawn)
+    try:
+        yield drawn
+    finally:
+        _NOTED.reset(token)
+
+
+@contextmanager
+def given(drawn: Sequence[Tensor]) -> Iterator[None]:
+    """Inside, `normal` gives these, in order, in place of numbers of a stream."""
+    token = _GIVEN.set(iter(drawn))
+    try:
+        yield
+    finally:
+        _GIVEN.reset(token)
+
+
 def normal(shape: Sequence[int], like: Tensor) -> Tensor:
     """Standard normal numbers with the device and dtype of `like`.
 
     Drawn on the CPU, so that every device sees the same. Raises RuntimeError where no stream is active, or where there
     is one for each image and another number of them.
     """
-    return _drawn(torch.randn, shape, like)
+    if (ready := _GIVEN.get()) is not None:
+        return next(ready)
+    drawn = _drawn(torch.randn, shape, like)
+    if (kept := _NOTED.get()) is not None:
+        kept.append(drawn)
+    return drawn
 
 
 def uniform(shape: Sequence[int], like: Tensor) -> Tensor:

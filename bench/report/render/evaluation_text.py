@@ -7,8 +7,8 @@ import math
 from typing import Any
 
 from bench.metrics.measures import measure
-from bench.report.evaluation import Evaluation, Line
-from bench.spec.words import REFERENCES, data_words
+from bench.report.evaluation import HERE, Evaluation, Line
+from bench.spec.words import data_words
 
 DIGITS = 12  # of a digest, in text
 MORE = 2  # a score has so many digits more here than in a table
@@ -19,10 +19,11 @@ def as_text(evaluation: Evaluation) -> str:
     scores = [line.score for line in evaluation.lines]
     title = f"{evaluation.method}: {evaluation.subject}" if evaluation.method else evaluation.subject
     lines = [title, *(f"  {note}" for note in evaluation.notes)]
-    lines.append(f"protocol {evaluation.asked}; {data_words(evaluation.data)}")
+    lines.append(f"protocol {evaluation.asked}{f'; {data_words(evaluation.data)}' if evaluation.data else ''}")
     reference = {(score.n_reference, score.reference_sha256) for score in scores}
-    of = REFERENCES[evaluation.split]
-    lines += [f"reference: {count:,} images{of}, digest {_short(digest)}" for count, digest in sorted(reference)]
+    lines += [
+        f"reference: {count:,} images{evaluation.of}, digest {_short(digest)}" for count, digest in sorted(reference)
+    ]
     extractors = {score.extractor: score.extractor_sha256 for score in scores}
     lines += [f"extractor {name}: weights {_short(digest)}" for name, digest in extractors.items()]
     width = max(len(_label(line)) for line in evaluation.lines)
@@ -40,8 +41,10 @@ def as_json(evaluation: Evaluation) -> str:
         "subject": evaluation.subject,
         "method": evaluation.method,
         "protocol": evaluation.asked,
-        "dataset": evaluation.data.name,
-        "resolution": evaluation.data.resolution,
+        "dataset": evaluation.data.name if evaluation.data else None,
+        "resolution": evaluation.data.resolution if evaluation.data else None,
+        "reference": evaluation.of.removeprefix(" of ").removeprefix(", "),
+        "images_sha256": evaluation.images_sha256 or None,
         "generated_by_protocol": evaluation.wanted,
         "notes": list(evaluation.notes),
         "scores": [_record(evaluation, line) for line in evaluation.lines],
@@ -71,7 +74,8 @@ def _value(line: Line) -> str:
     text += f"  ({score.n_generated:,} generated, {score.n_reference:,} reference)"
     if line.floor is not None:
         many = "seed" if line.floor.seeds == 1 else "seeds"
-        text += f"  floor {line.floor.value:{digits}} ({line.floor.seeds} {many}, {line.floor.origin})"
+        counts = f"{line.floor.seeds} {many}" if line.floor.origin != HERE else "as many real images"
+        text += f"  floor {line.floor.value:{digits}} ({counts}, {line.floor.origin})"
     if line.recorded is not None:
         same = line.recorded == score.value
         off = f"  recorded: {line.recorded:{digits}}, off by {score.value - line.recorded:.2g}"
@@ -87,7 +91,7 @@ def _few(evaluation: Evaluation, line: Line) -> str:
 
 
 def _is_few(evaluation: Evaluation, line: Line) -> bool:
-    return line.score.n_generated < evaluation.wanted
+    return evaluation.wanted is not None and line.score.n_generated < evaluation.wanted
 
 
 def _short(digest: str) -> str:

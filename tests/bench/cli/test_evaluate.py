@@ -10,15 +10,18 @@ import torch
 import yaml
 from PIL import Image
 
-from bench.cli.evaluate import table_of
+from bench import features
+from bench.cli.evaluated_column import table_of
 from bench.cli.main import cli
 from bench.data import imageset
 from bench.errors import UserError
+from bench.metrics import frechet_distance
 from bench.metrics.scorers import make_scorer
 from bench.metrics.scores import Score
 from bench.plan.load import load_table
-from bench.report.evaluation import evaluate_folder, pick_column
+from bench.report.evaluation import Setting, evaluate_folder
 from bench.report.floors import Floors
+from bench.report.pick_column import pick_column
 from bench.report.render import evaluation_text
 from bench.run.execute import execute
 from bench.run.settings import Settings
@@ -127,8 +130,14 @@ def test_fewer_images_are_refused_or_said_in_every_line(table, store_root, tmp_p
     assert len(scored) == 1 and all("only 9 of the protocol's 24 images" in line for line in scored)
     assert scored[0].endswith("images, biased upward")
     assert "recall(effnet_lite0@32) left out: it needs 10 images" in told
-    assert "no floor is known at these counts: a table of your own with `generated: 9`" in told
-    made = evaluate_folder(spec, "smoke", spec.columns[0], pool, Store(store_root), allow_fewer=True)
+    # The floor is that of nine real images, as a table of these counts would have it
+    fewer = table.with_name("fewer.yaml")
+    fewer.write_text(TABLE.replace("generated: 24", "generated: 9").replace(", k: 9", ", k: 3"))
+    nine = load_table(str(fewer))
+    floor = done(Store(store_root), nine.reference_spec("floor", nine.columns[0], 0, "smoke"))
+    value = next(line["value"] for line in floor.metrics() if line["metric"] == "fd")
+    assert f"floor {value:.6g} (as many real images, made now)" in told
+    made = evaluate_folder(Setting(spec, "smoke", spec.columns[0]), pool, Store(store_root), allow_fewer=True)
     assert [one["fewer_than_protocol"] for one in json.loads(evaluation_text.as_json(made))["scores"]] == [True]
 
 
@@ -158,8 +167,12 @@ def test_the_column_is_the_one_whose_set_it_is(table):
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ((), "either --images DIR or --run RUN"),
-        (("--images", ".", "--run", "x"), "either --images DIR or --run RUN"),
+        ((), "name one thing to score: --images PATH, --checkpoint FILE or --run RUN"),
+        (("--images", ".", "--run", "x"), "name one thing to score"),
+        (("--checkpoint", "x", "--resize"), "--resize has no effect beside --checkpoint"),
+        (("--images", ".", "--network", "sngan-32"), "--network has no effect beside --images"),
+        (("--run", "x", "--as", "mine"), "--as has no effect beside --run"),
+        (("--images", ".", "--column", "anime", "--root", "x"), "--root and --replace are of a recorded set"),
         (("--run", "x", "--dataset", "shapes"), "--dataset has no effect beside --run"),
         (("--images", ".", "--snapshot", "best"), "--snapshot has no effect beside --images"),
         (("--images", ".", "--column", "anime"), "0 pictures found"),
@@ -222,7 +235,7 @@ def test_a_floor_of_other_inputs_is_not_taken(table, store_root):
 
 def test_a_data_set_that_no_column_has_is_one_by_its_name(table):
     def columns(**choice):
-        given = {"table": str(table), "scale": "smoke", "column": None, "dataset": None, **choice}
+        given = {"table": str(table), "scale": "smoke", "column": None, "dataset": None, "protocol": None, **choice}
         return [one.id for one in table_of(given).columns if one.added]
 
     assert columns() == columns(dataset="shapes") == columns(column="one") == columns(dataset="no-such-set") == []
@@ -260,3 +273,59 @@ def test_a_reference_of_training_images_is_that_of_a_seed_and_named(table, store
     table.write_text(TABLE)
     with pytest.raises(UserError, match="--seed has no effect beside column one, whose reference is the same"):
         call(capsys, *words, "--column", "one", "--seed", 1)
+
+
+def test_two_folders_are_compared_without_a_data_set(table, tmp_path, capsys):
+    """Against itself a folder is at distance 0; the values are those of the extractor on the two, whole."""
+    one, other = make_pictures(tmp_path / "one", 20), tmp_path / "other"
+    other.mkdir()
+    for number, image in enumerate(imageset.load("digits", 32).train[:15]):
+        Image.fromarray(image).save(other / f"{number:03}.bmp")
+    words = ("evaluate", "--images", one, "--table", table, "--measures", "fd,kid:effnet_lite0@32", "--json")
+    same = json.loads(call(capsys, *words, "--against", one))
+    assert same["scores"][0]["value"] == pytest.approx(0, abs=1e-3)
+    apart = json.loads(call(capsys, *words, "--against", other))
+    extract = features.load("effnet_lite0@32")
+    made, real = (extract(imageset.load(name, 32).train[:count]) for name, count in (("shapes", 20), ("digits", 15)))
+    assert apart["scores"][0]["value"] == pytest.approx(frechet_distance(real, made), rel=1e-5)
+    assert [(score["metric"], score["n_generated"], score["n_reference"]) for score in apart["scores"]] == [
+        ("fd", 20, 15),
+        ("kid", 20, 15),
+    ]
+    assert apart["dataset"] is None and apart["reference"] == str(other) and apart["generated_by_protocol"] is None
+    told = call(capsys, *words[:-1], "--against", other)
+    assert f"reference: 15 images of {other}" in told and "only" not in told
+    (other / "odd.png").write_bytes((one / "000.png").read_bytes())
+    Image.fromarray(imageset.load("shapes", 64).train[0]).save(other / "odd.png")
+    with pytest.raises(UserError, match="1 of 16 pictures are not 32 x 32 pixels .*; --resize makes them so"):
+        call(capsys, *words, "--against", other)
+    with pytest.raises(UserError, match="--dataset has no effect beside --against"):
+        call(capsys, *words, "--against", one, "--dataset", "shapes")
+
+
+def test_measures_picks_scores_and_refuses_what_needs_a_run(table, tmp_path, capsys):
+    pool = make_pictures(tmp_path / "made", 24)
+    words = ("evaluate", "--images", pool, "--table", table, "--column", "one", "--measures")
+    told = json.loads(call(capsys, *words, "recall,precision:effnet_lite0@32:4", "--json"))["scores"]
+    assert [(score["metric"], score["k"]) for score in told] == [("recall", 9), ("precision", 4)]
+    for text, why in (
+        ("rescore", "'rescore' is a measure of finished runs, which needs more than images"),
+        ("fdd", "unknown score 'fdd'; did you mean 'fd'"),
+        ("fd:effnet_lite0@32:x", "must be NAME, NAME:EXTRACTOR or NAME:EXTRACTOR:K"),
+        ("fd:effnet_lite0@32:3", "metric 'fd' has no k"),
+        ("fd,fd:effnet_lite0@32", "fd on effnet_lite0@32 is named twice"),
+        ("fd:vgg17", "unknown extractor 'vgg17'"),
+    ):
+        with pytest.raises(UserError, match=why):
+            call(capsys, *words, text)
+
+
+def test_a_protocol_is_found_by_its_name(table, tmp_path, capsys):
+    pool = make_pictures(tmp_path / "made", 3)
+    words = ("evaluate", "--images", pool, "--dataset", "shapes")
+    with pytest.raises(UserError, match="3 pictures found, the protocol generates 24"):
+        call(capsys, *words, "--table", table, "--protocol", "tiny")
+    with pytest.raises(UserError, match="no column of mine at scale smoke is 'shapes' under protocol 'tinny'"):
+        call(capsys, *words, "--table", table, "--protocol", "tinny")
+    with pytest.raises(UserError, match="no table scores under a protocol 'disp-few-shott'.*did you mean"):
+        call(capsys, *words, "--protocol", "disp-few-shott")

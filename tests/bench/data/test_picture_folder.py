@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from bench.data.picture_folder import read_pictures
+from bench.data.picture_folder import Wanted, fit_of, opened_pictures
 from bench.errors import UserError
 
 SIDE = 16
+
+
+class Made:
+    """What was read of a source while it was open."""
+
+    def __init__(self, pictures):
+        self.images, self.found, self.notes = pictures.images[:], pictures.found, pictures.notes
+
+
+def read_pictures(root, resolution, wanted, **choice):
+    with opened_pictures(root, Wanted(resolution, wanted, **choice)) as pictures:
+        return Made(pictures)
 
 
 @pytest.fixture
@@ -81,3 +95,56 @@ def test_damaged_pictures_are_all_named(folder):
         (folder.root / name).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match=r"(?s)2 of 12 pictures cannot be used \(mend.*03\.png.*05\.png"):
         read_pictures(folder.root, SIDE, 12)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_reading_waits_for_what_is_decoded_elsewhere_and_a_damaged_picture_stops_it(folder, workers, monkeypatch):
+    """Slices are the files' pixels whoever decodes them; a slice without the damaged one may be read before it."""
+    monkeypatch.setattr("bench.machine.workers.PATIENCE", -1 if workers > 1 else 1000)
+    monkeypatch.setattr("bench.machine.workers.usable_cores", lambda: workers)
+    with opened_pictures(folder.root, Wanted(SIDE, 12)) as pictures:
+        parts = [pictures.images[start : start + 5] for start in range(0, 12, 5)]
+    assert np.array_equal(np.concatenate(parts), folder.pixels)
+    whole = (folder.root / "11.png").read_bytes()
+    (folder.root / "11.png").write_bytes(whole[: len(whole) // 2])
+    with (
+        pytest.raises(UserError, match=r"1 of 12 pictures cannot be used"),
+        opened_pictures(folder.root, Wanted(SIDE, 12)),
+    ):
+        pass  # nobody has read it: it is named all the same
+    with pytest.raises(KeyError), opened_pictures(folder.root, Wanted(SIDE, 12)):
+        raise KeyError  # what the reader raises is what it gets
+
+
+def test_an_archive_and_an_array_are_read_as_the_folder_is(folder, tmp_path):
+    with zipfile.ZipFile(tmp_path / "made.zip", "w") as archive:
+        for path in sorted(folder.root.glob("*.png")):
+            archive.write(path, f"samples/{path.name}")
+        archive.writestr("samples/notes.txt", "no picture")
+    np.savez(tmp_path / "made.npz", arr_0=np.stack(folder.pixels), arr_1=np.arange(12))
+    packed = read_pictures(tmp_path / "made.zip", SIDE, 12)
+    assert np.array_equal(packed.images, folder.pixels) and packed.notes == ("left out: 1 .txt",)
+    assert np.array_equal(read_pictures(tmp_path / "made.npz", SIDE, 12).images, folder.pixels)
+    (tmp_path / "made.zip").write_bytes(b"PK\3\4 and nothing more")
+    for name, why in (("made.zip", "zip"), ("notes.md", "--images .*: is of no kind that is read; known are")):
+        (tmp_path / "notes.md").write_text("text")
+        with pytest.raises(UserError, match=why):
+            read_pictures(tmp_path / name, SIDE, 12)
+
+
+def test_the_size_is_the_pictures_own_where_nobody_says_it(folder):
+    with opened_pictures(folder.root, Wanted(None, None)) as pictures:
+        assert pictures.images.shape == (12, SIDE, SIDE, 3)
+    folder("13.png", 20)
+    with pytest.raises(UserError, match=r"several sizes or shapes \(12 of 16 x 16 pixels, 1 of 20 x 20 pixels\)"):
+        read_pictures(folder.root, None, None)
+
+
+def test_pictures_are_made_square_as_those_of_the_data_set_were(folder):
+    assert fit_of("shapes") == "centre" and fit_of("animalface-dog") == "stretch"
+    folder("12.png", 24)
+    made = read_pictures(folder.root, SIDE, 13, resize=True, fit="center-crop")
+    with Image.open(folder.root / "12.png") as large:
+        expected = np.asarray(large.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    assert np.array_equal(made.images[12], expected)
+    assert made.notes == ("1 pictures of another size made 16 px (shorter side resized, centre cut out, PIL bilinear)",)

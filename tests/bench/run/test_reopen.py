@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from bench.errors import UserError
 from bench.networks.common.pixels import to_uint8
 from bench.report.cells import per_seed
 from bench.report.evaluation import evaluate_run
+from bench.run.checkpoint import open_checkpoint
 from bench.run.execute import execute
 from bench.run.export import exported
 from bench.run.reopen import reopen
@@ -176,8 +179,10 @@ def test_what_cannot_be_sampled_says_why(train, store_root, tiny_spec, tmp_path,
     with pytest.raises(UserError, match="a reference point: it has no generator"):
         call("sample", point.uid, "--output", out)
     unfinished = store.open(tiny_spec(seed=3))
-    with pytest.raises(UserError, match=r"is not finished \(planned\)"):
+    with pytest.raises(UserError, match="is planned and has no checkpoint yet"):
         call("sample", unfinished.uid, "--output", out)
+    with pytest.raises(UserError, match=r"is not finished \(planned\)"):
+        call("export", unfinished.uid, "--output", out)
     (folder.state / "best.pt").unlink()
     with pytest.raises(UserError, match="no weights of its best snapshot .*--snapshot final"):
         call("sample", folder.uid, "--snapshot", "best", "--output", out)
@@ -223,6 +228,51 @@ def test_an_exported_file_makes_the_runs_images_by_the_readmes_lines(train, stor
     assert set(file["provenance"]["inputs"]) == set(folder.inputs()["read"])
     with pytest.raises(UserError, match="exists; add --force"):
         call("export", folder.uid, "--output", tmp_path / "generator.pt")
+
+
+BARE = """
+import sys
+
+class Absent:
+    def find_spec(self, name, *rest):
+        if name.partition(".")[0] == "bench":
+            raise ImportError("this project is not here")
+
+sys.meta_path.insert(0, Absent())
+sys.path += [{site!r}, {here!r}]
+import torch
+{lines}
+torch.save(pictures, "pictures.pt")
+"""
+
+
+@pytest.mark.parametrize("form", ["safetensors", "torch"])
+def test_an_export_makes_the_runs_images_where_there_is_torch_alone(train, store_root, tmp_path, form, monkeypatch):
+    """By the README's lines, in a fresh interpreter without this project, from either file."""
+    folder = train("class-conditional", scored=True)
+    name = {"safetensors": "generator.safetensors", "torch": "generator.pt"}[form]
+    call("export", folder.uid, "--to", form, "--output", tmp_path / name)
+    (lines,) = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "load_generator" in block]
+    lines = lines.replace("generator.safetensors", name)
+    lines = lines.replace('tensors["latents"][:16])', 'tensors["latents"][:16], tensors["conditions"][:16])')
+    site = str(Path(torch.__file__).parents[1])
+    script = BARE.format(site=site, here=str(tmp_path), lines=lines)
+    subprocess.run([sys.executable, "-I", "-S", "-c", script], cwd=tmp_path, check=True)
+    made = to_uint8(torch.load(tmp_path / "pictures.pt"))
+    run = reopen(folder, Store(store_root), "final")
+    first = np.concatenate(list(run.images(16)))
+    assert made.shape == first.shape and np.abs(made.astype(int) - first).max() <= 1
+    again = open_checkpoint(str(tmp_path / name))
+    assert again.draws.generator.resolution == 32 and again.notes == ("conditions drawn from the 24 of the export",)
+    (tmp_path / "load_generator.py").write_text("# mine")
+    for output, more, why in (
+        ("other.pt", (), "load_generator.py exists and is another; add --force"),
+        ("x.pt", ("--to", "safetensors"), "a file for safetensors is called x.safetensors"),
+        ("x.safetensors", ("--to", "torch"), "a file for torch is called x.pt"),
+    ):
+        with pytest.raises(UserError, match=why):
+            call("export", folder.uid, "--output", tmp_path / output, *more)
+        assert not (tmp_path / output).exists()
 
 
 @pytest.mark.slow
