@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from bench.errors import UserError
+from bench.features.extractor import without_tf32
 from bench.networks.common import noise
 from bench.networks.common.pixels import signed_images
 from bench.networks.interface import Generator, Styled
@@ -115,12 +116,15 @@ def descend(
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Inside, a network is in evaluation mode, its weights take no gradient, and normalised ones are computed once."""
+    """Inside, a network is in evaluation mode, its weights take no gradient, and normalised ones are computed once.
+
+    Everything is computed in float32, whatever the precision that the run was trained in.
+    """
     training = {module: module.training for module in network.modules()}
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
     network.eval().requires_grad_(False)
     try:
-        with parametrize.cached():
+        with parametrize.cached(), without_tf32():
             yield
     finally:
         for module, mode in training.items():

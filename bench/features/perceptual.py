@@ -46,7 +46,7 @@ def lpips_distance(net: str = "alex", device: str = "cpu") -> nn.Module:
 def refuse_small(who: str, net: str, size: int) -> None:
     """UserError, of the measure `who`, for images of fewer pixels a side than LPIPS on this net can compare."""
     if size < SMALLEST[net]:
-        raise UserError(f"{who}: lpips is {net}, which compares {SMALLEST[net]} px or more; here it would be {size} px")
+        raise UserError(f"{who}: net is {net}, which compares {SMALLEST[net]} px or more; here it would be {size} px")
 
 
 class VGG16Activations(nn.Module):

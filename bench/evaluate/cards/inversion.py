@@ -8,7 +8,8 @@ from pydantic import Field, PositiveInt
 
 from bench.data import counting, imageset
 from bench.errors import UserError
-from bench.evaluate.card import MeasureSettings, Result, RunMeasure, Value
+from bench.evaluate.card import Result, RunMeasure, Value
+from bench.evaluate.unsampled import UnsampledSettings
 from bench.metrics.output import Output
 from bench.spec.run import RunSpec
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from bench.evaluate.subject import Subject
 
 
-class Settings(MeasureSettings):
+class Settings(UnsampledSettings):
     """images: the first so many of the test split, which is in random order. lr: of Adam, with betas 0.9 and 0.999.
 
     start: what each block's condition begins as, "prior" (of the query) or "mean" (of the training images).

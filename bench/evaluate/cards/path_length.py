@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from bench.errors import UserError
-from bench.evaluate.card import MeasureSettings, Result, RunMeasure, Value
+from bench.evaluate.card import Result, RunMeasure, Value
+from bench.evaluate.unsampled import UnsampledSettings
 from bench.metrics.output import Output
 from bench.spec.run import RunSpec
 
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from bench.evaluate.subject import Subject
 
 
-class Settings(MeasureSettings):
+class Settings(UnsampledSettings):
     """pairs: of latents. space: spherical paths in z, straight ones in w. epsilon: the step along a path.
 
     places: anywhere on a "path", or at its "ends", where t is 0. crop: "face" cuts an aligned face out of the image,
-    "none" does not. lpips: whose features the distance is on. The defaults are the published code's.
+    "none" does not. net: LPIPS's. The defaults are the published code's.
     """
 
     pairs: int = Field(default=100_000, ge=2)
@@ -29,7 +30,7 @@ class Settings(MeasureSettings):
     epsilon: float = Field(default=1e-4, gt=0, lt=1)
     places: Literal["path", "ends"] = "path"
     crop: Literal["face", "none"] = "none"
-    lpips: Literal["vgg", "alex"] = "vgg"
+    net: Literal["vgg", "alex"] = "vgg"
 
 
 def check(run: RunSpec, settings: Settings) -> None:
@@ -49,7 +50,7 @@ def check(run: RunSpec, settings: Settings) -> None:
         if not isinstance(generator, Styled):
             raise UserError(f"path-length: space is w, and network '{run.network.name}' has none; use z")
     size = run.data.resolution // (2 if settings.crop == "face" else 1)
-    refuse_small("path-length", settings.lpips, size)
+    refuse_small("path-length", settings.net, size)
 
 
 def compute(subject: Subject, settings: Settings) -> Result:
@@ -57,7 +58,7 @@ def compute(subject: Subject, settings: Settings) -> Result:
     from bench.evaluate.paths import face, path_lengths, shrunk, without_outside
     from bench.features.perceptual import lpips_distance
 
-    lpips = lpips_distance(settings.lpips, subject.device)
+    lpips = lpips_distance(settings.net, subject.device)
 
     def seen(images_NCHW: Tensor) -> Tensor:
         return shrunk(face(images_NCHW) if settings.crop == "face" else images_NCHW)

@@ -96,3 +96,9 @@ def test_the_measure_of_a_run(tiny_spec, run_once, store):
     made = network(pixels.permute(0, 2, 3, 1).numpy())
     expected = frechet_distance(fit_gaussian(network(queries), "queries"), made)
     assert distance["value"] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("measure", ["inversion", "path-length"])
+def test_a_measure_that_draws_no_images_takes_no_sampling(measure):
+    with pytest.raises(UserError, match=rf"measure '{measure}': .*sampling changes nothing"):
+        parse_measure({"measure": measure, "sampling": "pure"})

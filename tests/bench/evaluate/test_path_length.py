@@ -156,9 +156,9 @@ def task(run, **settings):
 @pytest.mark.parametrize(
     ("method", "settings", "line"),
     [
-        ("disp(prior=random)", {"space": "z"}, "path-length: is of a generator without conditions, and this run's"),
+        ("class-conditional", {"space": "z"}, "path-length: is of a generator without conditions, and this run's"),
         ("unconditional", {"space": "w"}, "path-length: space is w, and network 'sngan-32' has none; use z"),
-        ("unconditional", {"space": "z", "lpips": "alex", "crop": "face"}, "31 px or more; here it would be 16 px"),
+        ("unconditional", {"space": "z", "net": "alex", "crop": "face"}, "31 px or more; here it would be 16 px"),
     ],
 )  # fmt: skip
 def test_what_it_is_not_of_is_refused_before_anything_trains(tiny_spec, method, settings, line):
@@ -174,7 +174,7 @@ def test_the_measure_of_a_run(tiny_spec, run_once, store):
     generator.synthesis.noise = "none"
     lpips = lpips_distance("alex")
     for space in ("z", "w"):
-        settings = {"space": space, "lpips": "alex", "epsilon": 1e-2}
+        settings = {"space": space, "net": "alex", "epsilon": 1e-2}
         (line,) = run_once(task(run, **settings)).metrics()
         assert (line["metric"], line["extractor"], line["n_generated"]) == ("path_length", "", 12)
         assert line["value"] > 0 and 0 < line["error"] < line["value"]

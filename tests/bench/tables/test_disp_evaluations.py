@@ -21,8 +21,8 @@ COPYING = {  # arXiv 5.3, "over 5 trials"; the rest by the code of Meehan et al.
     "measure": "data-copying", "trials": 5, "cells": 3, "pca": 64, "images": 2000, "real": 50000,
     "extractor": "inception@299",
 }  # fmt: skip
-INVERSION = {  # DIP table 4 and appendix C: 500 images, Adam with rate 0.1; the steps are declared
-    "measure": "inversion", "images": 500, "lr": 0.1, "steps": 500, "extractor": "inception@299",
+INVERSION: dict[str, Any] = {  # DIP table 4 and appendix C: 500 images, Adam with rate 0.1; the steps are declared
+    "measure": "inversion", "images": 500, "lr": 0.1, "steps": 500, "extractor": "inception@299", "sampling": None,
 }  # fmt: skip
 COSINE: dict[str, Any] = {"measure": "cosine", "sampling": None, "pairs": 10000}  # the number is declared
 VGG16: dict[str, Any] = {"extractor": "vgg16_fc7@224"}  # declared: the prior's layer

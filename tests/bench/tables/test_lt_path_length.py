@@ -6,7 +6,7 @@ import pytest
 
 from bench.plan.load import load_table
 
-PUBLISHED = {"epsilon": 1e-4, "places": "path", "pairs": 100_000, "lpips": "vgg", "crop": "face"}
+PUBLISHED = {"epsilon": 1e-4, "places": "path", "pairs": 100_000, "net": "vgg", "crop": "face"}
 
 
 @pytest.mark.parametrize("row", ["base", "lt"])
