@@ -14,6 +14,7 @@ from bench.store.runs import Status, Store
 
 WHY: dict[Status, str] = {
     "planned": "not run",
+    "done": "taken before its measure gave pictures: --rerun takes it again",
     "running": "running",
     "interrupted": "interrupted",
     "lost": "its worker was lost",
@@ -67,7 +68,7 @@ def picture_figure(
 ) -> PictureFigure:
     """The figure of a table with `show: {pictures: ...}`: these rows and columns, and the first of the seeds.
 
-    Raises UserError for a finished evaluation whose pictures are not there or are not what it wrote.
+    Raises UserError for a finished evaluation whose pictures are not what it wrote.
     """
     assert spec.pictures is not None
     seed = min(seeds) if seeds else 0
@@ -77,7 +78,7 @@ def picture_figure(
             continue
         folder = store.folder(run.uid)
         result = folder.result() if run.status == "done" else None
-        grid = read_grid(folder.pictures) if result is not None else None
+        grid = read_grid(folder.pictures) if result is not None and folder.pictures.exists() else None
         step = result["evaluated_step"] if result is not None else None
         cell = PictureCell(run.uid, run.spec.evaluated.uid, seed, run.status, step, folder.pictures, grid)
         cells |= {(place.row, place.column): cell for place in run.cells}

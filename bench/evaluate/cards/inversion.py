@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 from pydantic import Field, PositiveInt
 
 from bench.data import counting, imageset
+from bench.data.picture_grid import PictureGrid
 from bench.errors import UserError
 from bench.evaluate.card import Result, RunMeasure, Value
 from bench.evaluate.unsampled import UnsampledSettings
@@ -15,6 +17,8 @@ from bench.spec.run import RunSpec
 
 if TYPE_CHECKING:
     from bench.evaluate.subject import Subject
+
+SHOWN = 8  # queries of the grid
 
 
 class Settings(UnsampledSettings):
@@ -71,7 +75,15 @@ def compute(subject: Subject, settings: Settings) -> Result:
             Value("inversion_fd", distance, None, count, count, sha256),
         ],
         images_NHWC,
+        _grid(queries_NHWC, images_NHWC),
     )
+
+
+def _grid(queries_NHWC: np.ndarray, images_NHWC: np.ndarray) -> PictureGrid:
+    """The first queries above what is found of them."""
+    count = min(SHOWN, len(images_NHWC))
+    pictures = np.concatenate([queries_NHWC[:count], images_NHWC[:count]])
+    return PictureGrid(pictures, ("query", "inverted"), ("",) * count, "test images and what G makes nearest to them")
 
 
 MEASURES = [
@@ -79,6 +91,7 @@ MEASURES = [
         name="inversion",
         summary="how well test images are found again in G: IvOM, and the FID of the inverted images to them",
         settings=Settings,
+        pictures=True,
         outputs=(
             Output(
                 name="ivom",

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, PositiveInt
 
+from bench.data.picture_grid import PictureGrid
 from bench.evaluate.card import MeasureSettings, Result, RunMeasure, Value
 from bench.metrics.output import Output
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from bench.evaluate.subject import Subject
 
-SHOWN = 25  # images of the sheet, each beside its nearest
+SHOWN = 25  # images of the sheet and of the grid, each beside its nearest
+ACROSS = 5  # of them in a row of the grid
 
 
 class Nearest(MeasureSettings):
@@ -64,7 +68,21 @@ def _compute(subject: Subject, settings: Nearest) -> Result:
     spread = float(trials.std(ddof=1)) if settings.trials > 1 else None
     name = "nearest_lpips" if settings.extractor is None else "nearest_distance"
     sheet = np.stack([images[:SHOWN], rows(train, which_N[:SHOWN])], 1).reshape(-1, *images.shape[1:])
-    return Result([Value(name, value, spread, n_generated=count, n_reference=len(train))], sheet)
+    return Result(
+        [Value(name, value, spread, n_generated=count, n_reference=len(train))], sheet, _grid(sheet, settings)
+    )
+
+
+def _grid(pairs_NHWC: np.ndarray, settings: Nearest) -> PictureGrid:
+    """The first images, each beside its nearest: as many whole rows as there are."""
+    across = min(ACROSS, len(pairs_NHWC) // 2)
+    rows = len(pairs_NHWC) // (2 * across)
+    pair = ("augmented", "original") if settings.images == "augmented" else ("sample", "nearest")
+    space = f"LPIPS ({settings.net})" if settings.extractor is None else f"features of {settings.extractor}"
+    shows = f"samples, each beside the training image that is nearest to it by {space}"
+    if settings.images == "augmented":
+        shows = "augmented training images, each beside its original"
+    return PictureGrid(pairs_NHWC[: 2 * across * rows], ("",) * rows, pair * across, shows)
 
 
 MEASURES = (
@@ -72,6 +90,7 @@ MEASURES = (
         name="nearest",
         summary="how far generated images are from their nearest training image, in LPIPS or in features",
         settings=Nearest,
+        pictures=True,
         outputs=(
             Output(
                 name="nearest_lpips",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from bench import seeds
+from bench import features, seeds
+from bench.data import imageset
 from bench.data.contact_sheet import contact_sheet, cut_sheet
 from bench.errors import UserError
+from bench.evaluate import edits
 from bench.evaluate.frames import Frames, Inputs, on_the_way
 from bench.evaluate.registry import parse_measure, refuse_impossible, run_measure, settings_of
 from bench.evaluate.subject import Subject
@@ -36,6 +39,7 @@ def runs(tmp_path_factory, tiny_spec):
     specs = {
         "priors": tiny_spec("disp(prior=random)", steps=2, scored=True),
         "plain": tiny_spec("unconditional", steps=2, scored=True),
+        "features": tiny_spec("disp(prior=effnet_lite0, prior_size=32)", steps=1, scored=True),
         "classes": tiny_spec("class-conditional", steps=1, scored=True, data=LABELLED),
         "fastgan": tiny_spec("sle", steps=1, scored=True, batch_statistics=8).model_copy(
             update={"network": FASTGAN, "data": DataSpec(name="shapes", resolution=64, shots=16)}
@@ -49,7 +53,8 @@ def runs(tmp_path_factory, tiny_spec):
             folder = store.open(spec)
             outcome = execute(spec.uid, store, Settings(torch.device("cpu")), lambda: False, lambda *_: None)
             assert outcome == "done", folder.error()
-            opened[name] = SimpleNamespace(spec=spec, open=reopen(folder, store, "final"))
+            again = partial(reopen, folder, store, "final")
+            opened[name] = SimpleNamespace(spec=spec, open=again(), again=again)
         return opened[name]
 
     return of
@@ -63,8 +68,9 @@ def subject_of(run, **measure):
 def grid_of(run, **measure):
     subject = subject_of(run, **measure)
     refuse_impossible(subject.task)
-    result = run_measure(measure["measure"]).compute(subject, settings_of(subject.task.measure))
-    assert not result.values
+    card = run_measure(measure["measure"])
+    result = card.compute(subject, settings_of(subject.task.measure))
+    assert card.pictures and bool(result.values) == bool(card.outputs)
     return result.grid
 
 
@@ -136,6 +142,19 @@ def test_an_interpolation_is_what_the_generator_makes_on_the_way(runs, between):
     assert np.array_equal(finer.images_NHWC[[0, 2, 4, 5, 7, 9]], grid.images_NHWC), "a picture does not know its grid"
 
 
+def test_embeddings_that_are_drawn_are_interpolated_as_embeddings(runs):
+    """Those of a mixture enter G behind its embedding layer."""
+    run = runs("features")
+    mixture = SimpleNamespace(spec=run.spec, open=run.again(inference={"sampling": "gmm-2"}))
+    grid = grid_of(mixture, measure="interpolation", between="conditions", pairs=1, steps=3)
+    drawn = Frames(subject_of(mixture, measure="interpolation", between="both")).drawn(2, "ends")
+    assert drawn.embedded
+    middle = drawn.conditions_NK.mean(0, keepdim=True)
+    with torch.no_grad():
+        made = to_uint8(run.open.generator.synthesize(drawn.latents_NZ[:1], middle))
+    assert np.abs(made[0].astype(int) - grid.images_NHWC[1]).max() <= 1
+
+
 def test_an_interpolation_between_conditions_needs_some(runs):
     with pytest.raises(UserError, match="its generator has no condition; write between: latents"):
         grid_of(runs("plain"), measure="interpolation", between="conditions")
@@ -189,6 +208,67 @@ def test_a_training_is_shown_by_the_pictures_that_it_has_kept(runs):
     assert not np.array_equal(grid.images_NHWC[:5], grid.images_NHWC[5:])
     with pytest.raises(UserError, match="has 24 images, 30 are asked for"):
         grid_of(run, measure="over-training", columns=30)
+
+
+def test_pictures_of_priors_are_what_the_generator_makes_of_them(runs):
+    run = runs("features")
+    images = imageset.load("shapes", 32).test[:2]
+    c_NK = run.open.method.query_condition()(run.open.ctx, images)
+    z_NZ = torch.randn(3, 16, generator=seeds.torch_stream(0, "evaluate", "prior-pictures", "latents", "latents"))
+    grid = grid_of(run, measure="prior-pictures", kind="image", images=2, pictures=3)
+    assert grid.columns == ("image", "z 1", "z 2", "z 3")
+    for row in (0, 1):
+        assert np.array_equal(grid.images_NHWC[4 * row], images[row])
+        for place in range(3):  # one prior in a row, one latent in a column
+            made = by_hand(run, torch.Generator(), z_NZ[place][None], c_NK[row][None])
+            assert np.array_equal(grid.images_NHWC[4 * row + 1 + place], made[0])
+    mixture = SimpleNamespace(spec=run.spec, open=run.again(inference={"sampling": "gmm-2"}))
+    same = grid_of(mixture, measure="prior-pictures", kind="image", images=2, pictures=3)
+    assert np.array_equal(same.images_NHWC, grid.images_NHWC), "a prior is none of the embeddings that are drawn"
+    grey = grid_of(run, measure="prior-pictures", kind="grey", images=1, pictures=3)
+    shown = np.stack([edits.grey(images[0])])
+    made = by_hand(run, torch.Generator(), z_NZ[:1], run.open.method.query_condition()(run.open.ctx, shown))
+    assert np.array_equal(grey.images_NHWC[:3], np.stack([images[0], shown[0], made[0]]))
+    pasted = grid_of(run, measure="prior-pictures", kind="cut-mix", images=2, pictures=1).images_NHWC[1]
+    from_other = (pasted == images[1]).all(-1)
+    assert from_other.sum() >= 16 * 16 and ((pasted == images[0]).all(-1) | from_other).all()
+
+
+def test_two_priors_are_interpolated_or_mixed_number_by_number(runs):
+    run = runs("features")
+    images = imageset.load("shapes", 32).test[:2]
+    c_NK = run.open.method.query_condition()(run.open.ctx, images)
+    z = torch.randn(1, 16, generator=seeds.torch_stream(0, "evaluate", "prior-pictures", "latents", "latents"))
+    line, mixed = (grid_of(run, measure="prior-pictures", kind=kind, images=1, pictures=3).images_NHWC
+                   for kind in ("interpolation", "mix-up"))  # fmt: skip
+    ends = [by_hand(run, torch.Generator(), z, c_NK[place][None])[0] for place in (0, 1)]
+    for pictures in (line, mixed):
+        assert np.array_equal(pictures[[0, 1, 3, 4]], np.stack([images[0], *ends, images[1]]))
+    assert np.array_equal(line[2], by_hand(run, torch.Generator(), z, torch.lerp(c_NK[0], c_NK[1], 0.5)[None])[0])
+    chance = torch.rand(c_NK.shape[1], generator=seeds.torch_stream(0, "evaluate", "prior-pictures", "mix-up", 0))
+    half = torch.where(chance < 0.5, c_NK[1], c_NK[0])
+    assert np.array_equal(mixed[2], by_hand(run, torch.Generator(), z, half[None])[0])
+    with pytest.raises(UserError, match="has no condition of an image that it was not trained on"):
+        grid_of(runs("priors"), measure="prior-pictures", kind="image")
+
+
+def test_a_sample_stands_beside_its_nearest_training_image(runs):
+    run = runs("plain")
+    grid = grid_of(run, measure="nearest", samples=4, trials=2, extractor="effnet_lite0@32")
+    assert grid.columns == ("sample", "nearest") * 5 and grid.size == "1 row of 10"
+    images, train = run.open.all_images(5), run.open.ctx.images_u8_NHWC
+    network = features.load("effnet_lite0@32")
+    far = np.linalg.norm(network(images)[:, None].astype(float) - network(np.array(train))[None], axis=2)
+    pairs = np.stack([images, train[far.argmin(1)]], 1).reshape(-1, 32, 32, 3)
+    assert np.array_equal(grid.images_NHWC, pairs)
+
+
+def test_queries_stand_above_what_is_found_of_them(runs):
+    run = runs("features")
+    grid = grid_of(run, measure="inversion", images=3, steps=1, extractor="effnet_lite0@32")
+    assert grid.rows == ("query", "inverted") and grid.size == "2 rows of 3"
+    queries = imageset.load("shapes", 32).test[:3]
+    assert np.array_equal(grid.images_NHWC[:3], queries) and not np.array_equal(grid.images_NHWC[3:], queries)
 
 
 @pytest.mark.parametrize(("side", "scale"), [(32, 2), (64, 1), (128, 1)])

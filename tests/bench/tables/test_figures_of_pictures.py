@@ -18,6 +18,12 @@ SHEET = {
     "dip/fig8": ("samples", {"disp/table2"}, 4, ("places", "ffhq", "cub")),
     "disp/fig6": ("samples", {"disp/fig3c"}, 2, ("n25", "n50", "n100", "n250", "n500")),
     "dip/fig6b": ("samples", {"disp/fig3c"}, 2, ("n25", "n50", "n100", "n250", "n500")),
+    "disp/fig5": ("inversion", {"disp/table4"}, 3, ("ffhq", "lsun")),
+    "dip/fig4": ("inversion", {"disp/table4"}, 3, ("ffhq", "lsun")),
+    "disp/fig8": ("prior-pictures", {"disp/table4"}, 4, ("ffhq",)),
+    "dip/fig5": ("prior-pictures", {"disp/table4"}, 4, ("ffhq",)),
+    "dip/fig10": ("prior-pictures", {"disp/table4"}, 4, ("ffhq",)),
+    "dip/fig9": ("prior-pictures", {"disp/table4"}, 3, ("ffhq",)),
     "disp/fig7": (None, {"disp/table4"}, 2, LARGE),
     "dip/fig11": ("samples", {"disp/table4"}, 1, LARGE),
     "lt/fig7-pictures": ("samples", {"lt/table1"}, 2, ("imagenet",)),
@@ -26,6 +32,8 @@ SHEET = {
     "sle/fig7": ("mixing", {"sle/table2", "sle/table3"}, 1, ("obama", "cat", "panda", "art", "ffhq", "flower")),
     "sle/fig9": ("mixing", {"sle/table2", "sle/table3"}, 1, ("art", "ffhq", "obama")),
     "sle/fig10": ("samples", {"sle/table2"}, 2, ("grumpy-cat", "panda", "dog")),
+    "sle/fig12": ("nearest", {"sle/table3"}, 1, ("art", "ffhq", "flower")),
+    "sle/fig13": ("nearest", {"sle/table2", "sle/table3"}, 1, ("skull", "shell", "obama", "panda")),
     "sle/fig11": ("over-training", {"sle/table3"}, 1, ("pokemon", "anime", "shell")),
 }
 
@@ -70,5 +78,10 @@ def test_a_figure_of_an_earlier_text_has_the_evaluations_of_the_later_one() -> N
             name: {load_table(name).shown_spec(*cell, 0, scale).uid for cell in load_table(name).shown_cells(scale)}
             for name in FIGURES
         }
+        for name, figure in (("disp/table7", "disp/fig5"), ("sle/table8", "sle/fig12")):  # what a table has taken
+            table = load_table(name)
+            taken = {table.shown_spec(*cell, 0, scale).uid for cell in table.shown_cells(scale)}
+            assert len(taken & uids[figure]) == (6 if figure == "disp/fig5" else 2)
+        assert uids["dip/fig5"] == uids["dip/fig10"] == uids["disp/fig8"]
         assert uids["dip/fig8"] < uids["disp/fig4"] and uids["dip/fig6b"] == uids["disp/fig6"]
         assert uids["disp/fig3"] < uids["dip/fig3"] < uids["dip/fig7"] and uids["dip/fig11"] < uids["disp/fig7"]

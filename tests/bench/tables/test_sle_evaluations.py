@@ -10,7 +10,7 @@ from bench.spec.patch import Patch
 from sheets import trainings
 
 TABLES = [name for name in table_names() if name.startswith("sle/")]
-PICTURES = ("fig1", "fig6", "fig7", "fig9", "fig10", "fig11")
+PICTURES = ("fig1", "fig6", "fig7", "fig9", "fig10", "fig11", "fig12", "fig13")
 PROSE = (*PICTURES, "fig8", "rotation", "losses", "batch16", "quarter")
 
 
