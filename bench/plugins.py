@@ -13,6 +13,7 @@ from bench.data.catalogue import DatasetEntry
 from bench.data.known import datasets
 from bench.errors import UserError
 from bench.evaluate.registry import add_measures, run_measures
+from bench.evaluate.traces import add_traces, traces
 from bench.features.lookup import add_extractors, extractors
 from bench.files.source_code import PLUGIN, imported_again
 from bench.metrics.measures import add_scores, measures
@@ -24,7 +25,7 @@ _SOURCES: dict[str, bytes] = {}  # resolved path -> the bytes that were imported
 def load_plugin(path: str) -> list[str]:
     """Import a file of the user's, register what it defines, and return the names.
 
-    It may define `Method` subclasses, entries of `DATASETS`, cards in `SCORES` and `MEASURES`, and entries in
+    It may define `Method` subclasses, entries of `DATASETS`, cards in `SCORES`, `MEASURES` and `TRACES`, and entries in
     `EXTRACTORS`. The module is importable afterwards under its own name, so that workers find its classes again. Raises
     UserError for a file that cannot be imported, that defines none of these, or whose names are taken.
     """
@@ -65,11 +66,11 @@ def load_plugin(path: str) -> list[str]:
         names.append(label)
     try:
         names += [*add_scores(measures(), name), *add_extractors(extractors(), name)]
-        names += add_measures(run_measures(), name)
+        names += [*add_traces(traces(), name), *add_measures(run_measures(), name)]
     except UserError as error:
         raise UserError(f"plug-in '{path}': {error}") from error
     if not names:
-        kinds = "no Method subclass, no DATASETS, no SCORES, no MEASURES and no EXTRACTORS"
+        kinds = "no Method subclass, no DATASETS, no SCORES, no MEASURES, no TRACES and no EXTRACTORS"
         raise UserError(f"plug-in '{path}' defines {kinds}")
     return names
 

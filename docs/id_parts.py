@@ -73,7 +73,10 @@ def _runs(table: Table) -> list[RunSpec]:
     """The trainings of seed 0 at paper scale, with the runs that they start from."""
     if to_come(table) is not None:
         return []
+    cells = [cell for cell in table.shown_cells(PAPER) if not cell[0].control]
+    own = [cell for cell in cells if table.looks_at_no_run(*cell, PAPER)]
     specs = [table.run_spec(row, column, 0, PAPER) for row, column in table.trained_cells(PAPER) if not row.control]
+    specs += [table.shown_spec(row, column, 0, PAPER) for row, column in own]
     return [each for spec in specs for each in (spec, *spec.run_sources.values())]
 
 

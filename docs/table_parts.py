@@ -21,6 +21,7 @@ from bench.report.cell_settings import said_of_cells
 from bench.report.claims.judge import judge
 from bench.report.claims.known import KnownTables
 from bench.spec.cell import Cell, Scored
+from bench.spec.row_column import Column, Row
 from bench.spec.run import NetworkSpec
 from bench.spec.table import Scale
 from bench.spec.words import REFERENCES, data_words
@@ -71,7 +72,7 @@ def settings(name: str) -> str:
 def _said(table: Table, scale: str, say: Callable[[Cell], str]) -> str:
     """What there is to say of the paper's cells, each text once."""
     own = table.model_copy(update={"rows": tuple(table.pick_rows(None))})
-    cells = own.trained_cells(scale)
+    cells = own.built_cells(scale)
     texts = said_of_cells(own, cells, lambda row, column: say(own.cell(row, column, scale)))
     return "<br>".join(f"{cells}: {text}" if cells else text for text, cells in texts)
 
@@ -89,9 +90,17 @@ def _data(table: Table, scale: str) -> list[str]:
     texts = []
     for column in table.columns:
         cells = [pair for pair in table.shown_cells(scale) if pair[1].id == column.id]
-        for text, rows in said_of_cells(table, cells, lambda row, one: _data_text(table.shown(row, one, scale))):
+        for text, rows in said_of_cells(table, cells, lambda row, one: _cell_text(table, row, one, scale)):
             texts.append(f"{column.id}{f' ({rows})' if rows else ''}: {text}")
     return texts
+
+
+def _cell_text(table: Table, row: Row, column: Column, scale: str) -> str:
+    if not table.looks_at_no_run(row, column, scale):
+        return _data_text(table.shown(row, column, scale))
+    own = table.material(row, column, scale)
+    stand_in = f" (stand-in: {own.stand_in})" if own.stand_in else ""
+    return f"`{own.data.name}`{data_words(own.data).removeprefix(own.data.name)}{stand_in}"
 
 
 def _data_text(cell: Scored) -> str:

@@ -22,6 +22,7 @@ from bench.contract.expression import parse_method
 from bench.contract.signature import needed_sources, signature
 from bench.data.known import datasets
 from bench.evaluate.registry import run_measures
+from bench.evaluate.traces import traces
 from bench.features.lookup import extractors
 from bench.launch.local import template_handle
 from bench.metrics.measures import measures
@@ -144,7 +145,7 @@ def tiny_spec() -> Callable[..., RunSpec]:
 @pytest.fixture
 def fresh_registries() -> Iterator[None]:
     """Registries as a new process would find them; what a test adds ends with it."""
-    caches = methods, datasets, measures, run_measures, extractors, signature
+    caches = methods, datasets, measures, run_measures, traces, extractors, signature
     for cached in caches:
         cached.cache_clear()
     yield

@@ -76,6 +76,8 @@ def summarise(plan: Schedule, store: Store, retry: Any, card: Card, submitted: M
     line = f"{plan.name} at scale {plan.scale}: {runs} ({counts}); {len(cost.spans)} to start"
     line += cost_words(cost, on) if cost.spans else ""
     click.echo(line)
+    if alone := sum(run.exclusive for run in here.to_start(retry)):
+        click.echo(f"{counted(alone, 'measurement')} of time: each runs alone on its machine")
     if left_out := here.left_out(retry):
         click.echo(f"left out, as --no-train trains nothing: {_trainings_and_others(left_out)}")
     # What is special about this table or missing on this machine

@@ -272,7 +272,8 @@ def _write(table_report: TableReport, spec: Table, folder: Path, store: Store, c
     from bench.report.figures import samples
     from bench.report.figures.curves import save
     from bench.report.figures.drawing import drawn
-    from bench.report.pictures import plotted_block
+    from bench.report.figures.trace_curves import trace_curves
+    from bench.report.pictures import plotted_block, plotted_traces
     from bench.report.render import csv
 
     shown = _samples(table_report, spec, store, choice)
@@ -295,6 +296,11 @@ def _write(table_report: TableReport, spec: Table, folder: Path, store: Store, c
         figure = drawn(table_report)
         for suffix in ("png", "svg"):
             written.append(folder / f"{stem}.{block.metric}.{suffix}")
+            save(figure, written[-1])
+    for card in plotted_traces(table_report):
+        figure = trace_curves(table_report, card)
+        for suffix in ("png", "svg"):
+            written.append(folder / f"{stem}.{card.name}.{suffix}")
             save(figure, written[-1])
     return written + drawings + (samples.write(shown, folder / f"{stem}.samples") if shown else [])
 

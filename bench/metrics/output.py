@@ -49,6 +49,7 @@ class Output:
     printed: str | None = None  # what the papers' tables call it; None: as we do
     biased_upward: bool = False  # whether few images raise it
     featureless: bool = False  # of a measure with an `extractor`: this output is not on its features
+    of_machine: bool = False  # whether it depends on the machine that it was taken on, as seconds do
     version: int = 1  # of its meaning: values of two versions are never averaged or compared
 
     def __post_init__(self) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.errors import did_you_mean
+from bench.errors import UserError, did_you_mean
 from bench.evaluate.registry import parse_measure
 from bench.spec.cell import Scored, Unfinished, scored
 from bench.spec.patch import COUNTS, Patch, merge_patches
 from bench.spec.row_column import Column, Row
-from bench.spec.run import MeasureSpec
+from bench.spec.run import MeasureSpec, RunSpec
 from bench.spec.table import TableSpec
 
 OF_SCORES = ("protocol", *COUNTS)  # the keys of a patch that say how images are scored
@@ -80,6 +80,18 @@ def scored_with(own: Patch, lender: Patch, where: str) -> Scored:
 
 def _only(patch: Patch, *keys: str) -> Patch:
     return Patch().model_copy(update={key: getattr(patch, key) for key in keys})
+
+
+def refuse_unkept(measure: MeasureSpec, run: RunSpec) -> None:
+    """Raise UserError for a measure of a step whose weights the run does not keep."""
+    step = measure.settings.get("snapshot")
+    if not isinstance(step, int) or step == 0 or run.train is None or step == run.train.steps:
+        return
+    kept = run.protocol.keep if run.protocol is not None and run.protocol.keep is not None else ()
+    if step not in kept:
+        own = f"it keeps {', '.join(map(str, (*kept, run.train.steps)))}"
+        hint = "" if step > run.train.steps else f"; give protocol: {{keep: [{step}]}} where it is trained"
+        raise UserError(f"snapshot: the run does not keep step {step}, {own} and 0{hint}")
 
 
 def measure_of(table: TableSpec, own: Patch, sampling: str | None) -> MeasureSpec:

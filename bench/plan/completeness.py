@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.errors import UserError
 from bench.evaluate.registry import run_measure
 from bench.files.yamlfile import Keys
-from bench.plan.expand import Table
+from bench.plan.expand import Table, UnknownOutput
 from bench.plan.waiting import to_come
 from bench.spec.cell import Unfinished
 from bench.spec.measures_to_come import MEASURES_TO_COME
@@ -43,23 +43,34 @@ def evaluation_problem(table: Table) -> tuple[Keys, str] | None:
     if table.pictures is not None and table.metrics:
         return ("metrics",), "a figure of pictures shows no numbers; write metrics: []"
     cells = [(row, column) for row in table.rows for column in table.columns if to_come(table) is None]
-    for scale in table.scales:
-        for row, column in cells:
-            where = f"cell {row.id}/{column.id} at scale {scale}"
-            if (why := _picture_problem(table, row, column, scale)) is not None:
-                return table.place(("evaluate",), column, scale, row), f"{where}: {why}"
-            if table.merged(column, scale, row).of is None and not table.evaluates(row, column, scale):
-                continue
-            if not table.evaluates(row, column, scale):
-                text = f"{where} names whose runs are evaluated, but no measure; give evaluate: {{measure: ...}}"
-                return table.place(("of",), column, scale, row), text
-            try:
-                if table.behind(row, column, scale) is not None:
-                    table.gives(row, column, scale)
-            except Unfinished as problem:
-                return _place(table, problem, column, scale, row), str(problem)
-            except UserError as problem:
-                return table.place(("evaluate",), column, scale, row), f"{where}: {problem}"
+    problems = (_shown_problem(table, row, column, scale) for scale in table.scales for row, column in cells)
+    return next((problem for problem in problems if problem is not None), None)
+
+
+def _shown_problem(table: Table, row: Row, column: Column, scale: str) -> tuple[Keys, str] | None:
+    """What is wrong with a cell that evaluates, or that shows one number of several."""
+    where, evaluates = f"cell {row.id}/{column.id} at scale {scale}", table.evaluates(row, column, scale)
+    if (why := _picture_problem(table, row, column, scale)) is not None:
+        return table.place(("evaluate",), column, scale, row), f"{where}: {why}"
+    borrows = table.merged(column, scale, row).of is not None
+    if not evaluates and borrows:
+        text = f"{where} names whose runs are evaluated, but no measure; give evaluate: {{measure: ...}}"
+        return table.place(("of",), column, scale, row), text
+    if not evaluates and row.output is None and column.output is None:
+        return None
+    try:
+        if table.shows(row, column, scale):
+            table.gives(row, column, scale)
+    except Unfinished as problem:
+        return _place(table, problem, column, scale, row), str(problem)
+    except UnknownOutput as problem:
+        if row.output is not None:
+            place: Keys = ("rows", [own.id for own in table.rows].index(row.id), "output")
+        else:
+            place = ("columns", [own.id for own in table.columns].index(column.id), "output")
+        return place, f"{where}: {problem}"
+    except UserError as problem:
+        return table.place(("evaluate",), column, scale, row), f"{where}: {problem}"
     return None
 
 

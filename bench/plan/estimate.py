@@ -121,7 +121,7 @@ def kind(spec: RunSpec) -> str:
     """A key for runs that take about equally long.
 
     Trainings of one kind share method, network and schedule; reference points share their scores, evaluations their
-    measure, scores and network.
+    measure, scores and network, and where they are of no run their method and batch.
     """
     return _key(spec.model_dump(mode="json"))
 
@@ -138,8 +138,9 @@ def _key(plain: dict[str, Any]) -> str:
     """The kind of a run's plain data, as a record has it: settings that came later are None, or not there."""
     resolution = plain["data"]["resolution"]
     if plain.get("measure") is not None:
-        network = plain.get("sources", {}).get("run", {}).get("network")
-        parts = [plain["measure"], plain.get("protocol"), network, resolution]
+        network = plain.get("sources", {}).get("run", plain).get("network")
+        own = [[part["name"] for part in plain["method"]], plain.get("train")]  # of a measure that looks at no run
+        parts = [plain["measure"], plain.get("protocol"), network, resolution, own]
     else:
         names = [part["name"] for part in plain["method"]]
         trained = plain.get("train") is not None

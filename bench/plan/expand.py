@@ -10,15 +10,21 @@ from bench.contract.expression import parse_method
 from bench.contract.signature import needed_sources
 from bench.data.points import exists
 from bench.errors import UserError, did_you_mean
-from bench.evaluate.registry import gives, run_measure
-from bench.plan.borrowed import Lent, lent, measure_of, scored_with
-from bench.spec.cell import Cell, Scored, Unfinished
+from bench.evaluate.registry import gives, looks_at_no_run, run_measure
+from bench.evaluate.traces import traced
+from bench.plan.borrowed import Lent, lent, measure_of, refuse_unkept, scored_with
+from bench.spec.cell import Cell, Material, Scored, Unfinished, material
+from bench.spec.measurement import measurement_run
 from bench.spec.own_rows import group_of, split_label
 from bench.spec.patch import merge_patches
 from bench.spec.row_column import Column, Row
 from bench.spec.run import MetricSpec, RunSpec, WeightsFile, evaluation_run, reference_run
 from bench.spec.source import Source
 from bench.spec.table import TableSpec
+
+
+class UnknownOutput(UserError):
+    """A row or a column names a score or an output that its cell does not have."""
 
 
 class Table(TableSpec):
@@ -72,6 +78,8 @@ class Table(TableSpec):
         """Whether the table has the settings of a trained row and the sources that it starts from, in all columns."""
         for column in self.columns:
             try:
+                if self.looks_at_no_run(row, column, scale):
+                    self.shown_spec(row, column, 0, scale)
                 if (behind := self.behind(row, column, scale)) is None:
                     continue
                 cell = behind.table.cell(behind.row, behind.column, scale)
@@ -81,30 +89,60 @@ class Table(TableSpec):
                 return False
         return True
 
+    def looks_at_no_run(self, row: Row, column: Column, scale: str) -> bool:
+        """Whether a cell shows a measure that is taken of no finished run."""
+        if row.printed_only is not None or self.is_absent(row.id, column.id):
+            return False
+        return looks_at_no_run(self.merged(column, scale, row).evaluate.get("measure"))
+
+    def trains(self, row: Row, column: Column, scale: str) -> bool:
+        """Whether a cell has trainings of its own: it shows them, or an evaluation of them."""
+        return super().trains(row, column, scale) and not self.looks_at_no_run(row, column, scale)
+
     def behind(self, row: Row, column: Column, scale: str) -> Lent | None:
         """The trained cell behind what a cell shows: its own, or the one whose runs it evaluates.
 
-        None for a cell that shows no runs: printed only, or left out by its paper or by the lender's.
+        None for a cell that shows no runs: printed only, left out by its paper or by the lender's, or of a measure that
+        looks at none.
         """
         if self.trains(row, column, scale):
             return Lent(self, row, column)
         if row.printed_only is not None or self.is_absent(row.id, column.id):
             return None
-        merged = self.merged(column, scale, row)
-        return None if merged.of is None else lent(self, self._lenders, row, column, scale)
+        if self.merged(column, scale, row).of is None or self.looks_at_no_run(row, column, scale):
+            return None
+        return lent(self, self._lenders, row, column, scale)
+
+    def shows(self, row: Row, column: Column, scale: str) -> bool:
+        """Whether a cell shows tasks: trainings, evaluations of runs, or a measure that looks at none."""
+        return self.looks_at_no_run(row, column, scale) or self.behind(row, column, scale) is not None
 
     def evaluates(self, row: Row, column: Column, scale: str) -> bool:
         """Whether a cell shows evaluations of runs, its own or borrowed ones."""
         return self.merged(column, scale, row).evaluate.get("measure") is not None
 
     def shown_cells(self, scale: str) -> Iterator[tuple[Row, Column]]:
-        """The cells that show runs, trained or evaluated, row by row, controls among them.
+        """The cells that show tasks (`shows`), row by row, controls among them.
 
         Rows of the user's own that the table has no settings for are left out: they are refused where they are planned.
         """
         self.at(scale)
         cells = ((row, column) for row in self.rows if self._has_settings(row, scale) for column in self.columns)
-        return ((row, column) for row, column in cells if self.behind(row, column, scale) is not None)
+        return ((row, column) for row, column in cells if self.shows(row, column, scale))
+
+    def scored_cells(self, scale: str) -> Iterator[tuple[Row, Column]]:
+        """Those of `shown_cells` that show runs, trained or evaluated, whose images are scored."""
+        return (cell for cell in self.shown_cells(scale) if self.behind(*cell, scale) is not None)
+
+    def built_cells(self, scale: str) -> Iterator[tuple[Row, Column]]:
+        """The cells whose networks make steps: those that are trained, and those whose step is measured."""
+        for row, column in ((row, column) for row in self.rows for column in self.columns):
+            if self.trains(row, column, scale):
+                yield row, column
+            elif self.looks_at_no_run(row, column, scale):
+                name = str(self.merged(column, scale, row).evaluate["measure"])
+                if {"method", "network", "train"} <= {*run_measure(name).uses}:
+                    yield row, column
 
     def trained_cells(self, scale: str) -> Iterator[tuple[Row, Column]]:
         """The cells that have trainings of their own, but for rows of the user's own without settings."""
@@ -127,16 +165,38 @@ class Table(TableSpec):
         return scored_with(own, lender, where)
 
     def shown_spec(self, row: Row, column: Column, seed: int, scale: str) -> RunSpec:
-        """The run that a cell shows, which must show one: a training, or the evaluation of one."""
+        """The task that a cell shows, which must show one: a training, the evaluation of one, or one without a run."""
+        if self.looks_at_no_run(row, column, scale):
+            return self._measurement(row, column, seed, scale)
         behind, merged = self.behind(row, column, scale), self.merged(column, scale, row)
         assert behind is not None
         run = self.training(row, column, seed, scale)
         if not self.evaluates(row, column, scale):
             return run
         measure = measure_of(self, merged, behind.sampling)
+        refuse_unkept(measure, run)
         roles = run_measure(measure.name).sources
         sources = {role: self._source(role, merged.sources, f"measure '{measure.name}'", scale) for role in roles}
         return evaluation_run(measure, run, self.shown(row, column, scale).protocol, sources)
+
+    def material(self, row: Row, column: Column, scale: str) -> Material:
+        """The settings of a cell of a measure that looks at no run. Raises UserError for one that is missing."""
+        merged = self.merged(column, scale, row)
+        where = f"{self.name} at scale {scale}: cell {row.id}/{column.id}"
+        if merged.of is not None:
+            text = f"measure '{merged.evaluate['measure']}' looks at no run; leave this out"
+            raise Unfinished(("of",), where, text)
+        return material(merged, run_measure(str(merged.evaluate["measure"])).uses, where)
+
+    def _measurement(self, row: Row, column: Column, seed: int, scale: str) -> RunSpec:
+        merged, own = self.merged(column, scale, row), self.material(row, column, scale)
+        measure = measure_of(self, merged, None)
+        method = parse_method(own.method) if own.method is not None else ()
+        whose = dict.fromkeys(run_measure(measure.name).sources, f"measure '{measure.name}'")
+        whose |= dict.fromkeys(needed_sources(method), f"row '{row.id}'")
+        sources = {role: self._source(role, merged.sources, name, scale) for role, name in whose.items()}
+        return measurement_run(measure, own.data, seed, method=method, network=own.network, train=own.train,
+                               protocol=own.protocol, sources=sources)  # fmt: skip
 
     def training(self, row: Row, column: Column, seed: int, scale: str) -> RunSpec:
         """The training behind what a cell shows, which must show something."""
@@ -145,10 +205,21 @@ class Table(TableSpec):
         return behind.table.run_spec(behind.row, behind.column, seed, scale)
 
     def gives(self, row: Row, column: Column, scale: str) -> tuple[MetricSpec, ...]:
-        """The numbers that a cell shows, which must show some: scores of its protocol, or outputs of its measure."""
-        if not self.evaluates(row, column, scale):
-            return self.shown(row, column, scale).protocol.metrics
-        return gives(self.shown_spec(row, column, 0, scale))
+        """The numbers that a cell shows, which must show some: scores of its protocol, or outputs of its measure.
+
+        A row or a column may name one of them: one task then serves several cells. Raises UnknownOutput where there is
+        none of that name.
+        """
+        if self.evaluates(row, column, scale):
+            given = gives(self.shown_spec(row, column, 0, scale))
+        else:
+            protocol = self.shown(row, column, scale).protocol
+            given = (*protocol.metrics, *traced(protocol))
+        if (output := row.output or column.output) is None:
+            return given
+        if not (named := tuple(metric for metric in given if metric.name == output)):
+            raise UnknownOutput(f"gives no '{output}'; {did_you_mean(output, [metric.name for metric in given])}")
+        return named
 
     def run_spec(self, row: Row, column: Column, seed: int, scale: str) -> RunSpec:
         """The run of one cell and seed: what is trained for it."""

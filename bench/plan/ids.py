@@ -21,6 +21,11 @@ def checks(table: TableSpec) -> Iterator[Check]:
     over_columns = table.curve is not None and table.curve.x == COLUMN
     for number, column in enumerate(table.columns if over_columns else ()):
         yield ("columns", number), partial(_has_x, column.x is not None), column.id
+    named = [("rows", number, row.output) for number, row in enumerate(table.rows)]
+    named += [("columns", number, column.output) for number, column in enumerate(table.columns)]
+    for place, number, output in named:
+        if output is not None:
+            yield (place, number, "output"), partial(_known, "metric", table.metrics), output
     for number, name in enumerate(table.absent):
         yield ("absent", number), partial(_absent, rows, columns), name
     for scale, settings in table.scales.items():

@@ -12,8 +12,9 @@ Names are:
     weights/NAME     a file of the user's that the run starts from
     run/UID          a source run; the digest is that of its final weights
     best/UID         the weights of its best snapshot, where an evaluation is of these
+    kept/UID@STEP    the weights of a step that it keeps, likewise
     extractor/NAME   its weights; with its code where it is from outside this project
-    score/NAME, measure/NAME  the code of a score or of a measure of finished runs from outside this project; for our
+    score/NAME, measure/NAME, trace/NAME  the code of a score, a measure or a trace from outside this project; for our
                      own, each score line has the version
 The code of a part from outside this project is in the run's identity instead (bench.spec.run.Part.source): once edited,
 it makes another run.
@@ -29,6 +30,7 @@ from bench.contract.discovery import methods
 from bench.data.input_digests import digests
 from bench.errors import UserError
 from bench.evaluate import registry as evaluations
+from bench.evaluate import traces
 from bench.features import parse_spec
 from bench.features.lookup import digest as extractor_digest
 from bench.features.lookup import extractors, is_from_outside
@@ -54,8 +56,10 @@ LABELS = {
     "extractor": "weights of the extractor",
     "score": "code of the score",
     "measure": "code of the measure",
+    "trace": "code of the trace",
     "run": "its source run",
     "best": "the best snapshot of its source run",
+    "kept": "a kept step of its source run",
 }
 
 
@@ -120,6 +124,7 @@ class Machine:
             names += [f"extractor/{parse_spec(metric.extractor)[0]}" for metric in spec.protocol.metrics]
             # A score or measure of our own has no digest, and is dropped below.
             names += [f"score/{metric.name}" for metric in spec.protocol.metrics]
+            names += [f"trace/{name}" for name in spec.protocol.traces or ()]
         names += _of_evaluation(spec)
         return {name: digest for name in dict.fromkeys(names) if (digest := self.now(name)) is not None}
 
@@ -132,7 +137,7 @@ class Machine:
         if spec.measure is not None and evaluations.source_digest(spec.measure.name) is None:
             versions[f"measure/{spec.measure.name}"] = spec.measure.version
         made_by = spec.evaluated or spec  # an evaluation draws with the code of the method that it evaluates
-        if made_by.kind == "train":
+        if made_by.kind != "reference":
             versions |= {f"part/{part.name}": part.version for part in made_by.method if part.source is None}
         if made_by.network is not None:
             versions[f"network/{made_by.network.name}"] = None
@@ -177,15 +182,21 @@ class Machine:
                 return source_digest(rest)
             if kind == "measure":
                 return evaluations.source_digest(rest)
+            if kind == "trace":
+                return traces.source_digest(rest)
         except (UserError, OSError, KeyError):
             return None
-        return self._weights_of(self.store.folder(rest), "best_sha256" if kind == "best" else "weights_sha256")
+        uid, _, step = rest.partition("@")
+        return self._weights_of(self.store.folder(uid), "best_sha256" if kind == "best" else "weights_sha256", step)
 
-    def _weights_of(self, source: RunFolder, key: str) -> str | None:
-        """A digest of a source run's weights; "in training" while it is trained anew, None where it is absent."""
+    def _weights_of(self, source: RunFolder, key: str, step: str) -> str | None:
+        """A digest of a source run's weights; "in training" while it is trained anew, None where it is absent.
+
+        step: of a kept step; "" for the snapshot of a key of its record.
+        """
         result = source.result()
-        if result is not None:
-            return result.get(key)  # runs of before it was recorded have none of the best snapshot
+        if result is not None:  # runs of before it was recorded have none of the best snapshot
+            return result.get("kept_sha256", {}).get(step) if step else result.get(key)
         return "in training" if source.spec_file.exists() else None
 
     def _is_stale(self, uid: str) -> bool:
@@ -198,8 +209,11 @@ def _of_evaluation(spec: RunSpec) -> list[str]:
     if spec.measure is None:
         return []
     names = [f"measure/{spec.measure.name}"]
-    if spec.evaluated is not None and spec.measure.settings.get("snapshot") == "best":
+    snapshot = spec.measure.settings.get("snapshot")
+    if spec.evaluated is not None and snapshot == "best":
         names.append(f"best/{spec.evaluated.uid}")
+    elif spec.evaluated is not None and isinstance(snapshot, int) and snapshot > 0:
+        names.append(f"kept/{spec.evaluated.uid}@{snapshot}")
     if (extractor := spec.measure.settings.get("extractor")) is not None:
         names.append(f"extractor/{parse_spec(extractor)[0]}")
     return names

@@ -11,6 +11,7 @@ from bench.data.known import datasets
 from bench.data.points import POINTS
 from bench.errors import UserError, did_you_mean
 from bench.evaluate.registry import output_card
+from bench.evaluate.traces import traces
 from bench.files.yamlfile import Keys
 from bench.metrics.measures import measures
 from bench.plan import ids, waiting
@@ -62,6 +63,8 @@ def _of_patch(keys: Keys, patch: Patch) -> Iterator[Check]:
         for number, metric in enumerate(patch.protocol.metrics or ()):
             yield (*keys, "protocol", "metrics", number, "name"), measures().entry, metric.name
             yield (*keys, "protocol", "metrics", number, "extractor"), features.parse_spec, metric.extractor
+        for number, name in enumerate(patch.protocol.traces or ()):
+            yield (*keys, "protocol", "traces", number), traces().entry, name
     if patch.data is not None and patch.data.name is not None:
         yield (*keys, "data", "name"), datasets().entry, patch.data.name
     for role, source in patch.sources.items():

@@ -189,7 +189,7 @@ def _labels(spec: RunSpec, places: _Places) -> Iterator[Problem]:
     """The problem of a method that needs classes or attributes of images without any, or to be used without."""
     kinds: dict[Literal["labels", "attributes"], str] = {"labels": "class labels", "attributes": "attributes"}
     for kind, shown in kinds.items():
-        method = needing(kind, spec.method) if spec.kind == "train" else None
+        method = needing(kind, spec.method) if spec.kind != "reference" else None
         what = f"method '{method}'"
         if spec.measure is not None and kind in run_measure(spec.measure.name).needs:
             what = f"measure '{spec.measure.name}'"

@@ -129,12 +129,11 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def _add_cell(runs: dict[str, PlannedRun], table: Table, row: Row, column: Column, seed: int, scale: str) -> None:
-    behind = table.behind(row, column, scale)
-    if behind is None:
+    if not table.shows(row, column, scale):
         return
     spec = table.shown_spec(row, column, seed, scale)
     _add(runs, spec).cells.append(PlannedCell(row.id, column.id, seed))
-    if spec.evaluated is not None:
+    if spec.evaluated is not None and (behind := table.behind(row, column, scale)) is not None:
         lender, evaluated = "" if behind.table is table else f"{behind.table.name}: ", runs[spec.evaluated.uid]
         evaluated.behind = evaluated.behind or f"{lender}{behind.row.id} · {behind.column.id} · seed {seed}"
 

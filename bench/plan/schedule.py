@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
+from bench.evaluate.registry import is_exclusive
 from bench.paths import weights_root
 from bench.spec.run import RunSpec, WeightsFile
 from bench.spec.scale import Resources
@@ -47,6 +48,11 @@ class PlannedRun:
     def uid(self) -> str:
         """The run's name: the hash of its spec."""
         return self.spec.uid
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether nothing else may be at work beside it on its machine."""
+        return is_exclusive(self.spec)
 
     @property
     def is_source(self) -> bool:

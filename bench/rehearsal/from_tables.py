@@ -28,11 +28,11 @@ class Place:
 
 @cache
 def trained_steps() -> Mapping[str, tuple[Place, ...]]:
-    """Every step that a table trains at scale paper, controls among them: its key -> its cells, table by table."""
+    """Every step that a table trains or measures at scale paper, controls among them: key -> cells, table by table."""
     found: dict[str, list[Place]] = {}
     for name in table_names():
         table = load_table(name)
-        for row, column in table.trained_cells(SCALE) if SCALE in table.scales else ():
+        for row, column in table.built_cells(SCALE) if SCALE in table.scales else ():
             cell = table.cell(row, column, SCALE)
             key = step_key(cell.network, parse_method(cell.method), cell.train)
             found.setdefault(key, []).append(Place(name, row.id, column.id))

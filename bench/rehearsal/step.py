@@ -35,9 +35,7 @@ from bench.rehearsal.configurations import DATA, Configuration
 from bench.run.build import build_context
 from bench.spec.run import DataSpec, WeightsFile
 from bench.store.runs import Store
-from bench.train.adversarial import adversarial
-from bench.train.ema import update_ema
-from bench.train.optimizers import Optimizers
+from bench.train.bare_steps import BareSteps
 
 Sums = dict[str, int]
 
@@ -99,19 +97,14 @@ class RehearsedStep:
 
     def run(self, number: int) -> dict[str, float]:
         """Make step `number`, and return its losses."""
-        ctx, own_loop = self.ctx, self.method.replaces_loop
-        optimizers = None if own_loop else Optimizers.build(ctx)
-        steps = self.method.fit(ctx) if optimizers is None else adversarial(ctx, self.method, optimizers)
+        ctx, steps = self.ctx, BareSteps(self.ctx, self.method)
         # Checksums from before the step show which parameters it changes
         ctx.begin_step(number)
         self.sums = {role: checksums(network) for role, network in self._networks().items()}
         counter = _Operations()
         started = time.monotonic()
         with counter, self.activations:
-            logs = next(steps)
-        generator, _ = ctx.networks()
-        assert ctx.ema is not None and ctx.spec.train is not None
-        update_ema(ctx.ema, generator, ctx.spec.train.ema_decay, number + 1, ramp=ctx.spec.train.ema_ramp)
+            logs = steps.go_on(number)
         self.seconds = time.monotonic() - started
         self.flops = counter.total
         return logs

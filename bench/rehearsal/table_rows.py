@@ -21,7 +21,7 @@ def row_settings(table: Table, row: str, column: str | None = None) -> dict[str,
     """
     columns = table.pick_columns(None if column is None else [column])
     cells: dict[str, tuple[Row, Column]] = {}
-    for known, place in table.trained_cells(SCALE):
+    for known, place in table.built_cells(SCALE):
         if place in columns:
             cells.setdefault(known.id, (known, place))
     if row not in cells:

@@ -46,7 +46,7 @@ def _by_run_score(spec: Table, scale: Scale, results: pd.DataFrame) -> dict[tupl
     """The seed of each evaluated cell whose run has the best selecting score at the snapshot that was looked at."""
     lines = results[of_evaluations(results) & (results["run_score"] != "") & results["status"].isin(ENDED)]
     found: dict[tuple[str, str], int | None] = {}
-    for row, column in spec.shown_cells(scale):
+    for row, column in spec.scored_cells(scale):
         behind = spec.behind(row, column, scale)
         mine = lines[(lines["row"] == row.id) & (lines["column"] == column.id)].drop_duplicates("seed")
         selects = behind.table.cell(behind.row, behind.column, scale).protocol.selects if behind else None

@@ -24,7 +24,7 @@ from bench.report.claims.scores import Lack, Load, Scores
 from bench.report.comparable import best_of_printed
 from bench.report.curve_axis import curve_axis
 from bench.report.fold import Asked, narrowed
-from bench.report.frame import of_evaluations
+from bench.report.frame import machines_of, of_evaluations
 from bench.report.heads import column_heads, row_heads
 from bench.report.model import (
     OLDER,
@@ -148,9 +148,12 @@ def _block(
     method_rows = [row.id for row in rows if row.kind == "method"]
     cells = cells_of("method")
     gaps: dict[str, str] = {}
-    if _ranks(scale):
+    machines = _machines(lines, metric.name)
+    if _ranks(scale) and len(machines) < 2:
         cells, gaps = mark_best(cells, metric.name, method_rows, ids)
     remarks = _remarks(cells, gaps, columns, "paper's" if spec.paper else "table's")
+    if len(machines) > 1:
+        remarks += (f"Taken on {len(machines)} machines ({'; '.join(machines)}): nothing is marked across them.",)
     for kind in OTHER_KINDS:
         cells |= cells_of(kind)
     remarks += _versions(cells, metric.name)
@@ -180,6 +183,11 @@ def _block(
 def _as_held(cell: Cell) -> Cell:
     """A cell of pictures from elsewhere: it has the seeds that were kept, and nobody plans further ones."""
     return replace(cell, statuses=Counter({status: n for status, n in cell.statuses.items() if status != "missing"}))
+
+
+def _machines(lines: pd.DataFrame, metric: str) -> list[str]:
+    """The machines on which a number was taken that depends on them; none for any other number."""
+    return machines_of(lines) if output_card(metric).of_machine else []
 
 
 def _remarks(cells: Grid, gaps: dict[str, str], columns: Sequence[ColumnHead], whose: str) -> tuple[str, ...]:
@@ -217,6 +225,8 @@ def _other_features(spec: Table, scale: Scale, metric: MetricSpec, cells: Grid) 
     printed = any(cell.printed is not None for cell in cells.values())
     if scale != "paper" or not printed or best_of_printed(spec, scale, metric) is not None:
         return ()
+    if output_card(metric.name).of_machine:
+        return ("[printed]: on the paper's machine, not comparable.",)
     ours = inception_variant(metric.extractor)
     unsaid = {"unknown": "the paper does not say which", "other": "the paper uses one that we do not have"}
     theirs = unsaid.get(spec.inception, f"the paper's: {spec.inception}")

@@ -14,6 +14,7 @@ from bench.metrics.output import Output
 from bench.plan.expand import Table
 from bench.report.best_seeds import chooses
 from bench.report.cell_settings import protocols, said_of_cells, sharing
+from bench.report.frame import machines_of
 from bench.report.model import Block, ColumnHead, RowHead
 from bench.spec.cell import Cell, Scored
 from bench.spec.row_column import Column, Row
@@ -46,6 +47,8 @@ def caption(
     if points:
         lines.append(f"Reference points: {'; '.join(points)}.")
     lines += [line for column in columns for line in _fewer(spec, scale, column, results)]
+    if machines := machines_of(results):
+        lines.append(f"Measured on: {'; '.join(machines)}.")
     lines.append(runs_words(results))
     return tuple(lines)
 
@@ -156,7 +159,9 @@ def _scoring(spec: Table, scale: Scale) -> list[str]:
     seeds = spec.seeds_at(scale)
     planned = f"{seeds} seed{'s are' if seeds > 1 else ' is'} planned for a cell"
     rule = f"the {whose} rule is the {spec.snapshot} snapshot; {planned}."
-    shown, trained = list(spec.shown_cells(scale)), list(spec.trained_cells(scale))
+    shown, trained = list(spec.scored_cells(scale)), list(spec.trained_cells(scale))
+    if not shown:
+        return [f"{planned[0].upper()}{planned[1:]}."]
     features = said_of_cells(spec, shown, lambda row, column: _protocol_text(spec.shown(row, column, scale)))
     texts = said_of_cells(spec, trained, lambda row, column: _steps_text(spec.cell(row, column, scale)))
     steps = "".join(f"{_about(text, cells)}; " for text, cells in texts)
@@ -180,18 +185,27 @@ def _evaluation_text(spec: Table, row: Row, column: Column, scale: Scale) -> str
     """For example "evaluates disp/table4's runs; sampler gmm-1000@200000; measure data-copying, trials 5; best ..."."""
     behind = spec.behind(row, column, scale)
     measure = spec.shown_spec(row, column, 0, scale).measure if spec.evaluates(row, column, scale) else None
-    if measure is None or behind is None:
+    if measure is None:
         return ""
     rest = dict(measure.settings)
-    snapshot, sampling = rest.pop("snapshot"), rest.pop("sampling", None)
+    snapshot, sampling = rest.pop("snapshot", None), rest.pop("sampling", None)
+    named = ", ".join([f"measure {measure.name}", *(f"{key} {value}" for key, value in rest.items())])
+    if behind is None:
+        return f"{named}; of no trained run"
     whose = "runs trained for this table" if behind.table is spec else f"{behind.table.name}'s runs"
     parts = [
         f"evaluates {whose}",
         *([f"sampler {sampling}"] if sampling else []),
-        ", ".join([f"measure {measure.name}", *(f"{key} {value}" for key, value in rest.items())]),
-        f"{snapshot} snapshot",
+        named,
+        _snapshot_words(snapshot),
     ]
     return "; ".join(parts)
+
+
+def _snapshot_words(snapshot: str | int) -> str:
+    if snapshot == 0:
+        return "untrained networks"
+    return f"step {snapshot}" if isinstance(snapshot, int) else f"{snapshot} snapshot"
 
 
 def _protocol_text(cell: Scored) -> str:

@@ -7,14 +7,19 @@ from collections.abc import Callable, Iterable
 
 from bench.evaluate.registry import on_features
 from bench.plan.expand import Table
-from bench.spec.cell import Scored, Unfinished
+from bench.spec.cell import Material, Scored, Unfinished
 from bench.spec.row_column import Column, Row
 from bench.spec.run import MetricSpec, Protocol
 
 
 def of_column(spec: Table, scale: str, column: Column) -> Scored | None:
-    """The data and the protocol of most cells of a column; without any that show runs its own, None if it has none."""
-    cells = [spec.shown(row, other, scale) for row, other in spec.shown_cells(scale) if other.id == column.id]
+    """The data and the protocol of most cells of a column; without any that show runs its own, None if it has none.
+
+    None also for a column whose measure looks at no run.
+    """
+    if of_no_run(spec, scale, column):
+        return None
+    cells = [spec.shown(row, other, scale) for row, other in spec.scored_cells(scale) if other.id == column.id]
     counts = Counter((cell.data, cell.protocol, cell.stand_in) for cell in cells)
     if counts:
         return Scored(*counts.most_common(1)[0][0])
@@ -24,12 +29,20 @@ def of_column(spec: Table, scale: str, column: Column) -> Scored | None:
         return None
 
 
+def of_no_run(spec: Table, scale: str, column: Column) -> list[Material]:
+    """The settings of a column's cells where all of them show a measure that looks at no run; else none."""
+    shown = [row for row, other in spec.shown_cells(scale) if other.id == column.id]
+    if not all(spec.looks_at_no_run(row, column, scale) for row in shown):
+        return []
+    return [spec.material(row, column, scale) for row in shown]
+
+
 def protocol_of(spec: Table, scale: str) -> Callable[[str, str], Protocol | None]:
     """A function from the ids of a row, a reference point or a row of another table, and of a column, to the protocol.
 
     What is no row of this table that shows runs has its column's.
     """
-    cells = {(row.id, column.id): spec.shown(row, column, scale).protocol for row, column in spec.shown_cells(scale)}
+    cells = {(row.id, column.id): spec.shown(row, column, scale).protocol for row, column in spec.scored_cells(scale)}
     columns = {column.id: of_column(spec, scale, column) for column in spec.columns}
     own = {name: settings.protocol for name, settings in columns.items() if settings is not None}
     return lambda row, column: cells.get((row, column), own.get(column))
@@ -37,7 +50,7 @@ def protocol_of(spec: Table, scale: str) -> Callable[[str, str], Protocol | None
 
 def protocols(spec: Table, scale: str) -> list[Protocol]:
     """The protocols of all cells, each once; without cells that show runs those of the columns."""
-    cells = [spec.shown(row, column, scale).protocol for row, column in spec.shown_cells(scale)]
+    cells = [spec.shown(row, column, scale).protocol for row, column in spec.scored_cells(scale)]
     columns = [settings.protocol for column in spec.columns if (settings := of_column(spec, scale, column))]
     return list(dict.fromkeys([*cells, *columns]))
 
@@ -59,14 +72,19 @@ def gives_of(spec: Table, scale: str, *, evaluated: bool = True) -> dict[tuple[s
 
 
 def sharing(spec: Table, scale: str) -> set[tuple[str, str]]:
-    """The cells that show the same trainings as a cell above them in their column, by the ids of row and column."""
+    """The cells that show the same number of the same trainings as a cell above them in their column.
+
+    They are named by the ids of row and column.
+    """
     shared: set[tuple[str, str]] = set()
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str, str | None]] = set()
     evaluated = {column.id for row, column in spec.shown_cells(scale) if spec.evaluates(row, column, scale)}
     for row, column in spec.shown_cells(scale):
         if column.id not in evaluated:
             continue
-        training = column.id, spec.training(row, column, 0, scale).uid
+        alone = spec.looks_at_no_run(row, column, scale)
+        run = spec.shown_spec(row, column, 0, scale) if alone else spec.training(row, column, 0, scale)
+        training = column.id, run.uid, row.output
         shared |= {(row.id, column.id)} if training in seen else set()
         seen.add(training)
     return shared

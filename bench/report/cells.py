@@ -45,7 +45,8 @@ def per_seed(results: pd.DataFrame, rule: Pick, protocol: Protocol | ProtocolOf)
     # Every metric that a run has, joined with the lines of the picked snapshot: an absent score is nan.
     every = numbered.drop_duplicates(["run", *score])[["run", *keys, *score, "status"]]
     at_step = (numbered["step"] == numbered["run"].map(steps).astype("Int64")).fillna(False).astype(bool)
-    picked = numbered.loc[at_step, ["run", *score, "step", "value", "error", "version"]]
+    kept = [name for name in ("step", "value", "error", "version", "machine") if name in numbered]
+    picked = numbered.loc[at_step, ["run", *score, *kept]]
     return every.merge(picked, how="left").drop(columns="run")
 
 
@@ -138,12 +139,13 @@ def _picked_steps(numbered: pd.DataFrame, rule: Pick, protocol: Protocol | Proto
     steps: dict[int, int | None] = {}
     for run, lines in lines_of.items():
         own = protocol if isinstance(protocol, Protocol) else protocol(str(lines[0]["row"]), str(lines[0]["column"]))
-        ended = own is not None and lines[0]["status"] in ENDED
-        steps[run] = _snapshot(lines, rule, own) if own is not None and ended else None
+        # An evaluation has one snapshot, also where it has no protocol.
+        known = own is not None or any(line["evaluated"] for line in lines)
+        steps[run] = _snapshot(lines, rule, own) if known and lines[0]["status"] in ENDED else None
     return steps
 
 
-def _snapshot(lines: list[dict[str, Any]], rule: Pick, protocol: Protocol) -> int | None:
+def _snapshot(lines: list[dict[str, Any]], rule: Pick, protocol: Protocol | None) -> int | None:
     """The step that a rule picks among the lines of one run that has ended."""
     scored = [line for line in lines if not pd.isna(line["step"])]
     if not isinstance(rule, str):
@@ -154,7 +156,7 @@ def _snapshot(lines: list[dict[str, Any]], rule: Pick, protocol: Protocol) -> in
     if rule == "final" or any(line["evaluated"] for line in lines):
         ended = lines[0]["status"] == "done" and scored
         return max(int(line["step"]) for line in scored) if ended else None
-    return best_step(protocol, scored)
+    return best_step(protocol, scored) if protocol is not None else None
 
 
 def _cell(lines: pd.DataFrame | None, metric: str, seeds: int) -> Cell:

@@ -13,6 +13,7 @@ from bench.evaluate.registry import on_features, output_card
 from bench.plan.expand import Table
 from bench.report.cell_settings import metrics_of, protocol_of, protocols
 from bench.report.cells import ALPHA, make_cells, per_seed
+from bench.report.frame import machines_of
 from bench.report.model import Cell, Comparison, Rule
 from bench.report.origins import stale_notes
 from bench.report.pairs import adjust, compare_cells, standing, visible_gap
@@ -104,6 +105,9 @@ def compare(
                 f"{name} has no finished '{metric}' scores for {spec.name} at scale {scale}"
                 + (f". {stale}" if stale else "")
             )
+    machines = machines_of(pd.concat([mine, theirs])) if output_card(metric).of_machine else []
+    if len(machines) > 1:
+        raise UserError(f"'{metric}' was taken on several machines ({'; '.join(machines)}), and is not compared across")
     # The columns in which we have a score, and the baselines other than copies of our own runs.
     scored = set(mine.loc[mine["value"].notna(), "column"])
     columns = [column.id for column in spec.columns if column.id in scored]

@@ -20,10 +20,10 @@ REQUIRED = (
 # The digests of a score's extractor and reference, and what the run was made from: see bench.report.origins.
 # `reference_split`: which images the reference is of. `measure`: of an evaluation, which has one snapshot; `run_score`:
 # the score by which its run's best snapshot is chosen, at that snapshot. `train_seconds`: how long a run has trained.
-# `remark`: of pictures from elsewhere, what is to be known of them.
+# `remark`: of pictures from elsewhere, what is to be known of them. `machine`: on which a measure of time was taken.
 OPTIONAL: dict[str, Any] = {
     "version": 1, "extractor_sha256": "", "reference_sha256": "", **dict.fromkeys(FACTS, ""), "reference_split": "test",
-    "measure": "", "run_score": "", "train_seconds": 0.0, "remark": "",
+    "measure": "", "run_score": "", "train_seconds": 0.0, "remark": "", "machine": "",
 }  # fmt: skip
 COLUMNS = (*REQUIRED, *OPTIONAL)
 
@@ -46,3 +46,8 @@ def of_evaluations(frame: pd.DataFrame) -> pd.Series[bool]:
     if "measure" not in frame:
         return pd.Series(False, index=frame.index)
     return frame["measure"].notna() & (frame["measure"] != "")
+
+
+def machines_of(frame: pd.DataFrame) -> list[str]:
+    """The machines on which measures of time were taken, by name."""
+    return sorted({*frame["machine"].dropna()} - {""}) if "machine" in frame else []

@@ -7,7 +7,7 @@ import pandas as pd
 from bench.data.known import is_own
 from bench.data.points import exists
 from bench.plan.expand import Table
-from bench.report.cell_settings import of_column, said_of_cells
+from bench.report.cell_settings import of_column, of_no_run, said_of_cells
 from bench.report.model import ColumnHead, Kind, RowHead
 from bench.report.picture_rows import is_of_pictures
 from bench.spec.cell import Scored
@@ -24,11 +24,12 @@ def row_heads(spec: Table, results: pd.DataFrame) -> tuple[RowHead, ...]:
         if is_of_pictures(row):
             rows.append(RowHead(row.id, f"{row.label} (pictures)", "added"))
         elif row.printed_only is not None:
-            rows.append(RowHead(row.id, row.label, "printed", row.printed_only))
+            rows.append(RowHead(row.id, row.label, "printed", row.printed_only, output=row.output))
         elif not row.control or row.id in run_rows:
             kind: Kind = "added" if row.added else "control" if row.control else "method"
             unnamed = row.added and row.label == row.method
-            rows.append(RowHead(row.id, f"{row.label} (added)" if unnamed else row.label, kind))
+            label = f"{row.label} (added)" if unnamed else row.label
+            rows.append(RowHead(row.id, label, kind, output=row.output))
     return (*rows, *(RowHead(point, point, "reference") for point in spec.references if point in run_rows))
 
 
@@ -38,13 +39,17 @@ def column_heads(spec: Table, scale: Scale) -> tuple[ColumnHead, ...]:
 
 
 def _column_head(spec: Table, scale: Scale, column: Column) -> ColumnHead:
+    # A measure that looks at no run has images, and no counts of generated and reference ones.
+    if materials := of_no_run(spec, scale, column):
+        own, stand_in = materials[0].data, materials[0].stand_in
+        return ColumnHead(column.id, column.label, own.name, data_words(own), stand_in, 0, 0, output=column.output)
     settings = of_column(spec, scale, column)
     if settings is None:  # nothing is trained in it, and it says nothing of images
-        return ColumnHead(column.id, column.label, "", "", None, 0, 0)
+        return ColumnHead(column.id, column.label, "", "", None, 0, 0, output=column.output)
     data, protocol = settings.data, settings.protocol
     words = _data_and_counts if spec.pictures is None else _data
     plain = words(settings)
-    cells = [(row, other) for row, other in spec.shown_cells(scale) if other.id == column.id]
+    cells = [(row, other) for row, other in spec.scored_cells(scale) if other.id == column.id]
     texts = said_of_cells(spec, cells, lambda row, other: words(spec.shown(row, other, scale)))
     others = [(text, rows) for text, rows in texts if text != plain]
     return ColumnHead(
@@ -59,6 +64,7 @@ def _column_head(spec: Table, scale: Scale, column: Column) -> ColumnHead:
         protocol.split,
         tuple(point for point in spec.references if not exists(point, data, protocol)),
         tuple(f"{rows}: {text}" for text, rows in others),
+        column.output,
     )
 
 

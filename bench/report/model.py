@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bench.evaluate.registry import output_card
+from bench.evaluate.traces import Trace
 from bench.metrics.output import Output
 from bench.report.claims.result import ClaimResult
 from bench.report.frame import of_evaluations
@@ -28,12 +29,13 @@ OLDER = "of an older score"  # the status of an ended seed beside seeds of a new
 
 @dataclass(frozen=True)
 class RowHead:
-    """A row's name; `why` is the reason of a row that is printed only."""
+    """A row's name; `why` is the reason of a row that is printed only, `output` the one number that it shows."""
 
     id: str
     label: str
     kind: Kind = "method"
     why: str | None = None
+    output: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class ColumnHead:
 
     added: what the user has added by --columns, in words; "" for a column of the table.
     split: which images the reference is of. absent: the reference points of the table that it cannot have.
-    others: rows whose data, counts or reference differ in it, each with theirs in words.
+    others: rows whose data, counts or reference differ in it, each with theirs in words. output: the one number that it
+    shows.
     """
 
     id: str
@@ -56,6 +59,7 @@ class ColumnHead:
     split: ReferenceSplit = "test"
     absent: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    output: str | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,10 @@ class Block:
     def measure(self) -> Output:
         """The card of the metric."""
         return output_card(self.metric)
+
+    def shows(self, head: RowHead | ColumnHead) -> bool:
+        """Whether a row or a column has this metric: it names no output, or this one."""
+        return head.output in (None, self.metric)
 
     @property
     def axis(self) -> str:
@@ -213,3 +221,11 @@ class TableReport:
         same = (lines["metric"] == block.metric) & (lines["extractor"] == block.extractor)
         same &= ~of_evaluations(lines)  # an evaluation has one snapshot, no curve
         return lines[same & shown & (lines["status"] != "stale")]
+
+    def traced(self, trace: Trace) -> pd.DataFrame:
+        """The result lines of a trace that its curves show: finite, and not stale; none where a number is not shown."""
+        names = {output.name for output in trace.outputs}
+        if not names <= {block.metric for block in self.blocks}:
+            return self.results.iloc[:0]
+        lines = self.results[self.results["metric"].isin(names)]
+        return lines[np.isfinite(lines["value"]) & (lines["status"] != "stale") & (lines["kind"] == "train")]

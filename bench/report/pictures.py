@@ -1,4 +1,4 @@
-"""What a report shows in pictures: the curves of its main score, and samples of every row."""
+"""What a report shows in pictures: the curves of its main score and of its traces, and samples of every row."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from bench.evaluate.traces import Trace, trace, traces
 from bench.report.model import Block, RowHead, TableReport
 from bench.report.picture_words import alternative_text
 
@@ -38,6 +39,12 @@ def plotted_block(report: TableReport) -> Block | None:
     return block if block is not None and not report.scores(block).empty else None
 
 
+def plotted_traces(report: TableReport) -> list[Trace]:
+    """The traces whose numbers the table shows and of which something is recorded."""
+    known = [trace(entry.name) for entry in traces()]
+    return [card for card in known if not report.traced(card).empty]
+
+
 def pictures(report: TableReport, samples: Mapping[str, Image.Image]) -> list[Picture]:
     """The figure of pictures, or the curves, where anything is scored, and each row's samples, in table order.
 
@@ -53,6 +60,12 @@ def pictures(report: TableReport, samples: Mapping[str, Image.Image]) -> list[Pi
         figure(report).savefig(plotted, format="png", dpi=110)
         title = block.measure.title
         shown.append(Picture(f"{title[:1].upper()}{title[1:]} over {_axis(report)}", plotted.getvalue()))
+    for card in plotted_traces(report):
+        from bench.report.figures.trace_curves import trace_curves
+
+        plotted = io.BytesIO()
+        trace_curves(report, card).savefig(plotted, format="png", dpi=110)
+        shown.append(Picture(f"{card.summary} over the training's steps", plotted.getvalue()))
     labels = {row.id: _named(row) for row in report.rows}
     for row in sorted(samples, key=lambda row: list(labels).index(row) if row in labels else len(labels)):
         drawn = io.BytesIO()

@@ -13,13 +13,14 @@ import pandas as pd
 
 from bench.errors import UserError
 from bench.evaluate.registry import gives, on_features, output_card
+from bench.evaluate.traces import traced
 from bench.machine.provenance import short_commit
 from bench.plan.expand import Table
 from bench.plan.folders import store_root
 from bench.plan.inputs import Machine
 from bench.plan.load import load_table
 from bench.plan.waiting import refuse_waiting
-from bench.report.frame import COLUMNS, as_frame
+from bench.report.frame import COLUMNS, OPTIONAL, as_frame
 from bench.report.origins import commits, facts, judged
 from bench.report.picture_rows import picture_lines
 from bench.report.recorded import load_recorded
@@ -71,15 +72,18 @@ def load_results(
     every = sorted(known_seeds | set(range(spec.seeds_at(scale)))) if seeds is None else list(seeds)
     planned_seeds = set(range(spec.seeds_at(scale)) if seeds is None else seeds)
     machine = Machine(store)
+    of_rows, of_columns = {row.id: row.output for row in spec.rows}, {one.id: one.output for one in spec.columns}
     # Each run's lines: from the store, else from the recorded set, else as missing where it is planned.
     for names, run, planned in _runs(spec, scale, every, asked):
-        folder = store.folder(run.uid)
+        folder, own = store.folder(run.uid), list[dict[str, Any]]()
         if folder.spec_file.exists():
-            lines += [{**names, **line} for line in _folder_lines(folder, run, machine)]
+            own = [{**names, **line} for line in _folder_lines(folder, run, machine)]
         elif run.uid in recorded_lines:
-            lines += [{**line, **names} for line in recorded_lines[run.uid]]
+            own = [{**line, **names} for line in recorded_lines[run.uid]]
         elif planned and run.seed in planned_seeds:
-            lines += [{**names, **line} for line in _empty_lines(run, "missing")]
+            own = [{**names, **line} for line in _empty_lines(run, "missing")]
+        shown = of_rows.get(str(names["row"])) or of_columns.get(str(names["column"]))
+        lines += [line for line in own if shown in (None, line["metric"]) or names["kind"] == "reference"]
     lines += picture_lines(spec, scale, recorded, seeds)
     return judged(as_frame(lines, COLUMNS), machine)
 
@@ -90,7 +94,7 @@ def _runs(
     """Every run the table may have: what names its lines, its spec, whether its row is planned."""
     for column in spec.columns:
         for row in spec.rows:
-            if spec.behind(row, column, scale) is None:
+            if not spec.shows(row, column, scale):
                 continue  # printed only, or left out by the paper
             if row.added and row.id not in asked and not spec.fits(row, scale):
                 continue  # a row of the project file that needs a source this table lacks
@@ -123,18 +127,19 @@ def _folder_lines(folder: RunFolder, run: RunSpec, machine: Machine) -> list[dic
 
 def _empty_lines(run: RunSpec, status: str) -> list[dict[str, Any]]:
     """One line per metric of a run that has no score; of one that gives pictures alone a line without a metric."""
-    assert run.protocol is not None
-    measure = run.measure.name if run.measure else ""
+    measure, protocol = run.measure.name if run.measure else "", run.protocol
+    scored = (*protocol.metrics, *(traced(protocol) if run.kind == "train" else ())) if protocol else ()
     rest = {"status": status, "uid": run.uid, "origin": "runs", "value": math.nan, "measure": measure}
-    metrics = gives(run) if run.measure else run.protocol.metrics
+    metrics = gives(run) if run.measure else scored
+    split = protocol.split if protocol else OPTIONAL["reference_split"]
     if run.measure and not metrics:
-        return [{"metric": "", "extractor": "", "reference_split": run.protocol.split, **rest}]
+        return [{"metric": "", "extractor": "", "reference_split": split, **rest}]
     return [
         {
             "metric": metric.name,
             "extractor": on_features(metric.extractor),
             "version": output_card(metric.name).version,
-            "reference_split": run.protocol.split,
+            "reference_split": split,
             **rest,
         }
         for metric in metrics
@@ -155,5 +160,6 @@ def _recorded_lines(name: str, table: str, scale: str) -> dict[str, list[dict[st
     frame = load_recorded(name, scale=scale)
     lines: dict[str, list[dict[str, Any]]] = {}
     for (_, _, uid), group in frame.assign(other=frame["table"] != table).groupby(["other", "table", "uid"]):
-        lines.setdefault(str(uid), list(group.drop(columns="other").to_dict("records")))  # type: ignore[arg-type]  # all names of columns are text
+        own = group.drop(columns="other").drop_duplicates(["metric", "extractor", "step"])  # several rows may show it
+        lines.setdefault(str(uid), list(own.to_dict("records")))  # type: ignore[arg-type]  # all names of columns are text
     return lines

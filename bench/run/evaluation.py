@@ -1,27 +1,34 @@
-"""An evaluation of a finished run: its measure is taken, then all of its record is written at once."""
+"""An evaluation of a finished run, or of none: its measure is taken, then all of its record is written at once."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
+
+import torch
 
 from bench import features
 from bench.errors import UserError
-from bench.evaluate.card import Result, RunMeasure, Value
+from bench.evaluate.card import MeasureSettings, Result, RunMeasure, Value
+from bench.evaluate.material import Material
 from bench.evaluate.registry import gives, on_features, run_measure, settings_of
+from bench.evaluate.sight import Sight
 from bench.evaluate.subject import Opened, Subject
 from bench.features.lookup import digest as extractor_digest
+from bench.machine.host import machine_name
 from bench.machine.memory import peak_bytes
 from bench.metrics.scores import Score
 from bench.plan import inputs
 from bench.plan.inputs import Machine
-from bench.run.build import source_files
+from bench.run.build import build_context, source_files
 from bench.run.reopen import reopen
 from bench.run.settings import Outcome, Settings
 from bench.spec.run import RunSpec
 from bench.store.heartbeat import Heartbeat
 from bench.store.runs import RunFolder, Store
+from bench.train.bare_steps import BareSteps
 from bench.train.sampling import save_sheet
 
 
@@ -37,21 +44,15 @@ def evaluate(
     The evaluation of a run that has diverged is recorded as diverged without being run. Raises UserError for a run that
     is not finished, that lacks the snapshot, or of which the measure cannot be taken.
     """
-    assert spec.measure is not None and spec.evaluated is not None
-    begin, source = time.monotonic(), store.folder(spec.evaluated.uid)
-    result = source.result()
-    if result is None:
+    assert spec.measure is not None
+    begin, source = time.monotonic(), store.folder(spec.evaluated.uid) if spec.evaluated is not None else None
+    result = source.result() if source is not None else None
+    if source is not None and result is None:
         raise UserError(f"the run that it evaluates, {source.uid}, is not finished ({source.status()}): train it first")
     folder.rewind(-1)
-    if result["diverged_at"] is not None:
+    if result is not None and result["diverged_at"] is not None:
         _finish(folder, begin, result["diverged_at"], None)
         return "diverged"
-    chosen = settings_of(spec.measure)
-    device = str(settings.device)
-
-    def opened(inference: Mapping[str, Any]) -> Opened:
-        return reopen(source, store, chosen.snapshot, device, inference=inference, protocol=spec.protocol)
-
     with Heartbeat(folder, 0) as heartbeat:
 
         def pause() -> None:
@@ -59,14 +60,15 @@ def evaluate(
                 raise _Stopped
 
         # Nothing is written before the measure has been taken, of inputs that are still the same.
-        subject = Subject(spec, opened, device, pause, chosen.inference, source_files(spec, store))
+        subject = _seen(spec, store, str(settings.device), pause)
         try:
             pause()
-            taken = run_measure(spec.measure.name).compute(subject, chosen)
+            taken = run_measure(spec.measure.name).compute(subject, settings_of(spec.measure))
         except _Stopped:
             return "cancelled" if heartbeat.cancelled else "stopped"
         _refuse_other_pictures(spec, taken)
-        lines = _lines(spec, subject, taken, _run_score(source, spec.evaluated, subject.step), time.monotonic() - begin)
+        run_score = _run_score(source, spec.evaluated, subject.step) if source and spec.evaluated else None
+        lines = _lines(spec, subject, taken, run_score, time.monotonic() - begin)
         inputs.confirm(folder, Machine(store))
         if taken.images_NHWC is not None:
             save_sheet(folder.sheet(subject.step), taken.images_NHWC)
@@ -76,6 +78,28 @@ def evaluate(
         _finish(folder, begin, None, subject.step)
         heartbeat.state = "done"
     return "done"
+
+
+def _seen(spec: RunSpec, store: Store, device: str, pause: Callable[[], None]) -> Sight:
+    """What the measure is given: the finished run at its snapshot, or what a measure without a run is taken of."""
+    assert spec.measure is not None
+    chosen, files = settings_of(spec.measure), source_files(spec, store)
+    if spec.evaluated is None:
+        return Material(spec, partial(_untrained, spec, store, device), device, pause, files)
+    assert isinstance(chosen, MeasureSettings)
+    snapshot, source = chosen.snapshot, store.folder(spec.evaluated.uid)
+
+    def opened(inference: Mapping[str, Any]) -> Opened:
+        return reopen(source, store, snapshot, device, inference=inference, protocol=spec.protocol)
+
+    return Subject(spec, opened, device, pause, chosen.inference, files)
+
+
+def _untrained(spec: RunSpec, store: Store, device: str, steps: int) -> BareSteps:
+    """A training of at least so many steps, before its first one."""
+    assert spec.train is not None
+    train = spec.train.model_copy(update={"steps": max(steps, spec.train.steps)})
+    return BareSteps(*build_context(spec.model_copy(update={"train": train}), store, torch.device(device)))
 
 
 def _finish(folder: RunFolder, begin: float, diverged_at: int | None, step: int | None) -> None:
@@ -102,9 +126,11 @@ def _refuse_other_pictures(spec: RunSpec, taken: Result) -> None:
 
 
 def _lines(
-    spec: RunSpec, subject: Subject, taken: Result, run_score: float | None, seconds: float
+    spec: RunSpec, subject: Sight, taken: Result, run_score: float | None, seconds: float
 ) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl, as a training has them, with the measure, its version and the run's own score.
+
+    Where the measure takes time, they name the machine too.
 
     Raises UserError for a measure that gives other outputs than its card says.
     """
@@ -117,7 +143,9 @@ def _lines(
             f"measure '{card.name}' gives {given}, and its card says {', '.join(name for name, _ in said)}; "
             "each output must have one value"
         )
-    further = {"measure": card.name, "measure_version": card.version, "run_score": run_score}
+    further: dict[str, Any] = {"measure": card.name, "measure_version": card.version, "run_score": run_score}
+    if card.exclusive:
+        further["machine"] = machine_name(subject.device)
     extractors = dict(said)
     return [
         {"step": subject.step, **(vars(value) if isinstance(value, Score) else _line(value, card, extractors, seconds))}

@@ -27,8 +27,11 @@ from bench.networks.interface import Generator
 from bench.plan.inputs import Machine
 from bench.run.build import build_context, load_weights
 from bench.run.draws import BATCH, Draws
-from bench.spec.run import Protocol, RunSpec, Snapshot, readable
+from bench.spec.run import Protocol, RunSpec, readable
+from bench.spec.snapshot import AnySnapshot
 from bench.store.checkpoints import fingerprint_of_weights, latest, read_weights
+from bench.store.kept import steps as kept_steps
+from bench.store.layout import kept
 from bench.store.runs import RunFolder, Store
 from bench.train.sampling import SHEET, batch_statistics
 
@@ -45,7 +48,7 @@ class Reopened:
     spec: RunSpec
     ctx: Context
     method: Composition
-    snapshot: Snapshot | Literal["latest"]
+    snapshot: AnySnapshot | Literal["latest"]
     step: int
     protocol: Protocol | None
 
@@ -108,7 +111,7 @@ class Reopened:
 def reopen(
     folder: RunFolder,
     store: Store,
-    snapshot: Snapshot,
+    snapshot: AnySnapshot,
     device: str = "cpu",
     *,
     allow_stale: bool = False,
@@ -116,10 +119,10 @@ def reopen(
     inference: Mapping[str, Any] | None = None,
     protocol: Protocol | None = None,
 ) -> Reopened:
-    """The run of a folder with the weights of its final or its best snapshot.
+    """The run of a folder with the weights of its final or best snapshot, of a step that it keeps, or none (0).
 
-    Of the best snapshot a run keeps G's average, D, the method's state and the step; its `ctx.generator` is the
-    average too, as the raw weights are not kept.
+    Of the best snapshot and of kept steps a run keeps G's average, D, the method's state and the step; its
+    `ctx.generator` is the average too, as the raw weights are not kept.
 
     unfinished: also of a run that is being trained, or was stopped: for its final weights its newest checkpoint.
     inference: other values of settings that its method uses at inference alone. protocol: another than the run's own.
@@ -134,6 +137,8 @@ def reopen(
         raise UserError(f"run {folder.uid} scores real images, a reference point: it has no generator")
     if spec.evaluated is not None:
         raise UserError(f"run {folder.uid} is an evaluation of {spec.evaluated.uid}, which has the generator: name it")
+    if spec.kind == "evaluate":
+        raise UserError(f"{folder.uid} is a measurement of no finished run: it has no generator")
     if spec.network is None:
         raise UserError(f"run {folder.uid} trains no generator")
     result = folder.result()
@@ -146,12 +151,13 @@ def reopen(
 
     # Its networks and its method, as they were at the snapshot.
     newest = result is None and snapshot == "final"
-    state = _newest(folder) if newest else _weights(folder, snapshot, result)
+    state = _newest(folder) if newest else None if snapshot == 0 else _weights(folder, snapshot, result)
     sampled = spec.model_copy(update={"method": at_inference(spec.method, inference or {})})
     ctx, method = build_context(sampled, store, torch.device(device))
-    if "ema" not in state or ctx.ema is None:
+    if ctx.ema is None or (state is not None and "ema" not in state):
         raise UserError(f"run {folder.uid} trains no generator")
-    load_weights(ctx, method, state)
+    if state is not None:
+        load_weights(ctx, method, state)
     return Reopened(folder, spec, ctx, method, "latest" if newest else snapshot, ctx.step, protocol or spec.protocol)
 
 
@@ -189,10 +195,18 @@ def _classes(ctx: Context) -> tuple[tuple[int, str], ...]:
     return tuple((int(number), names[number] if number < len(names) else str(number)) for number in numbers)
 
 
-def _weights(folder: RunFolder, snapshot: Snapshot, result: dict[str, Any] | None) -> dict[str, Any]:
-    """What state/final.pt or state/best.pt holds. UserError where it is missing, or is not what the run wrote."""
-    path = folder.final_weights if snapshot == "final" else folder.best_weights
+def _weights(folder: RunFolder, snapshot: AnySnapshot, result: dict[str, Any] | None) -> dict[str, Any]:
+    """What the file of a snapshot holds. UserError where it is missing, or is not what the run wrote."""
     result = result or {"diverged_at": None, "weights_sha256": None}
+    if isinstance(snapshot, int):
+        path, recorded = kept(folder.state, snapshot), result.get("kept_sha256", {}).get(str(snapshot))
+        if not path.exists():
+            own = ", ".join(map(str, kept_steps(folder.state))) or "none"
+            raise UserError(f"run {folder.uid} has not kept the weights of step {snapshot} ({path}); kept: {own}")
+    elif snapshot == "final":
+        path, recorded = folder.final_weights, result["weights_sha256"]
+    else:
+        path, recorded = folder.best_weights, result.get("best_sha256")
     if snapshot == "final" and result["diverged_at"] is not None:
         hint = "; --snapshot best has the weights of its best snapshot" * (folder.best_weights).exists()
         raise UserError(f"run {folder.uid} diverged at step {result['diverged_at']}{hint}")
@@ -200,7 +214,6 @@ def _weights(folder: RunFolder, snapshot: Snapshot, result: dict[str, Any] | Non
         hint = "; --snapshot final" if snapshot == "best" and folder.final_weights.exists() else ""
         raise UserError(f"run {folder.uid} has no weights of its {snapshot} snapshot ({path}){hint}")
     state = read_weights(path)
-    recorded = result["weights_sha256"] if snapshot == "final" else result.get("best_sha256")
     if recorded is not None and fingerprint_of_weights(state) != recorded:
         raise UserError(f"{path} holds other weights than its run has recorded")
     return state

@@ -10,17 +10,20 @@ from typing import Any
 
 import torch
 
+from bench.evaluate.snapshot import AtSnapshot
+from bench.evaluate.traces import trace
 from bench.machine.memory import peak_bytes
 from bench.metrics.scorers import make_scorer
 from bench.metrics.selection import best_step
 from bench.run.build import build_context
-from bench.run.scoring import record_scores
+from bench.run.scoring import record_scores, record_traces
 from bench.run.settings import Outcome, Settings
 from bench.spec.run import RunSpec
-from bench.store import best, checkpoints
+from bench.store import best, checkpoints, kept, layout
 from bench.store.heartbeat import Heartbeat
 from bench.store.runs import RunFolder, Store
 from bench.train.adversarial import adversarial
+from bench.train.device import autocast
 from bench.train.ema import update_ema
 from bench.train.optimizers import Optimizers
 from bench.train.sampling import generate
@@ -49,9 +52,15 @@ class Training:
         self.ctx, self.method = build_context(spec, store, settings.device)
         self.optimizers = Optimizers.build(self.ctx) if not self.method.replaces_loop else None
         self.scorer = make_scorer(spec.protocol, spec.data, spec.seed, str(settings.device)) if spec.protocol else None
+        self.traces = [trace(name) for name in (spec.protocol.traces if spec.protocol else None) or ()]
         self.lines: list[dict[str, Any]] = []
         self.elapsed = 0.0
         self.restore()
+        if spec.protocol and self.traces:
+            self.seen = AtSnapshot(self.ctx, spec.protocol.batch)
+            for card in self.traces:
+                if card.check is not None:
+                    card.check(self.seen)
 
     # ---- the loop --------------------------------------------------------------------------------
 
@@ -72,6 +81,8 @@ class Training:
                 # Update the average of G's weights, log the values, score a snapshot.
                 self._average()
                 self._log(values)
+                if self.spec.protocol and self.ctx.step in (self.spec.protocol.keep or ()):
+                    kept.keep(self.folder.state, self.ctx.step, self._sampled_weights())
                 if self.spec.protocol and self.spec.protocol.is_snapshot(self.ctx.step, self.train.steps):
                     self._snapshot()
 
@@ -102,17 +113,8 @@ class Training:
         return adversarial(self.ctx, self.method, self.optimizers)
 
     def one_step(self, steps: Iterator[dict[str, float]]) -> dict[str, float]:
-        """One training step.
-
-        bfloat16 is an autocast region, so parameters and their averages stay float32. Without its cache: a step has
-        several updates, and the cache would keep the weights of the first.
-        """
-        with torch.autocast(
-            self.settings.device.type,
-            dtype=torch.bfloat16,
-            enabled=self.train.precision == "bfloat16",
-            cache_enabled=False,
-        ):
+        """One training step."""
+        with autocast(self.train, self.settings.device):
             return next(steps)
 
     def _average(self) -> None:
@@ -133,10 +135,11 @@ class Training:
         assert protocol is not None and ema is not None and self.scorer is not None
         images = generate(self.ctx, ema, self.method.sampler(self.ctx), protocol.generated, protocol.batch)
         record_scores(self.folder, step, self.scorer, images)
+        if self.traces:
+            self.seen.images_NHWC = images
+            record_traces(self.folder, step, self.traces, self.seen, protocol.split)
         if best_step(protocol, self.folder.metrics()) == step:
-            weights = self.weights()
-            weights.pop("generator", None)  # its average is what was scored
-            best.keep(self.folder.state, step, weights)
+            best.keep(self.folder.state, step, self._sampled_weights())
 
     # ---- state -----------------------------------------------------------------------------------
 
@@ -144,6 +147,7 @@ class Training:
         """Go back to the newest whole checkpoint, and cut the records back to its step."""
         newest = checkpoints.latest(self.folder.state)
         best.back_to(self.folder.state, newest[0] if newest else 0)
+        kept.back_to(self.folder.state, newest[0] if newest else 0)
         if newest is None:
             self.folder.rewind(0)
             return
@@ -170,6 +174,10 @@ class Training:
         """The states of the networks, of the average and of the method, as a checkpoint keeps them."""
         state: dict[str, Any] = {name: module.state_dict() for name, module in self.modules().items()}
         return {**state, "method": self.method.state_dict()}
+
+    def _sampled_weights(self) -> dict[str, Any]:
+        """`weights`, without the generator's own: its average is what is scored and looked at."""
+        return {name: state for name, state in self.weights().items() if name != "generator"}
 
     def _save(self, elapsed: float) -> None:
         self.folder.require()
@@ -204,9 +212,19 @@ class Training:
                 "diverged_in": diverged,
                 "weights_sha256": checkpoints.fingerprint(weights),
                 "best_sha256": best_sha256,
+                **self._kept_digests(),
                 "seconds": self.elapsed + seconds,
             }
         )
         checkpoints.drop_all(self.folder.state)
         self.folder.beat("done", self.ctx.step, self.train.steps, None, memory=peak_bytes())
         return "diverged" if diverged else "done"
+
+    def _kept_digests(self) -> dict[str, Any]:
+        """The fingerprints of the kept steps that the training has come to, for its record; {} where it keeps none."""
+        if self.spec.protocol is None or self.spec.protocol.keep is None:
+            return {}
+        folder = self.folder.state
+        files = {str(step): layout.kept(folder, step) for step in kept.steps(folder)}
+        read = {step: checkpoints.read_weights(path) for step, path in files.items()}
+        return {"kept_sha256": {step: checkpoints.fingerprint_of_weights(state) for step, state in read.items()}}

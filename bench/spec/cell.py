@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -69,8 +69,39 @@ def trained(patch: Patch, where: str) -> Cell:
     method, network = (_present(said, key, where, OF_A_CELL) for key in ("method", "network"))
     train = _whole(TrainSettings, said, "train", where, OF_A_CELL)
     against = scored(patch, where, OF_A_CELL)
+    if (last := max(against.protocol.keep or (0,))) >= train.steps:
+        why = "is the last, whose weights are always kept" if last == train.steps else "is beyond the last"
+        raise Unfinished(("protocol", "keep"), where, f"step {last} of {train.steps} {why}; leave it out")
     sources = {role: source for role, source in patch.sources.items() if source is not None}
     return Cell(against.data, against.protocol, against.stand_in, method, network, train, sources)
+
+
+USES = ("method", "network", "train", "protocol")  # what a measure that looks at no run may ask for, beside the data
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a measure that looks at no run is taken of: its images, and what else it asks for."""
+
+    data: DataSpec
+    stand_in: str | None
+    method: str | None = None
+    network: NetworkSpec | None = None
+    train: TrainSettings | None = None
+    protocol: Protocol | None = None
+
+
+def material(patch: Patch, uses: Collection[str], where: str) -> Material:
+    """The settings of a merged patch that such a measure asks for (of `USES`). Raises Unfinished for a missing one."""
+    said = patch.said
+    return Material(
+        data=_whole(DataSpec, said, "data", where, OF_A_CELL),
+        stand_in=patch.stand_in,
+        method=_present(said, "method", where, OF_A_CELL) if "method" in uses else None,
+        network=_present(said, "network", where, OF_A_CELL) if "network" in uses else None,
+        train=_whole(TrainSettings, said, "train", where, OF_A_CELL) if "train" in uses else None,
+        protocol=scored(patch, where, OF_A_CELL).protocol if "protocol" in uses else None,
+    )
 
 
 def _whole(model: type[Whole], said: Mapping[str, Any], key: str, where: str, places: str) -> Whole:

@@ -21,6 +21,7 @@ class Row(Frozen):
     control: bool = False  # ours, not the paper's; trained only when named
     added: bool = False  # the user's own, from --method
     printed_only: str | None = None  # why we do not train it
+    output: str | None = None  # the one score or output that it shows; None: all
     evaluate: dict[str, Any] = Field(default_factory=dict)  # laid over the table's
     of: Of = None
 
@@ -43,6 +44,7 @@ class Column(Frozen):
     label: str
     x: float | None = None  # its place on the axis of a curve
     added: bool = False  # a data set that the user names as a column: see bench.plan.set_columns
+    output: str | None = None  # the one score or output that it shows; None: all
     evaluate: dict[str, Any] = Field(default_factory=dict)
     of: Of = None
 

@@ -181,6 +181,14 @@ class ProtocolKeys(Frozen):
     batch: PositiveInt = 100  # images generated at once; recorded because it can change the last float digits
     # Which images the reference is of (bench.data.reference_split); None: the test split, and no part of the identity
     reference_split: ReferenceSplit | None = None
+    # Steps whose weights are kept, for evaluations of them; those of the last step always are. None: no others
+    keep: tuple[PositiveInt, ...] | None = None
+    traces: tuple[str, ...] | None = None  # what is recorded of D beside the scores (bench.evaluate.traces)
+
+    @field_validator("keep", "traces")
+    @classmethod
+    def _in_order(cls, value: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        return tuple(sorted(set(value))) if value else None
 
     @field_validator("reference_split")
     @classmethod
@@ -227,9 +235,10 @@ class MeasureSpec(Frozen):
 
 
 class RunSpec(Frozen):
-    """One training, one reference point, or one evaluation of a finished training (`sources["run"]`), with one seed.
+    """One training, one reference point, or one evaluation, with one seed.
 
-    measure: of an evaluation alone, which has no method, network or training of its own.
+    measure: of an evaluation alone. It is of a finished training (`sources["run"]`), and then it has no method, network
+    or training of its own; or of none (the cost of a step), and then it has those that its measure asks for.
     """
 
     schema_version: Literal[1] = 1
@@ -247,8 +256,8 @@ class RunSpec(Frozen):
     def _is_of_one_kind(self) -> RunSpec:
         if (self.kind == "evaluate") != (self.measure is not None):
             raise ValueError("an evaluation has a measure, and nothing else has one")
-        if self.kind == "evaluate" and (self.method or self.network is not None or self.train is not None):
-            raise ValueError("an evaluation has no method, network or training of its own")
+        if self.evaluated is not None and (self.method or self.network is not None or self.train is not None):
+            raise ValueError("an evaluation of a run has no method, network or training of its own")
         return self
 
     def canonical(self) -> str:
@@ -265,15 +274,13 @@ class RunSpec(Frozen):
 
     @property
     def about(self) -> str:
-        """A short name for people: the method's, or that of an evaluation's measure and of its run's method."""
-        if self.measure is None:
-            return readable(self.method)
-        run = self.evaluated
-        return "-".join([self.measure.name, *([readable(run.method)] if run is not None else [])])[:50]
+        """A short name for people: the method's, or that of an evaluation's measure and of its or its run's method."""
+        method = readable((self.evaluated or self).method)
+        return method if self.measure is None else "-".join(filter(None, [self.measure.name, method]))[:50]
 
     @property
     def evaluated(self) -> RunSpec | None:
-        """The run that an evaluation is of; None for every other kind."""
+        """The run that an evaluation is of; None for one that is of no run, and for every other kind."""
         return self.run_sources.get("run") if self.kind == "evaluate" else None
 
     @property
@@ -300,9 +307,14 @@ def reference_run(point: str, data: DataSpec, protocol: Protocol, seed: int) -> 
         network=None,
         data=data,
         train=None,
-        protocol=protocol.model_copy(update={"every": 1, "first": 0}),
+        protocol=unscheduled(protocol),
         seed=seed,
     )
+
+
+def unscheduled(protocol: Protocol) -> Protocol:
+    """A protocol without what it says of a training's steps."""
+    return protocol.model_copy(update={"every": 1, "first": 0, "keep": None, "traces": None})
 
 
 def evaluation_run(
@@ -311,15 +323,17 @@ def evaluation_run(
     """The task that takes a measure of a finished run under a protocol; its seed and data are the run's.
 
     sources: what the measure needs besides. As of a reference point, the identity does not depend on the snapshot
-    schedule.
+    schedule. The last step of the run is its final snapshot, however it is named.
     """
+    if run.train is not None and measure.settings.get("snapshot") == run.train.steps:
+        measure = measure.model_copy(update={"settings": {**measure.settings, "snapshot": "final"}})
     return RunSpec(
         kind="evaluate",
         method=(),
         network=None,
         data=run.data,
         train=None,
-        protocol=protocol.model_copy(update={"every": 1, "first": 0}),
+        protocol=unscheduled(protocol),
         seed=run.seed,
         sources={**(sources or {}), "run": run},
         measure=measure,

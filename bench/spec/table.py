@@ -70,6 +70,9 @@ class TableSpec(Frozen):
         for label, names in (("row", rows), ("column", columns)):
             if len(set(names)) != len(names):
                 raise ValueError(f"a {label} id is given twice")
+        of_rows, of_columns = ([one.output for one in those if one.output] for those in (self.rows, self.columns))
+        if of_rows and of_columns:
+            raise RuleError("columns", f"name an output ('{of_columns[0]}'), and so do rows ('{of_rows[0]}')")
         if isinstance(self.seeds, dict) and (lacking := sorted(set(self.scales) - set(self.seeds))):
             raise RuleError("seeds", f"scale {lacking[0]} is not there; give a number for every scale, or one for all")
         return self

@@ -4,7 +4,8 @@
               provenance.json   one entry per start: code, packages, hardware
               inputs.json       the digests of all that the run has read: see bench.plan.inputs
               state/            checkpoints (the newest two), final.pt when done, best.pt of scored runs:
-                                the snapshot that reports call the best (step, ema, discriminator, method)
+                                the snapshot that reports call the best (step, ema, discriminator, method);
+                                kept-<step>.pt of the steps that it is asked to keep, with the same
               heartbeat.json    the step and who works on it, renewed every few seconds
               cancel            its presence asks whoever works on the run to save and leave it
               train.jsonl       losses and gradient norms
@@ -26,6 +27,11 @@ from pathlib import Path
 SET_ASIDE = "set-aside"
 BEST = "best.pt"
 _CHECKPOINT = re.compile(r"step-(\d{8})\.pt")
+
+
+def kept(folder: Path, step: int) -> Path:
+    """The weights of a step that a run is asked to keep, in its folder of weights."""
+    return folder / f"kept-{step:08d}.pt"
 
 
 @dataclass(frozen=True)

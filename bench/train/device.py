@@ -6,7 +6,7 @@ import os
 
 import torch
 
-from bench.spec.run import RunSpec
+from bench.spec.run import RunSpec, TrainSettings
 
 
 def set_precision(spec: RunSpec, device: torch.device) -> None:
@@ -24,3 +24,13 @@ def set_precision(spec: RunSpec, device: torch.device) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS asks for; read once
         torch.use_deterministic_algorithms(precision == "float32", warn_only=True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # torch declares it nowhere
+
+
+def autocast(train: TrainSettings, device: torch.device) -> torch.autocast:
+    """The region of one training step, in which bfloat16 is used where a training asks for it.
+
+    It is an autocast region, so parameters and their averages stay float32. Without its cache: a step has several
+    updates, and the cache would keep the weights of the first.
+    """
+    enabled = train.precision == "bfloat16"
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled, cache_enabled=False)

@@ -155,8 +155,10 @@ class Queue:
                 self._close(worker)
 
     def _fits(self, run: PlannedRun, worker: Worker) -> bool:
-        """Whether there is memory for the run beside those at work."""
+        """Whether the run may start beside those at work: there is memory for it, and none of them has to be alone."""
         others = [(other.process.pid, other.run) for other in self.workers if other.run is not None]
+        if others and (run.exclusive or any(other.exclusive for _, other in others)):
+            return False
         return self.budget.fits(run, worker.device, others)
 
     def _next_ready(self) -> PlannedRun | None:

@@ -24,6 +24,7 @@ class Array:
     memory_mb: int | None  # per job; None: what the profile has
     level: int  # 0 for runs that need no other run of this submission
     parallel: int = 1
+    exclusive: bool = False  # whether its jobs need a machine each for themselves
     after: set[int] = field(default_factory=set)  # positions of arrays that must have ended
 
     @property
@@ -52,20 +53,22 @@ def pack(
     """
     if parallel < 1 or largest_array < 1:
         raise UserError(f"parallel={parallel} and an array of {largest_array} must both be 1 or more")
-    # Runs of one shape share jobs: the same level, the same use as a source, the same memory
+    # Runs of one shape share jobs: the same level, the same use as a source, alone or not, the same memory
     levels = _levels(runs)
     sources = {uid for run in runs for uid in run.needs}
-    groups: dict[tuple[int, bool, int | None], list[PlannedRun]] = {}
+    groups: dict[tuple[int, bool, bool, int | None], list[PlannedRun]] = {}
     for run in runs:  # in the plan's order: whole replicates first
-        shape = (levels[run.uid], run.uid not in sources, _job_memory(memory(run), devices, memory_mb))
+        need = _job_memory(memory(run), devices, memory_mb)
+        shape = (levels[run.uid], run.uid not in sources, run.exclusive, need)
         groups.setdefault(shape, []).append(run)
     # Fill jobs, and cut them into arrays that the cluster takes
     arrays: list[Array] = []
-    for (level, _, megabytes), members in sorted(groups.items(), key=lambda item: item[0][:2]):
-        share = sum(seconds(run) or 0.0 for run in members) / (devices * parallel)
-        jobs = _fill(members, seconds, devices * min(target_seconds, max(share, SPREAD_SECONDS)))
+    for (level, _, exclusive, megabytes), members in sorted(groups.items(), key=lambda item: item[0][:3]):
+        at_once = 1 if exclusive else devices
+        share = sum(seconds(run) or 0.0 for run in members) / (at_once * parallel)
+        jobs = _fill(members, seconds, at_once * min(target_seconds, max(share, SPREAD_SECONDS)))
         pieces = [jobs[start : start + largest_array] for start in range(0, len(jobs), largest_array)]
-        arrays += [Array(piece, megabytes, level) for piece in pieces]
+        arrays += [Array(piece, megabytes, level, exclusive=exclusive) for piece in pieces]
     _share_out(arrays, parallel)
     _wait_for_sources(arrays)
     return arrays

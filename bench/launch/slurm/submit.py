@@ -154,6 +154,8 @@ def _parameters(request: Request, submission_id: str, position: int, array: Arra
     parameters["array_parallelism"] = array.parallel
     if array.memory_mb is not None:
         parameters["mem"] = f"{array.memory_mb}M"
+    if array.exclusive:
+        parameters["exclusive"] = True
     if after:
         parameters["dependency"] = ":".join(["afterany", *after])
     return parameters

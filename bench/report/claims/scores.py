@@ -18,7 +18,7 @@ from bench.report.cells import Pick, ProtocolOf, make_cells, per_seed
 from bench.report.claims.expressions import Expression, Made, Place
 from bench.report.claims.numbers import Numbers
 from bench.report.comparable import best_of_printed
-from bench.report.frame import of_evaluations
+from bench.report.frame import machines_of, of_evaluations
 from bench.report.model import Cell
 from bench.spec.run import MetricSpec, ReferenceSplit
 from bench.spec.table import Scale
@@ -115,7 +115,10 @@ class Scores:
         values = _values(cell, lines, loaded[1], place)
         if any(math.isnan(value) for value in values.values()):
             return Lack(f"no {place.of}", place.row, ran=True)
-        kind = (*label[1], str(cell.version)) if place.of in ("value", "abs") else (place.of,)
+        on = machines_of(lines) if output_card(self._metric(spec, place)).of_machine else []
+        if len(on) > 1:
+            return Lack("taken on several machines:", place.row, ran=True)
+        kind = (*label[1], str(cell.version), *on) if place.of in ("value", "abs") else (place.of,)
         ratio = output_card(self._metric(spec, place)).is_ratio or place.of in ("steps", "minutes")
         return Sample(values, ratio, label[0], kind)
 
@@ -162,7 +165,9 @@ class Scores:
         return self._protocols[spec.name]
 
     def _metric(self, spec: Table, place: Place) -> str:
-        return place.metric or spec.main_metric(self.scale) or ""
+        heads = ((spec.rows, place.row), (spec.columns, place.column))
+        named = (item.output for items, wanted in heads for item in items if item.id == wanted and item.output)
+        return place.metric or next(named, None) or spec.main_metric(self.scale) or ""
 
     def _unsound(self, spec: Table, place: Place, cell: Cell) -> Lack:
         diverged = cell.statuses.get("diverged", 0)

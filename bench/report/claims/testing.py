@@ -80,7 +80,7 @@ class Tester:
             return self._bound(where, about, left, right)
         unlike = {"minus", "over"}.isdisjoint((*left.kind, *right.kind)) and left.kind != right.kind
         if unlike:
-            return self._lack(about, Lack("scores of different versions, features or references", ran=True))
+            return self._lack(about, Lack("scores of different versions, features, references or machines", ran=True))
         ratio = left.ratio and right.ratio and min(*left.values.values(), *right.values.values()) > 0
         test, paired = _tested(left, right, ratio)
         finding = stats.lower(test)

@@ -19,16 +19,23 @@ class Shown:
     marked: bool = False
 
 
+def shown_columns(report: TableReport, block: Block) -> list[ColumnHead]:
+    """The columns of a block: all but those that show another number."""
+    return [column for column in report.columns if block.shows(column)]
+
+
 def shown_rows(report: TableReport, block: Block) -> list[tuple[RowHead, list[Shown]]]:
-    """The lines of a block: every row that has anything to say under its snapshot rule."""
-    lines = []
+    """The lines of a block: every row that has anything to say under its snapshot rule, with `shown_columns`."""
+    lines, columns = [], shown_columns(report, block)
     for row in report.rows:
-        cells = [block.cells.get((row.id, column.id), Cell()) for column in report.columns]
+        cells = [block.cells.get((row.id, column.id), Cell()) for column in columns]
+        if not block.shows(row):
+            continue
         if row.kind != "printed" or any(cell.printed for cell in cells):
             lines.append((row, cells))
     plain = block.measure.digits
     tested = [cells for row, cells in lines if row.kind == "method"]
-    digits = [_more_digits(column, plain) for column in zip(*tested)] or [0] * len(report.columns)
+    digits = [_more_digits(column, plain) for column in zip(*tested)] or [0] * len(columns)
     return [
         (row, [Shown(cell_text(cell, more, plain), bool(cell.mark)) for cell, more in zip(cells, digits)])
         for row, cells in lines

@@ -38,7 +38,7 @@ def cells(report: TableReport) -> str:
         for block in report.blocks
         for row in report.rows
         for column in report.columns
-        if (cell := block.cells.get((row.id, column.id))) is not None
+        if block.shows(row) and block.shows(column) and (cell := block.cells.get((row.id, column.id))) is not None
     ]
     return pd.DataFrame(lines).to_csv(index=False)
 

@@ -8,7 +8,7 @@ from bench.report.claims.page import ClaimsPage
 from bench.report.claims.result import ClaimResult
 from bench.report.claims.words import details, sentence
 from bench.report.model import Block, RowHead, TableReport
-from bench.report.render.cell_text import Shown, column_text, row_text, shown_rows
+from bench.report.render.cell_text import Shown, column_text, row_text, shown_columns, shown_rows
 
 PACKAGES = "\\usepackage{booktabs}\n\\usepackage{graphicx}\n"
 _ESCAPES = {
@@ -69,11 +69,12 @@ def _table(report: TableReport, block: Block, number: int) -> Iterator[str]:
     """One block, shrunk to the line where it would be wider."""
     label = f"tab:{report.name.replace('/', '-')}-{report.scale}-{number}"
     title = f"{report.title} (scale {report.scale}). {block.title}." + "".join(f" {note}" for note in block.notes)
-    heads = " & ".join(["", *(escape(column_text(column)) for column in report.columns)])
+    columns = shown_columns(report, block)
+    heads = " & ".join(["", *(escape(column_text(column)) for column in columns)])
     yield "\\begin{table}[htbp]\n\\centering"
     yield f"\\caption{{{escape(title)}}}\n\\label{{{label}}}"
     yield "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%"
-    yield f"\\begin{{tabular}}{{l{'l' * len(report.columns)}}}\n\\toprule\n{heads} \\\\\n\\midrule"
+    yield f"\\begin{{tabular}}{{l{'l' * len(columns)}}}\n\\toprule\n{heads} \\\\\n\\midrule"
     kind = ""
     for row, cells in shown_rows(report, block):
         if kind and row.kind == "reference" and kind != "reference":

@@ -10,7 +10,7 @@ from bench.report.claims.result import ClaimResult
 from bench.report.claims.words import READING, details, sentence
 from bench.report.model import Block, TableReport
 from bench.report.picture_words import alternative_text
-from bench.report.render.cell_text import Shown, column_text, row_text, shown_rows
+from bench.report.render.cell_text import Shown, column_text, row_text, shown_columns, shown_rows
 
 
 def render(report: TableReport) -> str:
@@ -47,7 +47,7 @@ def table(heads: list[str], body: list[list[str]]) -> list[str]:
 
 
 def _table(report: TableReport, block: Block) -> Iterator[str]:
-    heads = ["", *(escape(column_text(column)) for column in report.columns)]
+    heads = ["", *(escape(column_text(column)) for column in shown_columns(report, block))]
     body = [[_label(row_text(row)), *map(_cell, cells)] for row, cells in shown_rows(report, block)]
     yield from table(heads, body)
 

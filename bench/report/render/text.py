@@ -11,7 +11,7 @@ from bench.report.claims.page import ClaimsPage
 from bench.report.claims.result import ClaimResult
 from bench.report.claims.words import READING, details, sentence
 from bench.report.model import Block, RowHead, TableReport
-from bench.report.render.cell_text import Shown, column_text, row_text, shown_rows
+from bench.report.render.cell_text import Shown, column_text, row_text, shown_columns, shown_rows
 
 MARK = " *"
 
@@ -42,7 +42,7 @@ def render_claims(page: ClaimsPage, width: int = 120) -> str:
 def _block(report: TableReport, block: Block, width: int) -> Iterator[str]:
     yield _wrap(block.title, width)
     lines = shown_rows(report, block)
-    heads = [column_text(column) for column in report.columns]
+    heads = [column_text(column) for column in shown_columns(report, block)]
     for start, stop in _chunks(lines, heads, width):
         body = [[row_text(row), *(_text(cell) for cell in cells[start:stop])] for row, cells in lines]
         yield tabulate(

@@ -69,7 +69,11 @@ def test_a_measure_is_parsed_with_all_its_settings():
             "measure 'rescore': samplin: unknown key; did you mean 'sampling'?",
         ),
         ({"measure": "rescore", "sampling": 3}, "measure 'rescore': sampling: Input should be a valid string"),
-        ({"measure": "rescore", "snapshot": "last"}, "measure 'rescore': snapshot: Input should be 'best' or 'final'"),
+        (
+            {"measure": "rescore", "snapshot": "last"},
+            "measure 'rescore': snapshot: must be best, final, or a step that the training keeps "
+            "(0: the untrained networks)",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(values, message):

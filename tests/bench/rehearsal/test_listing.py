@@ -39,7 +39,7 @@ def test_every_cell_that_a_table_trains_at_paper_scale_is_rehearsed_once(listed)
     trained = []
     for name in table_names():
         table = load_table(name)
-        for row, column in table.trained_cells("paper") if "paper" in table.scales else ():
+        for row, column in table.built_cells("paper") if "paper" in table.scales else ():
             spec = table.run_spec(row, column, 0, "paper")
             one = by_cell[f"{name}/{row.id}/{column.id}"]
             assert spec.network is not None and spec.train is not None

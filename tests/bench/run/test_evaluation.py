@@ -83,7 +83,7 @@ def test_an_evaluation_is_a_task_with_a_name_of_its_own(tiny_spec):
         with pytest.raises(ValueError, match="an evaluation has a measure, and nothing else has one"):
             changed(run, kind=kind, measure=measure)
     with pytest.raises(ValueError, match="no method, network or training of its own"):
-        changed(run, kind="evaluate", measure=task.measure)
+        changed(task, network=run.network)
 
 
 def test_three_samplers_of_one_training_score_as_three_trainings_would(tiny_spec, work, store):

@@ -67,8 +67,8 @@ def request_of(tiny_spec):
     return make
 
 
-def text(request, root, jobs=3, memory_mb=36_000, after=("17", "18")):
-    array = Array([[run] for run in request.runs[:jobs]], memory_mb, level=1, parallel=2)
+def text(request, root, jobs=3, memory_mb=36_000, after=("17", "18"), exclusive=False):
+    array = Array([[run] for run in request.runs[:jobs]], memory_mb, level=1, parallel=2, exclusive=exclusive)
     return script(request, Store(root), "20260102-030405-disp-table1-abcd", 1, array, list(after))
 
 
@@ -84,6 +84,11 @@ def test_one_job_is_no_array_and_what_is_not_set_is_left_to_the_site(request_of,
     found = text(request_of(memory=None, requeue=False), tmp_path, jobs=1, memory_mb=None, after=())
     assert "--array" not in found and "--mem" not in found and "--dependency" not in found
     assert "%j_0_log.out" in found and "#SBATCH --no-requeue" in found and "wckey" not in found
+
+
+def test_what_measures_time_has_its_node_alone(request_of, tmp_path):
+    assert "#SBATCH --exclusive\n" in text(request_of(), tmp_path, exclusive=True)
+    assert "--exclusive" not in text(request_of(), tmp_path)
 
 
 def test_a_container_brings_its_own_packages(request_of, tmp_path):
