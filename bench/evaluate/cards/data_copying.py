@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, PositiveInt
 
+from bench.data import counting, draw_counts
 from bench.errors import UserError
 from bench.evaluate.card import MeasureSettings, Result, RunMeasure, Value
 from bench.metrics.output import Output
@@ -34,8 +35,6 @@ class DataCopying(MeasureSettings):
 
 
 def _check(run: RunSpec, settings: DataCopying) -> None:
-    from bench.data import counting, draw_counts
-
     name = f"data set '{run.data.name}' at {run.data.resolution} px"
     if (counts := counting.counts(run.data.name, run.data.resolution)) is None:
         return  # a set that is not built is refused on its own account

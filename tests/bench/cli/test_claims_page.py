@@ -68,7 +68,7 @@ def test_every_form_has_all_of_it(says, tmp_path):
     assert len(lines) == 13
     (line,) = [line for line in lines if line["claim"] == "dip.t10.no-copying"]
     told = {"table": "dip/table10", "verdict": "not judged", "scale": "smoke", "n": "0", "place": "C, memorisation"}
-    printed = {"printed_agree": "23", "printed_of": "24", "printed_against": "ct, lsun: 0 against simclr-kmeans -0.12"}
+    printed = {"printed_agree": "23", "printed_of": "24", "printed_against": "C_T, lsun: 0 against simclr-kmeans -0.12"}
     assert {key: line[key] for key in {**told, **printed}} == {**told, **printed}
     says("lt", "--scale", "smoke", "--output", str(tmp_path / "out"))
     names = {f"claims-smoke.{suffix}" for suffix in ("txt", "md", "html", "tex", "csv")}

@@ -89,7 +89,7 @@ def test_every_claim_on_the_printed_numbers(printed):
         ("disp.t10.diffaugment-order", "FID: diffaugment+disp/anime-h 48.67 against diffaugment+disp/anime-ns 48.61"),
         (
             "dip.t10.no-copying",
-            "23/24 comparisons agree; against its sentence: ct, lsun: 0 against simclr-kmeans -0.12",
+            "23/24 comparisons agree; against its sentence: C_T, lsun: 0 against simclr-kmeans -0.12",
         ),
         ("sle.t23.finetune-vs-scratch", "true in obama, flower, pokemon, anime, skull, shell"),
     ],
