@@ -1,13 +1,14 @@
 """Compares our metrics with libraries: time, memory and values, on synthetic features.
 
-    python -m benchmarks.metrics            # 10,000 against 10,000 features of 2,048 dimensions
-    python -m benchmarks.metrics large      # ours alone, 50,000 against 50,000: tens of minutes
+    python -m benchmarks.metrics                    # 10,000 against 10,000 features of 2,048 dimensions
+    python -m benchmarks.metrics 50000 ours KID     # ours alone, of more features: tens of minutes for all scores
 
 Fréchet distance beside clean-fid (needs scipy < 1.18) and torch-fidelity; precision and recall, density and coverage
 beside prdc; the kernel distance over all pairs beside torch-fidelity. MIND has a library only where torch-fidelity is
 newer than its release 0.4. Each part runs in its own process, so that its peak memory can be measured. "Extra" is the
-peak above the memory of features and libraries, "peak" is all of it. The parts take some ten minutes on two free
-cores, and up to 3 GB, which prdc needs.
+peak above the memory of features and libraries, "peak" is all of it, "CPU" the seconds of all threads, which other work
+on the machine changes less than those on the clock. The parts take some five minutes on two free cores, and up to 3 GB,
+which prdc needs.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from bench.metrics.neighbours import density_coverage, precision_recall
 from bench.metrics.sliced import monge_inception_distance
 from bench.seeds import numpy_stream
 
-COUNT, LARGE, WIDTH = 10_000, 50_000, 2048
+COUNT, WIDTH = 10_000, 2048
 POLYNOMIAL = {"kid_kernel": "poly", "kid_kernel_poly_degree": 3, "kid_kernel_poly_gamma": None,
               "kid_kernel_poly_coef0": 1}  # fmt: skip
 Part = Callable[[np.ndarray, np.ndarray], list[float]]
@@ -143,7 +144,7 @@ _KEPT: list[Any] = []
 
 
 def measure(score: str, name: str, folder: Path, count: int) -> dict[str, Any]:
-    """Run one part in this process; returns its values, seconds, and extra and whole peak memory in MB."""
+    """Run one part in this process; returns its values, seconds, CPU seconds, and extra and whole peak memory in MB."""
     function = PARTS[score][name]
     real, fake = (np.load(folder / f"{side}.npy")[:count] for side in ("real", "fake"))
     if function is frechet_ours_reference_kept:
@@ -151,10 +152,10 @@ def measure(score: str, name: str, folder: Path, count: int) -> dict[str, Any]:
         frechet_distance(_KEPT[0], fake[: WIDTH + 1])  # computes the kept factor, as a first snapshot does
     else:
         function(real[:200, :20], fake[:200, :20])  # warms up imports and thread pools
-    before, start = _peak(), time.perf_counter()
+    before, start, start_cpu = _peak(), time.perf_counter(), time.process_time()
     values = function(real, fake)
-    seconds = time.perf_counter() - start
-    return {"values": values, "seconds": seconds, "extra_mb": _peak() - before, "peak_mb": _peak()}
+    seconds, cpu = time.perf_counter() - start, time.process_time() - start_cpu
+    return {"values": values, "seconds": seconds, "cpu": cpu, "extra_mb": _peak() - before, "peak_mb": _peak()}
 
 
 def _peak() -> float:
@@ -171,29 +172,31 @@ def report(score: str, measured: dict[str, dict[str, Any]]) -> None:
         apart = max(abs(a - b) / abs(b) for a, b in zip(ours["values"], theirs["values"], strict=True))
         equal = "equal" if apart == 0 else f"relative difference {apart:.1e}"
         memory = ours["extra_mb"] / max(theirs["extra_mb"], 1)
-        faster = theirs["seconds"] / ours["seconds"]
-        print(f"{score}: {equal}; {faster:.1f}x faster than {name}, {memory:.2f} of its extra memory", flush=True)
+        faster, less = theirs["seconds"] / ours["seconds"], theirs["cpu"] / ours["cpu"]
+        print(f"{score}: {equal}; {faster:.1f}x faster than {name} ({less:.1f}x less CPU), {memory:.2f} of its extra "
+              "memory", flush=True)  # fmt: skip
 
 
 def main(words: list[str]) -> None:
     """Run every part in its own process, print a line for each, then the ratios.
 
-    words: "large", and the names of scores; without any, all.
+    words: how many features, "ours" to leave out the libraries, and the names of scores; without any, all.
     """
-    large, chosen = "large" in words, [word for word in words if word in PARTS] or list(PARTS)
-    count = LARGE if large else COUNT
+    count = next((int(word) for word in words if word.isdigit()), COUNT)
+    chosen = [word for word in words if word in PARTS] or list(PARTS)
     with tempfile.TemporaryDirectory() as folder:
         # Also in a child: a process inherits the peak memory of its parent
         subprocess.run([sys.executable, __file__, "features", folder, str(count)], check=True)
         for score in chosen:
             measured = {}
-            for name in list(PARTS[score])[: 1 if large else None]:
+            for name in list(PARTS[score])[: 1 if "ours" in words else None]:
                 command = [sys.executable, __file__, "part", score, name, folder, str(count)]
                 done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
                 measured[name] = one = json.loads(done.stdout)
                 values = ", ".join(f"{value:.6g}" for value in one["values"])
-                print(f"{score:18s} {name:21s} {one['seconds']:7.1f} s {one['extra_mb']:6.0f} MB extra "
-                      f"{one['peak_mb']:6.0f} MB peak   {values}", flush=True)  # fmt: skip
+                times = f"{one['seconds']:7.1f} s {one['cpu']:7.1f} s CPU"
+                memory = f"{one['extra_mb']:6.0f} MB extra {one['peak_mb']:6.0f} MB peak"
+                print(f"{score:18s} {name:21s} {times} {memory}   {values}", flush=True)
             report(score, measured)
 
 
