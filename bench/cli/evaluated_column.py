@@ -39,7 +39,8 @@ def setting_of(choice: dict[str, Any], *, sampled: bool = False) -> Setting:
     from bench.report.pick_column import pick_column
 
     table, scale = table_of(choice), choice["scale"]
-    column = pick_column(table, scale, choice["dataset"], choice["resolution"], choice["column"], choice["protocol"])
+    asked = (choice[name] for name in ("dataset", "resolution", "column", "protocol", "measures"))
+    column = pick_column(table, scale, *asked)
     name = table.name if choice["protocol"] is not None and not is_given("table") else choice["table"]
     command = command_line("run", name, {"scale": scale, "columns": column.id})
     setting = Setting(table, scale, column, choice["measures"], choice["seed"], command)

@@ -12,24 +12,22 @@ import numpy as np
 
 from bench.data.image_digests import image_digests
 from bench.data.picture_folder import Wanted, fit_of, opened_pictures
-from bench.data.points import FLOOR, exists
-from bench.data.reference import reference_point
+from bench.data.points import FLOOR
 from bench.data.reference_split import depends_on_seed
 from bench.errors import UserError
 from bench.features import canonical
 from bench.machine.long_work import progress
 from bench.metrics.measures import fewest_generated, label, measure
 from bench.metrics.scorers import make_scorer, seed_matters
-from bench.metrics.scores import Score, Scorer
+from bench.metrics.scores import Score
 from bench.plan.expand import Table
 from bench.report.chosen_scores import chosen_scores
 from bench.report.floors import Floor, Floors
+from bench.report.floors_here import floors_here, key
 from bench.spec.row_column import Column
-from bench.spec.run import DataSpec, MetricSpec, Protocol, RunSpec, reference_run
+from bench.spec.run import DataSpec, MetricSpec, Protocol, RunSpec
 from bench.spec.words import REFERENCES, against
 from bench.store.runs import RunFolder, Store
-
-HERE = "made now"  # the origin of a floor that is of no run
 
 
 @dataclass(frozen=True)
@@ -169,20 +167,24 @@ def evaluate_images(
 ) -> Evaluation:
     """Score uint8 images (N, H, W, 3) under a column's protocol. notes: on how the images came about.
 
-    A score that needs more images is left out, and said. Of fewer images than the protocol generates the floor is
-    that of as many real ones, which is computed.
+    A score that needs more images is left out, and said. Of fewer images than the protocol generates, and of a score
+    that it does not have, the floor is that of as many real images, which is computed.
     """
     data, protocol = setting.data, setting.protocol
     scored = protocol.model_copy(update={"metrics": setting.scores})
     count = len(images_NHWC)
     few = left_out(scored.metrics, count)
-    scorer = make_scorer(scored, data, setting.seed, device, count, progress)
-    scores = scorer.score(images_NHWC)
+    scores = make_scorer(scored, data, setting.seed, device, count, progress).score(images_NHWC)
     whose = [f"the reference is that of seed {setting.seed}"] if depends_on_seed(data, protocol) else []
     whose += [f"the training images are those of seed {setting.seed}"] if setting.seed_matters and not whose else []
     lines = lines_of(scored.metrics, scores, protocol, Floors(data, protocol, store))
-    if count < protocol.generated:
-        lines = _with_floors_here(lines, setting, scorer, count)
+    # Floors that no reference point has: at fewer images, and of scores that the protocol does not have
+    own = {key(metric) for metric in protocol.metrics} if count >= protocol.generated else set()
+    others = [metric for metric in scored.metrics if key(metric) not in own and count >= fewest_generated(metric)]
+    floors = floors_here(others, protocol, data, setting.seed, count, device)
+    lines = tuple(
+        replace(line, floor=floors.get((line.score.metric, line.score.extractor), line.floor)) for line in lines
+    )
     return Evaluation(
         subject=subject,
         method=method,
@@ -240,21 +242,6 @@ def _floor_hint(setting: Setting, count: int) -> str:
     if not setting.command_for_floor:
         return ""
     return f"`{setting.command_for_floor}` scores it, before it trains anything"
-
-
-def _with_floors_here(lines: Sequence[Line], setting: Setting, scorer: Scorer, count: int) -> tuple[Line, ...]:
-    """The lines with the floor of as many real images as there are generated ones, where the set has a floor."""
-    if not exists(FLOOR, setting.data, setting.protocol):
-        return tuple(lines)
-    fewer = setting.protocol.model_copy(update={"generated": count})
-    images_NHWC = reference_point(reference_run(FLOOR, setting.data, fewer, setting.seed))
-    if len(images_NHWC) < count:  # a floor of fewer images is another
-        return tuple(lines)
-    real = scorer.score(images_NHWC)
-    floors = {(score.metric, score.extractor): score for score in real}
-    return tuple(
-        replace(line, floor=Floor(floors[line.score.metric, line.score.extractor].value, 1, HERE)) for line in lines
-    )
 
 
 def left_out(metrics: Sequence[MetricSpec], count: int) -> list[str]:

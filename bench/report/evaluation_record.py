@@ -8,7 +8,8 @@ from pathlib import Path
 from bench.errors import UserError
 from bench.machine.provenance import commit
 from bench.plan.inputs import Machine
-from bench.report.evaluation import HERE, Evaluation, Setting
+from bench.report.evaluation import Evaluation, Setting
+from bench.report.floors_here import HERE
 from bench.report.frame import COLUMNS, as_frame
 from bench.report.origins import DIGITS
 from bench.report.picture_rows import PREFIX, SHORT, protocol_digest

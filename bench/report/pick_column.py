@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bench.errors import UserError, did_you_mean
+from bench.metrics.of_training import looks_at_training
 from bench.plan.expand import Table
+from bench.report.chosen_scores import chosen_scores
 from bench.spec.row_column import Column
 from bench.spec.run import DataSpec, Protocol
 
@@ -17,11 +19,13 @@ def pick_column(
     resolution: int | None,
     column: str | None,
     protocol: str | None = None,
+    measures: Sequence[str] | None = None,
 ) -> Column:
     """The column of a table that has this data set at a scale; the first of several with the same protocol.
 
-    protocol: only those that are scored under the protocol of this name. Raises UserError if no column fits (the
-    message lists the columns), or if several with different protocols do.
+    protocol: only those that are scored under the protocol of this name.
+    measures: which scores, as --measures has them: some depend on the training images too.
+    Raises UserError if no column fits (the message lists the columns), or if several with different protocols do.
     """
     columns = table.scored_columns(scale)
     candidates = table.pick_columns(None if column is None else [column])
@@ -55,7 +59,7 @@ def pick_column(
             "Another --table or --scale, or a table of your own (--table mine.yaml), has other sets"
         )
     # Several columns fit: any will do if they agree in data set and protocol.
-    kinds = [_kind(columns[candidate.id].data, columns[candidate.id].protocol) for candidate in matches]
+    kinds = [_kind(columns[candidate.id].data, columns[candidate.id].protocol, measures) for candidate in matches]
     if any(kind != kinds[0] for kind in kinds):
         raise UserError(f"several columns of {where} fit: {available}; name one by --column or --dataset")
     return matches[0]
@@ -83,9 +87,10 @@ def table_with_protocol(tables: Iterable[Table], scale: str, protocol: str, data
     raise UserError(f"no table scores under a protocol '{protocol}' at scale {scale}; {did_you_mean(protocol, names)}")
 
 
-def _kind(data: DataSpec, protocol: Protocol) -> tuple[object, Protocol]:
-    """What the scores of a column depend on: its draw too where the reference is of training images."""
-    drawn = protocol.split in ("training-images", "train-pool")
+def _kind(data: DataSpec, protocol: Protocol, measures: Sequence[str] | None) -> tuple[object, Protocol]:
+    """What the scores of a column depend on: its draw too where training images are the reference or looked at."""
+    scored = protocol.model_copy(update={"metrics": chosen_scores(measures, protocol.metrics)})
+    drawn = protocol.split in ("training-images", "train-pool") or looks_at_training(scored)
     return (data if drawn else _set_text(data)), protocol
 
 

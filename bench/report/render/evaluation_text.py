@@ -7,7 +7,8 @@ import math
 from typing import Any
 
 from bench.metrics.measures import measure
-from bench.report.evaluation import HERE, Evaluation, Line
+from bench.report.evaluation import Evaluation, Line
+from bench.report.floors_here import HERE
 from bench.spec.words import data_words
 
 DIGITS = 12  # of a digest, in text

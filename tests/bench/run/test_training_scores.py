@@ -1,9 +1,12 @@
 """Scores that look at the training images, in a run and at its reference points, and what is refused."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
+from bench.cli.main import cli
 from bench.data import imageset
 from bench.data.draws import training_images
 from bench.data.reference import floor_beside_training
@@ -128,6 +131,26 @@ def test_a_gap_to_what_is_not_held_out_is_refused(table, store_root):
     )
     (score,) = make_scorer(authentic, data(shots=40), 0).score(training_images(data(shots=40), 0).images)
     assert score.value == 0, "which needs nothing held out"
+
+
+def test_anyones_images_are_scored_with_them_beside_a_floor(table, store_root, tmp_path, capsys):
+    """`bench evaluate --measures`: scores that the protocol does not have, copies of the training images of seed 1."""
+    copies = training_images(data(shots=40), 1).images[np.arange(60) % 40]
+    np.save(tmp_path / "copies.npy", copies)
+    words = ["evaluate", "--images", str(tmp_path / "copies.npy"), "--table", str(table), "--dataset", "shapes"]
+    measures = ["--measures", "mind,authenticity,training_nearest"]
+    said = {}
+    for seed in ("1", "2"):
+        cli.main(args=[*words, *measures, "--seed", seed, "--json"], standalone_mode=False)
+        document = json.loads(capsys.readouterr().out)
+        said[seed] = {one["metric"]: (one["value"], one["floor"]["value"]) for one in document["scores"]}
+        assert f"the training images are those of seed {seed}" in document["notes"]
+        assert {one["floor"]["origin"] for one in document["scores"]} == {"made now"}
+    assert said["1"]["authenticity"][0] == 0 < 0.4 < said["1"]["authenticity"][1]
+    assert said["1"]["training_nearest"][0] == 1 > 0.6 > said["1"]["training_nearest"][1]
+    assert said["2"]["authenticity"][0] > 0 and said["1"]["mind"][1] < said["1"]["mind"][0] == said["2"]["mind"][0]
+    with pytest.raises(UserError, match="--seed has no effect beside column few"):
+        cli.main(args=[*words, "--measures", "mind", "--seed", "1"], standalone_mode=False)
 
 
 def test_too_few_images_for_a_score_are_found_before_training(table, store_root):
