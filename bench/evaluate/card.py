@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from bench.errors import UserError
@@ -75,11 +75,14 @@ class Value:
 class Result:
     """What taking a measure gives: a value of every output, images (N, H, W, 3) uint8 of which a sheet is kept, and a
     grid of pictures, where the card says that it gives one.
+
+    arrays: further numbers by name, which are kept whole (`RunFolder.arrays`).
     """
 
     values: Sequence[Value | Score] = ()
     images_NHWC: np.ndarray | None = None
     grid: PictureGrid | None = None
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +101,7 @@ class RunMeasure:
     exclusive: whether nothing else may be at work beside it on its machine, as it measures time.
     needs: what a run must have, beside its images.
     sources: the roles of further runs or weights that it reads, such as a detector; a table says what fills a role.
+    reads: which of these roles it reads with given settings; None: all.
     check: whether it can be taken of a run, given its spec and the settings; raises UserError before anything trains.
     seconds: about how long it takes, while no evaluation of its kind has finished; None: no longer than a training.
     """
@@ -113,6 +117,7 @@ class RunMeasure:
     pictures: bool = False
     needs: tuple[Need, ...] = ("generator",)
     sources: tuple[str, ...] = ()
+    reads: Callable[[Any], tuple[str, ...]] | None = None
     check: Callable[[RunSpec, Any], None] | None = None
     seconds: float | None = None
     of_run: bool = True

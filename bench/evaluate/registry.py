@@ -155,6 +155,12 @@ def settings_of(spec: MeasureSpec) -> PlainSettings:
     return card.settings.model_validate(spec.settings)
 
 
+def source_roles(spec: MeasureSpec) -> tuple[str, ...]:
+    """The roles of the further runs or weights that a measure reads with its settings."""
+    card = run_measure(spec.name)
+    return card.sources if card.reads is None else card.reads(settings_of(spec))
+
+
 def refuse_impossible(task: RunSpec) -> None:
     """Raise UserError for an evaluation that cannot be: its run's method is not sampled like this, or as its card says.
 

@@ -30,6 +30,7 @@ __all__ = [
     "cached_features",
     "canonical",
     "extractors",
+    "gives_logits",
     "inception_variant",
     "is_fid",
     "load",
@@ -70,6 +71,11 @@ def inception_variant(spec: str) -> Variant | None:
     Raises UserError for an unknown extractor.
     """
     return entry(parse_spec(spec)[0]).inception
+
+
+def gives_logits(spec: str) -> bool:
+    """Whether an extractor gives logits of classes, of which there are probabilities. UserError for an unknown one."""
+    return entry(parse_spec(spec)[0]).logits
 
 
 def is_fid(spec: str) -> bool:

@@ -54,6 +54,7 @@ class ExtractorEntry:
     package: str | None = None  # the import name of the package that holds the network's code, where one does
     inception: Variant | None = None  # which Inception of FID it is
     resize: Resize = "clean"
+    logits: bool = False  # whether its numbers are logits of classes
     kept: bool = True  # whether a loaded network is kept for the process when its last user has gone
 
     @property

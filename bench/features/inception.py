@@ -37,13 +37,15 @@ class TorchScriptInception(nn.Module):
 class InceptionV3(nn.Module):
     """(N, 3, 299, 299) in [-1, 1] -> (N, 2048): a network of torchvision's class Inception3 before its classifier.
 
-    normalise: what it wants in place of [-1, 1], if anything.
+    normalise: what it wants in place of [-1, 1], if anything. classifier: what reads the 2,048 numbers, if anything.
     """
 
-    def __init__(self, network: nn.Module, normalise: nn.Module | None = None) -> None:
+    def __init__(
+        self, network: nn.Module, normalise: nn.Module | None = None, classifier: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.normalise = normalise
-        network.fc = nn.Identity()
+        network.fc = nn.Identity() if classifier is None else classifier
         network.AuxLogits = None  # type: ignore[assignment]  # a classifier in the middle, which evaluation skips
         self.network = network
 
@@ -73,6 +75,18 @@ def build_torchscript(entry: ExtractorEntry) -> nn.Module:
 def build_port(entry: ExtractorEntry) -> nn.Module:
     """clean-fid's mode "legacy_pytorch": pytorch-fid's port, of clean-fid's blocks. UserError for another file."""
     return InceptionV3(_filled(fid_network(), entry.weights_file(), "pytorch-fid's"))
+
+
+def build_port_logits(entry: ExtractorEntry) -> nn.Module:
+    """pytorch-fid's port up to its 1,008 logits without their bias, as the Inception score is published.
+
+    The code of Salimans et al. 2016 multiplies the last pooling by the weights of the last layer and leaves its bias
+    out. UserError for another file.
+    """
+    network = _filled(fid_network(), entry.weights_file(), "pytorch-fid's")
+    classifier = network.get_submodule("fc")
+    classifier.bias = None  # type: ignore[assignment]  # of a linear layer, where None is no bias
+    return InceptionV3(network, classifier=classifier)
 
 
 def build_torchvision(entry: ExtractorEntry) -> nn.Module:

@@ -31,6 +31,16 @@ _CLEANFID = CleanFidWeights(
     "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4",
 )
 
+_PYTORCHFID = UserWeights(
+    "pt_inception-2015-12-05-6726825d.pth",
+    "BENCH_INCEPTION_PYTORCH",
+    "pytorch-fid's port of FID's network, which clean-fid reads in this mode: "
+    "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
+    95_628_359,
+    "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    exact=True,
+)
+
 
 def _dinov2(model: str, size: int, sha256: str) -> UserWeights:
     """The backbone of DINOv2's release, e.g. of the model "vits14"."""
@@ -145,20 +155,25 @@ _INCEPTIONS = (
         layer="the last pooling",
         dim=2048,
         sizes=_FID,
-        weights=UserWeights(
-            "pt_inception-2015-12-05-6726825d.pth",
-            "BENCH_INCEPTION_PYTORCH",
-            "pytorch-fid's port of FID's network, which clean-fid reads in this mode: "
-            "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
-            95_628_359,
-            "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
-            exact=True,
-        ),
+        weights=_PYTORCHFID,
         licence="Apache-2.0",
         target="bench.features.inception:build_port",
         package="cleanfid",
         inception="pytorch-fid",
         resize="bilinear",
+    ),
+    ExtractorEntry(
+        name="inception_logits",  # of the Inception score
+        network="the Inception of FID in pytorch-fid's port",
+        layer="the 1,008 logits without their bias",
+        dim=1008,
+        sizes=_FID,
+        weights=_PYTORCHFID,
+        licence="Apache-2.0",
+        target="bench.features.inception:build_port_logits",
+        package="cleanfid",
+        resize="bilinear",
+        logits=True,
     ),
     ExtractorEntry(
         name="inception_tensorflow",

@@ -38,3 +38,20 @@ def inception_score(probabilities: np.ndarray, splits: int = 10) -> InceptionSco
         part = probabilities[start:stop]
         scores.append(np.exp(rel_entr(part, part.mean(axis=0)).sum(axis=1).mean()))
     return InceptionScore(float(np.mean(scores)), float(np.std(scores)))
+
+
+def top_accuracy(logits_NK: np.ndarray, labels_N: np.ndarray, k: int = 1) -> float:
+    """The share of images whose class is among the k largest logits; of equal ones the first class is the larger.
+
+    Raises UserError for a k that is not from 1 to K, other counts of labels, and logits that are not finite.
+    """
+    logits_NK, labels_N = np.asarray(logits_NK), np.asarray(labels_N)
+    if logits_NK.ndim != 2 or labels_N.shape != logits_NK.shape[:1] or not len(labels_N):
+        raise UserError(f"logits have shape {logits_NK.shape} and labels {labels_N.shape}, must be (N, K) and (N,)")
+    if not 1 <= k <= logits_NK.shape[1]:
+        raise UserError(f"k={k} must be 1 to {logits_NK.shape[1]}, the number of classes")
+    if not np.isfinite(logits_NK).all():
+        raise UserError("logits hold NaN or infinite values, must be finite")
+    own_NK = logits_NK[np.arange(len(labels_N)), labels_N][:, None]
+    before_NK = (logits_NK == own_NK) & (np.arange(logits_NK.shape[1]) < labels_N[:, None])
+    return float((((logits_NK > own_NK) | before_NK).sum(axis=1) < k).mean())

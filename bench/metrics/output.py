@@ -50,6 +50,7 @@ class Output:
     biased_upward: bool = False  # whether few images raise it
     featureless: bool = False  # of a measure with an `extractor`: this output is not on its features
     of_machine: bool = False  # whether it depends on the machine that it was taken on, as seconds do
+    part_of: str = ""  # in words, what it is one value of where rows or columns show one output each: one block
     version: int = 1  # of its meaning: values of two versions are never averaged or compared
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from bench.contract.expression import parse_method
 from bench.contract.signature import needed_sources
 from bench.data.points import exists
 from bench.errors import UserError, did_you_mean
-from bench.evaluate.registry import gives, looks_at_no_run, run_measure
+from bench.evaluate.registry import gives, looks_at_no_run, run_measure, source_roles
 from bench.evaluate.traces import traced
 from bench.plan.borrowed import Lent, lent, measure_of, refuse_unkept, scored_with
 from bench.spec.cell import Cell, Material, Scored, Unfinished, material
@@ -175,8 +175,10 @@ class Table(TableSpec):
             return run
         measure = measure_of(self, merged, behind.sampling)
         refuse_unkept(measure, run)
-        roles = run_measure(measure.name).sources
-        sources = {role: self._source(role, merged.sources, f"measure '{measure.name}'", scale) for role in roles}
+        sources = {
+            role: self._source(role, merged.sources, f"measure '{measure.name}'", scale, run)
+            for role in source_roles(measure)
+        }
         return evaluation_run(measure, run, self.shown(row, column, scale).protocol, sources)
 
     def material(self, row: Row, column: Column, scale: str) -> Material:
@@ -192,7 +194,7 @@ class Table(TableSpec):
         merged, own = self.merged(column, scale, row), self.material(row, column, scale)
         measure = measure_of(self, merged, None)
         method = parse_method(own.method) if own.method is not None else ()
-        whose = dict.fromkeys(run_measure(measure.name).sources, f"measure '{measure.name}'")
+        whose = dict.fromkeys(source_roles(measure), f"measure '{measure.name}'")
         whose |= dict.fromkeys(needed_sources(method), f"row '{row.id}'")
         sources = {role: self._source(role, merged.sources, name, scale) for role, name in whose.items()}
         return measurement_run(measure, own.data, seed, method=method, network=own.network, train=own.train,
@@ -249,17 +251,25 @@ class Table(TableSpec):
         settings = self.scored(column, scale)
         return reference_run(point, settings.data, settings.protocol, seed)
 
-    def _source(self, role: str, sources: Mapping[str, Source | None], whose: str, scale: str) -> RunSpec | WeightsFile:
+    def _source(
+        self, role: str, sources: Mapping[str, Source | None], whose: str, scale: str, run: RunSpec | None = None
+    ) -> RunSpec | WeightsFile:
+        """What fills a role. run: the evaluated one, which a source of its measure may start from (role `run`)."""
         source = sources.get(role)
         if source is None:
             raise UserError(f"{whose} starts from a source '{role}', which {self.name} at scale {scale} lacks")
         if isinstance(source, WeightsFile):
             return source
+        method = parse_method(source.method)
+        needed = needed_sources(method)
+        if odd := [name for name in needed if name != "run" or run is None]:
+            raise UserError(f"source '{role}' of {whose} starts from a source '{odd[0]}', which a source cannot have")
         return RunSpec(
-            method=parse_method(source.method),
+            method=method,
             network=source.network,
             data=source.data,
             train=source.train,
             protocol=None,
             seed=source.seed,
+            sources={name: run for name in needed if run is not None},
         )

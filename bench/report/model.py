@@ -110,7 +110,7 @@ class Cell:
 class Block:
     """One metric under one snapshot rule: a grid of cells, by row id and column id.
 
-    selects: the metric by which the rule "best" picks a seed's snapshot.
+    selects: the metric by which the rule "best" picks a seed's snapshot. parts: further metrics whose cells it holds.
     """
 
     metric: str
@@ -122,6 +122,7 @@ class Block:
     cells: Mapping[tuple[str, str], Cell]
     notes: tuple[str, ...] = ()
     split: ReferenceSplit = "test"  # which images the reference is of
+    parts: tuple[str, ...] = ()
 
     @property
     def measure(self) -> Output:
@@ -130,7 +131,7 @@ class Block:
 
     def shows(self, head: RowHead | ColumnHead) -> bool:
         """Whether a row or a column has this metric: it names no output, or this one."""
-        return head.output in (None, self.metric)
+        return head.output in (None, self.metric, *self.parts)
 
     @property
     def axis(self) -> str:

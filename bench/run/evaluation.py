@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 
 from bench import features
@@ -17,6 +18,7 @@ from bench.evaluate.registry import gives, on_features, run_measure, settings_of
 from bench.evaluate.sight import Sight
 from bench.evaluate.subject import Opened, Subject
 from bench.features.lookup import digest as extractor_digest
+from bench.files.weights import write_weights
 from bench.machine.host import machine_name
 from bench.machine.memory import peak_bytes
 from bench.metrics.scores import Score
@@ -74,6 +76,9 @@ def evaluate(
             save_sheet(folder.sheet(subject.step), taken.images_NHWC)
         if taken.grid is not None:
             taken.grid.save(folder.pictures)
+        if taken.arrays:
+            tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in taken.arrays.items()}
+            write_weights(folder.arrays, tensors, inside=folder.path)
         folder.append(folder.metrics_log, lines)
         _finish(folder, begin, None, subject.step)
         heartbeat.state = "done"

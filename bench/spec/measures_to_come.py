@@ -5,10 +5,7 @@ from __future__ import annotations
 # A table that names one loads and is listed, shows its printed numbers, and is not planned. Whoever adds the measure's
 # card (bench/evaluate/cards/) takes its line away.
 MEASURES_TO_COME = {
-    "attributes": "how well a direction of the latent space tells an attribute of the image",
     "back-tracking": "how near the nearest image that G can make comes to an image kept out of training",
-    "classification": "classes of generated images: Inception score, and a classifier trained on them",
     "decoder": "how much of an image D's features keep, by a decoder trained on them",
     "edit-directions": "how an image changes along directions that a method has learnt",
-    "linear-probe": "what a linear classifier tells from an extractor's features",
 }

@@ -12,6 +12,7 @@
               metrics.jsonl     one line per snapshot and metric
               samples/          a picture per snapshot
               pictures.png      of an evaluation: its grid of pictures, with the captions inside
+              arrays.pt         of an evaluation: what its measure keeps beside its values, tensors by name
               error.txt         the traceback of the last failure
               lock              held by whoever works on the run (the kernel's lock on it, not its presence)
               result.json       written last: its presence is what "done" means
@@ -104,6 +105,11 @@ class RunPaths:
     def pictures(self) -> Path:
         """The grid of pictures of an evaluation (bench.data.picture_grid)."""
         return self.path / "pictures.png"
+
+    @property
+    def arrays(self) -> Path:
+        """What an evaluation keeps beside its values (bench.files.weights.read_weights)."""
+        return self.path / "arrays.pt"
 
     @property
     def error_file(self) -> Path:

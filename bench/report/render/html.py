@@ -13,6 +13,7 @@ from bench.report.claims.words import READING, details, sentence
 from bench.report.model import TableReport
 from bench.report.pictures import Picture
 from bench.report.render.cell_text import column_text, row_text, shown_columns, shown_rows
+from bench.report.render.joined import shown_blocks
 
 TEMPLATES = Path(__file__).parent
 
@@ -22,7 +23,7 @@ def render(report: TableReport, pictures: Sequence[Picture] = ()) -> str:
     return _page(
         "page.html.j2",
         report=report,
-        blocks=[(block, shown_columns(report, block), shown_rows(report, block)) for block in report.blocks],
+        blocks=[(block, shown_columns(report, block), shown_rows(report, block)) for block in shown_blocks(report)],
         sentences=[line.replace("; marked: ", "; bold: ", 1) for line in (*report.caption, *report.notes)],
         row_text=row_text,
         column_text=column_text,

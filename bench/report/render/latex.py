@@ -9,6 +9,7 @@ from bench.report.claims.result import ClaimResult
 from bench.report.claims.words import details, sentence
 from bench.report.model import Block, RowHead, TableReport
 from bench.report.render.cell_text import Shown, column_text, row_text, shown_columns, shown_rows
+from bench.report.render.joined import shown_blocks
 
 PACKAGES = "\\usepackage{booktabs}\n\\usepackage{graphicx}\n"
 _ESCAPES = {
@@ -26,7 +27,7 @@ _ESCAPES = {
 def render(report: TableReport) -> str:
     """The tables, to be \\input, then claims and caption; the preamble needs booktabs and graphicx."""
     parts = [f"% {' '.join(report.name.split())} at scale {report.scale}; needs booktabs and graphicx"]
-    parts += ["\n".join(_table(report, block, number)) for number, block in enumerate(report.blocks)]
+    parts += ["\n".join(_table(report, block, number)) for number, block in enumerate(shown_blocks(report))]
     if report.figure is not None and report.figure.file:
         parts.append(f"\\noindent\\includegraphics[width=\\linewidth]{{{report.figure.file}}}\\par")
     if report.claims:

@@ -11,12 +11,13 @@ from bench.report.claims.words import READING, details, sentence
 from bench.report.model import Block, TableReport
 from bench.report.picture_words import alternative_text
 from bench.report.render.cell_text import Shown, column_text, row_text, shown_columns, shown_rows
+from bench.report.render.joined import shown_blocks
 
 
 def render(report: TableReport) -> str:
     """The whole report. Labels and notes are escaped: they cannot break a table or smuggle in markup."""
     parts = [f"## {escape(report.name)}: {escape(report.title)} (scale {report.scale})"]
-    for block in report.blocks:
+    for block in shown_blocks(report):
         parts += [f"### {escape(block.title)}", "\n".join(_table(report, block))]
         parts += [escape(note) for note in block.notes]
     if report.figure is not None and report.figure.file:

@@ -12,6 +12,7 @@ from bench.report.claims.result import ClaimResult
 from bench.report.claims.words import READING, details, sentence
 from bench.report.model import Block, RowHead, TableReport
 from bench.report.render.cell_text import Shown, column_text, row_text, shown_columns, shown_rows
+from bench.report.render.joined import shown_blocks
 
 MARK = " *"
 
@@ -22,7 +23,7 @@ def render(report: TableReport, width: int = 120) -> str:
     Columns that do not fit side by side stand below each other.
     """
     parts = [_wrap(f"{report.name}: {report.title} (scale {report.scale})", width)]
-    for block in report.blocks:
+    for block in shown_blocks(report):
         parts.append("\n".join(_block(report, block, width)))
     if report.claims:
         parts.append("\n".join(_claims(report, width)))

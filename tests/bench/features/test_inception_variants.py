@@ -124,6 +124,11 @@ def test_pytorch_is_clean_fids_mode_of_that_name(shape, own_weights, monkeypatch
     with torch.no_grad():
         wanted = model(torch.from_numpy(pixels) / 255)[0].squeeze(-1).squeeze(-1)
     close(features.load("inception_pytorch")(images), wanted.numpy())
+    # The Inception score's logits: the last layer of the same file, without its bias.
+    own_weights("inception_logits")
+    logits = features.load("inception_logits")(images)
+    assert logits.shape == (len(images), 1008) and state["fc.bias"].abs().max() > 0.1
+    close(logits, (wanted.double() @ state["fc.weight"].double().T).numpy())
 
 
 @pytest.mark.parametrize("shape", SHAPES)

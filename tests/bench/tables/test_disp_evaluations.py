@@ -67,8 +67,10 @@ SHEET = {
         for column, pairs in {"pair": "generated", "random": "random"}.items()
     },
     **{
-        ("disp/probe", row, column): ({"measure": "linear-probe", "split": column, "extractor": extractor}, None)
-        for row, extractor in {"vgg16": "vgg16_fc7@224", "simclr": "simclr"}.items()
+        ("disp/probe", row, column): (  # declared: the solver; of simclr the source of that name
+            {"measure": "linear-probe", "inverse_penalty": 1.0, "steps": 1000} | extractor, None,
+        )
+        for row, extractor in {"vgg16": {"extractor": "vgg16_fc7@224"}, "simclr": {}}.items()
         for column in ("train", "test")
     },
 }  # fmt: skip
@@ -79,7 +81,8 @@ TABLES = sorted({table for table, _, _ in SHEET})
 def test_every_cell_is_the_sheets(name: str) -> None:
     table = load_table(name)
     assert table.snapshot == "best"
-    assert [table.seeds_at(scale) for scale in ("paper", "mini", "smoke")] == [3, 3, 1]
+    seeds = [1, 1, 1] if name == "disp/probe" else [3, 3, 1]  # where nothing is drawn
+    assert [table.seeds_at(scale) for scale in ("paper", "mini", "smoke")] == seeds
     cells = {(name, row.id, column.id): (row, column) for row in table.rows for column in table.columns}
     assert set(cells) == {cell for cell in SHEET if cell[0] == name}
     for cell, (row, column) in cells.items():

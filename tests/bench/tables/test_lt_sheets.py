@@ -61,7 +61,8 @@ def test_every_cell_is_the_sheets(name: str) -> None:
 def test_three_runs_of_which_the_paper_has_the_best(name: str) -> None:
     table = load_table(name)
     assert [table.seeds_at(scale) for scale in ("paper", "mini", "smoke")] == [3, 3, 1]
-    assert table.snapshot == "best" and table.best_of == (1 if name in EVALUATED - {"lt/table5"} else 3)
+    assert table.snapshot == ("final" if name == "lt/cas" else "best")  # whose classifiers see the last weights
+    assert table.best_of == (1 if name in EVALUATED - {"lt/table5"} else 3)
 
 
 @pytest.mark.parametrize("name", sorted(IDS))
