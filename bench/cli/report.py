@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli import report_pictures
 from bench.cli.all_tables import every_table
 from bench.cli.options import (
     metric_option,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from bench.plan.expand import Table
     from bench.plan.store_view import StoreView
     from bench.report.model import TableReport
-    from bench.report.picture_figure import PictureFigure
+    from bench.report.pictures import Picture
 
 FORMATS = ("latex", "markdown", "csv", "html")
 SUFFIXES = {"latex": "tex", "markdown": "md", "html": "html"}
@@ -52,6 +53,8 @@ recorded_option = click.option("--recorded", metavar="NAME", help="Fill in from 
 @click.option("--html", "style", flag_value="html", help="One HTML page, with the plot and samples inside.")
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Write every format there, the plot, the pictures with an index, and samples.")  # fmt: skip
+@click.option("--nearest", is_flag=True, help="With --output or --html: samples of every row above their nearest "
+              "training images, by LPIPS and by features (seconds a row).")  # fmt: skip
 @recorded_option
 @plugin_option
 @store_option
@@ -69,6 +72,8 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, claims: bool, 
     from bench.report.picture_rows import of_other_protocols, with_pictures
     from bench.report.results import load_results
 
+    if choice["nearest"] and output is None and style != "html":
+        raise UserError("--nearest makes pictures: it goes with --output DIR or --html")
     if claims:
         return show_claims(tables, scale, style, output, store, recorded, {**choice, "metrics": metrics})
     load = loader(scale, store, recorded, choice)
@@ -93,14 +98,16 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, claims: bool, 
                 *not_shown(results, spec, scale, store, seeds),
                 *of_other_protocols(spec, scale, recorded),
             ),
-            figure=_figure(table_report, spec, store, seeds),
+            figure=report_pictures.figure(table_report, spec, store, seeds),
         )
         if output is not None:
             for path in _write(table_report, spec, output, store, choice, everything, named or ()):
                 click.echo(f"wrote {path}")
         if output is None or style is not None:
-            shown = _samples(table_report, spec, store, choice) if style == "html" else None
-            click.echo(_render(table_report, style, everything, named or (), shown))
+            page = style == "html"
+            shown = report_pictures.samples(table_report, spec, store, choice) if page else None
+            panels = report_pictures.panels(table_report, spec, store, choice) if page else {}
+            click.echo(_render(table_report, style, everything, named or (), shown, [*panels.values()]))
 
 
 @click.command()
@@ -246,8 +253,8 @@ def _has_runs(make_plan: Any, spec: Table, scale: str, view: StoreView, choice: 
 
 
 def _render(table_report: TableReport, style: str | None, everything: bool, named: Collection[str],
-            samples: Mapping[str, Image] | None = None) -> str:  # fmt: skip
-    """The report in one style; an HTML page has the curves and `samples` inside."""
+            samples: Mapping[str, Image] | None = None, panels: Sequence[Picture] = ()) -> str:  # fmt: skip
+    """The report in one style; an HTML page has the curves, `samples` and `panels` inside."""
     from bench.report.fold import folded
     from bench.report.picture_words import told
     from bench.report.pictures import pictures
@@ -260,7 +267,7 @@ def _render(table_report: TableReport, style: str | None, everything: bool, name
         "latex": latex.render,
         "markdown": markdown.render,
         "csv": csv.raw,
-        "html": lambda shown: html.render(shown, pictures(shown, samples or {})),
+        "html": lambda shown: html.render(shown, [*pictures(shown, samples or {}), *panels]),
     }
     return str(renderers[style](shown))
 
@@ -269,21 +276,22 @@ def _write(table_report: TableReport, spec: Table, folder: Path, store: Store, c
            everything: bool, named: Collection[str]) -> list[Path]:  # fmt: skip
     """Write all formats of one table below `folder`; the CSV files have every row, shown or not."""
     from bench.files import atomic
-    from bench.report.figures import samples
+    from bench.report.figures import memorised, samples
     from bench.report.figures.curves import save
     from bench.report.figures.drawing import drawn
     from bench.report.figures.trace_curves import trace_curves
     from bench.report.pictures import plotted_block, plotted_traces
     from bench.report.render import csv
 
-    shown = _samples(table_report, spec, store, choice)
+    shown = report_pictures.samples(table_report, spec, store, choice)
+    panels = report_pictures.panels(table_report, spec, store, choice)
     stem = f"{table_report.name.replace('/', '-')}-{table_report.scale}"
     drawings: list[Path] = []
     if table_report.figure is not None:
-        table_report, drawings = _write_figure(table_report, folder, stem)
+        table_report, drawings = report_pictures.write_figure(table_report, folder, stem)
     written = [folder / f"{stem}.{suffix}" for suffix in SUFFIXES.values()]
     for (style, _), path in zip(SUFFIXES.items(), written, strict=True):
-        atomic.write_text(path, _render(table_report, style, everything, named, shown))
+        atomic.write_text(path, _render(table_report, style, everything, named, shown, [*panels.values()]))
     # Text and CSV have no pictures
     for name, content in (
         ("txt", _render(table_report, None, everything, named)),
@@ -302,39 +310,5 @@ def _write(table_report: TableReport, spec: Table, folder: Path, store: Store, c
         for suffix in ("png", "svg"):
             written.append(folder / f"{stem}.{card.name}.{suffix}")
             save(figure, written[-1])
+    drawings += memorised.write(panels, folder / f"{stem}.nearest")
     return written + drawings + (samples.write(shown, folder / f"{stem}.samples") if shown else [])
-
-
-def _figure(table_report: TableReport, spec: Table, store: Store, seeds: Sequence[int] | None) -> PictureFigure | None:
-    """The pictures of a table that is a figure of them."""
-    from bench.report.picture_figure import picture_figure
-
-    if spec.pictures is None:
-        return None
-    rows = [row.id for row in table_report.rows if row.kind in ("method", "control", "added")]
-    columns = [column.id for column in table_report.columns]
-    return picture_figure(spec, table_report.scale, store, rows, columns, seeds)
-
-
-def _write_figure(table_report: TableReport, folder: Path, stem: str) -> tuple[TableReport, list[Path]]:
-    """Write the whole figure as one PNG, and its index; returns the report that shows it, and the files."""
-    from bench.files import atomic
-    from bench.report.picture_words import index
-    from bench.report.pictures import figure_png
-
-    assert table_report.figure is not None
-    png, listed = folder / f"{stem}.pictures.png", folder / f"{stem}.pictures.json"
-    table_report = replace(table_report, figure=replace(table_report.figure, file=png.name))
-    atomic.write_bytes(png, figure_png(table_report))
-    atomic.write_json(listed, index(table_report))
-    return table_report, [png, listed]
-
-
-def _samples(table_report: TableReport, spec: Table, store: Store, choice: Mapping[str, Any]) -> dict[str, Image]:
-    """A picture of samples for every row that has some."""
-    from bench.report.figures import samples
-
-    tried = set(table_report.results.loc[table_report.results["status"] != "missing", "row"])
-    rows = [row.id for row in spec.rows if row.id in tried and row.printed_only is None]
-    columns = [column.id for column in table_report.columns]
-    return samples.pictures(spec, table_report.scale, store, rows, columns, choice["seeds"])

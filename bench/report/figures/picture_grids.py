@@ -69,6 +69,14 @@ def drawn_grid(grid: PictureGrid, side: int) -> Image.Image:
     return canvas
 
 
+def side_by_side(pieces: Sequence[tuple[str, Image.Image]]) -> Image.Image:
+    """Images beside each other, each with its label above."""
+    widths = [image.width for _, image in pieces]
+    return _laid_out(
+        [[_text(label, LARGE, image.width) for label, image in pieces], [image for _, image in pieces]], widths
+    )
+
+
 def _laid_out(lines: Sequence[Sequence[Image.Image]], widths: Sequence[int]) -> Image.Image:
     """Lines of images below each other, in columns of these widths; the first line is as wide as it is."""
     heights = [max(image.height for image in line) for line in lines]

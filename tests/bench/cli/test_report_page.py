@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from click.testing import CliRunner
+from PIL import Image
 
 from bench.cli.report import report
+from bench.data.draws import training_images
 from bench.plan.load import load_table
 from bench.store.runs import Store
 from bench.train.sampling import save_sheet
@@ -33,3 +35,28 @@ def test_the_page_holds_what_the_folder_holds(store_root, tmp_path):
     assert written.count("<img") == 2 and 'src="disp' not in written
     assert (out / "disp-table1-smoke.fd.png").exists()
     assert [path.name for path in (out / "disp-table1-smoke.samples").iterdir()] == ["scratch.png"]
+
+
+def test_samples_stand_above_their_nearest_training_images(store_root, tmp_path):
+    """A sheet of training images is found to be one of copies, by LPIPS and by features."""
+    spec = load_table("table1")
+    run = spec.run_spec(spec.rows[0], spec.columns[0], 0, "smoke")
+    folder, train = Store(store_root).open(run), training_images(run.data, 0).images
+    copies = np.array(train[[7, 3, 90, 41]])
+    save_sheet(folder.sheet(60), np.concatenate([copies, 255 - copies]))
+    folder.finish({"steps": 60, "diverged_at": None, "weights_sha256": None, "seconds": 1.0})
+    words = ["table1", "--scale", "smoke", "--rows", "scratch", "--nearest"]
+    made = CliRunner().invoke(report, [*words, "--output", str(tmp_path)], catch_exceptions=False)
+    assert made.exit_code == 0, made.output
+    page = (tmp_path / "disp-table1-smoke.html").read_text()
+    assert f"Samples of scratch above their nearest training images (anime: run {run.uid}, seed 0, step 60)" in page
+    with Image.open(tmp_path / "disp-table1-smoke.nearest" / "scratch.png") as panel:
+        pixels = np.asarray(panel).astype(int)
+    tall, wide = 64 + 2, 64 + 2  # of a picture as it is drawn, with its gap
+    rows = [pixels[top : top + 64] for top in range(pixels.shape[0] - 14 - 3 * tall + 2, pixels.shape[0] - 14, tall)]
+    left = pixels.shape[1] - 14 - 8 * wide + 2
+    first, far = (slice(left, left + 4 * wide - 2), slice(left + 4 * wide, left + 8 * wide - 2))
+    for nearest in rows[1:]:
+        assert np.array_equal(nearest[:, first], rows[0][:, first]), "copies are found"
+        assert not np.array_equal(nearest[:, far], rows[0][:, far])
+    assert CliRunner().invoke(report, words).exception.args[0].startswith("--nearest makes pictures")

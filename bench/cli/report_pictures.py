@@ -1,0 +1,66 @@
+"""What `bench report` draws beside its tables: figures of pictures, samples of rows, their nearest training images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.store.runs import Store
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from bench.plan.expand import Table
+    from bench.report.model import TableReport
+    from bench.report.picture_figure import PictureFigure
+    from bench.report.pictures import Picture
+
+
+def figure(table_report: TableReport, spec: Table, store: Store, seeds: Sequence[int] | None) -> PictureFigure | None:
+    """The pictures of a table that is a figure of them."""
+    from bench.report.picture_figure import picture_figure
+
+    if spec.pictures is None:
+        return None
+    rows = [row.id for row in table_report.rows if row.kind in ("method", "control", "added")]
+    columns = [column.id for column in table_report.columns]
+    return picture_figure(spec, table_report.scale, store, rows, columns, seeds)
+
+
+def write_figure(table_report: TableReport, folder: Path, stem: str) -> tuple[TableReport, list[Path]]:
+    """Write the whole figure as one PNG, and its index; returns the report that shows it, and the files."""
+    from bench.files import atomic
+    from bench.report.picture_words import index
+    from bench.report.pictures import figure_png
+
+    assert table_report.figure is not None
+    png, listed = folder / f"{stem}.pictures.png", folder / f"{stem}.pictures.json"
+    table_report = replace(table_report, figure=replace(table_report.figure, file=png.name))
+    atomic.write_bytes(png, figure_png(table_report))
+    atomic.write_json(listed, index(table_report))
+    return table_report, [png, listed]
+
+
+def samples(table_report: TableReport, spec: Table, store: Store, choice: Mapping[str, Any]) -> dict[str, Image]:
+    """A picture of samples for every row that has some."""
+    from bench.report.figures import samples as sheets
+
+    return sheets.pictures(spec, table_report.scale, store, *_tried(table_report, spec), choice["seeds"])
+
+
+def panels(table_report: TableReport, spec: Table, store: Store, choice: Mapping[str, Any]) -> dict[str, Picture]:
+    """Samples of every row above their nearest training images, where they are asked for."""
+    from bench.report.figures import memorised
+
+    if not choice["nearest"]:
+        return {}
+    return memorised.panels(spec, table_report.scale, store, *_tried(table_report, spec), choice["seeds"])
+
+
+def _tried(table_report: TableReport, spec: Table) -> tuple[list[str], list[str]]:
+    """The rows that have runs, and the columns."""
+    tried = set(table_report.results.loc[table_report.results["status"] != "missing", "row"])
+    rows = [row.id for row in spec.rows if row.id in tried and row.printed_only is None]
+    return rows, [column.id for column in table_report.columns]
