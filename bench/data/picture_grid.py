@@ -6,14 +6,14 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import UserError
 from bench.files import atomic
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
 
 KEY = "grid"  # of the PNG's text that has the captions as JSON
 LONGEST = 40  # letters of a row's or a column's caption
@@ -35,7 +35,7 @@ class PictureGrid:
 
     def __post_init__(self) -> None:
         images, count = self.images_NHWC, len(self.rows) * len(self.columns)
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+        if images.dtype != "uint8" or images.ndim != 4 or images.shape[3] != 3:
             raise UserError(f"a grid's pictures must be (N, H, W, 3) uint8, not {images.shape} {images.dtype}")
         if count == 0 or len(images) != count:
             raise UserError(
@@ -63,15 +63,20 @@ class PictureGrid:
         ]
         return "; ".join([f"{self.shows} ({self.size})", *named])
 
-    def as_image(self) -> Image.Image:
+    def as_image(self) -> Image:
         """All pictures in one, side by side without gaps."""
+        import numpy as np  # here, as below, for a list of measures does not need them
+        from PIL.Image import fromarray
+
         rows, columns = len(self.rows), len(self.columns)
         _, height, width, _ = self.images_NHWC.shape
         pieces = self.images_NHWC.reshape(rows, columns, height, width, 3).transpose(0, 2, 1, 3, 4)
-        return Image.fromarray(np.ascontiguousarray(pieces.reshape(rows * height, columns * width, 3)))
+        return fromarray(np.ascontiguousarray(pieces.reshape(rows * height, columns * width, 3)))
 
     def save(self, path: Path) -> None:
         """Write the PNG, whole or not at all, into a folder that is there; equal grids give equal files."""
+        from PIL.PngImagePlugin import PngInfo
+
         told = {"rows": self.rows, "columns": self.columns, "shows": self.shows}
         info = PngInfo()
         info.add_itxt(KEY, json.dumps(told, sort_keys=True))
@@ -82,6 +87,9 @@ class PictureGrid:
 
 def read_grid(path: Path) -> PictureGrid:
     """The grid that `PictureGrid.save` wrote. Raises UserError for a file that is none, or that is absent."""
+    import numpy as np
+    from PIL import Image
+
     try:
         with Image.open(path) as image:
             told: dict[str, Any] = json.loads(image.text[KEY])  # type: ignore[attr-defined]  # of a PNG

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 from pydantic import Field, PositiveInt
 
 from bench.data.picture_grid import PictureGrid
@@ -32,6 +31,8 @@ class Settings(MeasureSettings):
 
 def interpolation(subject: Subject, settings: Settings) -> Result:
     """A row for each pair of draws: every picture at a share of the way from the first to the second."""
+    import numpy as np
+
     from bench.evaluate.frames import Frames  # here, for it imports torch, which a list of measures does not need
 
     frames = Frames(subject)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 from pydantic import Field, PositiveInt
 
-from bench.data import counting, imageset
+from bench.data import counting
 from bench.data.picture_grid import PictureGrid
 from bench.errors import UserError
 from bench.evaluate.card import Result, RunMeasure, Value
@@ -16,6 +15,8 @@ from bench.metrics.output import Output
 from bench.spec.run import RunSpec
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from bench.evaluate.subject import Subject
 
 SHOWN = 8  # queries of the grid
@@ -50,6 +51,7 @@ def check(run: RunSpec, settings: Settings) -> None:
 
 def compute(subject: Subject, settings: Settings) -> Result:
     """The mean squared error over the queries with its standard error, and the Fréchet distance to them."""
+    from bench.data import imageset
     from bench.evaluate.descent import Adam
     from bench.evaluate.inverting import inverted, start_of
     from bench.metrics.frechet import fit_gaussian, frechet_distance
@@ -81,6 +83,8 @@ def compute(subject: Subject, settings: Settings) -> Result:
 
 def _grid(queries_NHWC: np.ndarray, images_NHWC: np.ndarray) -> PictureGrid:
     """The first queries above what is found of them."""
+    import numpy as np
+
     count = min(SHOWN, len(images_NHWC))
     pictures = np.concatenate([queries_NHWC[:count], images_NHWC[:count]])
     return PictureGrid(pictures, ("query", "inverted"), ("",) * count, "test images and what G makes nearest to them")

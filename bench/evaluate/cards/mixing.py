@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, cast
 
-import numpy as np
 from pydantic import PositiveInt
 
 from bench.data.picture_grid import PictureGrid
@@ -30,6 +29,8 @@ def mixing(subject: Subject, settings: Settings) -> Result:
 
     Raises UserError for a generator without such layers.
     """
+    import numpy as np
+
     from bench.evaluate.frames import Frames  # here, for it imports torch, which a list of measures does not need
 
     generator = cast("MixesStyles", subject.generator)

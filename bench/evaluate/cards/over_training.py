@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import Field, PositiveInt
 
 from bench.data.picture_grid import PictureGrid
@@ -28,6 +27,8 @@ class Settings(MeasureSettings):
 
 def over_training(subject: Subject, settings: Settings) -> Result:
     """The first images of snapshots, which have the same latents at each; a run keeps at most 50 of them."""
+    import numpy as np
+
     sheets = subject.opened.sheets()
     if not sheets:
         raise UserError(f"run {subject.run.uid} has kept no pictures of its snapshots")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 from pydantic import PositiveInt
 
 from bench.data import counting
@@ -14,6 +13,7 @@ from bench.evaluate.card import MeasureSettings, Result, RunMeasure
 from bench.spec.run import RunSpec
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from bench.evaluate.subject import Subject
@@ -46,6 +46,8 @@ class Settings(MeasureSettings):
 
 def prior_pictures(subject: Subject, settings: Settings) -> Result:
     """A row for each image or pair: what is shown to the extractor, then what G makes of its prior."""
+    import numpy as np
+
     between = settings.kind in BETWEEN
     images_NHWC = subject.test_images(settings.images * (2 if between else 1))
     make = _between if between else _altered
@@ -54,6 +56,8 @@ def prior_pictures(subject: Subject, settings: Settings) -> Result:
 
 
 def _altered(subject: Subject, images_NHWC: np.ndarray, settings: Settings) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    import numpy as np
+
     from bench.evaluate.frames import Frames, Inputs
 
     frames, plain = Frames(subject), settings.kind == "image"

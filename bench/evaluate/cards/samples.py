@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 from pydantic import PositiveInt, model_validator
 
 from bench.data.picture_grid import PictureGrid
@@ -13,6 +12,8 @@ from bench.evaluate.card import MeasureSettings, Result, RunMeasure
 from bench.spec.run import RunSpec
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from bench.evaluate.subject import Subject
 
 ROWS = 4  # where neither rows nor classes are asked for
@@ -54,6 +55,8 @@ def samples(subject: Subject, settings: Settings) -> Result:
 
 
 def _of_classes(subject: Subject, count: int, settings: Settings) -> PictureGrid:
+    import numpy as np
+
     label_M = subject.opened.ctx.labels_N
     have = [] if label_M is None else sorted(set(label_M.tolist()))
     if len(have) < count:
@@ -73,6 +76,7 @@ def _of_classes(subject: Subject, count: int, settings: Settings) -> PictureGrid
 
 def _drawn(subject: Subject, images_NHWC: np.ndarray, count: int, *purpose: str | int) -> np.ndarray:
     """Random images without repetition; UserError where there are fewer."""
+    import numpy as np
     import torch  # here, for a list of measures does not need it
 
     if len(images_NHWC) < count:
