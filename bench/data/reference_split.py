@@ -34,7 +34,7 @@ def reference_images(protocol: Protocol, data: DataSpec, seed: int) -> tuple[np.
         return _of_both(images, count), f"{images.sha256}-all-{count}"
     of_run = protocol.split == "training-images"
     index = draw(images, data, seed) if of_run else train_pool(data, seed, len(images.train))
-    return _of_train(images, index[:count])
+    return images_of_train(images, index[:count])
 
 
 def named_training_images(data: DataSpec, seed: int) -> tuple[np.ndarray, str]:
@@ -43,7 +43,7 @@ def named_training_images(data: DataSpec, seed: int) -> tuple[np.ndarray, str]:
     Raises UserError for a draw that is impossible.
     """
     images = imageset.load(data.name, data.resolution)
-    return _of_train(images, draw(images, data, seed))
+    return images_of_train(images, draw(images, data, seed))
 
 
 def depends_on_seed(data: DataSpec, protocol: Protocol) -> bool:
@@ -59,7 +59,8 @@ def draws_depend_on_seed(data: DataSpec) -> bool:
     return drawn and data.draw != "fixed"
 
 
-def _of_train(images: ImageSet, index: np.ndarray) -> tuple[np.ndarray, str]:
+def images_of_train(images: ImageSet, index: np.ndarray) -> tuple[np.ndarray, str]:
+    """Images of the train split by their positions, never a copy in memory, and a name of exactly these images."""
     count = len(index)
     if np.array_equal(index, np.arange(count)):
         return images.train[:count], f"{images.sha256}-train-{count}"

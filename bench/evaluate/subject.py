@@ -15,7 +15,8 @@ from bench import features
 from bench.contract.base import Sampler
 from bench.contract.composition import Composition
 from bench.contract.context import Context
-from bench.data.reference_split import reference_images
+from bench.data import draws, imageset
+from bench.data.reference_split import images_of_train, reference_images
 from bench.errors import UserError
 from bench.evaluate.sight import Sight
 from bench.metrics.scorers import make_scorer
@@ -176,6 +177,18 @@ class Subject(Sight):
     def train_images(self) -> np.ndarray:
         """The images (M, H, W, 3) uint8 that the run was trained on."""
         return self.opened.ctx.images_u8_NHWC
+
+    def held_out(self, count: int | None = None) -> tuple[np.ndarray, str]:
+        """The first `count` uint8 images that the run's `holdout` kept out of training [default: all], and their name.
+
+        Raises UserError where there are fewer.
+        """
+        data = self.run.data
+        images = imageset.load(data.name, data.resolution)
+        index = draws.held_out(data, self.run.seed, len(images.train))
+        if len(index) < (count or 1):
+            raise UserError(f"run {self.run.uid} keeps {len(index)} images out of training, {count or 1} are asked for")
+        return images_of_train(images, index[:count])
 
     @cached_property
     def reference(self) -> tuple[np.ndarray, str]:
