@@ -5,6 +5,5 @@ from __future__ import annotations
 # A table that names one loads and is listed, shows its printed numbers, and is not planned. Whoever adds the measure's
 # card (bench/evaluate/cards/) takes its line away.
 MEASURES_TO_COME = {
-    "decoder": "how much of an image D's features keep, by a decoder trained on them",
     "edit-directions": "how an image changes along directions that a method has learnt",
 }

@@ -98,7 +98,7 @@ def test_the_measure_of_a_run(tiny_spec, run_once, store):
     assert distance["value"] == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("measure", ["inversion", "path-length"])
+@pytest.mark.parametrize("measure", ["inversion", "path-length", "back-tracking", "decoder"])
 def test_a_measure_that_draws_no_images_takes_no_sampling(measure):
     with pytest.raises(UserError, match=rf"measure '{measure}': .*sampling changes nothing"):
         parse_measure({"measure": measure, "sampling": "pure"})
