@@ -106,7 +106,8 @@ def _fewer(spec: Table, scale: Scale, column: ColumnHead, results: pd.DataFrame)
     """Sentences on the reference points that had fewer images than a generator makes."""
     for point in spec.references:
         lines = results[(results["row"] == point) & (results["column"] == column.id)]
-        looking = lines["metric"].map(lambda name: _looks_at_training(name))
+        lines = lines[lines["n_generated"].notna()]  # a point that has not been scored has lines without counts
+        looking = lines["metric"].map(_looks_at_training).astype(bool)
         if point == FLOOR:
             yield from _beside_training(spec, scale, column, lines, lines[looking])
         had = lines[~looking]["n_generated"].min()

@@ -84,6 +84,8 @@ def test_a_run_and_its_points_have_them_and_copies_stand_out(table, store_root):
     assert values["memorised"]["generalisation_gap"] < -300 < -80 < values["floor"]["generalisation_gap"]
     assert values["floor"]["mind"] < values["memorised"]["mind"] < values["baseline"]["mind"]
     # The report has them beside their floor, in a caption too.
+    empty = build_report(spec, "smoke", load_results(spec, "smoke", store_root / "nothing"))
+    assert not any("the floor of" in line or "no floor" in line for line in empty.caption), "nothing is scored yet"
     report = build_report(spec, "smoke", load_results(spec, "smoke", store))
     said = (
         "Few: the floor of authenticity and generalisation_gap and training_nearest is of 60 real images that are not"
