@@ -65,6 +65,22 @@ def test_every_id_has_its_section() -> None:
     assert sorted(heads) == table_names()
 
 
+FILES_OF_USERS = re.compile(r"^(SCORES|MEASURES|EXTRACTORS|DATASETS|NETWORKS) = |\(Method\):", re.MULTILINE)
+
+
+def test_a_file_that_a_page_shows_is_whole() -> None:
+    """Copied to a file of one's own it has every import that it needs."""
+    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821", "--output-format", "concise", "-"]
+    shown = 0
+    for page in PAGES:
+        for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
+            if FILES_OF_USERS.search(block):
+                shown += 1
+                found = subprocess.run(ruff, input=block, capture_output=True, text=True, check=False)
+                assert found.returncode == 0, f"{page.relative_to(ROOT)}: {found.stdout}{found.stderr}"
+    assert shown >= 5
+
+
 def anchors(page: Path) -> set[str]:
     """The anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)

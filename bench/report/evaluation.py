@@ -17,6 +17,7 @@ from bench.data.reference_split import depends_on_seed
 from bench.errors import UserError
 from bench.features import canonical
 from bench.machine.long_work import progress
+from bench.machine.threads import threads_of
 from bench.metrics.measures import fewest_generated, label, measure
 from bench.metrics.scorers import make_scorer, seed_matters
 from bench.metrics.scores import Score
@@ -209,14 +210,16 @@ def evaluate_run(
 ) -> Evaluation:
     """Score a run's snapshot again under its own protocol, beside the scores it recorded at that step.
 
+    It computes with as many threads as the run did, so that on its machine the values are the recorded ones.
     metrics: which scores, as --measures has them. Raises UserError for a run that is not scored (a source of others).
     """
     protocol, data = run.spec.protocol, run.spec.data
     if protocol is None:
         raise UserError(f"run {run.folder.uid} has no protocol: other runs start from it, it is never scored")
     scored = protocol.model_copy(update={"metrics": chosen_scores(metrics, protocol.metrics)})
-    images = run.all_images(protocol.generated)
-    scores = make_scorer(scored, data, run.spec.seed, device, watch=progress).score(images)
+    with threads_of(run.folder.threads()):
+        images = run.all_images(protocol.generated)
+        scores = make_scorer(scored, data, run.spec.seed, device, watch=progress).score(images)
     recorded = {
         (line["metric"], line["extractor"], line.get("version", 1)): float(line["value"])
         for line in run.folder.metrics()

@@ -132,6 +132,11 @@ class RunFolder(RunPaths):
         """Append the record of one start."""
         self._write_json(self.provenance_file, [*(read_json(self.provenance_file) or []), entry])
 
+    def threads(self) -> int | None:
+        """How many threads the last start computed with; None where that is not recorded."""
+        starts = read_json(self.provenance_file) or [{}]
+        return starts[-1].get("threads")
+
     def begin(self, provenance: dict[str, Any]) -> None:
         """Record one start: its provenance and a first heartbeat; the last failure and leftovers go.
 

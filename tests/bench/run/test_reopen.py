@@ -21,6 +21,7 @@ from bench.cli.main import cli
 from bench.conformance.same import same
 from bench.errors import UserError
 from bench.networks.common.pixels import to_uint8
+from bench.report import evaluation
 from bench.report.cells import per_seed
 from bench.report.evaluation import evaluate_run
 from bench.run.checkpoint import open_checkpoint
@@ -77,6 +78,20 @@ def test_a_run_scores_again_as_it_was_recorded(train, method, store_root):
         assert run.step == (6 if snapshot == "final" else min(recorded, key=recorded.get))
         assert line.score.value == recorded[run.step] == line.recorded
         assert (line.label, line.score.n_generated) == ("FD(effnet_lite0@32)", 24)
+
+
+def test_a_run_is_scored_again_with_its_own_number_of_threads(train, store_root, monkeypatch):
+    folder, seen = train("baseline", scored=True), []
+    folder.add_provenance({"threads": 3})
+    made = evaluation.make_scorer
+
+    def watched(*arguments, **more):
+        seen.append(torch.get_num_threads())
+        return made(*arguments, **more)
+
+    monkeypatch.setattr(evaluation, "make_scorer", watched)
+    evaluate_run(reopen(folder, Store(store_root), "final"), Store(store_root))
+    assert seen == [3] and torch.get_num_threads() == 1
 
 
 @pytest.mark.parametrize("order", [("effnet_lite0@32", "alexnet@63"), ("alexnet@63", "effnet_lite0@32")])
