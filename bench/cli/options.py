@@ -152,7 +152,8 @@ def measures_option(function: Function) -> Function:
     """--measures: which scores are taken."""
     return click.option(
         "--measures", callback=_names, metavar="A,B",
-        help="Only these scores, or others than the protocol's: NAME, NAME:EXTRACTOR or NAME:EXTRACTOR:K.",
+        help="Only these scores, or others than the protocol's: NAME, NAME:EXTRACTOR or NAME:EXTRACTOR:K; or measures "
+        "of images (data-copying, nearest): NAME:EXTRACTOR:SETTING=VALUE.",
     )(function)  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from bench.data.picture_folder import Wanted, fit_of, opened_pictures
 from bench.data.points import FLOOR
 from bench.data.reference_split import depends_on_seed
 from bench.errors import UserError
+from bench.evaluate.registry import output_card
 from bench.features import canonical
 from bench.machine.long_work import progress
 from bench.machine.threads import threads_of
@@ -25,8 +26,9 @@ from bench.plan.expand import Table
 from bench.report.chosen_scores import chosen_scores
 from bench.report.floors import Floor, Floors
 from bench.report.floors_here import floors_here, key
+from bench.report.picture_measures import measured, split_measures
 from bench.spec.row_column import Column
-from bench.spec.run import DataSpec, MetricSpec, Protocol, RunSpec
+from bench.spec.run import DataSpec, MeasureSpec, MetricSpec, Protocol, RunSpec
 from bench.spec.words import REFERENCES, against
 from bench.store.runs import RunFolder, Store
 
@@ -40,6 +42,7 @@ class Line:
     k: int | None
     floor: Floor | None
     recorded: float | None = None  # the run's own score at this snapshot
+    counted: bool = True  # whether its counts are the protocol's; those of a measure are its own settings
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,17 @@ class Setting:
     @property
     def scores(self) -> tuple[MetricSpec, ...]:
         """The scores to take."""
-        return chosen_scores(self.metrics, self.protocol.metrics)
+        return chosen_scores(split_measures(self.metrics)[0], self.protocol.metrics)
+
+    @property
+    def measures(self) -> list[MeasureSpec]:
+        """The measures to take beside them."""
+        return split_measures(self.metrics)[1]
 
     @property
     def seed_matters(self) -> bool:
         """Whether the same images score otherwise beside runs of another seed."""
-        return seed_matters(self.protocol.model_copy(update={"metrics": self.scores}), self.data)
+        return bool(self.measures) or seed_matters(self.protocol.model_copy(update={"metrics": self.scores}), self.data)
 
     @property
     def asked(self) -> str:
@@ -121,7 +129,7 @@ class Sampled(Interface):
         ...
 
     @property
-    def snapshot(self) -> str:
+    def snapshot(self) -> str | int:
         """Which of its weights: best or final."""
         ...
 
@@ -174,7 +182,7 @@ def evaluate_images(
     data, protocol = setting.data, setting.protocol
     scored = protocol.model_copy(update={"metrics": setting.scores})
     count = len(images_NHWC)
-    few = left_out(scored.metrics, count)
+    few = left_out(scored.metrics, count) if scored.metrics or not setting.measures else []
     scores = make_scorer(scored, data, setting.seed, device, count, progress).score(images_NHWC)
     whose = [f"the reference is that of seed {setting.seed}"] if depends_on_seed(data, protocol) else []
     whose += [f"the training images are those of seed {setting.seed}"] if setting.seed_matters and not whose else []
@@ -186,6 +194,11 @@ def evaluate_images(
     lines = tuple(
         replace(line, floor=floors.get((line.score.metric, line.score.extractor), line.floor)) for line in lines
     )
+    # The measures beside them
+    for each in setting.measures:
+        taken = measured(each, images_NHWC, data, protocol, setting.seed, device)
+        names = (output_card(score.metric).label(score.extractor) for score in taken)
+        lines += tuple(Line(score, name, None, None, counted=False) for score, name in zip(taken, names, strict=True))
     return Evaluation(
         subject=subject,
         method=method,

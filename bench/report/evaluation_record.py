@@ -31,6 +31,10 @@ def row_of(setting: Setting, method: str | None, name: str) -> str:
     if odd := [metric for metric in setting.scores if metric not in setting.protocol.metrics]:
         raise UserError(f"--as keeps a row of {table.name}, whose protocol has no {odd[0].name} on {odd[0].extractor}"
                         f"{f' with k = {odd[0].k}' if odd[0].k else ''}; leave it out")  # fmt: skip
+    if setting.measures:
+        raise UserError(
+            f"--as keeps the scores of a protocol, and {setting.measures[0].name} is a measure; leave it out"
+        )
     if method is None:
         raise UserError("--as keeps the scores as a row: --method NAME says what it is called")
     if not re.fullmatch(ROW, method):

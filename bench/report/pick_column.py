@@ -8,6 +8,7 @@ from bench.errors import UserError, did_you_mean
 from bench.metrics.of_training import looks_at_training
 from bench.plan.expand import Table
 from bench.report.chosen_scores import chosen_scores
+from bench.report.picture_measures import split_measures
 from bench.spec.row_column import Column
 from bench.spec.run import DataSpec, Protocol
 
@@ -89,8 +90,9 @@ def table_with_protocol(tables: Iterable[Table], scale: str, protocol: str, data
 
 def _kind(data: DataSpec, protocol: Protocol, measures: Sequence[str] | None) -> tuple[object, Protocol]:
     """What the scores of a column depend on: its draw too where training images are the reference or looked at."""
-    scored = protocol.model_copy(update={"metrics": chosen_scores(measures, protocol.metrics)})
-    drawn = protocol.split in ("training-images", "train-pool") or looks_at_training(scored)
+    scores, others = split_measures(measures)
+    scored = protocol.model_copy(update={"metrics": chosen_scores(scores, protocol.metrics)})
+    drawn = protocol.split in ("training-images", "train-pool") or looks_at_training(scored) or bool(others)
     return (data if drawn else _set_text(data)), protocol
 
 

@@ -68,7 +68,7 @@ def _compute(subject: Subject, settings: DataCopying) -> Result:
         subject.pause()
     spread = float(np.std(trials, ddof=1)) if settings.trials > 1 else None
     value = Value("ct", float(np.mean(trials)), spread, n_generated=len(made), n_reference=len(train) + len(test))
-    return Result([value], subject.images(50))
+    return Result([value], subject.images(min(50, len(made))))
 
 
 def _at_most(subject: Subject, images_NHWC: np.ndarray, most: int | None, purpose: str) -> np.ndarray:
@@ -87,6 +87,7 @@ MEASURES = (
     RunMeasure(
         name="data-copying",
         summary="whether generated images lie nearer to the training images than test images do (C_T)",
+        needs=(),
         settings=DataCopying,
         outputs=(
             Output(

@@ -89,6 +89,7 @@ MEASURES = (
     RunMeasure(
         name="nearest",
         summary="how far generated images are from their nearest training image, in LPIPS or in features",
+        needs=(),
         settings=Nearest,
         pictures=True,
         outputs=(

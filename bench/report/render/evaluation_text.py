@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from bench.metrics.measures import measure
+from bench.evaluate.registry import output_card
 from bench.report.evaluation import Evaluation, Line
 from bench.report.floors_here import HERE
 from bench.spec.words import data_words
@@ -18,18 +18,19 @@ MORE = 2  # a score has so many digits more here than in a table
 def as_text(evaluation: Evaluation) -> str:
     """Lines for a terminal: what was scored and how, then each score with its counts and its floor."""
     scores = [line.score for line in evaluation.lines]
+    counted = [line.score for line in evaluation.lines if line.counted]
     title = f"{evaluation.method}: {evaluation.subject}" if evaluation.method else evaluation.subject
     lines = [title, *(f"  {note}" for note in evaluation.notes)]
     lines.append(f"protocol {evaluation.asked}{f'; {data_words(evaluation.data)}' if evaluation.data else ''}")
-    reference = {(score.n_reference, score.reference_sha256) for score in scores}
+    reference = {(score.n_reference, score.reference_sha256) for score in counted}
     lines += [
         f"reference: {count:,} images{evaluation.of}, digest {_short(digest)}" for count, digest in sorted(reference)
     ]
-    extractors = {score.extractor: score.extractor_sha256 for score in scores}
+    extractors = {score.extractor: score.extractor_sha256 for score in scores if score.extractor}
     lines += [f"extractor {name}: weights {_short(digest)}" for name, digest in extractors.items()]
     width = max(len(_label(line)) for line in evaluation.lines)
     lines += [f"  {_label(line):<{width}}  {_value(line)}{_few(evaluation, line)}" for line in evaluation.lines]
-    unknown = [line.label for line in evaluation.lines if line.floor is None]
+    unknown = [line.label for line in evaluation.lines if line.floor is None and line.counted]
     if unknown:
         whose = "" if len(unknown) == len(evaluation.lines) else f" for {', '.join(unknown)}"
         lines.append(f"no floor is known at these counts{whose}: {evaluation.floor_hint}")
@@ -68,7 +69,7 @@ def _label(line: Line) -> str:
 
 
 def _value(line: Line) -> str:
-    score, card = line.score, measure(line.score.metric)
+    score, card = line.score, output_card(line.score.metric)
     digits = f".{card.digits + MORE}g"
     text = f"{score.value:{digits}}" + (f" ± {score.error:.2g}" if score.error is not None else "")
     text += f" {card.unit}" if card.unit else ""
@@ -87,12 +88,12 @@ def _value(line: Line) -> str:
 def _few(evaluation: Evaluation, line: Line) -> str:
     if not _is_few(evaluation, line):
         return ""
-    bias = ", biased upward" if measure(line.score.metric).biased_upward else ""
+    bias = ", biased upward" if output_card(line.score.metric).biased_upward else ""
     return f"  only {line.score.n_generated:,} of the protocol's {evaluation.wanted:,} images{bias}"
 
 
 def _is_few(evaluation: Evaluation, line: Line) -> bool:
-    return evaluation.wanted is not None and line.score.n_generated < evaluation.wanted
+    return line.counted and evaluation.wanted is not None and line.score.n_generated < evaluation.wanted
 
 
 def _short(digest: str) -> str:
