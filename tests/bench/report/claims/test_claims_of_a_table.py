@@ -153,7 +153,10 @@ def test_scores_of_different_features_or_versions_are_not_compared(table, simula
 
     claims = {"cross": {"order": ["dip/table1/scratch+disp", "scratch"]}}
     found = judged(table, simulated(), claims, load=load)["cross"]
-    assert found.verdict == "inconclusive" and "scores of different versions, features or references" in found.reason
+    assert (
+        found.verdict == "inconclusive"
+        and "scores of different versions, features, references or machines" in found.reason
+    )
 
 
 def test_a_diverged_seed_is_never_dropped(table, simulated):
