@@ -170,7 +170,7 @@ class Tester:
         if isinstance(left, Lack) or isinstance(right, Lack):
             return self._lack(about, left, right)
         if left.fixed or right.fixed or left.kind != right.kind:
-            return self._lack(about, Lack("scores of different versions, features or references", ran=True))
+            return self._lack(about, Lack("scores of different versions, features, references or machines", ran=True))
         if test.by == "ratio" and min(*left.values.values(), *right.values.values()) <= 0:
             return self._lack(about, Lack("a ratio needs scores above 0", ran=True))
         compared, paired = _tested(left, right, ratio=test.by == "ratio")
