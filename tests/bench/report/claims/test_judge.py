@@ -137,5 +137,5 @@ def test_what_is_missing_is_named(claim, known, fake_scores):
 
 
 def test_a_claim_waits_for_its_measure(claim, known, fake_scores):
-    found = judge(claim(**ORDER, waits_for="d-scores"), "t/one", known, fake_scores(rows(mine=5, base=9)))
-    assert (found.verdict, found.reason) == ("waits", "waits for the measure d-scores")
+    found = judge(claim(**ORDER, waits_for="edit-directions"), "t/one", known, fake_scores(rows(mine=5, base=9)))
+    assert (found.verdict, found.reason) == ("waits", "waits for the measure edit-directions")
