@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -24,8 +24,29 @@ def every_table(scale: str, choice: Mapping[str, Any]) -> list[Table]:
     for name, option in (("rows", "--rows"), ("columns", "--columns"), ("methods", "--method")):
         if choice[name]:
             raise UserError(f"{option} is of one table: name it in place of {ALL}, for example `bench plan table1`")
-    tables = [table_with(name, choice["settings"]) for name in table_names()]
-    return [table for table in tables if scale in table.scales]
+    return [table for table in settable(table_names(), choice["settings"]) if scale in table.scales]
+
+
+def settable(
+    names: Sequence[str],
+    settings: Sequence[str],
+    methods: Sequence[str] = (),
+    columns: Sequence[str] | None = None,
+) -> list[Table]:
+    """The tables that --set fits; the others are named on stderr. Raises UserError where it fits none."""
+    tables, refused = [], dict[str, UserError]()
+    for name in names:
+        try:
+            tables.append(table_with(name, settings, methods, columns))
+        except UserError as error:
+            if not settings:
+                raise
+            refused[name] = error
+    if refused and not tables:
+        raise next(iter(refused.values()))
+    for name, reason in refused.items():
+        click.echo(f"left out: {name}, as {reason}", err=True)
+    return tables
 
 
 def tell_of_tables(plan: JointPlan, retry: Any, sent: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli import report_pictures
-from bench.cli.all_tables import every_table
+from bench.cli.all_tables import every_table, settable
 from bench.cli.options import (
     metric_option,
     plugin_option,
@@ -218,11 +218,10 @@ def _tables(names: tuple[str, ...], store: Store, scale: str, choice: Mapping[st
         )
     if ALL in names:
         return every_table(scale, choice)
-    tables = [
-        table_with(name, choice["settings"], choice["methods"], choice["columns"]) for name in names or table_names()
-    ]
+    chosen = choice["settings"], choice["methods"], choice["columns"]
     if names:
-        return tables
+        return [table_with(name, *chosen) for name in names]
+    tables = settable(table_names(), *chosen)
     ready = [spec for spec in tables if scale in spec.scales and to_come(spec) is None]
     view = StoreView(store)
     have = [spec for spec in ready if _has_runs(make_plan, spec, scale, view, choice)]

@@ -88,7 +88,8 @@ def submit(
             raise UserError(f"the cluster does not answer ({survey.silent}); nothing was submitted")
         in_hand = {run.uid for run in plan.runs if survey.status_of(run.uid, run.label).state in IN_HAND}
         if in_hand:
-            click.echo(f"{counted(len(in_hand))} queued or at work already")
+            left = sum(run.uid not in in_hand for run in starting)
+            click.echo(f"{counted(len(in_hand))} queued or at work already; {left} to send")
         runs = [run for run in starting if run.uid not in in_hand]
         # What the user should know before the jobs go
         say_other_code(runs, store)

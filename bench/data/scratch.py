@@ -62,8 +62,8 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
         ended_early = not isinstance(error, UserError) or isinstance(error, BadPicturesError | WorkerEndedError)
         if ended_early and (kept := journal.converted(scratch)) is not None:
             print(
-                f"{kept[0]:,} of {kept[1]:,} pictures are converted and kept in {scratch}: the same command goes on "
-                "with them; delete that folder to be rid of them",
+                f"{kept[0]:,} of {kept[1]:,} pictures are converted and kept in {scratch}: the next build of it goes "
+                "on with them; delete that folder to be rid of them",
                 file=sys.stderr,
             )
         else:

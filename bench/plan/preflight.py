@@ -213,9 +213,11 @@ def _neighbours(protocol: Protocol, places: _Places) -> Iterator[Problem]:
         except UserError as error:
             yield Problem(place, str(error))
             continue
-        if protocol.generated < (fewest := measure(metric.name).fewest):
-            text = f"{metric.name} needs at least {fewest} generated images, and there are {protocol.generated}"
-            yield Problem((*places.counts, "generated"), text)
+        counts = {"generated": (protocol.generated, measure(metric.name).fewest), "reference": (protocol.reference, 2)}
+        for which, (given, fewest) in counts.items():
+            if given < fewest:
+                text = f"{metric.name} needs at least {fewest} {which} images, and there are {given}"
+                yield Problem((*places.counts, which), text)
         kind = measure(metric.name).k_among
         count = protocol.generated if kind == "generated" else protocol.reference
         if k is not None and k >= count:

@@ -92,13 +92,25 @@ def build_report(
         claims=claims,
         caption=picture_words.caption(spec, scale, columns, results)
         if spec.pictures is not None
-        else caption(spec, scale, columns, results, shows_printed),
+        else caption(spec, scale, columns, _asked_for(results, rows, asked), shows_printed),
         notes=(*notes(spec, scale, rows, blocks), *origin_notes(results), *remarks(results)),
         results=results,
         main=main,
         curve=curve_axis(spec, scale),
     )
     return narrowed(whole, asked, told_with(spec)) if asked else whole
+
+
+def _asked_for(results: pd.DataFrame, rows: Sequence[RowHead], asked: Asked | None) -> pd.DataFrame:
+    """The results of the rows and columns that are shown, with the reference points of these columns."""
+    if asked is None:
+        return results
+    if asked.columns is not None:
+        results = results[results["column"].isin(asked.columns)]
+    if asked.rows is not None:
+        points = {row.id for row in rows if row.kind == "reference"}
+        results = results[results["row"].isin({*asked.rows, *points})]
+    return results
 
 
 def _not_read(name: str) -> Lack:

@@ -68,8 +68,8 @@ class TableSpec(Frozen):
         # Ids are unique; what else is said of them is looked up in bench.plan.ids.
         rows, columns = [row.id for row in self.rows], [column.id for column in self.columns]
         for label, names in (("row", rows), ("column", columns)):
-            if len(set(names)) != len(names):
-                raise ValueError(f"a {label} id is given twice")
+            if twice := next((name for name in names if names.count(name) > 1), None):
+                raise RuleError(f"{label}s", f"the {label} id '{twice}' is given twice")
         of_rows, of_columns = ([one.output for one in those if one.output] for those in (self.rows, self.columns))
         if of_rows and of_columns:
             raise RuleError("columns", f"name an output ('{of_columns[0]}'), and so do rows ('{of_rows[0]}')")

@@ -105,7 +105,9 @@ def test_a_build_goes_on_to_the_same_bytes(
     decoded.clear()
     end(error)
     said = capsys.readouterr().err
-    assert f"{NOTED} of {PICTURES} pictures are converted and kept in {_scratch()}: the same command goes on" in said
+    assert (
+        f"{NOTED} of {PICTURES} pictures are converted and kept in {_scratch()}: the next build of it goes on" in said
+    )
     assert {path.name for path in _scratch().iterdir() if not journal.is_part(path.name)} == {"lock"}
     built = _build(folder)
     assert f"going on with {NOTED} of {PICTURES} pictures" in capsys.readouterr().err

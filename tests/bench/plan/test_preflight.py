@@ -60,6 +60,10 @@ MISTAKES = [
     ("fd, extractor: effnet_lite0@32", "fd, extractor: effnet_lite0@32, k: 3", 18,
      "scales.smoke.protocol.metrics.0.k: metric 'fd' has no k; leave it out"),
     ("method: disp +", "method: disp(prior=vgg61) +", 7, "rows.1.method: "),
+    ("generated: 24", "generated: 1", 24,
+     "scales.smoke.columns.shapes.generated: fd needs at least 2 generated images, and there are 1"),
+    ("reference: 24", "reference: 1", 25,
+     "scales.smoke.columns.shapes.reference: fd needs at least 2 reference images, and there are 1"),
 ]  # fmt: skip
 
 
