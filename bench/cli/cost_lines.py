@@ -54,10 +54,14 @@ def cost_words(cost: Cost, card: Card | None) -> str:
 
 
 def _source(cost: Cost, card: Card | None) -> str:
-    finished = f"from {counted(cost.measured_on, 'finished run')}"
-    if card is None:
-        return finished if cost.measured_on else "the table's own figure"
-    return f"{finished}, else by the model of docs/cost.md" if cost.measured_on else "by the model of docs/cost.md"
+    """What the figures rest on, and whether they are of another number of steps."""
+    runs = [counted(number, f"{what} run") for number, what in
+            ((cost.measured_on, "finished"), (cost.paced_on, "unfinished")) if number]  # fmt: skip
+    stored = f"from {' and '.join(runs)}" if runs else ""
+    if card is not None:
+        return f"{stored}, else by the model of docs/cost.md" if stored else "by the model of docs/cost.md"
+    own = "the table's own figure" if cost.by_table else "of what trains nothing, at most"
+    return (stored or own) + (", scaled to the number of steps" if cost.scaled else "")
 
 
 def _time(span: Span, unit: str) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.plan.estimate import kind
+from bench.plan.estimate import ENOUGH
+from bench.plan.kinds import Kind, kind
 from bench.plan.schedule import PlannedRun
 
 PLAIN_SECONDS = 10.0  # between two lines of a log
-# Share of a run's steps after which the pace measured here replaces the estimate from elsewhere
-ENOUGH = 0.05
 Seconds = Callable[[PlannedRun], float | None]
 
 
@@ -22,8 +22,9 @@ class Track:
     """The progress of one run in a queue. A reference point counts as a single step."""
 
     run: PlannedRun
-    kind: str
+    kind: Kind
     steps: int
+    estimate: float | None  # seconds of the whole run, from elsewhere
     step: int = 0  # reached so far, by earlier starts too
     since: float | None = None  # when a worker took it; None while none has it
     seen: float | None = None  # time of the last report of a step
@@ -35,7 +36,8 @@ class Tally:
 
     seconds: the estimated seconds of a worker for a run, None if unknown (bench.plan.estimate). workers: runs at once.
     begun: uid -> step at which an earlier start left the run. A run's pace is measured between two reports of the same
-    start, so that neither the steps of earlier starts nor the time before the first step count.
+    start, so that neither the steps of earlier starts nor the time before the first step count. A training of which
+    nothing is known is taken to be as slow a step as the others of the list are.
     """
 
     def __init__(
@@ -48,7 +50,8 @@ class Tally:
     ) -> None:
         self.seconds, self.workers, self.clock = seconds, max(1, workers), clock
         self.tracks: dict[str, Track] = {}
-        self.pace: dict[str, tuple[float, int]] = {}  # kind of run -> (seconds of workers, steps in them)
+        # By what runs do, whatever their number of steps: (seconds of workers, steps in them)
+        self.pace: dict[str, tuple[float, int]] = {}
         for run in runs:
             self._track(run).step = (begun or {}).get(run.uid, 0)
 
@@ -82,8 +85,8 @@ class Tally:
     @property
     def share(self) -> float:
         """The share of the work that is done, 0 to 1: in seconds if every run's cost is known, else in steps."""
-        tracks = list(self.tracks.values())
-        costs = [self._step_seconds(track) for track in tracks]
+        tracks, stand_in = list(self.tracks.values()), self._typical()
+        costs = [self._cost(track, stand_in) for track in tracks]
         if None in costs:
             tracks = [track for track in tracks if track.run.spec.train] or tracks
             costs = [1.0] * len(tracks)
@@ -93,37 +96,74 @@ class Tally:
 
     def seconds_left(self) -> float | None:
         """Seconds until all runs are done: the work by the workers, at least the longest run; None if unknown."""
-        left = []
+        left, stand_in = [], self._typical()
         for track in self.tracks.values():
             if track.outcome is None:
-                if (cost := self._step_seconds(track)) is None:
+                if (cost := self._cost(track, stand_in)) is None:
                     return None
                 left.append(cost * (track.steps - self._reached(track)))
         return max(sum(left) / self.workers, *left) if left else 0.0
 
     def line(self) -> str:
-        """One line: the runs done, the outcomes of others, the share of the work, the time left."""
+        """One line: the runs done, the outcomes of others, the share of the work, the time left.
+
+        Of time nothing is said once the runs are over, or left by a stop: their work is not done, and nobody does it.
+        """
         counts = Counter(track.outcome for track in self.tracks.values() if track.outcome is not None)
         parts = [f"{counts.pop('done', 0)}/{len(self.tracks)} runs done"]
         parts += [f"{number} {outcome}" for outcome, number in sorted(counts.items())]
-        left = self.seconds_left()
-        estimate = "estimating the time left" if left is None else f"about {duration(left)} left"
-        return ", ".join([*parts, f"{100 * self.share:.0f} % of the work", estimate])
+        parts.append(f"{100 * self.share:.0f} % of the work")
+        outcomes = {track.outcome for track in self.tracks.values()}
+        return ", ".join([*parts, self._time_words()] if None in outcomes and "stopped" not in outcomes else parts)
+
+    def _time_words(self) -> str:
+        """The time left, in words; where more time has passed than was estimated, that."""
+        undone = [track for track in self.tracks.values() if track.outcome is None]
+        if all(track.since is not None and track.run.spec.train and track.step >= track.steps for track in undone):
+            return "all steps made, only scores are left"
+        if (left := self.seconds_left()) is None:
+            return "estimating the time left"
+        return "longer than estimated" if self._late() else f"about {duration(max(left, 1))} left"
+
+    def _late(self) -> bool:
+        """Whether all that is left is at work, and has been since its last step for longer than it was to take."""
+        stand_in = self._typical()
+        for track in self.tracks.values():
+            if track.outcome is None:
+                cost, begun = self._cost(track, stand_in), track.seen or track.since
+                if track.since is None or begun is None or cost is None:
+                    return False
+                if self.clock() - begun <= cost * (track.steps - track.step):
+                    return False
+        return True
 
     def _track(self, run: PlannedRun) -> Track:
-        return self.tracks.setdefault(run.uid, Track(run, kind(run.spec), steps_of(run)))
+        if run.uid not in self.tracks:
+            self.tracks[run.uid] = Track(run, kind(run.spec), steps_of(run), self.seconds(run))
+        return self.tracks[run.uid]
 
     def _saw(self, track: Track, seconds: float, steps: int) -> None:
         if steps > 0:
-            pace = self.pace.get(track.kind, (0.0, 0))
-            self.pace[track.kind] = pace[0] + seconds, pace[1] + steps
+            pace = self.pace.get(track.kind.what, (0.0, 0))
+            self.pace[track.kind.what] = pace[0] + seconds, pace[1] + steps
 
     def _step_seconds(self, track: Track) -> float | None:
         """Seconds of a worker per step: measured here, else estimated; None if unknown."""
-        seconds, steps = self.pace.get(track.kind, (0.0, 0))
-        if steps < ENOUGH * track.steps and (estimate := self.seconds(track.run)) is not None:
-            return estimate / track.steps
+        seconds, steps = self.pace.get(track.kind.what, (0.0, 0))
+        if steps < ENOUGH * track.steps and track.estimate is not None:
+            return track.estimate / track.steps
         return seconds / steps if steps else None
+
+    def _typical(self) -> float | None:
+        """Seconds of a step of the trainings of which something is known, on average; None if there is none."""
+        trainings = {track.kind: track for track in self.tracks.values() if track.run.spec.train}
+        known = [cost for track in trainings.values() if (cost := self._step_seconds(track)) is not None]
+        return statistics.fmean(known) if known else None
+
+    def _cost(self, track: Track, stand_in: float | None) -> float | None:
+        """Seconds of a worker per step; of a training of which nothing is known `stand_in`."""
+        cost = self._step_seconds(track)
+        return stand_in if cost is None and track.run.spec.train else cost
 
     def _reached(self, track: Track) -> float:
         """The steps made; for a reference point at work, the share of its expected time that has passed."""

@@ -31,12 +31,23 @@ class Table(TableSpec):
     """A table that knows the runs of its cells: trainings, and evaluations of its own runs or of other tables'."""
 
     _lenders: dict[str, Table] = PrivateAttr(default_factory=dict)
+    _written: dict[str, Table] = PrivateAttr(default_factory=dict)
 
     def with_lenders(self, lenders: Mapping[str, Table]) -> Table:
         """This table with those whose runs it evaluates, by the names that its `of` keys have."""
         copied = self.model_copy()
         copied._lenders = dict(lenders)
         return copied
+
+    def with_written(self, written: Mapping[str, Table]) -> Table:
+        """This table with those, by scale, that its `resources` were written in, where settings have changed since."""
+        copied = self.model_copy()
+        copied._written = dict(written)
+        return copied
+
+    def written(self, scale: str) -> Table:
+        """The table that the `resources` of a scale were written in: this one, unless settings have changed since."""
+        return self._written.get(scale, self)
 
     def with_methods(self, expressions: Iterable[str]) -> Table:
         """This table with a row per method expression of the user's, written "expression" or "label=expression".

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.files.yamlfile import mistake, validate
+from bench.files.yamlfile import load_yaml, mistake, validate
 from bench.plan import claim_names
 from bench.plan.borrowed import lender_names
 from bench.plan.completeness import cell_problem, evaluation_problem
 from bench.plan.expand import Table
-from bench.plan.fragments import TABLES
+from bench.plan.fragments import TABLES, with_fragments
 from bench.plan.names import names_problem
 from bench.plan.overrides import overridden, parse_setting
 from bench.plan.set_columns import add_columns, sets_among
@@ -54,8 +54,18 @@ def _alone(full: str) -> Table:
 
 def read_table(path: Path, name: str, overrides: dict[str, Any] | None = None, columns: Iterable[str] = ()) -> Table:
     """The validated table of a file. Raises UserError naming file, line and key, or the override."""
-    table = _lent(path, _validated(path, name))
+    table = _extending(path, _lent(path, _validated(path, name)))
     return _changed(path, table, overrides or {}, columns) if overrides or columns else table
+
+
+def _extending(path: Path, table: Table) -> Table:
+    """The table of a file that, where it extends one, knows at which scales `resources` are the other's figures."""
+    value = with_fragments(load_yaml(path), path)
+    if "extends" not in value:
+        return table
+    other, own = _shipped(resolve_table(str(value["extends"]))), value.get("scales") or {}
+    inherited = [scale for scale in table.scales if "resources" not in (own.get(scale) or {}) and scale in other.scales]
+    return table.with_written(dict.fromkeys(inherited, other))
 
 
 def _validated(path: Path, name: str) -> Table:
@@ -95,7 +105,7 @@ def _changed(path: Path, table: Table, overrides: dict[str, Any], columns: Itera
 
 
 def _replaced(path: Path, table: Table, overrides: dict[str, Any], columns: Iterable[str]) -> Table:
-    value = _plain(path, table.name)
+    value, before = _plain(path, table.name), table
     # Settings of columns come last: an added column's counts depend on the others, and can be set themselves.
     settings: dict[str, Any] = {}
     of_columns: dict[str, Any] = {}
@@ -105,7 +115,8 @@ def _replaced(path: Path, table: Table, overrides: dict[str, Any], columns: Iter
     if sets := sets_among(table, columns):
         add_columns(value, table, sets)
         table = Table.model_validate(value)
-    return overridden(value, table, of_columns)
+    table = overridden(value, table, of_columns)
+    return table.with_written({scale: before.written(scale) for scale in table.scales})
 
 
 def _plain(path: Path, name: str) -> Plain:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from bench.errors import UserError
 from bench.plan.expand import Table
+from bench.plan.own_figures import scale_minutes
 from bench.plan.schedule import PlannedCell, PlannedRun, Schedule
 from bench.plan.store_view import StoreView
 from bench.plan.waiting import refuse_waiting
@@ -82,6 +83,7 @@ def make_plan(
     for run in runs.values():
         view.look_up(run)
         run.resources = table.at(scale).resources
+    scale_minutes(table, scale, runs)
     return Plan(table, scale, list(runs.values()))
 
 

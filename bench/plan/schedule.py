@@ -41,6 +41,7 @@ class PlannedRun:
     changes: tuple[str, ...] = ()  # of a stale run: which inputs differ now
     edited: tuple[str, ...] = ()  # parts whose code has changed since, under the same version
     resources: Resources | None = None  # the table's own figures of its cost
+    scaled: bool = False  # whether its minutes are those of the table's own number of steps, scaled to the run's
     behind: str | None = None
     title: str | None = None  # its label in the plan, where the cells are not known (a cluster job)
 

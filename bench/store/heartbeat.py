@@ -32,7 +32,7 @@ class Heartbeat:
         self._end.set()
         self._thread.join()
         if self.folder.result() is None:
-            self._beat_once(self.state, None)
+            self._beat_once(self.state, self._rate())  # a stopped run tells how long others will take
 
     def _beat(self) -> None:
         while not self._end.wait(HEARTBEAT_SECONDS):
@@ -47,7 +47,7 @@ class Heartbeat:
     def _rate(self) -> float | None:
         """Steps per second since the first beat that saw a step."""
         now = time.monotonic()
-        if self._first is None:
-            self._first = (now, self.step) if self.step else None
+        if self._first is None or now <= self._first[0]:
+            self._first = self._first or ((now, self.step) if self.step else None)
             return None
         return (self.step - self._first[1]) / (now - self._first[0])

@@ -6,8 +6,10 @@ import re
 
 import pytest
 
-from bench.plan.cost.model import card_of
+from bench.cli.cost_lines import cost_words
+from bench.plan.cost.model import Span, card_of
 from bench.plan.cost.steps import work_of
+from bench.plan.estimate import Cost
 from bench.plan.load import load_table
 from bench.plan.runs import make_plan
 from bench.store.runs import Store
@@ -82,3 +84,26 @@ def test_submit_keeps_to_the_budget(tmp_path, bench_command):
         "left out by --budget 0.002: 1 run, 0.0017 h together: diffaugment · faces · seed 0 (0.0017 h)" in half.stdout
     )
     assert "1 run in 1 job" in half.stdout
+
+
+def test_set_steps_scale_the_tables_figure_and_with_it_the_budget(tmp_path, bench_command):
+    words = ["table1", "--scale", "smoke", "--rows", "scratch", "--columns", "faces", "--seeds", "7"]
+    words += ["--no-references", "--store", str(tmp_path), "--set", "train.steps=600000"]
+    planned = bench_command("plan", *words)
+    assert "about 16.7 worker-hours (the table's own figure, scaled to the number of steps)" in planned.stdout
+    refused = bench_command("run", *words, "--budget", "16")
+    assert "left out by --budget 16: 1 run, 16.7 h together: scratch · faces · seed 7 (16.7 h)" in refused.stdout
+    assert not any(Store(tmp_path)), "nothing has begun"
+
+
+def test_what_the_figures_rest_on_is_said():
+    def words(**known):
+        return cost_words(Cost({"a": Span(60.0, 60.0, 60.0), "b": None}, None, **known), None)
+
+    start = ", about 1.0 worker-minutes without 1 run of which nothing is known"
+    assert words(measured_on=0) == f"{start} (the table's own figure)"
+    assert words(measured_on=0, by_table=False) == f"{start} (of what trains nothing, at most)"
+    assert words(measured_on=2, paced_on=1) == f"{start} (from 2 finished runs and 1 unfinished run)"
+    assert words(measured_on=0, paced_on=2, scaled=True).endswith(
+        "(from 2 unfinished runs, scaled to the number of steps)"
+    )

@@ -105,6 +105,53 @@ def test_without_any_estimate_the_steps_count(runs, point, clock):
     assert tally.share == pytest.approx(0.25) and "estimating the time left" in tally.line()
 
 
+def test_a_training_of_which_nothing_is_known_is_as_slow_as_the_others(runs, tiny_spec, clock):
+    """One of two runs of different methods at a step a second: what is left of it, and as much again for the other."""
+    other = PlannedRun(tiny_spec("diffaugment + baseline", steps=500))
+    tally = Tally([runs[0], other], clock=clock)
+    tally.started(runs[0])
+    for step in (1, 101):
+        tally.stepped(runs[0], step)
+        clock.now += 100
+    assert tally.seconds_left() == pytest.approx(899 + 500)
+    assert tally.line() == "0/2 runs done, 7 % of the work, about 23 min 19 s left"
+    known = Tally([runs[0], other], lambda run: 100.0 if run is other else None, clock=clock)
+    assert known.seconds_left() == pytest.approx(300), "before any step, by what is known of the other"
+
+
+def test_a_stop_leaves_work_but_no_time(runs, clock):
+    tally = Tally(runs[:2], lambda run: 1000.0, workers=2, clock=clock)
+    tally.started(runs[0])
+    tally.stepped(runs[0], 400)
+    tally.over(runs[0], "stopped")
+    assert tally.line() == "0/2 runs done, 1 stopped, 20 % of the work"
+    tally.over(runs[1], "failed")
+    assert tally.line() == "0/2 runs done, 1 failed, 1 stopped, 20 % of the work"
+
+
+def test_where_the_estimate_has_run_out_it_is_said(runs, point, clock):
+    """10 s were estimated for each: nothing is said to be left in 0 s while a run is at work."""
+    tally = Tally([runs[0], point], lambda run: 10.0, clock=clock)
+    tally.started(runs[0])
+    tally.stepped(runs[0], 1000)
+    clock.now += 60
+    assert tally.line().endswith("50 % of the work, about 10 s left"), "the other has not begun"
+    tally.over(point, "done")
+    assert tally.line().endswith("% of the work, all steps made, only scores are left")
+    late = Tally([runs[0]], lambda run: 10.0, clock=clock)
+    late.started(runs[0])
+    clock.now += 8
+    assert late.line().endswith("about 10 s left"), "steps are what counts"
+    clock.now += 3
+    assert late.line().endswith("longer than estimated")
+    scored = Tally([point], lambda run: 10.0, clock=clock)
+    scored.started(point)
+    clock.now += 9.8
+    assert scored.line().endswith("about 1 s left")
+    clock.now += 1
+    assert scored.line().endswith("longer than estimated")
+
+
 def test_plain_lines(runs, capsys):
     watcher = Plain(Tally(runs[:2]), seconds=0)
     watcher.started(runs[0])

@@ -10,7 +10,8 @@ from bench.errors import UserError
 from bench.plan.budget import within_budget
 from bench.plan.cost.model import Card, Span, card_of, measured_cards
 from bench.plan.cost.work import PerImage, Work, step_bytes, step_flops, step_key
-from bench.plan.estimate import Estimates, kind
+from bench.plan.estimate import Estimates
+from bench.plan.kinds import kind
 from bench.plan.schedule import PlannedRun
 from bench.spec.run import TrainSettings
 from bench.spec.scale import Resources

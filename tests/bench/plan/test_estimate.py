@@ -8,11 +8,13 @@ import pytest
 
 from bench.errors import UserError
 from bench.files.sizes import folder_bytes
-from bench.plan.estimate import SCORING_SECONDS, Estimates, estimate_cost, kind
+from bench.plan.estimate import SCORING_SECONDS, Estimates, estimate_cost
+from bench.plan.kinds import kind
 from bench.plan.load import load_table
-from bench.plan.runs import make_plan
+from bench.plan.runs import Plan, make_plan
 from bench.plan.schedule import PlannedRun
 from bench.spec.scale import Resources
+from bench.store.heartbeat import Heartbeat
 from bench.store.runs import Store
 
 
@@ -91,3 +93,107 @@ def test_a_plan_without_finished_runs_costs_what_its_table_says(store):
     assert estimate_cost(plan("smoke"), store).seconds == pytest.approx((2 + points) * 6.0)
     assert estimate_cost(plan("smoke"), store).measured_on == 0
     assert estimate_cost(plan("paper"), store).seconds is None, "nobody has measured the paper's scale"
+
+
+def set_steps(store, steps, **choice):
+    """table1 at smoke with `--set train.steps`, and a row of the user's own."""
+    overrides = {} if steps is None else {"train.steps": steps}
+    table = load_table("table1", overrides).with_methods(["mine=diffaugment + baseline"])
+    return make_plan(table, "smoke", store, rows=["scratch", "mine"], columns=["faces"], seeds=[7, 8], **choice)
+
+
+def test_the_tables_figure_is_of_its_own_steps(store):
+    own = next(run.spec.train.steps for run in set_steps(store, None).runs if run.spec.kind == "train")
+    usual, longer, same = (set_steps(store, steps, references=False) for steps in (None, 50 * own, own))
+    for plan, factor in ((usual, 1), (longer, 50), (same, 1)):
+        cost = estimate_cost(plan, store)
+        assert [span.expected for span in cost.spans.values()] == pytest.approx([6.0 * factor] * 4)
+        assert cost.scaled == (factor > 1)
+        assert {run.resources.memory_gb for run in plan.runs} == {1.5}
+    points = [run for run in set_steps(store, 50 * own).runs if run.spec.kind == "reference"]
+    assert points and {run.resources.minutes for run in points} == {0.1}, "they make no steps"
+
+
+def test_runs_that_others_start_from_or_evaluate_have_their_own_steps(store):
+    def minutes(name, **overrides):
+        plan = make_plan(load_table(name, overrides), "smoke", store, seeds=[0], references=False)
+        return {run.label: (run.resources.minutes, run.scaled) for run in plan.runs if run.spec.kind == "train"}
+
+    usual, longer = minutes("table1"), minutes("table1", **{"train.steps": 120})
+    sources = [label for label in usual if label.startswith("source")]
+    assert sources and all(usual[label] == longer[label] for label in sources), "train.steps is not theirs"
+    assert {longer[label][1] for label in usual.keys() - {*sources}} == {True}
+    evaluated = minutes("disp/table4", **{"train.steps": 80})
+    behind = {label: found for label, found in evaluated.items() if label.endswith("(training)")}
+    own = minutes("disp/table4")
+    assert behind and all(found == (own[label][0] * 2, True) for label, found in behind.items())
+
+
+def interrupted(store, spec, step, rate):
+    folder = store.open(spec)
+    folder.beat("stopped", step, spec.train.steps, rate)
+
+
+def test_an_interrupted_run_and_runs_of_other_steps_tell_the_pace(store, tiny_spec):
+    interrupted(store, tiny_spec(steps=1000), 240, 2.0)
+    same, twice = PlannedRun(tiny_spec(steps=1000, seed=1)), PlannedRun(tiny_spec(steps=2000))
+    known = Estimates.measured(store, [same, twice])
+    assert (known.seconds(same), known.seconds(twice)) == (500.0, 1000.0), "half a second a step"
+    finished(store, tiny_spec(steps=500, seed=2), 100.0, 1000)
+    known = Estimates.measured(store, [twice])
+    low, expected, high = known.span(twice, None)
+    assert (low, expected, high) == (400.0, 700.0, 1000.0), "0.2 and 0.5 seconds a step"
+    finished(store, tiny_spec(steps=2000, seed=2), 333.0, 1000)
+    assert Estimates.measured(store, [twice]).seconds(twice) == 333.0, "runs of the very kind win"
+
+
+def test_a_pace_over_few_steps_counts_where_there_is_nothing_else(store, tiny_spec):
+    finished(store, tiny_spec(steps=10), 30.0, 1000)
+    told = PlannedRun(tiny_spec(steps=1000), resources=Resources(minutes=1))
+    bare, near = PlannedRun(tiny_spec(steps=1000, seed=1)), PlannedRun(tiny_spec(steps=200), resources=told.resources)
+    known = Estimates.measured(store, [told, bare, near])
+    assert known.seconds(told) == 60.0, "10 of 1000 steps are mostly the start"
+    assert (known.seconds(bare), known.seconds(near)) == (3000.0, 600.0)
+
+
+def test_what_one_kind_is_known_to_take_stands_in_for_others_step_by_step(store, tiny_spec):
+    interrupted(store, tiny_spec(steps=1000), 240, 2.0)
+    runs = [PlannedRun(tiny_spec(steps=1000)), PlannedRun(tiny_spec("diffaugment + baseline", steps=100))]
+    table = load_table("table1")
+    cost = estimate_cost(Plan(table, "smoke", runs), store)
+    assert [span.expected for span in cost.spans.values()] == [500.0, 50.0]
+    assert (cost.measured_on, cost.paced_on, cost.scaled) == (0, 1, True)
+
+
+def test_a_heartbeat_keeps_the_rate_of_a_run_that_stops(store, tiny_spec, monkeypatch):
+    """Ten steps between two beats two seconds apart, then a stop after two more seconds and ten more steps."""
+    now = iter([100.0, 102.0, 104.0])
+    monkeypatch.setattr("bench.store.heartbeat.time.monotonic", lambda: next(now))
+    folder = store.open(tiny_spec(steps=1000))
+    beat = Heartbeat(folder, 1000)
+    rates = []
+    for beat.step in (10, 20):
+        rates.append(beat._rate())
+    beat.step = 30
+    beat._thread.start()
+    beat.__exit__()
+    assert rates == [None, 5.0]
+    assert folder.heartbeat()["rate"] == 5.0 and folder.heartbeat()["state"] == "stopped"
+
+
+@pytest.mark.parametrize(("own", "minutes"), [("", 0.3), ("    resources: {minutes: 0.1}\n", 0.1)])
+def test_a_table_that_extends_another_scales_the_figure_that_it_inherits(own, minutes, store, tmp_path):
+    text = f"""schema_version: 1
+extends: disp/table1
+title: Three times as long
+rows: [scratch]
+columns: [faces]
+scales:
+  smoke:
+    train: {{steps: 180}}
+{own}"""
+    (tmp_path / "longer.yaml").write_text(text)
+    for steps, factor in ((None, 1), (360, 2)):
+        table = load_table(str(tmp_path / "longer.yaml"), {"train.steps": steps} if steps else None)
+        plan = make_plan(table, "smoke", store, seeds=[0], references=False)
+        assert [run.resources.minutes for run in plan.runs] == [pytest.approx(minutes * factor)]

@@ -7,7 +7,8 @@ import torch
 import yaml
 
 from bench.errors import UserError
-from bench.plan.estimate import Estimates, kind
+from bench.plan.estimate import Estimates
+from bench.plan.kinds import kind
 from bench.plan.load import load_table
 from bench.plan.preflight import problems
 from bench.plan.runs import make_plan

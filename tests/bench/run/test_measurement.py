@@ -16,8 +16,8 @@ from bench.evaluate.step_cost import step_cost
 from bench.launch.local.queue import Queue
 from bench.launch.slurm.packing import pack
 from bench.metrics.output import Output
-from bench.plan.estimate import kind
 from bench.plan.inputs import Machine
+from bench.plan.kinds import kind
 from bench.plan.load import load_table
 from bench.plan.preflight import problems
 from bench.plan.runs import make_plan
