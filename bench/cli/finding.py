@@ -95,11 +95,14 @@ def _labels_of(store: Store, table: str | None, scale: str | None, choice: Mappi
     by_essence: dict[str, list[str]] = {}
     for run in store:
         by_essence.setdefault(_essence(run.spec()), []).append(run.uid)
+    behind: Labels = {}  # what another table calls a run that it evaluates: after what the run's own table calls it
     for planned in _planned(table, scale, store, choice):
         names = [f"{cell.row} · {cell.column} · seed {cell.seed}" for cell in planned.cells]
-        exact.setdefault(planned.uid, []).extend(names or [planned.label])
+        (exact if names else behind).setdefault(planned.uid, []).extend(names or [planned.label])
         for uid in by_essence.get(_essence(planned.spec), []) if not choice["settings"] else []:
             loose.setdefault(uid, []).extend(names or [planned.label])
+    for uid, labels in behind.items():
+        exact.setdefault(uid, []).extend(labels)
     return exact, loose
 
 

@@ -62,7 +62,7 @@ def test_plugin_method_is_a_row(load_plugin, store_root):
         ("1 / 0", "cannot be imported: ZeroDivisionError"),
         ("def f(:", "cannot be imported: SyntaxError"),
         ("raise SystemExit(3)", "cannot be imported: SystemExit"),
-        ("x = 1", "defines no Method subclass, no DATASETS, no SCORES, no MEASURES and no EXTRACTORS"),
+        ("x = 1", "defines no Method subclass, no DATASETS, no SCORES, no MEASURES, no TRACES and no EXTRACTORS"),
         ("DATASETS = {'a': 5}", "DATASETS['a'] must be a bench.data.catalogue.DatasetEntry"),
         (
             "from bench.train import Method\nclass A(Method):\n    name = 'My Way'",

@@ -28,4 +28,5 @@ def test_what_is_trained_is_what_is_rehearsed():
     }
     unlisted = {name for step, name in trained.items() if step not in rehearsed}
     assert {name for name in unlisted if not name.startswith(SAME_PASSES)} == set()
-    assert {name for step, name in rehearsed.items() if step not in trained} == set()
+    measured = {one.id for one in listed if any(cells.startswith("sle/table1 ") for cells in one.tables)}
+    assert {name for step, name in rehearsed.items() if step not in trained} <= measured, "table1 measures its steps"
