@@ -18,7 +18,7 @@ from bench.spec.measurement import measurement_run
 from bench.spec.own_rows import group_of, split_label
 from bench.spec.patch import merge_patches
 from bench.spec.row_column import Column, Row
-from bench.spec.run import MetricSpec, RunSpec, WeightsFile, evaluation_run, reference_run
+from bench.spec.run import MetricSpec, Part, RunSpec, WeightsFile, evaluation_run, reference_run
 from bench.spec.source import Source
 from bench.spec.table import TableSpec
 
@@ -31,6 +31,7 @@ class Table(TableSpec):
     """A table that knows the runs of its cells: trainings, and evaluations of its own runs or of other tables'."""
 
     _lenders: dict[str, Table] = PrivateAttr(default_factory=dict)
+    _parsed: dict[str, tuple[Part, ...]] = PrivateAttr(default_factory=dict)
     _written: dict[str, Table] = PrivateAttr(default_factory=dict)
 
     def with_lenders(self, lenders: Mapping[str, Table]) -> Table:
@@ -237,7 +238,7 @@ class Table(TableSpec):
     def run_spec(self, row: Row, column: Column, seed: int, scale: str) -> RunSpec:
         """The run of one cell and seed: what is trained for it."""
         cell = self.cell(row, column, scale)
-        method = parse_method(cell.method)
+        method = self.parsed(cell.method)
         return RunSpec(
             method=method,
             network=cell.network,
@@ -249,6 +250,12 @@ class Table(TableSpec):
                 role: self._source(role, cell.sources, f"row '{row.id}'", scale) for role in needed_sources(method)
             },
         )
+
+    def parsed(self, method: str) -> tuple[Part, ...]:
+        """The parts of a method expression, each worked out once: a table has the same few in many cells."""
+        if method not in self._parsed:
+            self._parsed[method] = parse_method(method)
+        return self._parsed[method]
 
     def points(self, column: Column, scale: str) -> list[str]:
         """The reference points of a column at a scale: those of the table that there are with its reference."""

@@ -29,6 +29,7 @@ MORE_IMAGES = (
     ": build the set with more pictures or a larger --test-share, or take all of them as the reference "
     "(--set protocol.reference_split=all)"
 )
+_Reasons = dict[str, str | None]  # why an extractor cannot be used here, for those that have been looked at
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def problems(plan: Plan, *, deep: bool = False, build: bool = True) -> list[Prob
     distinct: dict[Problem, None] = {}
     checked: set[tuple[str | int, ...]] = set()
     built: set[str] = set()
+    reasons: _Reasons = {}
     for run in plan.runs:
         first = run.cells[0] if run.cells else None
         kind: tuple[str | int, ...] = (first.row, first.column) if first else ("", run.uid)
@@ -77,7 +79,7 @@ def problems(plan: Plan, *, deep: bool = False, build: bool = True) -> list[Prob
         checked.add(kind)  # the seeds of a cell differ in nothing else that is checked here
         context = contexts[run.uid]
         places = _places(context, plan.scale)
-        found = [*_of_run(run.spec, places, build), *(_deep(run.spec, places, built) if deep else ())]
+        found = [*_of_run(run.spec, places, build, reasons), *(_deep(run.spec, places, built) if deep else ())]
         if context.table is not plan.table:  # the keys are those of another file
             found = [Problem((), f"runs of {context.table.name}: {one.text}", one.absent) for one in found]
         distinct |= dict.fromkeys(found)
@@ -135,7 +137,7 @@ def _places(context: _Context, scale: str) -> _Places:
     )
 
 
-def _of_run(spec: RunSpec, places: _Places, build: bool) -> Iterator[Problem]:
+def _of_run(spec: RunSpec, places: _Places, build: bool, reasons: _Reasons) -> Iterator[Problem]:
     try:
         counts = counting.counts(spec.data.name, spec.data.resolution)
     except UserError as error:
@@ -151,12 +153,12 @@ def _of_run(spec: RunSpec, places: _Places, build: bool) -> Iterator[Problem]:
         yield from _selects(spec.protocol, places)
         yield from _held_out(spec.protocol, spec.data, places)
         extractors = {metric.extractor: None for metric in spec.protocol.metrics}
-        yield from _extractors(list(extractors), places.metrics)
-    yield from _extractors(_priors(spec.method), places.method)
+        yield from _extractors(list(extractors), places.metrics, reasons)
+    yield from _extractors(_priors(spec.method), places.method, reasons)
     if spec.network is not None:
         yield from _resolution(spec.network, spec.data, places)
     if spec.measure is not None:
-        yield from _extractors([*filter(None, [spec.measure.settings.get("extractor")])], places.evaluate)
+        yield from _extractors([*filter(None, [spec.measure.settings.get("extractor")])], places.evaluate, reasons)
 
 
 def _counts(spec: RunSpec, places: _Places, build: bool, train: int, test: int) -> Iterator[Problem]:
@@ -249,10 +251,12 @@ def _priors(method: tuple[Part, ...]) -> list[str]:
     return [value for value in texts if value.partition("@")[0] in features.EXTRACTORS]
 
 
-def _extractors(specs: list[str], keys: Keys) -> Iterator[Problem]:
+def _extractors(specs: list[str], keys: Keys, reasons: _Reasons) -> Iterator[Problem]:
     for spec in specs:
         try:
-            reason = features.available(spec)
+            if spec not in reasons:
+                reasons[spec] = features.available(spec)
+            reason = reasons[spec]
         except UserError as error:
             yield Problem(keys, str(error))
             continue
