@@ -15,7 +15,7 @@ from bench.store.runs import Store
 
 TABLES = ("disp/table1", "dip/table1")
 MOST_AT_MINI = 360  # trainings a seed, of every table but those that train for a measure of theirs alone
-TRAIN_FOR_A_MEASURE = {"sle/table5": 8, "sle/table7": 14}  # images kept out, contrastive tasks: how many more they train
+TRAIN_FOR_A_MEASURE = {"sle/table5": 8, "sle/table7": 14}  # how many more they train
 
 
 def joint(tables, store, scale="smoke", **choice):
