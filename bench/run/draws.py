@@ -15,6 +15,7 @@ from torch import Tensor
 from bench import seeds
 from bench.contract.base import ClassSampler, Sampler
 from bench.errors import UserError, did_you_mean
+from bench.evaluate.frames import on_the_way
 from bench.networks.common import noise
 from bench.networks.common.pixels import to_uint8
 from bench.networks.common.truncation import truncated
@@ -113,8 +114,8 @@ class Draws:
     def interpolated(self, rows: int, steps: int, seed: int | None = None) -> Iterator[np.ndarray]:
         """Rows of `steps` images (steps, H, W, 3) each, from one of the first 2 * rows latents to the next.
 
-        Of a style-based G w goes along a line (Karras et al. 2019); else z along the arc between its ends (White 2016,
-        equation of slerp), and the condition along a line. All images of a row share their noise. Raises UserError
+        Of a style-based G w goes along a line (Karras et al. 2019); else z along the arc between its ends (Shoemake
+        1985), and the condition along a line. All images of a row share their noise. Raises UserError
         for a method that does not make images from latents and conditions alone.
         """
         chosen = self.seed if seed is None else seed
@@ -156,15 +157,9 @@ class Draws:
 
 
 def arc(ends_2Z: Tensor, share_T: Tensor) -> Tensor:
-    """Spherical interpolation between two vectors (White 2016): (T, Z), the ends at shares 0 and 1."""
-    first_Z, last_Z = ends_2Z.double()
-    cosine = torch.dot(first_Z / first_Z.norm(), last_Z / last_Z.norm()).clamp(-1, 1)
-    angle = torch.acos(cosine)
-    share_T = share_T.to(ends_2Z.device)[:, None]
-    if angle < 1e-6:  # the same direction: a line
-        return _along(ends_2Z, share_T[:, 0])
-    path = (torch.sin((1 - share_T) * angle) * first_Z + torch.sin(share_T * angle) * last_Z) / torch.sin(angle)
-    return path.to(ends_2Z.dtype)
+    """Spherical interpolation between two latents: (T, Z), the ends at shares 0 and 1 (see `on_the_way`)."""
+    first_Z, last_Z = ends_2Z
+    return torch.stack([on_the_way(first_Z, last_Z, float(share)) for share in share_T])
 
 
 def _along(ends: Tensor, share_T: Tensor) -> Tensor:

@@ -102,6 +102,8 @@ def test_a_path_goes_along_the_arc_and_its_ends_are_the_images():
     angles = torch.acos((path[1:] * path[:-1]).sum(1))
     assert torch.allclose(angles, angles[0]) and torch.allclose(path.norm(dim=1), torch.ones(5, dtype=torch.float64))
     assert torch.allclose(path[[0, 4]], ends)
+    opposite = torch.stack([ends[0], -ends[0]])  # no one great circle: the line
+    assert torch.isfinite(arc(opposite, torch.linspace(0, 1, 5, dtype=torch.float64))).all()
     # Another seed is another path; a method that calls G otherwise has none
     assert not np.array_equal(next(made.interpolated(1, 5, 7)), rows[0])
     twice = draws(*PLAIN, sampler=lambda generator, z_NZ, stream: generator(z_NZ) + generator(-z_NZ))
