@@ -147,6 +147,12 @@ class Desk:
         (self.folder / f"{name}.yaml").write_text(text)
         return f"{name}.yaml"
 
+    def expect(self, minutes: float, steps: int) -> None:
+        """Say in the table that a run of so many steps takes so long: its figure is of the table's own number."""
+        table = self.folder / "slow.yaml"
+        own = int(re.findall(r"train: {steps: (\d+)", TABLE)[0])
+        table.write_text(re.sub(r"minutes: [0-9.]+", f"minutes: {minutes * own / steps:g}", table.read_text()))
+
     def bench(self, *words: str, check: bool = True, store: Path | None = None, **env: str):
         """`bench WORDS` in a process of its own."""
         done = self.command(*words, cwd=self.folder, **self.everything(store, **env))

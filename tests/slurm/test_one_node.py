@@ -180,7 +180,7 @@ def test_stop_ends_jobs_and_daemons_and_removes_the_folder(cluster, wait_until):
     marker = cluster.folder / "run" / "runs"
     cluster.run("sbatch", "--output=/dev/null", "--wrap", f"touch {marker}; sleep 600")
     wait_until(marker.exists)
-    assert {"slurmstepd", "sleep"} <= set(cluster.processes().values())
+    wait_until(lambda: {"slurmstepd", "sleep"} <= set(cluster.processes().values()))
     cluster.daemon("kill", "slurmctld")
     shell = subprocess.Popen(["sleep", "60"], env={**os.environ, **cluster.environment()})
     try:

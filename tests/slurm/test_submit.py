@@ -42,6 +42,7 @@ def test_an_array_larger_than_the_cluster_takes_goes_through(desk):
     """12 jobs in arrays of 11 and 1, their source first, and none of it is trained by two jobs."""
     profile = desk.profile("site", more="parallel: 4")
     words = ["--rows", "transfer", "--seeds", "0..11", "--set", "train.steps=2"]
+    desk.expect(minutes=2, steps=2)
     sent = desk.submit(profile, *words).stdout
     sizes = [int(found) for found in re.findall(r"runs? in (\d+) job", sent)]
     assert sizes == [1, 11, 1], sent
@@ -108,8 +109,8 @@ def test_cancel_by_row_leaves_the_rest(desk):
     profile = desk.profile("packed", cpus=2, more="workers: 2")
     settings = ["--seeds", "0", "--set", "train.steps=150"]
     table = desk.folder / "slow.yaml"
-    text = table.read_text().replace("broken + baseline", "slow + baseline(norm=2.0)")
-    table.write_text(text.replace("minutes: 2,", "minutes: 0.5,"))
+    table.write_text(table.read_text().replace("broken + baseline", "slow + baseline(norm=2.0)"))
+    desk.expect(minutes=0.5, steps=150)
     sent = desk.submit(profile, "--rows", "slow,broken", *settings).stdout
     assert "2 runs in 1 job" in sent
     desk.until("broken/0", r"running +step [1-9]")
@@ -202,6 +203,7 @@ def test_submitting_from_inside_an_allocation(desk, cluster):
 
 def test_dry_run_prints_what_would_be_sent_and_sends_nothing(desk):
     profile = desk.profile("site", more="parallel: 4")
+    desk.expect(minutes=2, steps=3)
     out = desk.submit(profile, *SHORT, "--seeds", "0..12", "--dry-run").stdout
     assert out.count("#!/bin/bash") == 2 and "--array=0-10%2" in out and "# 2 calls of sbatch" in out
     assert not desk.squeue() and not desk.store.root.exists()
@@ -222,6 +224,7 @@ def test_sbatch_that_refuses_half_way(desk, cluster, tmp_path):
                                              f'touch {tmp_path}/once\nexec {real} --hold "$@"\n')  # fmt: skip
     (tmp_path / "bin" / "sbatch").chmod(0o755)
     profile, words = desk.profile("site", more="parallel: 4"), [*SHORT, "--seeds", "0..12"]
+    desk.expect(minutes=2, steps=3)
     path = f"{tmp_path / 'bin'}:{desk.everything()['PATH']}"
     refused = desk.submit(profile, *words, check=False, PATH=path)
     assert refused.returncode == 2 and refused.stderr.count("\n") == 1, refused.stderr
@@ -251,6 +254,7 @@ def test_five_thousand_runs_in_few_calls(desk, cluster, tmp_path):
     (tmp_path / "bin" / "sbatch").chmod(0o755)
     profile = desk.profile("many", time="2h", more="parallel: 50")
     (desk.folder / profile).write_text((desk.folder / profile).read_text().replace("pack: 1,", "pack: 2h,"))
+    desk.expect(minutes=2, steps=3)
     begin = cpu_seconds()
     path = f"{tmp_path / 'bin'}:{desk.everything()['PATH']}"
     sent = desk.submit(profile, *SHORT, "--seeds", "0..4999", PATH=path)
