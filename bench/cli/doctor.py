@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
 import shutil
+import sys
 
 import click
 
@@ -15,11 +15,13 @@ from bench.cli.planning import existing, writable
 from bench.errors import UserError
 from bench.features.entry import ExtractorEntry
 from bench.features.weights import PackagedWeights
+from bench.launch.local.devices import slots
 from bench.launch.local.starter import start_method
-from bench.launch.local.worker_handle import slots
 from bench.launch.slurm.commands import ClusterError, run_command
 from bench.launch.slurm.limits import SilentClusterError, check_against_cluster
 from bench.launch.slurm.profile_load import VARIABLE, load_profile, usual_profile
+from bench.machine.gpus import APPLE, visible_gpus
+from bench.machine.workers import usable_cores
 from bench.paths import cache_root, weights_root
 from bench.plan.project import project_file
 from bench.store.runs import Store
@@ -43,13 +45,8 @@ def doctor(store: Store) -> int:
 
     # Versions and devices
     click.echo(f"bench {__version__}, Python {platform.python_version()}, torch {torch.__version__}")
-    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    click.echo(f"devices: {len(os.sched_getaffinity(0))} CPU cores; GPUs: {', '.join(gpus) or 'none'}")
-    method, why = start_method(workers := slots(None))
-    how = {"fork": "forked from one process", "spawn": "an interpreter each"}[method]
-    click.echo(f"workers of bench run: {len(workers)}, {how} ({why})")
+    well = _devices()
     # What the smoke and mini scales need
-    well = True
     for module, package in EMBEDDED.items():
         well &= _report(package, None if importlib.util.find_spec(module) else "run `make install`")
     for extractor in extractors():
@@ -71,6 +68,22 @@ def doctor(store: Store) -> int:
         well &= _report(free, f"{place} is no folder that can be written to" if closed else None)
     well &= _features()
     return 0 if well else 1
+
+
+def _devices() -> bool:
+    """Print the devices and how workers have them; returns False for a GPU that is here and cannot be used."""
+    try:
+        gpus, workers = [gpu.name for gpu in visible_gpus()], slots(None)
+    except UserError as error:
+        click.echo(f"FAULTY  GPUs: {error}")
+        return False
+    apple = sys.platform == "darwin" and platform.machine() == "arm64"
+    none = f"none ({APPLE})" if apple else "none"
+    click.echo(f"devices: {usable_cores()} CPU cores; GPUs: {', '.join(gpus) or none}")
+    method, why = start_method(workers)
+    how = {"fork": "forked from one process", "spawn": "an interpreter each"}[method]
+    click.echo(f"workers of bench run: {len(workers)}, {how} ({why})")
+    return True
 
 
 def _features() -> bool:

@@ -20,7 +20,7 @@ from bench.cli.options import (
     store_option,
 )
 from bench.errors import UserError
-from bench.launch.local.worker_handle import slots
+from bench.launch.local.devices import slots
 from bench.store.runs import Store
 
 if TYPE_CHECKING:

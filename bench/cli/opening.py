@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli.finding import find_run
-from bench.launch.local.worker_handle import slots
+from bench.launch.local.devices import slots
 from bench.store.runs import RunFolder, Store
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from bench.errors import UserError
+from bench.launch.local.devices import KINDS
 from bench.plan.expand import Table
 from bench.plan.folders import store_root
 from bench.plan.load import load_table
@@ -163,6 +164,14 @@ def recorded_root_option(function: Function) -> Function:
         "--root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
         help="Where the set is kept [default: the first folder of $BENCH_RECORDED, else of the project file, "
         "else the project's results/recorded].",
+    )(function)  # fmt: skip
+
+
+def device_option(function: Function) -> Function:
+    """--device: where runs train."""
+    return click.option(
+        "--device", type=click.Choice(KINDS),
+        help="Where runs train: auto is the visible GPUs, else the CPU [default: $BENCH_DEVICE, or auto].",
     )(function)  # fmt: skip
 
 

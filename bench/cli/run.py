@@ -10,7 +10,7 @@ from bench.cli.all_tables import tell_of_tables, tell_of_waiting
 from bench.cli.conclusion import conclude, same_choice
 from bench.cli.cost_lines import budget_option, card_option, keep_to_budget
 from bench.cli.impossible import print_problems, refuse_impossible
-from bench.cli.options import work_options
+from bench.cli.options import device_option, work_options
 from bench.cli.planning import (
     build_data,
     plan_of,
@@ -22,6 +22,7 @@ from bench.cli.planning import (
     tell_of_draws,
 )
 from bench.cli.stale_lines import set_old_aside
+from bench.launch.local.devices import slots
 from bench.launch.progress import Tally, counted
 from bench.launch.slurm.records import places, submissions
 from bench.plan.cost.model import Card
@@ -60,11 +61,20 @@ def plan(table: str, scale: str, retry: Any, card: Card, store: Store, **choice:
 @click.command()
 @work_options(
     click.option("--jobs", type=click.IntRange(1, 256), help="Workers at once [default: one per GPU, or per core]."),
+    device_option,
     budget_option,
     card_option,
 )
 def run(
-    table: str, scale: str, retry: Any, jobs: int | None, budget: float | None, card: Card, store: Store, **choice: Any
+    table: str,
+    scale: str,
+    retry: Any,
+    jobs: int | None,
+    device: str | None,
+    budget: float | None,
+    card: Card,
+    store: Store,
+    **choice: Any,
 ) -> int:
     """Train what TABLE is missing, here, with live progress. Interrupt it and run it again: it continues.
 
@@ -80,7 +90,7 @@ def run(
     if todo:
         refuse_impossible(plan, table, choice)
     todo = keep_to_budget(todo, summarise(plan, store, retry, card), budget)
-    outcomes, stopped = _work(plan, todo, store, jobs, choice["plugins"]) if todo else ({}, False)
+    outcomes, stopped = _work(plan, todo, store, slots(jobs, device), choice["plugins"]) if todo else ({}, False)
     status = conclude(plan, outcomes, store, stopped)
     click.echo(f"see it: {same_choice('report', table, scale, choice)}")
     return status
@@ -102,20 +112,19 @@ def _submitted(plan: Schedule, store: Store) -> dict[str, str]:
 
 
 def _work(
-    plan: Schedule, todo: list[PlannedRun], store: Store, jobs: int | None, plugins: list[str]
+    plan: Schedule, todo: list[PlannedRun], store: Store, devices: list[str], plugins: list[str]
 ) -> tuple[dict[str, str], bool]:
     """Train the runs here; returns their outcomes (uid -> outcome), and whether the work was stopped."""
     # `bench plan` does without these
     from bench.cli.progress import progress
     from bench.launch.local.admission import MemoryBudget
     from bench.launch.local.queue import Queue
-    from bench.launch.local.worker_handle import slots
 
     # What can fail or has to be told comes before the first worker
     refuse_unwritable(store)
     build_data(todo)
     say_other_code(todo, store)
-    estimates, devices = Estimates.measured(store, todo), slots(jobs)
+    estimates = Estimates.measured(store, todo)
     set_old_aside(plan, todo, store)
     begun = {planned.uid: store.folder(planned.uid).saved_step() or 0 for planned in todo}
     with progress(Tally(todo, estimates.seconds, len(devices), begun)) as watcher:

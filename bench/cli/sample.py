@@ -11,7 +11,7 @@ from bench.cli.evaluated_column import refuse_idle
 from bench.cli.opening import checkpoint_options, open_run
 from bench.cli.options import plugin_option, run_options, snapshot_options, store_option
 from bench.errors import UserError
-from bench.launch.local.worker_handle import slots
+from bench.launch.local.devices import slots
 from bench.store.runs import Store
 
 if TYPE_CHECKING:

@@ -11,6 +11,8 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+from bench.machine import nvml
+
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
 NVIDIA_SMI = ("nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits")
@@ -39,10 +41,14 @@ def available_bytes() -> int | None:
     return min(numbers) if numbers else None
 
 
-def free_gpu_bytes(name: str) -> int | None:
-    """Free memory of the GPU with this index or UUID; None where nvidia-smi cannot tell."""
+def free_gpu_bytes(uuid: str | None) -> int | None:
+    """Free memory of the GPU of this UUID; None where neither NVML nor nvidia-smi can tell."""
+    if uuid is None:
+        return None
+    if (free := nvml.free_bytes(uuid)) is not None:
+        return free
     try:
-        done = subprocess.run([*NVIDIA_SMI, f"--id={name}"], capture_output=True, text=True, timeout=20)
+        done = subprocess.run([*NVIDIA_SMI, f"--id={uuid}"], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return None
     text = done.stdout.strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.launch.local.worker_handle import visible_gpus
+from bench.machine.gpus import visible_gpus
 from bench.machine.memory import available_bytes, free_gpu_bytes, resident_bytes
 from bench.plan.schedule import PlannedRun
 
@@ -35,7 +35,7 @@ class MemoryBudget:
 
     def _fits_gpu(self, run: PlannedRun, index: int) -> bool:
         need = self.gpu_memory(run)
-        free = free_gpu_bytes(visible_gpus()[index]) if need is not None else None
+        free = free_gpu_bytes(visible_gpus()[index].uuid) if need is not None else None
         return need is None or free is None or need <= free
 
 

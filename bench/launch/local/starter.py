@@ -7,10 +7,12 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from bench.errors import UserError
+from bench.launch.local.devices import place_of
 from bench.launch.local.template_handle import Template
 from bench.launch.local.worker_handle import Worker, spawn
 
@@ -58,11 +60,13 @@ class Starter:
     def start(self, device: str) -> Worker:
         """Start a worker, which imports torch or has it already, and then waits for runs."""
         self.count += 1
-        arguments = ["--store", str(self.store.resolve()), "--device", device]
+        place, more = place_of(device)
+        arguments = ["--store", str(self.store.resolve()), "--device", place]
         arguments += [word for plugin in self.plugins for word in ("--plugin", plugin)]
         log = self._log(f"worker-{self.count}")
         template = self._living_template()
-        return Worker.start(device, log, arguments, spawn if template is None else template.begin)
+        begin = partial(spawn, more=more) if template is None else template.begin
+        return Worker.start(device, log, arguments, begin)
 
     def close(self) -> None:
         """End the template, if there is one."""

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
@@ -15,9 +15,6 @@ from typing import Any, Protocol
 
 from bench.paths import IMPORT_ROOT
 from bench.plan.schedule import PlannedRun
-
-DRIVER = Path("/proc/driver/nvidia/gpus")
-NVIDIA_SMI = ("nvidia-smi", "--query-gpu=index", "--format=csv,noheader")
 
 
 class Process(Protocol):
@@ -106,15 +103,17 @@ class Worker:
         return status, [line for line in text.splitlines() if line.startswith("bench: ")]
 
 
-def spawn(arguments: list[str], stdin: int, events: int, log: int) -> subprocess.Popen[bytes]:
-    """Start a worker as an interpreter of its own."""
+def spawn(
+    arguments: list[str], stdin: int, events: int, log: int, more: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a worker as an interpreter of its own; more: what its environment has beside that of all workers."""
     return subprocess.Popen(
         [sys.executable, "-m", "bench.launch.local.worker", *arguments, "--events", str(events)],
         stdin=stdin,
         stdout=log,
         stderr=subprocess.STDOUT,
         pass_fds=[events],
-        env=environment(),
+        env={**environment(), **(more or {})},
     )
 
 
@@ -131,26 +130,3 @@ def environment() -> dict[str, str]:
     # Before the first product on a GPU, or cuBLAS may add up in another order each time (bench.run.build)
     cublas = {"CUBLAS_WORKSPACE_CONFIG": os.environ.get("CUBLAS_WORKSPACE_CONFIG", ":4096:8")}
     return {**os.environ, "PYTHONPATH": path, **threads, **cublas}
-
-
-def slots(jobs: int | None) -> list[str]:
-    """One device per worker: the visible GPUs, else CPU slots (`jobs` of them, default one per core)."""
-    gpus = len(visible_gpus())
-    if gpus:
-        return [f"cuda:{index}" for index in range(min(gpus, jobs or gpus))]
-    return ["cpu"] * (jobs or len(os.sched_getaffinity(0)))
-
-
-def visible_gpus() -> list[str]:
-    """The NVIDIA GPUs that a worker may use, as nvidia-smi names them; cuda:0 is the first. Torch is not imported."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
-    if DRIVER.is_dir():
-        return [str(index) for index in range(len(list(DRIVER.iterdir())))]
-    # Containers and virtual machines may hide the driver's files, and have its tool all the same
-    try:
-        done = subprocess.run(NVIDIA_SMI, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return done.stdout.split() if done.returncode == 0 else []

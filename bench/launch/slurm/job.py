@@ -14,10 +14,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.launch.local.devices import slots
 from bench.launch.local.queue import Queue
-from bench.launch.local.worker_handle import slots
 from bench.launch.progress import Plain, Tally, counted
 from bench.machine.host import slurm_job
+from bench.machine.nvml import BrokenGpuError
 from bench.machine.provenance import commit
 from bench.plan.estimate import Estimates
 from bench.plan.inputs import changed_since, described
@@ -110,13 +111,13 @@ class TableJob:
         """One device per worker. Raises RuntimeError in a job that was to have GPUs and sees none."""
         if self.device == "cpu":
             return ["cpu"] * self.workers
-        gpus = slots(None)
-        if not gpus[0].startswith("cuda"):
+        try:
+            return slots(None, "cuda")
+        except BrokenGpuError as error:
             raise RuntimeError(
                 f"job {slurm_job()} asked for a GPU and sees none (CUDA_VISIBLE_DEVICES="
-                f"{os.environ.get('CUDA_VISIBLE_DEVICES')!r}); ask for one in the profile, or set device: cpu"
-            )
-        return gpus
+                f"{os.environ.get('CUDA_VISIBLE_DEVICES')!r}; {error}); ask for one in the profile, or set device: cpu"
+            ) from error
 
     def _again(self, left: list[PlannedRun], queue: Queue) -> None:
         """Put this job back into the queue, if the profile allows it and it made any progress."""

@@ -12,6 +12,7 @@ from bench.launch.local import admission
 from bench.launch.local.admission import MemoryBudget
 from bench.machine import memory
 from bench.plan.schedule import PlannedRun
+from fake_nvml import GB, Device, error
 
 MB = 2**20
 
@@ -69,17 +70,19 @@ def test_runs_wait_for_the_growth_of_those_at_work(run, monkeypatch):
     assert MemoryBudget().fits(run(0), "cpu", [(1, run(1))] * 50), "nothing known: no waiting"
 
 
-def test_a_gpu_that_strangers_use_is_waited_for(run, tmp_path, monkeypatch):
-    """nvidia-smi is a script here: no machine of ours has the real one."""
+def test_a_gpu_that_strangers_use_is_waited_for(run, machine, tmp_path, monkeypatch):
+    machine(*(Device(f"GPU-{number}", free=20 * GB if number == 5 else GB) for number in range(8)))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    fits = MemoryBudget(gpu_memory=lambda one: 10 * GB).fits
+    assert fits(run(0), "cuda:0", [])
+    assert not fits(run(0), "cuda:1", []), "1 GB is free of the 10 GB it needs"
+
+
+def test_without_nvml_its_tool_is_asked_what_is_free(machine, tmp_path, monkeypatch):
+    machine(start=error("LibraryNotFound", "NVML Shared Library Not Found"))
     script = tmp_path / "nvidia-smi"
-    script.write_text(
-        '#!/bin/sh\ncase "$*" in *--id=5*) echo 20000;; *--id=7*) echo 500;; *) echo "No devices" >&2; exit 6;; esac\n'
-    )
+    script.write_text('#!/bin/sh\ncase "$*" in *--id=GPU-5*) echo 20000;; *) echo "No devices" >&2; exit 6;; esac\n')
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
-    fits = MemoryBudget(gpu_memory=lambda one: 10 * 2**30).fits
-    assert fits(run(0), "cuda:0", [])
-    assert not fits(run(0), "cuda:1", []), "500 MiB are free of the 10 GiB it needs"
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,9")
-    assert fits(run(0), "cuda:1", []), "nvidia-smi cannot tell: the run says it itself"
+    assert memory.free_gpu_bytes("GPU-5") == 20000 * MB
+    assert memory.free_gpu_bytes("GPU-6") is None and memory.free_gpu_bytes(None) is None

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from bench.errors import UserError
 from bench.launch.local import queue as local
-from bench.launch.local import worker_handle
+from bench.launch.local.devices import slots
 from bench.launch.local.queue import Queue
-from bench.launch.local.worker_handle import slots
 from bench.plan.schedule import PlannedRun
 from bench.store.runs import Store
+from fake_nvml import Device
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 BREAKS = '''
@@ -166,25 +167,20 @@ def test_a_worker_that_cannot_start_says_why_and_is_not_tried_again(
     assert store.folder(spec.uid).error() == reason and store.folder(spec.uid).cause() == "machine"
 
 
-def test_slots(monkeypatch):
+def test_slots(machine, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert slots(3) == ["cpu"] * 3 and set(slots(None)) == {"cpu"}
+    machine(*(Device(f"GPU-{number}") for number in range(8)))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
     assert slots(None) == ["cuda:0", "cuda:1"] and slots(1) == ["cuda:0"]
-
-
-def test_gpus_whose_driver_shows_no_files_are_found_by_its_tool(monkeypatch, tmp_path):
-    """A virtual machine without /proc/driver/nvidia: its runs would have gone to the CPU without a word."""
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(worker_handle, "DRIVER", tmp_path / "absent")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert worker_handle.visible_gpus() == [] and set(slots(None)) == {"cpu"}
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\necho 0\necho 1\n")
-    tool.chmod(0o755)
-    assert worker_handle.visible_gpus() == ["0", "1"] and slots(None) == ["cuda:0", "cuda:1"]
-    tool.write_text("#!/bin/sh\necho NVIDIA-SMI has failed\nexit 9\n")
-    assert worker_handle.visible_gpus() == []
+    assert slots(2, "cpu") == ["cpu", "cpu"]
+    with pytest.raises(
+        UserError, match=r"^device mps: Apple's GPUs \(mps\) are not used: nothing here has been compared"
+    ):
+        slots(1, "mps")
+    monkeypatch.setenv("BENCH_DEVICE", "gpu")
+    with pytest.raises(UserError, match="^BENCH_DEVICE=gpu: did you mean 'cpu'"):
+        slots(1)
 
 
 TABLE = """
