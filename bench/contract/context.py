@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from bench import networks, seeds
 from bench.errors import UserError
+from bench.machine.ranks import ALONE, Ranks
+from bench.networks.common import sharing
 from bench.networks.interface import Generator
 
 if TYPE_CHECKING:
@@ -158,6 +160,7 @@ class Context:
     selected_M: the positions in the run's draw of the images that `select` chose, ascending; None if no part selects.
     real_logits: D's logits of the reals that this step's updates have seen (augmented), detached; one tensor (N,) or
     (N, L) for each update or micro-batch.
+    ranks: the processes that train the run together (`train.gpus`), mostly this one alone.
     draws: what the running `augment` has drawn, by name: a part puts in, as `ctx.draws["shift_2N"] = ...`, what other
     parts may want to use or to invert. They find it in `Augmentation.draws` as "part/shift_2N".
     """
@@ -177,6 +180,7 @@ class Context:
     selected_M: np.ndarray | None = None
     real_logits: list[Tensor] = field(default_factory=list)
     draws: dict[str, Tensor] = field(default_factory=dict)
+    ranks: Ranks = ALONE
     _calls: Counter[Any] = field(default_factory=Counter)
 
     @property
@@ -188,10 +192,31 @@ class Context:
     def stream(self, *purpose: str | int) -> torch.Generator:
         """A fresh CPU generator from (seed, purpose, step, how often it was asked for in this step).
 
-        Every random number of a method must come from here: that is what makes resuming exact.
+        Every random number of a method must come from here: that is what makes resuming exact. A number for each image
+        is drawn as `ctx.own(torch.rand(ctx.whole(len(images)), generator=ctx.stream(...)))`: see `whole`.
         """
         self._calls[purpose] += 1
         return seeds.torch_stream(self.spec.seed, *purpose, self.step, self._calls[purpose])
+
+    def whole(self, count: int) -> int:
+        """How many images the pass has of which `count` are here: `count` itself, unless several cards share the run.
+
+        Draw numbers for so many, and keep those of the images here by `own`. A part that does so, whose terms are means
+        over the images here, and that looks at the whole batch through `gathered` alone, declares `splits = True`.
+        ValueError for another number of images than the pass has here.
+        """
+        return sharing.whole(count)
+
+    def own(self, drawn: Tensor, dim: int = 0) -> Tensor:
+        """Of numbers drawn for the whole pass, an entry an image along `dim`, those of the images here."""
+        return sharing.own(drawn, dim)
+
+    def gathered(self, values_N: Tensor) -> Tensor:
+        """The entries (N, ...) of all images of the pass, of those of the images here; with their gradient.
+
+        Every rank must come by: no part may ask for it in one case and not in another that another rank may see.
+        """
+        return sharing.gathered(values_N)
 
     def begin_step(self, step: int) -> None:
         """Move to `step`; from here on the streams are those of this step."""

@@ -94,6 +94,18 @@ class BatchStatistics(Protocol):
 
 
 @runtime_checkable
+class JudgesInGroups(Protocol):
+    """A D whose logits of an image depend on some images of its call: those of its group. Both StyleGANs'.
+
+    Images n, n + M, n + 2M, ... with M = count / `images_together(count)` are a group, which cards must not part.
+    """
+
+    def images_together(self, count: int) -> int:
+        """How many of `count` images are judged together; it divides `count`."""
+        ...
+
+
+@runtime_checkable
 class HasMaps(Protocol):
     """A D that gives the maps of its pass beside the logits, for the terms of a method (`DStep.maps`). FastGAN's."""
 
@@ -252,6 +264,7 @@ CAPABILITIES: tuple[type, ...] = (
     HasBlocks,
     Penultimate,
     BatchStatistics,
+    JudgesInGroups,
     HasMaps,
     Decoding,
     Growing,

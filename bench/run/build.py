@@ -14,11 +14,13 @@ from bench.contract.context import Context, FinishedRun
 from bench.data.draws import training_images
 from bench.errors import UserError
 from bench.files.row_view import chosen_rows
+from bench.machine.ranks import ALONE, Ranks
 from bench.spec.run import RunSpec, WeightsFile
 from bench.store.checkpoints import read_weights
 from bench.store.runs import Store
 from bench.train.device import set_precision
 from bench.train.ema import make_ema
+from bench.train.joint import refuse_unshared
 from bench.train.sampling import batch_norms
 
 
@@ -43,8 +45,12 @@ def source_files(spec: RunSpec, store: Store) -> dict[str, Path]:
     return files
 
 
-def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Context, Composition]:
+def build_context(
+    spec: RunSpec, store: Store, device: torch.device, ranks: Ranks = ALONE
+) -> tuple[Context, Composition]:
     """The context of a run before its first step, and its composed method.
+
+    ranks: the processes that train it together. Raises UserError for networks that cannot be shared out among them.
 
     Order matters. A part selects among the images first, so that all that follows sees what it left. The method sets
     network options (a condition's size) before the networks are initialised from the seed. Then a part may put its
@@ -63,6 +69,7 @@ def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Co
         partial(_open_final, store, device),
         attributes_NA=drawn.attributes,
         attribute_names=drawn.attribute_names,
+        ranks=ranks,
     )
     method = build_method(spec.method)
     select_images(ctx, method)
@@ -88,6 +95,7 @@ def build_context(spec: RunSpec, store: Store, device: torch.device) -> tuple[Co
 
     # What the method changes of them, and the average that starts there.
     method.prepare(ctx)
+    refuse_unshared(ctx)
     if ctx.generator is not None:
         ctx.ema = make_ema(ctx.generator)
     return ctx, method

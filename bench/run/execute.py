@@ -16,9 +16,11 @@ from bench.errors import UserError
 from bench.files import readings
 from bench.machine.memory import reset_peak
 from bench.machine.provenance import commit, provenance
+from bench.machine.ranks import ALONE, RankLost, Ranks
 from bench.plan import inputs
 from bench.plan.inputs import Machine
 from bench.run.evaluation import evaluate
+from bench.run.following import follow, lead
 from bench.run.reference import score_reference
 from bench.run.settings import AttemptOutcome, Outcome, Settings, checkpoint_seconds
 from bench.run.training import Training
@@ -40,15 +42,18 @@ def run_once(
     device: str = "cpu",
     should_stop: Callable[[], bool] = lambda: False,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
+    ranks: Ranks = ALONE,
 ) -> AttemptOutcome:
-    """Execute the run `uid` of the store at `root`.
+    """Execute the run `uid` of the store at `root`; ranks: with whom, if several processes train it.
 
     Returns "busy" at once if another worker has the run, and "failed" if its folder has been moved away, which only the
     worker's log tells. $BENCH_CHECKPOINT_SECONDS sets how often the run saves (60).
     """
-    every = checkpoint_seconds()
+    settings = Settings(torch.device(device), checkpoint_seconds(), ranks)
+    if not ranks.leads:
+        return follow(uid, root, settings, should_stop)
     try:
-        return execute(uid, Store(root), Settings(torch.device(device), every), should_stop, on_step)
+        return execute(uid, Store(root), settings, should_stop, on_step)
     except RunBusyError:
         return "busy"
     except RunGoneError as error:
@@ -84,7 +89,7 @@ def execute(
 
             # Record what it starts with, then train, score or evaluate.
             reset_peak()
-            folder.begin(entry := provenance())
+            folder.begin(entry := {**provenance(), "ranks": settings.ranks.size})
             inputs.begin(folder, machine, spec, {"commit": commit(), "packages": entry["packages"]})
             with readings.listening(partial(inputs.note, folder)):
                 if spec.kind == "reference":
@@ -94,9 +99,15 @@ def execute(
                 training = Training(spec, folder, store, settings)
                 # No input may have been replaced while it was being read.
                 inputs.confirm(folder, Machine(store))
+                lead(training)
                 return training.run(should_stop, on_step)
         except RunGoneError:
             raise
+        except RankLost as error:
+            if not (reasons := settings.ranks.reasons()):
+                print(f"bench: {uid}: another rank has gone: {error}", file=sys.stderr, flush=True)
+                return "stopped"
+            _record_failure(folder, "; ".join(reasons), "method")
         except UserError as error:
             _record_failure(folder, str(error), "method")
         except OSError as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bench.errors import UserError
+from bench.machine.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
     import torch
@@ -17,10 +18,14 @@ AttemptOutcome = Outcome | Literal["busy"]
 
 @dataclass(frozen=True)
 class Settings:
-    """The worker's settings; none of them can change a result."""
+    """The worker's settings; none of them can change a result.
+
+    ranks: the processes that train the run together, of which this is one.
+    """
 
     device: torch.device
     checkpoint_seconds: float = 60.0
+    ranks: Ranks = ALONE
 
 
 def checkpoint_seconds() -> float:

@@ -49,15 +49,16 @@ class Training:
     def __init__(self, spec: RunSpec, folder: RunFolder, store: Store, settings: Settings) -> None:
         assert spec.train is not None
         self.spec, self.folder, self.settings, self.train = spec, folder, settings, spec.train
-        self.ctx, self.method = build_context(spec, store, settings.device)
+        self.ctx, self.method = build_context(spec, store, settings.device, settings.ranks)
         self.optimizers = Optimizers.build(self.ctx) if not self.method.replaces_loop else None
-        self.scorer = make_scorer(spec.protocol, spec.data, spec.seed, str(settings.device)) if spec.protocol else None
-        self.traces = [trace(name) for name in (spec.protocol.traces if spec.protocol else None) or ()]
+        protocol = spec.protocol if settings.ranks.leads else None
+        self.scorer = make_scorer(protocol, spec.data, spec.seed, str(settings.device)) if protocol else None
+        self.traces = [trace(name) for name in (protocol.traces if protocol else None) or ()]
         self.lines: list[dict[str, Any]] = []
         self.elapsed = 0.0
         self.restore()
-        if spec.protocol and self.traces:
-            self.seen = AtSnapshot(self.ctx, spec.protocol.batch)
+        if protocol and self.traces:
+            self.seen = AtSnapshot(self.ctx, protocol.batch)
             for card in self.traces:
                 if card.check is not None:
                     card.check(self.seen)
@@ -66,7 +67,7 @@ class Training:
 
     def run(self, should_stop: Callable[[], bool], on_step: Callable[[int, int], None]) -> Outcome:
         """Train to the end, to divergence, or to the next step boundary after a stop was asked for."""
-        with Heartbeat(self.folder, self.train.steps, self.ctx.step) as heartbeat, _closed(self.steps()) as steps:
+        with self.heartbeat() as heartbeat, _closed(self.steps()) as steps:
             started = saved = time.monotonic()
             while self.ctx.step < self.train.steps:
                 # One step: D's updates and G's, or whatever a method's own loop makes of it.
@@ -82,7 +83,7 @@ class Training:
                 self._average()
                 self._log(values)
                 if self.spec.protocol and self.ctx.step in (self.spec.protocol.keep or ()):
-                    kept.keep(self.folder.state, self.ctx.step, self._sampled_weights())
+                    self._keep()
                 if self.spec.protocol and self.spec.protocol.is_snapshot(self.ctx.step, self.train.steps):
                     self._snapshot()
 
@@ -93,17 +94,23 @@ class Training:
                     break
 
                 # Save when it is time, leave when asked to.
-                now, stopping = time.monotonic(), should_stop() or heartbeat.cancelled
-                if stopping or now - saved >= self.settings.checkpoint_seconds:
+                now = time.monotonic()
+                due = now - saved >= self.settings.checkpoint_seconds
+                stop, cancelled, due = self.settings.ranks.any(should_stop(), heartbeat.cancelled, due)
+                if stop or cancelled or due:
                     self._save(self.elapsed + now - started)
                     saved = now
-                if stopping:
-                    return "cancelled" if heartbeat.cancelled else "stopped"
+                if stop or cancelled:
+                    return "cancelled" if cancelled else "stopped"
 
             # All steps are done: the final weights and, last of all, the record.
             outcome = self._finish(time.monotonic() - started)
             heartbeat.state = "done"
             return outcome
+
+    def heartbeat(self) -> Heartbeat:
+        """What tells others that the run is at work, and whether they have asked it to stop."""
+        return Heartbeat(self.folder, self.train.steps, self.ctx.step)
 
     def steps(self) -> Iterator[dict[str, float]]:
         """The loop: an item a step, its values to log."""
@@ -140,6 +147,10 @@ class Training:
             record_traces(self.folder, step, self.traces, self.seen, protocol.split)
         if best_step(protocol, self.folder.metrics()) == step:
             best.keep(self.folder.state, step, self._sampled_weights())
+        self.settings.ranks.release()
+
+    def _keep(self) -> None:
+        kept.keep(self.folder.state, self.ctx.step, self._sampled_weights())
 
     # ---- state -----------------------------------------------------------------------------------
 
@@ -152,14 +163,25 @@ class Training:
             self.folder.rewind(0)
             return
         step, state = newest
+        self.load_state(state)
+        self.folder.rewind(step)
+
+    def state(self, elapsed: float) -> dict[str, Any]:
+        """All that a checkpoint holds: weights, optimisers, the step, and the seconds of training so far."""
+        state = {**self.weights(), "step": self.ctx.step, "elapsed": elapsed}
+        if self.optimizers is not None:
+            state["optimizers"] = self.optimizers.state_dict()
+        return state
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Put back what `state` gave."""
         for name, network in self.modules().items():
             network.load_state_dict(state[name])
         if self.optimizers is not None:
             self.optimizers.load_state_dict(state["optimizers"])
         self.method.load_state_dict(state["method"])
         self.elapsed = state["elapsed"]
-        self.ctx.step = step
-        self.folder.rewind(step)
+        self.ctx.step = int(state["step"])
 
     def modules(self) -> dict[str, torch.nn.Module]:
         """The networks that a checkpoint holds, by name: those of generator, discriminator and ema that the run has."""
@@ -182,10 +204,8 @@ class Training:
     def _save(self, elapsed: float) -> None:
         self.folder.require()
         self._flush()
-        state = {**self.weights(), "step": self.ctx.step, "elapsed": elapsed}
-        if self.optimizers is not None:
-            state["optimizers"] = self.optimizers.state_dict()
-        best.prune(self.folder.state, checkpoints.save(self.folder.state, self.ctx.step, state))
+        best.prune(self.folder.state, checkpoints.save(self.folder.state, self.ctx.step, self.state(elapsed)))
+        self.settings.ranks.release()
 
     def _flush(self) -> None:
         if self.lines:

@@ -13,8 +13,10 @@ from torch.nn.utils import parametrize
 
 from bench.contract.composition import Composition
 from bench.contract.context import Augmentation, Batch, Context, DStep, GStep
+from bench.networks.common.sharing import Share, sharing
 from bench.train.adversarial_terms import discriminator_loss, generator_loss
 from bench.train.batches import Batches
+from bench.train.joint import gather_logits, share_of, sum_gradients
 from bench.train.optimizers import Optimizers
 from bench.train.seen import Fakes, augmented, augmented_fakes, discriminate, generated, logits_of
 
@@ -58,6 +60,8 @@ def adversarial(ctx: Context, method: Composition, optimizers: Optimizers) -> It
             # G's update, and what the engine logs of both.
             values = _means(updates)
             values |= _update_generator(ctx, method, optimizers.generator, inputs, shared)
+            if ctx.ranks.size > 1 and method.has("after_step"):
+                ctx.real_logits = gather_logits(ctx, ctx.real_logits)
             yield {**_floats(values), **method.after_step(ctx)}
 
 
@@ -68,11 +72,15 @@ def latents(ctx: Context, count: int) -> Tensor:
 
 
 class _Inputs(NamedTuple):
-    """What goes into an update, or into one of its micro-batches, beside z."""
+    """What goes into an update, or into one of its micro-batches, beside z.
+
+    share: which images of the micro-batch these are, where several ranks share it.
+    """
 
     batch: Batch
     condition_NK: Tensor | None
     d_condition_NK: Tensor | None
+    share: Share | None = None
 
     def split(self, size: int) -> list[_Inputs]:
         """Micro-batches of `size` images."""
@@ -87,22 +95,36 @@ class _Inputs(NamedTuple):
         if times == 1:
             return self
         batch = Batch(self.batch.images_NCHW.repeat(times, 1, 1, 1), self.batch.index_N.repeat(times))
-        conditions = (None if one is None else one.repeat(times, 1) for one in (self.condition_NK, self.d_condition_NK))
-        return _Inputs(batch, *conditions)
+        given_NK, seen_NK = (
+            None if one is None else one.repeat(times, 1) for one in (self.condition_NK, self.d_condition_NK)
+        )
+        return _Inputs(batch, given_NK, seen_NK)
+
+    def own(self, share: Share | None) -> _Inputs:
+        """Of a whole micro-batch, what is this rank's."""
+        if share is None:
+            return self
+        batch = Batch(share.own(self.batch.images_NCHW), share.own(self.batch.index_N))
+        given_NK, seen_NK = (
+            None if one is None else share.own(one) for one in (self.condition_NK, self.d_condition_NK)
+        )
+        return _Inputs(batch, given_NK, seen_NK, share)
 
 
 class _Pass(NamedTuple):
-    """What one micro-batch contributes to an update."""
+    """What one micro-batch contributes to an update: of all of it, or of the share of it that is this rank's."""
 
     adversarial: Tensor
     extra: Values
     seen: Values  # further values to log
+    share: Share | None
 
 
 class _Shared(NamedTuple):
     """Generated images of one micro-batch with the graph that leads back to G, and what D saw of them."""
 
     z_NZ: Tensor
+    inputs: _Inputs
     fakes: Fakes
     seen: Fakes
     augmentation: Augmentation
@@ -127,7 +149,7 @@ def _update_discriminator(
         for (z_NZ, part), with_graph in zip(parts, fakes, strict=True)
     ]
     with _frozen(generator):
-        return _descend(optimizer, "d", passes), shared
+        return _descend(ctx, optimizer, "d", passes), shared
 
 
 def _update_generator(
@@ -141,26 +163,24 @@ def _update_generator(
     _, discriminator = ctx.networks()
     inputs = inputs.repeated((ctx.train.g_batch or ctx.train.batch) // ctx.train.batch)
     if shared:
-        parts = inputs.split(len(shared[0].z_NZ))
-        passes = [
-            partial(_generator_pass, ctx, method, images.z_NZ, part, images)
-            for images, part in zip(shared, parts, strict=True)
-        ]
+        passes = [partial(_generator_pass, ctx, method, one.z_NZ, one.inputs, one) for one in shared]
     else:
         passes = [partial(_generator_pass, ctx, method, z_NZ, part) for z_NZ, part in _micro_batches(ctx, inputs)]
     with _frozen(discriminator):
-        return _descend(optimizer, "g", passes)
+        return _descend(ctx, optimizer, "g", passes)
 
 
 def _micro_batches(ctx: Context, inputs: _Inputs) -> list[tuple[Tensor, _Inputs]]:
-    """The micro-batches of one update, with z drawn for the whole batch."""
+    """The micro-batches of one update, with z drawn for the whole batch; of each what is this rank's."""
     count = len(inputs.batch.index_N)
     size = ctx.train.micro_batch or count
-    return list(zip(latents(ctx, count).split(size), inputs.split(size), strict=True))
+    share = share_of(ctx, size)
+    parts = zip(latents(ctx, count).split(size), inputs.split(size), strict=True)
+    return [(z_NZ if share is None else share.own(z_NZ), part.own(share)) for z_NZ, part in parts]
 
 
 def _with_graph(ctx: Context, z_NZ: Tensor, inputs: _Inputs) -> Fakes:
-    with parametrize.cached():
+    with sharing(inputs.share), parametrize.cached():
         return generated(ctx, z_NZ, inputs.condition_NK)
 
 
@@ -177,9 +197,9 @@ def _discriminator_pass(
     with_graph: generated images with the graph that leads back to G; they go to `shared` with what D saw of them.
     """
     _, discriminator = ctx.networks()
-    batch, condition_NK, d_condition_NK = inputs
+    batch, condition_NK, d_condition_NK, share = inputs
     # One spectral normalisation a pass: within `cached` all calls of D see the same weights.
-    with parametrize.cached():
+    with sharing(share), parametrize.cached():
         # Generated images, without a graph unless G's update goes through the same.
         fakes = with_graph
         if fakes is None:
@@ -191,7 +211,7 @@ def _discriminator_pass(
         real_NCHW, real_augmentation = augmented(ctx, method, raw_NCHW)
         fakes, fake_augmentation = augmented_fakes(ctx, method, fakes)
         if with_graph is not None:
-            shared.append(_Shared(z_NZ, with_graph, fakes, fake_augmentation))
+            shared.append(_Shared(z_NZ, inputs, with_graph, fakes, fake_augmentation))
             fakes = fakes.detached()
 
         # Its logits, the adversarial term, and the parts' terms.
@@ -214,7 +234,7 @@ def _discriminator_pass(
         extra = method.d_loss(ctx, step)
     ctx.real_logits.append(real_N.detach())
     seen = {"real_logit": real_N.detach().mean(), "fake_logit": fake_N.detach().mean(), **weights}
-    return _Pass(loss, extra, seen)
+    return _Pass(loss, extra, seen, share)
 
 
 def _generator_pass(
@@ -222,7 +242,7 @@ def _generator_pass(
 ) -> _Pass:
     """G's loss on one micro-batch. shared: D's generated images, to be used in place of new ones."""
     _, discriminator = ctx.networks()
-    batch, condition_NK, d_condition_NK = inputs
+    batch, condition_NK, d_condition_NK, share = inputs
 
     @cache
     def real_logits() -> Tensor:
@@ -230,13 +250,13 @@ def _generator_pass(
             real_NCHW, _ = augmented(ctx, method, method.reals(ctx, batch))
             return logits_of(discriminator, Fakes(real_NCHW, None), d_condition_NK).float()
 
-    with parametrize.cached():
+    with sharing(share), parametrize.cached():
         # Generated images with their graph, and what D sees of them: augmented.
         if shared is None:
             fakes = generated(ctx, z_NZ, condition_NK)
             seen, augmentation = augmented_fakes(ctx, method, fakes)
         else:
-            _, fakes, seen, augmentation = shared
+            _, _, fakes, seen, augmentation = shared
 
         # D's logits, the adversarial term, and the parts' terms.
         logits_N = logits_of(discriminator, seen, d_condition_NK).float()
@@ -253,14 +273,16 @@ def _generator_pass(
         )
         loss, weights = generator_loss(ctx, method, step)
         extra = method.g_loss(ctx, step)
-    return _Pass(loss, extra, weights)
+    return _Pass(loss, extra, weights, share)
 
 
 def _split(condition_NK: Tensor | None, size: int, parts: int) -> list[Tensor | None]:
     return [None] * parts if condition_NK is None else list(condition_NK.split(size))
 
 
-def _descend(optimizer: torch.optim.Optimizer, letter: str, passes: Sequence[Callable[[], _Pass]]) -> Values:
+def _descend(
+    ctx: Context, optimizer: torch.optim.Optimizer, letter: str, passes: Sequence[Callable[[], _Pass]]
+) -> Values:
     """One step down the mean gradient of the passes; returns the means of what they saw, and the gradient's norm."""
     optimizer.zero_grad(set_to_none=True)
     values: list[Values] = []
@@ -268,17 +290,20 @@ def _descend(optimizer: torch.optim.Optimizer, letter: str, passes: Sequence[Cal
 
     # Accumulate the gradient of one micro-batch after the other.
     for forward in passes:
-        loss, extra, seen = forward()
+        loss, extra, seen, share = forward()
         total = torch.stack([loss, *extra.values()]).sum()
-        (total / len(passes)).backward()
+        (total / len(passes) if share is None else total * (share.weight / len(passes))).backward()
         values.append({f"{letter}_loss": loss.detach(), **seen})
         terms.append({name: value.detach() for name, value in extra.items()})
 
     # Take the step.
     gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    means, extras = _means(values), _means(terms)
+    if share is not None:
+        means, extras = sum_gradients(share, gradients, means, extras)
     norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
     optimizer.step()
-    return {**_means(values), f"{letter}_grad": norm, **_means(terms)}
+    return {**means, f"{letter}_grad": norm, **extras}
 
 
 def _means(values: list[Values]) -> Values:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from bench.networks.common.batch_norm import WholeBatchNorm2d
 from bench.networks.common.layers import Layer, Wrap
 
 INITS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -68,7 +69,7 @@ class ConditionalBatchNorm(nn.Module):
 
     def __init__(self, channels: int, condition_dim: int, make: Maker) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(channels, eps=1e-5, affine=False)
+        self.norm = WholeBatchNorm2d(channels, eps=1e-5, affine=False)
         self.gain = make.linear(condition_dim, channels, bias=False)
         self.bias = make.linear(condition_dim, channels, bias=False)
 
@@ -86,7 +87,7 @@ class SelfModulatedBatchNorm(nn.Module):
 
     def __init__(self, channels: int, z_dim: int, hidden: int, make: Maker) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(channels, eps=1e-5, affine=False)
+        self.norm = WholeBatchNorm2d(channels, eps=1e-5, affine=False)
         self.hidden = make.linear(z_dim, hidden) if hidden else None
         self.gain = make.linear(hidden or z_dim, channels)
         self.bias = make.linear(hidden or z_dim, channels)
@@ -109,7 +110,7 @@ class TableBatchNorm(nn.Module):
     def __init__(self, channels: int, offset: int) -> None:
         super().__init__()
         self.offset, self.channels = offset, channels
-        self.norm = nn.BatchNorm2d(channels, eps=1e-5, affine=False)
+        self.norm = WholeBatchNorm2d(channels, eps=1e-5, affine=False)
 
     def forward(self, x_NCHW: Tensor, row_NE: Tensor) -> Tensor:
         """(N, C, H, W), a row of the table (N, E) -> (N, C, H, W)."""

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from bench.networks.common.batch_norm import WholeBatchNorm2d
+
 Layer = TypeVar("Layer", bound=nn.Module)
 Upsample = Literal["nearest", "bilinear"]
 Shortcut = Literal["plain", "rectified"]  # what a discriminator block's shortcut reads: x or ReLU(x)
@@ -61,7 +63,7 @@ def linear(in_features: int, out_features: int, wrap: Wrap, *, bias: bool = True
     return wrap(layer)
 
 
-class BatchNorm(nn.BatchNorm2d):
+class BatchNorm(WholeBatchNorm2d):
     """Batch normalisation with a learned gain and bias, for a network without conditions."""
 
     def forward(self, x_NCHW: Tensor, embedding_NE: Tensor | None = None) -> Tensor:
@@ -78,7 +80,7 @@ class ConditionalBatchNorm(nn.Module):
 
     def __init__(self, channels: int, embedding_dim: int, wrap: Wrap) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(channels, eps=1e-5, affine=False)
+        self.norm = WholeBatchNorm2d(channels, eps=1e-5, affine=False)
         self.gain = linear(embedding_dim, channels, wrap, bias=False)
         self.bias = linear(embedding_dim, channels, wrap, bias=False)
 

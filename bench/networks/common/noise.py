@@ -13,6 +13,8 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor
 
+from bench.networks.common import sharing
+
 Streams = torch.Generator | tuple[torch.Generator, ...]
 _ACTIVE: ContextVar[Streams | None] = ContextVar("noise stream", default=None)
 _GIVEN: ContextVar[Iterator[Tensor] | None] = ContextVar("noise that was drawn before", default=None)
@@ -64,32 +66,39 @@ def given(drawn: Sequence[Tensor]) -> Iterator[None]:
 
 
 def normal(shape: Sequence[int], like: Tensor) -> Tensor:
-    """Standard normal numbers with the device and dtype of `like`.
+    """Standard normal numbers with the device and dtype of `like`, an entry an image along the first axis.
 
+    Where a pass is shared out among ranks, they are drawn for all of its images (bench.networks.common.sharing).
     Drawn on the CPU, so that every device sees the same. Raises RuntimeError where no stream is active, or where there
     is one for each image and another number of them.
     """
     if (ready := _GIVEN.get()) is not None:
         return next(ready)
-    drawn = _drawn(torch.randn, shape, like)
+    drawn = _drawn(torch.randn, shape, like, 0)
     if (kept := _NOTED.get()) is not None:
         kept.append(drawn)
     return drawn
 
 
-def uniform(shape: Sequence[int], like: Tensor) -> Tensor:
-    """Numbers in [0, 1) with the device and dtype of `like`; as `normal` otherwise."""
-    return _drawn(torch.rand, shape, like)
+def uniform(shape: Sequence[int], like: Tensor, images: int | None = 0) -> Tensor:
+    """Numbers in [0, 1) with the device and dtype of `like`; as `normal` otherwise.
+
+    images: the axis that has an entry an image; None where all images share the numbers.
+    """
+    return _drawn(torch.rand, shape, like, images)
 
 
-def _drawn(draw: Callable[..., Tensor], shape: Sequence[int], like: Tensor) -> Tensor:
+def _drawn(draw: Callable[..., Tensor], shape: Sequence[int], like: Tensor, images: int | None) -> Tensor:
     if like.is_meta:
         return like.new_empty(tuple(shape))
     streams = _ACTIVE.get()
     if streams is None:
         raise RuntimeError("this network draws noise: call it within bench.networks.common.noise.drawn_from(stream)")
     if isinstance(streams, torch.Generator):
-        return draw(tuple(shape), generator=streams).to(like)
+        if images is None or sharing.active() is None:
+            return draw(tuple(shape), generator=streams).to(like)
+        of_all = [sharing.whole(size) if axis == images else size for axis, size in enumerate(shape)]
+        return sharing.own(draw(of_all, generator=streams), images).to(like)
     if len(streams) != shape[0]:
         raise RuntimeError(f"noise of shape {tuple(shape)} is drawn from streams for {len(streams)} images")
     return torch.stack([draw(tuple(shape[1:]), generator=stream) for stream in streams]).to(like)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.networks.common import noise
+from bench.networks.common.batch_norm import WholeBatchNorm2d
 from bench.networks.common.layers import spectral
 
 SLOPE = 0.2  # of every leaky rectifier
@@ -29,9 +30,9 @@ def conv(in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, p
     return spectral(layer)
 
 
-def batch_norm(channels: int) -> nn.BatchNorm2d:
+def batch_norm(channels: int) -> WholeBatchNorm2d:
     """Batch normalisation with gains N(1, 0.02) and biases 0."""
-    layer = nn.BatchNorm2d(channels)
+    layer = WholeBatchNorm2d(channels)
     nn.init.normal_(layer.weight, 1.0, 0.02)
     return layer
 

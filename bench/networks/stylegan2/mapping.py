@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from bench.networks import interface
 from bench.networks.common import noise as noise_stream
+from bench.networks.common import sharing
 from bench.networks.stylegan2.layers import ACTIVATION_GAIN, EqualLinear, activate, unit_second_moment
 
 BOTTOM = 4  # height and width of the first map
@@ -140,7 +141,7 @@ class StyleGenerator(interface.Generator, interface.Styled):
     def _map_and_average(self, z_NZ: Tensor, embedding_NE: Tensor | None) -> Tensor:
         w_NW = self._map(z_NZ, embedding_NE)
         if self.training:
-            self.w_average.lerp_(w_NW.detach().to(self.w_average.dtype).mean(dim=0), 1 - W_AVERAGE_DECAY)
+            self.w_average.lerp_(sharing.mean(w_NW.detach().to(self.w_average.dtype)), 1 - W_AVERAGE_DECAY)
         return w_NW
 
     def _styles(self, z_NZ: Tensor, embedding_NE: Tensor | None) -> Tensor:
@@ -154,7 +155,8 @@ class StyleGenerator(interface.Generator, interface.Styled):
         """Layers from a random crossover on take the w of a second z, with probability `mixing`."""
         other_NW = self._map(noise_stream.normal(z_NZ.shape, like=z_NZ), embedding_NE)
         layers, draws = w_NLW.shape[1], 1 if self.mixing_per == "batch" else len(z_NZ)
-        chance_M, place_M = noise_stream.uniform((2, draws), like=z_NZ)
+        axis = None if self.mixing_per == "batch" else 1
+        chance_M, place_M = noise_stream.uniform((2, draws), like=z_NZ, images=axis)
         crossover_M = 1 + (place_M * (layers - 1)).floor()
         after_ML = torch.arange(layers, device=z_NZ.device) >= crossover_M[:, None]
         swaps_ML = after_ML & (chance_M < self.mixing)[:, None]

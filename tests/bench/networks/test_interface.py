@@ -24,9 +24,9 @@ CAN = {
     "biggan": ({"HasBlocks"}, BLOCKS_AND_FEATURES),
     "stylegan1": (
         {"Styled", "Growing"},
-        {*BLOCKS_AND_FEATURES, "BatchStatistics", "Growing", "ScalesGradients"},
+        {*BLOCKS_AND_FEATURES, "BatchStatistics", "JudgesInGroups", "Growing", "ScalesGradients"},
     ),
-    "stylegan2": ({"Styled"}, {*BLOCKS_AND_FEATURES, "BatchStatistics"}),
+    "stylegan2": ({"Styled"}, {*BLOCKS_AND_FEATURES, "BatchStatistics", "JudgesInGroups"}),
     "fastgan": (
         {"HasBlocks", "TwoScales", "MixesStyles"},
         {*BLOCKS_AND_FEATURES, "BatchStatistics", "HasMaps", "Decoding"},
