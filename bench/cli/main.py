@@ -28,10 +28,10 @@ VERBS = {
     "cancel": ("bench.cli.cluster:cancel", "Stop queued and running jobs of a table, of rows or of one run."),
     "report": ("bench.cli.report:report", "Tables with intervals beside the printed numbers, plots, claims."),
     "compare": (
-        "bench.cli.report:compare",
+        "bench.cli.compare:compare",
         "Where a method stands against recorded baselines, or rows of one's own store.",
     ),
-    "recorded": ("bench.cli.report:recorded", "The papers' printed numbers."),
+    "recorded": ("bench.cli.printed:recorded", "The papers' printed numbers."),
     "record": ("bench.cli.record:record", "Keep finished runs as a named recorded set."),
     "evaluate": (
         "bench.cli.evaluate:evaluate",

@@ -149,6 +149,13 @@ def metric_option(function: Function) -> Function:
     )(function)
 
 
+def recorded_option(function: Function) -> Function:
+    """--recorded: a recorded set that fills in."""
+    return click.option("--recorded", metavar="NAME", help="Fill in from a recorded set what the store lacks.")(
+        function
+    )
+
+
 def measures_option(function: Function) -> Function:
     """--measures: which scores are taken."""
     return click.option(

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.store.runs import Store
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from bench.plan.expand import Table
+    from bench.report.figures.memorised import Grids
+    from bench.report.figures.samples import Sheets
+    from bench.report.html.page import Extras
     from bench.report.model import TableReport
     from bench.report.picture_figure import PictureFigure
-    from bench.report.pictures import Picture
 
 
 def figure(table_report: TableReport, spec: Table, store: Store, seeds: Sequence[int] | None) -> PictureFigure | None:
@@ -43,20 +43,33 @@ def write_figure(table_report: TableReport, folder: Path, stem: str) -> tuple[Ta
     return table_report, [png, listed]
 
 
-def samples(table_report: TableReport, spec: Table, store: Store, choice: Mapping[str, Any]) -> dict[str, Image]:
-    """A picture of samples for every row that has some."""
-    from bench.report.figures import samples as sheets
+@dataclass(frozen=True)
+class Found:
+    """The pictures of a table's runs, looked for once: samples, and their nearest training images if asked for."""
 
-    return sheets.pictures(spec, table_report.scale, store, *_tried(table_report, spec), choice["seeds"])
+    samples: Sheets
+    nearest: Grids
 
 
-def panels(table_report: TableReport, spec: Table, store: Store, choice: Mapping[str, Any]) -> dict[str, Picture]:
-    """Samples of every row above their nearest training images, where they are asked for."""
-    from bench.report.figures import memorised
+def found(table_report: TableReport, spec: Table, store: Store, choice: Mapping[str, Any]) -> Found:
+    """The samples of every row that has some; with --nearest above their nearest training images, too."""
+    from bench.report.figures import memorised, samples
 
-    if not choice["nearest"]:
-        return {}
-    return memorised.panels(spec, table_report.scale, store, *_tried(table_report, spec), choice["seeds"])
+    which = (spec, table_report.scale, store, *_tried(table_report, spec), choice["seeds"])
+    return Found(samples.sheets(*which), memorised.grids(*which) if choice["nearest"] else {})
+
+
+def extras(table_report: TableReport, pictures: Found, store: Store) -> Extras:
+    """What the page of a table shows beside its numbers."""
+    from bench.report.figures import memorised, samples
+    from bench.report.html.details import Known
+    from bench.report.html.page import Extras
+    from bench.report.html.starts import starts_of
+    from bench.report.pictures import pictures as figures
+
+    uids = [str(uid) for uid in table_report.results["uid"].unique()]
+    known = Known(samples.by_cell(pictures.samples), memorised.by_cell(pictures.nearest), starts_of(uids, store))
+    return Extras(figures(table_report), known)
 
 
 def _tried(table_report: TableReport, spec: Table) -> tuple[list[str], list[str]]:

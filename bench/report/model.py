@@ -139,13 +139,18 @@ class Block:
         return f"{self.label} in {self.measure.unit}" if self.measure.unit else self.label
 
     @property
-    def title(self) -> str:
-        """For example "FD(effnet_lite0@96), lower is better; final snapshot (the table's rule)"."""
+    def rule_words(self) -> str:
+        """For example "final snapshot (the table's rule)"."""
         whose = " (the table's rule)" if self.paper_rule else ""
         rule = "final snapshot"
         if self.rule == "best":
             rule = f"best snapshot of each seed by {output_card(self.selects).short}"
-        return f"{self.axis}, {self.measure.direction}; {rule}{whose}"
+        return f"{rule}{whose}"
+
+    @property
+    def title(self) -> str:
+        """For example "FD(effnet_lite0@96), lower is better; final snapshot (the table's rule)"."""
+        return f"{self.axis}, {self.measure.direction}; {self.rule_words}"
 
 
 @dataclass(frozen=True)

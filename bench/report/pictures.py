@@ -1,16 +1,13 @@
-"""What a report shows in pictures: the curves of its main score and of its traces, and samples of every row."""
+"""What a report shows in pictures: the curves of its main score and of its traces, or its figure of pictures."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from PIL import Image
-
 from bench.evaluate.traces import Trace, trace, traces
-from bench.report.model import Block, RowHead, TableReport
+from bench.report.model import Block, TableReport
 from bench.report.picture_words import alternative_text
 
 
@@ -45,11 +42,8 @@ def plotted_traces(report: TableReport) -> list[Trace]:
     return [card for card in known if not report.traced(card).empty]
 
 
-def pictures(report: TableReport, samples: Mapping[str, Image.Image]) -> list[Picture]:
-    """The figure of pictures, or the curves, where anything is scored, and each row's samples, in table order.
-
-    samples: of report/figures/samples.py.
-    """
+def pictures(report: TableReport) -> list[Picture]:
+    """The figure of pictures, or the curves, where anything is scored, in the order of a page."""
     from bench.report.figures.drawing import drawn as figure  # here, for matplotlib takes a while to import
 
     shown = []
@@ -66,11 +60,6 @@ def pictures(report: TableReport, samples: Mapping[str, Image.Image]) -> list[Pi
         plotted = io.BytesIO()
         trace_curves(report, card).savefig(plotted, format="png", dpi=110)
         shown.append(Picture(f"{card.summary} over the training's steps", plotted.getvalue()))
-    labels = {row.id: _named(row) for row in report.rows}
-    for row in sorted(samples, key=lambda row: list(labels).index(row) if row in labels else len(labels)):
-        drawn = io.BytesIO()
-        samples[row].save(drawn, "PNG")
-        shown.append(Picture(f"Samples: {labels.get(row, row)}", drawn.getvalue()))
     return shown
 
 
@@ -88,8 +77,3 @@ def _axis(report: TableReport) -> str:
     if report.curve is None or report.curve.over_steps:
         return "the training's steps"
     return report.curve.label or "the table's columns"
-
-
-def _named(row: RowHead) -> str:
-    """A row's id, and its label where that differs: labels such as "+ DISP" occur several times."""
-    return row.id if row.label in (row.id, "") else f"{row.id} ({row.label})"

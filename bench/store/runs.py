@@ -130,12 +130,15 @@ class RunFolder(RunPaths):
 
     def add_provenance(self, entry: dict[str, Any]) -> None:
         """Append the record of one start."""
-        self._write_json(self.provenance_file, [*(read_json(self.provenance_file) or []), entry])
+        self._write_json(self.provenance_file, [*self.starts(), entry])
+
+    def starts(self) -> list[dict[str, Any]]:
+        """The record of each start, oldest first."""
+        return read_json(self.provenance_file) or []
 
     def threads(self) -> int | None:
         """How many threads the last start computed with; None where that is not recorded."""
-        starts = read_json(self.provenance_file) or [{}]
-        return starts[-1].get("threads")
+        return (self.starts() or [{}])[-1].get("threads")
 
     def begin(self, provenance: dict[str, Any]) -> None:
         """Record one start: its provenance and a first heartbeat; the last failure and leftovers go.

@@ -32,6 +32,7 @@ def judge(claim: Claim, home: str, known: KnownTables, scores: Scores | None) ->
     stated = ClaimResult(
         claim.id, claim.text, "not judged", place=claim.place, note=claim.note,
         printed=by_print(questions(claim, home, known, whole=True), home, Numbers()),
+        scores=frozenset(claim.metrics), rows=frozenset(claim.rows(home)),
     )  # fmt: skip
     if claim.waits_for in MEASURES_TO_COME:
         return replace(stated, verdict="waits", reason=f"waits for the measure {claim.waits_for}", untested=True)

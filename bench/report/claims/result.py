@@ -61,6 +61,7 @@ class ClaimResult:
 
     verdict: "waits" for a table or measure that does not exist yet; "not judged" at a scale that ranks nothing.
     printed: None where the paper prints none of the numbers, or where the claim is of no paper.
+    scores, rows: what it speaks of; None among the scores: the table's main one. Rows of its own table alone.
     """
 
     id: str
@@ -72,3 +73,5 @@ class ClaimResult:
     place: str | None = None
     note: str | None = None
     untested: bool = False  # in no comparison has a run of each side ended
+    scores: frozenset[str | None] = frozenset({None})
+    rows: frozenset[str] = frozenset()

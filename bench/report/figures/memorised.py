@@ -26,22 +26,23 @@ SHOWN = 8  # samples of a run
 MOST = 5_000  # training images: LPIPS to more of them takes minutes
 NET = "alex"
 SIDE = 64  # pixels of a picture
+Grids = dict[str, dict[str, tuple[str, PictureGrid | None]]]  # by row and column: where it is from, and the grid
 
 
-def panels(
+def grids(
     spec: Table,
     scale: str,
     store: Store,
     rows: list[str],
     columns: list[str] | None = None,
     seeds: Sequence[int] | None = None,
-) -> dict[str, Picture]:
-    """A panel for each of these rows that has samples: of the first seed in every column.
+) -> Grids:
+    """A grid for each of these rows that has samples, in every column: of its first seed.
 
-    A run of more training images than `MOST` is left out, which the panel's caption says. Raises UserError where the
-    weights of LPIPS or of the protocol's first extractor, or the training images, are not here.
+    None in the place of a run of more training images than `MOST`. Raises UserError where the weights of LPIPS or of
+    the protocol's first extractor, or the training images, are not here.
     """
-    found: dict[str, dict[str, tuple[str, PictureGrid | None]]] = {}
+    found: Grids = {}
     for run in make_plan(spec, scale, store, rows, columns, seeds).runs:
         sheet = latest_sheet(store.folder(run.uid)) if run.status != "stale" else None
         cells = [cell for cell in run.cells if cell.column not in found.get(cell.row, {})]
@@ -51,7 +52,22 @@ def panels(
         grid = _grid(run.spec, sheet)
         for cell in cells:
             found.setdefault(cell.row, {})[cell.column] = (where, grid)
+    return found
+
+
+def by_row(found: Grids) -> dict[str, Picture]:
+    """A panel of every row that has a grid: its columns side by side."""
     return {row: picture for row, cells in found.items() if (picture := _picture(row, cells)) is not None}
+
+
+def by_cell(found: Grids) -> dict[tuple[str, str], Picture]:
+    """A panel of every cell that has a grid."""
+    pictures = {
+        (row, column): _picture(row, {column: of_cell})
+        for row, cells in found.items()
+        for column, of_cell in cells.items()
+    }
+    return {cell: picture for cell, picture in pictures.items() if picture is not None}
 
 
 def write(shown: Mapping[str, Picture], folder: Path) -> list[Path]:

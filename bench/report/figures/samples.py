@@ -9,9 +9,11 @@ from PIL import Image, ImageDraw
 
 from bench.plan.expand import Table
 from bench.plan.runs import make_plan
+from bench.report.pictures import Picture
 from bench.store.runs import RunFolder, Store
 
 MARGIN, TITLE = 8, 16  # pixels
+Sheets = dict[str, dict[str, tuple[str, Path]]]  # by row and column: where it is from, and the file
 
 
 def write(pictures: Mapping[str, Image.Image], folder: Path) -> list[Path]:
@@ -22,26 +24,40 @@ def write(pictures: Mapping[str, Image.Image], folder: Path) -> list[Path]:
     return [folder / f"{row}.png" for row in pictures]
 
 
-def pictures(
+def sheets(
     spec: Table,
     scale: str,
     store: Store,
     rows: list[str],
     columns: list[str] | None = None,
     seeds: Sequence[int] | None = None,
-) -> dict[str, Image.Image]:
-    """A picture for each of these trained rows, and each reference point, that has samples.
+) -> Sheets:
+    """The samples of each of these trained rows, and each reference point, that has some.
 
-    It shows the last snapshot of the first seed in every column.
+    They are of the last snapshot of the first seed in every column.
     """
-    sheets_of: dict[str, dict[str, tuple[str, Path]]] = {}
+    found: Sheets = {}
     for run in make_plan(spec, scale, store, rows, columns, seeds).runs:
         sheet = latest_sheet(store.folder(run.uid)) if run.status != "stale" else None
         for cell in run.cells:
             if sheet is not None:
                 label = f"{cell.column} · seed {cell.seed} · step {int(sheet.stem.removeprefix('step-'))}"
-                sheets_of.setdefault(cell.row, {}).setdefault(cell.column, (label, sheet))
-    return {row: _side_by_side(list(sheets.values())) for row, sheets in sheets_of.items()}
+                found.setdefault(cell.row, {}).setdefault(cell.column, (label, sheet))
+    return found
+
+
+def by_row(found: Sheets) -> dict[str, Image.Image]:
+    """A picture of every row: its columns' samples side by side."""
+    return {row: _side_by_side(list(of_row.values())) for row, of_row in found.items()}
+
+
+def by_cell(found: Sheets) -> dict[tuple[str, str], Picture]:
+    """Each cell's samples, as the run has kept them."""
+    return {
+        (row, column): Picture(f"Samples of {row}: {label}", path.read_bytes())
+        for row, of_row in found.items()
+        for column, (label, path) in of_row.items()
+    }
 
 
 def latest_sheet(folder: RunFolder) -> Path | None:

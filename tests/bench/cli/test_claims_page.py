@@ -60,7 +60,7 @@ def test_the_whole_page_where_nothing_has_been_run(says):
 
 
 def test_every_form_has_all_of_it(says, tmp_path):
-    forms = {"--markdown": "- **not judged**: ", "--html": '<b class="not-judged">', "--latex": r"\item[not judged]"}
+    forms = {"--markdown": "- **not judged**: ", "--single": '<b class="not-judged">', "--latex": r"\item[not judged]"}
     for form, mark in forms.items():
         page = says("dip/table10", "dip/table3", "--scale", "smoke", form=form)
         assert mark in page and "23/24 comparisons agree" in page and "dip.t3.fid" in page.replace("{.}", ".")

@@ -1,4 +1,4 @@
-"""`bench report --html` and `--output`: a page that can be sent to somebody."""
+"""`bench report --single` and `--output`: a page that can be sent to somebody."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_page_holds_what_the_folder_holds(store_root, tmp_path):
     folder.append(folder.metrics_log, [{**line, "step": step, "value": 900.0 - step} for step in (30, 60)])
     save_sheet(folder.path / "samples" / "step-00000060.png", np.zeros((10, 32, 32, 3), np.uint8))
     folder.finish({"steps": 60, "diverged_at": None, "weights_sha256": None, "seconds": 1.0})
-    page = CliRunner().invoke(report, ["table1", "--scale", "smoke", "--html"], catch_exceptions=False)
+    page = CliRunner().invoke(report, ["table1", "--scale", "smoke", "--single"], catch_exceptions=False)
     assert page.exit_code == 0 and page.output.count('<img src="data:image/png;base64,') == 2
     out = tmp_path / "out"
     made = CliRunner().invoke(report, ["table1", "--scale", "smoke", "--output", str(out)], catch_exceptions=False)

@@ -131,7 +131,7 @@ def make_simulated(table_seeds=range(3), extractor=EXTRACTOR):
     return make_frame(*runs)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def table():
     """`make_table`, for tests that change the table; likewise the following."""
     return make_table
@@ -152,7 +152,7 @@ def snapshots():
     return make_snapshots
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def simulated():
     return make_simulated
 

@@ -243,7 +243,7 @@ def test_they_are_reported_and_drawn_a_line_for_each_kind(tmp_path, bench_comman
     (mean,) = [line for line in titles["DISP · Shapes"].lines if line.get_label() == "D(training)"]
     values = report.results.query("row == 'disp' and metric == 'd_train'").groupby("step")["value"].mean()
     assert mean.get_ydata() == pytest.approx(values.to_numpy()) and list(mean.get_xdata()) == [2, 4]
-    assert any(picture.caption.startswith("D's mean score") for picture in pictures(report, {}))
+    assert any(picture.caption.startswith("D's mean score") for picture in pictures(report))
 
 
 def test_a_trace_of_ones_own(tmp_path, load_plugin, tiny_spec, store_root):

@@ -10,6 +10,7 @@ import pytest
 
 from bench.data.picture_grid import PictureGrid
 from bench.report.figures.picture_grids import GREY, LEAST, drawn, drawn_grid
+from bench.report.html.page import Extras
 from bench.report.model import ColumnHead, RowHead, TableReport
 from bench.report.picture_figure import PictureCell, PictureFigure
 from bench.report.picture_words import alternative_text, index, told
@@ -92,7 +93,7 @@ def test_a_figure_in_words(half):
 def test_every_renderer_shows_it(half):
     shown = report(half.figure.cells, "fig.pictures.png")
     assert told(shown)[0] == "Pictures of seed 2: 1 of 3 cells; the whole figure is fig.pictures.png."
-    page = html.render(shown, shown_pictures(shown, {}))
+    page = html.render(shown, Extras(shown_pictures(shown)))
     assert 'alt="What is made. Rows: Up &amp; over, Down.' in page and page.count("data:image/png;base64,") == 1
     assert "](fig.pictures.png)" in markdown.render(shown) and "![What is made" in markdown.render(shown)
     assert r"\includegraphics[width=\linewidth]{fig.pictures.png}" in latex.render(shown)

@@ -118,7 +118,7 @@ def test_the_points_are_in_the_csv_and_the_page_says_what_the_axis_is(over_image
     lines = pd.read_csv(StringIO(csv.cells(report)))
     of_row = lines[(lines["row"] == "scratch+disp") & (lines["metric"] == "fd") & (lines["snapshot"] == "best")]
     assert dict(zip(of_row["column"], of_row["x"])) == SIZES
-    assert pictures(report, {})[0].caption == "Fréchet distance over training images"
+    assert pictures(report)[0].caption == "Fréchet distance over training images"
 
 
 def test_a_figure_over_steps_has_the_axes_that_it_asks_for(spec, results):

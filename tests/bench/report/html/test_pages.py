@@ -1,0 +1,127 @@
+"""Pages for a browser: they hold every cell, nest, load nothing from elsewhere, and survive hostile names."""
+
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from PIL import Image
+
+from bench.report.build import build_report
+from bench.report.html.curve import Seed, curve_svg
+from bench.report.html.details import Known
+from bench.report.html.index import IndexEntry, ScaleState
+from bench.report.html.page import Extras
+from bench.report.html.site import whole, write_site
+from bench.report.html.tables import score_views
+from bench.report.pictures import Picture, pictures
+from bench.report.render import html
+from bench.report.render.cell_text import shown_rows
+
+VOID = {"meta", "link", "img", "input"}
+INDEX = [
+    IndexEntry("disp/table1", "table", "Few-shot", {"smoke": ScaleState(9, 0, "1 min", 60.0),
+                                                    "mini": ScaleState(18, 18, "2 h", 7200.0)}, {}),
+    IndexEntry("lt/fig2", "waits for <b>", "A <b>title</b>", {}, {}),
+]  # fmt: skip
+
+
+class Page(HTMLParser):
+    """A page that is read: tags nest; its cells by class, its ids, and every address in it."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.stack, self.cells, self.ids, self.addresses = [], [], [], []
+        self.feed(text)
+        assert self.stack == []
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.ids += [values["id"]] if "id" in values else []
+        self.addresses += [values[name] for name in ("src", "href", "data", "srcset", "action") if name in values]
+        if tag not in VOID:
+            self.stack.append(tag)
+        if tag == "td" and "data-key" in values:
+            self.cells.append("")
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.stack.pop() == tag
+
+    def handle_data(self, data):
+        if "td" in self.stack and self.cells:
+            self.cells[-1] += data
+
+
+def picture(colour):
+    written = io.BytesIO()
+    Image.new("RGB", (40, 30), colour).save(written, "PNG")
+    return Picture(f"{colour} <samples>", written.getvalue())
+
+
+@pytest.fixture
+def report(spec, results):
+    return build_report(spec, "mini", results)
+
+
+@pytest.fixture
+def extras(report):
+    known = Known({("scratch", "anime"): picture("red")}, {("scratch", "anime"): picture("blue")},
+                  {"scratch_anime_s0": [("machine", "a <CPU>")]})  # fmt: skip
+    return Extras(pictures(report), known)
+
+
+def test_a_page_nests_and_holds_every_cell(report):
+    page = Page(html.render(report))
+    shown = {cell.text for block in report.blocks for _, cells in shown_rows(report, block) for cell in cells}
+    assert shown <= {cell.removesuffix("★").strip() for cell in page.cells}
+    assert len(set(page.ids)) == len(page.ids)
+    assert {address[1:] for address in page.addresses if address.startswith("#")} <= {*page.ids}
+
+
+def test_one_file_loads_nothing(report, extras):
+    """To send to somebody: nothing beside it is needed, and its pictures are whole."""
+    page = Page(whole([(report, extras), (replace(report, scale="smoke"), Extras())], INDEX))
+    inside = [address for address in page.addresses if not address.startswith("#")]
+    assert len(inside) == 3 and all(address.startswith("data:image/png;base64,") for address in inside)
+    assert {"disp-table1-mini-top", "disp-table1-smoke-top"} <= {*page.ids} and len(set(page.ids)) == len(page.ids)
+    assert "#disp-table1-mini-top" in page.addresses
+
+
+def test_a_folder_holds_what_its_pages_name(report, extras, tmp_path):
+    write_site(tmp_path, [(report, extras)], INDEX)
+    for name in ("index.html", "disp-table1-mini.html"):
+        page = Page((tmp_path / name).read_text())
+        for address in page.addresses:
+            assert address.startswith("#") or (tmp_path / address).is_file(), address
+    table = (tmp_path / "disp-table1-mini.html").read_text()
+    assert "a &lt;CPU&gt;" in table and "red &lt;samples&gt;" in table and "<samples>" not in table
+    index = (tmp_path / "index.html").read_text()
+    assert 'href="disp-table1-mini.html"' in index and "disp-table1-smoke.html" not in index
+    assert "18 of 18" not in index and ">done<" in index and "waits for &lt;b&gt;" in index
+
+
+def test_claims_stand_with_the_score_that_they_compare(report):
+    fd, precision, _ = score_views(report)
+    assert [claim.id for claim in fd.claims] == ["helps", "hurts", "same"] and precision.claims == []
+    page = html.render(report)
+    assert page.index("DISP improves") < page.index("precision(effnet")
+
+
+def test_the_tables_own_rule_comes_first_and_cells_sort_by_their_centre(report):
+    (best, final), *_ = [score.rules for score in score_views(report)]
+    assert (best.rule, best.block.paper_rule, final.rule) == ("best", True, "final")
+    cells = {row.head.id: row.cells[0] for row in best.rows}
+    assert float(cells["scratch"].key) == pytest.approx(best.block.cells["scratch", "anime"].centre)
+    assert float(cells["bsa"].key) == 92.0 and cells["bsa"].anchor == ""  # printed only: nothing to open
+
+
+def test_curves_stay_in_their_picture():
+    seeds = [Seed(0, [(10, 90.0), (20, 45.0)]), Seed(1, [(10, 80.0), (20, 1000.0)], diverged=True)]
+    svg = str(curve_svg('a "b" <c>', seeds, {"floor": 60.0, "far": 1.0}, log=True))
+    points = [float(x) for pair in re.findall(r'points="([^"]*)"', svg) for x in re.split("[ ,]", pair.strip())]
+    assert all(0 <= x <= 320 for x in points) and "floor" in svg and "far" not in svg and "†" in svg
+    assert "&lt;c&gt;" in svg and curve_svg("empty", [], {}, log=False) == ""
