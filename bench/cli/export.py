@@ -29,8 +29,8 @@ SUFFIXES = {"torch": ".pt", "safetensors": ".safetensors"}
 def export(run: str, output: Path, form: str | None, force: bool, store: Store, **choice: Any) -> None:
     """The generator of a finished RUN as one file: averaged weights, how to build their network, and where it is from.
 
-    Beside it is load_generator.py, some forty lines that make images from the file wherever there is torch; with this
-    package the README shows how to build the network. Conditions are in the file as the method draws them.
+    Beside it is load_generator.py, thirty lines of code that make images from the file wherever there is torch;
+    with this package the README shows how to build the network. Conditions are in the file as the method draws them.
     """
     chosen = form or ("safetensors" if output.suffix == SUFFIXES["safetensors"] else "torch")
     if (output.suffix == SUFFIXES["safetensors"]) != (chosen == "safetensors"):

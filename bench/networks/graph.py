@@ -1,19 +1,21 @@
-"""A generator as a graph of torch's own operations: plain data from which it runs without its source code.
+"""A generator as a graph of torch's own operations: a text from which it runs without its source code.
 
-The graph is a dict that JSON holds:
+The graph is a line of JSON for each operation, one after the other: [operation, arguments, keywords, results]. The
+results are numbers of places that hold values; the last one is called "images". An argument is a number, text, None, a
+list of arguments, or
 
-    nodes       [operation, arguments, keywords, results, last]: results are numbers of values (a list of them where an
-                operation has several), last the values that no later node needs
-    latents, conditions, noise   the numbers of the inputs; of noise with the shape that is drawn for one image
-    output      the number of the images
+    {"value": place}   what a place holds; also a name: a tensor's, "latents", "conditions", "device" (of the latents),
+                       or "stream", from which noise is drawn
+    {"times": factor}  factor * images
+    {"torch": name}    a type of numbers, a layout or a format of memory
 
-An argument is a number, text, None, a list of arguments, or {"value": number}, {"tensor": name}, {"n": factor} for
-factor * images, {"dtype": name}, {"layout": name}, {"memory_format": name} or {"device": ""} for the inputs' device.
+Keywords are pairs of a name and an argument. A place is used again once no later line needs what it holds.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,18 +27,15 @@ from bench.networks.common import noise
 from bench.networks.interface import Generator
 
 SIZES = (2, 3)  # images of the two passes: what differs between them is a multiple of the number of images
-KINDS = {
-    torch.dtype: "dtype",
-    torch.layout: "layout",
-    torch.memory_format: "memory_format",
-}
+OF_TORCH = (torch.dtype, torch.layout, torch.memory_format)
+Place = int | str
 
 
 class NoGraphError(Exception):
     """A network that cannot be written down like this; the message is the reason."""
 
 
-def graph_of(generator: Generator, condition_dim: int | None) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def graph_of(generator: Generator, condition_dim: int | None) -> tuple[str, dict[str, Tensor]]:
     """The graph of a generator on the CPU, in the mode that it is in, and the tensors beside its state that it reads.
 
     It is taken from two passes, of 2 and of 3 images. Raises NoGraphError where they differ in more than the number of
@@ -46,14 +45,7 @@ def graph_of(generator: Generator, condition_dim: int | None) -> tuple[dict[str,
     if len(few.nodes) != len(more.nodes):
         raise NoGraphError("what it computes depends on the number of images")
     nodes = [_merged(one, other) for one, other in zip(few.nodes, more.nodes, strict=True)]
-    graph = {
-        "nodes": _with_last_uses(nodes, few.output),
-        "latents": few.inputs[0],
-        "conditions": few.inputs[1] if condition_dim is not None else None,
-        "noise": few.noises,
-        "output": few.output,
-    }
-    return graph, few.constants
+    return "\n".join(json.dumps(node) for node in _placed(nodes, few.output)), few.constants
 
 
 class _Recorder(TorchDispatchMode):
@@ -66,40 +58,45 @@ class _Recorder(TorchDispatchMode):
         self.names = {id(tensor): name for name, tensor in every if name in state}
         self.nodes: list[list[Any]] = []
         self.constants: dict[str, Tensor] = {}
-        self.inputs: list[int] = []
-        self.noises: list[list[Any]] = []
-        self.output = -1
-        self._numbers: dict[int, int] = {}
+        self.output: Place = -1
+        self._places: dict[int, Place] = {}
         self._kept: list[Any] = []  # an id may come again once its tensor is gone
 
-    def number(self, tensor: Tensor) -> int:
-        """The number of a value, a new one for one not seen before."""
+    def place(self, tensor: Tensor, name: str | None = None) -> Place:
+        """The place of a value, a new one for one not seen before."""
         self._kept.append(tensor)
-        return self._numbers.setdefault(id(tensor), len(self._numbers))
+        return self._places.setdefault(id(tensor), name or len(self._places))
+
+    def draw(self, noise: Tensor) -> None:
+        """The lines that draw what a pass was given: on the CPU, as everywhere, then moved to where the latents are."""
+        place = self.place(noise)
+        self.nodes += [
+            ["randn.generator", [list(noise.shape)], [["generator", {"value": "stream"}]], [place]],
+            ["_to_copy.default", [{"value": place}], [["device", {"value": "device"}]], [place]],
+        ]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if torch.Tag.nondeterministic_seeded in func.tags:
             raise NoGraphError(f"it draws numbers of its own ({func})")
         if func.namespace != "aten":
             raise NoGraphError(f"it uses {func}, which is none of torch's own operations")
-        given = [self._argument(args), {key: self._argument(value) for key, value in (kwargs or {}).items()}]
+        keywords = [[key, self._argument(value)] for key, value in (kwargs or {}).items()]
+        node = [f"{func._schema.name.partition('::')[2]}.{func._overloadname}", self._argument(args), keywords]
         result = func(*args, **(kwargs or {}))
-        self.nodes.append(
-            [f"{func._schema.name.partition('::')[2]}.{func._overloadname}", *given, self._result(result)]
-        )
+        several = result if isinstance(result, list | tuple) else [result]
+        self.nodes.append([*node, [self.place(each) if isinstance(each, Tensor) else None for each in several]])
         return result
 
     def _argument(self, value: Any) -> Any:
         if isinstance(value, Tensor):
-            if id(value) in self._numbers:
-                return {"value": self._numbers[id(value)]}
-            return {"tensor": self.names.get(id(value)) or self._constant(value)}
+            place = self._places.get(id(value))
+            return {"value": self.names.get(id(value)) or self._constant(value) if place is None else place}
         if isinstance(value, list | tuple):
             return [self._argument(each) for each in value]
         if isinstance(value, torch.device):
-            return {"device": ""}
-        if type(value) in KINDS:
-            return {KINDS[type(value)]: str(value).removeprefix("torch.")}
+            return {"value": "device"}
+        if isinstance(value, OF_TORCH):
+            return {"torch": str(value).removeprefix("torch.")}
         if value is None or isinstance(value, bool | int | float | str):
             return value
         raise NoGraphError(f"it has an argument of type {type(value).__name__}")
@@ -111,13 +108,6 @@ class _Recorder(TorchDispatchMode):
         self.constants[name] = tensor.detach().clone()
         return name
 
-    def _result(self, value: Any) -> Any:
-        if isinstance(value, Tensor):
-            return self.number(value)
-        if isinstance(value, list | tuple):
-            return [self._result(each) for each in value]
-        return None
-
 
 def _passed(generator: Generator, condition_dim: int | None, size: int) -> _Recorder:
     """One pass of `size` images, written down; the noise that it draws is an input."""
@@ -128,23 +118,25 @@ def _passed(generator: Generator, condition_dim: int | None, size: int) -> _Reco
     with torch.no_grad(), noise.drawn_from(torch.Generator().manual_seed(1)), noise.noted() as drawn:
         generator(*given)
     recorder = _Recorder(generator)
-    recorder.inputs = [recorder.number(tensor) for tensor in given]
-    recorder.noises = [[recorder.number(tensor), list(tensor.shape[1:])] for tensor in drawn]
-    if any(len(tensor) != size for tensor in drawn):
-        raise NoGraphError("it draws noise that is not one an image")
+    for tensor, name in zip(given, ("latents", "conditions"), strict=False):
+        recorder.place(tensor, name)
+    for tensor in drawn:
+        if len(tensor) != size:
+            raise NoGraphError("it draws noise that is not one an image")
+        recorder.draw(tensor)
     with torch.no_grad(), noise.given(drawn), recorder:
         images_NCHW = generator(*given)
-    recorder.output = recorder.number(images_NCHW)
+    recorder.output = recorder.place(images_NCHW)
     return recorder
 
 
 def _merged(one: Any, other: Any) -> Any:
-    """What two passes have in common; whole numbers that grow with the images become {"n": factor}."""
+    """What two passes have in common; whole numbers that grow with the images become {"times": factor}."""
     if type(one) is int and type(other) is int and one != other:
         factor, rest = divmod(one, SIZES[0])
         if rest or factor * SIZES[1] != other:
             raise NoGraphError(f"a number of it is {one} for {SIZES[0]} images and {other} for {SIZES[1]}")
-        return {"n": factor}
+        return {"times": factor}
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         return [_merged(*pair) for pair in zip(one, other, strict=True)]
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
@@ -154,28 +146,45 @@ def _merged(one: Any, other: Any) -> Any:
     return one
 
 
-def _with_last_uses(nodes: Sequence[list[Any]], output: int) -> list[list[Any]]:
-    """The nodes, each with the values that it is the last to need."""
-    last: dict[int, int] = {}
-    for place, (_, arguments, keywords, results) in enumerate(nodes):
-        for number in (*_values([arguments, keywords]), *_flat(results)):
-            last[number] = place
-    last.pop(output, None)
-    ends: dict[int, list[int]] = {}
-    for number, place in last.items():
-        ends.setdefault(place, []).append(number)
-    return [[*node, sorted(ends.get(place, []))] for place, node in enumerate(nodes)]
+def _placed(nodes: Sequence[list[Any]], output: Place) -> list[list[Any]]:
+    """The nodes with as few places as hold all that is needed at once; the output's is called "images"."""
+    last: dict[Place, int] = {}
+    for line, (_, arguments, keywords, results) in enumerate(nodes):
+        last.update(dict.fromkeys([*_values([arguments, keywords]), *results], line))
+    places: dict[Place, Place] = {output: "images"}
+    free: list[Place] = []
+    new, placed = itertools.count(), []
+    for line, (name, arguments, keywords, results) in enumerate(nodes):
+        read = [_renamed(part, places) for part in (arguments, keywords)]
+        # What is read for the last time gives its place to what is computed
+        free += _ended(_values([arguments, keywords]), places, last, line)
+        for value in results:
+            if isinstance(value, int) and value not in places:
+                places[value] = free.pop() if free else next(new)
+        placed.append([name, *read, [places.get(value, value) for value in results]])
+        free += _ended(results, places, last, line)
+    return placed
 
 
-def _values(given: Any) -> list[int]:
+def _ended(values: Sequence[Place], places: dict[Place, Place], last: dict[Place, int], line: int) -> list[Place]:
+    """The places, which are taken from them, of values that no line after this one needs."""
+    ended = [
+        value for value in dict.fromkeys(values) if last[value] == line and places.get(value, "images") != "images"
+    ]
+    return [places.pop(value) for value in ended]
+
+
+def _values(given: Any) -> list[Place]:
+    """The places that arguments read."""
     if isinstance(given, list):
-        return [number for each in given for number in _values(each)]
-    if isinstance(given, dict):
-        return [given["value"]] if "value" in given else [n for each in given.values() for n in _values(each)]
-    return []
+        return [place for each in given for place in _values(each)]
+    return [given["value"]] if isinstance(given, dict) and "value" in given else []
 
 
-def _flat(results: Any) -> list[int]:
-    if isinstance(results, list):
-        return [number for each in results for number in _flat(each)]
-    return [] if results is None else [results]
+def _renamed(given: Any, places: dict[Place, Place]) -> Any:
+    """Arguments with other places."""
+    if isinstance(given, list):
+        return [_renamed(each, places) for each in given]
+    if isinstance(given, dict) and "value" in given:
+        return {"value": places.get(given["value"], given["value"])}
+    return given

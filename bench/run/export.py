@@ -1,12 +1,13 @@
 """Export of a trained generator: one file, without its run or its data, that makes images wherever there is torch.
 
-Written for torch.load(file, weights_only=True) it is a dict (of a safetensors file `_packed` says where these are):
+Written for torch.load(file, weights_only=True) it is a dict. A safetensors file has the tensors, and beside them as
+texts the graph and, in JSON, the rest, with the names of the state's tensors:
 
     format, version   "lowdata-gan-bench generator", 1
     network, options  what bench.networks.build takes: the name, and every option that is not its default
     state             the state dict of the generator's average, the weights that were scored
-    graph, tensors    the network as torch's own operations (bench.networks.graph) in JSON, and what it reads beside
-                      the state; with bench/run/generator_loader.py, which is put beside the file, they need no package
+    graph, tensors    the network as torch's own operations (bench.networks.graph), and all tensors, with state, latents
+                      and conditions; bench/run/generator_loader.py, put beside the file, makes images of these two
     z_dim, resolution the latent's size; images are (N, 3, resolution, resolution) in [-1, 1]
     condition         in words, what the generator takes beside its latent
     latents           (M, z_dim): the latents of the run's first scored images, as its method gave them to the network
@@ -51,7 +52,6 @@ FORMAT = "lowdata-gan-bench generator"
 VERSION = 1
 MOST_CONDITIONS = 1_000  # latents and conditions in a file
 LOADER = "load_generator.py"  # beside it
-BESIDE = ("latents", "conditions")  # tensors that are none of the network's
 Form = Literal["torch", "safetensors"]
 SUFFIXES: dict[Form, str] = {"torch": ".pt", "safetensors": ".safetensors"}
 
@@ -107,7 +107,15 @@ def write_export(export: dict[str, Any], path: Path, form: Form) -> None:
     if form == "torch":
         write_weights(path, export)
     else:
-        write_safetensors(path, *_packed(export))
+        about = {
+            name: value for name, value in export.items() if name not in ("latents", "conditions", "tensors", "graph")
+        }
+        texts = {
+            "format": FORMAT,
+            "about": json.dumps({**about, "state": list(export["state"])}),
+            "graph": export["graph"],
+        }
+        write_safetensors(path, export["tensors"], texts)
     atomic.write_text(path.parent / LOADER, loader_text())
 
 
@@ -121,9 +129,9 @@ def read_export(path: Path) -> dict[str, Any]:
     tensors, metadata = read_safetensors(path)
     try:
         about: dict[str, Any] = json.loads(metadata["about"])
-        beside = {name: tensors.pop(name, None) for name in BESIDE}
-        more = {name: tensors.pop(name) for name in about.pop("tensors")}
-        return {**about, **beside, "state": tensors, "tensors": more, "graph": metadata["graph"]}
+        state = {name: tensors[name] for name in about["state"]}
+        drawn = {name: tensors.get(name) for name in ("latents", "conditions")}
+        return {**about, **drawn, "state": state, "tensors": tensors, "graph": metadata["graph"]}
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: is no export of a generator: {error} is missing or damaged") from error
 
@@ -131,15 +139,6 @@ def read_export(path: Path) -> dict[str, Any]:
 def loader_text() -> str:
     """The source of the loader."""
     return Path(generator_loader.__file__).read_text()
-
-
-def _packed(export: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of an export, the generator's under their own names, and the rest as texts."""
-    beside = {name: export[name] for name in BESIDE if export[name] is not None}
-    about = {name: value for name, value in export.items() if name not in (*BESIDE, "state", "tensors", "graph")}
-    about["tensors"] = list(export["tensors"])
-    tensors = {**export["state"], **export["tensors"], **beside}
-    return tensors, {"format": FORMAT, "about": json.dumps(about), "graph": export["graph"]}
 
 
 def _fed(run: Reopened) -> Fed:
@@ -193,17 +192,18 @@ def _graph(run: Reopened, export: dict[str, Any], generator: Generator, fed: Fed
     conditions, refusal = fed.conditions_MK, f"run {run.folder.uid} cannot be exported: network '{export['network']}'"
     with batch_statistics(generator) if own else nullcontext():
         try:
-            graph, tensors = graph_of(generator, None if conditions is None else conditions.shape[1])
+            graph, constants = graph_of(generator, None if conditions is None else conditions.shape[1])
         except NoGraphError as error:
             raise UserError(f"{refusal}: {error}") from error
-        few = [None if table is None else table[:4] for table in (fed.latents_MZ, conditions)]
+        drawn = {"latents": fed.latents_MZ} | ({} if conditions is None else {"conditions": conditions})
+        few = [table[:4] for table in drawn.values()]
         with torch.no_grad(), noise.drawn_from(torch.Generator().manual_seed(0)):
             right = generator(*few)
-    text = json.dumps(graph)
-    images = generator_loader.runner({**export["state"], **tensors}, text)
-    if not torch.allclose(images(*few, torch.Generator().manual_seed(0)), right, atol=1e-4):
+    tensors = {**export["state"], **constants, **drawn}
+    made = generator_loader.images(tensors, graph, *few, stream=torch.Generator().manual_seed(0))
+    if not torch.allclose(made, right, atol=1e-4):
         raise UserError(f"{refusal}: as a graph it makes other images")
-    return {"graph": text, "tensors": tensors}
+    return {"graph": graph, "tensors": tensors}
 
 
 def _check(run: Reopened, export: dict[str, Any], generator: Generator, fed: Fed) -> None:

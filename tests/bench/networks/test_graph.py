@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import ast
+from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +13,8 @@ from torch import nn
 from bench import networks
 from bench.networks.common import noise
 from bench.networks.graph import NoGraphError, graph_of
-from bench.run.generator_loader import runner
+from bench.run import generator_loader
+from bench.run.generator_loader import images
 from bench.train.sampling import batch_statistics
 
 SMALL = {
@@ -41,10 +44,10 @@ def test_it_makes_the_networks_images(name):
     given = [z_NZ] + ([torch.rand(5, generator.condition_dim, generator=stream)] if generator.condition_dim else [])
     with torch.no_grad(), noise.drawn_from(torch.Generator().manual_seed(3)):
         right = generator(*given)
-    run = runner({**generator.state_dict(), **more}, json.dumps(graph))
+    run = partial(images, {**generator.state_dict(), **more}, graph)
     made = run(z_NZ, *given[1:], stream=torch.Generator().manual_seed(3))
     assert torch.allclose(made, right, atol=1e-6)
-    if graph["noise"]:
+    if "randn" in graph:
         assert not torch.allclose(run(z_NZ, *given[1:], stream=torch.Generator().manual_seed(4)), right, atol=1e-3)
 
 
@@ -54,7 +57,7 @@ def test_batch_norms_that_look_at_the_whole_batch():
     with batch_statistics(generator.eval()), torch.no_grad(), noise.drawn_from(torch.Generator().manual_seed(3)):
         graph, more = graph_of(generator, None)
         right = generator(z_NZ)
-    run = runner({**generator.state_dict(), **more}, json.dumps(graph))
+    run = partial(images, {**generator.state_dict(), **more}, graph)
     assert torch.allclose(run(z_NZ, stream=torch.Generator().manual_seed(3)), right, atol=1e-5)
 
 
@@ -83,3 +86,12 @@ class Odd(nn.Module):
 def test_what_cannot_be_written_down_is_refused(what, why):
     with pytest.raises(NoGraphError, match=why):
         graph_of(Odd(what), None)
+
+
+def test_the_loader_is_short():
+    """Thirty lines of code: a user reads it before it is trusted with a file."""
+    code = ast.parse(Path(generator_loader.__file__).read_text())
+    texts = [node for node in ast.walk(code) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
+    said = {number for text in texts for number in range(text.lineno, text.end_lineno + 1)}
+    lines = enumerate(Path(generator_loader.__file__).read_text().splitlines(), 1)
+    assert len([line for number, line in lines if number not in said and line.strip(" ")[:1] not in ("", "#")]) <= 30
