@@ -9,7 +9,7 @@ import click
 
 from bench.cli.evaluated_column import is_given, refuse_idle, setting_of, table_of
 from bench.cli.finding import NO_CHOICE
-from bench.cli.opening import checkpoint_options, open_run
+from bench.cli.opening import checkpoint_options, found_run, open_run
 from bench.cli.options import (
     measures_option,
     plugin_option,
@@ -21,15 +21,17 @@ from bench.cli.options import (
 )
 from bench.errors import UserError
 from bench.launch.local.devices import slots
-from bench.store.runs import Store
+from bench.store.runs import RunFolder, Store
 
 if TYPE_CHECKING:
     from bench.report.evaluation import Evaluation, Setting
+    from bench.spec.run import RunSpec
 
 # The options that mean something beside some subjects only
-PROTOCOLS = ("dataset", "resolution", "table", "scale", "column", "protocol", "seed", "name", "root", "replace")
+PROTOCOLS = ("dataset", "resolution", "table", "scale", "column", "protocol")
+ROWS = ("name", "root", "replace")
 ONLY_FOR = {
-    **dict.fromkeys(PROTOCOLS, ("images", "checkpoint")),
+    "seed": ("images", "checkpoint"),
     **dict.fromkeys(("against", "resize"), ("images",)),
     "allow_fewer": ("images",),
     "network": ("checkpoint",),
@@ -41,7 +43,9 @@ NOT_AGAINST = ("dataset", "seed", "allow_fewer", "name", "root", "replace")
 @click.command()
 @click.option("--images", type=click.Path(exists=True, path_type=Path), metavar="PATH",
               help="Score the pictures of a folder, an archive (zip, tar) or an array (npz, npy).")  # fmt: skip
-@click.option("--run", metavar="RUN", help="Or: score a finished run again, by its id, label, row or folder.")
+@click.option("--run", metavar="RUN",
+              help="Or: score a finished run again, by its id, label, row or folder, under its own protocol, or under "
+              "the one that --dataset, --resolution, --table, --scale, --column or --protocol names.")  # fmt: skip
 @checkpoint_options
 @click.option("--against", type=click.Path(exists=True, path_type=Path), metavar="PATH",
               help="Against the pictures of another folder or archive, in place of a data set.")  # fmt: skip
@@ -81,12 +85,13 @@ def evaluate(images: Path | None, run: str | None, checkpoint: str | None, as_js
 
     from bench.report.render import evaluation_text
 
-    if run is not None:
+    if run is not None and not any(map(is_given, PROTOCOLS)):
+        refuse_idle(ROWS, "--run under the run's own protocol: it is a row already")
         evaluation, kept = _run(run, store, choice), None
     elif images is not None and choice["against"] is not None:
         evaluation, kept = _two_folders(images, choice), None
     else:
-        evaluation, kept = _scored(images, checkpoint, store, choice)
+        evaluation, kept = _scored(subjects, store, choice)
     click.echo(evaluation_text.as_json(evaluation) if as_json else evaluation_text.as_text(evaluation))
     if kept is not None:
         from bench.cli.record import tell_of_root
@@ -95,18 +100,25 @@ def evaluate(images: Path | None, run: str | None, checkpoint: str | None, as_js
         tell_of_root(kept, err=as_json)
 
 
-def _scored(
-    images: Path | None, checkpoint: str | None, store: Store, choice: dict[str, Any]
-) -> tuple[Evaluation, Path | None]:
+def _scored(subjects: dict[str, Any], store: Store, choice: dict[str, Any]) -> tuple[Evaluation, Path | None]:
     """Images under a column's protocol, and the file of the recorded set in which they were kept."""
-    setting, row = setting_of(choice, sampled=checkpoint is not None), ""
+    images, checkpoint, run = subjects["images"], subjects["checkpoint"], subjects["run"]
+    folder = None if run is None else found_run(run, store, {**choice, **NO_CHOICE, "table": None, "scale": None})
+    if folder is not None:
+        choice = {**choice, **_of_run(folder[0].spec(), choice)}
+    setting, row = setting_of(choice, sampled=images is None), ""
     if choice["name"] is not None:
         from bench.report.evaluation_record import row_of
 
         row = row_of(setting, choice["method"], choice["name"])
     elif is_given("root") or is_given("replace"):
         raise UserError("--root and --replace are of a recorded set: --as SET names it")
-    evaluation = _folder(images, setting, store, choice) if images else _checkpoint(checkpoint, setting, store, choice)
+    if folder is not None:
+        evaluation = _run_under(*folder, setting, store, choice)
+    elif images is not None:
+        evaluation = _folder(images, setting, store, choice)
+    else:
+        evaluation = _checkpoint(checkpoint, setting, store, choice)
     if not row:
         return evaluation, None
 
@@ -175,3 +187,26 @@ def _run(run: str, store: Store, choice: dict[str, Any]) -> Evaluation:
     from bench.report.evaluation import evaluate_run
 
     return evaluate_run(opened, store, str(opened.ctx.device), method=choice["method"], metrics=choice["measures"])
+
+
+def _of_run(spec: RunSpec, choice: dict[str, Any]) -> dict[str, Any]:
+    """What a protocol's choice leaves open: the run's data set and pixels, unless a column is named, and its seed."""
+    own: dict[str, Any] = {"seed": spec.seed}
+    if choice["column"] is None:
+        own |= {name: getattr(spec.data, of) for name, of in (("dataset", "name"), ("resolution", "resolution"))
+                if choice[name] is None}  # fmt: skip
+    return own
+
+
+def _run_under(folder: RunFolder, home: Store, setting: Setting, store: Store, choice: dict[str, Any]) -> Evaluation:
+    """As many images of a run as another protocol generates, made as a training with it would have made them."""
+    from bench.report.evaluation import evaluate_run_under
+    from bench.run.reopen import reopen
+
+    if (own := folder.spec().data.resolution) != setting.data.resolution:
+        raise UserError(
+            f"run {folder.uid} makes images of {own} px, the protocol's are of {setting.data.resolution} px"
+        )
+    snapshot, stale = choice["snapshot"], choice["allow_stale"]
+    opened = reopen(folder, home, snapshot, slots(1)[0], allow_stale=stale, protocol=setting.protocol)
+    return evaluate_run_under(opened, setting, store, str(opened.ctx.device), method=choice["method"])

@@ -31,7 +31,7 @@ def open_run(run: str, store: Store, choice: Mapping[str, Any], *, unfinished: b
 
     unfinished: also a run that is being trained, at its newest checkpoint.
     """
-    folder, store = _found(run, store, choice)
+    folder, store = found_run(run, store, choice)
 
     from bench.run.reopen import reopen
 
@@ -40,7 +40,7 @@ def open_run(run: str, store: Store, choice: Mapping[str, Any], *, unfinished: b
     )
 
 
-def _found(run: str, store: Store, choice: Mapping[str, Any]) -> tuple[RunFolder, Store]:
+def found_run(run: str, store: Store, choice: Mapping[str, Any]) -> tuple[RunFolder, Store]:
     """The run of a store by what people call it, or one anywhere by the path of its folder, with its own store."""
     path = Path(run)
     if (path / "spec.json").is_file():

@@ -20,6 +20,7 @@ from bench.features import canonical
 from bench.machine.long_work import progress
 from bench.machine.threads import threads_of
 from bench.metrics.measures import fewest_generated, label, measure
+from bench.metrics.of_training import looks_at_training
 from bench.metrics.scorers import make_scorer, seed_matters
 from bench.metrics.scores import Score
 from bench.plan.expand import Table
@@ -249,6 +250,26 @@ def evaluate_run(
         notes=(),
         floor_hint="`bench run` of its table scores it, unless with --no-references",
     )
+
+
+def evaluate_run_under(
+    run: Sampled, setting: Setting, store: Store, device: str = "cpu", *, method: str | None = None
+) -> Evaluation:
+    """Score a run's snapshot under a column's protocol, which may be another than its own and on other data.
+
+    Raises UserError for a score or a measure that looks at training images, where the run was trained on others than
+    those of the column.
+    """
+    taken = setting.protocol.model_copy(update={"metrics": setting.scores})
+    if (setting.measures or looks_at_training(taken)) and run.spec.data != setting.data:
+        raise UserError(
+            f"run {run.folder.uid} was trained on other images than those of {setting.asked}, and what is asked for "
+            "looks at training images; --measures leaves it out"
+        )
+    with threads_of(run.folder.threads()):
+        images = run.all_images(setting.protocol.generated)
+        subject = f"{run.folder.uid}, its {run.snapshot} snapshot (step {run.step:,})"
+        return evaluate_images(setting, images, subject, store, device, method=method)
 
 
 def _floor_hint(setting: Setting, count: int) -> str:
