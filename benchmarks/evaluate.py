@@ -1,14 +1,18 @@
-"""`bench evaluate` on a folder of PNGs beside its extractor alone: seconds, share of the throughput, peak memory.
+"""`bench evaluate` on a folder of PNGs beside its extractor alone: share of the throughput, CPU seconds, peak memory.
 
     python -m benchmarks.evaluate [COUNT [EXTRACTOR [DEVICE]]]
 
 The extractor alone has the same pictures as an array in memory. The folder is looked through, decoded by worker
 processes ahead of the extractor, and scored (FD, against 500 pictures whose features are cached). COUNT is 5,000.
+
+The share of the throughput by the clock means something on a machine that does nothing else. The share by CPU seconds
+is of the process that extracts: its throughput where the decoders have a core of their own, whatever else runs here.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import tempfile
 import threading
@@ -16,6 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -31,6 +36,28 @@ SIDE, REFERENCE = 256, 500
 DEVICE, EXTRACTOR, COUNT = "cpu", "effnet_lite0@224", 5_000
 
 
+class Took(NamedTuple):
+    """Seconds for an image: by the clock, and of the CPU in this process and in those that it started."""
+
+    clock: float
+    own: float
+    children: float
+
+
+@contextmanager
+def timed(count: int, taken: list[Took]) -> Iterator[None]:
+    """Add what is done inside with so many images."""
+    start, own, children = time.perf_counter(), time.process_time(), _children()
+    yield
+    ends = time.perf_counter() - start, time.process_time() - own, _children() - children
+    taken.append(Took(*(seconds / count for seconds in ends)))
+
+
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def write_pictures(folder: Path, count: int) -> None:
     """Smooth colours with some noise, which compress as photographs do: about 100 KB each."""
     stream = np.random.default_rng(0)
@@ -41,27 +68,26 @@ def write_pictures(folder: Path, count: int) -> None:
         Image.fromarray(pixels).save(folder / f"{number:06}.png", compress_level=6)
 
 
-def alone(folder: Path, count: int, extractor: features.Extractor) -> float:
-    """Images a second of the extractor on an array, of at most 1,000 of the pictures; twice, the faster one."""
+def alone(folder: Path, count: int, extractor: features.Extractor) -> Took:
+    """The extractor on an array, of at most 1,000 of the pictures; twice, the faster one of each."""
     paths = sorted(folder.glob("*.png"))[: min(count, 1000)]
     images_NHWC = np.stack([np.asarray(Image.open(path)) for path in paths])
-    seconds = []
+    taken: list[Took] = []
     for _ in range(2):
-        start = time.perf_counter()
-        extractor(images_NHWC)
-        seconds.append(time.perf_counter() - start)
-    return len(images_NHWC) / min(seconds)
+        with timed(len(images_NHWC), taken):
+            extractor(images_NHWC)
+    return Took(*(min(each) for each in zip(*taken, strict=True)))
 
 
-def evaluated(folder: Path, count: int, name: str, device: str) -> float:
-    """Images a second from the folder to its score."""
+def evaluated(folder: Path, count: int, name: str, device: str) -> Took:
+    """From the folder to its score."""
     reference = np.random.default_rng(1).integers(0, 256, (REFERENCE, SIDE, SIDE, 3), dtype=np.uint8)
     scorer = Scorer([MetricSpec(name="fd", extractor=name)], reference, "benchmark", device, progress)
     scorer.score(reference[:2])  # the reference's features are there before
-    start = time.perf_counter()
-    with opened_pictures(folder, Wanted(SIDE, count)) as pictures:
+    taken: list[Took] = []
+    with timed(count, taken), opened_pictures(folder, Wanted(SIDE, count)) as pictures:
         scorer.score(pictures.images)  # type: ignore[arg-type]  # has what is asked of images
-    return count / (time.perf_counter() - start)
+    return taken[0]
 
 
 @contextmanager
@@ -96,8 +122,12 @@ def main() -> None:
             whole = evaluated(folder, int(count), name, device)
         own = alone(folder, int(count), features.load(name, device))
     print(f"{int(count):,} PNGs of {SIDE} px, {name} on {device}, {len(os.sched_getaffinity(0))} cores")
-    print(f"the extractor alone  {own:8,.1f} images a second")
-    print(f"bench evaluate       {whole:8,.1f} images a second, {whole / own:.2f} of it   (target 0.90)")
+    print(f"the extractor alone  {1 / own.clock:8,.1f} images a second, {1e3 * own.own:6.1f} ms of CPU an image")
+    decoders = f"{1e3 * whole.children:.1f} of the decoders"
+    for what, took, beside in (("the extractor alone", own, ""), ("bench evaluate", whole, f" beside {decoders}")):
+        print(f"{what:20s} {1 / took.clock:8,.1f} images a second, {1e3 * took.own:6.1f} ms of CPU an image{beside}")
+    shares = f"{own.clock / whole.clock:.2f} by the clock, {own.own / whole.own:.2f} by CPU seconds"
+    print(f"share of the extractor's throughput: {shares}   (target 0.90)")
     print(f"peak memory of all processes {max(peaks) / 1e9:.2f} GB   (target 2 GB)")
 
 

@@ -3,12 +3,12 @@
     python -m benchmarks.metrics                    # 10,000 against 10,000 features of 2,048 dimensions
     python -m benchmarks.metrics 50000 ours KID     # ours alone, of more features: tens of minutes for all scores
 
-Fréchet distance beside clean-fid (needs scipy < 1.18) and torch-fidelity; precision and recall, density and coverage
-beside prdc; the kernel distance over all pairs beside torch-fidelity. MIND has a library only where torch-fidelity is
-newer than its release 0.4. Each part runs in its own process, so that its peak memory can be measured. "Extra" is the
-peak above the memory of features and libraries, "peak" is all of it, "CPU" the seconds of all threads, which other work
-on the machine changes less than those on the clock. The parts take some five minutes on two free cores, and up to 3 GB,
-which prdc needs.
+Fréchet distance beside clean-fid (needs scipy < 1.18) and torch-fidelity, from features and, where these are kept, from
+means and covariances; precision and recall, density and coverage beside prdc; the kernel distance over all pairs beside
+torch-fidelity. MIND has a library only where torch-fidelity is newer than its release 0.4. Each part runs in its own
+process, so that its peak memory can be measured. "Extra" is the peak above the memory of features and libraries, "peak"
+is all of it, "CPU" the seconds of all threads, which other work on the machine changes less than those on the clock.
+The parts take some five minutes on two free cores, and up to 3 GB, which prdc needs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from bench.metrics.copying import data_copying
-from bench.metrics.frechet import fit_gaussian, frechet_distance
+from bench.metrics.frechet import fit_gaussian, frechet_distance, gaussian_from_moments
 from bench.metrics.kernel import kernel_distance
 from bench.metrics.neighbours import density_coverage, precision_recall
 from bench.metrics.sliced import monge_inception_distance
@@ -38,7 +38,7 @@ from bench.seeds import numpy_stream
 COUNT, WIDTH = 10_000, 2048
 POLYNOMIAL = {"kid_kernel": "poly", "kid_kernel_poly_degree": 3, "kid_kernel_poly_gamma": None,
               "kid_kernel_poly_coef0": 1}  # fmt: skip
-Part = Callable[[np.ndarray, np.ndarray], list[float]]
+Part = Callable[[Any, Any], list[float]]
 
 
 def features(count: int, width: int, purpose: str) -> np.ndarray:
@@ -59,6 +59,20 @@ def frechet_ours(real: np.ndarray, fake: np.ndarray) -> list[float]:
 def frechet_ours_reference_kept(real: np.ndarray, fake: np.ndarray) -> list[float]:
     """The Fréchet distance to a kept fit, as at every snapshot of a run but the first."""
     return [frechet_distance(_KEPT[0], fake)]
+
+
+def moments_ours(real: Any, fake: Any) -> list[float]:
+    """The Fréchet distance of means and covariances, by our function: what is left where the statistics are kept."""
+    return [frechet_distance(gaussian_from_moments(*real), gaussian_from_moments(*fake))]
+
+
+def moments_clean_fid(real: Any, fake: Any) -> list[float]:
+    """The same by clean-fid."""
+    from cleanfid.fid import frechet_distance as theirs
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [float(theirs(*real, *fake))]
 
 
 def frechet_clean_fid(real: np.ndarray, fake: np.ndarray) -> list[float]:
@@ -134,12 +148,14 @@ def copying_ours(real: np.ndarray, fake: np.ndarray) -> list[float]:
 PARTS: dict[str, dict[str, Part]] = {
     "FD": {"ours": frechet_ours, "ours, reference kept": frechet_ours_reference_kept,
            "clean-fid": frechet_clean_fid, "torch-fidelity": frechet_torch_fidelity},
+    "FD of statistics": {"ours": moments_ours, "clean-fid": moments_clean_fid},
     "precision, recall": {"ours": neighbours_ours, "prdc": neighbours_prdc},
     "density, coverage": {"ours": density_ours, "prdc": density_prdc},
     "KID": {"ours": kernel_ours, "torch-fidelity": kernel_torch_fidelity},
     "MIND": {"ours": mind_ours},
     "C_T": {"ours": copying_ours},
 }  # fmt: skip
+OF_STATISTICS = (moments_ours, moments_clean_fid)  # which are given means and covariances in place of features
 _KEPT: list[Any] = []
 
 
@@ -150,12 +166,20 @@ def measure(score: str, name: str, folder: Path, count: int) -> dict[str, Any]:
     if function is frechet_ours_reference_kept:
         _KEPT.append(fit_gaussian(real))
         frechet_distance(_KEPT[0], fake[: WIDTH + 1])  # computes the kept factor, as a first snapshot does
+    elif function in OF_STATISTICS:
+        function(*(statistics(side[:200, :20]) for side in (real, fake)))
+        real, fake = statistics(real), statistics(fake)
     else:
         function(real[:200, :20], fake[:200, :20])  # warms up imports and thread pools
     before, start, start_cpu = _peak(), time.perf_counter(), time.process_time()
     values = function(real, fake)
     seconds, cpu = time.perf_counter() - start, time.process_time() - start_cpu
     return {"values": values, "seconds": seconds, "cpu": cpu, "extra_mb": _peak() - before, "peak_mb": _peak()}
+
+
+def statistics(side: np.ndarray) -> Any:
+    """Mean (D,) and covariance (D, D) of features (N, D)."""
+    return side.mean(axis=0, dtype=np.float64), np.cov(side, rowvar=False)
 
 
 def _peak() -> float:
