@@ -95,6 +95,7 @@ class RunMeasure:
     gives: the names of those outputs that it gives under these settings; None: all of them.
     scores: whether it gives the protocol's scores beside its outputs.
     pictures: whether it gives a grid of pictures, which figures show.
+    samples: whether the images that it gives are the run's first ones, as `Subject.images` has them, and no others.
     of_run: False for a measure that looks at no finished run (the cost of a step): its settings extend `PlainSettings`,
     it is given a `Material`, and its task has the seed, the data and what `uses` names of a cell's settings (method,
     network, train, protocol); nothing is trained for it. `check` is given the task itself.
@@ -115,6 +116,7 @@ class RunMeasure:
     gives: Callable[[Any], Sequence[str]] | None = None
     scores: bool = False
     pictures: bool = False
+    samples: bool = False
     needs: tuple[Need, ...] = ("generator",)
     sources: tuple[str, ...] = ()
     reads: Callable[[Any], tuple[str, ...]] | None = None

@@ -101,6 +101,7 @@ MEASURES = (
     RunMeasure(
         name="inception-score",
         summary="Inception score on an extractor's logits or on a classifier of the table's (images=, splits=)",
+        samples=True,
         settings=InceptionSettings,
         outputs=(
             Output(
@@ -121,6 +122,7 @@ MEASURES = (
     RunMeasure(
         name="classification-accuracy",
         summary="classification accuracy score: how often a classifier trained on samples tells real test images",
+        samples=True,
         settings=AccuracySettings,
         outputs=tuple(
             Output(

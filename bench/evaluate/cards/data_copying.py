@@ -87,6 +87,7 @@ MEASURES = (
     RunMeasure(
         name="data-copying",
         summary="whether generated images lie nearer to the training images than test images do (C_T)",
+        samples=True,
         needs=(),
         settings=DataCopying,
         outputs=(

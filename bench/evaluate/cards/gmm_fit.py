@@ -97,6 +97,7 @@ MEASURES = (
     RunMeasure(
         name="gmm-fit",
         summary="scores under a Gaussian mixture of so many images' conditions, and the seconds of its fit",
+        samples=True,
         settings=GmmFit,
         outputs=(
             Output(

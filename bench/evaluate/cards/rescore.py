@@ -20,6 +20,7 @@ MEASURES = (
     RunMeasure(
         name="rescore",
         summary="the protocol's scores under another sampling at inference (sampling=mix, pure, gmm-1000@200000, ...)",
+        samples=True,
         compute=_compute,
     ),
 )

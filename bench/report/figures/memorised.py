@@ -1,6 +1,7 @@
 """The memorisation panel: samples of a row above the training images nearest to them, by LPIPS and by features.
 
-The samples are the first of a run's last snapshot, from the picture that it has kept.
+The samples are the first of a run's last snapshot, from the picture that it has kept. Of an evaluation they are those
+that it has scored, or those of the run that it evaluates, where its own picture shows other images.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from PIL import Image
 
 from bench.data.contact_sheet import cut_sheet
 from bench.data.picture_grid import PictureGrid
+from bench.evaluate.registry import run_measure
 from bench.plan.expand import Table
 from bench.plan.runs import make_plan
 from bench.report.figures.picture_grids import drawn_grid, side_by_side
@@ -44,12 +46,13 @@ def grids(
     """
     found: Grids = {}
     for run in make_plan(spec, scale, store, rows, columns, seeds).runs:
-        sheet = latest_sheet(store.folder(run.uid)) if run.status != "stale" else None
+        shown = _shown(run.spec)
+        sheet = latest_sheet(store.folder(shown.uid)) if shown is not None and run.status != "stale" else None
         cells = [cell for cell in run.cells if cell.column not in found.get(cell.row, {})]
-        if sheet is None or not cells or run.spec.kind == "reference":
+        if shown is None or sheet is None or not cells:
             continue
-        where = f"run {run.uid}, seed {run.spec.seed}, step {int(sheet.stem.removeprefix('step-'))}"
-        grid = _grid(run.spec, sheet)
+        where = f"run {shown.uid}, seed {shown.seed}, step {int(sheet.stem.removeprefix('step-'))}"
+        grid = _grid(shown, sheet)
         for cell in cells:
             found.setdefault(cell.row, {})[cell.column] = (where, grid)
     return found
@@ -77,6 +80,14 @@ def write(shown: Mapping[str, Picture], folder: Path) -> list[Path]:
     for row, picture in shown.items():
         atomic.write_bytes(folder / f"{row}.png", picture.png)
     return [folder / f"{row}.png" for row in shown]
+
+
+def _shown(run: RunSpec) -> RunSpec | None:
+    """The task whose picture has a row's samples: itself, or the run that it evaluates; None where there are none."""
+    shown = run
+    if run.evaluated is not None and run.measure is not None and not run_measure(run.measure.name).samples:
+        shown = run.evaluated
+    return None if shown.kind == "reference" or shown.protocol is None else shown
 
 
 def _grid(run: RunSpec, sheet: Path) -> PictureGrid | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 import numpy as np
 from click.testing import CliRunner
 from PIL import Image
@@ -9,6 +12,7 @@ from PIL import Image
 from bench.cli.report import report
 from bench.data.draws import training_images
 from bench.plan.load import load_table
+from bench.plan.runs import make_plan
 from bench.store.runs import Store
 from bench.train.sampling import save_sheet
 
@@ -60,3 +64,42 @@ def test_samples_stand_above_their_nearest_training_images(store_root, tmp_path)
         assert np.array_equal(nearest[:, first], rows[0][:, first]), "copies are found"
         assert not np.array_equal(nearest[:, far], rows[0][:, far])
     assert CliRunner().invoke(report, words).exception.args[0].startswith("--nearest makes pictures")
+
+
+SEVERAL = """\
+schema_version: 1
+title: Several
+seeds: 1
+snapshot: final
+metrics: [fd]
+rows:
+  - {id: plain, label: Plain, method: unconditional}
+  - {id: again, label: Again, method: unconditional, of: {row: plain}, evaluate: {measure: rescore}}
+  - {id: near, label: Near, method: unconditional, of: {row: plain}, evaluate: {measure: nearest, samples: 4}}
+columns: [{id: one, label: One}, {id: two, label: Two}]
+scales:
+  smoke:
+    network: {name: sngan-32, options: {g_width: 8, d_width: 8, z_dim: 16, sn_generator: true}}
+    train: {steps: 3, batch: 4, g_lr: 1.0e-3, d_lr: 1.0e-3}
+    protocol: {name: tiny, version: 1, every: 3, metrics: [{name: fd, extractor: effnet_lite0@32}]}
+    columns:
+      one: {data: {name: shapes, resolution: 32, shots: 16}, generated: 24, reference: 30}
+      two: {data: {name: digits, resolution: 32, shots: 16}, generated: 24, reference: 30}
+"""
+
+
+def test_every_row_has_a_panel_those_of_evaluations_too(store_root, tmp_path):
+    """Every column in it; a picture of pairs, as `nearest` keeps one, is not taken for one of samples."""
+    (tmp_path / "several.yaml").write_text(SEVERAL)
+    table, store = load_table(str(tmp_path / "several.yaml")), Store(store_root)
+    for run in make_plan(table, "smoke", store).runs:
+        folder, own = store.open(run.spec), training_images(run.spec.data, 0).images[:8]
+        save_sheet(folder.sheet(3), own if run.spec.kind == "evaluate" else 255 - own)
+        folder.finish({"steps": 3, "diverged_at": None, "weights_sha256": None, "seconds": 1.0})
+    words = [str(tmp_path / "several.yaml"), "--scale", "smoke", "--nearest", "--html"]
+    page = CliRunner().invoke(report, words, catch_exceptions=False).stdout
+    told = re.findall(r"Samples of (\w+) above their nearest training images \((.*?)\)", html.unescape(page))
+    panels = {row: [where.split("_")[0] for where in re.findall(r"run (\S+),", origin)] for row, origin in told}
+    assert panels == {"plain": ["unconditional"] * 2, "again": ["rescore-unconditional"] * 2,
+                      "near": ["unconditional"] * 2}  # fmt: skip
+    assert page.count('src="data:image/png') >= 3
