@@ -26,17 +26,19 @@ from typing import Any
 
 import torch
 
+from bench.contract.composition import build_method
 from bench.contract.discovery import methods
 from bench.files import atomic
 from bench.launch.local.devices import slots
+from benchmarks import gpu_fast as fast
 from benchmarks import gpu_right as right
 from benchmarks.gpu_speed import RATES, measure_rates, summary
 from benchmarks.steps import offer_images, run_spec
 
 Record = dict[str, Any]
 # Parts in their order, and the share of the whole time by which each has to end
-SHARES = {"facts": 0.05, "networks": 0.1, "methods": 0.4, "losses": 0.5, "resumed": 0.64,
-          "precision": 0.7, "rates": 0.9, "table": 1.0}  # fmt: skip
+SHARES = {"facts": 0.05, "networks": 0.1, "methods": 0.36, "losses": 0.44, "resumed": 0.56, "precision": 0.6,
+          "waits": 0.64, "graphs": 0.68, "rates": 0.82, "settings": 0.92, "table": 1.0}  # fmt: skip
 TABLE = ["table1", "--scale", "smoke", "--rows", "scratch,scratch+disp", "--columns", "faces", "--seeds", "0"]
 PICTURES = 4
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -63,7 +65,10 @@ class Check:
             "losses": lambda late: right.compare_losses(self.record["parts"]["methods"], self.device, late),
             "resumed": lambda late: right.compare_resumed(self._specs(), self.device, late),
             "precision": lambda late: right.compare_precisions(self._specs(), self.device, late),
+            "waits": lambda late: fast.find_waits(self._recordable(), self.device, late),
+            "graphs": lambda late: fast.compare_graphs(self._recordable(), self.device, late),
             "rates": self._rates,
+            "settings": self._settings,
             "table": lambda late: table(self.output, self.device),
         }
         # An error in a part is recorded by `_part`, so that the others run
@@ -110,9 +115,21 @@ class Check:
         }
         return {**right.tiny_specs(right.METHODS), **large}
 
+    def _recordable(self) -> dict[str, Any]:
+        """The specs whose methods `train.graphs` takes; none on a CPU, of which nothing is recorded or waited for."""
+        if self.device.type != "cuda":
+            return {}
+        return {name: spec for name, spec in self._specs().items() if not build_method(spec.method).not_in_graphs()}
+
     def _rates(self, late: right.Late) -> Record:
+        return measure_rates(*self._measured(), late)
+
+    def _settings(self, late: right.Late) -> Record:
+        return {} if self.device.type != "cuda" else fast.measure_settings(*self._measured(), late)
+
+    def _measured(self) -> tuple[list[str], torch.device, float, int]:
         names, seconds, least = (["sngan-32"], 0.01, 1) if self.quick else (list(RATES), 1.5, 16)
-        return measure_rates(names, self.device, seconds, least, late)
+        return names, self.device, seconds, least
 
 
 def facts(device: torch.device) -> Record:

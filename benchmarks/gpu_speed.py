@@ -40,11 +40,18 @@ def measure_rates(names: list[str], device: torch.device, seconds: float, least:
         for side in SIDES
         if side == "ours" or RATES[name].generator is not None
     }
-    return each(items, lambda item: _rate(*items[item], device, seconds, least), late)
+
+    def measured(item: str) -> Record:
+        name, side, precision = items[item]
+        return rate(name, RATES[name], side, precision, device, seconds, least)
+
+    return each(items, measured, late)
 
 
-def _rate(name: str, side: str, precision: Precision, device: torch.device, seconds: float, least: int) -> Record:
-    case = RATES[name]
+def rate(
+    name: str, case: Case, side: str, precision: Precision, device: torch.device, seconds: float, least: int
+) -> Record:
+    """Steps per second of one network and side."""
     # Warm up, then measure whole rounds until the time is over
     with tempfile.TemporaryDirectory() as folder:
         loop = SIDES[side](name, case, Path(folder), device, precision)

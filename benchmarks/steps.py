@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ from bench.spec.run import DataSpec, NetworkSpec, RunSpec, TrainSettings
 from bench.store.runs import Store
 from bench.train.batches import Batches
 from bench.train.ema import update_ema
+from benchmarks import plain_fastgan
 from benchmarks.plain_networks import BigganG, FastganD, FastganG, SnganG, biggan_d, sngan_d
 
 ROUNDS, IMAGES, DECAY = 5, 64, 0.999  # timed steps of each side; training images; decay of G's average
@@ -48,10 +49,14 @@ class Case(NamedTuple):
     discriminator: Callable[[], nn.Module] | None
     z_dim: int
     loss: Literal["hinge", "non-saturating"] = "hinge"
+    train: dict[str, Any] = {}  # further settings of our training
 
 
+# FastGAN's is that of its released code: LPIPS on what the decoders make, DiffAugment, margins, one pass of G a step.
+FASTGAN = "diffaugment(policy='color,translation', consistency=0) + sle + ae-d"
+RELEASED = {"share_fakes": True, "hinge_margin": plain_fastgan.MARGIN, "beta1": plain_fastgan.BETAS[0]}
 CASES = {
-    "fastgan-256": Case(8, "sle + ae-d(loss=l1)", FastganG, FastganD, 256),
+    "fastgan-256": Case(8, FASTGAN, FastganG, FastganD, 256, train=RELEASED),
     "sngan-128": Case(8, "unconditional", SnganG, sngan_d, 128),
     "biggan-32": Case(32, "unconditional", BigganG, biggan_d, 120),
 }
@@ -70,7 +75,7 @@ def run_spec(network: str, case: Case, precision: Precision = "float32") -> RunS
         data=DataSpec(name="benchmark-images", resolution=int(network.partition("-")[2])),
         train=TrainSettings(
             steps=10**6, batch=case.batch, g_lr=RATE, d_lr=RATE, beta2=BETAS[1], ema_decay=DECAY,
-            loss=case.loss, precision=precision,
+            loss=case.loss, precision=precision, **case.train,
         ),
         protocol=None,
         seed=0,
@@ -101,12 +106,14 @@ def plain(
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
     torch.use_deterministic_algorithms(False)
     generator, discriminator = case.generator().to(device), case.discriminator().to(device)
+    images = torch.from_numpy(_images(network).copy()).to(device)
+    autocast = partial(torch.autocast, device.type, torch.bfloat16, enabled=precision == "bfloat16")
+    if network.startswith("fastgan"):
+        for _ in plain_fastgan.steps(generator, discriminator, images, case.batch, autocast):
+            yield _count(generator, discriminator)
     average = deepcopy(generator)
     g_adam = torch.optim.Adam(generator.parameters(), RATE, BETAS)
     d_adam = torch.optim.Adam(discriminator.parameters(), RATE, BETAS)
-    images = torch.from_numpy(_images(network).copy()).to(device)
-    two_scales = network.startswith("fastgan")
-    autocast = partial(torch.autocast, device.type, torch.bfloat16, enabled=precision == "bfloat16")
     while True:
         # A batch in [-1, 1], NCHW
         chosen = torch.randint(len(images), (case.batch,), device=device)
@@ -116,15 +123,14 @@ def plain(
         with autocast():
             with torch.no_grad():
                 fake = generator(torch.randn(case.batch, case.z_dim, device=device))
-            d_loss = (_fastgan_d_loss if two_scales else _d_loss)(discriminator, real, fake)
+            d_loss = _d_loss(discriminator, real, fake)
         d_loss.backward()
         d_adam.step()
         # G's update, with D frozen
         g_adam.zero_grad()
         discriminator.requires_grad_(False)
         with autocast():
-            fake = generator(torch.randn(case.batch, case.z_dim, device=device))
-            logits = discriminator(*fake)[0] if two_scales else discriminator(fake)
+            logits = discriminator(generator(torch.randn(case.batch, case.z_dim, device=device)))
         (-logits.float().mean()).backward()
         discriminator.requires_grad_(True)
         g_adam.step()
@@ -140,18 +146,6 @@ def plain(
 def _d_loss(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     r, f = discriminator(torch.cat([real, fake])).float().chunk(2)
     return F.relu(1 - r).mean() + F.relu(1 + f).mean()
-
-
-def _fastgan_d_loss(discriminator: nn.Module, real: Tensor, fake: tuple[Tensor, Tensor]) -> Tensor:
-    """The hinge loss over patches of both scales, and the mean absolute errors of decoded images, summed."""
-    r, decoded = discriminator(real, F.interpolate(real, size=128), decode=True)
-    f, _ = discriminator(*fake)
-    whole = F.interpolate(real, size=128)
-    errors = [
-        (image - target).abs().mean((1, 2, 3)).sum()
-        for image, target in zip(decoded, (whole, real[:, :, :128, 128:], whole), strict=True)
-    ]
-    return F.relu(1 - r.float()).mean() + F.relu(1 + f.float()).mean() + torch.stack(errors).sum()
 
 
 def offer_images() -> None:
@@ -172,7 +166,7 @@ SIDES = {"ours": ours, "plain": plain}
 
 
 def seconds(network: str, store: Path) -> dict[str, float]:
-    """The median seconds of a step of each side; both make a warm-up step and then take turns.
+    """The median CPU seconds of a step of each side; both make a warm-up step and then take turns.
 
     Raises AssertionError if the networks of the two sides have different numbers of parameters.
     """
@@ -182,9 +176,9 @@ def seconds(network: str, store: Path) -> dict[str, float]:
     times: dict[str, list[float]] = {name: [] for name in loops}
     for turn in range(ROUNDS):
         for name in sorted(loops, reverse=bool(turn % 2)):
-            start = time.perf_counter()
+            start = time.process_time()
             next(loops[name])
-            times[name].append(time.perf_counter() - start)
+            times[name].append(time.process_time() - start)
     return {name: statistics.median(values) for name, values in times.items()}
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.contract.numbers import Numbers
 from bench.errors import UserError
-from bench.train import Context, Method
+from bench.train import Context, Logged, Method
 
 from .common import affine, colour
 
@@ -34,58 +35,70 @@ class AdaLite(Method):
     runs set less).
     """
 
+    in_graphs = True
+
     def __init__(self, *, target: float = 0.6, interval: int = 4, speed_kimg: float = 500.0) -> None:
         if speed_kimg <= 0 or interval < 1:
             raise UserError("method 'ada-lite': speed_kimg must be positive and interval at least 1")
         self.target = target
         self.interval = interval
         self.speed_kimg = speed_kimg
-        self.p = 0.0
-        self._sign_sum = 0.0
+        # On the run's device from `prepare` on, in float64: nothing here waits for a GPU.
+        self.p = torch.zeros((), dtype=torch.float64)
+        self._sign_sum = torch.zeros((), dtype=torch.float64)
         self._logits = 0
         self._images = 0
 
-    def augment(self, ctx: Context, images_NCHW: Tensor) -> Tensor:
-        if self.p == 0:
-            return images_NCHW
-        stream = ctx.stream("ada-lite")
-        count, _, height, width = images_NCHW.shape
-        ctx.draws["geometry_N33"] = matrix = geometry(count, height, width, self.p, stream)  # (N, 3, 3)
-        ctx.draws["colour_N44"] = mix = colours(count, self.p, stream)  # (N, 4, 4)
-        return colour.recolour(affine.warp(images_NCHW, matrix), mix)
+    def prepare(self, ctx: Context) -> None:
+        self.p, self._sign_sum = self.p.to(ctx.device), self._sign_sum.to(ctx.device)
 
-    def after_step(self, ctx: Context) -> dict[str, float]:
+    def augment(self, ctx: Context, images_NCHW: Tensor) -> Tensor:
+        if images_NCHW.device.type == "cpu" and self.p == 0:
+            return images_NCHW
+        numbers = ctx.numbers("ada-lite")
+        count, _, height, width = images_NCHW.shape
+        ctx.draws["geometry_N33"] = matrix = geometry(count, height, width, self.p, numbers)  # (N, 3, 3)
+        ctx.draws["colour_N44"] = mix = colours(count, self.p, numbers)  # (N, 4, 4)
+        augmented_NCHW = colour.recolour(affine.warp(images_NCHW, matrix), mix)
+        if images_NCHW.device.type == "cpu":
+            return augmented_NCHW
+        return torch.where(self.p > 0, augmented_NCHW, images_NCHW)  # to look at p would be to wait for the device
+
+    def after_step(self, ctx: Context) -> Logged:
         logits = torch.cat(ctx.real_logits)
-        self._sign_sum += float(logits.sign().sum())
+        self._sign_sum += logits.sign().sum()
         self._logits += logits.numel()
         self._images += len(logits)
         r_t = self._sign_sum / self._logits
         if (ctx.step + 1) % self.interval == 0:
             self._move(r_t)
-        return {"p": self.p, "r_t": r_t}
+        return {"p": self.p.clone(), "r_t": r_t}
 
-    def _move(self, r_t: float) -> None:
-        direction = (r_t > self.target) - (r_t < self.target)
-        self.p = max(0.0, self.p + direction * self._images / (1000 * self.speed_kimg))
-        self._sign_sum, self._logits, self._images = 0.0, 0, 0
+    def _move(self, r_t: Tensor) -> None:
+        """In place: what has been prepared for the next steps reads p where it lies."""
+        direction = (r_t > self.target).double() - (r_t < self.target).double()
+        self.p.copy_((self.p + direction * self._images / (1000 * self.speed_kimg)).clamp(min=0))
+        self._sign_sum.zero_()
+        self._logits, self._images = 0, 0
 
     def state_dict(self) -> dict[str, Any]:
-        return {"p": self.p, "sign_sum": self._sign_sum, "logits": self._logits, "images": self._images}
+        sums = {"p": float(self.p), "sign_sum": float(self._sign_sum)}
+        return {**sums, "logits": self._logits, "images": self._images}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.p, self._sign_sum = state["p"], state["sign_sum"]
+        self.p.fill_(state["p"])
+        self._sign_sum.fill_(state["sign_sum"])
         self._logits, self._images = state["logits"], state["images"]
 
 
-def geometry(count: int, height: int, width: int, p: float, stream: torch.Generator) -> Tensor:
+def geometry(count: int, height: int, width: int, p: float | Tensor, numbers: Numbers) -> Tensor:
     """The eight geometric operations of bgc, in order, as one matrix per image (N, 3, 3), for `affine.warp`.
 
     There are two rotations, each with probability 1 - sqrt(1 - p), so that at least one happens with probability p.
     """
     # The draws, in a fixed order. Translations are shares of the side, angles radians.
-    draw = _Draws(count, stream)
-    p_rotation = 1 - math.sqrt(max(0.0, 1 - p))
-    one_N = torch.ones(count)
+    draw = _Draws(count, numbers)
+    p_rotation = 1 - (1 - torch.as_tensor(p, dtype=torch.float64)).clamp(min=0).sqrt()
     (mirror_N,) = draw.gated(p, 1.0, 1 - 2 * draw.choice(2))
     (quarters_N,) = draw.gated(p, 0.0, draw.choice(4))
     whole_x_N, whole_y_N = draw.gated(p, 0.0, draw.uniform(0.125), draw.uniform(0.125))
@@ -97,7 +110,7 @@ def geometry(count: int, height: int, width: int, p: float, stream: torch.Genera
 
     # The operations in bgc's order, the first of them applied first.
     return _composed(
-        affine.scaling(mirror_N, one_N),
+        affine.scaling(mirror_N, torch.ones_like(mirror_N)),
         affine.rotation(quarters_N * (math.pi / 2)),
         affine.translation((whole_x_N * width).round(), (whole_y_N * height).round()),
         affine.scaling(zoom_N, zoom_N),
@@ -108,9 +121,9 @@ def geometry(count: int, height: int, width: int, p: float, stream: torch.Genera
     )
 
 
-def colours(count: int, p: float, stream: torch.Generator) -> Tensor:
+def colours(count: int, p: float | Tensor, numbers: Numbers) -> Tensor:
     """The five colour operations of bgc, in order: one matrix per image (N, 4, 4), for `colour.recolour`."""
-    draw = _Draws(count, stream)
+    draw = _Draws(count, numbers)
     (shift_N,) = draw.gated(p, 0.0, draw.normal(0.2))
     (contrast_N,) = draw.gated(p, 1.0, draw.power_of_two(0.5))
     (flip_N,) = draw.gated(p, 0.0, draw.choice(2))
@@ -128,23 +141,23 @@ def colours(count: int, p: float, stream: torch.Generator) -> Tensor:
 def _composed(first: Tensor, *later: Tensor) -> Tensor:
     for matrix in later:
         first = matrix @ first
-    return first
+    return first.to(torch.get_default_dtype())
 
 
 class _Draws:
     """Random parameters (N,) of the operations, and their gates, from one stream."""
 
-    def __init__(self, count: int, stream: torch.Generator) -> None:
+    def __init__(self, count: int, numbers: Numbers) -> None:
         self.count = count
-        self.stream = stream
+        self.numbers = numbers
 
     def uniform(self, furthest: float) -> Tensor:
         """U(-furthest, furthest)."""
-        return (torch.rand(self.count, generator=self.stream) * 2 - 1) * furthest
+        return (affine.exact(self.numbers.uniform(self.count)) * 2 - 1) * furthest
 
     def normal(self, deviation: float) -> Tensor:
         """N(0, deviation^2)."""
-        return torch.randn(self.count, generator=self.stream) * deviation
+        return affine.exact(self.numbers.normal(self.count)) * deviation
 
     def power_of_two(self, deviation: float) -> Tensor:
         """2 ** N(0, deviation^2)."""
@@ -152,9 +165,9 @@ class _Draws:
 
     def choice(self, options: int) -> Tensor:
         """0.0, 1.0, ... options - 1, each equally likely."""
-        return torch.randint(options, (self.count,), generator=self.stream).float()
+        return affine.exact(self.numbers.integers(0, options, self.count).float())
 
-    def gated(self, p: float, neutral: float, *values_N: Tensor) -> list[Tensor]:
+    def gated(self, p: float | Tensor, neutral: float, *values_N: Tensor) -> list[Tensor]:
         """The values where an image's gate is open (probability p, one gate for all), else `neutral`."""
-        open_N = torch.rand(self.count, generator=self.stream) < p
+        open_N = self.numbers.uniform(self.count) < p
         return [torch.where(open_N, value_N, neutral) for value_N in values_N]

@@ -8,7 +8,7 @@ paper names no norm; the released code compares by LPIPS.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import torch
@@ -32,6 +32,8 @@ class AeD(Method):
     entries.
     """
 
+    in_graphs = True
+
     def __init__(self, *, weight: float = 1.0, loss: str = "lpips-vgg") -> None:
         if weight < 0:
             raise UserError(f"method 'ae-d': weight is {weight}, must be 0 or more")
@@ -51,12 +53,25 @@ class AeD(Method):
             raise UserError("method 'ae-d': this discriminator has no decoders; use fastgan")
         self.distance = _LOSSES[self.loss](str(ctx.device))
 
+    def variant(self, ctx: Context) -> Hashable:
+        if self.weight == 0:
+            return None
+        calls = ctx.train.d_steps * (ctx.train.batch // (ctx.train.micro_batch or ctx.train.batch))
+        with ctx.replaying()():
+            return tuple(self._part(ctx) for _ in range(calls))
+
+    def _part(self, ctx: Context) -> int:
+        """The crop that is decoded."""
+        _, discriminator = ctx.networks()
+        assert isinstance(discriminator, Decoding)
+        return int(torch.randint(discriminator.parts, (), generator=ctx.stream("ae-d-part")))
+
     def d_loss(self, ctx: Context, step: DStep) -> dict[str, Tensor]:
         if self.weight == 0:
             return {}
         _, discriminator = ctx.networks()
         assert isinstance(discriminator, Decoding)
-        part = int(torch.randint(discriminator.parts, (), generator=ctx.stream("ae-d-part")))
+        part = self._part(ctx)
         pairs = discriminator.reconstruct(step.maps, step.real_NCHW, part)
         decoded = torch.cat([pair.decoded_NCHW.float() for pair in pairs])
         target = torch.cat([pair.target_NCHW.float() for pair in pairs])

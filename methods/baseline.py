@@ -30,6 +30,7 @@ class Baseline(Method):
     sampled.
     """
 
+    in_graphs = True
     of_sampler: ClassVar[tuple[str, ...]] = ("sampling",)
 
     def __init__(self, *, norm: float | str = 1.0, sampling: str = "mix") -> None:

@@ -19,7 +19,7 @@ from bench.features.perceptual import VGG16Activations
 from bench.networks.common import noise
 from bench.networks.common.truncation import truncated
 from bench.networks.interface import Generator, HasBlocks
-from bench.train import Context, Method
+from bench.train import Context, Logged, Method
 from bench.train.batches import Batches
 
 from .common.perceptual import l1_distances
@@ -48,6 +48,7 @@ class Bsa(Method):
     moves the first layer at a rate of 1e-7, which is left out here. `flip` is ignored, as z_i belongs to one image.
     """
 
+    in_graphs = "has a loop of its own"
     version = 2
     sources: ClassVar[dict[str, str]] = {"network": ""}
 
@@ -97,7 +98,7 @@ class Bsa(Method):
         fitted = [self.latents_MZ, *(value for norm in self.adapted for value in (norm.scale, norm.shift))]
         self.optimizer = torch.optim.Adam(fitted, lr=self.lr)
 
-    def fit(self, ctx: Context) -> Iterator[dict[str, float]]:
+    def fit(self, ctx: Context) -> Iterator[Logged]:
         train = ctx.spec.train
         assert train is not None
         batches = Batches(ctx.images_u8_NHWC, train.batch, ctx.spec.seed, device=ctx.device)
@@ -109,7 +110,7 @@ class Bsa(Method):
             self.optimizer.zero_grad(set_to_none=True)
             torch.stack(list(terms.values())).sum().backward()
             self.optimizer.step()
-            yield {name: float(term.detach()) for name, term in terms.items()}
+            yield {name: term.detach() for name, term in terms.items()}
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of step 0, 1, ... of a run of `steps` steps."""
@@ -118,14 +119,14 @@ class Bsa(Method):
     def loss_terms(self, ctx: Context, wanted_NCHW: Tensor, z_NZ: Tensor) -> dict[str, Tensor]:
         """The terms of the loss, times their weights, for images and their latents; their sum is what is fitted."""
         generator, _ = ctx.networks()
-        jitter_NZ = torch.randn(z_NZ.shape, generator=ctx.stream("bsa-jitter")).to(z_NZ.device)
-        normal_RZ = torch.randn(NORMALS * len(z_NZ), z_NZ.shape[1], generator=ctx.stream("bsa-normals"))
-        with noise.drawn_from(ctx.stream("noise")):
+        jitter_NZ = ctx.numbers("bsa-jitter").normal(*z_NZ.shape)
+        normal_RZ = ctx.numbers("bsa-normals").normal(NORMALS * len(z_NZ), z_NZ.shape[1])
+        with noise.drawn_from(ctx.numbers("noise")):
             images_NCHW = _images(generator, z_NZ + Z_NOISE * jitter_NZ)
         pixels, *layers = l1_distances(self.perceptual, images_NCHW, wanted_NCHW)
         terms = {
             "perceptual": torch.stack(layers).sum(),
-            "latent": nearest_distances(z_NZ, normal_RZ.to(z_NZ.device)),
+            "latent": nearest_distances(z_NZ, normal_RZ),
             "statistics": torch.stack([norm.departure() for norm in self.adapted]).sum(),
         }
         return {"pixels": pixels, **{name: self.weights[name] * term for name, term in terms.items()}}

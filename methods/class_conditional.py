@@ -18,14 +18,20 @@ from bench.train import Batch, Context, Method
 class ClassConditional(Method):
     """The condition is the one-hot label of the image; sampling draws evenly from the labels that occur."""
 
+    in_graphs = True
     needs_labels = True
+
+    def __init__(self) -> None:
+        self._label_M: Tensor | None = None  # the labels of all training images on the run's device
 
     def networks(self, ctx: Context) -> dict[str, Any]:
         return {"condition_dim": _classes(_labels(ctx))}
 
     def condition(self, ctx: Context, batch: Batch) -> Tensor:
-        labels = _labels(ctx)
-        return _one_hot(torch.from_numpy(labels[batch.index_N.cpu().numpy()]), _classes(labels)).to(ctx.device)
+        if self._label_M is None:  # once: a copy to a GPU waits for it
+            self._label_M = torch.from_numpy(_labels(ctx)).to(ctx.device)
+            self._count = _classes(_labels(ctx))
+        return _one_hot(self._label_M[batch.index_N], self._count)
 
     def sampler(self, ctx: Context) -> Sampler:
         present, of_classes = torch.from_numpy(np.unique(_labels(ctx))), self.class_sampler(ctx)

@@ -19,7 +19,7 @@ from bench.data import imageset
 from bench.errors import UserError, did_you_mean
 from bench.features.classifier import make_encoder, make_head
 from bench.networks.common.pixels import to_signed
-from bench.train import Context, Method
+from bench.train import Context, Logged, Method
 from bench.train.batches import Batches
 
 from .common.class_samples import ClassSamples
@@ -44,6 +44,7 @@ class Classifier(Method):
     also for each. Steps and batch are those of the run's spec, whose rates for G and D are not used.
     """
 
+    in_graphs = "has a loop of its own"
     sources: ClassVar[dict[str, str]] = {"run": "on=samples"}
     needs_labels = "target=labels"
     needs_attributes = "target=attributes"
@@ -91,7 +92,7 @@ class Classifier(Method):
         self.encoder, self.head = encoder.to(ctx.device), head.to(ctx.device)
         self.optimizer = torch.optim.AdamW([*self.encoder.parameters(), *self.head.parameters()], lr=self.lr)
 
-    def fit(self, ctx: Context) -> Iterator[dict[str, float]]:
+    def fit(self, ctx: Context) -> Iterator[Logged]:
         train = ctx.train
         with Batches(ctx.images_u8_NHWC, train.batch, ctx.spec.seed, device=ctx.device) as batches:
             while ctx.step < train.steps:
@@ -108,14 +109,14 @@ class Classifier(Method):
                 self.optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 self.optimizer.step()
-                values = {"cross_entropy": float(loss.detach()), "accuracy": float(right(logits_NK, target).mean())}
+                values = {"cross_entropy": loss.detach(), "accuracy": right(logits_NK, target).mean()}
                 yield {**values, **(self.tested(ctx) if ctx.step + 1 == train.steps else {})}
 
     def _moved(self, ctx: Context, images_NCHW: Tensor) -> Tensor:
-        stream, count = ctx.stream("classifier-moves"), len(images_NCHW)
-        mirror_N = torch.rand(count, generator=stream) < (0.5 if ctx.train.flip else 0.0)
-        moves = torch.randint(-self.shift, self.shift + 1, (2, count), generator=stream)  # (2, N)
-        return translate(mirrored(images_NCHW, mirror_N), *moves.to(images_NCHW.device))
+        numbers, count = ctx.numbers("classifier-moves"), len(images_NCHW)
+        mirror_N = numbers.uniform(count) < (0.5 if ctx.train.flip else 0.0)
+        moves = numbers.integers(-self.shift, self.shift + 1, 2, count)  # (2, N)
+        return translate(mirrored(images_NCHW, mirror_N), *moves)
 
     @torch.no_grad()
     def tested(self, ctx: Context) -> dict[str, float]:

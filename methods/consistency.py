@@ -25,6 +25,8 @@ class Consistency(Method):
     mirroring. x is what D was trained on in this update: beside an augmentation, T comes on top of it.
     """
 
+    in_graphs = True
+
     def __init__(self, *, weight: float = 10.0, fake_weight: float = 0.0, shift: int = 4, flip: float = 0.5) -> None:
         for name, value in {"weight": weight, "fake_weight": fake_weight, "shift": shift}.items():
             if value < 0:
@@ -50,13 +52,12 @@ class Consistency(Method):
 
     def transform(self, ctx: Context, images_NCHW: Tensor) -> Tensor:
         """T: each image mirrored with probability `flip`, then moved by whole pixels, zeros where it has left."""
-        stream, count = ctx.stream("consistency"), len(images_NCHW)
-        mirror_N = torch.rand(count, generator=stream) < self.flip
-        moves = torch.randint(-self.shift, self.shift + 1, (2, count), generator=stream)  # (2, N)
-        down_N, right_N = moves.to(images_NCHW.device)
+        numbers, count = ctx.numbers("consistency"), len(images_NCHW)
+        mirror_N = numbers.uniform(count) < self.flip
+        down_N, right_N = numbers.integers(-self.shift, self.shift + 1, 2, count)
         return translate(mirrored(images_NCHW, mirror_N), down_N, right_N)
 
 
 def mirrored(images_NCHW: Tensor, mirror_N: Tensor) -> Tensor:
     """Left and right swapped in the images whose entry of the boolean `mirror_N` (N,) is true."""
-    return torch.where(mirror_N.to(images_NCHW.device)[:, None, None, None], images_NCHW.flip(3), images_NCHW)
+    return torch.where(mirror_N[:, None, None, None], images_NCHW.flip(3), images_NCHW)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from bench.contract.numbers import Numbers
 from bench.errors import UserError, did_you_mean
 from bench.train import Context, DStep, Method
 
@@ -29,6 +30,8 @@ class DiffAugment(Method):
     D(T(x)) with D(T'(T(x))), T' a flip and a shift: `diffaugment(consistency=0) + consistency`. 0 leaves the term out.
     """
 
+    in_graphs = True
+
     def __init__(self, *, policy: str = "color,translation,cutout", consistency: float = 10.0) -> None:
         self.groups = [name.strip() for name in policy.split(",") if name.strip()]
         for name in self.groups:
@@ -39,10 +42,10 @@ class DiffAugment(Method):
         self.consistency = consistency
 
     def augment(self, ctx: Context, images_NCHW: Tensor) -> Tensor:
-        stream = ctx.stream("diffaugment")
+        numbers = ctx.numbers("diffaugment")
         for name in self.groups:
             draw, apply = _GROUPS[name]
-            draws_PN = draw(images_NCHW, stream)
+            draws_PN = draw(images_NCHW, numbers)
             images_NCHW = apply(images_NCHW, draws_PN)
             ctx.draws[f"{name}_{len(draws_PN)}N"] = draws_PN
         return images_NCHW
@@ -109,9 +112,9 @@ def _covers(centre_N: Tensor, side: int) -> Tensor:
     return (place_S >= start) & (place_S < start + size)
 
 
-def _draw_color(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
+def _draw_color(x_NCHW: Tensor, numbers: Numbers) -> Tensor:
     """Brightness, saturation and contrast in U(0, 1): (3, N)."""
-    return torch.rand(3, len(x_NCHW), generator=stream).to(x_NCHW.device)
+    return numbers.uniform(3, len(x_NCHW))
 
 
 def _color(x_NCHW: Tensor, draws_PN: Tensor) -> Tensor:
@@ -120,26 +123,26 @@ def _color(x_NCHW: Tensor, draws_PN: Tensor) -> Tensor:
     return contrast(x_NCHW, draws_PN[2] + 0.5)
 
 
-def _draw_translation(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
+def _draw_translation(x_NCHW: Tensor, numbers: Numbers) -> Tensor:
     """Whole pixels down and to the right: (2, N)."""
     shifts = []
     for side in x_NCHW.shape[2:]:
         furthest = int(side * TRANSLATION + 0.5)
-        shifts.append(torch.randint(-furthest, furthest + 1, (len(x_NCHW),), generator=stream))
-    return torch.stack(shifts).to(x_NCHW.device)
+        shifts.append(numbers.integers(-furthest, furthest + 1, len(x_NCHW)))
+    return torch.stack(shifts)
 
 
-def _draw_cutout(x_NCHW: Tensor, stream: torch.Generator) -> Tensor:
+def _draw_cutout(x_NCHW: Tensor, numbers: Numbers) -> Tensor:
     """Row and column of the cut square's centre: (2, N)."""
     centres = []
     for side in x_NCHW.shape[2:]:
         end = side + 1 - cutout_size(side) % 2
-        centres.append(torch.randint(0, end, (len(x_NCHW),), generator=stream))
-    return torch.stack(centres).to(x_NCHW.device)
+        centres.append(numbers.integers(0, end, len(x_NCHW)))
+    return torch.stack(centres)
 
 
 # How each group draws its parameters (P, N), and how it applies them
-_GROUPS: dict[str, tuple[Callable[[Tensor, torch.Generator], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
+_GROUPS: dict[str, tuple[Callable[[Tensor, Numbers], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
     "color": (_draw_color, _color),
     "translation": (_draw_translation, lambda x_NCHW, draws_PN: translate(x_NCHW, *draws_PN)),
     "cutout": (_draw_cutout, lambda x_NCHW, draws_PN: cutout(x_NCHW, *draws_PN)),

@@ -30,6 +30,7 @@ class Disp(Method):
     `inference.inference_named`.
     """
 
+    in_graphs = True
     sources: ClassVar[dict[str, str]] = {"simclr": "prior=simclr", "classifier": "prior=classifier"}
     later: ClassVar[tuple[str, ...]] = ("control_of",)
     of_sampler: ClassVar[tuple[str, ...]] = ("sampling",)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -32,6 +31,8 @@ class FastganSsl(Method):
     a window with a log-uniform ratio of 1:2 to 2:1 is cut from the image and stretched to a square.
     weight: of each task's loss.
     """
+
+    in_graphs = True
 
     def __init__(self, *, task: str = "contrastive", weight: float = 1.0) -> None:
         self.tasks = [name.strip() for name in task.split("+")]
@@ -65,10 +66,10 @@ def _contrastive(ctx: Context, step: DStep) -> Tensor:
 
 def _aspect(ctx: Context, step: DStep) -> Tensor:
     images_NCHW = step.batch.images_NCHW
-    draws = torch.rand(2, len(images_NCHW), generator=ctx.stream("fastgan-ssl-aspect"))  # (2, N)
+    draws = affine.exact(ctx.numbers("fastgan-ssl-aspect").uniform(2, len(images_NCHW)))  # (2, N)
     exponent_N = 2 * draws[0] - 1
     guess_N = _answers(ctx, "aspect", squared(images_NCHW, WIDEST**exponent_N, draws[1])).squeeze(1)
-    return functional.mse_loss(guess_N, (exponent_N * math.log2(WIDEST)).to(guess_N.device))
+    return functional.mse_loss(guess_N, (exponent_N * math.log2(WIDEST)).to(guess_N.dtype))
 
 
 _LOSSES = {"contrastive": _contrastive, "aspect": _aspect}

@@ -29,6 +29,7 @@ class FreezeD(TransferGAN):
     still refine their estimate of the norm, batch norms their statistics.
     """
 
+    in_graphs = True
     sources: ClassVar[dict[str, str]] = {"network": ""}
     later: ClassVar[tuple[str, ...]] = ("exactly", "condition")
 

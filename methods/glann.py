@@ -19,7 +19,7 @@ from bench.features.perceptual import VGG16Activations
 from bench.features.residual import initialise
 from bench.networks.common import noise
 from bench.networks.interface import Generator, Styled
-from bench.train import Context, Method
+from bench.train import Context, Logged, Method
 from bench.train.batches import Batches
 
 from .common.perceptual import l1_distances
@@ -45,6 +45,7 @@ class Glann(Method):
     generator that mixes styles, the fit has one w an image. Noise is the network's `noise`, in the fit and the samples.
     """
 
+    in_graphs = "has a loop of its own"
     later: ClassVar[tuple[str, ...]] = ("halve_every",)
     sources: ClassVar[dict[str, str]] = {
         "network": "",
@@ -92,7 +93,7 @@ class Glann(Method):
             self.mapping.parameters(), lr=self.imle_lr, betas=BETAS, weight_decay=1e-5
         )
 
-    def fit(self, ctx: Context) -> Iterator[dict[str, float]]:
+    def fit(self, ctx: Context) -> Iterator[Logged]:
         train = ctx.spec.train
         assert train is not None
         fit_steps = round(self.fit_share * train.steps)
@@ -116,13 +117,13 @@ class Glann(Method):
         if begins:
             optimizer.state.clear()
 
-    def _fit_generator(self, ctx: Context, batches: Batches) -> float:
+    def _fit_generator(self, ctx: Context, batches: Batches) -> Tensor:
         """One batch of DIP's Eq 7: arg min over G and G_emb of L_perceptual(G(G_emb(C(x))), x)."""
         generator, _ = ctx.networks()
         batch = batches.at(ctx.step)
         embedding_NE = generator.embed(self.vectors(ctx)[batch.index_N])
         z_NZ = torch.zeros(len(embedding_NE), generator.z_dim, device=ctx.device)
-        with noise.drawn_from(ctx.stream("noise")):
+        with noise.drawn_from(ctx.numbers("noise")):
             # A generator that mixes styles in training has to leave it here: the fit has one image for each e.
             fit = generator.reconstruct if isinstance(generator, Styled) else generator.synthesize
             images_NCHW = fit(z_NZ, embedding_NE)
@@ -130,7 +131,7 @@ class Glann(Method):
         self.fit_optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.fit_optimizer.step()
-        return float(loss.detach())
+        return loss.detach()
 
     def distance(self, images_NCHW: Tensor, wanted_NCHW: Tensor) -> Tensor:
         """L1 on pixels plus L1 on each of VGG16's layers, each a mean over its entries (GLANN)."""
@@ -139,22 +140,22 @@ class Glann(Method):
             distance = distance + layer
         return distance
 
-    def _fit_mapping(self, ctx: Context) -> float:
+    def _fit_mapping(self, ctx: Context) -> Tensor:
         """One epoch of IMLE: each embedding draws its nearest T(noise) closer (GLANN: 2M candidates, MSE).
 
         The embeddings are those of the averaged generator, which is the one that is sampled from.
         """
         # The nearest candidate of each embedding.
         embedding_ME = self._embeddings(ctx)
-        stream = ctx.stream("glann-imle")
-        noise_CZ = torch.randn(2 * len(embedding_ME), self.z_dim, generator=stream).to(ctx.device)
+        numbers = ctx.numbers("glann-imle")
+        noise_CZ = numbers.normal(2 * len(embedding_ME), self.z_dim)
         self.mapping.train()
         with torch.no_grad():
             candidates_CE = self.mapping(noise_CZ)
         nearest_M = torch.cat([torch.cdist(part, candidates_CE).argmin(1) for part in embedding_ME.split(1024)])
 
         # T is fitted to these pairs, in random order.
-        order_M = torch.randperm(len(embedding_ME), generator=stream).to(ctx.device)
+        order_M = numbers.permutation(len(embedding_ME))
         losses = []
         for chosen_N in order_M.tensor_split(-(-len(order_M) // IMLE_BATCH)):
             loss = functional.mse_loss(self.mapping(noise_CZ[nearest_M[chosen_N]]), embedding_ME[chosen_N])
@@ -162,7 +163,7 @@ class Glann(Method):
             loss.backward()
             self.imle_optimizer.step()
             losses.append(loss.detach())
-        return float(torch.stack(losses).mean())
+        return torch.stack(losses).mean()
 
     def _embeddings(self, ctx: Context) -> Tensor:
         generator = ctx.ema or ctx.networks()[0]

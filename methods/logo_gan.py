@@ -26,6 +26,7 @@ class LogoGan(Method):
     `disp` (DISP: VGG16's).
     """
 
+    in_graphs = True
     sources: ClassVar[dict[str, str]] = {"simclr": "prior=simclr", "classifier": "prior=classifier"}
 
     def __init__(self, *, clusters: int = 10, prior: str = "vgg16", prior_size: int | str = 64) -> None:
@@ -44,18 +45,18 @@ class LogoGan(Method):
     def prepare(self, ctx: Context) -> None:
         features_MF = prior_table(ctx, self.prior, self.prior_size, "raw").cpu().numpy()
         clustering = kmeans(features_MF, self.clusters, ctx.stream("logo-gan"))
-        self.label_M = torch.from_numpy(clustering.labels_.astype("int64"))
+        self.label_M = torch.from_numpy(clustering.labels_.astype("int64")).to(ctx.device)
 
     def condition(self, ctx: Context, batch: Batch) -> Tensor:
         return label_condition(ctx, batch, self.label_M, self.clusters)
 
     def sampler(self, ctx: Context) -> Sampler:
-        return label_sampler(self.label_M, self.clusters)
+        return label_sampler(self.label_M.cpu(), self.clusters)
 
     # Saved although `prepare` computes them again: on another machine a last digit could rename the clusters.
 
     def state_dict(self) -> dict[str, Any]:
-        return {"labels": self.label_M}
+        return {"labels": self.label_M.cpu()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.label_M = state["labels"]
+        self.label_M = state["labels"].to(self.label_M.device)

@@ -18,7 +18,7 @@ from torch.nn import functional
 from bench.errors import UserError, did_you_mean
 from bench.networks.common import noise
 from bench.networks.interface import Growing, HasBlocks, Styled, has_two_scales
-from bench.train import Auxiliary, Context, GStep, Method
+from bench.train import Auxiliary, Context, GStep, Logged, Method
 
 from .common.penultimate import penultimate
 
@@ -43,6 +43,8 @@ class LT(Method):
     loss is that of G(z). That D learns to call G(z + e) fake at its old batch size means that the second half of
     the latents that D's images are made from are perturbed ones (of mixed styles, the first latent alone).
     """
+
+    in_graphs = "updates a network of its own after the step"
 
     def __init__(
         self,
@@ -74,7 +76,6 @@ class LT(Method):
         self.warmup_share = warmup_share
         self.network_name = network
         self.lr = lr
-        self._correct: list[Tensor] = []
 
     def prepare(self, ctx: Context) -> None:
         train = ctx.spec.train
@@ -100,19 +101,17 @@ class LT(Method):
             return {}
         images_NCHW, shifted_NCHW, which_N = image_pairs(ctx, step, self.sigma)
         _, discriminator = ctx.networks()
-        partner_N = torch.randperm(len(which_N), generator=ctx.stream("lt-permutation")).to(ctx.device)
+        partner_N = ctx.numbers("lt-permutation").permutation(len(which_N))
         logits_N = self._same(discriminator, images_NCHW, shifted_NCHW, partner_N)
         same_N = (which_N == which_N[partner_N]).float()
-        self._correct.append(((logits_N.detach() > 0) == (same_N > 0)).float().mean())
+        ctx.left.setdefault("lt", []).append(((logits_N.detach() > 0) == (same_N > 0)).float().mean())
         return {"same": self.weight * functional.binary_cross_entropy_with_logits(logits_N, same_N)}
 
-    def after_step(self, ctx: Context) -> dict[str, float]:
+    def after_step(self, ctx: Context) -> Logged:
         if not self._active(ctx):
             return {}
         self.optimizer.step()
-        accuracy = float(torch.stack(self._correct).mean())
-        self._correct.clear()
-        return {"accuracy": accuracy}
+        return {"accuracy": torch.stack(ctx.left["lt"]).mean()}
 
     def auxiliary(self, ctx: Context) -> Auxiliary:
         """A at the snapshot, which reads the D of the snapshot."""
@@ -169,7 +168,7 @@ class LT(Method):
                 return None
             z_NZ, *condition = arguments
             kept = (len(z_NZ) + 1) // 2
-            draws = torch.randn(2, z_NZ.shape[1], generator=ctx.stream("lt-discriminator")).to(z_NZ)  # (2, Z)
+            draws = ctx.numbers("lt-discriminator").normal(2, z_NZ.shape[1]).to(z_NZ)  # (2, Z)
             shift_NZ, _ = tiled(draws * self.sigma, len(z_NZ) - kept)
             return (torch.cat([z_NZ[:kept], z_NZ[kept:] + shift_NZ]), *condition)
 
@@ -224,22 +223,22 @@ def image_pairs(ctx: Context, step: GStep, sigma: float) -> tuple[Tensor, Tensor
     step's own images where G draws no noise; else they are made again, with the noise of G(z + e).
     """
     generator, _ = ctx.networks()
-    stream = ctx.stream("lt-noise")
-    twin = torch.Generator().set_state(stream.get_state())
+    numbers = ctx.numbers("lt-noise")
+    twin = numbers.again()
     # (2, 2, Z): which latent of a mixed image, which perturbation
-    draws = torch.randn(2, 2, step.z_NZ.shape[1], generator=ctx.stream("lt")).to(step.z_NZ) * sigma
+    draws = ctx.numbers("lt").normal(2, 2, step.z_NZ.shape[1]).to(step.z_NZ) * sigma
     shift_NZ, which_N = tiled(draws[0], len(step.z_NZ))
     if isinstance(generator, Styled) and generator.mixing:
         other_shift_NZ, _ = tiled(draws[1], len(step.z_NZ))
-        other_NZ = torch.randn(step.z_NZ.shape, generator=ctx.stream("lt-mixing")).to(step.z_NZ)
-        with noise.drawn_from(stream):
+        other_NZ = ctx.numbers("lt-mixing").normal(*step.z_NZ.shape).to(step.z_NZ)
+        with noise.drawn_from(numbers):
             images_NCHW = mixed_images(generator, step.z_NZ, other_NZ, step.condition_NK)
         with noise.drawn_from(twin):
             shifted_NCHW = mixed_images(generator, step.z_NZ + shift_NZ, other_NZ + other_shift_NZ, step.condition_NK)
         return images_NCHW, shifted_NCHW, which_N
-    with noise.drawn_from(stream):
+    with noise.drawn_from(numbers):
         shifted_NCHW = generator(step.z_NZ + shift_NZ, step.condition_NK)
-    if torch.equal(stream.get_state(), twin.get_state()):  # G has drawn nothing
+    if not numbers.used:  # G has drawn nothing
         return step.images_NCHW, shifted_NCHW, which_N
     with noise.drawn_from(twin):
         return generator(step.z_NZ, step.condition_NK), shifted_NCHW, which_N

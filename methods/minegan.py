@@ -42,6 +42,7 @@ class MineGAN(TransferGAN):
     (its Miner takes the list of latents), so that `G.map`, `G.styles` and `G.synthesize` use it too.
     """
 
+    in_graphs = True
     sources: ClassVar[dict[str, str]] = {"network": ""}
     later: ClassVar[tuple[str, ...]] = ("condition",)
 
@@ -84,7 +85,6 @@ class MineGAN(TransferGAN):
             generator.register_forward_pre_hook(_mined)
 
     def begin_step(self, ctx: Context) -> None:
-        assert ctx.spec.train is not None
         generator, _ = ctx.networks()
         if not self._of_the_source:
             self._of_the_source = [
@@ -92,9 +92,12 @@ class MineGAN(TransferGAN):
                 for name, parameter in generator.named_parameters()
                 if parameter.requires_grad and is_old(name, self.new)
             ]
-        mining = ctx.step < round(self.mining_share * ctx.spec.train.steps)
         for parameter in self._of_the_source:
-            parameter.requires_grad_(not mining)
+            parameter.requires_grad_(not self.variant(ctx))
+
+    def variant(self, ctx: Context) -> bool:
+        """Whether M is mined, with all else frozen."""
+        return ctx.step < round(self.mining_share * ctx.train.steps)
 
     def _mines_classes(self, ctx: Context) -> bool:
         """Whether M also makes the class embedding: with `classes`, of a conditional source."""

@@ -7,16 +7,18 @@ J_w^T y, with y a random image, is drawn towards its running mean a.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from bench.contract.numbers import Numbers
 from bench.errors import UserError
 from bench.networks.common import noise
+from bench.networks.common.compiled import as_written
 from bench.networks.interface import Styled
-from bench.train import Context, GStep, Method
+from bench.train import Context, GStep, Logged, Method
 
 
 class PathLength(Method):
@@ -31,6 +33,8 @@ class PathLength(Method):
     run's (StyleGAN2 scales them by k / (k + 1)).
     """
 
+    in_graphs = True
+
     def __init__(self, *, weight: float = 2.0, every: int = 4, decay: float = 0.01, shrink: int = 2) -> None:
         if weight <= 0:
             raise UserError(f"method 'path-length': weight is {weight}, must be above 0")
@@ -44,27 +48,28 @@ class PathLength(Method):
         self.decay = decay
         self.shrink = shrink
         self.mean = torch.zeros(())
-        self._seen: list[Tensor] = []
 
     def prepare(self, ctx: Context) -> None:
         generator, _ = ctx.networks()
         if not isinstance(generator, Styled):
             raise UserError("method 'path-length': this generator has no styles w; use a stylegan2 network")
-        self.mean = self.mean.to(ctx.device)
+        self.mean = self.mean.to(ctx.device, copy=True)
+
+    def variant(self, ctx: Context) -> Hashable:
+        return ctx.step % self.every == 0
 
     def g_loss(self, ctx: Context, step: GStep) -> dict[str, Tensor]:
         if ctx.step % self.every:
             return {}
         lengths_N = self._lengths(ctx, step)
         mean = torch.lerp(self.mean, lengths_N.mean(), self.decay)
-        self._seen.append(mean.detach())
+        ctx.left.setdefault("path-length", []).append(mean.detach())
         return {"penalty": self.every * self.weight * (lengths_N - mean).square().mean()}
 
-    def after_step(self, ctx: Context) -> dict[str, float]:
-        if self._seen:  # one entry for each micro-batch: a moves once a step
-            self.mean = torch.stack(self._seen).mean()
-            self._seen.clear()
-        return {"mean": float(self.mean)}
+    def after_step(self, ctx: Context) -> Logged:
+        if seen := ctx.left.get("path-length"):  # one entry for each micro-batch: a moves once a step
+            self.mean.copy_(torch.stack(seen).mean())
+        return {"mean": self.mean.clone()}
 
     def _lengths(self, ctx: Context, step: GStep) -> Tensor:
         generator, _ = ctx.networks()
@@ -72,21 +77,22 @@ class PathLength(Method):
         condition_NK = None if step.condition_NK is None else step.condition_NK[:measured]
         # Products of many small derivatives: half precision would lose them.
         with (
-            noise.drawn_from(ctx.stream("path-length-noise")),
+            noise.drawn_from(ctx.numbers("path-length-noise")),
             torch.autocast(ctx.device.type, enabled=False),
+            as_written(compiled=ctx.train.compile),
         ):
             assert isinstance(generator, Styled)
             w_NLW = generator.styles(step.z_NZ[:measured], condition_NK)
-            return path_lengths(generator.synthesis, w_NLW, ctx.stream("path-length"))
+            return path_lengths(generator.synthesis, w_NLW, ctx.numbers("path-length"))
 
     def state_dict(self) -> dict[str, Any]:
         return {"mean": self.mean}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.mean = state["mean"].to(self.mean.device)
+        self.mean.copy_(state["mean"])
 
 
-def path_lengths(synthesis: Callable[[Tensor], Tensor], w_NLW: Tensor, stream: torch.Generator) -> Tensor:
+def path_lengths(synthesis: Callable[[Tensor], Tensor], w_NLW: Tensor, numbers: Numbers) -> Tensor:
     """|J_w^T y| of each image, (N,), differentiable in the synthesis network and in what made w.
 
     y: an image of independent N(0, 1 / (H W)) values, so that lengths do not depend on the resolution. Each of L
@@ -96,6 +102,6 @@ def path_lengths(synthesis: Callable[[Tensor], Tensor], w_NLW: Tensor, stream: t
         w_NLW = w_NLW.detach().requires_grad_()
     images_NCHW = synthesis(w_NLW)
     pixels = images_NCHW.shape[2] * images_NCHW.shape[3]
-    y_NCHW = torch.randn(images_NCHW.shape, generator=stream).to(images_NCHW) / math.sqrt(pixels)
+    y_NCHW = numbers.normal(*images_NCHW.shape).to(images_NCHW) / math.sqrt(pixels)
     (gradient_NLW,) = torch.autograd.grad((images_NCHW * y_NCHW).sum(), w_NLW, create_graph=True)
     return gradient_NLW.square().sum(dim=2).mean(dim=1).sqrt()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bench.errors import UserError
 from bench.networks.interface import Growing
-from bench.train import Context, Method
+from bench.train import Context, Logged, Method
 
 BOTTOM = 4  # pixels a side at level 0
 GROWING = "stylegan1-32, stylegan1-128 or stylegan1-256"
@@ -23,6 +23,8 @@ class Progressive(Method):
     sees in one phase; batch and learning rates are the same at every resolution. A network that doubles n times
     is whole after 2 n + 1 phases: with the defaults at 128 pixels 5.4 million images, 168,750 steps of 32.
     """
+
+    in_graphs = "lets its networks grow"
 
     def __init__(self, *, start: int = 8, images_per_phase: int = 600_000) -> None:
         if isinstance(start, bool) or not isinstance(start, int) or start < BOTTOM or start.bit_count() != 1:
@@ -50,7 +52,7 @@ class Progressive(Method):
                 assert isinstance(network, Growing)
                 network.grow(level, alpha)
 
-    def after_step(self, ctx: Context) -> dict[str, float]:
+    def after_step(self, ctx: Context) -> Logged:
         level, alpha = self._growth(ctx)
         return {"pixels": float(BOTTOM * 2**level), "alpha": alpha}
 

@@ -5,13 +5,14 @@ The lazy form is StyleGAN2's (Karras et al. 2020, section 3.1): every k-th step,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from bench.errors import UserError, did_you_mean
+from bench.networks.common.compiled import as_written
 from bench.networks.interface import ScalesGradients
 from bench.train import Context, DStep, Method
 
@@ -30,6 +31,7 @@ class R1(Method):
     update's own T (DiffAugment's low-shot StyleGAN2, ns_DiffAugment_r1, and ADA). The same without an augmentation.
     """
 
+    in_graphs = True
     later: ClassVar[tuple[str, ...]] = ("point",)
 
     def __init__(self, *, gamma: float = 10.0, every: int = 1, point: str = "augmented") -> None:
@@ -43,11 +45,14 @@ class R1(Method):
         self.every = every
         self.point = point
 
+    def variant(self, ctx: Context) -> Hashable:
+        return ctx.step % self.every == 0
+
     def d_loss(self, ctx: Context, step: DStep) -> dict[str, Tensor]:
         if ctx.step % self.every:
             return {}
         # Squares of gradients underflow in half precision.
-        with torch.autocast(ctx.device.type, enabled=False):
+        with torch.autocast(ctx.device.type, enabled=False), as_written(compiled=ctx.train.compile):
             if self.point == "raw":
                 squares_N = squared_gradients(_augmenting(step), step.raw_NCHW, step.condition_NK)
             else:

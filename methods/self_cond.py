@@ -34,6 +34,8 @@ class SelfCond(Method):
     The first clustering is of the untrained D.
     """
 
+    in_graphs = "makes its labels anew while it trains"
+
     def __init__(self, *, clusters: int = 100, interval: int = 25000, sample: int = 25000) -> None:
         for name, value in {"clusters": clusters, "interval": interval}.items():
             if value < 1:
@@ -54,15 +56,16 @@ class SelfCond(Method):
     def begin_step(self, ctx: Context) -> None:
         if ctx.step % self.interval == 0:
             self.label_M = torch.from_numpy(self._clustered(ctx))
+        self.label_M = self._labels().to(ctx.device)
 
     def condition(self, ctx: Context, batch: Batch) -> Tensor:
         return label_condition(ctx, batch, self._labels(), self.clusters)
 
     def sampler(self, ctx: Context) -> Sampler:
-        return label_sampler(self._labels(), self.clusters)
+        return label_sampler(self._labels().cpu(), self.clusters)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"labels": self.label_M}
+        return {"labels": None if self.label_M is None else self.label_M.cpu()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.label_M = state["labels"]
@@ -81,7 +84,7 @@ class SelfCond(Method):
         points_NF = np.concatenate(list(_features(ctx, chosen_N)))
 
         # k-means, from the means of the old clusters where there are any.
-        old_M = None if self.label_M is None else self.label_M.numpy()
+        old_M = None if self.label_M is None else self.label_M.cpu().numpy()
         start_KF = None
         if old_M is not None:
             start_KF = centres(points_NF, old_M[chosen_N], self.clusters, ctx.stream("self-cond", "starved"))

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bench.contract.numbers import Numbers
 from bench.errors import UserError
 from bench.features.residual import ResidualEncoder, initialise
-from bench.train import Context, Method
+from bench.train import Context, Logged, Method
 from bench.train.batches import Batches
 
 from .common import affine, colour
@@ -28,6 +29,8 @@ class Simclr(Method):
     in which the loss compares. lr: of Adam. Steps and batch are those of the run's spec, whose rates for G and D are
     not used.
     """
+
+    in_graphs = "has a loop of its own"
 
     def __init__(self, *, width: int = 64, projection: int = 128, temperature: float = 0.5, lr: float = 0.001) -> None:
         if width < 1 or projection < 1 or temperature <= 0 or lr <= 0:
@@ -50,7 +53,7 @@ class Simclr(Method):
         parameters = [*self.encoder.parameters(), *self.head.parameters()]
         self.optimizer = torch.optim.Adam(parameters, lr=self.lr, weight_decay=1e-6)
 
-    def fit(self, ctx: Context) -> Iterator[dict[str, float]]:
+    def fit(self, ctx: Context) -> Iterator[Logged]:
         train = ctx.spec.train
         assert train is not None
         if train.batch < 2:
@@ -59,13 +62,13 @@ class Simclr(Method):
             while ctx.step < train.steps:
                 images_NCHW = batches.at(ctx.step).images_NCHW
                 # (2N, C, H, W): two views of each image, all the first ones first
-                views = torch.cat([view(images_NCHW, ctx.stream("simclr-view")) for _ in range(2)])
+                views = torch.cat([view(images_NCHW, ctx.numbers("simclr-view")) for _ in range(2)])
                 first_ND, second_ND = self.head(self.encoder(views)).float().chunk(2)
                 loss = nt_xent(first_ND, second_ND, self.temperature)
                 self.optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 self.optimizer.step()
-                yield {"nt_xent": float(loss.detach())}
+                yield {"nt_xent": loss.detach()}
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -89,7 +92,7 @@ def nt_xent(first_ND: Tensor, second_ND: Tensor, temperature: float) -> Tensor:
     return functional.cross_entropy(logits, partner)
 
 
-def view(images_NCHW: Tensor, stream: torch.Generator) -> Tensor:
+def view(images_NCHW: Tensor, numbers: Numbers) -> Tensor:
     """A random view of each image: crop, mirror, colour jitter, grey (Chen et al. 2020, appendix A).
 
     Crop of 0.2 to 1 of the area, sides 3:4 to 4:3; jitter with probability 0.8 of strength 0.4 in brightness,
@@ -97,13 +100,13 @@ def view(images_NCHW: Tensor, stream: torch.Generator) -> Tensor:
     in the paper's CIFAR-10 experiments.
     """
     count, _, height, width = images_NCHW.shape
-    cropped_NCHW = affine.warp(images_NCHW, crop(count, height, width, stream))
-    return colour.recolour(cropped_NCHW, _jitter(count, stream)).clamp(-1, 1)
+    cropped_NCHW = affine.warp(images_NCHW, crop(count, height, width, numbers))
+    return colour.recolour(cropped_NCHW, _jitter(count, numbers)).clamp(-1, 1)
 
 
-def crop(count: int, height: int, width: int, stream: torch.Generator) -> Tensor:
+def crop(count: int, height: int, width: int, numbers: Numbers) -> Tensor:
     """Affine maps (N, 3, 3) that cut out and enlarge a random part of each image, mirrored with probability 1/2."""
-    area_N, ratio_N, x_N, y_N, mirror_N = torch.rand(5, count, generator=stream)
+    area_N, ratio_N, x_N, y_N, mirror_N = affine.exact(numbers.uniform(5, count))
     area_N = 0.2 + 0.8 * area_N
     ratio_N = torch.exp((ratio_N * 2 - 1) * math.log(4 / 3))
     share_x_N, share_y_N = (area_N * ratio_N).sqrt().clamp(max=1), (area_N / ratio_N).sqrt().clamp(max=1)
@@ -112,8 +115,8 @@ def crop(count: int, height: int, width: int, stream: torch.Generator) -> Tensor
     return affine.scaling(sign_N / share_x_N, 1 / share_y_N) @ affine.translation(-centre_x_N, -centre_y_N)
 
 
-def _jitter(count: int, stream: torch.Generator) -> Tensor:
-    draws = torch.rand(6, count, generator=stream)  # (6, N)
+def _jitter(count: int, numbers: Numbers) -> Tensor:
+    draws = affine.exact(numbers.uniform(6, count))  # (6, N)
     jittered_N = draws[4] < 0.8
     spread = torch.where(jittered_N, (draws[:3] * 2 - 1) * 0.4, 0.0)  # (3, N)
     turn_N = torch.where(jittered_N, (draws[3] * 2 - 1) * 0.1, 0.0)

@@ -19,6 +19,8 @@ class Sle(Method):
     `released` this removes the gates inside D too.
     """
 
+    in_graphs = True
+
     def __init__(self, *, skip: bool = True) -> None:
         self.skip = skip
 

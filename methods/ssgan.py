@@ -32,6 +32,8 @@ class Ssgan(Method):
     "spectral" or "plain" whatever D is. The turned images have no augmentations of other parts (declared).
     """
 
+    in_graphs = True
+
     def __init__(
         self,
         *,

@@ -30,6 +30,7 @@ class TransferGAN(Method):
     parts have attached to either side are neither copied nor missed.
     """
 
+    in_graphs = True
     sources: ClassVar[dict[str, str]] = {"network": ""}
     later: ClassVar[tuple[str, ...]] = ("condition",)
 

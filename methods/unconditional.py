@@ -11,3 +11,5 @@ from bench.train import Method
 
 class Unconditional(Method):
     """Images from z alone: no hook of a method is used."""
+
+    in_graphs = True

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ Sampler = Callable[[Generator, Tensor, torch.Generator], Tensor]
 ClassSampler = Callable[[Generator, Tensor, Tensor, torch.Generator], Tensor]
 QueryCondition = Callable[[Context, np.ndarray], Tensor]
 Weights = tuple[Tensor | None, Tensor | None]
+Logged = dict[str, float | Tensor]  # what a step gives to the log: floats and scalars on the device
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,10 @@ class Method:
     did before, they are no part of a run's identity, so that the old runs keep their names.
     needs_labels, needs_attributes: whether it cannot do without class labels or attributes, or the setting with which
     it cannot ("target=labels"); a plan on images without any is then refused.
+    in_graphs: True, or the reason why `train.graphs` cannot record its updates once and repeat them. They can be where
+    the hooks of an update read no value of the device, take their numbers from `ctx.numbers`, change nothing in Python
+    but `ctx.draws` and `ctx.left`, and do in every step what they do in the others of its `variant`. What `begin_step`
+    and `after_step` change on the device they change in place, and what they draw is for purposes of their own.
     of_sampler: settings that change nothing but `sampler`. They are a part of the run's identity as all are, but an
     evaluation may sample the finished run with other values of them, without another training.
     """
@@ -83,6 +88,7 @@ class Method:
     needs_labels: ClassVar[bool | str] = False
     needs_attributes: ClassVar[bool | str] = False
     of_sampler: ClassVar[tuple[str, ...]] = ()
+    in_graphs: ClassVar[Literal[True] | str] = "does not say that its updates can be recorded (`Method.in_graphs`)"
 
     def select(self, ctx: Context) -> np.ndarray | None:
         """Which of the run's training images are trained on: their positions in `ctx.images_u8_NHWC`, distinct
@@ -125,6 +131,10 @@ class Method:
 
         The place to switch `requires_grad` (two stages of fine-tuning): a resumed run comes by here as well.
         """
+
+    def variant(self, ctx: Context) -> Hashable:
+        """What of this step its hooks decide by in Python, such as whether a lazy term is due; for `train.graphs`."""
+        return None
 
     def condition(self, ctx: Context, batch: Batch) -> Tensor | None:
         """What G and D are conditioned on for these images: (N, K) float, or None. Exclusive."""
@@ -195,8 +205,11 @@ class Method:
         """Extra scalar terms of the generator's loss, by name; with micro-batches as `d_loss`."""
         return {}
 
-    def after_step(self, ctx: Context) -> dict[str, float]:
-        """After each generator update (ADA's p, re-clustering); returns what to log."""
+    def after_step(self, ctx: Context) -> Logged:
+        """After each generator update (ADA's p, re-clustering); returns what to log.
+
+        A scalar on the device is read when it is logged: on a GPU `float(...)` of it would wait for the step to end.
+        """
         return {}
 
     def sampler(self, ctx: Context) -> Sampler | None:
@@ -230,7 +243,7 @@ class Method:
         """
         return None
 
-    def fit(self, ctx: Context) -> Iterator[dict[str, float]]:
+    def fit(self, ctx: Context) -> Iterator[Logged]:
         """Replaces the adversarial loop (GLANN, SimCLR): a generator that yields its losses after each step.
 
         It starts at `ctx.step` (not at zero: runs resume) and ends after `ctx.spec.train.steps`; the engine

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from functools import reduce
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.contract.base import Auxiliary, ClassSampler, Method, QueryCondition, Sampler, Weights
+from bench.contract.base import Auxiliary, ClassSampler, Logged, Method, QueryCondition, Sampler, Weights
 from bench.contract.context import Batch, Context, DStep, GStep
 from bench.contract.discovery import methods
 from bench.contract.signature import source_digest
@@ -174,6 +174,14 @@ class Composition:
         for _, part in self.parts:
             part.begin_step(ctx)
 
+    def variant(self, ctx: Context) -> tuple[Hashable, ...]:
+        """Every part's, in order."""
+        return tuple(part.variant(ctx) for _, part in self.parts)
+
+    def not_in_graphs(self) -> list[tuple[str, str]]:
+        """The parts whose updates `train.graphs` cannot record, and why."""
+        return [(name, part.in_graphs) for name, part in self.parts if part.in_graphs is not True]
+
     def condition(self, ctx: Context, batch: Batch) -> Tensor | None:
         """G's condition (N, K), of the part that has one; None without."""
         owner = self._owner("condition")
@@ -233,7 +241,7 @@ class Composition:
         """Every part's terms of G's loss, by "part/term"."""
         return {f"{name}/{key}": value for name, part in self.parts for key, value in part.g_loss(ctx, step).items()}
 
-    def after_step(self, ctx: Context) -> dict[str, float]:
+    def after_step(self, ctx: Context) -> Logged:
         """What every part logs after a step, by "part/name"."""
         return {f"{name}/{key}": value for name, part in self.parts for key, value in part.after_step(ctx).items()}
 
@@ -258,7 +266,7 @@ class Composition:
         owner = self._owner("query_condition")
         return owner.query_condition() if owner else None
 
-    def fit(self, ctx: Context) -> Iterator[dict[str, float]]:
+    def fit(self, ctx: Context) -> Iterator[Logged]:
         """The loop of the part that replaces the adversarial one; there must be one (`replaces_loop`)."""
         owner = self._owner("fit")
         assert owner is not None

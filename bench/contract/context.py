@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from bench import networks, seeds
+from bench.contract.numbers import Numbers, Supply
 from bench.errors import UserError
 from bench.machine.ranks import ALONE, Ranks
 from bench.networks.common import sharing
@@ -163,6 +164,8 @@ class Context:
     ranks: the processes that train the run together (`train.gpus`), mostly this one alone.
     draws: what the running `augment` has drawn, by name: a part puts in, as `ctx.draws["shift_2N"] = ...`, what other
     parts may want to use or to invert. They find it in `Augmentation.draws` as "part/shift_2N".
+    left: what this step's updates have left for `after_step`, by name: scalars of each update or micro-batch.
+    supply: what draws the numbers of `numbers` ahead, for a GPU; None where each is drawn when it is asked for.
     """
 
     spec: RunSpec
@@ -181,6 +184,8 @@ class Context:
     real_logits: list[Tensor] = field(default_factory=list)
     draws: dict[str, Tensor] = field(default_factory=dict)
     ranks: Ranks = ALONE
+    left: dict[str, list[Tensor]] = field(default_factory=dict)
+    supply: Supply | None = None
     _calls: Counter[Any] = field(default_factory=Counter)
 
     @property
@@ -192,11 +197,26 @@ class Context:
     def stream(self, *purpose: str | int) -> torch.Generator:
         """A fresh CPU generator from (seed, purpose, step, how often it was asked for in this step).
 
-        Every random number of a method must come from here: that is what makes resuming exact. A number for each image
-        is drawn as `ctx.own(torch.rand(ctx.whole(len(images)), generator=ctx.stream(...)))`: see `whole`.
+        Every random number of a method must come from here or from `numbers`: that is what makes resuming exact. A
+        number for each image is drawn as `ctx.own(ctx.numbers(...).uniform(ctx.whole(len(images))))`: see `whole`.
         """
+        return self._stream_of(purpose, self.step, self._next_call(purpose))
+
+    def numbers(self, *purpose: str | int) -> Numbers:
+        """The numbers of `stream` on the run's device: the way that never waits for a GPU, which draws ahead of it."""
+        return self.numbers_of(purpose, self._next_call(purpose))
+
+    def numbers_of(self, purpose: tuple[str | int, ...], call: int) -> Numbers:
+        """Those that `numbers` gives when it is asked for the `call`-th time (from 1) in this step."""
+        step = self.step
+        return Numbers(lambda: self._stream_of(purpose, step, call), self.device, (purpose, call), self.supply)
+
+    def _stream_of(self, purpose: tuple[str | int, ...], step: int, call: int) -> torch.Generator:
+        return seeds.torch_stream(self.spec.seed, *purpose, step, call)
+
+    def _next_call(self, purpose: tuple[str | int, ...]) -> int:
         self._calls[purpose] += 1
-        return seeds.torch_stream(self.spec.seed, *purpose, self.step, self._calls[purpose])
+        return self._calls[purpose]
 
     def whole(self, count: int) -> int:
         """How many images the pass has of which `count` are here: `count` itself, unless several cards share the run.
@@ -221,8 +241,10 @@ class Context:
     def begin_step(self, step: int) -> None:
         """Move to `step`; from here on the streams are those of this step."""
         self.step = step
-        self.real_logits = []
+        self.real_logits, self.left = [], {}
         self._calls.clear()
+        if self.supply is not None:
+            self.supply.begin_step(step)
 
     def replaying(self) -> Callable[[], AbstractContextManager[None]]:
         """A function that makes contexts, inside which `stream` gives again the streams that it would give now.

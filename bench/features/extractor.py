@@ -50,15 +50,18 @@ class Extractor:
         machine, nor on how a run trains. Raises UserError for another dtype or shape.
         """
         _check_images(images_u8_NHWC, self.name)
-        features = np.empty((len(images_u8_NHWC), self.dim), dtype=np.float32)
+        # On a GPU the features stay there until all are made: the CPU resizes the next images meanwhile.
+        features_ND = torch.empty((len(images_u8_NHWC), self.dim), dtype=torch.float32, device=self.device)
         with torch.inference_mode(), without_tf32():
             for start in range(0, len(images_u8_NHWC), batch):
                 part_NHWC = images_u8_NHWC[start : start + batch]
-                pixels_NHWC = self.resizing.pixels(part_NHWC, self.size)
-                x_NCHW = torch.from_numpy(pixels_NHWC).permute(0, 3, 1, 2).to(self.device) / 127.5 - 1
-                features[start : start + batch] = self.network(x_NCHW).float().cpu().numpy()
+                pixels_NHWC = torch.from_numpy(self.resizing.pixels(part_NHWC, self.size))
+                if self.device.type == "cuda":
+                    pixels_NHWC = pixels_NHWC.pin_memory()
+                x_NCHW = pixels_NHWC.permute(0, 3, 1, 2).to(self.device, non_blocking=True) / 127.5 - 1
+                features_ND[start : start + batch] = self.network(x_NCHW)
                 release(part_NHWC)
-        return features
+        return features_ND.cpu().numpy()
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Features (N, dim) of float RGB images (N, 3, H, W) in [-1, 1], differentiable in the images.

@@ -15,11 +15,13 @@ from bench.data.draws import training_images
 from bench.errors import UserError
 from bench.files.row_view import chosen_rows
 from bench.machine.ranks import ALONE, Ranks
+from bench.networks.common.compiled import compile_blocks
 from bench.spec.run import RunSpec, WeightsFile
 from bench.store.checkpoints import read_weights
 from bench.store.runs import Store
 from bench.train.device import set_precision
 from bench.train.ema import make_ema
+from bench.train.graphs import refuse as refuse_graphs
 from bench.train.joint import refuse_unshared
 from bench.train.sampling import batch_norms
 
@@ -85,17 +87,20 @@ def build_context(
                 f"data set '{spec.data.name}' is asked for at {spec.data.resolution} px"
             )
         # channels_last makes a CPU step of these networks up to a fifth faster, and suits tensor cores
-        ctx.generator = generator.to(device).to(memory_format=torch.channels_last)
+        plain = spec.train is not None and spec.train.channels_last is False
+        layout = torch.contiguous_format if plain else torch.channels_last
+        ctx.generator = generator.to(device).to(memory_format=layout)
         trained = method.discriminator(ctx, discriminator)
-        ctx.discriminator = trained.to(device).to(memory_format=torch.channels_last)
+        ctx.discriminator = trained.to(device).to(memory_format=layout)
         if spec.train is not None and spec.train.compile:
-            for network in ctx.networks():
-                network.compile()
+            compile_blocks(*ctx.networks())
         _check_norms(ctx)
 
     # What the method changes of them, and the average that starts there.
     method.prepare(ctx)
     refuse_unshared(ctx)
+    if spec.train is not None and spec.train.graphs:
+        refuse_graphs(ctx, method)
     if ctx.generator is not None:
         ctx.ema = make_ema(ctx.generator)
     return ctx, method

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import Any
 
 import torch
 
+from bench.contract.base import Logged
 from bench.evaluate.snapshot import AtSnapshot
 from bench.evaluate.traces import trace
 from bench.machine.memory import peak_bytes
@@ -22,15 +22,16 @@ from bench.spec.run import RunSpec
 from bench.store import best, checkpoints, kept, layout
 from bench.store.heartbeat import Heartbeat
 from bench.store.runs import RunFolder, Store
-from bench.train.adversarial import adversarial
 from bench.train.device import autocast
 from bench.train.ema import update_ema
+from bench.train.loop import training_steps
 from bench.train.optimizers import Optimizers
 from bench.train.sampling import generate
+from bench.train.values import Watch, floats
 
 
 @contextmanager
-def _closed(steps: Iterator[dict[str, float]]) -> Iterator[Iterator[dict[str, float]]]:
+def _closed(steps: Iterator[Logged]) -> Iterator[Iterator[Logged]]:
     """A loop that is left at the end, wherever it is: the thread that reads its images ends with it.
 
     A generator would be closed when it is collected, but after an error its traceback keeps it. A method's own loop may
@@ -55,6 +56,7 @@ class Training:
         self.scorer = make_scorer(protocol, spec.data, spec.seed, str(settings.device)) if protocol else None
         self.traces = [trace(name) for name in (protocol.traces if protocol else None) or ()]
         self.lines: list[dict[str, Any]] = []
+        self.watch = Watch()
         self.elapsed = 0.0
         self.restore()
         if protocol and self.traces:
@@ -76,8 +78,9 @@ class Training:
                 self.ctx.step += 1
 
                 # Stop at the first value that is not finite; the record names it.
-                if bad := sorted(name for name, value in values.items() if not math.isfinite(value)):
-                    return self._finish(time.monotonic() - started, diverged=bad)
+                self.watch.see(self.ctx.step, values)
+                if self._looks() and (diverged := self.watch.diverged()):
+                    return self._finish(time.monotonic() - started, diverged)
 
                 # Update the average of G's weights, log the values, score a snapshot.
                 self._average()
@@ -98,6 +101,8 @@ class Training:
                 due = now - saved >= self.settings.checkpoint_seconds
                 stop, cancelled, due = self.settings.ranks.any(should_stop(), heartbeat.cancelled, due)
                 if stop or cancelled or due:
+                    if diverged := self.watch.diverged():
+                        return self._finish(now - started, diverged)
                     self._save(self.elapsed + now - started)
                     saved = now
                 if stop or cancelled:
@@ -112,15 +117,12 @@ class Training:
         """What tells others that the run is at work, and whether they have asked it to stop."""
         return Heartbeat(self.folder, self.train.steps, self.ctx.step)
 
-    def steps(self) -> Iterator[dict[str, float]]:
+    def steps(self) -> Iterator[Logged]:
         """The loop: an item a step, its values to log."""
-        if self.method.replaces_loop:
-            return self.method.fit(self.ctx)
-        assert self.optimizers is not None
-        return adversarial(self.ctx, self.method, self.optimizers)
+        return training_steps(self.ctx, self.method, self.optimizers)
 
-    def one_step(self, steps: Iterator[dict[str, float]]) -> dict[str, float]:
-        """One training step."""
+    def one_step(self, steps: Iterator[Logged]) -> Logged:
+        """One training step; on a GPU it returns before its last kernel has run."""
         with autocast(self.train, self.settings.device):
             return next(steps)
 
@@ -129,10 +131,21 @@ class Training:
             train, step = self.train, self.ctx.step
             update_ema(self.ctx.ema, self.ctx.generator, train.ema_decay, step, ramp=train.ema_ramp)
 
-    def _log(self, values: dict[str, float]) -> None:
-        step = self.ctx.step
-        if step % self.train.log_every == 0 or step == self.train.steps:
-            self.lines.append({"step": step, **values})
+    def _log(self, values: Logged) -> None:
+        if self._is_logged():
+            self.lines.append({"step": self.ctx.step, **floats(values)})
+
+    def _is_logged(self) -> bool:
+        return self.ctx.step % self.train.log_every == 0 or self.ctx.step == self.train.steps
+
+    def _looks(self) -> bool:
+        """Whether this step's values are looked at. On a CPU all are; a GPU would have to be waited for, so there it is
+        those of the steps after which something is written down.
+        """
+        step, protocol = self.ctx.step, self.spec.protocol
+        if self.settings.device.type == "cpu" or self._is_logged():
+            return True
+        return protocol is not None and (step in (protocol.keep or ()) or protocol.is_snapshot(step, self.train.steps))
 
     # ---- snapshots -------------------------------------------------------------------------------
 
@@ -212,8 +225,8 @@ class Training:
             self.folder.append(self.folder.train_log, self.lines)
             self.lines = []
 
-    def _finish(self, seconds: float, diverged: list[str] | None = None) -> Outcome:
-        """Write the final weights and, last, the result record, which names the values that diverged, if any."""
+    def _finish(self, seconds: float, diverged: tuple[int, list[str]] | None = None) -> Outcome:
+        """Write the final weights and, last, the result record, with the step and the values that diverged, if any."""
         self.folder.require()
         self._flush()
         weights = self.weights()
@@ -228,8 +241,8 @@ class Training:
         self.folder.finish(
             {
                 "steps": self.ctx.step,
-                "diverged_at": self.ctx.step if diverged else None,
-                "diverged_in": diverged,
+                "diverged_at": diverged[0] if diverged else None,
+                "diverged_in": diverged[1] if diverged else None,
                 "weights_sha256": checkpoints.fingerprint(weights),
                 "best_sha256": best_sha256,
                 **self._kept_digests(),

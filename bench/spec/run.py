@@ -132,11 +132,19 @@ class TrainKeys(Frozen):
     share_fakes: bool | None = None
     # For scores, G's batch norms use the statistics of batches of so many images (FastGAN's code: 16)
     batch_statistics: int | None = Field(default=None, ge=2)
+    adam: Literal["fused", "foreach", "single"] | None = None  # torch's ways; None: on a GPU fused, else torch's choice
+    graphs: bool | None = None  # updates are recorded once and repeated as one launch (bench.train.graphs)
+    channels_last: bool | None = None  # the layout of weights; None: they have it
 
-    @field_validator("share_fakes")
+    @field_validator("share_fakes", "graphs")
     @classmethod
     def _one_way_to_say_no(cls, value: bool | None) -> bool | None:
         return value or None
+
+    @field_validator("channels_last")
+    @classmethod
+    def _one_way_to_say_yes(cls, value: bool | None) -> bool | None:
+        return None if value else value
 
 
 class TrainSettings(TrainKeys):

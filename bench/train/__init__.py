@@ -1,6 +1,6 @@
 """Training: the Method base class that adapters extend, what its hooks are given, and the losses."""
 
-from bench.contract.base import Auxiliary, Method, Sampler, Weights
+from bench.contract.base import Auxiliary, Logged, Method, Sampler, Weights
 from bench.contract.context import Augmentation, Batch, Context, DStep, GStep
 from bench.train.losses import AdversarialLoss, adversarial_loss, weighted_mean
 
@@ -12,6 +12,7 @@ __all__ = [
     "Context",
     "DStep",
     "GStep",
+    "Logged",
     "Method",
     "Sampler",
     "Weights",

@@ -11,19 +11,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from bench.contract.base import Logged
 from bench.contract.composition import Composition
 from bench.contract.context import Augmentation, Batch, Context, DStep, GStep
 from bench.networks.common.sharing import Share, sharing
 from bench.train.adversarial_terms import discriminator_loss, generator_loss
 from bench.train.batches import Batches
+from bench.train.graphs import Graphs, Values, captured_on_gpu
 from bench.train.joint import gather_logits, share_of, sum_gradients
 from bench.train.optimizers import Optimizers
 from bench.train.seen import Fakes, augmented, augmented_fakes, discriminate, generated, logits_of
 
-Values = dict[str, Tensor]
 
-
-def adversarial(ctx: Context, method: Composition, optimizers: Optimizers) -> Iterator[dict[str, float]]:
+def adversarial(ctx: Context, method: Composition, optimizers: Optimizers) -> Iterator[Logged]:
     """DISP, Algorithm 1: `d_steps` discriminator updates, one generator update, one item of the iterator.
 
     A part may select or reweigh images, replace a loss, the real images that D sees, D's condition, or D itself
@@ -31,8 +31,9 @@ def adversarial(ctx: Context, method: Composition, optimizers: Optimizers) -> It
 
     The engine calls `ctx.begin_step(step)` before it asks for the next item, at the first step too. The loop
     reads `ctx.step` alone and so starts anywhere. Closing the iterator ends the thread that reads images ahead. The
-    yielded floats are losses, mean logits, gradient norms and whatever the parts add. Values of the discriminator are
-    means over its updates in this step. A diverging run raises nothing here: its NaN is in the yielded values.
+    yielded values are losses, mean logits, gradient norms and whatever the parts add, scalars on the device: nothing
+    here waits for it. Values of the discriminator are means over its updates in this step. A diverging run raises
+    nothing here: its NaN is in the yielded values.
 
     With `micro_batch` each update accumulates the gradients of its equal micro-batches, divided by their number.
     z and conditions are drawn for the whole batch, so that losses which are means over images have the whole
@@ -46,29 +47,37 @@ def adversarial(ctx: Context, method: Composition, optimizers: Optimizers) -> It
     after that update, as FastGAN's released code does. Until then the graphs of all micro-batches stay in memory.
     """
     train = ctx.train
+    updates = partial(make_updates, ctx, method, optimizers)
     with Batches(ctx.images_u8_NHWC, train.batch, ctx.spec.seed, flip=train.flip, device=ctx.device) as batches:
+        graphs = Graphs(ctx, method, batches, updates, captured_on_gpu) if train.graphs else None
         while ctx.step < train.steps:
-            # D's updates, each on its own batch and conditions.
             method.begin_step(ctx)
-            updates = []
-            for update in range(train.d_steps):
-                inputs = _inputs(ctx, method, batches.at(ctx.step * train.d_steps + update))
-                share = train.share_fakes is True and update == train.d_steps - 1
-                seen, shared = _update_discriminator(ctx, method, optimizers.discriminator, inputs, share=share)
-                updates.append(seen)
+            if graphs is not None:
+                values = graphs.make()
+            else:
+                values = updates(lambda update: batches.at(ctx.step * train.d_steps + update))
+            yield {**values, **method.after_step(ctx)}
 
-            # G's update, and what the engine logs of both.
-            values = _means(updates)
-            values |= _update_generator(ctx, method, optimizers.generator, inputs, shared)
-            if ctx.ranks.size > 1 and method.has("after_step"):
-                ctx.real_logits = gather_logits(ctx, ctx.real_logits)
-            yield {**_floats(values), **method.after_step(ctx)}
+
+def make_updates(ctx: Context, method: Composition, optimizers: Optimizers, batch_of: Callable[[int], Batch]) -> Values:
+    """D's updates of a step, each on its own batch and conditions, then G's; what the engine logs of both."""
+    train = ctx.train
+    seen: list[Values] = []
+    for update in range(train.d_steps):
+        inputs = _inputs(ctx, method, batch_of(update))
+        share = train.share_fakes is True and update == train.d_steps - 1
+        values, shared = _update_discriminator(ctx, method, optimizers.discriminator, inputs, share=share)
+        seen.append(values)
+    values = _means(seen) | _update_generator(ctx, method, optimizers.generator, inputs, shared)
+    if ctx.ranks.size > 1 and method.has("after_step"):
+        ctx.real_logits = gather_logits(ctx, ctx.real_logits)
+    return values
 
 
 def latents(ctx: Context, count: int) -> Tensor:
     """z ~ N(0, I) for one update, (N, Z): drawn on the CPU, so that every device sees the same."""
     generator, _ = ctx.networks()
-    return torch.randn(count, generator.z_dim, generator=ctx.stream("latents")).to(ctx.device)
+    return ctx.numbers("latents").normal(count, generator.z_dim)
 
 
 class _Inputs(NamedTuple):
@@ -301,7 +310,7 @@ def _descend(
     means, extras = _means(values), _means(terms)
     if share is not None:
         means, extras = sum_gradients(share, gradients, means, extras)
-    norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
+    norm = torch.stack(torch._foreach_norm(gradients)).norm()
     optimizer.step()
     return {**means, f"{letter}_grad": norm, **extras}
 
@@ -321,8 +330,3 @@ def _frozen(network: nn.Module) -> Iterator[None]:
     finally:
         for parameter in trainable:
             parameter.requires_grad_(True)
-
-
-def _floats(values: Values) -> dict[str, float]:
-    """The values as floats, copied from the device in one go: one wait a step, not one a value."""
-    return dict(zip(values, torch.stack([value.float() for value in values.values()]).tolist(), strict=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from bench.contract.composition import Composition
@@ -26,7 +25,7 @@ def _loss_of(ctx: Context, step: DStep) -> AdversarialLoss:
     if least is None:
         return LOSSES[ctx.train.loss]
     margins = [
-        least + (1 - least) * torch.rand(logits_N.shape, generator=ctx.stream("hinge-margin")).to(ctx.device)
+        least + (1 - least) * ctx.numbers("hinge-margin").uniform(*logits_N.shape)
         for logits_N in (step.real_logits_N, step.fake_logits_N)
     ]
     return hinge_with_margins(*margins)

@@ -6,10 +6,11 @@ from collections.abc import Generator
 
 from bench.contract.composition import Composition
 from bench.contract.context import Context
-from bench.train.adversarial import adversarial
 from bench.train.device import autocast
 from bench.train.ema import update_ema
+from bench.train.loop import training_steps
 from bench.train.optimizers import Optimizers
+from bench.train.values import floats
 
 
 class BareSteps:
@@ -17,7 +18,8 @@ class BareSteps:
 
     def __init__(self, ctx: Context, method: Composition) -> None:
         self.ctx = ctx
-        self.steps = method.fit(ctx) if method.replaces_loop else adversarial(ctx, method, Optimizers.build(ctx))
+        optimizers = None if method.replaces_loop else Optimizers.build(ctx)
+        self.steps = training_steps(ctx, method, optimizers)
 
     def make(self, number: int) -> dict[str, float]:
         """Make step `number`, from 0, with G's average after it, and return its losses."""
@@ -33,7 +35,7 @@ class BareSteps:
         if ctx.ema is not None and ctx.generator is not None:
             update_ema(ctx.ema, ctx.generator, train.ema_decay, number + 1, ramp=train.ema_ramp)
         ctx.step = number + 1
-        return logs
+        return floats(logs)
 
     def close(self) -> None:
         """Leave the loop, wherever it is."""

@@ -28,7 +28,7 @@ class Fakes(NamedTuple):
 def generated(ctx: Context, z_NZ: Tensor, condition_NK: Tensor | None) -> Fakes:
     """G's images; at both scales where G has two outputs, and with a noise stream of their own."""
     generator, _ = ctx.networks()
-    with noise.drawn_from(ctx.stream("noise")):
+    with noise.drawn_from(ctx.numbers("noise")):
         if has_two_scales(generator):
             return Fakes(*generator.both_scales(z_NZ, condition_NK))
         return Fakes(generator(z_NZ, condition_NK), None)

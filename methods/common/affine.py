@@ -6,6 +6,7 @@ image goes; `after @ before` applies `before` first. Parameters are (N,) tensors
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -15,32 +16,47 @@ from torch.nn import functional
 BILINEAR, REFLECTION = 0, 2  # aten's numbers of grid_sample's modes
 
 
-def identity(count: int, size: int = 3) -> Tensor:
-    """`count` identity matrices."""
-    return torch.eye(size).repeat(count, 1, 1)
+def exact(values: Tensor) -> Tensor:
+    """Parameters as matrices of them should be computed: as they are on a CPU, on other devices in float64.
+
+    A GPU's products of float32 matrices may be of TF32, which is a pixel off in a thousand.
+    """
+    return values if values.device.type == "cpu" else values.double()
+
+
+def identity(like_N: Tensor, size: int = 3) -> Tensor:
+    """An identity matrix for each of the values, of their dtype and on their device."""
+    return torch.eye(size, dtype=like_N.dtype, device=like_N.device).repeat(len(like_N), 1, 1)
 
 
 def translation(x_N: Tensor, y_N: Tensor) -> Tensor:
     """Moves by (x, y) pixels."""
-    matrix = identity(len(x_N))
+    matrix = identity(x_N)
     matrix[:, 0, 2], matrix[:, 1, 2] = x_N, y_N
     return matrix
 
 
 def scaling(x_N: Tensor, y_N: Tensor) -> Tensor:
     """Enlarges by x and y; a negative factor mirrors."""
-    matrix = identity(len(x_N))
+    matrix = identity(x_N)
     matrix[:, 0, 0], matrix[:, 1, 1] = x_N, y_N
     return matrix
 
 
 def rotation(angle_N: Tensor) -> Tensor:
     """Turns by an angle in radians, from the x axis towards the y axis."""
-    matrix = identity(len(angle_N))
+    matrix = identity(angle_N)
     cosine_N, sine_N = angle_N.cos(), angle_N.sin()
     matrix[:, 0, 0], matrix[:, 0, 1] = cosine_N, -sine_N
     matrix[:, 1, 0], matrix[:, 1, 1] = sine_N, cosine_N
     return matrix
+
+
+@cache
+def _halved(height: int, width: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """From -1 ... 1 to pixels from the centre, and back; made once, as a copy to a GPU waits for it."""
+    half = torch.diag(torch.tensor([(width - 1) / 2, (height - 1) / 2, 1.0], dtype=dtype))
+    return half.to(device), torch.linalg.inv(half).to(device)
 
 
 def warp(images_NCHW: Tensor, matrix: Tensor) -> Tensor:
@@ -49,8 +65,10 @@ def warp(images_NCHW: Tensor, matrix: Tensor) -> Tensor:
     Differentiable in the images any number of times.
     """
     _, _, height, width = images_NCHW.shape
-    half = torch.diag(torch.tensor([(width - 1) / 2, (height - 1) / 2, 1.0]))
-    look = (torch.linalg.inv(half) @ torch.linalg.inv(matrix) @ half)[:, :2]  # (N, 2, 3)
+    # Without a look at whether they can be inverted, for which a GPU would have to be waited for
+    back = torch.linalg.inv_ex(exact(matrix)).inverse
+    half, double = _halved(height, width, back.dtype, back.device)
+    look = (double @ back @ half)[:, :2]  # (N, 2, 3)
     look = look.to(images_NCHW.device, images_NCHW.dtype)
     grid_NHWD = functional.affine_grid(look, list(images_NCHW.shape), align_corners=True)
     moved_NCHW: Tensor = _Warp.apply(images_NCHW, grid_NHWD)

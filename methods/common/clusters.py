@@ -1,6 +1,6 @@
 """Clusters of the training images as classes: k-means, labels that keep their meaning, conditions by label.
 
-Labels are tables (M,) long on the CPU, one entry per training image.
+Labels are tables (M,) long, one entry per training image: on the run's device in training, on the CPU to sample.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def matched(new_M: np.ndarray, old_M: np.ndarray, clusters: int) -> np.ndarray:
 
 
 def label_condition(ctx: Context, batch: Batch, label_M: Tensor, clusters: int) -> Tensor:
-    """The one-hot labels of a batch's images, (N, clusters) float on the run's device."""
-    return functional.one_hot(label_M[batch.index_N.cpu()], clusters).float().to(ctx.device)
+    """The one-hot labels of a batch's images, (N, clusters) float; all on the run's device."""
+    return functional.one_hot(label_M[batch.index_N], clusters).float()
 
 
 def label_sampler(label_M: Tensor, clusters: int) -> Sampler:

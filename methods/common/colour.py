@@ -6,44 +6,55 @@ grey diagonal (1, 1, 1) / sqrt(3), as in Karras et al. 2020 (ADA).
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
 from .affine import identity
 
 LUMA = torch.full((3,), 3**-0.5)
-_ALONG = torch.outer(LUMA, LUMA)
-# v -> LUMA x v, the generator of rotations about the luma axis
-_ACROSS = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) * 3**-0.5
+
+
+@cache
+def _axes(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """v -> v, v -> its part along LUMA, and v -> LUMA x v, the generator of rotations about that axis: (3, 3) each."""
+    across = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) * 3**-0.5
+    same, along, across = (part.to(device, dtype) for part in (torch.eye(3), torch.outer(LUMA, LUMA), across))
+    return same, along, across
 
 
 def brightness(shift_N: Tensor) -> Tensor:
     """Adds shift to every channel."""
-    matrix = identity(len(shift_N), 4)
+    matrix = identity(shift_N, 4)
     matrix[:, :3, 3] = shift_N[:, None]
     return matrix
 
 
 def contrast(factor_N: Tensor) -> Tensor:
     """Multiplies every channel by factor."""
-    return _linear(factor_N[:, None, None] * torch.eye(3))
+    same, _, _ = _axes(factor_N.dtype, factor_N.device)
+    return _linear(factor_N[:, None, None] * same)
 
 
 def luma_flip(flip_N: Tensor) -> Tensor:
     """Where flip is 1: mirrors the luma and keeps the chroma."""
-    return _linear(torch.eye(3) - 2 * flip_N[:, None, None] * _ALONG)
+    same, along, _ = _axes(flip_N.dtype, flip_N.device)
+    return _linear(same - 2 * flip_N[:, None, None] * along)
 
 
 def hue(angle_N: Tensor) -> Tensor:
     """Turns by an angle in radians about the luma axis (Rodrigues' formula)."""
     cosine, sine = angle_N.cos()[:, None, None], angle_N.sin()[:, None, None]
-    return _linear(cosine * torch.eye(3) + sine * _ACROSS + (1 - cosine) * _ALONG)
+    same, along, across = _axes(angle_N.dtype, angle_N.device)
+    return _linear(cosine * same + sine * across + (1 - cosine) * along)
 
 
 def saturation(factor_N: Tensor) -> Tensor:
     """Multiplies the distance from the luma axis by factor."""
     factor = factor_N[:, None, None]
-    return _linear(_ALONG + factor * (torch.eye(3) - _ALONG))
+    same, along, _ = _axes(factor_N.dtype, factor_N.device)
+    return _linear(along + factor * (same - along))
 
 
 def recolour(images_NCHW: Tensor, matrix: Tensor) -> Tensor:
@@ -55,6 +66,6 @@ def recolour(images_NCHW: Tensor, matrix: Tensor) -> Tensor:
 
 def _linear(part: Tensor) -> Tensor:
     """Matrices (N, 4, 4) that multiply a colour by (N, 3, 3) and add nothing."""
-    matrix = identity(len(part), 4)
+    matrix = identity(part, 4)
     matrix[:, :3, :3] = part
     return matrix

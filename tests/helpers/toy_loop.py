@@ -20,6 +20,7 @@ from bench.train import Context, Method
 from bench.train.adversarial import adversarial
 from bench.train.batches import Batches
 from bench.train.optimizers import Optimizers
+from bench.train.values import floats
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 4, 4, 3)).astype(np.uint8)
 TABLE = torch.randn(20, 6, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
@@ -88,7 +89,7 @@ def train(ctx, *parts):
     loop, logs = adversarial(ctx, method, SGD.build(ctx)), []
     for _ in range(STEPS):
         ctx.begin_step(ctx.step)
-        logs.append(next(loop))
+        logs.append(floats(next(loop)))
         ctx.step += 1
     return logs
 

@@ -19,6 +19,7 @@ from bench.store import checkpoints
 from bench.train.adversarial import adversarial
 from bench.train.ema import make_ema, update_ema
 from bench.train.optimizers import Optimizers
+from bench.train.values import floats
 
 
 def pictures(count: int, seed: int = 0, size: int = 32) -> np.ndarray:
@@ -77,7 +78,7 @@ class Run:
             loop = adversarial(self.ctx, self.method, self.optimizers)
         for _ in range(steps):
             self.ctx.begin_step(self.ctx.step)
-            self.logs.append(next(loop))
+            self.logs.append(floats(next(loop)))
             self.ctx.step += 1
             if self.ctx.ema is not None and self.ctx.generator is not None:
                 update_ema(self.ctx.ema, self.ctx.generator, 0.9, self.ctx.step, ramp=True)

@@ -12,6 +12,7 @@ import torch
 
 from bench.contract.composition import build_method
 from bench.contract.expression import parse_method
+from bench.contract.numbers import Numbers
 from bench.errors import UserError
 
 ada = importlib.import_module("bench.methods.ada_lite")
@@ -74,7 +75,7 @@ def _near(ours, expected):
 
 
 def _stream(seed=0):
-    return torch.Generator().manual_seed(seed)
+    return Numbers.of(torch.Generator().manual_seed(seed))
 
 
 def _sign_and_zoom(matrices):
@@ -165,7 +166,7 @@ def test_colour_matrices_do_what_they_are_named_after():
 def test_warps_move_pixels_and_mirror_at_the_border():
     x = torch.rand(1, 3, 6, 6, dtype=torch.float64)
     one = torch.ones(1)
-    _near(affine.warp(x, affine.identity(1)), x)
+    _near(affine.warp(x, affine.identity(torch.ones(1))), x)
     _near(affine.warp(x, affine.scaling(-one, one)), x.flip(3))
     quarter = affine.warp(x, affine.rotation(one * math.pi / 2))  # from x (right) towards y (down): clockwise
     _near(quarter, torch.rot90(x, -1, (2, 3)))

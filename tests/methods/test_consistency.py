@@ -12,6 +12,7 @@ from bench.conformance.checks import check_method
 from bench.contract.composition import build_method
 from bench.contract.context import Batch, DStep
 from bench.contract.expression import parse_method
+from bench.contract.numbers import Numbers
 from bench.errors import UserError
 
 cr = importlib.import_module("bench.methods.consistency")
@@ -19,14 +20,14 @@ N, SIDE = 4, 12
 
 
 class _Draws:
-    """A context that only hands out streams, a new one each time."""
+    """A context that only hands out numbers, of a new stream each time."""
 
     def __init__(self):
         self.count = 0
 
-    def stream(self, *purpose):
+    def numbers(self, *purpose):
         self.count += 1
-        return torch.Generator().manual_seed(self.count)
+        return Numbers.of(torch.Generator().manual_seed(self.count))
 
 
 def _images(seed, count=N, side=SIDE):

@@ -11,6 +11,7 @@ import torch
 from bench.contract.composition import build_method
 from bench.contract.context import Batch, DStep
 from bench.contract.expression import parse_method
+from bench.contract.numbers import Numbers
 from bench.errors import UserError
 
 da = importlib.import_module("bench.methods.diffaugment")
@@ -91,14 +92,14 @@ def test_gradients_equal_finite_differences(operation, parameters):
 
 
 class _Draws:
-    """A context that only hands out streams."""
+    """A context that only hands out numbers."""
 
     def __init__(self):
         self.count, self.draws = 0, {}
 
-    def stream(self, *purpose):
+    def numbers(self, *purpose):
         self.count += 1
-        return torch.Generator().manual_seed(self.count)
+        return Numbers.of(torch.Generator().manual_seed(self.count))
 
 
 def test_parameters_have_the_published_ranges():

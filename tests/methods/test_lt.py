@@ -15,6 +15,7 @@ from bench.conformance.checks import check_method
 from bench.contract.composition import build_method
 from bench.contract.context import GStep
 from bench.contract.expression import parse_method
+from bench.contract.numbers import Numbers
 from bench.errors import UserError
 from bench.networks.common import noise
 from bench.networks.stylegan1.recipes import stylegan1_32
@@ -31,7 +32,7 @@ def _part(run):
 def _g_step(run, condition=None, count=6):
     """A step as the engine makes it, its noise included."""
     z = torch.randn(count, 8, generator=torch.Generator().manual_seed(1))
-    with noise.drawn_from(run.ctx.stream("noise")):
+    with noise.drawn_from(run.ctx.numbers("noise")):
         images = run.ctx.generator(z, condition)
     return GStep(z, condition, images, torch.zeros(count), run.ctx.discriminator)
 
@@ -51,9 +52,10 @@ class _StyleRun:
     def networks(self):
         return self.generator, self.discriminator
 
-    def stream(self, purpose):
+    def numbers(self, purpose):
         self.calls[purpose] += 1
-        return seeds.torch_stream(0, purpose, self.calls[purpose])
+        call = self.calls[purpose]
+        return Numbers(lambda: seeds.torch_stream(0, purpose, call), torch.device("cpu"))
 
 
 def test_two_perturbations_take_turns():

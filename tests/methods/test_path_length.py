@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from bench import seeds
 from bench.contract.composition import build_method
 from bench.contract.context import GStep
 from bench.contract.expression import parse_method
+from bench.contract.numbers import Numbers
 from bench.errors import UserError
 from bench.networks.common import noise
 from bench.networks.stylegan2.recipes import stylegan2_32
@@ -38,16 +40,20 @@ class _Ctx:
     """The part of a context that the method reads, over any generator."""
 
     device = torch.device("cpu")
+    train = SimpleNamespace(compile=False)
 
     def __init__(self, generator):
         self.generator = generator
-        self.step = 0
+        self.step, self.left = 0, {}
 
     def networks(self):
         return self.generator, None
 
     def stream(self, *purpose):
         return seeds.torch_stream(0, *purpose, self.step, 1)
+
+    def numbers(self, *purpose):
+        return Numbers.of(self.stream(*purpose))
 
 
 def _g_step(count, condition=None):
@@ -57,7 +63,9 @@ def _g_step(count, condition=None):
 def test_of_a_linear_synthesis_it_is_the_length_of_a_matrix_product():
     matrices = _normal(3, 2, 3 * 4 * 4, seed=1)  # of three layers: w (2,) -> image
     w = _normal(5, 3, 2, seed=2)
-    found = pl.path_lengths(lambda w_NLW: torch.einsum("nlw,lwp->np", w_NLW, matrices).view(5, 3, 4, 4), w, _stream())
+    found = pl.path_lengths(
+        lambda w_NLW: torch.einsum("nlw,lwp->np", w_NLW, matrices).view(5, 3, 4, 4), w, Numbers.of(_stream())
+    )
     y = torch.randn(5, 3, 4, 4, generator=_stream()).double().numpy().reshape(5, -1) / 4  # sqrt(4 * 4)
     products = np.einsum("lwp,np->nlw", matrices.numpy(), y)
     expected = np.sqrt((products**2).sum(2).mean(1))
@@ -68,7 +76,7 @@ def test_in_stylegan2_it_is_the_finite_difference_over_every_entry_of_w():
     synthesis = _generator().double().synthesis.eval()
     synthesis.noise = "none"
     w = _normal(2, synthesis.layers, 4, seed=2)
-    found = pl.path_lengths(synthesis, w, _stream())
+    found = pl.path_lengths(synthesis, w, Numbers.of(_stream()))
     y = torch.randn(2, 3, 32, 32, generator=_stream()).double() / 32
     size = synthesis.layers * 4
     nudges = 1e-6 * torch.eye(size, dtype=torch.float64).view(size, synthesis.layers, 4)
@@ -87,7 +95,7 @@ def test_gradient_of_the_lengths_is_their_finite_difference():
     parameters = [p for name, p in synthesis.named_parameters() if "weight" in name]
 
     def penalty():
-        return (pl.path_lengths(synthesis, w, _stream()) - 0.3).square().mean()
+        return (pl.path_lengths(synthesis, w, Numbers.of(_stream())) - 0.3).square().mean()
 
     gradients = torch.autograd.grad(penalty(), parameters, allow_unused=True, materialize_grads=True)
     direction = [_normal(*p.shape, seed=7) for p in parameters]
@@ -108,23 +116,23 @@ def test_terms_follow_the_running_mean_and_come_every_few_steps():
     part.prepare(ctx)
     mean = 0.0
     for number in range(5):
-        ctx.step = number
+        ctx.step, ctx.left = number, {}
         step = _g_step(8)
         terms = part.g_loss(ctx, step)
         if number % 2:
-            assert terms == {} and part.after_step(ctx) == {"mean": pytest.approx(mean)}
+            assert terms == {} and part.after_step(ctx)["mean"].item() == pytest.approx(mean)
             continue
         with noise.drawn_from(ctx.stream("path-length-noise")):  # a third of the batch: two of eight
             w = generator.styles(step.z_NZ[:2])
-            lengths = pl.path_lengths(generator.synthesis, w, ctx.stream("path-length")).detach().double()
+            lengths = pl.path_lengths(generator.synthesis, w, ctx.numbers("path-length")).detach().double()
         mean = mean + 0.25 * (lengths.mean().item() - mean)
         expected = 2 * 3.0 * ((lengths - mean) ** 2).mean().item()
         # float32 against the same formula in float64
         assert terms["penalty"].item() == pytest.approx(expected, rel=1e-5)
-        assert part.after_step(ctx) == {"mean": pytest.approx(mean, rel=1e-6)}
+        assert part.after_step(ctx)["mean"].item() == pytest.approx(mean, rel=1e-6)
     other = pl.PathLength()
     other.load_state_dict(part.state_dict())
-    assert other.after_step(ctx) == {"mean": pytest.approx(mean, rel=1e-6)}
+    assert other.mean.item() == pytest.approx(mean, rel=1e-6)
 
 
 def test_micro_batches_move_the_mean_once():
@@ -134,8 +142,8 @@ def test_micro_batches_move_the_mean_once():
     for z in _g_step(4).z_NZ.split(2):
         part.g_loss(ctx, GStep(z, None, torch.zeros(1), torch.zeros(1), lambda *_: None))
         w = ctx.generator.styles(z)
-        lengths.append(pl.path_lengths(ctx.generator.synthesis, w, ctx.stream("path-length")).mean().item())
-    assert part.after_step(ctx)["mean"] == pytest.approx(0.5 * np.mean(lengths), rel=1e-5)
+        lengths.append(pl.path_lengths(ctx.generator.synthesis, w, ctx.numbers("path-length")).mean().item())
+    assert part.after_step(ctx)["mean"].item() == pytest.approx(0.5 * np.mean(lengths), rel=1e-5)
 
 
 def test_the_term_trains_mapping_and_synthesis_and_even_lengths_out():

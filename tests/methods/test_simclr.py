@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench.contract.numbers import Numbers
 from bench.errors import UserError
 from bench.features.simclr import trained_extractor
 from bench.store import checkpoints
@@ -36,7 +37,7 @@ def test_equal_pairs_that_differ_from_all_others_cost_least():
 
 def test_views_are_images_of_their_own(make_pictures):
     images = torch.from_numpy(make_pictures(1)).permute(0, 3, 1, 2).float() / 127.5 - 1
-    views = simclr.view(images.expand(64, -1, -1, -1), torch.Generator().manual_seed(0))
+    views = simclr.view(images.expand(64, -1, -1, -1), Numbers.of(torch.Generator().manual_seed(0)))
     assert views.shape == (64, 3, 32, 32) and views.min() >= -1 and views.max() <= 1
     assert len({tuple(view.flatten()[::97].tolist()) for view in views}) > 60
     grey = (views.amax(1) - views.amin(1)).flatten(1).amax(1) < 1e-4
@@ -44,7 +45,7 @@ def test_views_are_images_of_their_own(make_pictures):
 
 
 def test_crops_cover_the_published_share_and_stay_inside():
-    matrices = simclr.crop(4000, 32, 32, torch.Generator().manual_seed(1))
+    matrices = simclr.crop(4000, 32, 32, Numbers.of(torch.Generator().manual_seed(1)))
     x, y = 1 / matrices[:, 0, 0].abs(), 1 / matrices[:, 1, 1]
     assert ((x * y >= 0.2 - 1e-4) & (x <= 1 + 1e-6) & (y <= 1 + 1e-6)).all()
     ratio = (x / y)[(x < 1) & (y < 1)]
@@ -58,7 +59,7 @@ def test_training_lowers_the_loss_on_fixed_views(make_run, make_pictures):
     run = make_run("simclr(width=8, lr=0.003)", network=None, images=make_pictures(24), batch=12, steps=60)
     part = run.method.parts[0][1]
     images_NCHW = torch.from_numpy(run.ctx.images_u8_NHWC).permute(0, 3, 1, 2) / 127.5 - 1
-    views = [simclr.view(images_NCHW, torch.Generator().manual_seed(seed)) for seed in range(8)]
+    views = [simclr.view(images_NCHW, Numbers.of(torch.Generator().manual_seed(seed))) for seed in range(8)]
 
     def loss():
         with torch.no_grad():

@@ -9,21 +9,35 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from bench.networks.common import sharing
 
-Streams = torch.Generator | tuple[torch.Generator, ...]
+
+class Drawing(Protocol):
+    """Numbers that come on a device of their own (bench.contract.numbers.Numbers)."""
+
+    def normal(self, *shape: int) -> Tensor:
+        """N(0, 1)."""
+        ...
+
+    def uniform(self, *shape: int) -> Tensor:
+        """U[0, 1)."""
+        ...
+
+
+Streams = torch.Generator | tuple[torch.Generator, ...] | Drawing
 _ACTIVE: ContextVar[Streams | None] = ContextVar("noise stream", default=None)
 _GIVEN: ContextVar[Iterator[Tensor] | None] = ContextVar("noise that was drawn before", default=None)
 _NOTED: ContextVar[list[Tensor] | None] = ContextVar("what is drawn", default=None)
 
 
 @contextmanager
-def drawn_from(stream: torch.Generator) -> Iterator[None]:
-    """Inside, `normal` and `uniform` draw from this CPU generator."""
+def drawn_from(stream: torch.Generator | Drawing) -> Iterator[None]:
+    """Inside, `normal` and `uniform` draw from this CPU generator, or give what these numbers give."""
     with _active(stream):
         yield
 
@@ -99,6 +113,12 @@ def _drawn(draw: Callable[..., Tensor], shape: Sequence[int], like: Tensor, imag
             return draw(tuple(shape), generator=streams).to(like)
         of_all = [sharing.whole(size) if axis == images else size for axis, size in enumerate(shape)]
         return sharing.own(draw(of_all, generator=streams), images).to(like)
+    if not isinstance(streams, tuple):
+        given = streams.normal if draw is torch.randn else streams.uniform
+        if images is None or sharing.active() is None:
+            return given(*shape).to(like)
+        of_all = [sharing.whole(size) if axis == images else size for axis, size in enumerate(shape)]
+        return sharing.own(given(*of_all), images).to(like)
     if len(streams) != shape[0]:
         raise RuntimeError(f"noise of shape {tuple(shape)} is drawn from streams for {len(streams)} images")
     return torch.stack([draw(tuple(shape[1:]), generator=stream) for stream in streams]).to(like)

@@ -17,6 +17,7 @@ from bench.train import Context, Method
 from bench.train.adversarial import adversarial
 from bench.train.batches import Batches
 from bench.train.optimizers import Optimizers
+from bench.train.values import floats
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3)).astype(np.uint8)
 TABLE = torch.randn(10, 6, generator=torch.Generator().manual_seed(9))
@@ -44,7 +45,7 @@ def _run(ctx, steps, *parts):
     loop, logs = adversarial(ctx, method, optimizers), []
     for _ in range(steps):
         ctx.begin_step(ctx.step)
-        logs.append(next(loop))
+        logs.append(floats(next(loop)))
         ctx.step += 1
     return logs, optimizers
 

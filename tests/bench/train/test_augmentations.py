@@ -15,6 +15,7 @@ from bench.spec.run import DataSpec, RunSpec, TrainSettings
 from bench.train import Context, Method
 from bench.train.adversarial import adversarial
 from bench.train.optimizers import Optimizers
+from bench.train.values import floats
 
 translate = importlib.import_module("bench.methods.diffaugment").translate
 affine = importlib.import_module("bench.methods.common.affine")
@@ -37,7 +38,7 @@ def run(augmentation, *parts, steps=2, micro_batch=None):
     loop, logs = adversarial(ctx, method, Optimizers.build(ctx)), []
     for _ in range(steps):
         ctx.begin_step(ctx.step)
-        logs.append(next(loop))
+        logs.append(floats(next(loop)))
         ctx.step += 1
     return ctx, logs
 

@@ -27,6 +27,7 @@ from bench.train.batches import Batches
 from bench.train.losses import LOSSES, hinge_with_margins
 from bench.train.optimizers import Optimizers
 from bench.train.sampling import batch_norms, batch_statistics, generate
+from bench.train.values import floats
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 4, 4, 3)).astype(np.uint8)
 SEED = 11
@@ -90,7 +91,7 @@ def _trained(steps=3, draws=True, **train):
     loop, logs = adversarial(ctx, Composition([("dimmed", part)]), descent), []
     for _ in range(steps):
         ctx.begin_step(ctx.step)
-        logs.append(next(loop))
+        logs.append(floats(next(loop)))
         ctx.step += 1
     return ctx, part, logs
 

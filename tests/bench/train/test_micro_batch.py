@@ -12,6 +12,7 @@ from bench.spec.run import RunSpec as Spec
 from bench.train import Context, Method
 from bench.train.adversarial import adversarial
 from bench.train.optimizers import Optimizers
+from bench.train.values import floats
 from toy_loop import IMAGES, SGD, TABLE, ToyD, ToyG
 
 
@@ -50,7 +51,7 @@ def _trained(micro_batch, optimisers=SGD, steps=3):
     loop, logs = adversarial(ctx, Composition([("terms", part)]), optimisers.build(ctx)), []
     for _ in range(steps):
         ctx.begin_step(ctx.step)
-        logs.append(next(loop))
+        logs.append(floats(next(loop)))
         ctx.step += 1
     return ctx, logs, part
 

@@ -9,12 +9,14 @@ from torch import nn
 
 from bench import networks, seeds
 from bench.contract.composition import Composition
+from bench.contract.numbers import Numbers
 from bench.networks.common import noise
 from bench.spec.run import DataSpec, RunSpec, TrainSettings
 from bench.train import Context, Method
 from bench.train.adversarial import adversarial
 from bench.train.optimizers import Optimizers
 from bench.train.sampling import generate
+from bench.train.values import floats
 
 FASTGAN = {"z_dim": 8, "ngf": 4, "ndf": 4, "decoder_width": 4}
 STYLEGAN2 = {"z_dim": 8, "w_dim": 8, "channel_base": 64, "channel_max": 8, "mapping_layers": 2}
@@ -35,7 +37,7 @@ def _run(ctx, steps, *parts):
     loop, logs = adversarial(ctx, method, Optimizers.build(ctx)), []
     for _ in range(steps):
         ctx.begin_step(ctx.step)
-        logs.append(next(loop))
+        logs.append(floats(next(loop)))
         ctx.step += 1
     return logs
 
@@ -166,12 +168,12 @@ def test_noise_follows_from_the_seed_and_the_step(name, options, monkeypatch):
     logs, again = (_run(_noisy(name, options), 2) for _ in range(2))
     assert logs == again
     assert torch.equal(torch.get_rng_state(), before)
-    derived = Context.stream
+    derived = Context.numbers
 
-    def stream(ctx, *purpose):
-        return seeds.torch_stream(99) if purpose == ("noise",) else derived(ctx, *purpose)
+    def numbers(ctx, *purpose):
+        return Numbers.of(seeds.torch_stream(99)) if purpose == ("noise",) else derived(ctx, *purpose)
 
-    monkeypatch.setattr(Context, "stream", stream)
+    monkeypatch.setattr(Context, "numbers", numbers)
     assert _run(_noisy(name, options), 1) != logs[:1]
 
 
