@@ -8,6 +8,7 @@ F2'. Either is exact for rank-deficient covariances, needs no offset and never l
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -76,18 +77,20 @@ def gaussian_from_moments(mean: np.ndarray, covariance: np.ndarray) -> GaussianF
     return GaussianFit(mean, None, covariance)
 
 
-def frechet_distance(real: np.ndarray | GaussianFit, fake: np.ndarray | GaussianFit) -> float:
+def frechet_distance(
+    real: np.ndarray | GaussianFit, fake: np.ndarray | GaussianFit, root: Callable[..., float] | None = None
+) -> float:
     """The squared Fréchet distance (the quantity called FID on Inception features); at least 0.
 
-    real, fake: features (N, D), N >= 2, or fits of them. Raises UserError for differing D, N < 2, NaN or
-    infinity.
+    real, fake: features (N, D), N >= 2, or fits of them. root: what computes tr (S1 S2)^(1/2) of two fits in place of
+    this file's, as bench.metrics.frechet_on_device does. Raises UserError for differing D, N < 2, NaN or infinity.
     """
     a = real if isinstance(real, GaussianFit) else fit_gaussian(np.asarray(real), "real")
     b = fake if isinstance(fake, GaussianFit) else fit_gaussian(np.asarray(fake), "fake")
     if len(a.mean) != len(b.mean):
         raise UserError(f"fake features have {len(b.mean)} columns, real ones {len(a.mean)}; must be the same")
     offset = a.mean - b.mean
-    return max(0.0, float(offset @ offset) + a.trace + b.trace - 2 * _trace_of_root(a, b))
+    return max(0.0, float(offset @ offset) + a.trace + b.trace - 2 * (root or _trace_of_root)(a, b))
 
 
 def _trace_of_root(a: GaussianFit, b: GaussianFit) -> float:

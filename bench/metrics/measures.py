@@ -60,6 +60,10 @@ class FeatureSets(Protocol):
     def order(self) -> np.ndarray:
         """Places (M,) of the generated images by their pixels: for parts of them that depend on no order of files."""
 
+    @property
+    def device(self) -> str:
+        """Where the extractor runs and heavy arithmetic may be done: "cpu", or a GPU's name for torch."""
+
     def keep(self, compute: Callable[[], Value], *key: str | int) -> Value:
         """`compute()`, computed once per `key` for all snapshots and the scores of a file.
 

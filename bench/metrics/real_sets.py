@@ -42,7 +42,7 @@ class RealSets:
         self, reference_u8: np.ndarray, reference_sha256: str, device: str, training: Training | None = None
     ) -> None:
         self.reference_u8, self.reference_sha256 = reference_u8, reference_sha256
-        self._device, self._training = device, training
+        self.device, self._training = device, training
         self._kept: dict[tuple[str | int, ...], object] = {}
 
     def once(self, compute: Callable[[], Value], *key: str | int) -> Value:
@@ -53,7 +53,7 @@ class RealSets:
 
     def extractor(self, spec: str) -> Extractor:
         """The extractor of a spec. Raises UserError where weights are missing."""
-        return self.once(lambda: features.load(spec, self._device), spec, "extractor")
+        return self.once(lambda: features.load(spec, self.device), spec, "extractor")
 
     # ---- the reference ---------------------------------------------------------------------------
 

@@ -139,6 +139,10 @@ class _Sets:
     def order(self) -> np.ndarray:
         return np.array(sorted(range(len(self._digests)), key=self._digests.__getitem__), np.int64)
 
+    @property
+    def device(self) -> str:
+        return self._images.device
+
     def keep(self, compute: Callable[[], Value], *key: str | int) -> Value:
         return self._images.once(compute, self._spec, compute.__module__, *key)
 

@@ -6,10 +6,11 @@ from bench.metrics.measures import FeatureSets, Measure
 
 
 def _compute(sets: FeatureSets, k: int | None) -> float:
-    from bench.metrics.frechet import fit_gaussian, frechet_distance
+    from bench.metrics.frechet import fit_gaussian
+    from bench.metrics.frechet_on_device import distance_on
 
     reference = sets.keep(lambda: fit_gaussian(sets.real, "reference"), "fit")
-    return frechet_distance(reference, sets.fake)
+    return distance_on(sets.device, reference, sets.fake)
 
 
 SCORES = (

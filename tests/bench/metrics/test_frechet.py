@@ -1,14 +1,17 @@
 """The Fréchet distance against clean-fid's function on real features, and against closed forms."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from cleanfid import fid
 
 from bench import metrics
 from bench.errors import UserError
 from bench.metrics.frechet import fit_gaussian, frechet_distance, gaussian_from_moments
+from bench.metrics.frechet_on_device import distance_on, trace_of_root
 
 
 def clean_fid(real, fake):
@@ -134,3 +137,14 @@ def test_as_many_rows_as_dimensions_on_one_side():
     wanted = clean_fid(few, many)
     assert frechet_distance(few, many) == pytest.approx(wanted, rel=1e-6)  # sqrtm of a singular product
     assert frechet_distance(many, few) == pytest.approx(wanted, rel=1e-6)
+
+
+@pytest.mark.parametrize(("reals", "fakes"), [(90, 80), (90, 20), (20, 90), (20, 15)])
+def test_what_a_gpu_does_is_the_same_mathematics(reals, fakes):
+    """On the CPU in torch's float64; a trace is a sum of 30 roots, each good to about 1e-8 where it is near 0."""
+    stream = np.random.default_rng(reals + fakes)
+    real, fake = (stream.standard_normal((count, 30)) @ np.diag(np.linspace(0.1, 2, 30)) for count in (reals, fakes))
+    root = partial(trace_of_root, torch.device("cpu"))
+    expected = frechet_distance(real, fake)
+    assert frechet_distance(real, fake, root) == pytest.approx(expected, rel=1e-7)
+    assert distance_on("cpu", real, fake) == expected
