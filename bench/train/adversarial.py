@@ -17,7 +17,7 @@ from bench.contract.context import Augmentation, Batch, Context, DStep, GStep
 from bench.networks.common.sharing import Share, sharing
 from bench.train.adversarial_terms import discriminator_loss, generator_loss
 from bench.train.batches import Batches
-from bench.train.graphs import Graphs, Values, captured_on_gpu
+from bench.train.graphs import Graphs, Values, on_gpu
 from bench.train.joint import gather_logits, share_of, sum_gradients
 from bench.train.optimizers import Optimizers
 from bench.train.seen import Fakes, augmented, augmented_fakes, discriminate, generated, logits_of
@@ -49,7 +49,7 @@ def adversarial(ctx: Context, method: Composition, optimizers: Optimizers) -> It
     train = ctx.train
     updates = partial(make_updates, ctx, method, optimizers)
     with Batches(ctx.images_u8_NHWC, train.batch, ctx.spec.seed, flip=train.flip, device=ctx.device) as batches:
-        graphs = Graphs(ctx, method, batches, updates, captured_on_gpu) if train.graphs else None
+        graphs = Graphs(ctx, method, batches, updates, on_gpu(ctx.device)) if train.graphs else None
         while ctx.step < train.steps:
             method.begin_step(ctx)
             if graphs is not None:

@@ -10,7 +10,8 @@ decide in Python by the step (a lazy regulariser) makes another recording, by `M
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -25,7 +26,19 @@ from bench.train.batches import Batches
 Values = dict[str, Tensor]
 Use = tuple[Key, int]  # a draw: its stream, and its place there
 Step = Callable[[Callable[[int], Batch]], Values]  # makes the updates of a step, of batches by their number in it
-Capture = Callable[[Callable[[], Values]], tuple[Values, Callable[[], None]]]
+
+
+class Recorder(NamedTuple):
+    """How a device's work is recorded.
+
+    capture: runs a step, and returns what it returns and the function that does the same again on the same memory.
+    aside: what steps that are not recorded run in, so that nothing of theirs is in the way of a recording.
+    """
+
+    capture: Callable[[Callable[[], Values]], tuple[Values, Callable[[], None]]]
+    aside: Callable[[], AbstractContextManager[None]]
+
+
 WARM = 3  # steps of a variant that run in Python first: Adam's state, cuDNN's choice and what they draw are then known
 MOST = 8  # recordings that are kept, each with its memory; steps of further variants run in Python
 
@@ -40,14 +53,28 @@ def refuse(ctx: Context, method: Composition) -> None:
         raise UserError(f"train: graphs is true, but this run is on '{ctx.device}': only a GPU's work can be recorded")
 
 
-def captured_on_gpu(run: Callable[[], Values]) -> tuple[Values, Callable[[], None]]:
-    """Record what `run` launches and do it once; returns what it returns, and the function that does it again."""
-    graph = torch.cuda.CUDAGraph()
-    # Other threads may copy numbers to the device meanwhile
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        values = run()
-    graph.replay()
-    return values, graph.replay
+def on_gpu(device: torch.device) -> Recorder:
+    """Recordings as CUDA graphs of this device."""
+    stream = torch.cuda.Stream(device)
+
+    def capture(run: Callable[[], Values]) -> tuple[Values, Callable[[], None]]:
+        graph = torch.cuda.CUDAGraph()
+        # Other threads may copy numbers to the device meanwhile
+        with torch.cuda.device(device), torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            values = run()
+        graph.replay()
+        return values, graph.replay
+
+    @contextmanager
+    def aside() -> Iterator[None]:
+        # A recording cannot reach into the default stream, where autograd's nodes for the parameters would else be
+        usual = torch.cuda.current_stream(device)
+        stream.wait_stream(usual)
+        with torch.cuda.device(device), torch.cuda.stream(stream):
+            yield
+        usual.wait_stream(stream)
+
+    return Recorder(capture, aside)
 
 
 class _Recording(NamedTuple):
@@ -95,14 +122,14 @@ class _Given:
 
 
 class Graphs:
-    """The updates of a run's steps, recorded by variant; `capture` records (`captured_on_gpu`)."""
+    """The updates of a run's steps, recorded by variant; see `Recorder`."""
 
-    def __init__(self, ctx: Context, method: Composition, batches: Batches, step: Step, capture: Capture) -> None:
+    def __init__(self, ctx: Context, method: Composition, batches: Batches, step: Step, recorder: Recorder) -> None:
         if not batches.resident:
             raise UserError(
                 "train: graphs is true, but the training images are too many to lie on the GPU; leave graphs out"
             )
-        self.ctx, self.method, self.batches, self.step, self.capture = ctx, method, batches, step, capture
+        self.ctx, self.method, self.batches, self.step, self.recorder = ctx, method, batches, step, recorder
         self.recordings: dict[Hashable, _Recording] = {}
         self._noted: dict[Hashable, dict[Use, Draw]] = {}  # what the last step of a variant drew
         self._warm: Counter[Hashable] = Counter()
@@ -123,7 +150,9 @@ class Graphs:
     def _in_python(self, variant: Hashable) -> Values:
         """The step as it is without recordings, and a note of what it draws."""
         noting = _Noting(self.ctx.supply)
-        values = self._supplied(noting, lambda: self.step(lambda update: self.batches.picked(*self._places(update))))
+        with self.recorder.aside():
+            step = lambda: self.step(lambda update: self.batches.picked(*self._places(update)))  # noqa: E731
+            values = self._supplied(noting, step)
         self._warm[variant] += 1
         self._noted[variant] = noting.draws
         return values
@@ -134,7 +163,7 @@ class Graphs:
         numbers = {use: (draw, tensor.clone()) for use, (draw, tensor) in numbers.items()}
         places = [(index_N.clone(), mirrored_N.clone()) for index_N, mirrored_N in self._all_places()]
         given, run = _Given(numbers), lambda: self.step(lambda update: self.batches.picked(*places[update]))
-        values, repeat = self._supplied(given, lambda: self.capture(run))
+        values, repeat = self._supplied(given, lambda: self.recorder.capture(run))
         return _Recording(repeat, numbers, places, values, self.ctx.real_logits, self.ctx.left)
 
     def _fill(self, numbers: dict[Use, tuple[Draw, Tensor]], places: list[tuple[Tensor, Tensor]]) -> None:

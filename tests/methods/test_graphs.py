@@ -6,6 +6,8 @@ and knows nothing of Python. What only a GPU can show, the capture itself, is te
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -20,7 +22,7 @@ from bench.store.runs import Store
 from bench.train import graphs
 from bench.train.adversarial import make_updates
 from bench.train.batches import Batches
-from bench.train.graphs import Graphs
+from bench.train.graphs import Graphs, Recorder
 from bench.train.optimizers import Optimizers
 from bench.train.values import floats
 
@@ -96,7 +98,7 @@ def trained(ctx, parts, *, recorded):
     def updates(batch_of):
         return make_updates(ctx, parts, optimizers, batch_of)
 
-    made = Graphs(ctx, parts, batches, updates, on_tape)
+    made = Graphs(ctx, parts, batches, updates, Recorder(on_tape, nullcontext))
     logs = []
     for step in range(STEPS):
         ctx.begin_step(step)
