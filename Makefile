@@ -41,7 +41,7 @@ test: $(VENV)/installed-test
 
 # The tests that take less than five seconds each: all but real clusters, whole runs and long trainings.
 test-fast: $(VENV)/installed-test
-	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not slow and not whole_table"
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not slow and not whole_table and not gpu"
 
 # All of Table 1 through a private SLURM, against the same table without it (BENCH_TEST_DEMO: a store that has it).
 test-table: $(VENV)/installed-test
