@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from bench.errors import UserError
-from bench.networks.interface import HasBlocks
+from bench.networks.interface import HasBlocks, Styled
 
 BACKEND = "inductor"  # torch.compile's usual one
 
@@ -24,11 +24,12 @@ def compile_blocks(*networks: nn.Module) -> None:
     if not hasattr(torch.compiler, "set_stance"):
         raise UserError(f"train: compile is true, which needs torch 2.6 or newer; this is {torch.__version__}")
     for network in networks:
-        if not isinstance(network, HasBlocks):
+        holder = network.synthesis if isinstance(network, Styled) else network
+        if not isinstance(holder, HasBlocks):
             raise UserError(
                 "train: compile is true, which compiles a network's blocks, and this one has none; leave compile out"
             )
-        for block in network.blocks:
+        for block in holder.blocks:
             block.compile(backend=BACKEND)
 
 
