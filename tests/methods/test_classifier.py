@@ -142,7 +142,7 @@ def test_wrong_labels_are_learned_as_they_are_and_tested_against_the_true_ones(t
     index = classifier.Batches(ctx.images_u8_NHWC, 100, 0).at(0).index_N.numpy()
     logits = []
     part.head.register_forward_hook(lambda _module, _given, output: logits.append(output.detach()))
-    accuracy = next(method.fit(ctx))["accuracy"]
+    accuracy = float(next(method.fit(ctx))["accuracy"])
     guesses = logits[0].argmax(1).numpy()
     assert accuracy == pytest.approx(np.mean(guesses == drawn.labels[index]), abs=1e-6)
     assert np.sum(drawn.labels != images.train_labels) == 100

@@ -125,7 +125,7 @@ def test_the_fit_of_a_generator_that_mixes_styles_has_one_latent(network, kind, 
         expected = part.distance(images, batch.images_NCHW).item()
     assert not torch.allclose(mixed, images, atol=1e-2)
     ctx.begin_step(0)
-    assert next(method.fit(ctx))["perceptual"] == pytest.approx(expected, rel=1e-5)
+    assert float(next(method.fit(ctx))["perceptual"]) == pytest.approx(expected, rel=1e-5)
 
 
 def _fitting(network, options, images, folder):
