@@ -109,7 +109,7 @@ def plain(
     images = torch.from_numpy(_images(network).copy()).to(device)
     autocast = partial(torch.autocast, device.type, torch.bfloat16, enabled=precision == "bfloat16")
     if network.startswith("fastgan"):
-        for _ in plain_fastgan.steps(generator, discriminator, images, case.batch, autocast):
+        for _step in plain_fastgan.steps(generator, discriminator, images, case.batch, autocast):
             yield _count(generator, discriminator)
     average = deepcopy(generator)
     g_adam = torch.optim.Adam(generator.parameters(), RATE, BETAS)

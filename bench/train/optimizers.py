@@ -44,7 +44,9 @@ class Optimizers:
             eps=1e-8 if train.adam_eps is None else train.adam_eps,
             **way(train.adam, ctx.device, counted_there=train.graphs is True),
         )
-        return cls(adam(generator.parameters(), lr=train.g_lr), adam(discriminator.parameters(), lr=train.d_lr))
+        return cls(
+            adam(params=generator.parameters(), lr=train.g_lr), adam(params=discriminator.parameters(), lr=train.d_lr)
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Both optimisers' states, for a checkpoint."""
