@@ -45,6 +45,9 @@ class AeD(Method):
     def networks(self, ctx: Context) -> dict[str, Any]:
         return {"decoders": self.weight > 0}
 
+    def trains_decoders(self) -> bool:
+        return self.weight > 0
+
     def prepare(self, ctx: Context) -> None:
         if self.weight == 0:
             return

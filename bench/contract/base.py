@@ -62,7 +62,7 @@ class Method:
     each update of G         augment, g_weights or g_adversarial, g_loss
     after each step          after_step
     each snapshot            sampler
-    of a finished run        class_sampler, auxiliary, query_condition
+    of a finished run        class_sampler, auxiliary, query_condition, trains_decoders
     each checkpoint          state_dict
     instead of all steps     fit
 
@@ -242,6 +242,10 @@ class Method:
         does. It is what the inversion of a test image starts from.
         """
         return None
+
+    def trains_decoders(self) -> bool:
+        """Whether D ends with decoders of its maps that were trained: the measure `reconstructions` shows them."""
+        return False
 
     def fit(self, ctx: Context) -> Iterator[Logged]:
         """Replaces the adversarial loop (GLANN, SimCLR): a generator that yields its losses after each step.

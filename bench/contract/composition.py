@@ -266,6 +266,10 @@ class Composition:
         owner = self._owner("query_condition")
         return owner.query_condition() if owner else None
 
+    def trains_decoders(self) -> bool:
+        """Whether D ends with decoders of its maps that were trained."""
+        return any(part.trains_decoders() for _, part in self.parts)
+
     def fit(self, ctx: Context) -> Iterator[Logged]:
         """The loop of the part that replaces the adversarial one; there must be one (`replaces_loop`)."""
         owner = self._owner("fit")

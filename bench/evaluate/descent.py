@@ -47,18 +47,35 @@ def fitted_images(
     streams: Streams,
     pause: Callable[[], None] = lambda: None,
 ) -> Tensor:
-    """The images (N, 3, H, W) on the CPU that G makes after the last update, each fitted to a uint8 image.
+    """The images of `fitted` alone."""
+    return fitted(generator, start, wanted_NHWC, loss, adam, streams, pause)[1]
 
-    start: z (N, Z) and, of a generator with conditions, embeddings (N, E) or (N, blocks, E), on its device.
-    Noise inside G is drawn once an image and is the same at every update, so that an image is a function of what is
-    fitted. Raises UserError where a loss is not finite.
+
+def fitted(
+    generator: Generator,
+    start: Sequence[Tensor],
+    wanted_NHWC: np.ndarray,
+    loss: Loss,
+    adam: Adam,
+    streams: Streams,
+    pause: Callable[[], None] = lambda: None,
+) -> tuple[list[Tensor], Tensor]:
+    """What G is given after the last update, and the images (N, 3, H, W) that it makes of it, both on the CPU.
+
+    start: z (N, Z) and, of a generator with conditions, embeddings (N, E) or (N, blocks, E), on its device; what is
+    found has the same shapes. Each image is fitted to a uint8 image. Noise inside G is drawn once an image and is the
+    same at every update, so that an image is a function of what is fitted. Raises UserError where a loss is not finite.
     """
-    count, images = len(wanted_NHWC), []
+    count, found, images = len(wanted_NHWC), [], []
     for part in portions(count, generator.resolution):
         noises = partial(_streams_of, streams, range(count)[part])
         wanted_NCHW = signed_images(wanted_NHWC[part], start[0].device)
-        images.append(_fitted(generator, [rows[part] for rows in start], wanted_NCHW, loss, adam, noises, pause).cpu())
-    return torch.cat(images)
+        variables, images_NCHW = _fitted(
+            generator, [rows[part] for rows in start], wanted_NCHW, loss, adam, noises, pause
+        )
+        found.append([variable.cpu() for variable in variables])
+        images.append(images_NCHW.cpu())
+    return [torch.cat(parts) for parts in zip(*found, strict=True)], torch.cat(images)
 
 
 def _fitted(
@@ -69,7 +86,7 @@ def _fitted(
     adam: Adam,
     noises: Callable[[], list[torch.Generator]],
     pause: Callable[[], None],
-) -> Tensor:
+) -> tuple[list[Tensor], Tensor]:
     def render(variables: Sequence[Tensor]) -> Tensor:
         with noise.drawn_for_each(noises()):
             return image_of(generator, variables)
@@ -77,7 +94,7 @@ def _fitted(
     with frozen(generator):
         found = descend(start, lambda variables: loss(render(variables), wanted_NCHW), adam, pause)
         with torch.no_grad():
-            return render(found)
+            return found, render(found)
 
 
 def _streams_of(streams: Streams, places: range) -> list[torch.Generator]:

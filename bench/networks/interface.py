@@ -136,6 +136,10 @@ class Decoding(Protocol):
         """Decodings of the maps of these images, beside their targets."""
         ...
 
+    def decode(self, images_NCHW: Tensor, part: int) -> list[Reconstruction]:
+        """`reconstruct` after a pass of its own over these images."""
+        ...
+
 
 @runtime_checkable
 class Growing(Protocol):

@@ -1,8 +1,8 @@
 """Attributes: what a linear SVM tells from the latent code, and how a detector's scores go together (LT-GAN 4.3, 5).
 
 One task has all numbers of a run: of each of four attributes, the accuracy of an SVM on the latent codes, and of every
-two the correlation of their scores. Scores are the detector's probabilities. The normals of the SVMs are kept, for
-pictures of edits.
+two the correlation of their scores. Scores are the detector's probabilities. The normals of the SVMs are kept, and
+pictures show samples that are moved along them.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class AttributesSettings(MeasureSettings):
 def _compute(subject: Subject, settings: AttributesSettings) -> Result:
     import numpy as np
 
+    from bench.evaluate.attribute_edits import attribute_edits
     from bench.evaluate.boundaries import boundary, correlations
 
     codes_NZ, scores_NA, shown_NHWC = _scored(subject, settings)
@@ -77,7 +78,8 @@ def _compute(subject: Subject, settings: AttributesSettings) -> Result:
         value = float(together_AA[one - 1, other - 1])
         values.append(Value(f"attribute_correlation_{one}{other}", value, n_generated=settings.images))
     arrays = {"svm_normals": np.stack(normals), "svm_offsets": np.array(offsets)}
-    return Result(values, shown_NHWC, arrays=arrays)
+    grid = attribute_edits(subject, settings.attributes, *arrays.values(), settings.space)
+    return Result(values, shown_NHWC, grid, arrays)
 
 
 def _scored(subject: Subject, settings: AttributesSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -119,6 +121,7 @@ MEASURES = (
         name="attributes",
         summary="what an SVM on latent codes tells of a detector's attributes, and how these correlate (attributes=)",
         settings=AttributesSettings,
+        pictures=True,
         outputs=(
             *(
                 _output(

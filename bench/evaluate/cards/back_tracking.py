@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, PositiveInt
 
 from bench.data import counting, draw_counts
+from bench.data.picture_grid import PictureGrid
 from bench.errors import UserError
 from bench.evaluate.card import Result, RunMeasure, Value
 from bench.evaluate.unsampled import UnsampledSettings
@@ -14,7 +15,13 @@ from bench.metrics.output import Output
 from bench.spec.run import RunSpec
 
 if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
     from bench.evaluate.subject import Subject
+
+PAIRS = 3  # of images in the grid, a row each
+BETWEEN = (0.25, 0.5, 0.75)  # shares of the way from the first latent to the second
 
 
 class Settings(UnsampledSettings):
@@ -52,7 +59,7 @@ def compute(subject: Subject, settings: Settings) -> Result:
     """The mean LPIPS over the images, whole, and its standard error."""
     import torch  # here, so that listing cards does not import it
 
-    from bench.evaluate.descent import Adam, fitted_images
+    from bench.evaluate.descent import Adam, fitted
     from bench.evaluate.perceptual import lpips_of, reconstruction_loss
     from bench.features.perceptual import lpips_distance
     from bench.networks.common.pixels import to_uint8
@@ -65,7 +72,7 @@ def compute(subject: Subject, settings: Settings) -> Result:
 
     # The fit, and how near it comes.
     lpips = lpips_distance(settings.net, subject.device)
-    images_NCHW = fitted_images(
+    (found_NZ,), images_NCHW = fitted(
         generator,
         [start_NZ],
         wanted_NHWC,
@@ -77,7 +84,49 @@ def compute(subject: Subject, settings: Settings) -> Result:
     distances_N = lpips_of(lpips, images_NCHW, wanted_NHWC, subject.device, subject.pause)
     error = float(distances_N.std() / count**0.5) if count > 1 else None
     value = Value("back_tracking_lpips", float(distances_N.mean()), error, count, count, sha256)
-    return Result([value], to_uint8(images_NCHW))
+    made_NHWC = to_uint8(images_NCHW)
+    return Result([value], made_NHWC, _grid(subject, wanted_NHWC, made_NHWC, found_NZ))
+
+
+def _grid(subject: Subject, wanted_NHWC: np.ndarray, made_NHWC: np.ndarray, found_NZ: Tensor) -> PictureGrid:
+    """The first pairs of images, what is found of each beside it, and in the middle the way between the two latents.
+
+    The pictures of the way have the noise of the pair's first image.
+    """
+    import numpy as np
+
+    pairs = min(PAIRS, len(wanted_NHWC) // 2)
+    if not pairs:
+        shows = "an image that was kept out of training, and what G makes nearest to it"
+        return PictureGrid(np.stack([wanted_NHWC[0], made_NHWC[0]]), ("",), ("image", "found"), shows)
+    pictures = []
+    for first in range(0, 2 * pairs, 2):
+        between_NHWC = _way(subject, found_NZ[first], found_NZ[first + 1], first)
+        pictures += [wanted_NHWC[first], made_NHWC[first], *between_NHWC, made_NHWC[first + 1], wanted_NHWC[first + 1]]
+    columns = ("image", "found", *(f"{share:.2f}" for share in BETWEEN), "found", "image")
+    shows = (
+        "images that were kept out of training, what G makes nearest to them, and the interpolation between the latents"
+    )
+    return PictureGrid(np.stack(pictures), ("",) * pairs, columns, shows)
+
+
+def _way(subject: Subject, start_Z: Tensor, end_Z: Tensor, place: int) -> np.ndarray:
+    """The pictures (N, H, W, 3) of the latents between two, made as the fitted images are."""
+    import torch
+
+    from bench.evaluate.descent import frozen, image_of
+    from bench.evaluate.frames import on_the_way
+    from bench.networks.common import noise
+    from bench.networks.common.pixels import to_uint8
+
+    made, generator = [], subject.generator
+    with frozen(generator), torch.no_grad():
+        for share in BETWEEN:
+            subject.pause()
+            latent_NZ = on_the_way(start_Z, end_Z, share)[None].to(subject.device)
+            with noise.drawn_for_each([subject.stream("noise", place)]):
+                made.append(image_of(generator, [latent_NZ]))
+    return to_uint8(torch.cat(made))
 
 
 MEASURES = [
@@ -85,6 +134,7 @@ MEASURES = [
         name="back-tracking",
         summary="LPIPS of images kept out of training to the nearest images that G can make",
         settings=Settings,
+        pictures=True,
         outputs=(
             Output(
                 name="back_tracking_lpips",

@@ -23,6 +23,7 @@ ONCE = {
     "class_sampler",
     "auxiliary",
     "query_condition",
+    "trains_decoders",
     "fit",
     "state_dict",
     "load_state_dict",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench.data.picture_grid import read_grid
 from bench.errors import UserError
 from bench.evaluate.registry import parse_measure, refuse_impossible
 from bench.features.classifier import trained_classifier
@@ -75,6 +76,25 @@ def test_its_numbers_are_those_of_its_own_images(store, run, detector):
         # A code or an order that rounding decides moves the share of 90 codes by 1/90 each.
         assert found[f"svm_accuracy_{place + 1}"] == pytest.approx(share, abs=3.4)
         assert found[f"svm_majority_{place + 1}"] >= 50
+
+
+def test_its_pictures_are_samples_at_distances_from_the_boundaries(store, run, detector):
+    """Each by hand; the codes of a row differ by the steps of the distances along the normal."""
+    folder = finished(store, evaluation(run, {"detector": detector}, **SETTINGS))
+    grid, arrays = read_grid(folder.pictures), read_weights(folder.arrays)
+    assert grid.rows == tuple(np.repeat(NAMES, 2))
+    assert grid.columns == ("sample", "-3.0", "-1.5", "boundary", "+1.5", "+3.0")
+    generator = reopen(store.folder(run.uid), store, "final").generator
+    z_NZ = torch.randn(2, 16, generator=torch_stream(0, "evaluate", "attributes", "edited", "latents")).double()
+    images = grid.images_NHWC.reshape(4, 2, 6, 32, 32, 3).astype(int)
+    for attribute in range(4):
+        normal_Z, offset = arrays["svm_normals"][attribute], arrays["svm_offsets"][attribute]
+        foot_NZ = z_NZ - (z_NZ @ normal_Z + offset)[:, None] * normal_Z
+        for column, codes_NZ in enumerate([z_NZ, *(foot_NZ + far * normal_Z for far in (-3, -1.5, 0, 1.5, 3))]):
+            with torch.no_grad():
+                made = to_uint8(generator(codes_NZ.float()))
+            assert np.abs(made.astype(int) - images[attribute, :, column]).max() <= 1
+    assert len({images[0, 0, column].tobytes() for column in range(6)}) == 6
 
 
 def test_its_order_of_attributes_is_the_tables(store, run, detector):

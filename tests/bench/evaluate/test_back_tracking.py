@@ -7,12 +7,17 @@ import pytest
 import torch
 
 from bench.data.draws import held_out_images, training_images
+from bench.data.picture_grid import read_grid
 from bench.errors import UserError
-from bench.evaluate.descent import Adam, fitted_images
+from bench.evaluate.descent import Adam, fitted, fitted_images
+from bench.evaluate.frames import on_the_way
 from bench.evaluate.perceptual import lpips_of, reconstruction_loss
 from bench.evaluate.registry import parse_measure, refuse_impossible
 from bench.features.perceptual import lpips_distance
-from bench.networks.common.pixels import signed_images
+from bench.networks.common import noise
+from bench.networks.common.pixels import signed_images, to_uint8
+from bench.run.reopen import reopen
+from bench.seeds import torch_stream
 from bench.spec.run import NetworkSpec, evaluation_run
 from linear_generator import LinearGenerator
 
@@ -82,7 +87,7 @@ def test_what_it_is_not_of_is_refused_before_anything_trains(tiny_spec, method, 
         refuse_impossible(held(with_holdout(tiny_spec(method, scored=True), **data), **settings))
 
 
-def test_the_measure_of_a_run(tiny_spec, run_once):
+def test_the_measure_of_a_run(tiny_spec, run_once, store):
     """Of images that were not trained on; the first ones' values are the same with others beside them; repeatable."""
     run = with_holdout(tiny_spec("unconditional", scored=True), holdout=0.02)
     out, trained = held_out_images(run.data, 0), training_images(run.data, 0).images
@@ -95,3 +100,18 @@ def test_the_measure_of_a_run(tiny_spec, run_once):
     first = [lines[2]["value"] + sign * lines[2]["error"] for sign in (-1, 1)]
     assert min(abs(value - lines[1]["value"]) for value in first) < 1e-5 * lines[1]["value"]
     assert "-train-2-" in lines[2]["reference_sha256"]
+
+    # Pictures: one image beside what is found of it; two, with the way between what is found of them.
+    alone, pair = (read_grid(store.folder(held(run, images=count).uid).pictures) for count in (1, 2))
+    assert alone.columns == ("image", "found") and np.array_equal(alone.images_NHWC[0], out[0])
+    assert pair.columns == ("image", "found", "0.25", "0.50", "0.75", "found", "image") and pair.rows == ("",)
+    assert np.array_equal(pair.images_NHWC[[0, 6]], out[:2])
+    generator = reopen(store.folder(run.uid), store, "final").generator
+    streams = lambda purpose: lambda place: torch_stream(0, "evaluate", "back-tracking", purpose, place)  # noqa: E731
+    start = torch.stack([torch.randn(8, generator=streams("latent")(place)) for place in (0, 1)])
+    loss, adam = reconstruction_loss(lpips_distance("alex"), 2, 0.2), Adam(3, 0.1, 0.5, 0.999)
+    (found_NZ,), made_NCHW = fitted(generator, [start], out[:2], loss, adam, streams("noise"))
+    assert np.array_equal(pair.images_NHWC[[1, 5]], to_uint8(made_NCHW))
+    with torch.no_grad(), noise.drawn_from(streams("noise")(0)):
+        middle = to_uint8(generator.eval()(on_the_way(*found_NZ, 0.5)[None]))
+    assert np.abs(middle[0].astype(int) - pair.images_NHWC[3]).max() <= 1

@@ -19,7 +19,7 @@ from bench.evaluate.frames import Frames, Inputs, on_the_way
 from bench.evaluate.registry import parse_measure, refuse_impossible, run_measure, settings_of
 from bench.evaluate.subject import Subject
 from bench.networks.common import noise
-from bench.networks.common.pixels import to_uint8
+from bench.networks.common.pixels import signed_images, to_uint8
 from bench.run.execute import execute
 from bench.run.reopen import reopen
 from bench.run.settings import Settings
@@ -41,7 +41,7 @@ def runs(tmp_path_factory, tiny_spec):
         "plain": tiny_spec("unconditional", steps=2, scored=True),
         "features": tiny_spec("disp(prior=effnet_lite0, prior_size=32)", steps=1, scored=True),
         "classes": tiny_spec("class-conditional", steps=1, scored=True, data=LABELLED),
-        "fastgan": tiny_spec("sle", steps=1, scored=True, batch_statistics=8).model_copy(
+        "fastgan": tiny_spec("sle + ae-d(loss=l1)", steps=1, scored=True, batch_statistics=8).model_copy(
             update={"network": FASTGAN, "data": DataSpec(name="shapes", resolution=64, shots=16)}
         ),
     }
@@ -198,6 +198,37 @@ def test_mixing_swaps_the_maps_that_the_excitation_reads(runs):
     assert not np.array_equal(images[1, 1], images[1, 2])
     with pytest.raises(UserError, match="needs skip-layer excitation, network 'sngan-32' has none"):
         grid_of(runs("plain"), measure="mixing")
+
+
+def test_decoders_show_what_the_discriminators_maps_keep(runs):
+    """Whole from the last map, a quadrant from a quadrant of the map before: each decoder by hand, of one image."""
+    run = runs("fastgan")
+    grid = grid_of(run, measure="reconstructions", images=2)
+    assert grid.columns == ("augmented", "decoded", "part", "part decoded") and grid.size == "2 rows of 4"
+    train, discriminator = run.open.ctx.images_u8_NHWC, run.open.ctx.discriminator.eval()
+    chosen = torch.randperm(16, generator=seeds.torch_stream(0, "evaluate", "reconstructions", "images"))[:2]
+    assert np.array_equal(grid.images_NHWC[[0, 4]], train[chosen.numpy()]), "nothing augments them here"
+    image_NCHW = signed_images(train[chosen[1:].numpy()])
+    with torch.no_grad():
+        _, maps = discriminator.forward_with_maps(image_NCHW)
+        whole = discriminator.decoders["whole"](maps.f2_NCHW)
+        quadrants = [
+            (image_NCHW[:, :, y : y + 32, x : x + 32], maps.f1_NCHW[:, :, y // 4 : y // 4 + 8, x // 4 : x // 4 + 8])
+            for y in (0, 32)
+            for x in (0, 32)
+        ]
+        parts = [
+            (to_uint8(cut.repeat_interleave(2, 2).repeat_interleave(2, 3))[0],
+             to_uint8(discriminator.decoders["part"](map_NCHW))[0])
+            for cut, map_NCHW in quadrants
+        ]  # fmt: skip
+    assert np.array_equal(grid.images_NHWC[5], to_uint8(whole)[0])
+    found = [np.array_equal(grid.images_NHWC[6:8], np.stack(pair)) for pair in parts]
+    assert sum(found) == 1
+    with pytest.raises(UserError, match="its discriminator is trained with no decoders; take a run of ae-d"):
+        grid_of(runs("plain"), measure="reconstructions")
+    with pytest.raises(UserError, match="has 16 training images, 17 are asked for: lower images"):
+        grid_of(run, measure="reconstructions", images=17)
 
 
 def test_a_training_is_shown_by_the_pictures_that_it_has_kept(runs):

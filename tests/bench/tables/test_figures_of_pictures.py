@@ -34,6 +34,10 @@ SHEET = {
     "sle/fig10": ("samples", {"sle/table2"}, 2, ("grumpy-cat", "panda", "dog")),
     "sle/fig12": ("nearest", {"sle/table3"}, 1, ("art", "ffhq", "flower")),
     "sle/fig13": ("nearest", {"sle/table2", "sle/table3"}, 1, ("skull", "shell", "obama", "panda")),
+    "sle/fig5": ("back-tracking", {"sle/fig5"}, 1, ("cat", "dog", "ffhq", "art")),
+    "sle/fig14": ("reconstructions", {"sle/table3"}, 1, ("art", "ffhq", "flower", "pokemon")),
+    "lt/fig3": ("attributes", {"lt/table1"}, 1, ("sndcgan", "sndcgan-lt", "stylegan", "stylegan-lt")),
+    "lt/fig10": ("attributes", {"lt/table1"}, 1, ("stylegan-lt",)),
     "sle/fig11": ("over-training", {"sle/table3"}, 1, ("pokemon", "anime", "shell")),
 }
 
