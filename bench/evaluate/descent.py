@@ -109,11 +109,16 @@ def image_of(generator: Generator, variables: Sequence[Tensor]) -> Tensor:
 
 
 def descend(
-    start: Sequence[Tensor], losses_of: Callable[[Sequence[Tensor]], Tensor], adam: Adam, pause: Callable[[], None]
+    start: Sequence[Tensor],
+    losses_of: Callable[[Sequence[Tensor]], Tensor],
+    adam: Adam,
+    pause: Callable[[], None],
+    within: Callable[[Tensor], Tensor] | None = None,
 ) -> list[Tensor]:
     """The variables after the last update, from `start`: tensors whose rows are images, (N, ...).
 
-    losses_of: the variables -> the loss of each image, (N,). pause: called before every update.
+    losses_of: the variables -> the loss of each image, (N,). pause: called before every update. within: where given,
+    what it makes of a variable takes its place after every update.
     Raises UserError where a loss is not finite.
     """
     variables = [tensor.detach().clone().requires_grad_() for tensor in start]
@@ -128,6 +133,9 @@ def descend(
             for variable, gradient in zip(variables, gradients, strict=True):
                 variable.grad = gradient
             optimizer.step()
+            if within is not None:
+                for variable in variables:
+                    variable.data.copy_(within(variable.data))
     return [variable.detach() for variable in variables]
 
 

@@ -103,7 +103,7 @@ class Table(TableSpec):
 
     def looks_at_no_run(self, row: Row, column: Column, scale: str) -> bool:
         """Whether a cell shows a measure that is taken of no finished run."""
-        if row.printed_only is not None or self.is_absent(row.id, column.id):
+        if row.printed_only is not None or self.is_absent(row.id, column.id, scale):
             return False
         return looks_at_no_run(self.merged(column, scale, row).evaluate.get("measure"))
 
@@ -119,7 +119,7 @@ class Table(TableSpec):
         """
         if self.trains(row, column, scale):
             return Lent(self, row, column)
-        if row.printed_only is not None or self.is_absent(row.id, column.id):
+        if row.printed_only is not None or self.is_absent(row.id, column.id, scale):
             return None
         if self.merged(column, scale, row).of is None or self.looks_at_no_run(row, column, scale):
             return None

@@ -37,7 +37,10 @@ def extended(parent: Plain, value: Plain, path: Path) -> Plain:
             merged["scales"][scale] = settings
     merged = _liked(merged, path)
     for scale, settings in _scales(merged).items():
-        _drop_left_overs(settings, parent, merged, _mapping(own_scales, scale))
+        own = _mapping(own_scales, scale)
+        _drop_left_overs(settings, parent, merged, own)
+        if "absent" in settings and "absent" not in own:
+            settings["absent"] = [name for name in settings["absent"] if _has_cell(merged, name)]
     if "absent" in parent and "absent" not in value:
         merged["absent"] = [name for name in parent["absent"] if _has_cell(merged, name)]
     return merged

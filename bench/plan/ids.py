@@ -29,6 +29,8 @@ def checks(table: TableSpec) -> Iterator[Check]:
     for number, name in enumerate(table.absent):
         yield ("absent", number), partial(_absent, rows, columns), name
     for scale, settings in table.scales.items():
+        for number, name in enumerate(settings.absent):
+            yield ("scales", scale, "absent", number), partial(_absent, rows, columns), name
         known = {"columns": ("column", columns), "groups": ("group", groups), "rows": ("row", rows)}
         for place, (label, ids) in known.items():
             for name in getattr(settings, place):

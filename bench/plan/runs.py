@@ -75,9 +75,11 @@ def make_plan(
             for column in chosen_columns:
                 _add_cell(runs, table, row, column, seed, scale)
     chosen_rows = table.pick_rows(rows)
-    if chosen_rows and chosen_columns and all(table.is_absent(r.id, c.id) for r in chosen_rows for c in chosen_columns):
-        absent = f"{chosen_rows[0].id}/{chosen_columns[0].id}"
-        raise UserError(f"{table.name} has no cell {absent}: the paper leaves it out; choose other rows or columns")
+    chosen = [(row.id, column.id) for row in chosen_rows for column in chosen_columns]
+    if chosen and all(table.is_absent(*cell, scale) for cell in chosen):
+        why = "the paper leaves it out" if table.is_absent(*chosen[0]) else f"scale {scale} cannot have it"
+        cell = "/".join(chosen[0])
+        raise UserError(f"{table.name} has no cell {cell}: {why}; choose other rows or columns")
     # What the store knows of these runs.
     view = store if isinstance(store, StoreView) else StoreView(store)
     for run in runs.values():

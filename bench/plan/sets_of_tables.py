@@ -33,7 +33,7 @@ def _sets_of(table: Table) -> Iterator[str]:
             continue
         for row in table.rows:
             for column in table.columns:
-                if row.printed_only is None and not table.is_absent(row.id, column.id):
+                if row.printed_only is None and not table.is_absent(row.id, column.id, scale):
                     yield from _sets_of_cell(table, row.id, column.id, scale)
 
 

@@ -26,7 +26,7 @@ def curve_axis(spec: TableSpec, scale: str) -> CurveAxis | None:
         (row.id, column.id): _value(spec, scale, row, column, curve.x)
         for row in spec.rows
         for column in spec.columns
-        if not spec.is_absent(row.id, column.id) and row.printed_only is None and not _nowhere(column, curve.x)
+        if not spec.is_absent(row.id, column.id, scale) and row.printed_only is None and not _nowhere(column, curve.x)
     }
     for column in spec.columns:
         at = {value for (_, name), value in x.items() if name == column.id}

@@ -28,6 +28,7 @@ class ScaleSpec(Patch):
 
     seeds: PositiveInt | None = None  # None: the table's
     resources: Resources | None = None
+    absent: tuple[str, ...] = ()  # cells that this scale cannot have, beside those that the paper leaves out
     cost: tuple[str, ...] = ()  # what is known of time, memory and disk, each with its basis
     columns: dict[str, Patch] = Field(default_factory=dict)
     groups: dict[str, Patch] = Field(default_factory=dict)

@@ -109,9 +109,10 @@ class TableSpec(Frozen):
         scales = {scale: settings.model_copy(update={"seeds": None}) for scale, settings in self.scales.items()}
         return self.model_copy(update={"seeds": count, "scales": scales})
 
-    def is_absent(self, row: str, column: str) -> bool:
-        """Whether the paper leaves out this cell."""
-        return any(f"{one}/{other}" in self.absent for one in (row, "*") for other in (column, "*"))
+    def is_absent(self, row: str, column: str, scale: str | None = None) -> bool:
+        """Whether the paper leaves out this cell, or, where a scale is named, it cannot have it."""
+        left_out = self.absent if scale is None else (*self.absent, *self.at(scale).absent)
+        return any(f"{one}/{other}" in left_out for one in (row, "*") for other in (column, "*"))
 
     def layers(self, column: Column, scale: str, row: Row | None = None) -> list[tuple[Place, Patch]]:
         """The settings of a cell by the places that give them, later ones over earlier ones; without a row a column's.
@@ -153,7 +154,7 @@ class TableSpec(Frozen):
 
     def trains(self, row: Row, column: Column, scale: str) -> bool:
         """Whether a cell has trainings of its own: it shows them, or an evaluation of them."""
-        if row.printed_only is not None or self.is_absent(row.id, column.id):
+        if row.printed_only is not None or self.is_absent(row.id, column.id, scale):
             return False
         merged = self.merged(column, scale, row)
         return merged.of is None and (merged.method is not None or merged.evaluate.get("measure") is None)

@@ -77,8 +77,9 @@ def _compute(subject: Subject, settings: AttributesSettings) -> Result:
     for one, other in PAIRS:
         value = float(together_AA[one - 1, other - 1])
         values.append(Value(f"attribute_correlation_{one}{other}", value, n_generated=settings.images))
-    arrays = {"svm_normals": np.stack(normals), "svm_offsets": np.array(offsets)}
-    grid = attribute_edits(subject, settings.attributes, *arrays.values(), settings.space)
+    normals_AZ, offsets_A = np.stack(normals), np.array(offsets)
+    grid = attribute_edits(subject, settings.attributes, normals_AZ, offsets_A, settings.space)
+    arrays = {"svm_normals": normals_AZ, "svm_offsets": offsets_A}
     return Result(values, shown_NHWC, grid, arrays)
 
 

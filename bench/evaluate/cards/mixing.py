@@ -1,4 +1,7 @@
-"""Pictures: the content of one image with the style of another, by the layers that carry the style (FastGAN's SLEs)."""
+"""The content of one image with the style of another, by the layers that carry the style (FastGAN's SLEs).
+
+`mixing` gives pictures; `mixing-change` how much an image changes when a single layer takes another one's style.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from pydantic import PositiveInt
 
 from bench.data.picture_grid import PictureGrid
 from bench.errors import UserError
-from bench.evaluate.card import MeasureSettings, Result, RunMeasure
+from bench.evaluate.card import MeasureSettings, Result, RunMeasure, Value
+from bench.metrics.output import Output
 from bench.spec.run import RunSpec
 
 if TYPE_CHECKING:
@@ -59,8 +63,46 @@ def mixing(subject: Subject, settings: Settings) -> Result:
     return Result(grid=PictureGrid(np.stack(pictures), tuple(names), columns, shows))
 
 
-def _mixes(run: RunSpec, settings: Settings) -> None:
-    """UserError for a run whose generator has no layers that carry a style."""
+class ChangeSettings(MeasureSettings):
+    """layer: the size of the map that the layer changes. Every content is mixed with every style. net: of LPIPS."""
+
+    layer: PositiveInt
+    contents: PositiveInt = 8
+    styles: PositiveInt = 8
+    net: Literal["alex", "vgg"] = "alex"
+
+
+def change(subject: Subject, settings: ChangeSettings) -> Result:
+    """The mean LPIPS of an image to itself with the layer's style of another image; the standard error over contents.
+
+    Ours: appendix C says by pictures which layer changes most.
+    """
+    import numpy as np
+
+    from bench.evaluate.frames import Frames
+    from bench.features.perceptual import lpips_distance
+    from bench.networks.common.pixels import signed_images
+
+    frames, lpips = Frames(subject), lpips_distance(settings.net, str(subject.device))
+    contents, styles = frames.drawn(settings.contents, "content"), frames.drawn(settings.styles, "style")
+    means, shown = [], []
+    for place in range(settings.contents):
+        content = contents.at(place)
+        own = frames.picture(content, "content", place)
+        mixed = np.stack([
+            frames.mixed(content, styles.at(other), (settings.layer,), "content", place)
+            for other in range(settings.styles)
+        ])  # fmt: skip
+        pairs = [signed_images(images, subject.device) for images in (np.stack([own] * settings.styles), mixed)]
+        means.append(float(lpips(*pairs).double().mean()))
+        shown += [own, *mixed]
+    error = float(np.std(means, ddof=1)) / len(means) ** 0.5 if len(means) > 1 else None
+    value = Value("mixing_lpips", float(np.mean(means)), error, n_generated=settings.contents * settings.styles)
+    return Result([value], np.stack(shown))
+
+
+def _sizes(run: RunSpec, name: str) -> tuple[int, ...]:
+    """The sizes of the maps of a run's layers that carry a style. UserError where there are none."""
     from bench import networks  # here, for they import torch
     from bench.networks.describe import weightless
     from bench.networks.interface import MixesStyles
@@ -69,9 +111,23 @@ def _mixes(run: RunSpec, settings: Settings) -> None:
     with weightless():
         generator, _ = networks.build(run.network.name, **run.network.options)
     if not isinstance(generator, MixesStyles):
-        raise UserError(f"measure 'mixing' needs skip-layer excitation, network '{run.network.name}' has none")
+        raise UserError(f"measure '{name}' needs skip-layer excitation, network '{run.network.name}' has none")
     if any(part.settings.get("skip") is False for part in run.method):
-        raise UserError(f"measure 'mixing' needs skip-layer excitation, which run {run.uid} leaves out")
+        raise UserError(f"measure '{name}' needs skip-layer excitation, which run {run.uid} leaves out")
+    return generator.style_sizes
+
+
+def _mixes(run: RunSpec, settings: Settings) -> None:
+    _sizes(run, "mixing")
+
+
+def _has_the_layer(run: RunSpec, settings: ChangeSettings) -> None:
+    if settings.layer not in (sizes := _sizes(run, "mixing-change")):
+        assert run.network is not None
+        raise UserError(
+            f"measure 'mixing-change': network '{run.network.name}' has skip-layer excitation at "
+            f"{', '.join(map(str, sizes))} px, not at {settings.layer}"
+        )
 
 
 MEASURES = [
@@ -82,5 +138,21 @@ MEASURES = [
         pictures=True,
         compute=mixing,
         check=_mixes,
-    )
+    ),
+    RunMeasure(
+        name="mixing-change",
+        summary="how much an image changes when one layer of skip-layer excitation reads another image (FastGAN)",
+        settings=ChangeSettings,
+        outputs=(
+            Output(
+                name="mixing_lpips",
+                summary="mean LPIPS of images to themselves with one layer's style of another; neither end is good",
+                title="LPIPS of a swapped layer",
+                short="LPIPS",
+                better="none",
+            ),
+        ),
+        compute=change,
+        check=_has_the_layer,
+    ),
 ]

@@ -130,6 +130,8 @@ class Scores:
         spec, results = loaded
         if (waiting := to_come(spec)) is not None:
             return Lack(f"the measure {waiting}", waits=True)
+        if spec.is_absent(place.row, place.column, self.scale):
+            return Lack(f"no cell at scale {self.scale}", place.row)
         scored = self._scored(spec, place)
         if isinstance(scored, Lack):
             return scored

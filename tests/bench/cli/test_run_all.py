@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from bench.cli.main import cli
 from bench.plan import fragments, load, table_files
+from bench.spec.measures_to_come import MEASURES_TO_COME
 from bench.store.runs import Store
 
 pytestmark = pytest.mark.slow
@@ -40,7 +41,7 @@ TWO = {
     "columns": ["few"],
 }
 TWIN = {"same_as": "all-own/two", "title": "Twin", "labels": {"augmented": "With DiffAugment"}}
-LATER = {**ONE, "title": "Later", "evaluate": {"measure": "edit-directions"}}
+LATER = {**ONE, "title": "Later", "evaluate": {"measure": "later-measure"}}
 
 
 @pytest.fixture
@@ -52,6 +53,7 @@ def bench(tmp_path, monkeypatch):
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(value, sort_keys=False))
     for module in (fragments, load, table_files):
         monkeypatch.setattr(module, "TABLES", tmp_path / "tables")
+    monkeypatch.setitem(MEASURES_TO_COME, "later-measure", "how much later it is")
     monkeypatch.chdir(tmp_path)
 
     def run(*words):
@@ -67,7 +69,7 @@ def test_each_run_is_trained_once_and_shown_by_every_table(bench, tmp_path):
     planned = bench("plan", "ALL", *here)
     assert "all-own/one  2 runs (2 planned); 2 to start" in planned
     assert "the same runs: all-own/twin = all-own/two" in planned
-    assert "left out, as they wait for a measure: all-own/later (edit-directions)" in planned
+    assert "left out, as they wait for a measure: all-own/later (later-measure)" in planned
     assert "3 trainings a seed, 4 cells; 1 serve more than one table" in planned
     assert "ALL at scale smoke: 3 runs (3 planned); 3 to start" in planned
     # Three trainings serve the four cells, and the two of the twin.
@@ -78,7 +80,7 @@ def test_each_run_is_trained_once_and_shown_by_every_table(bench, tmp_path):
     for title in ("all-own/one: One", "all-own/two: Two", "all-own/twin: Twin"):
         assert title in report
     assert "With DiffAugment" in report and "missing" not in report
-    assert "all-own/later: Later. Waits for the measure 'edit-directions'" in report
+    assert "all-own/later: Later. Waits for the measure 'later-measure'" in report
     assert bench("list", "tables", *here).count("2 x 1, 2 done, 0 min") == 3
     # The recorded set has both tables; the twin is not written a second time.
     assert bench("record", "ALL", "--as", "mine", "--root", "sets", *here).count("wrote ") == 2

@@ -18,6 +18,7 @@ from bench.evaluate import edits
 from bench.evaluate.frames import Frames, Inputs, on_the_way
 from bench.evaluate.registry import parse_measure, refuse_impossible, run_measure, settings_of
 from bench.evaluate.subject import Subject
+from bench.features.perceptual import lpips_distance
 from bench.networks.common import noise
 from bench.networks.common.pixels import signed_images, to_uint8
 from bench.run.execute import execute
@@ -198,6 +199,37 @@ def test_mixing_swaps_the_maps_that_the_excitation_reads(runs):
     assert not np.array_equal(images[1, 1], images[1, 2])
     with pytest.raises(UserError, match="needs skip-layer excitation, network 'sngan-32' has none"):
         grid_of(runs("plain"), measure="mixing")
+
+
+def test_the_change_by_a_layer_is_lpips_of_the_swapped_picture(runs):
+    """By hand of two contents and two styles; none where the layer does not look at what it reads."""
+    run = runs("fastgan")
+    subject = subject_of(run, measure="mixing-change", layer=64, contents=2, styles=2)
+    refuse_impossible(subject.task)
+    settings, card = settings_of(subject.task.measure), run_measure("mixing-change")
+    (value,) = card.compute(subject, settings).values
+    frames, lpips = Frames(subject), lpips_distance("alex")
+    contents, styles = frames.drawn(2, "content"), frames.drawn(2, "style")
+
+    def change(one, other):
+        own = frames.picture(contents.at(one), "content", one)
+        mixed = frames.mixed(contents.at(one), styles.at(other), (64,), "content", one)
+        return float(lpips(signed_images(own[None]), signed_images(mixed[None])))
+
+    far = np.array([[change(one, other) for other in (0, 1)] for one in (0, 1)]).mean(1)
+    assert value.value == pytest.approx(far.mean(), rel=1e-5) and value.value > 0
+    assert value.error == pytest.approx(abs(far[0] - far[1]) / 2, rel=1e-3)
+    blind = SimpleNamespace(spec=run.spec, open=run.again())
+    for parameter in blind.open.generator.excitations.parameters():
+        parameter.data.zero_()
+    again = subject_of(blind, measure="mixing-change", layer=64, contents=2, styles=2)
+    assert card.compute(again, settings).values[0].value == 0
+    for layer, other, line in (
+        (128, run, "has skip-layer excitation at 64 px, not at 128"),
+        (64, runs("plain"), "none"),
+    ):
+        with pytest.raises(UserError, match=line):
+            refuse_impossible(subject_of(other, measure="mixing-change", layer=layer).task)
 
 
 def test_decoders_show_what_the_discriminators_maps_keep(runs):

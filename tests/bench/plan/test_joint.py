@@ -66,9 +66,9 @@ def test_other_seeds_change_the_runs_and_not_what_a_seed_takes(store):
 def test_an_alias_is_the_other_table_and_what_waits_is_left_out(store):
     value = load_table("disp/table1").model_dump(exclude_unset=True)
     alias = Table.model_validate({**value, "name": "dip/other", "same_as": "disp/table1"})
-    waiting = Table.model_validate({**value, "name": "disp/later", "evaluate": {"measure": "edit-directions"}})
+    waiting = Table.model_validate({**value, "name": "disp/later", "evaluate": {"measure": "later-measure"}})
     plan = joint(["disp/table1", alias, waiting], StoreView(store))
-    assert (plan.same, plan.waiting) == ({"dip/other": "disp/table1"}, {"disp/later": "edit-directions"})
+    assert (plan.same, plan.waiting) == ({"dip/other": "disp/table1"}, {"disp/later": "later-measure"})
     assert [part.name for part in plan.parts] == ["disp/table1"]
     # Without the other table the alias is planned itself.
     assert [part.name for part in joint([alias], StoreView(store)).parts] == ["dip/other"]

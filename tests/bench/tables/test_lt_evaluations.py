@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
+from bench.evaluate.transformations import Edit
 from bench.plan.load import load_table
 from bench.spec.run import WeightsFile
 
 # measure and its settings at scale paper, and the cell whose runs are evaluated
 SIGMAS = {"s10": 0.1, "s30": 0.3, "s50": 0.5, "s70": 0.7, "s90": 0.9, "s150": 1.5}  # declared: the curve is lost
 AUXILIARY = {"measure": "auxiliary", "pairs": 25_000}  # section 5, "25K generated samples"
+EDITS = {  # not in the text: Plumerault et al.'s published code; ours: LPIPS, and how many latents it is tried on
+    "measure": "edit-directions", "most": 0.5, "factors": 5, "trajectories": 50, "updates": 50, "lr": 0.01,
+    "sigma": 3.0, "tried": 50, "net": "alex",
+}  # fmt: skip
 DIVERSITY = {"measure": "diversity", "within": "classes", "images": 10, "worst": 0.1, "net": "alex"}  # all declared
 ATTRIBUTES = {  # section 4.3: 500K images, 10k on each side, 14k of these 20k; declared: the space, CelebA's names
     "measure": "attributes", "images": 500_000, "each_side": 10_000, "train_share": 0.7, "space": "z",
@@ -55,6 +62,11 @@ SHEET = {
     **{
         ("lt/aux", row, "accuracy"): (AUXILIARY | {"sigma": 0.5}, (None, row, "celebahq"))
         for row in ("linear", "two-layer", "convolutional")
+    },
+    **{
+        ("lt/edits", row, column): (EDITS | {"edit": edit}, ("lt/table1", column, "imagenet"))
+        for row, edit in zip(("brightness", "zoom", "vertical", "horizontal"), get_args(Edit), strict=True)
+        for column in ("base", "lt")
     },
     **{
         ("lt/fig7", row, column): (DIVERSITY, ("lt/table1", row, column))

@@ -18,12 +18,15 @@ SHEETS = {path.stem.replace("-", "/", 1): path for path in sorted(FOLDER.glob("l
 IDS = {
     *(f"lt/table{number}" for number in range(1, 6)),
     *(f"lt/fig{number}" for number in (4, 5, 6, 7)),
-    *(f"lt/{name}" for name in ("pathlength", "cas", "aux", "batch")),
+    *(f"lt/{name}" for name in ("pathlength", "cas", "aux", "batch", "edits")),
 }
-PICTURES = {"lt/fig7-pictures"}  # test_figures_of_pictures.py has them
+PICTURES = {
+    "lt/fig7-pictures",
+    *(f"lt/fig{number}" for number in (2, 3, 8, 9, 10)),
+}  # test_figures_of_pictures.py has them
 # The tables that evaluate the runs of others, whose settings test_lt_evaluations.py has; and lt/fig6, whose cells are
 # all lt/table1's.
-EVALUATED = {"lt/table2", "lt/table3", "lt/table5", "lt/fig5", "lt/fig7", "lt/pathlength", "lt/cas"}
+EVALUATED = {"lt/table2", "lt/table3", "lt/table5", "lt/fig5", "lt/fig7", "lt/pathlength", "lt/cas", "lt/edits"}
 SAME_AS_TABLE1 = {"lt/fig6"}
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from bench.errors import UserError
+from bench.evaluate.registry import refuse_impossible
 from bench.plan.load import load_table, table_names
+from bench.plan.runs import make_plan
 from bench.report.printed import read_printed
 from bench.spec.patch import Patch
+from bench.store.runs import Store
 from sheets import trainings
 
 TABLES = [name for name in table_names() if name.startswith("sle/")]
-PICTURES = ("fig1", "fig6", "fig7", "fig9", "fig10", "fig11", "fig12", "fig13")
-PROSE = (*PICTURES, "fig8", "rotation", "losses", "batch16", "quarter")
+PICTURES = ("fig1", "fig5", "fig6", "fig7", "fig9", "fig10", "fig11", "fig12", "fig13", "fig14")
+PROSE = (*PICTURES, "fig8", "fig9-layers", "rotation", "losses", "batch16", "quarter")
 
 
 def test_every_table_figure_and_experiment_is_there_at_every_scale() -> None:
@@ -33,6 +39,24 @@ def merged(name: str, row: str, column: str, scale: str = "paper") -> Patch:
     (own_row,) = [own for own in table.rows if own.id == row]
     (own_column,) = [own for own in table.columns if own.id == column]
     return table.merged(own_column, scale, own_row)
+
+
+def test_a_layer_is_swapped_where_a_network_has_it() -> None:
+    """FastGAN at 1024 px has four such layers, at 256 px three, at 64 px, of the small scales, one."""
+    table = load_table("sle/fig9-layers")
+    paper = {(row.id, column.id) for row, column in table.shown_cells("paper")}
+    large = {(f"layer-{size}", column) for size in (64, 128, 256, 512) for column in ("art", "ffhq")}
+    assert paper == large | {(f"layer-{size}", "obama") for size in (64, 128, 256)}
+    for scale in ("mini", "smoke"):
+        assert {row.id for row, _ in table.shown_cells(scale)} == {"layer-64"}
+        for row, column in table.shown_cells(scale):
+            refuse_impossible(table.shown_spec(row, column, 0, scale))
+    for row, column in table.shown_cells("paper"):
+        refuse_impossible(table.shown_spec(row, column, 0, "paper"))
+    with pytest.raises(UserError, match="no cell layer-128/art: scale mini cannot have it"):
+        make_plan(table, "mini", Store(Path("nowhere")), ["layer-128"])
+    with pytest.raises(UserError, match="no cell layer-512/obama: the paper leaves it out"):
+        make_plan(table, "paper", Store(Path("nowhere")), ["layer-512"], ["obama"])
 
 
 @pytest.mark.parametrize("scale", ["paper", "mini", "smoke"])

@@ -4,6 +4,7 @@ import pytest
 
 from bench.report.claims.judge import judge
 from bench.report.claims.scores import Lack
+from bench.spec.measures_to_come import MEASURES_TO_COME
 
 COLUMNS = ("a", "b", "c", "d")
 
@@ -136,6 +137,7 @@ def test_what_is_missing_is_named(claim, known, fake_scores):
     assert judge(claim(**ORDER), "t/one", known, fake_scores({})).untested
 
 
-def test_a_claim_waits_for_its_measure(claim, known, fake_scores):
-    found = judge(claim(**ORDER, waits_for="edit-directions"), "t/one", known, fake_scores(rows(mine=5, base=9)))
-    assert (found.verdict, found.reason) == ("waits", "waits for the measure edit-directions")
+def test_a_claim_waits_for_its_measure(claim, known, fake_scores, monkeypatch):
+    monkeypatch.setitem(MEASURES_TO_COME, "later-measure", "how much later it is")
+    found = judge(claim(**ORDER, waits_for="later-measure"), "t/one", known, fake_scores(rows(mine=5, base=9)))
+    assert (found.verdict, found.reason) == ("waits", "waits for the measure later-measure")
