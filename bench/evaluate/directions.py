@@ -74,11 +74,13 @@ def trajectories(
     moves, factors, errors = [], [], []
     with frozen(generator):
         for chosen in portions(len(latents.z_NZ), generator.resolution):
+            # The images that are transformed
             part = latents.part(chosen)
             start_NZ = within(part.z_NZ)
             with torch.no_grad():
                 images_NCHW = part.images(generator, start_NZ)
             for sign in (-1, 1):
+                # From one factor to the next, each from where the last has ended
                 z_NZ = start_NZ
                 for size in sizes:
                     wanted_NCHW, known = transformed(images_NCHW, edit, sign * size)

@@ -44,6 +44,7 @@ def reconstructions(subject: Subject, settings: Settings) -> Result:
     from bench.networks.common.pixels import signed_images, to_uint8
     from bench.networks.interface import Decoding
 
+    # The images, and the step whose augmentation they get
     discriminator, ctx, train = subject.discriminator, subject.opened.ctx, subject.train_images
     if not isinstance(discriminator, Decoding):
         raise UserError(f"run {subject.run.uid}: {NO_DECODERS}")
@@ -54,6 +55,7 @@ def reconstructions(subject: Subject, settings: Settings) -> Result:
     chosen = torch.randperm(len(train), generator=subject.stream("images"))[: settings.images].numpy()
     ctx.begin_step(subject.step)
     pictures: list[np.ndarray] = []
+    # One image at a time, so that none depends on how many there are
     with frozen(discriminator), torch.no_grad():
         for place, position in enumerate(chosen):
             subject.pause()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bench.plan.expand import Table
+from bench.plan.load import load_table
 from bench.report.build import build_report
 from bench.report.frame import COLUMNS, as_frame
 from bench.report.render import csv, html, latex, markdown, text
 from bench.report.render.joined import shown_blocks
+from bench.report.results import load_results
 
 PLUGIN = """
 from bench.evaluate.card import Result, RunMeasure, Value
@@ -84,3 +88,23 @@ def test_rows_that_show_all_outputs_have_a_block_for_each(load_plugin):
     load_plugin(PLUGIN)
     found = report(table(heads([("a", 1), ("b", 2)], outputs=False), heads([("x", 1)], outputs=False)))
     assert shown_blocks(found) == list(found.blocks) and len({block.title for block in found.blocks}) >= 2
+
+
+@pytest.mark.parametrize(
+    ("name", "note"),
+    [
+        ("disp/table12", "cosine vs VGG Perceptual: correlation(vgg16@64); cosine vs Image: correlation."),
+        ("disp/table13", "VGG perceptual space: cosine(vgg16@64); Discriminator's feature space: cosine."),
+    ],
+)
+def test_what_ranks_nothing_is_one_block_though_rows_are_on_features_of_their_own(name, note, tmp_path):
+    """As the paper has it: every cell is there once, with its printed number, and a note says what it is on."""
+    spec = load_table(name)
+    whole = build_report(spec, "mini", load_results(spec, "mini", tmp_path))
+    (block,) = (block for block in shown_blocks(whole) if block.paper_rule)
+    assert len(block.cells) == len(spec.rows) * len(spec.columns) and note in block.notes
+    assert all(cell.total == 3 and cell.printed is not None for cell in block.cells.values())
+    assert note in text.render(whole)
+    # A score that is ranked stays apart: marks are of one extractor.
+    ranked = replace(whole, blocks=tuple(replace(block, metric="fd") for block in whole.blocks))
+    assert len(shown_blocks(ranked)) == len(whole.blocks)
