@@ -58,12 +58,18 @@ LAUNCH = template_handle.launch  # before any test has another
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """How long is left; see progress.py. It is loaded by path, since `tests` is no package."""
-    found = importlib.util.spec_from_file_location("bench_progress", CHECKOUT / "tests" / "progress.py")
+    """How long is left (progress.py), and who runs what when (schedule.py)."""
+    _plugin("progress").pytest_configure(config)
+    config.pluginmanager.register(_plugin("schedule"), "bench-schedule")
+
+
+def _plugin(name: str) -> Any:
+    """A file beside this one, loaded by path, since `tests` is no package."""
+    found = importlib.util.spec_from_file_location(f"bench_{name}", CHECKOUT / "tests" / f"{name}.py")
     assert found is not None and found.loader is not None
-    progress = importlib.util.module_from_spec(found)
-    found.loader.exec_module(progress)
-    progress.pytest_configure(config)
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(autouse=True)

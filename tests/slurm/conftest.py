@@ -85,18 +85,6 @@ PROFILE = """
 """
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items):
-    """The files that wait most start first, other tests use the cores meanwhile; the other clusters come half-way,
-    when those are over: three clusters at once would keep two cores too busy to tell time.
-    """
-    first = [item for item in items if "test_survival" in item.nodeid]
-    clusters = [item for item in items if "tests/slurm/" in item.nodeid and item not in first]
-    rest = [item for item in items if item not in first and item not in clusters]
-    half = len(rest) // 2
-    items[:] = [*first, *rest[:half], *clusters, *rest[half:]]
-
-
 @pytest.fixture(scope="session")
 def cluster_of(lacks):
     """Makes a OneNode."""
