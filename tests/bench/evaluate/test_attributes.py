@@ -18,7 +18,7 @@ from bench.spec.run import DataSpec
 from bench.store.runs import Store
 from evaluated import evaluation, finished, values
 
-FACES = DataSpec(name="faces-attributes", resolution=32, shots=64)
+FACES = DataSpec(name="faces-attributes@200", resolution=32, shots=64)
 NAMES = ["grey or white hair", "glasses", "long hair", "happy mouth"]
 SETTINGS = {"measure": "attributes", "attributes": NAMES, "images": 150, "each_side": 30}
 
