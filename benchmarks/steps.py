@@ -1,7 +1,7 @@
 """Compares a training step of three paper-scale networks with plain torch code of the same equations: time and memory.
 
 Each step is whole: a batch of images, D's update, G's update, Adam, G's moving average. Ours is the engine's own loop,
-with its streams, hooks and logs. For the time the two take turns in one process; for the peak memory each has its own.
+with its streams, hooks and logs. Each has a process of its own, with one thread.
 No figure depends on the content of the images.
 """
 
@@ -26,6 +26,7 @@ from torch.nn import functional as F
 
 from bench.contract.expression import parse_method
 from bench.data import imageset
+from bench.machine.heap import keep_freed_memory
 from bench.machine.memory import peak_bytes, reset_peak
 from bench.rehearsal import images as rehearsal_images
 from bench.run.settings import Settings
@@ -165,21 +166,22 @@ def _count(*networks: nn.Module) -> int:
 SIDES = {"ours": ours, "plain": plain}
 
 
-def seconds(network: str, store: Path) -> dict[str, float]:
-    """The median CPU seconds of a step of each side; both make a warm-up step and then take turns.
+def measured(network: str, side: str, store: Path) -> dict[str, float]:
+    """The median CPU seconds and the peak memory in MB of a side's steps after the first, in this process alone.
 
-    Raises AssertionError if the networks of the two sides have different numbers of parameters.
+    Ours keeps its freed memory, as a worker does.
     """
-    loops = {name: side(network, CASES[network], store) for name, side in SIDES.items()}
-    counts = {name: next(loop) for name, loop in loops.items()}
-    assert len(set(counts.values())) == 1, f"not the same network: {counts}"
-    times: dict[str, list[float]] = {name: [] for name in loops}
-    for turn in range(ROUNDS):
-        for name in sorted(loops, reverse=bool(turn % 2)):
-            start = time.process_time()
-            next(loops[name])
-            times[name].append(time.process_time() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
+    if side == "ours":
+        keep_freed_memory()
+    loop = SIDES[side](network, CASES[network], store)
+    parameters = next(loop)
+    reset_peak()
+    times = []
+    for _ in range(ROUNDS):
+        start = time.process_time()
+        next(loop)
+        times.append(time.process_time() - start)
+    return {"seconds": statistics.median(times), "peak": (peak_bytes() or 0) / 2**20, "parameters": parameters}
 
 
 def loading_seconds(network: str) -> float:
@@ -189,15 +191,6 @@ def loading_seconds(network: str) -> float:
     for position in range(50):
         batches.at(position)
     return (time.perf_counter() - start) / 50
-
-
-def peak_megabytes(network: str, side: str, store: Path) -> float:
-    """The peak memory of this process in its second step, in MB; it needs a process of its own."""
-    loop = SIDES[side](network, CASES[network], store)
-    next(loop)
-    reset_peak()
-    next(loop)
-    return (peak_bytes() or 0) / 2**20
 
 
 def _in_a_process(*words: str) -> dict[str, float]:
@@ -210,23 +203,23 @@ def main() -> None:
     """Print the times and memory of both sides for each network."""
     with tempfile.TemporaryDirectory() as store:
         for network, case in CASES.items():
-            times = _in_a_process("time", network, store)
-            peaks = {side: _in_a_process(side, network, store)["peak"] for side in SIDES}
+            one, other = (_in_a_process(side, network, store) for side in SIDES)
+            assert one["parameters"] == other["parameters"], f"not the same network: {one}, {other}"
+            loading = _in_a_process("loading", network, store)["seconds"]
             print(f"{network}, batch {case.batch}, {case.method}")
             print(
-                f"  a step {times['ours']:.2f} s, plain {times['plain']:.2f} s "
-                f"({times['ours'] / times['plain'] - 1:+.0%}); peak {peaks['ours']:,.0f} MB, plain "
-                f"{peaks['plain']:,.0f} MB; a batch of images {times['loading'] * 1e3:.2f} ms, "
-                f"{times['loading'] / times['ours']:.2%} of the step",
+                f"  a step {one['seconds']:.2f} CPU s, plain {other['seconds']:.2f} "
+                f"({one['seconds'] / other['seconds'] - 1:+.0%}); peak {one['peak']:,.0f} MB, plain "
+                f"{other['peak']:,.0f} MB; a batch of images {loading * 1e3:.2f} ms, "
+                f"{loading / one['seconds']:.2%} of the step",
                 flush=True,
             )
 
 
 def _worker(what: str, network: str, store: Path) -> dict[str, float]:
+    torch.set_num_threads(1)
     offer_images()
-    if what in SIDES:
-        return {"peak": peak_megabytes(network, what, store)}
-    return {**seconds(network, store), "loading": loading_seconds(network)}
+    return measured(network, what, store) if what in SIDES else {"seconds": loading_seconds(network)}
 
 
 if __name__ == "__main__":

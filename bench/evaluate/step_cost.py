@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
 
 from bench.evaluate.material import Steps
+from bench.machine.heap import give_back_freed_memory
 from bench.machine.memory import peak_bytes, reset_peak, resident_bytes
 
 
@@ -93,8 +92,7 @@ def _forget_peak(cuda: torch.device | None) -> int:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(cuda)
         return torch.cuda.memory_allocated(cuda)
-    with suppress(OSError, AttributeError):  # glibc alone has it
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    give_back_freed_memory()
     reset_peak()
     return resident_bytes(os.getpid()) or 0
 

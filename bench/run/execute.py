@@ -14,6 +14,7 @@ import torch
 
 from bench.errors import UserError
 from bench.files import readings
+from bench.machine.heap import give_back_freed_memory
 from bench.machine.memory import reset_peak
 from bench.machine.provenance import commit, provenance
 from bench.machine.ranks import ALONE, RankLost, Ranks
@@ -88,6 +89,7 @@ def execute(
                 return "stale"
 
             # Record what it starts with, then train, score or evaluate.
+            give_back_freed_memory()
             reset_peak()
             folder.begin(entry := {**provenance(), "ranks": settings.ranks.size})
             inputs.begin(folder, machine, spec, {"commit": commit(), "packages": entry["packages"]})

@@ -62,10 +62,13 @@ def main(command_line: list[str] | None = None) -> None:
 def _work(arguments: argparse.Namespace, stop: StopFlag, send: Any) -> None:
     import torch
 
+    from bench.machine.heap import keep_freed_memory
     from bench.plugins import load_or_note
     from bench.run.execute import run_once
 
     torch.set_num_threads(arguments.threads)
+    if arguments.device == "cpu":
+        keep_freed_memory()
     for plugin in arguments.plugin:
         load_or_note(plugin)
     # One run after another, until the parent closes stdin or a signal has come
