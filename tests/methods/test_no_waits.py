@@ -41,7 +41,7 @@ METHODS = {
     "diffaugment + sle + ae-d(loss=l1) + fastgan-ssl(task=contrastive+aspect)": "fastgan-64",
     "simclr(width=4)": "",
 }
-OWN_OPTIMISER = {"lt", "bsa", "glann", "simclr"}  # made in `prepare`, of parameters that are moved here
+OWN_OPTIMISER = {"lt", "glann", "simclr"}  # made in `prepare`, of parameters that are moved here
 
 
 class Copies(TorchDispatchMode):
@@ -79,6 +79,10 @@ def on_meta(ctx, method):
             setattr(part, key, moved(value))
         if name in OWN_OPTIMISER:
             part.prepare(ctx)
+        if name == "bsa":  # which cannot prepare a generator twice
+            part.latents_MZ = nn.Parameter(torch.zeros(part.latents_MZ.shape, device=META))
+            fitted = [part.latents_MZ, *(value for norm in part.adapted for value in (norm.scale, norm.shift))]
+            part.optimizer = torch.optim.Adam(fitted, lr=part.lr)
     return None if method.replaces_loop else Optimizers.build(ctx)
 
 
