@@ -15,8 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.features.perceptual import lpips_distance
-
 RATE, BETAS, DECAY, MARGIN = 2e-4, (0.5, 0.999), 0.999, 0.8
 DECODED, SHIFT = 128, 0.125  # pixels of a decoded image; the largest shift, a share of the side
 
@@ -27,13 +25,16 @@ def steps(
     images: Tensor,
     batch: int,
     autocast: Callable[[], AbstractContextManager[object]],
+    distance: Callable[[Tensor, Tensor], Tensor],
 ) -> Iterator[None]:
-    """The loop, an item a step; images: all of them, uint8 (M, H, W, 3) on the device of the networks."""
+    """The loop, an item a step; images: all of them, uint8 (M, H, W, 3) on the device of the networks.
+
+    distance: of decoded images from theirs, each image's own: LPIPS as released, or `l1`.
+    """
     device = images.device
     average = deepcopy(generator)
     g_adam = torch.optim.Adam(generator.parameters(), RATE, BETAS)
     d_adam = torch.optim.Adam(discriminator.parameters(), RATE, BETAS)
-    distance = lpips_distance("vgg", str(device))
     while True:
         chosen = torch.randint(len(images), (batch,), device=device)
         real = augment(images[chosen].permute(0, 3, 1, 2).float() / 127.5 - 1)
@@ -64,6 +65,11 @@ def steps(
             for old, new in zip(average.parameters(), generator.parameters(), strict=True):
                 old.mul_(DECAY).add_(new, alpha=1 - DECAY)
         yield
+
+
+def l1(decoded: Tensor, wanted: Tensor) -> Tensor:
+    """Where there are no weights for LPIPS."""
+    return (decoded.float() - wanted).abs().mean((1, 2, 3))
 
 
 def hinge(logits: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ from torch.nn import functional as F
 
 from bench.contract.expression import parse_method
 from bench.data import imageset
+from bench.features.perceptual import lpips_distance
 from bench.machine.heap import keep_freed_memory
 from bench.machine.memory import peak_bytes, reset_peak
 from bench.rehearsal import images as rehearsal_images
@@ -110,7 +111,8 @@ def plain(
     images = torch.from_numpy(_images(network).copy()).to(device)
     autocast = partial(torch.autocast, device.type, torch.bfloat16, enabled=precision == "bfloat16")
     if network.startswith("fastgan"):
-        for _step in plain_fastgan.steps(generator, discriminator, images, case.batch, autocast):
+        distance = plain_fastgan.l1 if "loss=l1" in case.method else lpips_distance("vgg", str(device))
+        for _step in plain_fastgan.steps(generator, discriminator, images, case.batch, autocast, distance):
             yield _count(generator, discriminator)
     average = deepcopy(generator)
     g_adam = torch.optim.Adam(generator.parameters(), RATE, BETAS)
