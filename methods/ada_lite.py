@@ -36,6 +36,7 @@ class AdaLite(Method):
     """
 
     in_graphs = True
+    splits = True
 
     def __init__(self, *, target: float = 0.6, interval: int = 4, speed_kimg: float = 500.0) -> None:
         if speed_kimg <= 0 or interval < 1:
@@ -56,9 +57,9 @@ class AdaLite(Method):
         if images_NCHW.device.type == "cpu" and self.p == 0:
             return images_NCHW
         numbers = ctx.numbers("ada-lite")
-        count, _, height, width = images_NCHW.shape
-        ctx.draws["geometry_N33"] = matrix = geometry(count, height, width, self.p, numbers)  # (N, 3, 3)
-        ctx.draws["colour_N44"] = mix = colours(count, self.p, numbers)  # (N, 4, 4)
+        count, (height, width) = ctx.whole(len(images_NCHW)), images_NCHW.shape[2:]
+        ctx.draws["geometry_N33"] = matrix = ctx.own(geometry(count, height, width, self.p, numbers))  # (N, 3, 3)
+        ctx.draws["colour_N44"] = mix = ctx.own(colours(count, self.p, numbers))  # (N, 4, 4)
         augmented_NCHW = colour.recolour(affine.warp(images_NCHW, matrix), mix)
         if images_NCHW.device.type == "cpu":
             return augmented_NCHW

@@ -33,6 +33,7 @@ class AeD(Method):
     """
 
     in_graphs = True
+    splits = True
 
     def __init__(self, *, weight: float = 1.0, loss: str = "lpips-vgg") -> None:
         if weight < 0:
@@ -78,7 +79,9 @@ class AeD(Method):
         pairs = discriminator.reconstruct(step.maps, step.real_NCHW, part)
         decoded = torch.cat([pair.decoded_NCHW.float() for pair in pairs])
         target = torch.cat([pair.target_NCHW.float() for pair in pairs])
-        return {"reconstruction": self.weight * self.distance(decoded, target).sum()}
+        count = len(step.real_NCHW)
+        of_all = ctx.whole(count) / count  # a sum over the images of the pass, where other terms are means
+        return {"reconstruction": self.weight * of_all * self.distance(decoded, target).sum()}
 
 
 def mean_absolute_error(decoded_NCHW: Tensor, target_NCHW: Tensor) -> Tensor:

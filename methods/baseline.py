@@ -31,6 +31,7 @@ class Baseline(Method):
     """
 
     in_graphs = True
+    splits = True
     of_sampler: ClassVar[tuple[str, ...]] = ("sampling",)
 
     def __init__(self, *, norm: float | str = 1.0, sampling: str = "mix") -> None:

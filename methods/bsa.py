@@ -49,6 +49,8 @@ class Bsa(Method):
     """
 
     in_graphs = "has a loop of its own"
+    splits = "it trains in a loop of its own, which runs on one card"
+
     version = 2
     sources: ClassVar[dict[str, str]] = {"network": ""}
 

@@ -19,6 +19,7 @@ class ClassConditional(Method):
     """The condition is the one-hot label of the image; sampling draws evenly from the labels that occur."""
 
     in_graphs = True
+    splits = True
     needs_labels = True
 
     def __init__(self) -> None:

@@ -45,6 +45,7 @@ class Classifier(Method):
     """
 
     in_graphs = "has a loop of its own"
+    splits = "it trains in a loop of its own, which runs on one card"
     sources: ClassVar[dict[str, str]] = {"run": "on=samples"}
     needs_labels = "target=labels"
     needs_attributes = "target=attributes"

@@ -26,6 +26,7 @@ class Consistency(Method):
     """
 
     in_graphs = True
+    splits = True
 
     def __init__(self, *, weight: float = 10.0, fake_weight: float = 0.0, shift: int = 4, flip: float = 0.5) -> None:
         for name, value in {"weight": weight, "fake_weight": fake_weight, "shift": shift}.items():
@@ -52,9 +53,9 @@ class Consistency(Method):
 
     def transform(self, ctx: Context, images_NCHW: Tensor) -> Tensor:
         """T: each image mirrored with probability `flip`, then moved by whole pixels, zeros where it has left."""
-        numbers, count = ctx.numbers("consistency"), len(images_NCHW)
-        mirror_N = numbers.uniform(count) < self.flip
-        down_N, right_N = numbers.integers(-self.shift, self.shift + 1, 2, count)
+        numbers, count = ctx.numbers("consistency"), ctx.whole(len(images_NCHW))
+        mirror_N = ctx.own(numbers.uniform(count)) < self.flip
+        down_N, right_N = ctx.own(numbers.integers(-self.shift, self.shift + 1, 2, count), dim=1)
         return translate(mirrored(images_NCHW, mirror_N), down_N, right_N)
 
 

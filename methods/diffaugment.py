@@ -31,6 +31,7 @@ class DiffAugment(Method):
     """
 
     in_graphs = True
+    splits = True
 
     def __init__(self, *, policy: str = "color,translation,cutout", consistency: float = 10.0) -> None:
         self.groups = [name.strip() for name in policy.split(",") if name.strip()]
@@ -45,7 +46,7 @@ class DiffAugment(Method):
         numbers = ctx.numbers("diffaugment")
         for name in self.groups:
             draw, apply = _GROUPS[name]
-            draws_PN = draw(images_NCHW, numbers)
+            draws_PN = ctx.own(draw(images_NCHW, ctx.whole(len(images_NCHW)), numbers), dim=1)
             images_NCHW = apply(images_NCHW, draws_PN)
             ctx.draws[f"{name}_{len(draws_PN)}N"] = draws_PN
         return images_NCHW
@@ -112,9 +113,9 @@ def _covers(centre_N: Tensor, side: int) -> Tensor:
     return (place_S >= start) & (place_S < start + size)
 
 
-def _draw_color(x_NCHW: Tensor, numbers: Numbers) -> Tensor:
+def _draw_color(x_NCHW: Tensor, count: int, numbers: Numbers) -> Tensor:
     """Brightness, saturation and contrast in U(0, 1): (3, N)."""
-    return numbers.uniform(3, len(x_NCHW))
+    return numbers.uniform(3, count)
 
 
 def _color(x_NCHW: Tensor, draws_PN: Tensor) -> Tensor:
@@ -123,26 +124,26 @@ def _color(x_NCHW: Tensor, draws_PN: Tensor) -> Tensor:
     return contrast(x_NCHW, draws_PN[2] + 0.5)
 
 
-def _draw_translation(x_NCHW: Tensor, numbers: Numbers) -> Tensor:
+def _draw_translation(x_NCHW: Tensor, count: int, numbers: Numbers) -> Tensor:
     """Whole pixels down and to the right: (2, N)."""
     shifts = []
     for side in x_NCHW.shape[2:]:
         furthest = int(side * TRANSLATION + 0.5)
-        shifts.append(numbers.integers(-furthest, furthest + 1, len(x_NCHW)))
+        shifts.append(numbers.integers(-furthest, furthest + 1, count))
     return torch.stack(shifts)
 
 
-def _draw_cutout(x_NCHW: Tensor, numbers: Numbers) -> Tensor:
+def _draw_cutout(x_NCHW: Tensor, count: int, numbers: Numbers) -> Tensor:
     """Row and column of the cut square's centre: (2, N)."""
     centres = []
     for side in x_NCHW.shape[2:]:
         end = side + 1 - cutout_size(side) % 2
-        centres.append(numbers.integers(0, end, len(x_NCHW)))
+        centres.append(numbers.integers(0, end, count))
     return torch.stack(centres)
 
 
 # How each group draws its parameters (P, N), and how it applies them
-_GROUPS: dict[str, tuple[Callable[[Tensor, Numbers], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
+_GROUPS: dict[str, tuple[Callable[[Tensor, int, Numbers], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
     "color": (_draw_color, _color),
     "translation": (_draw_translation, lambda x_NCHW, draws_PN: translate(x_NCHW, *draws_PN)),
     "cutout": (_draw_cutout, lambda x_NCHW, draws_PN: cutout(x_NCHW, *draws_PN)),

@@ -31,6 +31,7 @@ class Disp(Method):
     """
 
     in_graphs = True
+    splits = True
     sources: ClassVar[dict[str, str]] = {"simclr": "prior=simclr", "classifier": "prior=classifier"}
     later: ClassVar[tuple[str, ...]] = ("control_of",)
     of_sampler: ClassVar[tuple[str, ...]] = ("sampling",)

@@ -33,6 +33,7 @@ class FastganSsl(Method):
     """
 
     in_graphs = True
+    splits = True
 
     def __init__(self, *, task: str = "contrastive", weight: float = 1.0) -> None:
         self.tasks = [name.strip() for name in task.split("+")]
@@ -66,7 +67,8 @@ def _contrastive(ctx: Context, step: DStep) -> Tensor:
 
 def _aspect(ctx: Context, step: DStep) -> Tensor:
     images_NCHW = step.batch.images_NCHW
-    draws = affine.exact(ctx.numbers("fastgan-ssl-aspect").uniform(2, len(images_NCHW)))  # (2, N)
+    drawn = ctx.numbers("fastgan-ssl-aspect").uniform(2, ctx.whole(len(images_NCHW)))
+    draws = affine.exact(ctx.own(drawn, dim=1))  # (2, N)
     exponent_N = 2 * draws[0] - 1
     guess_N = _answers(ctx, "aspect", squared(images_NCHW, WIDEST**exponent_N, draws[1])).squeeze(1)
     return functional.mse_loss(guess_N, (exponent_N * math.log2(WIDEST)).to(guess_N.dtype))

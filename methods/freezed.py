@@ -30,6 +30,7 @@ class FreezeD(TransferGAN):
     """
 
     in_graphs = True
+    splits = True
     sources: ClassVar[dict[str, str]] = {"network": ""}
     later: ClassVar[tuple[str, ...]] = ("exactly", "condition")
 

@@ -46,6 +46,7 @@ class Glann(Method):
     """
 
     in_graphs = "has a loop of its own"
+    splits = "it trains in a loop of its own, which runs on one card"
     later: ClassVar[tuple[str, ...]] = ("halve_every",)
     sources: ClassVar[dict[str, str]] = {
         "network": "",

@@ -27,6 +27,7 @@ class LogoGan(Method):
     """
 
     in_graphs = True
+    splits = True
     sources: ClassVar[dict[str, str]] = {"simclr": "prior=simclr", "classifier": "prior=classifier"}
 
     def __init__(self, *, clusters: int = 10, prior: str = "vgg16", prior_size: int | str = 64) -> None:

@@ -45,6 +45,7 @@ class LT(Method):
     """
 
     in_graphs = "updates a network of its own after the step"
+    splits = "it pairs images of the whole batch, and trains a network of its own on them"
 
     def __init__(
         self,

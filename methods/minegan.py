@@ -43,6 +43,7 @@ class MineGAN(TransferGAN):
     """
 
     in_graphs = True
+    splits = True
     sources: ClassVar[dict[str, str]] = {"network": ""}
     later: ClassVar[tuple[str, ...]] = ("condition",)
 

@@ -34,6 +34,7 @@ class PathLength(Method):
     """
 
     in_graphs = True
+    splits = "the first images of a batch are measured, which are one card's"
 
     def __init__(self, *, weight: float = 2.0, every: int = 4, decay: float = 0.01, shrink: int = 2) -> None:
         if weight <= 0:

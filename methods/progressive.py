@@ -25,6 +25,7 @@ class Progressive(Method):
     """
 
     in_graphs = "lets its networks grow"
+    splits = True
 
     def __init__(self, *, start: int = 8, images_per_phase: int = 600_000) -> None:
         if isinstance(start, bool) or not isinstance(start, int) or start < BOTTOM or start.bit_count() != 1:

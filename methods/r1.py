@@ -32,6 +32,7 @@ class R1(Method):
     """
 
     in_graphs = True
+    splits = True
     later: ClassVar[tuple[str, ...]] = ("point",)
 
     def __init__(self, *, gamma: float = 10.0, every: int = 1, point: str = "augmented") -> None:

@@ -20,6 +20,7 @@ class Sle(Method):
     """
 
     in_graphs = True
+    splits = True
 
     def __init__(self, *, skip: bool = True) -> None:
         self.skip = skip

@@ -33,6 +33,7 @@ class Ssgan(Method):
     """
 
     in_graphs = True
+    splits = "the last images of a batch are turned, which are one card's"
 
     def __init__(
         self,

@@ -31,6 +31,7 @@ class TransferGAN(Method):
     """
 
     in_graphs = True
+    splits = True
     sources: ClassVar[dict[str, str]] = {"network": ""}
     later: ClassVar[tuple[str, ...]] = ("condition",)
 

@@ -13,3 +13,4 @@ class Unconditional(Method):
     """Images from z alone: no hook of a method is used."""
 
     in_graphs = True
+    splits = True

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench.launch.local.queue import Watcher
+from bench.launch.local.watcher import Watcher
 from bench.launch.progress import Plain, Tally, steps_of
 
 

@@ -78,6 +78,10 @@ class Method:
     the hooks of an update read no value of the device, take their numbers from `ctx.numbers`, change nothing in Python
     but `ctx.draws` and `ctx.left`, and do in every step what they do in the others of its `variant`. What `begin_step`
     and `after_step` change on the device they change in place, and what they draw is for purposes of their own.
+    splits: whether several cards may train a run with it (`train.gpus`). True: of a share of a pass's images every hook
+    gives what it would give of them among all, with numbers drawn for the whole pass (`ctx.whole`, `ctx.own`), and its
+    terms are means over the images here; what looks at others does so through `ctx.gathered`. Else the reason why not,
+    which a plan prints. Not known by default, and then refused.
     of_sampler: settings that change nothing but `sampler`. They are a part of the run's identity as all are, but an
     evaluation may sample the finished run with other values of them, without another training.
     """
@@ -89,6 +93,7 @@ class Method:
     needs_attributes: ClassVar[bool | str] = False
     of_sampler: ClassVar[tuple[str, ...]] = ()
     in_graphs: ClassVar[Literal[True] | str] = "does not say that its updates can be recorded (`Method.in_graphs`)"
+    splits: ClassVar[bool | str] = False
 
     def select(self, ctx: Context) -> np.ndarray | None:
         """Which of the run's training images are trained on: their positions in `ctx.images_u8_NHWC`, distinct

@@ -1,8 +1,8 @@
 """What a method part declares: its version, settings and sources, read without importing it (and so without torch).
 
 A file in methods/ is read as a syntax tree: its class's keyword-only arguments with literal defaults are the settings,
-its `version`, `sources`, `later`, `needs_labels`, `needs_attributes` and `of_sampler` the part's own. Parts from
-elsewhere are imported.
+its `version`, `sources`, `later`, `needs_labels`, `needs_attributes`, `of_sampler` and `splits` the part's own. Parts
+from elsewhere are imported.
 """
 
 from __future__ import annotations
@@ -19,7 +19,15 @@ from bench.errors import UserError
 from bench.files.source_code import module_digest
 from bench.spec.run import Part
 
-DECLARED = ("version", "sources", "later", "needs_labels", "needs_attributes", "of_sampler")  # of a part's class
+DECLARED = (
+    "version",
+    "sources",
+    "later",
+    "needs_labels",
+    "needs_attributes",
+    "of_sampler",
+    "splits",
+)  # of a part's class
 
 
 def needed_sources(parts: tuple[Part, ...]) -> tuple[str, ...]:
@@ -41,6 +49,15 @@ def needing(what: Literal["labels", "attributes"], parts: tuple[Part, ...]) -> s
     return None
 
 
+def unsplit(parts: tuple[Part, ...]) -> tuple[str, str] | None:
+    """The first of these parts that several cards cannot train together, and why; None where they can train all."""
+    for part in parts:
+        splits = signature(methods().entry(part.name).target).splits
+        if splits is not True:
+            return part.name, splits or "it does not say that its maths can be shared out (splits)"
+    return None
+
+
 def _is_set(setting: str, part: Part, declared: Signature) -> bool:
     """Whether a part has this setting, written as "prior=simclr"."""
     key, _, value = setting.partition("=")
@@ -59,7 +76,7 @@ class Signature(NamedTuple):
     settings: with their defaults. sources: roles of the runs or weights that it starts from. types: the settings'
     annotations. later: the settings that were added after runs had been recorded. needs_labels, needs_attributes:
     whether it cannot do without them, or the setting with which it cannot. of_sampler: the settings that only its
-    sampler uses.
+    sampler uses. splits: whether several cards may train it together, or why not.
     """
 
     version: int
@@ -70,6 +87,7 @@ class Signature(NamedTuple):
     needs_labels: bool | str = False
     needs_attributes: bool | str = False
     of_sampler: tuple[str, ...] = ()
+    splits: bool | str = False
 
 
 @cache
@@ -96,6 +114,7 @@ def signature(target: str) -> Signature:
         attributes.get("needs_labels", False),
         attributes.get("needs_attributes", False),
         tuple(attributes.get("of_sampler", ())),
+        attributes.get("splits", False),
     )
 
 
@@ -155,6 +174,7 @@ def _imported_signature(target: str) -> Signature:
         part.needs_labels,
         part.needs_attributes,
         part.of_sampler,
+        part.splits,
     )
 
 

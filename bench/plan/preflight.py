@@ -21,6 +21,7 @@ from bench.files.yamlfile import Keys
 from bench.metrics.measures import measure, measures, neighbour
 from bench.metrics.of_training import nothing_held_out
 from bench.plan.runs import Plan
+from bench.plan.several import unshared
 from bench.spec.row_column import Column, Row
 from bench.spec.run import DataSpec, NetworkSpec, Part, Protocol, RunSpec
 from bench.spec.table import TableSpec
@@ -52,6 +53,7 @@ class _Places:
     network: Keys
     method: Keys
     evaluate: Keys
+    gpus: Keys
     own_network: bool  # whether the row, its group or the cell has a network of its own
     more_images: str = ""  # how a column that the user has added gets more reference images
 
@@ -122,7 +124,8 @@ def _places(context: _Context, scale: str) -> _Places:
 
     if context.role is not None:
         source = place("sources", context.role)
-        return _Places((*source, "data"), (), (), (), (*source, "network"), (*source, "method"), (), True)
+        return _Places((*source, "data"), (), (), (), (*source, "network"), (*source, "method"), (),
+                       (*source, "train", "gpus"), True)  # fmt: skip
     network = place("network")
     return _Places(
         data=place("data"),
@@ -132,6 +135,7 @@ def _places(context: _Context, scale: str) -> _Places:
         network=network,
         method=() if context.row is not None and context.row.added else place("method"),
         evaluate=place("evaluate"),
+        gpus=place("train", "gpus"),
         own_network=network[2] in ("groups", "rows", "cells"),
         more_images=MORE_IMAGES if context.column.added else "",
     )
@@ -157,6 +161,8 @@ def _of_run(spec: RunSpec, places: _Places, build: bool, reasons: _Reasons) -> I
     yield from _extractors(_priors(spec.method), places.method, reasons)
     if spec.network is not None:
         yield from _resolution(spec.network, spec.data, places)
+    if (unable := unshared(spec)) is not None:
+        yield Problem(places.gpus, unable)
     if spec.measure is not None:
         yield from _extractors([*filter(None, [spec.measure.settings.get("extractor")])], places.evaluate, reasons)
 

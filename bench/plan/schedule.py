@@ -51,6 +51,12 @@ class PlannedRun:
         return self.spec.uid
 
     @property
+    def gpus(self) -> int:
+        """How many devices train it together; 1 for what trains nothing."""
+        trains = self.spec.kind == "train" and self.spec.train is not None
+        return (self.spec.train.gpus or 1) if trains and self.spec.train else 1
+
+    @property
     def exclusive(self) -> bool:
         """Whether nothing else may be at work beside it on its machine."""
         return is_exclusive(self.spec)

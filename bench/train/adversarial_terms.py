@@ -25,7 +25,8 @@ def _loss_of(ctx: Context, step: DStep) -> AdversarialLoss:
     if least is None:
         return LOSSES[ctx.train.loss]
     margins = [
-        least + (1 - least) * ctx.numbers("hinge-margin").uniform(*logits_N.shape)
+        least
+        + (1 - least) * ctx.own(ctx.numbers("hinge-margin").uniform(ctx.whole(len(logits_N)), *logits_N.shape[1:]))
         for logits_N in (step.real_logits_N, step.fake_logits_N)
     ]
     return hinge_with_margins(*margins)

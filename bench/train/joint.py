@@ -56,6 +56,10 @@ def refuse_unshared(ctx: Context) -> None:
     """UserError for networks that would not give the same on several ranks as on one."""
     if ctx.ranks.size == 1:
         return
+    try:
+        share_of(ctx, ctx.train.micro_batch or ctx.train.batch)
+    except ValueError as error:
+        raise UserError(f"train.gpus: {error}") from error
     generator, discriminator = ctx.networks()
     for role, network in (("generator", generator), ("discriminator", discriminator)):
         if (name := norm_of_one_card(network)) is not None:

@@ -12,11 +12,13 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from bench.launch.local.admission import MemoryBudget
+from bench.launch.local.crew import Crew, crew_for, refuse_too_few
 from bench.launch.local.starter import Starter
-from bench.launch.local.worker_handle import Worker
+from bench.launch.local.watcher import Watcher
+from bench.launch.local.worker_handle import Worker, how_it_ended
 from bench.plan.inputs import Machine
 from bench.plan.schedule import PlannedRun
 from bench.spec.run import RunSpec
@@ -32,30 +34,6 @@ STOPPING = (
     signal.SIGTERM,
     signal.SIGUSR2,
 )  # SIGUSR2 is the cluster's notice that the time is nearly over
-
-
-class Watcher(Protocol):
-    """The calls that the queue makes to whatever shows progress."""
-
-    def started(self, run: PlannedRun) -> None:
-        """A worker has begun the run."""
-        ...
-
-    def stepped(self, run: PlannedRun, step: int, steps: int) -> None:
-        """The run has made `step` of its `steps` steps."""
-        ...
-
-    def ended(self, run: PlannedRun, outcome: str) -> None:
-        """The run has left the queue; the outcome is one of bench.run.settings."""
-        ...
-
-    def said(self, text: str) -> None:
-        """A line for people, such as that a worker died."""
-        ...
-
-    def tick(self) -> None:
-        """Time has passed: called several times a second."""
-        ...
 
 
 @dataclass
@@ -95,7 +73,9 @@ class Queue:
         self.postponed: dict[str, float] = {}
         self.selector = selectors.DefaultSelector()
         self.workers: list[Worker] = []
-        devices, logs = self.devices[: len(self.runs)], self.logs or self.store.root / "logs"
+        refuse_too_few(self.runs, self.devices)
+        devices = self.devices[: sum(run.gpus for run in self.runs)]
+        logs = self.logs or self.store.root / "logs"
         self.starter = Starter(self.store.root, logs, devices, self.plugins, self.watcher.said)
         previous = {number: signal.signal(number, self._on_signal) for number in STOPPING}
         try:
@@ -107,6 +87,9 @@ class Queue:
                     self.stop("deadline")
                 self._send_stop()
                 self._assign()
+                for worker in self.workers:
+                    if worker.crew is not None:
+                        worker.crew.end_overdue()
                 for key, _ in self.selector.select(timeout=0.25):
                     self._read(key.data)
                 self.watcher.tick()
@@ -144,12 +127,19 @@ class Queue:
     def _assign(self) -> None:
         """Give every idle worker a run that is ready, and stop workers for which nothing is left."""
         for worker in [worker for worker in self.workers if worker.run is None]:
+            if worker.run is not None:
+                continue  # taken into a crew just now
             run = self._next_ready()
             if run is not None and self._fits(run, worker):
+                if (members := crew_for(run, worker, self.workers)) is None:
+                    return  # no later run goes before one that waits for more devices
                 self.waiting.remove(run)
-                worker.run = run
                 self.watcher.started(run)
-                worker.send(run.uid)
+                if len(members) > 1:
+                    Crew(run, members).begin()
+                else:
+                    worker.run = run
+                    worker.send(run.uid)
             elif run is None and (self.stopping or not self._may_come()):
                 worker.stop()
                 self._close(worker)
@@ -219,7 +209,11 @@ class Queue:
         for event in events:
             if event["event"] == "ready":
                 worker.ready = True
-            if worker.run is None or event["event"] == "ready":
+            if event["event"] == "meet" and worker.crew is not None:
+                worker.crew.meet(event["address"])
+            if worker.run is None or event["event"] in ("ready", "meet"):
+                continue
+            if worker.crew is not None and self._left(worker, worker.crew, event):
                 continue
             self.progressed = True
             if event["event"] == "step":
@@ -228,18 +222,34 @@ class Queue:
                 run, worker.run = worker.run, None
                 self._outcome(run, event["outcome"])
 
+    def _left(self, worker: Worker, crew: Crew, event: dict[str, Any]) -> bool:
+        """Take a worker out of its crew when it has done its part; whether its event says nothing of the run."""
+        if event["event"] == "outcome":
+            worker.crew = None
+            if crew.leads(worker) and event["outcome"] == "stopped" and not self.stopping and crew.breaks():
+                self.deaths[crew.run.uid] += 1  # it came apart, though no process has ended
+            elif not crew.leads(worker):
+                worker.run = None
+        return not crew.leads(worker)
+
     def _outcome(self, run: PlannedRun, outcome: str) -> None:
         if outcome == "busy":
             self.postponed[run.uid] = time.monotonic() + BUSY_SECONDS
             self.waiting.append(run)
         elif outcome == "stopped" and not self.stopping:
-            self.waiting.insert(0, run)  # only its worker was stopped, by somebody else
+            if self.deaths[run.uid] < DEATHS:
+                self.waiting.insert(0, run)  # only its worker was stopped, by somebody else
+            else:
+                self._give_up(run, f"the processes that train it together came apart {DEATHS} times")
         else:
             self._end(run, outcome)
 
     def _lost(self, worker: Worker) -> None:
         """Handle the end of a worker, whose pipe is closed; if it was killed, its run continues in a new worker."""
         code, run = self._close(worker), worker.run
+        crew, worker.crew = worker.crew, None
+        if crew is not None and run is not None and not self._ends_with(worker, crew, code):
+            run = None
         if run is not None and not self.stopping:
             if not worker.ready and code is None:
                 # Its template ended before it was forked: the next one does without
@@ -252,19 +262,32 @@ class Queue:
                 self._died(run, code, worker.log)
         elif run is not None:
             self._end(run, "stopped")
-        if not self.stopping and self.waiting:
+        if not self.stopping and (self.waiting or crew is not None):
             self._start_worker(worker.device)
+
+    def _ends_with(self, worker: Worker, crew: Crew, code: int | None) -> bool:
+        """Whether the loss of one of a crew's workers is to be handled as that of its run."""
+        first = crew.breaks()
+        if crew.leads(worker):
+            if not first:
+                self.deaths[crew.run.uid] -= 1  # one loss, which `_died` counts again
+            return True
+        if not self.stopping and first:
+            self.deaths[crew.run.uid] += 1
+            self.watcher.said(
+                f"{crew.run.label}: one of its {len(crew.members)} workers ended ({how_it_ended(code)}); it goes on "
+                "from its last checkpoint"
+            )
+        return False
 
     def _died(self, run: PlannedRun, code: int | None, log: Path) -> None:
         """Let a run whose worker was killed go on in another, unless it kills them all."""
         self.deaths[run.uid] += 1
-        status = f"exit status {'unknown, as its template ended too' if code is None else code}"
         if self.deaths[run.uid] < DEATHS:
-            how = f"signal {-code}" if code is not None and code < 0 else status
-            self.watcher.said(f"{run.label}: its worker ended ({how}); it goes on in a new one")
+            self.watcher.said(f"{run.label}: its worker ended ({how_it_ended(code)}); it goes on in a new one")
             self.waiting.insert(0, run)
         else:
-            self._give_up(run, f"its worker ended {DEATHS} times (last {status})", log)
+            self._give_up(run, f"its worker ended {DEATHS} times (last {how_it_ended(code)})", log)
 
     def _give_up(self, run: PlannedRun, reason: str, log: Path | None = None) -> None:
         record_death(self.store, run.uid, f"{reason}; see {log}" if log else reason)

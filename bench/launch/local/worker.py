@@ -1,7 +1,8 @@
 """A worker process: takes run ids on stdin, works them off one by one, reports on an inherited pipe.
 
 One process serves many short runs. A queue starts it (bench.launch.local.starter), here or inside a cluster job. Each
-line on stdin is the id of a run, and the end of stdin ends the worker. On SIGTERM, SIGINT or SIGUSR2 it saves at the
+line on stdin is the id of a run, with others to train it with where several do (bench.run.meeting), and the end of
+stdin ends the worker. On SIGTERM, SIGINT or SIGUSR2 it saves at the
 next step boundary and ends.
 """
 
@@ -14,6 +15,7 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,7 @@ def _work(arguments: argparse.Namespace, stop: StopFlag, send: Any) -> None:
     from bench.machine.heap import keep_freed_memory
     from bench.plugins import load_or_note
     from bench.run.execute import run_once
+    from bench.run.meeting import with_others
 
     torch.set_num_threads(arguments.threads)
     if arguments.device == "cpu":
@@ -74,7 +77,7 @@ def _work(arguments: argparse.Namespace, stop: StopFlag, send: Any) -> None:
     # One run after another, until the parent closes stdin or a signal has come
     send(event="ready")
     for line in iter(sys.stdin.readline, ""):
-        uid, last = line.strip(), 0.0
+        (uid, *crew), last = line.split(), 0.0
 
         def on_step(step: int, steps: int, uid: str = uid) -> None:
             nonlocal last
@@ -82,7 +85,12 @@ def _work(arguments: argparse.Namespace, stop: StopFlag, send: Any) -> None:
                 last = time.monotonic()
                 send(event="step", uid=uid, step=step, steps=steps)
 
-        outcome = run_once(uid, arguments.store, arguments.device, stop.is_set, on_step)
+        outcome = with_others(
+            crew,
+            arguments.device,
+            lambda address: send(event="meet", address=address),
+            partial(run_once, uid, arguments.store, arguments.device, stop.is_set, on_step),
+        )
         send(event="outcome", uid=uid, outcome=outcome)
         if stop.is_set():
             return

@@ -11,10 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.paths import IMPORT_ROOT
 from bench.plan.schedule import PlannedRun
+
+if TYPE_CHECKING:
+    from bench.launch.local.crew import Crew
 
 
 class Process(Protocol):
@@ -52,6 +55,8 @@ class Worker:
     events: int  # the end of the pipe that we read
     log: Path
     run: PlannedRun | None = None
+    crew: Crew | None = None  # with whom it trains the run, where several do
+    ordered: bool = False  # whether it has been told to begin, in a crew
     ready: bool = False  # whether it has reported that it waits for runs
     buffer: bytes = b""
 
@@ -115,6 +120,13 @@ def spawn(
         pass_fds=[events],
         env={**environment(), **(more or {})},
     )
+
+
+def how_it_ended(code: int | None) -> str:
+    """The exit status of a worker, in words."""
+    if code is not None and code < 0:
+        return f"signal {-code}"
+    return f"exit status {'unknown, as its template ended too' if code is None else code}"
 
 
 def last_words(log: Path) -> str:
