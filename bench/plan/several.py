@@ -1,4 +1,4 @@
-"""Whether several cards can train a run together (`train.gpus`), by its spec alone; docs/devices.md says which can."""
+"""Whether several cards can train a run together (`train.gpus`), by its spec alone; docs/gpus.md says which can."""
 
 from __future__ import annotations
 

@@ -57,6 +57,8 @@ from bench.train import Method
 class Slow(Method):
     """Waits after every step, as long as $BENCH_TEST_WAIT says and while the file $BENCH_TEST_HOLD exists."""
 
+    splits = True
+
     def after_step(self, ctx):
         if Path(os.environ.get("BENCH_TEST_HOLD", "/")).exists():
             time.sleep(float(os.environ.get("BENCH_TEST_WAIT", "0")))

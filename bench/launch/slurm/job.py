@@ -23,6 +23,7 @@ from bench.machine.provenance import commit
 from bench.plan.estimate import Estimates
 from bench.plan.inputs import changed_since, described
 from bench.plan.schedule import PlannedRun
+from bench.spec.run import RunSpec
 from bench.store.runs import Store
 
 START = "BENCH_JOB_START"  # set by the batch script: seconds since the epoch when the job began
@@ -54,6 +55,8 @@ class TableJob:
     labels: tuple[str, ...] = ()
     # the digests of the runs' inputs at the time of the submission
     inputs: dict[str, str] = field(default_factory=dict)
+    # how many devices train a run together, by its uid; of a run that is left out, one
+    gpus: dict[str, int] = field(default_factory=dict)
 
     def __call__(self) -> dict[str, str]:
         """Work the runs off, and return their outcomes; does not return if the job is requeued."""
@@ -92,12 +95,12 @@ class TableJob:
         return outcomes
 
     def planned(self, store: Store) -> list[PlannedRun]:
-        """The job's runs as the store has them, with their plan's labels."""
+        """The job's runs as the store has them, with their plan's labels and numbers of devices."""
         labels = dict(zip(self.uids, self.labels, strict=False))
         runs = []
         for uid in self.uids:
             folder = store.folder(uid)
-            spec = folder.spec()
+            spec = on_devices(folder.spec(), self.gpus.get(uid, 1))
             needs = tuple(source.uid for source in spec.run_sources.values())
             label = labels.get(uid) or f"{spec.about} · {spec.data.name} · seed {spec.seed}"
             runs.append(PlannedRun(spec, needs=needs, status=folder.status(), title=label))
@@ -129,6 +132,13 @@ class TableJob:
         else:
             print(f"job {slurm_job()}: {why}: {counted(len(left))} left, requeueing", flush=True)
             requeue_this_job()
+
+
+def on_devices(spec: RunSpec, gpus: int) -> RunSpec:
+    """The spec, to be trained by so many devices together: a store does not keep that, as it is no part of a run."""
+    if spec.train is None or gpus == 1:
+        return spec
+    return spec.model_copy(update={"train": spec.train.model_copy(update={"gpus": gpus})})
 
 
 class JobLog(Plain):

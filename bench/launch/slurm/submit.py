@@ -46,8 +46,18 @@ class Request:
 
 
 def arrays_of(request: Request, estimates: Estimates, largest_array: int) -> list[Array]:
-    """The request's runs as job arrays, in the order of submission."""
+    """The request's runs as job arrays, in the order of submission.
+
+    Raises UserError for a run that is to be trained by more devices than a job has.
+    """
     profile = request.profile
+    for run in request.runs:
+        if run.gpus > profile.workers:
+            key = "cpus" if profile.device == "cpu" else "gres, gpus_per_node"
+            raise UserError(
+                f"{run.label}: train.gpus is {run.gpus}, and a job of profile {request.profile_name} works with "
+                f"{profile.workers} ({key}, workers); set fewer, or ask for more"
+            )
     return pack(
         request.runs,
         seconds=estimates.seconds,
@@ -185,6 +195,7 @@ def _job(request: Request, store: Store, submission_id: str, runs: list[PlannedR
         environment=_our_environment(),
         labels=tuple(run.label for run in runs),
         inputs=_inputs(store, runs),
+        gpus={run.uid: run.gpus for run in runs if run.gpus > 1},
     )
 
 
