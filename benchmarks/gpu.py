@@ -32,13 +32,14 @@ from bench.files import atomic
 from bench.launch.local.devices import slots
 from benchmarks import gpu_fast as fast
 from benchmarks import gpu_right as right
+from benchmarks import gpu_several as several
 from benchmarks.gpu_speed import RATES, measure_rates, summary
 from benchmarks.steps import offer_images, run_spec
 
 Record = dict[str, Any]
 # Parts in their order, and the share of the whole time by which each has to end
 SHARES = {"facts": 0.05, "networks": 0.1, "methods": 0.36, "losses": 0.44, "resumed": 0.56, "precision": 0.6,
-          "waits": 0.64, "graphs": 0.68, "rates": 0.82, "settings": 0.92, "table": 1.0}  # fmt: skip
+          "waits": 0.64, "graphs": 0.68, "rates": 0.8, "settings": 0.88, "several": 0.94, "table": 1.0}  # fmt: skip
 TABLE = ["table1", "--scale", "smoke", "--rows", "scratch,scratch+disp", "--columns", "faces", "--seeds", "0"]
 PICTURES = 4
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -69,6 +70,7 @@ class Check:
             "graphs": lambda late: fast.compare_graphs(self._recordable(), self.device, late),
             "rates": self._rates,
             "settings": self._settings,
+            "several": lambda late: several.compare_cards(self.device, late),
             "table": lambda late: table(self.output, self.device),
         }
         # An error in a part is recorded by `_part`, so that the others run
