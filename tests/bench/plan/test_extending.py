@@ -55,6 +55,20 @@ def test_rows_and_columns_by_id_are_the_parents_and_share_its_runs(write):
             assert uids(table, row, "n100", scale) == uids(parent, row, "anime", scale)
 
 
+def test_absent_cells_go_with_their_rows(write):
+    """Those that the paper leaves out, and those that a scale cannot have; a list of one's own is in their place."""
+    child = {"extends": "sle/fig9-layers", "title": "Two", "claims": [], "rows": ["layer-64", "layer-128"]}
+    cells = lambda table, scale: {(row.id, column.id) for row, column in table.shown_cells(scale)}  # noqa: E731
+    small, large = ({(f"layer-{size}", column) for column in ("art", "ffhq", "obama")} for size in (64, 128))
+    table = load_table(write(child))
+    assert (cells(table, "mini"), cells(table, "paper")) == (small, small | large)
+    assert (table.absent, table.at("mini").absent) == ((), ("layer-128/*",))
+    own = load_table(write({**child, "scales": {"mini": {"absent": ["layer-128/*", "layer-64/obama"]}}}))
+    assert cells(own, "mini") == small - {("layer-64", "obama")} and cells(own, "smoke") == small
+    with pytest.raises(UserError, match="unknown row 'layer-65'; did you mean 'layer-64'?"):
+        load_table(write({**child, "scales": {"smoke": {"absent": ["layer-65/*"]}}}))
+
+
 def test_a_column_like_another_has_its_settings_under_its_own(write):
     table = load_table(write(CURVE))
 

@@ -18,7 +18,7 @@ SHEETS = {path.stem.replace("-", "/", 1): path for path in sorted(FOLDER.glob("l
 IDS = {
     *(f"lt/table{number}" for number in range(1, 6)),
     *(f"lt/fig{number}" for number in (4, 5, 6, 7)),
-    *(f"lt/{name}" for name in ("pathlength", "cas", "aux", "batch", "edits")),
+    *(f"lt/{name}" for name in ("pathlength", "cas", "aux", "batch", "edits", "variance")),
 }
 PICTURES = {
     "lt/fig7-pictures",
@@ -27,7 +27,7 @@ PICTURES = {
 # The tables that evaluate the runs of others, whose settings test_lt_evaluations.py has; and lt/fig6, whose cells are
 # all lt/table1's.
 EVALUATED = {"lt/table2", "lt/table3", "lt/table5", "lt/fig5", "lt/fig7", "lt/pathlength", "lt/cas", "lt/edits"}
-SAME_AS_TABLE1 = {"lt/fig6"}
+SAME_AS_TABLE1 = {"lt/fig6", "lt/variance"}
 
 
 @cache
