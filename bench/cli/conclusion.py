@@ -31,6 +31,10 @@ def conclude(plan: Schedule, outcomes: dict[str, str], store: Store, stopped: bo
         outcome, folder = outcomes.get(run.uid), store.folder(run.uid)
         if outcome in ("failed", "blocked", "diverged", "cancelled", "stale"):
             reason = folder.error() if outcome == "failed" else ""
+            if outcome == "blocked":
+                sources = (store.folder(uid) for uid in run.needs)
+                failed_ones = [source.uid for source in sources if source.status() == "failed"]
+                reason = f"its source {failed_ones[0]} failed" if failed_ones else ""
             if outcome == "stale":
                 reason = "; ".join([*machine.changes(folder), *machine.stale_sources(run.spec)])
             click.echo(f"{outcome}: {run.label} ({run.uid}) {reason or ''}".rstrip(), err=True)

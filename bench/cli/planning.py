@@ -78,6 +78,8 @@ def summarise(plan: Schedule, store: Store, retry: Any, card: Card, submitted: M
     click.echo(line)
     if alone := sum(run.exclusive for run in here.to_start(retry)):
         click.echo(f"{counted(alone, 'measurement')} of time: each runs alone on its machine")
+    if stuck := here.behind_failed(retry):
+        click.echo(f"of these {counted(len(stuck))} cannot start: the source has failed; --retry failed begins with it")
     if left_out := here.left_out(retry):
         click.echo(f"left out, as --no-train trains nothing: {_trainings_and_others(left_out)}")
     # What is special about this table or missing on this machine

@@ -142,6 +142,14 @@ class Schedule:
                  or (by_machine and run.cause == "machine")]  # fmt: skip
         return [run for run in candidates if not stale & {*run.needs}]
 
+    def behind_failed(self, retry: Retry | None) -> list[PlannedRun]:
+        """The runs that would start now and cannot: a run that they start from or evaluate has failed, and stays so."""
+        starting = self.to_start(retry)
+        stuck = {run.uid for run in self.runs if run.status == "failed"} - {run.uid for run in starting}
+        for run in starting:  # sources come first
+            stuck |= {run.uid} if stuck & {*run.needs} else set()
+        return [run for run in starting if run.uid in stuck]
+
     def waiting_for_stale(self) -> list[PlannedRun]:
         """Runs that have not begun and will not while their source is stale."""
         stale = self._stale_or_behind()

@@ -116,7 +116,9 @@ def _seeds_in(store: Store) -> set[int]:
 def _folder_lines(folder: RunFolder, run: RunSpec, machine: Machine) -> list[dict[str, Any]]:
     status = machine.status(folder)
     if status == "planned":
-        return _empty_lines(run, "missing")
+        # An evaluation that was asked for says what has become of its run, without a run of its own
+        failed = run.evaluated is not None and machine.store.folder(run.evaluated.uid).status() == "failed"
+        return _empty_lines(run, "failed" if failed else "missing")
     commit = ", ".join(commits(folder)) or _commit(folder)
     seconds = float((folder.result() or {}).get("seconds", 0.0))
     rest = {"status": status, "uid": run.uid, "origin": "runs", "commit": commit, "train_seconds": seconds,

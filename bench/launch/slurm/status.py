@@ -130,8 +130,8 @@ class Survey:
 
     def _out_of_queue(self, base: RunStatus, folder: RunFolder, status: str, place: Place | None) -> RunStatus:
         """The status of a run that is not running and has no job in the queue."""
-        if stuck := self._failed_source(folder, place):
-            return _with(base, "blocked", f"its source {stuck} failed")
+        if stuck := self._failed_source(folder):
+            return _with(base, "blocked", f"its source {stuck} failed; --retry failed begins with it")
         # Never submitted, or its submission failed
         if place is None or place.job is None:
             if status in ("interrupted", "lost"):
@@ -147,10 +147,10 @@ class Survey:
         how = f"job {place.job} ended: {ending}" + (f" ({source})" if source else "")
         return _with(base, "interrupted" if status == "interrupted" else "lost", f"{how}; {_kept(base, folder)}")
 
-    def _failed_source(self, folder: RunFolder, place: Place | None) -> str | None:
-        """The uid of a failed source, without which a submitted run cannot start; None if there is none."""
-        submitted = place is not None and folder.spec_file.exists()  # it may have been set aside or deleted since
-        sources = folder.spec().run_sources.values() if submitted else ()
+    def _failed_source(self, folder: RunFolder) -> str | None:
+        """The uid of a failed source, without which a run that was asked for cannot start; None if there is none."""
+        begun = folder.spec_file.exists()  # it may have been set aside or deleted since
+        sources = folder.spec().run_sources.values() if begun else ()
         return next((source.uid for source in sources if self.store.folder(source.uid).status() == "failed"), None)
 
     def _ending(self, place: Place) -> tuple[str, str]:

@@ -76,6 +76,33 @@ def planned(path, store, **choice):
     return {run.label: run for run in make_plan(load_table(str(path)), "smoke", store, **choice).runs}
 
 
+@pytest.mark.parametrize(("how", "status"), [("failed", 1), ("diverged", 0)])
+def test_what_became_of_a_training_is_said_of_its_evaluations_without_a_run(desk, tmp_path, store_root, how, status):
+    """By every verb."""
+    bench, store = desk(), Store(store_root)
+    words = ("own.yaml", "--rows", "gmm", "--seeds", "0")
+    training, evaluation = make_plan(load_table(str(tmp_path / "own.yaml")), "smoke", store, ["gmm"], None, [0]).runs
+    if how == "failed":
+        store.open(training.spec).fail("ValueError: why")
+    else:
+        store.open(training.spec).finish(
+            {"steps": 4, "diverged_at": 3, "weights_sha256": None, "best_sha256": None, "seconds": 1.0}
+        )
+    plan, run = bench("plan", *words), bench("run", *words, status=status)
+    assert f"1 {how}, 1 planned" in plan
+    assert ("of these 1 run cannot start: the source has failed; --retry failed begins" in plan) == (how == "failed")
+    assert store.folder(evaluation.uid).metrics() == []
+    shown = bench("status", *words)
+    if how == "failed":
+        assert f"({evaluation.uid}) its source {training.uid} failed" in run
+        assert f"blocked its source {training.uid} failed" in shown and "1 blocked, 1 failed" in shown
+    else:
+        assert f"diverged: gmm · own · seed 0 ({evaluation.uid})" in run
+        assert f"the run that it evaluates has diverged: {training.uid}" in shown
+    assert f"1 of 1 {how}" in bench("report", *words) or how == "diverged"
+    assert f"Runs: 1 {how}" in bench("report", *words)
+
+
 @pytest.mark.slow
 def test_one_training_gives_three_rows(desk, tmp_path, store_root):
     bench = desk()

@@ -214,7 +214,8 @@ def test_a_failed_source_blocks_what_starts_from_it(says, store_root, tiny_spec)
     (folder_of(store, "x") / "12_0_log.out").write_text("done")
     assert words(store, [spec.uid])[0][0] == "lost", "its source may yet come"
     store.open(source).fail("ValueError: why")
-    assert words(store, [spec.uid]) == [("blocked", f"its source {source.uid} failed")]
+    said = f"its source {source.uid} failed; --retry failed begins with it"
+    assert words(store, [spec.uid]) == [("blocked", said)]
 
 
 def test_cancel_takes_whole_jobs_and_marks_the_rest(says, submitted, tmp_path):
