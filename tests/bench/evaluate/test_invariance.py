@@ -15,7 +15,7 @@ from bench.machine.threads import threads_of
 from bench.run.build import source_files
 from bench.run.reopen import reopen
 from bench.spec.measurement import measurement_run
-from bench.spec.run import DataSpec, evaluation_run
+from bench.spec.run import DataSpec, NetworkSpec, evaluation_run
 from bench.store.runs import Store
 from evaluated import finished
 
@@ -23,6 +23,8 @@ SHAPES = DataSpec(name="shapes", resolution=32, shots=60, draw="fixed")
 HELD = DataSpec(name="shapes", resolution=32, holdout=0.02)
 FACES = DataSpec(name="faces-attributes", resolution=32, shots=64)
 NAMES = ["grey or white hair", "glasses", "long hair", "happy mouth"]
+FASTGAN = DataSpec(name="shapes", resolution=64, shots=16)  # of whose runs the network is a FastGAN
+NETWORK = NetworkSpec(name="fastgan-64", options={"ngf": 4, "ndf": 4, "z_dim": 16, "decoder_width": 4})
 ON = {"extractor": "effnet_lite0@32"}
 # measure -> the method and the data of its run, and settings that take a fraction of a second
 TAKEN = {
@@ -34,9 +36,15 @@ TAKEN = {
     "data-copying": ("class-conditional", SHAPES, {"images": 21, "trials": 1, "pca": 4, "cells": 2, "real": 20, **ON}),
     "decoder": ("unconditional", SHAPES, {"steps": 2, "images": 4, "width": 4, "batch": 2, "net": "alex"}),
     "diversity": ("class-conditional", SHAPES, {"images": 4}),
+    "edit-directions": (
+        "class-conditional",
+        SHAPES,
+        {"edit": "brightness", "factors": 2, "trajectories": 2, "updates": 2, "tried": 2},
+    ),
     "inception-score": ("class-conditional", SHAPES, {"images": 40, "splits": 2}),
     "inversion": ("unconditional", HELD, {"images": 3, "steps": 5, "start": "mean", **ON}),
     "linear-probe": ("", SHAPES, {"images": 30, **ON}),
+    "mixing-change": ("sle", FASTGAN, {"layer": 64, "contents": 2, "styles": 2}),
     "nearest": ("class-conditional", SHAPES, {"samples": 10, "trials": 2}),
     "path-length": ("unconditional", HELD, {"pairs": 12, "space": "z", "net": "alex", "epsilon": 0.1}),
     "rescore": ("class-conditional", SHAPES, {}),
@@ -65,6 +73,8 @@ def taken(store, tiny_spec):
         sources = {role: tiny_spec(SOURCES[role][0], data=SOURCES[role][1], batch=16) for role in roles}
         if method:
             run = tiny_spec(method, scored=True, data=data)
+            if data == FASTGAN:
+                run = run.model_copy(update={"network": NETWORK})
             task = evaluation_run(spec, run, run.protocol, sources)
         else:
             task = measurement_run(spec, data, 0, sources=sources)
