@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 # A rank that waits so long inside a sum gives the run up. Longer work of rank 0 alone is waited for otherwise.
@@ -116,6 +115,7 @@ class JoinedRanks(Ranks):
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
         """Of each flag, whether it is raised on any rank."""
+        import torch
         import torch.distributed as dist
 
         raised = torch.tensor(flags, dtype=torch.uint8)
@@ -149,6 +149,7 @@ class JoinedRanks(Ranks):
 
     def given(self, content: bytes | None) -> bytes:
         """Rank 0's bytes."""
+        import torch
         import torch.distributed as dist
 
         with _or_lost():
