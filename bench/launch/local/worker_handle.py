@@ -11,13 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from bench.paths import IMPORT_ROOT
 from bench.plan.schedule import PlannedRun
-
-if TYPE_CHECKING:
-    from bench.launch.local.crew import Crew
 
 
 class Process(Protocol):
@@ -55,7 +52,7 @@ class Worker:
     events: int  # the end of the pipe that we read
     log: Path
     run: PlannedRun | None = None
-    crew: Crew | None = None  # with whom it trains the run, where several do
+    crew: Any = None  # with whom it trains the run, where several do: a bench.launch.local.crew.Crew
     ordered: bool = False  # whether it has been told to begin, in a crew
     ready: bool = False  # whether it has reported that it waits for runs
     buffer: bytes = b""
