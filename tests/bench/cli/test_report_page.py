@@ -96,10 +96,12 @@ def test_every_row_has_a_panel_those_of_evaluations_too(store_root, tmp_path):
         folder, own = store.open(run.spec), training_images(run.spec.data, 0).images[:8]
         save_sheet(folder.sheet(3), own if run.spec.kind == "evaluate" else 255 - own)
         folder.finish({"steps": 3, "diverged_at": None, "weights_sha256": None, "seconds": 1.0})
-    words = [str(tmp_path / "several.yaml"), "--scale", "smoke", "--nearest", "--html"]
-    page = CliRunner().invoke(report, words, catch_exceptions=False).stdout
-    told = re.findall(r"Samples of (\w+) above their nearest training images \((.*?)\)", html.unescape(page))
-    panels = {row: [where.split("_")[0] for where in re.findall(r"run (\S+),", origin)] for row, origin in told}
-    assert panels == {"plain": ["unconditional"] * 2, "again": ["rescore-unconditional"] * 2,
-                      "near": ["unconditional"] * 2}  # fmt: skip
-    assert page.count('src="data:image/png') >= 3
+    words = [str(tmp_path / "several.yaml"), "--scale", "smoke", "--nearest"]
+    page = CliRunner().invoke(report, [*words, "--single"], catch_exceptions=False).stdout
+    panels = set(re.findall(r"Samples of (\w+) above their nearest .*? \((\w+): run (.+?)_", html.unescape(page)))
+    of = {"plain": "unconditional", "again": "rescore-unconditional", "near": "unconditional"}
+    assert panels == {(row, column, of[row]) for row in of for column in ("one", "two")}
+    assert page.count('src="data:image/png') >= 6
+    CliRunner().invoke(report, [*words, "--html", str(tmp_path / "site")], catch_exceptions=False)
+    site = "".join(path.read_text() for path in (tmp_path / "site").rglob("*.html"))
+    assert all(f"Samples of {row} above their nearest training images" in site for row in of)
