@@ -1,4 +1,4 @@
-"""Makes the figures of `bench plan --scale paper`: the work of each training's step, and each card's rates.
+"""Makes the figures of `bench plan --scale paper` and `midi`: the work of each training's step, and each card's rates.
 
     python -m benchmarks.cost           # writes bench/plan/cost/steps.json and cards.json
     python -m benchmarks.cost --check   # changes nothing; exit status 1 if a file is not current

@@ -1,4 +1,4 @@
-"""Counts the work of a step of every training of the tables at scale paper: what bench/plan/cost/steps.json keeps.
+"""Counts the work of a step of every training at scales paper and midi: what bench/plan/cost/steps.json keeps.
 
 Operations and bytes are those of the networks. What a method adds to the operations is known where `bench rehearse` has
 counted a step of it (docs/reproduce/rehearsal.json): the measured operations less those of the networks. A method that
@@ -22,7 +22,7 @@ from bench.rehearsal.listing import load_configurations
 from bench.spec.run import RunSpec
 from docs import rehearsals
 
-SCALE = "paper"
+SCALES = ("paper", "midi")  # those whose trainings are a card's
 IDLE = {"baseline", "unconditional", "transfergan"}  # parts that add nothing to a step
 
 
@@ -39,13 +39,14 @@ class Addition(NamedTuple):
 
 
 def trainings() -> dict[str, RunSpec]:
-    """One run of each step that a table trains at scale paper, sources too, by its key."""
+    """One run of each step that a table trains at these scales, sources too, by its key."""
     found: dict[str, RunSpec] = {}
     for name in table_names():
         table = load_table(name)
-        for row, column in table.trained_cells(SCALE) if SCALE in table.scales else ():
-            for spec in _with_sources(table.run_spec(row, column, 0, SCALE)):
-                found.setdefault(step_key(spec), spec)
+        for scale in (scale for scale in SCALES if scale in table.scales):
+            for row, column in table.trained_cells(scale):
+                for spec in _with_sources(table.run_spec(row, column, 0, scale)):
+                    found.setdefault(step_key(spec), spec)
     return found
 
 

@@ -48,9 +48,9 @@ def cost_counted() -> str:
     known, unknown = [step for step in rows if step.work], [step for step in rows if not step.work]
     partly = [step for step in known if step.left_out]
     return (
-        f"The tables train {len(rows)} different steps at scale paper. The work of {len(unknown)} is not known "
-        f"({_parts(unknown)}). That of {len(partly)} is without what these parts add, which no rehearsal on the same "
-        f"network has shown yet: {_parts(partly)}."
+        f"The tables train {len(rows)} different steps at scales paper and midi. The work of {len(unknown)} is not "
+        f"known ({_parts(unknown)}). That of {len(partly)} is without what these parts add, which no rehearsal on the "
+        f"same network has shown yet: {_parts(partly)}."
     )
 
 

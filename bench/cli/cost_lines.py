@@ -15,14 +15,14 @@ from bench.plan.schedule import PlannedRun
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 MOST_NAMED = 10  # runs that a line names one by one
-ON_CARDS = ("paper",)  # the scales whose hours are a card's
+ON_CARDS = ("midi", "paper")  # the scales whose hours are a card's
 
 
 def card_option(function: Function) -> Function:
     """--card: the card that hours of a GPU are for."""
     return click.option(
         "--card", default=USUAL, show_default=True, metavar="NAME", callback=lambda ctx, param, value: card_of(value),
-        help="The GPU that the hours of --scale paper are for: h100 or 2080ti.",
+        help="The GPU that the hours of --scale midi and paper are for: h100 or 2080ti.",
     )(function)  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def scale_option(function: Function) -> Function:
     """--scale: the scale of a table; the default is the project file's, or smoke."""
     return click.option(
         "--scale", type=click.Choice(SCALES), default=_usual_scale, show_default="the project file's, or smoke",
-        help="smoke: seconds a run; mini: minutes; paper: the paper's protocol, on GPUs.",
+        help="smoke: seconds a run; mini: minutes; midi: two minutes of a GPU; paper: the paper's protocol, on GPUs.",
     )(function)  # fmt: skip
 
 

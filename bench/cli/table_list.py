@@ -19,7 +19,7 @@ from bench.store.runs import Store
 HEADS = ("kind", *SCALES, "title")
 LEGEND = (
     "at each scale: runs a seed x seeds, how many are done here, the time of one worker for all "
-    f"(paper: of one {card_of(USUAL).name})"
+    f"(midi and paper: of one {card_of(USUAL).name})"
 )
 
 

@@ -44,7 +44,7 @@ _add_family(
 _add_family(
     "biggan",
     "biggan.recipes",
-    (32, 128),
+    (32, 64, 128),
     "BigGAN at {size} px, by class, by prior or self-modulated (Brock et al. 2019)",
 )
 _add_family(

@@ -19,8 +19,8 @@ from bench.spec.run import Frozen
 from bench.spec.scale import ScaleSpec
 from bench.spec.show import Curve, Pictures, Show
 
-Scale = Literal["smoke", "mini", "paper"]
-SCALES: tuple[Scale, ...] = ("smoke", "mini", "paper")
+Scale = Literal["smoke", "mini", "midi", "paper"]
+SCALES: tuple[Scale, ...] = ("smoke", "mini", "midi", "paper")
 Place = tuple[int | str, ...]  # the keys of a place in a table's YAML
 NO_PAPER = {"", "-", "none", "null", "nil", "no", "n/a"}  # words that YAML reads as text, and people mean as nothing
 

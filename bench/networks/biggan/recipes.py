@@ -1,4 +1,4 @@
-"""BigGAN at 32 and 128 pixels: by class, by an instance prior, or unconditional with self-modulation.
+"""BigGAN at 32, 64 and 128 pixels: by class, by an instance prior, or unconditional with self-modulation.
 
 Layers, widths and parameter counts are those of BigGAN-PyTorch (Brock et al. 2019; the counts are tested): ReLU,
 nearest up-sampling, means of 2x2 in D, batch norm eps 1e-5, spectral norm in G and D, orthogonal weights.
@@ -133,6 +133,8 @@ class BigGANSettings:
 biggan_32 = Recipe(
     BigGANSettings, Layout(g=(4, 4, 4, 4), d=(4, 4, 4, 4), down=2), g_channels=64, d_channels=64, sn_eps=1e-8
 )
+# BigGAN-PyTorch's layout for 64 px; declared: attention at 32 px, half the output's side, as at 128 px.
+biggan_64 = Recipe(BigGANSettings, Layout(g=(16, 16, 8, 4, 2), d=(1, 2, 4, 8, 16), down=4), attention=32)
 # All of D's blocks but the last are down. With 1000 classes (`condition_dim: 1000`) G has 70,433,988 and D 87,982,370
 # parameters, as BigGAN-PyTorch's ImageNet networks; with 64 channels 31,978,628 and 39,448,258. D has 1536 features,
 # with 64 channels 1024.

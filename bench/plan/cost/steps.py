@@ -1,4 +1,4 @@
-"""The counted work of a step of every training that the tables have at scale paper, from a generated file.
+"""The counted work of a step of every training that the tables have at scales paper and midi, from a generated file.
 
 `python -m benchmarks.cost` makes steps.json; a test holds it current. Reading it takes neither torch nor numpy.
 """

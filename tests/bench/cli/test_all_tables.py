@@ -71,17 +71,19 @@ def test_the_list_says_kind_runs_state_and_cost(tmp_path, bench_command):
         "kind",
         "smoke",
         "mini",
+        "midi",
         "paper",
         "title",
     ]
     assert [line.split()[0] for line in lines] == table_names()
     by_name = {line.split()[0]: line for line in lines}
     assert re.search(
-        r"table +34 x 3, 0 done, \d+ min +34 x 3, 0 done, \d+ h +32 x 3, 0 done, - +Few-shot", by_name["disp/table1"]
+        r"table +(34 x 3, 0 done, \d+ (min|h) +){2}34 x 3, 0 done, - +32 x 3, 0 done, - +Few-shot",
+        by_name["disp/table1"],
     )
     for name, line in by_name.items():
         table = load_table(name)
         if (measure := to_come(table)) is not None:
-            assert re.match(rf"{name} +waits for {measure} +- +- +- ", line)
+            assert re.match(rf"{name} +waits for {measure} +- +- +- +- ", line)
         if table.same_as is not None:
             assert re.match(rf"{name} +(= {table.same_as}|waits) ", line)

@@ -10,7 +10,7 @@ from bench.plan.load import load_table
 from sheets import trainings
 
 TABLES = ("table2", "table3", "table4", "table6", "fig8", "rotation", "losses", "batch16", "quarter")
-SCALES = ("paper", "mini", "smoke")
+SCALES = ("paper", "midi", "mini", "smoke")
 
 
 def run(cell, scale):
@@ -73,7 +73,7 @@ def test_small_scales_stay_in_their_budget():
     assert max(one.train.steps * one.train.batch for one in smoke) <= 256
 
 
-@pytest.mark.parametrize("scale", ["mini", "smoke"])
+@pytest.mark.parametrize("scale", ["midi", "mini", "smoke"])
 def test_small_scales_use_drawn_sets_and_say_for_what_they_stand(scale):
     for name in TABLES:
         table = load_table(f"sle/{name}")
@@ -84,7 +84,7 @@ def test_small_scales_use_drawn_sets_and_say_for_what_they_stand(scale):
             assert spec.protocol.split == "training-images"
 
 
-@pytest.mark.parametrize("scale", ["mini", "smoke"])
+@pytest.mark.parametrize("scale", ["midi", "mini", "smoke"])
 def test_finetuning_starts_from_a_network_of_the_same_width_on_the_stand_in_of_ffhq(scale):
     tuned = {spec.run_sources["network"].uid: spec for table in ("table2", "table3")
              for (row, _), spec in trainings(f"sle/{table}", scale).items() if row == "sg2-ft"}  # fmt: skip
@@ -95,7 +95,7 @@ def test_finetuning_starts_from_a_network_of_the_same_width_on_the_stand_in_of_f
 
 
 def test_widths_of_stylegan2_at_small_scales_are_in_the_papers_order():
-    for scale in ("mini", "smoke"):
+    for scale in ("midi", "mini", "smoke"):
         cells = ("quarter sg2-quarter/art", "table3 sg2/art", "table4 sg2/art-10k")
         counts = []
         for cell in cells:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bench.errors import UserError
-from bench.networks.biggan.recipes import biggan_32, biggan_128
+from bench.networks.biggan.recipes import biggan_32, biggan_64, biggan_128
 from bench.networks.describe import ShapesOnly
 from by_hand import count
 
@@ -115,3 +115,15 @@ def test_paper_scale_shapes_take_less_than_two_seconds(computes_within):
 def test_impossible_settings_are_named(settings, message):
     with pytest.raises(UserError, match=message):
         biggan_32(**{"d_channels": 2, "g_channels": 8, **settings})
+
+
+def test_at_64_px_the_layout_is_biggan_pytorchs():
+    """Its `G_arch` and `D_arch` of 64: counted here from the widths, block by block, without the attention."""
+    with torch.device("meta"), ShapesOnly():
+        generator, discriminator = pair(biggan_64, attention=None, g_channels=64, d_channels=64)
+    assert (generator.resolution, discriminator.feature_dim) == (64, 16 * 64)
+    wide = [64 * factor for factor in (1, 2, 4, 8, 16)]
+    blocks = 0
+    for before, after, shortcut in zip([3, *wide], wide, [True] * 4 + [True], strict=False):
+        blocks += 9 * (before * after + after * after) + 2 * after + shortcut * (before * after + after)
+    assert count(discriminator) == blocks + wide[-1] + 1
