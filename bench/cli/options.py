@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from bench.errors import UserError
-from bench.launch.local.devices import KINDS
+from bench.launch.local.devices import KINDS, MOST_ASKED, PerGpu
 from bench.plan.expand import Table
 from bench.plan.folders import store_root
 from bench.plan.load import load_table
@@ -179,6 +179,26 @@ def device_option(function: Function) -> Function:
     return click.option(
         "--device", type=click.Choice(KINDS),
         help="Where runs train: auto is the visible GPUs, else the CPU [default: $BENCH_DEVICE, or auto].",
+    )(function)  # fmt: skip
+
+
+class _PerGpu(click.ParamType):
+    """A number of runs, or "auto"."""
+
+    name = "N|auto"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> PerGpu:
+        """The number, from 1 to 64, or "auto"."""
+        if value == "auto" or (str(value).isdecimal() and 1 <= int(value) <= MOST_ASKED):
+            return "auto" if value == "auto" else int(value)
+        return self.fail(f"'{value}' must be a number from 1 to {MOST_ASKED}, or auto", param, ctx)
+
+
+def sharing_option(function: Function) -> Function:
+    """--runs-per-gpu: how many runs share a GPU."""
+    return click.option(
+        "--runs-per-gpu", "per_gpu", type=_PerGpu(), default=1, show_default=True, metavar="N|auto",
+        help="Runs at once on each GPU, as far as its memory goes; auto: as many as its measured load has time for.",
     )(function)  # fmt: skip
 
 

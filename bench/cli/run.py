@@ -10,7 +10,7 @@ from bench.cli.all_tables import tell_of_tables, tell_of_waiting
 from bench.cli.conclusion import conclude, same_choice
 from bench.cli.cost_lines import budget_option, card_option, keep_to_budget
 from bench.cli.impossible import print_problems, refuse_impossible
-from bench.cli.options import device_option, work_options
+from bench.cli.options import device_option, sharing_option, work_options
 from bench.cli.planning import (
     build_data,
     plan_of,
@@ -22,7 +22,7 @@ from bench.cli.planning import (
     tell_of_draws,
 )
 from bench.cli.stale_lines import set_old_aside
-from bench.launch.local.devices import slots
+from bench.launch.local.devices import PerGpu, sharing_words, slots
 from bench.launch.progress import Tally, counted
 from bench.launch.slurm.records import places, submissions
 from bench.plan.cost.model import Card
@@ -62,6 +62,7 @@ def plan(table: str, scale: str, retry: Any, card: Card, store: Store, **choice:
 @work_options(
     click.option("--jobs", type=click.IntRange(1, 256), help="Workers at once [default: one per GPU, or per core]."),
     device_option,
+    sharing_option,
     budget_option,
     card_option,
 )
@@ -71,6 +72,7 @@ def run(
     retry: Any,
     jobs: int | None,
     device: str | None,
+    per_gpu: PerGpu,
     budget: float | None,
     card: Card,
     store: Store,
@@ -90,7 +92,8 @@ def run(
     if todo:
         refuse_impossible(plan, table, choice)
     todo = keep_to_budget(todo, summarise(plan, store, retry, card), budget)
-    outcomes, stopped = _work(plan, todo, store, slots(jobs, device), choice["plugins"]) if todo else ({}, False)
+    devices = slots(jobs, device, per_gpu) if todo else []
+    outcomes, stopped = _work(plan, todo, store, devices, per_gpu, choice["plugins"]) if todo else ({}, False)
     status = conclude(plan, outcomes, store, stopped)
     click.echo(f"see it: {same_choice('report', table, scale, choice)}")
     return status
@@ -112,12 +115,13 @@ def _submitted(plan: Schedule, store: Store) -> dict[str, str]:
 
 
 def _work(
-    plan: Schedule, todo: list[PlannedRun], store: Store, devices: list[str], plugins: list[str]
+    plan: Schedule, todo: list[PlannedRun], store: Store, devices: list[str], per_gpu: PerGpu, plugins: list[str]
 ) -> tuple[dict[str, str], bool]:
     """Train the runs here; returns their outcomes (uid -> outcome), and whether the work was stopped."""
     # `bench plan` does without these
     from bench.cli.progress import progress
     from bench.launch.local.admission import MemoryBudget
+    from bench.launch.local.gpu_load import GpuLoad
     from bench.launch.local.queue import Queue
 
     # What can fail or has to be told comes before the first worker
@@ -126,11 +130,13 @@ def _work(
     say_other_code(todo, store)
     estimates = Estimates.measured(store, todo)
     set_old_aside(plan, todo, store)
+    if (shared := sharing_words(devices)) is not None:
+        click.echo(shared)
     begun = {planned.uid: store.folder(planned.uid).saved_step() or 0 for planned in todo}
     with progress(Tally(todo, estimates.seconds, len(devices), begun)) as watcher:
         for planned in todo:
             store.folder(planned.uid).mark_queued()
-        budget = MemoryBudget(estimates.memory, estimates.gpu_memory)
+        budget = MemoryBudget(estimates.memory, GpuLoad(store, estimates), measured_only=per_gpu == "auto")
         queue = Queue(store, todo, devices, watcher, plugins, budget=budget)
         outcomes = queue.work()
     for note in queue.notes:

@@ -64,6 +64,8 @@ class Estimates:
     seconds_of: dict[Kind, list[float]] = field(default_factory=dict)
     paces: dict[str, list[Pace]] = field(default_factory=dict)
     memory_of: dict[Kind, list[int]] = field(default_factory=dict)
+    gpu_memory_of: dict[Kind, list[int]] = field(default_factory=dict)
+    gpu_busy_of: dict[Kind, list[float]] = field(default_factory=dict)
     sizes: list[int] = field(default_factory=list)
     kinds: dict[str, Kind] = field(default_factory=dict)  # of the runs that the figures are for, by uid
 
@@ -79,8 +81,14 @@ class Estimates:
                 estimates._note_unfinished(folder, trained)
             elif result.get("seconds") and (own := recorded_kind(folder)) in kinds:
                 estimates.seconds_of.setdefault(own, []).append(result["seconds"])
-                if memory := (folder.heartbeat() or {}).get("memory"):
-                    estimates.memory_of.setdefault(own, []).append(memory)
+                beat = folder.heartbeat() or {}
+                for key, figures in (
+                    ("memory", estimates.memory_of),
+                    ("gpu_memory", estimates.gpu_memory_of),
+                    ("gpu_busy", estimates.gpu_busy_of),
+                ):
+                    if figure := beat.get(key):
+                        figures.setdefault(own, []).append(figure)
                 estimates.sizes.append(folder_bytes(folder.path))
             elif result.get("seconds") and own.steps and own.what in trained:
                 made = result.get("diverged_at") or own.steps
@@ -145,8 +153,17 @@ class Estimates:
         gigabytes = run.resources.memory_gb if run.resources else None
         return None if gigabytes is None else int(gigabytes * 1e9)
 
-    def gpu_memory(self, run: PlannedRun) -> int | None:
-        """The most GPU memory that the run will use, in bytes; None if no figure is known."""
+    def gpu_busy(self, run: PlannedRun) -> float | None:
+        """The share of time in which the run keeps a GPU busy, by stored ones alone on theirs; None if none tells."""
+        measured = self.gpu_busy_of.get(self.kind_of(run))
+        return statistics.median(measured) if measured else None
+
+    def gpu_memory(self, run: PlannedRun, *, measured: bool = False) -> int | None:
+        """The most GPU memory that the run will use, in bytes; None if no figure is known, or no measured one."""
+        if figures := self.gpu_memory_of.get(self.kind_of(run)):
+            return max(figures)
+        if measured:
+            return None
         gigabytes = run.resources.gpu_memory_gb if run.resources else None
         return None if gigabytes is None else int(gigabytes * 1e9)
 

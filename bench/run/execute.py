@@ -14,6 +14,7 @@ import torch
 
 from bench.errors import UserError
 from bench.files import readings
+from bench.machine import gpu_use
 from bench.machine.heap import give_back_freed_memory
 from bench.machine.memory import reset_peak
 from bench.machine.provenance import commit, provenance
@@ -91,6 +92,7 @@ def execute(
             # Record what it starts with, then train, score or evaluate.
             give_back_freed_memory()
             reset_peak()
+            gpu_use.forget()
             folder.begin(entry := {**provenance(), "ranks": settings.ranks.size})
             inputs.begin(folder, machine, spec, {"commit": commit(), "packages": entry["packages"]})
             with readings.listening(partial(inputs.note, folder)):

@@ -12,6 +12,7 @@ import torch
 from bench.contract.base import Logged
 from bench.evaluate.snapshot import AtSnapshot
 from bench.evaluate.traces import trace
+from bench.machine.gpu_use import gpu_figures
 from bench.machine.memory import peak_bytes
 from bench.metrics.scorers import make_scorer
 from bench.metrics.selection import best_step
@@ -250,7 +251,7 @@ class Training:
             }
         )
         checkpoints.drop_all(self.folder.state)
-        self.folder.beat("done", self.ctx.step, self.train.steps, None, memory=peak_bytes())
+        self.folder.beat("done", self.ctx.step, self.train.steps, None, memory=peak_bytes(), **gpu_figures())
         return "diverged" if diverged else "done"
 
     def _kept_digests(self) -> dict[str, Any]:

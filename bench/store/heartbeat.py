@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from typing import Literal
 
+from bench.machine.gpu_use import gpu_figures
 from bench.machine.memory import peak_bytes
 from bench.store.liveness import HEARTBEAT_SECONDS
 from bench.store.runs import RunFolder
@@ -42,7 +43,7 @@ class Heartbeat:
     def _beat_once(self, state: Literal["running", "stopped", "done"], rate: float | None) -> None:
         """Write one beat. A full disk or a moved store is ignored here: the run fails where it cannot save."""
         with suppress(OSError):
-            self.folder.beat(state, self.step, self.steps, rate, memory=peak_bytes())
+            self.folder.beat(state, self.step, self.steps, rate, memory=peak_bytes(), **gpu_figures())
 
     def _rate(self) -> float | None:
         """Steps per second since the first beat that saw a step."""

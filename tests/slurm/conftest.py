@@ -83,7 +83,7 @@ class Broken(Method):
         raise RuntimeError("broken on purpose")
 '''
 PROFILE = """
-{{partition: {partition}, {gres}device: cpu, cpus: {cpus}, memory: 1GB, time: {time}, pack: 1, {more}}}
+{{partition: {partition}, {gres}device: {device}, cpus: {cpus}, memory: 1GB, time: {time}, pack: 1, {more}}}
 """
 
 
@@ -130,10 +130,11 @@ class Desk:
         cpus: int = 1,
         gpus: int = 1,
         more: str = "",
+        device: str = "cpu",
     ) -> str:
         """A profile file; more: further keys, "slice: 1m, requeue: false"."""
         gres = f"gres: 'gpu:{gpus}', " if gpus else ""
-        text = PROFILE.format(partition=partition, time=time, cpus=cpus, gres=gres, more=more)
+        text = PROFILE.format(partition=partition, time=time, cpus=cpus, gres=gres, device=device, more=more)
         (self.folder / f"{name}.yaml").write_text(text)
         return f"{name}.yaml"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import getpass
 import json
 import re
@@ -9,12 +10,15 @@ import resource
 import shlex
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from bench.launch.slurm.records import submissions
 
 pytestmark = pytest.mark.slow
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -267,3 +271,22 @@ def test_five_thousand_runs_in_few_calls(desk, cluster, tmp_path):
     assert cpu_seconds() - begin < 15
     assert "job " in desk.bench("cancel", "slow.yaml", "--plugin", "slow.py", *SHORT, "--seeds", "0..4999").stdout
     assert not desk.squeue("-t", "PD,R")
+
+
+def test_two_runs_of_a_job_share_its_gpu(desk):
+    """The GPU is the cluster's pretended one, and its workers train on the CPU; all else is as it is."""
+    helpers = CHECKOUT / "tests" / "helpers"
+    path = ":".join(map(str, (CHECKOUT, helpers, helpers / "pretended_gpu")))
+    desk.environment |= {"PYTHONPATH": path, "BENCH_WORKERS": "", "BENCH_TEST_WAIT": "0.2"}
+    profile = desk.profile("shared", cpus=2, device="cuda", more="runs_per_gpu: 2")
+    desk.expect(minutes=1, steps=30)
+    sent = desk.submit(profile, "--rows", "slow", "--seeds", "0..1", "--set", "train.steps=30").stdout
+    assert re.search(r"2 runs in 1 job", sent), sent
+    desk.until_all_ended(240)
+    assert set(desk.status().values()) == {"done"}
+    logs = "".join(path.read_text() for path in desk.store.root.rglob("*_log.out"))
+    assert "up to 2 runs at once on each GPU" in logs, logs
+    starts = [json.loads((run.path / "provenance.json").read_text())[0]["time"] for run in desk.store]
+    ends = [run.heartbeat()["time"] for run in desk.store]
+    begun = [calendar.timegm(time.strptime(start, "%Y-%m-%dT%H:%M:%SZ")) for start in starts]
+    assert max(begun) < min(ends), "both were at work before one had ended"

@@ -14,8 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+<<<<<<< HEAD
 from bench.launch.local.admission import MemoryBudget
 from bench.launch.local.crew import Crew, crew_for, refuse_too_few
+=======
+from bench.launch.local.admission import AtWork, MemoryBudget
+>>>>>>> dfc2ae7 (bench run --runs-per-gpu and runs_per_gpu in a profile: several runs share a card as far as its memory and its measured load go)
 from bench.launch.local.starter import Starter
 from bench.launch.local.watcher import Watcher
 from bench.launch.local.worker_handle import Worker, how_it_ended
@@ -146,8 +150,8 @@ class Queue:
 
     def _fits(self, run: PlannedRun, worker: Worker) -> bool:
         """Whether the run may start beside those at work: there is memory for it, and none of them has to be alone."""
-        others = [(other.process.pid, other.run) for other in self.workers if other.run is not None]
-        if others and (run.exclusive or any(other.exclusive for _, other in others)):
+        others = [AtWork(one.process.pid, one.run, one.device) for one in self.workers if one.run is not None]
+        if others and (run.exclusive or any(other.run.exclusive for other in others)):
             return False
         return self.budget.fits(run, worker.device, others)
 

@@ -14,7 +14,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.launch.local.devices import slots
+from bench.launch.local.admission import MemoryBudget
+from bench.launch.local.devices import PerGpu, sharing_words, slots
+from bench.launch.local.gpu_load import GpuLoad
 from bench.launch.local.queue import Queue
 from bench.launch.progress import Plain, Tally, counted
 from bench.machine.host import slurm_job
@@ -55,8 +57,12 @@ class TableJob:
     labels: tuple[str, ...] = ()
     # the digests of the runs' inputs at the time of the submission
     inputs: dict[str, str] = field(default_factory=dict)
+<<<<<<< HEAD
     # how many devices train a run together, by its uid; of a run that is left out, one
     gpus: dict[str, int] = field(default_factory=dict)
+=======
+    runs_per_gpu: PerGpu = 1  # in jobs of older code a GPU has one
+>>>>>>> dfc2ae7 (bench run --runs-per-gpu and runs_per_gpu in a profile: several runs share a card as far as its memory and its measured load go)
 
     def __call__(self) -> dict[str, str]:
         """Work the runs off, and return their outcomes; does not return if the job is requeued."""
@@ -76,14 +82,18 @@ class TableJob:
         if not runs:
             return {}
         # Work until the runs are over, the deadline comes or the cluster sends its notice
+        devices = self._devices()
+        if (shared := sharing_words(devices)) is not None:
+            print(shared, flush=True)
         queue = Queue(
             store,
             runs,
-            self._devices(),
+            devices,
             JobLog(self._tally(store, runs), store),
             list(self.plugins),
             deadline=begin + min(self.seconds, self.slice_seconds or self.seconds),
             logs=Path(self.logs) / str(slurm_job()),
+            budget=self._budget(store, runs),
         )
         outcomes = queue.work()
         for note in queue.notes:
@@ -110,12 +120,19 @@ class TableJob:
         begun = {run.uid: store.folder(run.uid).saved_step() or 0 for run in runs}
         return Tally(runs, Estimates.measured(store, runs).seconds, self.workers, begun)
 
+    def _budget(self, store: Store, runs: list[PlannedRun]) -> MemoryBudget:
+        """Who may start beside whom on a shared GPU; all of them where none is shared, as the profile gives memory."""
+        if self.runs_per_gpu == 1:
+            return MemoryBudget()
+        load = GpuLoad(store, Estimates.measured(store, runs))
+        return MemoryBudget(load=load, measured_only=self.runs_per_gpu == "auto")
+
     def _devices(self) -> list[str]:
         """One device per worker. Raises RuntimeError in a job that was to have GPUs and sees none."""
         if self.device == "cpu":
             return ["cpu"] * self.workers
         try:
-            return slots(None, "cuda")
+            return slots(self.workers if self.runs_per_gpu != 1 else None, "cuda", self.runs_per_gpu)
         except BrokenGpuError as error:
             raise RuntimeError(
                 f"job {slurm_job()} asked for a GPU and sees none (CUDA_VISIBLE_DEVICES="

@@ -9,6 +9,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bench.errors import RuleError
+from bench.launch.local.devices import PerGpuField as PerGpu
+from bench.launch.local.devices import most_per_gpu
 from bench.launch.slurm.quoting import (
     MOST_ENTRIES,
     SAME_NAME,
@@ -67,7 +69,8 @@ class Profile(BaseModel):
     requeue: bool = Field(default=True, strict=True)  # whether SLURM may start a job again
     # what runs in it
     device: Literal["cuda", "cpu"] = _derived()  # cuda where a GPU is asked for
-    workers: int = _derived(strict=True, ge=1, le=MOST_CPUS)  # runs at once: one per CPU, or per GPU
+    workers: int = _derived(strict=True, ge=1, le=MOST_CPUS)  # runs at once: one per CPU, or runs_per_gpu per GPU
+    runs_per_gpu: PerGpu = 1  # that share a GPU; auto: as many as its measured load has time for
     setup: tuple[SetupLine, ...] = Field(default=(), max_length=MOST_ENTRIES)  # shell lines before Python
     environment: dict[Variable, EnvironmentValue] = Field(default={}, max_length=MOST_ENTRIES)  # before setup
     container: Words = ()  # words before Python: apptainer exec --nv image.sif
@@ -120,12 +123,26 @@ class Profile(BaseModel):
 
     @model_validator(mode="after")
     def _a_worker_has_a_device(self) -> Self:
-        what = "GPUs" if self.device == "cuda" else "cpus"
+        shared = "" if self.runs_per_gpu == 1 else f" with runs_per_gpu: {self.runs_per_gpu}"
+        what = f"GPUs{shared}" if self.device == "cuda" else "cpus"
         _refuse_more("workers", self.workers, self._most_workers(), f"{what} of a job")
         return self
 
+    @model_validator(mode="after")
+    def _a_shared_gpu_has_cpus_for_its_runs(self) -> Self:
+        if self.runs_per_gpu == 1:
+            return self
+        if self.device != "cuda" or not self.gpus:
+            raise RuleError("runs_per_gpu", f"{self.runs_per_gpu} is of a GPU, and none is asked for; give gres: gpu:1")
+        if self.runs_per_gpu != "auto":
+            most = f"cpus for each of {self.gpus} GPUs: a run needs a CPU of its own to launch its kernels"
+            _refuse_more("runs_per_gpu", self.runs_per_gpu, self.cpus // self.gpus, most)
+        return self
+
     def _most_workers(self) -> int:
-        return max(1, self.gpus) if self.device == "cuda" else self.cpus
+        if self.device != "cuda":
+            return self.cpus
+        return max(1, self.gpus) * most_per_gpu(self.runs_per_gpu, max(1, self.gpus), self.cpus)
 
     @property
     def gpus(self) -> int:

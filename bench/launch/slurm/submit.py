@@ -186,6 +186,7 @@ def _job(request: Request, store: Store, submission_id: str, runs: list[PlannedR
         store=str(store.root.resolve()),
         device=profile.device,
         workers=profile.workers,
+        runs_per_gpu=profile.runs_per_gpu,
         seconds=60.0 * profile.time - profile.signal_seconds,
         slice_seconds=None if profile.slice is None else 60.0 * profile.slice,
         requeue=profile.requeue,

@@ -9,12 +9,22 @@ import sys
 import pytest
 
 from bench.launch.local import admission
-from bench.launch.local.admission import MemoryBudget
+from bench.launch.local.admission import AtWork, MemoryBudget
+from bench.launch.local.gpu_load import GpuLoad
 from bench.machine import memory
+from bench.plan.estimate import Estimates
 from bench.plan.schedule import PlannedRun
+from bench.store.runs import Store
 from fake_nvml import GB, Device, error
 
 MB = 2**20
+
+
+class Needs(Estimates):
+    """Estimates by which every run needs 10 GB of a GPU."""
+
+    def gpu_memory(self, run, *, measured=False):
+        return 10 * GB
 
 
 @pytest.fixture
@@ -65,15 +75,15 @@ def test_runs_wait_for_the_growth_of_those_at_work(run, monkeypatch):
     monkeypatch.setattr(admission, "resident_bytes", lambda pid: 1000)
     fits = MemoryBudget(memory=lambda one: 2500).fits
     assert fits(run(0), "cpu", []), "a lone run always starts"
-    assert not fits(run(0), "cpu", [(1, run(1))]), "the other will want 1500 of the 3000"
-    assert MemoryBudget(memory=lambda one: 1200).fits(run(0), "cpu", [(1, run(1))])
-    assert MemoryBudget().fits(run(0), "cpu", [(1, run(1))] * 50), "nothing known: no waiting"
+    assert not fits(run(0), "cpu", [AtWork(1, run(1))]), "the other will want 1500 of the 3000"
+    assert MemoryBudget(memory=lambda one: 1200).fits(run(0), "cpu", [AtWork(1, run(1))])
+    assert MemoryBudget().fits(run(0), "cpu", [AtWork(1, run(1))] * 50), "nothing known: no waiting"
 
 
 def test_a_gpu_that_strangers_use_is_waited_for(run, machine, tmp_path, monkeypatch):
     machine(*(Device(f"GPU-{number}", free=20 * GB if number == 5 else GB) for number in range(8)))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
-    fits = MemoryBudget(gpu_memory=lambda one: 10 * GB).fits
+    fits = MemoryBudget(load=GpuLoad(Store(tmp_path), Needs())).fits
     assert fits(run(0), "cuda:0", [])
     assert not fits(run(0), "cuda:1", []), "1 GB is free of the 10 GB it needs"
 

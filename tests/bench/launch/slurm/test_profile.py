@@ -32,6 +32,25 @@ def test_defaults_follow_from_what_is_given():
     assert Profile(time="1d", container="apptainer exec x.sif").python == ("python3",)
 
 
+def test_runs_that_share_a_gpu():
+    """Each needs a CPU that launches its kernels; auto has as many workers as that allows."""
+    shared = Profile(time="1d", gres="gpu:2", cpus=8, runs_per_gpu=3)
+    assert (shared.workers, shared.runs_per_gpu) == (6, 3)
+    assert Profile(time="1d", gres="gpu:2", cpus=8, runs_per_gpu="auto").workers == 8
+    assert Profile(time="1d", gres="gpu:2", cpus=64, runs_per_gpu="auto").workers == 16
+    assert Profile(time="1d", gres="gpu:2", cpus=8, runs_per_gpu=3, workers=2).workers == 2
+    for wrong, words in (
+        ({"cpus": 8, "gres": "gpu:2", "runs_per_gpu": 5}, "5 is more than 4 cpus for each of 2 GPUs"),
+        ({"cpus": 8, "runs_per_gpu": 2}, "2 is of a GPU, and none is asked for; give gres: gpu:1"),
+        ({"cpus": 8, "gres": "gpu:1", "device": "cpu", "runs_per_gpu": "auto"}, "auto is of a GPU"),
+        ({"cpus": 8, "gres": "gpu:1", "runs_per_gpu": 0}, "greater than or equal to 1"),
+        ({"cpus": 8, "gres": "gpu:1", "runs_per_gpu": "many"}, "auto"),
+        ({"cpus": 8, "gres": "gpu:1", "runs_per_gpu": 2, "workers": 3}, "3 is more than 2 GPUs with runs_per_gpu: 2"),
+    ):
+        with pytest.raises(ValidationError, match=words):
+            Profile(time="1d", **wrong)
+
+
 @pytest.mark.parametrize("time", [1, 2, 5, 9, 10, 11, 60, 10_000])
 def test_defaults_fit_any_time(time):
     profile = Profile(time=time)
