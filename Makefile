@@ -10,7 +10,7 @@ PIP    := $(BIN)/pip install --quiet
 # Bytecode is kept, also where the shell says otherwise: without it every process of the tests would compile the project anew.
 test test-fast test-table coverage: export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo install test test-fast test-table coverage lint format docs benchmark gpu-check clean
+.PHONY: demo install test test-fast test-table coverage lint format docs benchmark gpu-check gpu-costs clean
 
 # The smoke scale of Table 1, trained here and now, then printed.
 demo: install
@@ -79,6 +79,10 @@ benchmark: $(VENV)/installed-test
 # On a machine with a GPU: whether it computes what the CPU does, resumes, and how fast; a few minutes, one JSON file.
 gpu-check: $(VENV)/installed
 	$(BIN)/python -m benchmarks.gpu --output results/report/gpu
+
+# On a machine with a GPU: seconds, memory and watts of every paper-size step, for `bench plan --card CARD`; 8 minutes at most.
+gpu-costs: $(VENV)/installed
+	$(BIN)/python -m benchmarks.gpu_costs --short $(CARD) --output results/recorded/devices
 
 # Removes .venv, the runs and the reports.
 clean:

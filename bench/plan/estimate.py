@@ -114,9 +114,10 @@ class Estimates:
         """
         if measured := self.measured_seconds(run):
             return _span(measured)
-        work = work_of(run.spec) if card is not None and run.spec.kind == "train" else None
-        if card is not None and work is not None and run.spec.train is not None:
-            return card.span(work, run.spec.train.steps)
+        trains = run.spec.kind == "train" and run.spec.train is not None
+        on_card = card.span_of(run.spec, work_of(run.spec)) if card is not None and trains else None
+        if on_card is not None:
+            return on_card
         by_table = None if (minutes := _minutes(run)) is None else minutes * 60
         if run.spec.kind != "train":
             declared = run_measure(run.spec.measure.name).seconds if run.spec.measure is not None else None

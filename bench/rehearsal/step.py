@@ -33,7 +33,7 @@ from bench.networks.describe import describe
 from bench.rehearsal import images
 from bench.rehearsal.configurations import DATA, Configuration
 from bench.run.build import build_context
-from bench.spec.run import DataSpec, WeightsFile
+from bench.spec.run import DataSpec, RunSpec, WeightsFile
 from bench.store.runs import Store
 from bench.train.bare_steps import BareSteps
 
@@ -47,19 +47,11 @@ def measure(configuration: Configuration, images_from: DataSpec, scratch: Path) 
     """
     # Images and source weights of paper size
     started = time.monotonic()
-    images.offer(DATA, images_from, configuration.images, configuration.classes)
     spec = configuration.run_spec()
-    for role, source in spec.sources.items():
-        assert isinstance(source, WeightsFile)
-        _write_source(configuration, role, paths.weights_root() / f"{source.weights}.pt")
-    if any("vgg16_fc" in str(value) for part in spec.method for value in part.settings.values()):
-        _write_vgg16(VGG16.own)
+    offer_inputs(configuration, spec, images_from)
     # The run, whose memory is measured while it is built ...
     reset_peak()
-    ctx, method = build_context(spec, Store(scratch / "store"), torch.device("cpu"))
-    for name, part in method.parts:
-        if name in configuration.state:
-            part.load_state_dict(configuration.state[name])
+    ctx, method = build(configuration, spec, scratch, torch.device("cpu"))
     built = time.monotonic()
     # ... and while it makes its step
     while_building = peak_bytes() or 0
@@ -85,6 +77,30 @@ def measure(configuration: Configuration, images_from: DataSpec, scratch: Path) 
         "torch": torch.__version__,
         "time": time.time(),
     }
+
+
+def offer_inputs(configuration: Configuration, spec: RunSpec, images_from: DataSpec) -> None:
+    """Make what the run reads: images of the paper's size, and untrained weights in the place of those it starts from.
+
+    They go to the folders of $BENCH_CACHE and $BENCH_WEIGHTS, which have to be a rehearsal's own.
+    """
+    images.offer(DATA, images_from, configuration.images, configuration.classes)
+    for role, source in spec.sources.items():
+        assert isinstance(source, WeightsFile)
+        _write_source(configuration, role, paths.weights_root() / f"{source.weights}.pt")
+    if any("vgg16_fc" in str(value) for part in spec.method for value in part.settings.values()):
+        _write_vgg16(VGG16.own)
+
+
+def build(
+    configuration: Configuration, spec: RunSpec, scratch: Path, device: torch.device
+) -> tuple[Context, Composition]:
+    """The run's context and method on a device, its parts in the state that the configuration names."""
+    ctx, method = build_context(spec, Store(scratch / "store"), device)
+    for name, part in method.parts:
+        if name in configuration.state:
+            part.load_state_dict(configuration.state[name])
+    return ctx, method
 
 
 class RehearsedStep:

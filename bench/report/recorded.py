@@ -22,8 +22,9 @@ from bench.report.frame import OPTIONAL, REQUIRED, as_frame
 RECORDED_COLUMNS = ("table", "scale", *REQUIRED)
 _EVERY = (*RECORDED_COLUMNS, *OPTIONAL)
 CELL = ["kind", "row", "column", "seed"]
-# Names with another meaning: the printed numbers, and the words of `bench compare --against`.
-RESERVED = ("paper", "recorded", "runs")
+# Names with another meaning: the printed numbers, measured cards, and the words of `bench compare --against`.
+RESERVED = ("paper", "devices", "recorded", "runs")
+NO_SETS = RESERVED[:2]
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def _roots(root: Path | None) -> Sequence[Path]:
 
 
 def _sets_in(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.is_dir() and path.name != "paper"] if folder.is_dir() else []
+    return [path for path in folder.iterdir() if path.is_dir() and path.name not in NO_SETS] if folder.is_dir() else []
 
 
 def _find(name: str, root: Path | None) -> Path:

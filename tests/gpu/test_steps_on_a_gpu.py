@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from bench.contract.composition import build_method
 from benchmarks import gpu_fast, gpu_right
@@ -11,13 +10,6 @@ from benchmarks import gpu_fast, gpu_right
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 SPECS = gpu_right.tiny_specs(gpu_right.METHODS)
 RECORDED = [name for name, spec in SPECS.items() if not build_method(spec.method).not_in_graphs()]
-
-
-@pytest.fixture(scope="module")
-def device(lacks):
-    if not torch.cuda.is_available():
-        lacks("no CUDA device: run `pytest -m gpu` where torch sees one")
-    return torch.device("cuda:0")
 
 
 @pytest.mark.parametrize("name", SPECS)

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.errors import UserError, did_you_mean
+from bench.plan.cost.measured import MeasuredCard, measured_step, recorded_cards
 from bench.plan.cost.work import Work
+from bench.spec.run import RunSpec
 
 CARDS = Path(__file__).with_name("cards.json")
 USUAL = "h100"  # the card that a figure is for unless another is named
@@ -50,6 +52,7 @@ class Card:
     error_without_bytes: float  # as `error`, of a fit of the constant and the operations
     error_of_operations_alone: float
     steps: list[tuple[str, float, float, float]]  # the points: what, TFLOP, GB, measured seconds
+    short: str = ""  # of --card
 
     @property
     def suffices(self) -> bool:
@@ -71,6 +74,13 @@ class Card:
         """
         return math.exp(DEVIATIONS * self.log_error)
 
+    def span_of(self, spec: RunSpec, work: Work | None) -> Span | None:
+        """Low, expected and high seconds of a training: of its measured step, else by the model; None if neither is."""
+        assert spec.train is not None
+        if (step := measured_step(self.short, spec)) is not None:
+            return Span(*step).times(spec.train.steps)
+        return self.span(work, spec.train.steps) if work is not None and self.suffices else None
+
     def span(self, work: Work, steps: int) -> Span:
         """Low, expected and high seconds of so many steps, which share one error: it does not average out."""
         expected = steps * self.seconds(work)
@@ -80,12 +90,21 @@ class Card:
 @cache
 def measured_cards() -> dict[str, Card]:
     """Every card on which steps were measured, by its short name."""
-    return {name: Card(**row) for name, row in json.loads(CARDS.read_text()).items()}
+    return {name: Card(**row, short=name) for name, row in json.loads(CARDS.read_text()).items()}
 
 
 def card_of(name: str) -> Card:
-    """The card of a short name. Raises UserError for an unknown one, and for one whose steps do not suffice."""
-    known = {short: card for short, card in measured_cards().items() if card.suffices}
+    """The card of a short name, of which there is a model or a file of measured steps (bench.plan.cost.measured).
+
+    Raises UserError for an unknown one, and for one whose steps do not suffice for a model where it has no file.
+    """
+    models = measured_cards()
+    known = {short for short, card in models.items() if card.suffices} | recorded_cards().keys()
     if name not in known:
         raise UserError(f"--card: no rates of a card '{name}'; {did_you_mean(name, known)}")
-    return known[name]
+    return models[name] if name in models else _without_model(recorded_cards()[name])
+
+
+def _without_model(card: MeasuredCard) -> Card:
+    """A card of which measured steps alone are known."""
+    return Card(card.card, f"measured on {card.date}", 0, 0, 0, 0, 0, 0, 0, 0, [], card.short)

@@ -1,0 +1,58 @@
+"""The tests of this folder without a GPU: skipped with the reason, and run on a CPU against itself, as a rehearsal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import gpu_draws, gpu_right
+
+HERE = Path(__file__).parent
+CPU = torch.device("cpu")
+
+
+def gpu_tests(*words, **env):
+    """`pytest -m gpu` of these tests in a process of its own."""
+    clean = {name: value for name, value in os.environ.items() if name not in ("CI", "BENCH_TEST_ALL")}
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", str(HERE / "test_right.py"), "-p", "no:cacheprovider"]
+    return subprocess.run([*command, *words], env={**clean, **env}, capture_output=True, text=True, timeout=600)
+
+
+@pytest.mark.slow
+def test_they_run_on_a_cpu_or_say_why_not():
+    """One network and the run of one family, whose precisions, resuming and draws are compared."""
+    done = gpu_tests("-k", "sngan-32 and not contract", BENCH_TEST_DEVICE="cpu")
+    assert done.returncode == 0 and "4 passed" in done.stdout, done.stdout
+    if not torch.cuda.is_available():
+        done = gpu_tests("-k", "sngan-32 and passes")
+        assert done.returncode == 0 and "no CUDA device: run `pytest -m gpu` where torch sees one" in done.stdout
+
+
+def test_a_device_that_computes_otherwise_is_found(monkeypatch):
+    """One that rounds as bfloat16 does, in the place of a GPU."""
+    exact = gpu_right.passes
+    assert gpu_right.compare_network("sngan-32", CPU)["ok"]
+
+    def rough(name, device, dtype):
+        values = exact(name, device, dtype)
+        return {key: value.bfloat16().double() for key, value in values.items()} if dtype == torch.float32 else values
+
+    monkeypatch.setattr(gpu_right, "passes", rough)
+    assert not gpu_right.compare_network("sngan-32", CPU)["ok"]
+
+
+def test_a_device_with_another_order_of_the_data_is_found(monkeypatch):
+    (spec,) = gpu_right.tiny_specs(["sngan-32"]).values()
+    record = gpu_draws.compare_draws(spec, CPU)
+    assert record["ok"] and record["latents"] >= 2 * gpu_draws.STEPS
+    seeds, given = iter((0, 1)), gpu_draws.given
+    monkeypatch.setattr(
+        gpu_draws, "given", lambda one, *rest: given(one.model_copy(update={"seed": next(seeds)}), *rest)
+    )
+    record = gpu_draws.compare_draws(spec, CPU)
+    assert not record["ok"] and not record["latents_equal"] and record["real_images_off"] > 0.1
