@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import gpu_draws, gpu_right
+from bench.plan.cost.steps import counted_steps
+from bench.rehearsal.configurations import Configuration
+from bench.rehearsal.listing import load_configurations
+from bench.spec.run import DataSpec
+from benchmarks import gpu_costs, gpu_draws, gpu_right
 
 HERE = Path(__file__).parent
 CPU = torch.device("cpu")
@@ -56,3 +60,27 @@ def test_a_device_with_another_order_of_the_data_is_found(monkeypatch):
     )
     record = gpu_draws.compare_draws(spec, CPU)
     assert not record["ok"] and not record["latents_equal"] and record["real_images_off"] > 0.1
+
+
+def test_costs_are_measured_in_each_precision_and_what_fails_is_named(monkeypatch):
+    """A tiny configuration on the CPU, whose energy nobody counts; one of an unknown network is left out."""
+    tiny = Configuration(
+        id="tiny", tables=("none",), resolution=32, batch=8, rehearsed=4, steps=10, images=8,
+        network={"name": "sngan-32", "options": {"g_width": 8, "d_width": 8, "z_dim": 16}},
+        method="diffaugment + baseline", train={"g_lr": 1e-3, "d_lr": 1e-3},
+    )  # fmt: skip
+    wrong = tiny.model_copy(update={"id": "wrong", "network": tiny.network.model_copy(update={"name": "gan-7"})})
+    monkeypatch.setattr(gpu_costs, "keys_of", lambda one: ["0" * 16])
+    shapes = DataSpec(name="shapes", resolution=32)
+    steps, missing = gpu_costs.measure_all([tiny, wrong], shapes, CPU, 100)
+    assert [step.precision for step in steps] == ["float32", "tf32", "bfloat16"]
+    assert all(0 < step.low <= step.seconds <= step.high and (step.images, step.batch) == (4, 8) for step in steps)
+    assert len(missing) == 3 and "wrong, float32: UserError: unknown network 'gan-7'" in missing[0]
+    assert gpu_costs.measure_all([tiny], shapes, CPU, -1)[1][0] == "tiny, float32: the time was over"
+
+
+def test_configurations_stand_for_steps_that_plans_know():
+    _, listed = load_configurations()
+    counted = counted_steps()
+    keys = {one.id: gpu_costs.keys_of(one) for one in listed if one.network.name == "sngan-128"}
+    assert keys and all(key in counted for found in keys.values() for key in found)
