@@ -14,12 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-<<<<<<< HEAD
-from bench.launch.local.admission import MemoryBudget
-from bench.launch.local.crew import Crew, crew_for, refuse_too_few
-=======
 from bench.launch.local.admission import AtWork, MemoryBudget
->>>>>>> dfc2ae7 (bench run --runs-per-gpu and runs_per_gpu in a profile: several runs share a card as far as its memory and its measured load go)
+from bench.launch.local.crew import Crew, crew_for, refuse_too_few
 from bench.launch.local.starter import Starter
 from bench.launch.local.watcher import Watcher
 from bench.launch.local.worker_handle import Worker, how_it_ended

@@ -57,12 +57,9 @@ class TableJob:
     labels: tuple[str, ...] = ()
     # the digests of the runs' inputs at the time of the submission
     inputs: dict[str, str] = field(default_factory=dict)
-<<<<<<< HEAD
     # how many devices train a run together, by its uid; of a run that is left out, one
     gpus: dict[str, int] = field(default_factory=dict)
-=======
     runs_per_gpu: PerGpu = 1  # in jobs of older code a GPU has one
->>>>>>> dfc2ae7 (bench run --runs-per-gpu and runs_per_gpu in a profile: several runs share a card as far as its memory and its measured load go)
 
     def __call__(self) -> dict[str, str]:
         """Work the runs off, and return their outcomes; does not return if the job is requeued."""
