@@ -51,8 +51,9 @@ def keys_of(configuration: Configuration) -> list[str]:
     keys = []
     for cell in configuration.cells:
         name, row, column = cell.rsplit("/", 2)
-        rows, columns = ({one.id: one for one in many} for many in (_table(name).rows, _table(name).columns))
-        keys.append(step_key(_table(name).run_spec(rows[row], columns[column], 0, "paper")))
+        table = _table(name)
+        rows, columns = {one.id: one for one in table.rows}, {one.id: one for one in table.columns}
+        keys.append(step_key(table.run_spec(rows[row], columns[column], 0, "paper")))
     return list(dict.fromkeys(keys))
 
 
