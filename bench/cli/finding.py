@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.cli.options import rows_of, table_with
@@ -15,6 +15,7 @@ from bench.plan.load import table_names
 from bench.plan.runs import make_plan
 from bench.plan.schedule import PlannedRun
 from bench.plan.waiting import refuse_waiting
+from bench.spec.row_column import Column, Row
 from bench.spec.run import RunSpec
 from bench.spec.table import SCALES
 from bench.store.runs import RunFolder, Store
@@ -93,13 +94,17 @@ def _labels_of(store: Store, table: str | None, scale: str | None, choice: Mappi
             exact.setdefault(uid, []).append(label)
     # The store's runs by what a label says, to find those with other settings
     by_essence: dict[str, list[str]] = {}
-    for run in store:
-        by_essence.setdefault(_essence(run.spec()), []).append(run.uid)
+    stored = [run.spec() for run in store]
+    for spec in stored:
+        by_essence.setdefault(_essence(spec), []).append(spec.uid)
+    similar = {_outline(spec) for spec in stored}
     behind: Labels = {}  # what another table calls a run that it evaluates: after what the run's own table calls it
     for planned in _planned(table, scale, store, choice):
         names = [f"{cell.row} · {cell.column} · seed {cell.seed}" for cell in planned.cells]
         (exact if names else behind).setdefault(planned.uid, []).extend(names or [planned.label])
-        for uid in by_essence.get(_essence(planned.spec), []) if not choice["settings"] else []:
+        if choice["settings"] or _outline(planned.spec) not in similar:
+            continue
+        for uid in by_essence.get(_essence(planned.spec), []):
             loose.setdefault(uid, []).extend(names or [planned.label])
     for uid, labels in behind.items():
         exact.setdefault(uid, []).extend(labels)
@@ -109,24 +114,40 @@ def _labels_of(store: Store, table: str | None, scale: str | None, choice: Mappi
 def _planned(table: str | None, scale: str | None, store: Store, choice: Mapping[str, Any]) -> Iterator[PlannedRun]:
     """The runs that the tables plan at a scale, or at every one that they have.
 
-    A table that lacks a row or a column of the choice, or settings of a row of one's own, plans none. Raises UserError
-    where no table plans any.
+    Where the choice names no seeds they are those of the store's runs: no other can be meant. A table that lacks a row
+    or a column of the choice, or settings of a row of one's own, plans none. Raises UserError where no table plans any.
     """
-    seeds, refusals, some = {run.spec().seed for run in store}, [], False
+    stored = [run.spec() for run in store]
+    seeds = choice["seeds"] or sorted({spec.seed for spec in stored} or {0})
+    names, refusals, some = {spec.data.name for spec in stored}, [], False
     for spec in _tables(table, store, choice):
         for at in [scale] if scale is not None else [each for each in SCALES if each in spec.scales]:
             try:
-                rows = rows_of(choice) or [row.id for row in spec.rows
-                                           if row.printed_only is None and spec.fits(row, at)]  # fmt: skip
-                chosen_seeds = choice["seeds"] or sorted(seeds | set(range(spec.seeds_at(at))))
-                plan = make_plan(spec, at, store, rows, choice["columns"], chosen_seeds)
+                asked = rows_of(choice)
+                every = [row for row in spec.rows if row.printed_only is None]
+                rows = spec.pick_rows(asked) if asked else every
+                if columns := choice["columns"] or _columns_on(names, spec, at, rows):
+                    ids = [row.id for row in rows if asked or spec.fits(row, at)]
+                    yield from make_plan(spec, at, store, ids, columns, seeds).runs
+                some = True
             except UserError as error:
                 refusals.append(error)
-                continue
-            some = True
-            yield from plan.runs
     if refusals and not some:
         raise refusals[0]
+
+
+def _columns_on(names: Collection[str], spec: Table, scale: str, rows: Sequence[Row]) -> list[str]:
+    """The columns that have to do with one of these data sets: planning all others would take seconds."""
+
+    def has_to_do(row: Row | None, column: Column) -> bool:
+        """Whether a cell (a reference point without a row), the one whose runs it evaluates or a source is on one."""
+        settings = [spec.merged(column, scale, row)]
+        if row is not None and (behind := spec.behind(row, column, scale)) is not None:
+            settings.append(behind.table.merged(behind.column, scale, behind.row))
+        on = [patch for patch in settings if patch.data is not None and patch.data.name in names]
+        return bool(on) or any(name in str(patch.sources) for patch in settings for name in names)
+
+    return [column.id for column in spec.columns if any(has_to_do(row, column) for row in (None, *rows))]
 
 
 def _tables(table: str | None, store: Store, choice: Mapping[str, Any]) -> list[Table]:
@@ -156,6 +177,11 @@ def _essence(spec: RunSpec) -> str:
     method = [part.model_dump() for part in (spec.evaluated or spec).method]
     measure = [] if spec.measure is None else [spec.measure.model_dump()]
     return json.dumps([spec.kind, spec.seed, spec.data.model_dump(), method, *measure])
+
+
+def _outline(spec: RunSpec) -> tuple[str, int, str]:
+    """A part of the essence that costs nothing: most runs that are planned differ in it from all of the store."""
+    return spec.kind, spec.seed, spec.data.name
 
 
 def _words(text: str) -> list[str]:

@@ -97,7 +97,7 @@ class Table(TableSpec):
                 cell = behind.table.cell(behind.row, behind.column, scale)
             except UserError:
                 return False
-            if not set(needed_sources(parse_method(cell.method))) <= cell.sources.keys():
+            if not set(needed_sources(self.parsed(cell.method))) <= cell.sources.keys():
                 return False
         return True
 

@@ -85,19 +85,23 @@ def test_logs_finds_a_run_by_what_people_call_it(several, bench_command):
         done = bench_command("logs", *arguments)
         return done.stdout.split(" ")[0] if done.returncode == 0 else done.stderr
 
+    def of_table(*arguments):
+        return logs(*arguments, "--table", "table1")
+
     zero, one, other = (several[name].uid for name in ("zero", "one", "other"))
-    assert logs("scratch · faces · seed 0") == zero
-    assert logs("Scratch faces seed 0") == zero
-    assert logs("scratch faces seed 1") == one, "a run with other settings has the label of its row too"
-    assert logs("diffaugment") == other
-    assert logs("scratch", "--seeds", "1") == one
+    assert logs("scratch · faces · seed 0") == zero, "in whichever table that ships"
+    assert of_table("Scratch faces seed 0") == zero
+    assert of_table("scratch faces seed 1") == one, "a run with other settings has the label of its row too"
+    assert of_table("diffaugment") == other
+    assert of_table("scratch", "--seeds", "1") == one
     assert logs(one[-12:]) == logs(one[-10:-2]) == one, "any piece of an id"
-    listed = logs("scratch")
+    listed = of_table("scratch")
     assert listed.startswith("bench: error: run 'scratch': fits several: scratch · faces · seed 0 (")
     assert zero in listed and one not in listed, "the table's own settings come first"
-    listed = logs("avatars-critters")
+    listed = of_table("avatars-critters")
     assert all(run.uid in listed for run in several.values())
-    assert "not in " in logs("scratch faces seed 3") and "bench plan TABLE" in logs("scratch faces seed 3")
+    refused = of_table("scratch faces seed 3")
+    assert "not in " in refused and "bench plan TABLE" in refused
 
 
 def test_status_refuses_choices_without_a_table_and_shows_ids(several, bench_command):
