@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,15 @@ from bench.stats import Interval, holm, minimum_detectable_ratio, pooled_sd, spr
 ENDED = ("done", "diverged")
 ALPHA = 0.05
 Grid = dict[tuple[str, str], Cell]
+
+
+class _Line(NamedTuple):
+    """What a cell is made of: the score of one seed."""
+
+    seed: int
+    status: str
+    version: Any  # a whole number, or pandas' mark of none
+    value: Any
 
 
 ProtocolOf = Callable[[str, str], Protocol | None]  # from the ids of a row and a column
@@ -65,8 +74,12 @@ def make_cells(
     sharing: cells that show the same trainings as another one of their column. They are no further replicates, so they
     are left out of the pool and have their own sd.
     """
-    grouped = {(row, column): group for (row, column), group in values.groupby(["row", "column"], sort=False)}
-    cells = {(r, c): _cell(grouped.get((r, c)), metric, seeds) for r in rows for c in columns}
+    # Plain lists: a data frame for each of a table's cells would take most of a report's time.
+    lines: dict[tuple[str, str], list[_Line]] = {}
+    needed = (values[name] for name in ("row", "column", *_Line._fields))
+    for row, column, *line in zip(*needed):
+        lines.setdefault((row, column), []).append(_Line(*line))
+    cells = {(r, c): _cell(lines.get((r, c), []), metric, seeds) for r in rows for c in columns}
     for column in columns:
         down = {key: cell for key, cell in cells.items() if key[1] == column and cell.sound and key not in sharing}
         for version in {cell.version for cell in down.values()}:
@@ -159,31 +172,31 @@ def _snapshot(lines: list[dict[str, Any]], rule: Pick, protocol: Protocol | None
     return best_step(protocol, scored) if protocol is not None else None
 
 
-def _cell(lines: pd.DataFrame | None, metric: str, seeds: int) -> Cell:
-    if lines is None or lines.empty:
+def _cell(lines: Sequence[_Line], metric: str, seeds: int) -> Cell:
+    if not lines:
         return Cell(statuses=Counter(missing=seeds))
     # How many seeds have which status; planned seeds without a line are missing.
-    statuses = Counter(str(status) for status in lines["status"])
+    statuses = Counter(str(line.status) for line in lines)
     if len(lines) < seeds:
         statuses["missing"] += seeds - len(lines)
     # Only the newest version of the score counts: a mean over two versions would mean nothing.
-    ended = lines[lines["status"].isin(ENDED)].sort_values("seed")
-    version = int(ended["version"].max()) if ended["version"].notna().any() else None
-    older = ended["version"].notna() & (ended["version"] != version)
-    for status in ended["status"][older]:
-        statuses[str(status)] -= 1
+    ended = sorted((line for line in lines if line.status in ENDED), key=lambda line: line.seed)
+    version = max((int(line.version) for line in ended if not pd.isna(line.version)), default=None)
+    older = [line for line in ended if not pd.isna(line.version) and line.version != version]
+    for line in older:
+        statuses[str(line.status)] -= 1
         statuses[OLDER] += 1
-    ended = ended[~older]
-    values = tuple(float(value) for value in ended["value"])
+    ended = [line for line in ended if line not in older]
+    values = tuple(float(line.value) for line in ended)
     outdated = version is not None and version < output_card(metric).version
-    ended_seeds = tuple(int(seed) for seed in ended["seed"])
+    ended_seeds = tuple(int(line.seed) for line in ended)
     cell = Cell(ended_seeds, values, statuses, version=version, outdated=outdated)
     if not values:
         return cell
     # A diverged seed has no t interval: the cell then shows the median and range.
     if statuses["diverged"] or not np.isfinite(values).all():
         worst = output_card(metric).worst_value
-        ok = sum(status == "done" and math.isfinite(v) for status, v in zip(ended["status"], values))
+        ok = sum(line.status == "done" and math.isfinite(value) for line, value in zip(ended, values))
         # A finite score from before the divergence does not count as ok.
         return replace(cell, spread=replace(spread(values, worst), ok=ok))
     return replace(cell, interval=t_interval(values))
