@@ -10,6 +10,7 @@ import torch
 import bench
 from bench import networks
 from bench.errors import UserError
+from bench.networks.describe import weightless
 
 TINY = {"g_width": 16, "d_width": 16}
 
@@ -59,7 +60,7 @@ def test_settings_are_the_overrides_with_defaults():
 
 
 def test_every_name_is_a_pair_whose_size_is_in_its_name():
-    with torch.device("meta"), torch.no_grad():
+    with weightless():
         for name in networks.names():
             generator, _ = networks.build(name)
             assert f"-{generator.resolution}" in name and f"{generator.resolution} px" in (networks.summaries()[name])

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 from bench.errors import UserError
+from bench.networks.describe import weightless
 from bench.networks.sngan.sndcgan_recipes import sndcgan_32, sndcgan_128
 from by_hand import batch_normed, close, conditionally_normed, count, linear, lively, normal, weight
 
@@ -54,7 +55,7 @@ def generator_by_hand(generator, z, embedding=None):
     [(sndcgan_32, 3_828_739, 5_860_865), (sndcgan_128, 19_926_019, 5_983_745)],
 )
 def test_counts_are_those_of_compare_gans_layers(network, g_count, d_count):
-    with torch.device("meta"):
+    with weightless():
         generator, discriminator = pair(network, g_width=512, d_width=512)
     assert (count(generator), count(discriminator)) == (g_count, d_count)
 
@@ -64,7 +65,7 @@ def test_counts_are_those_of_compare_gans_layers(network, g_count, d_count):
     [(sndcgan_32, 5, (256, 8, 8)), (sndcgan_32, 7, (512, 4, 4)), (sndcgan_128, 7, (512, 16, 16))],
 )
 def test_lt_gans_layers_are_block_outputs(network, layer, shape):
-    with torch.device("meta"), torch.no_grad():
+    with weightless():
         _, discriminator = pair(network, g_width=512, d_width=512)
         h = torch.empty(1, 3, *[32 if network is sndcgan_32 else 128] * 2)
         for block in discriminator.eval().blocks[:layer]:
