@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from bench.cli.finding import NO_CHOICE, find_run
-from bench.cli.options import plugin_option, run_options, scale_option, selection_options, store_option
+from bench.cli.options import plugin_option, run_options, say_if_absent, scale_option, selection_options, store_option
 from bench.cli.planning import plan_of
 from bench.errors import UserError
 from bench.launch.slurm.cancel import cancel_runs
@@ -47,6 +47,7 @@ def status(
 ) -> None:
     """The status of every run of TABLE or of ALL; without either, of every run ever submitted from this store."""
     labels = _labels(table, scale, store, choice)
+    say_if_absent(store)
 
     def look() -> tuple[list[RunStatus], str | None]:
         survey = Survey.of(store, submissions(store), list(labels))

@@ -11,6 +11,7 @@ from bench.cli.options import (
     plugin_option,
     recorded_option,
     rows_of,
+    say_if_absent,
     scale_option,
     selection_options,
     store_option,
@@ -68,6 +69,7 @@ def compare(
             ) from error
         method = row_id(method)
     # Our runs and the baselines
+    say_if_absent(store)
     seeds = choice["seeds"]
     ours = load_results(spec, scale, store, recorded, seeds=seeds, asked=[method])
     unseen = not_shown(ours, spec, scale, store, seeds)

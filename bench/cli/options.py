@@ -33,6 +33,12 @@ def store_option(function: Function) -> Function:
     )(function)  # fmt: skip
 
 
+def say_if_absent(store: Store) -> None:
+    """A note on stderr where the store that is looked at is not there: a misspelt one would read as an empty one."""
+    if not store.root.is_dir():
+        click.echo(f"note: there is no store {store.root} (--store, $BENCH_STORE): no run is in it", err=True)
+
+
 def plugin_option(function: Function) -> Function:
     """--plugin FILE.py: files loaded before anything else, with the project file's; the value is the list of all."""
     return click.option(

@@ -12,6 +12,7 @@ from bench.cli.options import (
     metric_option,
     plugin_option,
     recorded_option,
+    say_if_absent,
     scale_option,
     selection_options,
     shown_rows,
@@ -63,11 +64,14 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, claims: bool, 
     pages = site is not None or single
     _refuse(claims and site is not None, choice["nearest"] and output is None and not pages, style if pages else None)
     if claims:
+        say_if_absent(store)
         return show_claims(tables, scale, "html" if single else style, output, store, recorded, choice)
     # Each table: printed, written, or kept for the pages
     load = loader(scale, store, recorded, choice)
     kept: list[tuple[TableReport, Extras]] = []
-    for spec in chosen_tables(tables, store, scale, choice):
+    chosen = chosen_tables(tables, store, scale, choice)
+    say_if_absent(store)
+    for spec in chosen:
         if (measure := to_come(spec)) is not None:
             show_printed(spec, measure, style, output)
             continue

@@ -94,3 +94,17 @@ def test_an_empty_search_says_where_it_looked(bench_command, trained, tmp_path):
     done = bench_command("compare", "ours", "--against", "mime", *SET, *OURS, BENCH_RECORDED=str(tmp_path / "sets"))
     assert done.returncode == 2
     assert f"unknown recorded set 'mime'; known: cpu (looked for in {tmp_path / 'sets'}, " in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", ["status table1", "report table1", "report dip --claims", "compare scratch --scale mini"]
+)
+def test_a_store_that_is_not_there_is_no_empty_one(words, bench_command, tmp_path):
+    words = words.split()
+    store = tmp_path / "misspelt"
+    note = f"note: there is no store {store} (--store, $BENCH_STORE): no run is in it\n"
+    done = bench_command(*words, BENCH_STORE=str(store))
+    assert done.stderr.startswith(note) and not store.exists()
+    store.mkdir()
+    again = bench_command(*words, "--store", str(store))
+    assert (again.returncode, again.stdout, note + again.stderr) == (done.returncode, done.stdout, done.stderr)
