@@ -16,7 +16,7 @@ from bench.store.lease import RunGoneError
 from bench.store.runs import Store
 from bench.train.sampling import save_sheet
 
-STEPS = 120
+STEPS = 50
 NO_CHECKPOINTS = 1e9  # seconds between two
 
 
