@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 # A rank that waits so long inside a sum gives the run up. Longer work of rank 0 alone is waited for otherwise.
 SUM_SECONDS = 600
-SHORT_SECONDS = 20  # between two looks at whether rank 0 is still there, while it works alone
+LONGEST_PAUSE = 0.5  # seconds between two looks at whether rank 0 has done what it does alone
 JOIN_SECONDS = 300  # for all ranks to come together, imports of torch included
 HERE = "127.0.0.1"  # where ranks of one machine meet
 
@@ -176,14 +177,12 @@ class JoinedRanks(Ranks):
         return told
 
     def _wait(self, key: str) -> None:
-        """Until rank 0 has set the key. The store lies in its process, so that its end is noticed at once."""
-        while True:
-            try:
-                self._store.wait([key], timedelta(seconds=SHORT_SECONDS))
-                return
-            except RuntimeError as error:
-                if "timeout" not in str(error).lower() and "timed out" not in str(error).lower():
-                    raise RankLost(_said(error)) from error
+        """Until rank 0 has set the key. The store lies in its process, so that its end is noticed at the next look."""
+        pause = 0.01
+        with _or_lost():
+            while not self._store.check([key]):
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
 
 
 def meet(size: int, host: str = HERE) -> tuple[Any, str]:
