@@ -109,6 +109,7 @@ def trained(ctx, parts, *, recorded):
     return logs, fingerprint([network.state_dict() for network in ctx.networks()]), len(made.recordings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", RUNS)
 def test_recorded_updates_are_those_of_python(method, make_run, source, tmp_path, monkeypatch):
     monkeypatch.setattr(graphs, "WARM", 1)

@@ -96,6 +96,7 @@ def prepared(method, network, make_run, source, root):
 
 
 @pytest.mark.filterwarnings("ignore:for .*copying from a non-meta parameter")
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_a_step_waits_for_nothing(method, make_run, source, tmp_path, monkeypatch):
     ctx, parts = prepared(method, METHODS[method], make_run, source, tmp_path)
@@ -106,7 +107,7 @@ def test_a_step_waits_for_nothing(method, make_run, source, tmp_path, monkeypatc
     optimizers = on_meta(ctx, parts)
     steps, watch = training_steps(ctx, parts, optimizers), Watch()
     try:
-        for number in range(ctx.step, ctx.step + 5):
+        for number in range(ctx.step, ctx.step + 3):
             copies = Copies()
             with copies:
                 ctx.begin_step(number)

@@ -33,7 +33,7 @@ def run(augmentation, *parts, steps=2, micro_batch=None):
     augmenting = build_method(parse_method(augmentation)).parts
     for name, part in augmenting:
         if name == "ada-lite":
-            part.p = 0.8
+            part.p.fill_(0.8)
     method = Composition([*augmenting, *((type(one).__name__.lower(), one) for one in parts)])
     loop, logs = adversarial(ctx, method, Optimizers.build(ctx)), []
     for _ in range(steps):
