@@ -7,7 +7,7 @@ from collections import Counter
 import click
 
 from bench.launch.progress import counted
-from bench.plan.inputs import made_stale
+from bench.plan.inputs import VERSIONED, made_stale
 from bench.plan.runs import other_sources
 from bench.plan.schedule import PlannedRun, Schedule
 from bench.store.runs import Store
@@ -47,6 +47,7 @@ def tell_of_inputs(plan: Schedule, store: Store) -> None:
         click.echo(f"{counted(len(waiting), 'run')} not started: the source is stale; --retry stale trains it anew")
     edited = Counter(name for run in plan.runs for name in run.edited)
     for name, count in edited.items():
-        click.echo(f"note: the code of {name}, has changed since {counted(count, 'run')} here trained with it")
+        meant = "; a version is raised where results change" if VERSIONED in name else ""
+        click.echo(f"note: the code of {name}, has changed since {counted(count, 'run')} here trained with it{meant}")
     for name, count in other_sources(plan.runs, store).items():
         click.echo(f"note: {counted(count, 'run')} of another source of '{name}' in the store: not part of this table")

@@ -11,6 +11,7 @@ from bench.plan.estimate import Estimates
 from bench.plan.expand import Table
 from bench.plan.load import load_table, table_names
 from bench.plan.runs import Plan, make_plan
+from bench.plan.schedule import with_sources
 from bench.plan.store_view import StoreView
 from bench.plan.waiting import to_come
 from bench.spec.table import SCALES, Scale
@@ -99,11 +100,12 @@ def _kind(table: Table) -> str:
 
 
 def _state(plan: Plan, estimates: Estimates) -> ScaleState:
+    of_a_seed = with_sources(plan.runs, {run.uid for run in plan.runs if any(cell.seed == 0 for cell in run.cells)})
     card = card_for(plan.scale, card_of(USUAL))
     times = [span.expected for run in plan.runs if (span := estimates.span(run, card)) is not None]
     return ScaleState(
         runs=len(plan.runs),
-        a_seed=sum(run.spec.seed == 0 or run.is_source for run in plan.runs),
+        a_seed=len(of_a_seed),
         seeds=plan.table.seeds_at(plan.scale),
         done=sum(run.status in ("done", "diverged") for run in plan.runs),
         seconds=sum(times) if len(times) == len(plan.runs) else None,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import yaml
@@ -88,10 +90,16 @@ def _parse_part(piece: str, text: str) -> Part:
 def _typed(what: str, text: str, annotation: str) -> Any:
     """The value in `text`, read as YAML, if it is of the annotated type; UserError otherwise."""
     try:
-        value = yaml.safe_load(text)
+        value = copy.deepcopy(_value(text))  # a list belongs to one part alone
     except yaml.YAMLError as error:
         raise UserError(f"{what}={text}: the value is not YAML") from error
     return _checked(what, value, annotation)
+
+
+@cache
+def _value(text: str) -> Any:
+    """A setting's value as YAML has it; tables have the same few in many places."""
+    return yaml.safe_load(text)
 
 
 def _checked(what: str, value: Any, annotation: str) -> Any:

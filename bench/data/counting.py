@@ -35,6 +35,12 @@ def has(what: Literal["labels", "attributes"], name: str, resolution: int) -> bo
     return f"train_{what}.npy" in read_meta(folder)["files"] if folder.is_dir() else None
 
 
+def attribute_names(name: str, resolution: int) -> tuple[str, ...] | None:
+    """The names of a set's attributes, () of one without; None where it is not built, so that nobody has looked."""
+    _, folder = find(name, resolution)
+    return tuple(read_meta(folder).get("attribute_names", ())) if folder.is_dir() else None
+
+
 def not_built(name: str, resolution: int) -> str:
     """The message for a set that is not built, or was built by another recipe."""
     entry, folder = find(name, resolution)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,12 +57,18 @@ def read_meta(folder: Path) -> dict[str, Any]:
     """The parsed meta.json of a built set; UserError if it is missing, lacks a key or has another form."""
     path = folder / "meta.json"
     try:
-        meta: dict[str, Any] = json.loads(path.read_text())
-        Meta.model_validate(meta)
-        return meta
+        return _checked(path.read_bytes())
     except (OSError, ValueError, KeyError, RecursionError):
         pass  # the error below is the same for every way in which the file can be wrong
     raise UserError(f"{path}: missing or damaged; {build_again(folder)}")
+
+
+@cache
+def _checked(content: bytes) -> dict[str, Any]:
+    """What a meta.json says, checked once: a plan asks again for every cell, and nobody changes the value."""
+    meta: dict[str, Any] = json.loads(content)
+    Meta.model_validate(meta)
+    return meta
 
 
 def build_again(folder: Path) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from bench.errors import UserError
 from bench.metrics.output import Output
 from bench.spec.cell import USES
-from bench.spec.run import Frozen, RunSpec
+from bench.spec.run import Frozen, RunSpec, WeightsFile
 from bench.spec.snapshot import AnySnapshot
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ class RunMeasure:
     sources: the roles of further runs or weights that it reads, such as a detector; a table says what fills a role.
     reads: which of these roles it reads with given settings; None: all.
     check: whether it can be taken of a run, given its spec and the settings; raises UserError before anything trains.
+    check_sources: whether its settings fit the further runs or weights that it reads, by role; likewise.
     seconds: about how long it takes, while no evaluation of its kind has finished; None: no longer than a training.
     """
 
@@ -121,6 +122,7 @@ class RunMeasure:
     sources: tuple[str, ...] = ()
     reads: Callable[[Any], tuple[str, ...]] | None = None
     check: Callable[[RunSpec, Any], None] | None = None
+    check_sources: Callable[[Mapping[str, RunSpec | WeightsFile], Any], None] | None = None
     seconds: float | None = None
     of_run: bool = True
     uses: tuple[str, ...] = ()

@@ -181,6 +181,14 @@ def refuse_impossible(task: RunSpec) -> None:
         raise UserError(f"measure '{card.name}' needs a generator, and run {run.uid} trains none")
     if card.check is not None:
         card.check(run, settings)
+    refuse_sources(task)
+
+
+def refuse_sources(task: RunSpec) -> None:
+    """Raise UserError for an evaluation whose settings do not fit what it reads beside its run, as its card says."""
+    assert task.measure is not None
+    if (check := run_measure(task.measure.name).check_sources) is not None:
+        check(task.sources, settings_of(task.measure))
 
 
 def gives(task: RunSpec) -> tuple[MetricSpec, ...]:

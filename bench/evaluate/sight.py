@@ -47,6 +47,11 @@ class Sight:
             raise UserError(f"data set '{data.name}' has {len(images)} test images, {count} are asked for")
         return images if count is None else images[:count]
 
+    def named_test_images(self, count: int | None = None) -> tuple[np.ndarray, str]:
+        """`test_images`, and a name of exactly these images."""
+        images, data = self.test_images(count), self.task.data
+        return images, f"{imageset.load(data.name, data.resolution).sha256}-test-{len(images)}"
+
     def features(self, images_NHWC: np.ndarray, extractor: str, *, keep: bool = False) -> np.ndarray:
         """Features (N, D) float32 of uint8 images. keep: of images that come again, such as training images."""
         network = features.load(extractor, self.device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin
@@ -122,14 +121,23 @@ def merge(base: dict[str, Any], top: dict[str, Any], *, keep_null: bool = False)
     Anything else, lists included, is replaced.
     keep_null: null stays instead, for a reader to whom it says that the key is removed from what is under it.
     """
-    merged = copy.deepcopy(base)
+    merged = dict(base)
     for key, value in top.items():
         if value is None and not keep_null:
             merged.pop(key, None)
-            continue
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = merge(merged[key], value, keep_null=keep_null) if both else copy.deepcopy(value)
-    return merged
+        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = merge(merged[key], value, keep_null=keep_null)
+        else:
+            merged[key] = copied(value)
+    untouched = merged.keys() - top.keys()
+    return {key: copied(value) if key in untouched else value for key, value in merged.items()}
+
+
+def copied(value: Any) -> Any:
+    """A copy of what YAML has read: mappings and lists are new, what they hold cannot be changed."""
+    if isinstance(value, dict):
+        return {key: copied(inner) for key, inner in value.items()}
+    return [copied(inner) for inner in value] if isinstance(value, list) else value
 
 
 def mistake(path: Path, keys: Keys, message: str) -> UserError:

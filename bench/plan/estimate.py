@@ -11,7 +11,7 @@ from bench.evaluate.registry import run_measure
 from bench.files.sizes import folder_bytes
 from bench.plan.cost.model import Card, Span
 from bench.plan.cost.steps import work_of
-from bench.plan.kinds import Kind, kind, recorded_kind
+from bench.plan.kinds import Kind, RecordedKinds, kind
 from bench.plan.schedule import PlannedRun, Retry, Schedule
 from bench.store.runs import RunFolder, Store
 
@@ -74,12 +74,12 @@ class Estimates:
         """The figures of the store's runs of the same kinds as `runs`."""
         estimates = cls(kinds={run.uid: kind(run.spec) for run in runs})
         kinds = {*estimates.kinds.values()}
-        trained = {own.what for own in kinds if own.steps is not None}
+        trained, recorded = {own.what for own in kinds if own.steps is not None}, RecordedKinds()
         for folder in store:
             result = folder.result()
             if result is None:
-                estimates._note_unfinished(folder, trained)
-            elif result.get("seconds") and (own := recorded_kind(folder)) in kinds:
+                estimates._note_unfinished(folder, trained, recorded)
+            elif result.get("seconds") and (own := recorded.of(folder)) in kinds:
                 estimates.seconds_of.setdefault(own, []).append(result["seconds"])
                 beat = folder.heartbeat() or {}
                 for key, figures in (
@@ -95,10 +95,10 @@ class Estimates:
                 estimates.paces.setdefault(own.what, []).append(Pace(folder.uid, result["seconds"] / made, made, True))
         return estimates
 
-    def _note_unfinished(self, folder: RunFolder, trained: set[str]) -> None:
+    def _note_unfinished(self, folder: RunFolder, trained: set[str], recorded: RecordedKinds) -> None:
         """Keep the pace of a run that is not done, if its heartbeat has one."""
         beat = folder.heartbeat() or {}
-        if beat.get("rate") and beat.get("step") and (own := recorded_kind(folder)).what in trained:
+        if beat.get("rate") and beat.get("step") and (own := recorded.of(folder)).what in trained:
             self.paces.setdefault(own.what, []).append(Pace(folder.uid, 1 / beat["rate"], beat["step"], False))
 
     def seconds(self, run: PlannedRun) -> float | None:

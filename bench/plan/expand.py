@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 
 from pydantic import PrivateAttr
 
@@ -57,8 +58,9 @@ class Table(TableSpec):
         group of rows where the label is "label@group". A table that evaluates the runs of others evaluates those of
         such rows of theirs. Raises UserError for a label that is taken, an unknown group, and what is no method.
         """
-        expressions = list(expressions)
-        rows = list(self.rows)
+        expressions, rows = list(expressions), list(self.rows)
+        if not expressions:
+            return self
         for text in expressions:
             label, method = split_label(text)
             taken = {row.id for row in rows}
@@ -109,7 +111,10 @@ class Table(TableSpec):
 
     def trains(self, row: Row, column: Column, scale: str) -> bool:
         """Whether a cell has trainings of its own: it shows them, or an evaluation of them."""
-        return super().trains(row, column, scale) and not self.looks_at_no_run(row, column, scale)
+        key = (row.id, column.id, scale)
+        if key not in self.trained:
+            self.trained[key] = super().trains(row, column, scale) and not self.looks_at_no_run(row, column, scale)
+        return self.trained[key]
 
     def behind(self, row: Row, column: Column, scale: str) -> Lent | None:
         """The trained cell behind what a cell shows: its own, or the one whose runs it evaluates.
@@ -178,6 +183,13 @@ class Table(TableSpec):
 
     def shown_spec(self, row: Row, column: Column, seed: int, scale: str) -> RunSpec:
         """The task that a cell shows, which must show one: a training, the evaluation of one, or one without a run."""
+        if seed != 0:
+            return self._shown_spec(row, column, seed, scale)
+        if (key := (row.id, column.id, scale)) not in self.shown_first:  # that of seed 0 is asked for again and again
+            self.shown_first[key] = self._shown_spec(row, column, 0, scale)
+        return self.shown_first[key]
+
+    def _shown_spec(self, row: Row, column: Column, seed: int, scale: str) -> RunSpec:
         if self.looks_at_no_run(row, column, scale):
             return self._measurement(row, column, seed, scale)
         behind, merged = self.behind(row, column, scale), self.merged(column, scale, row)
@@ -236,7 +248,15 @@ class Table(TableSpec):
         return named
 
     def run_spec(self, row: Row, column: Column, seed: int, scale: str) -> RunSpec:
-        """The run of one cell and seed: what is trained for it."""
+        """The run of one cell and seed: what is trained for it. Seeds of a cell differ in nothing else."""
+        key = (row.id, column.id, scale)
+        if key not in self.first_runs:
+            self.first_runs[key] = self._first_run(row, column, scale)
+        first = self.first_runs[key]
+        return first.model_copy(update={"seed": seed}) if seed else first
+
+    def _first_run(self, row: Row, column: Column, scale: str) -> RunSpec:
+        """The run of seed 0."""
         cell = self.cell(row, column, scale)
         method = self.parsed(cell.method)
         return RunSpec(
@@ -245,11 +265,26 @@ class Table(TableSpec):
             data=cell.data,
             train=cell.train,
             protocol=cell.protocol,
-            seed=seed,
+            seed=0,
             sources={
                 role: self._source(role, cell.sources, f"row '{row.id}'", scale) for role in needed_sources(method)
             },
         )
+
+    @cached_property
+    def trained(self) -> dict[tuple[str, str, str], bool]:
+        """Those of `trains` that have been asked for."""
+        return {}
+
+    @cached_property
+    def first_runs(self) -> dict[tuple[str, str, str], RunSpec]:
+        """Those of `run_spec` with seed 0 that have been asked for; a changed copy has its own."""
+        return {}
+
+    @cached_property
+    def shown_first(self) -> dict[tuple[str, str, str], RunSpec]:
+        """Those of `shown_spec` with seed 0 that have been asked for; a changed copy has its own."""
+        return {}
 
     def parsed(self, method: str) -> tuple[Part, ...]:
         """The parts of a method expression, each worked out once: a table has the same few in many cells."""

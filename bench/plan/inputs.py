@@ -42,6 +42,7 @@ from bench.spec.run import RunSpec, WeightsFile
 from bench.store.runs import RunFolder, Status, Store
 
 SCHEMA = 1
+VERSIONED = "still version"  # of an edited part or measure, whose version would be raised if its results changed
 FRESH: tuple[Status, ...] = ("planned", "running")  # never stale: nothing is made yet, or a worker is at it
 FILES = {
     "train": "train images",
@@ -95,7 +96,7 @@ class Machine:
         for name, source in (folder.inputs() or {}).get("sources", {}).items():
             if {*source["digests"], self.code(name)} - {None} != {source["digests"][0]}:
                 kind, _, label = name.partition("/")
-                labels.append(f"{kind} {label}" + (f", still version {source['version']}" if source["version"] else ""))
+                labels.append(f"{kind} {label}" + (f", {VERSIONED} {source['version']}" if source["version"] else ""))
         return labels
 
     def stale_sources(self, spec: RunSpec) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from bench.errors import UserError
 from bench.plan.expand import Table
 from bench.plan.runs import Plan, make_plan
-from bench.plan.schedule import PlannedRun, Schedule
+from bench.plan.schedule import PlannedRun, Schedule, with_sources
 from bench.plan.store_view import StoreView
 from bench.plan.table_files import ALL
 from bench.plan.waiting import to_come
@@ -50,22 +50,17 @@ class JointPlan(Schedule):
 
     def sharing(self) -> Sharing:
         """How many trainings and evaluations of one seed serve how many cells."""
-        first = min((run.spec.seed for run in self.runs if run.cells), default=0)
-        shown = [run for part in self.parts for run in part.runs if run.spec.seed == first or run.is_source]
+        cells = [(part.name, run, cell) for part in self.parts for run in part.runs for cell in run.cells]
+        first = min((cell.seed for _, _, cell in cells), default=0)
+        needed = with_sources(self.runs, {run.uid for _, run, cell in cells if cell.seed == first})
         tables = Counter(uid for part in self.parts for uid in {run.uid for run in part.runs})
-        distinct = {run.uid: run.spec.kind for run in shown}
-        cells = {
-            (part.name, cell.row, cell.column)
-            for part in self.parts
-            for run in part.runs
-            if run.spec.kind != "reference"
-            for cell in run.cells
-        }
+        distinct = {run.uid: run.spec.kind for run in self.runs if run.uid in needed}
+        shown = {(name, cell.row, cell.column) for name, run, cell in cells if run.spec.kind != "reference"}
         trainings = [uid for uid, kind in distinct.items() if kind == "train"]
         return Sharing(
             trainings=len(trainings),
             evaluations=sum(kind == "evaluate" for kind in distinct.values()),
-            cells=len(cells),
+            cells=len(shown),
             shared=sum(tables[uid] > 1 for uid in trainings),
         )
 

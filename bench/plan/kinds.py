@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NamedTuple
 
 from bench.spec.run import RunSpec
 from bench.store.runs import RunFolder
+
+# The seeds of a run and of its sources; whatever else is called so changes no time
+_SEED = re.compile(rb'"seed": ?\d+')
 
 
 class Kind(NamedTuple):
@@ -34,6 +38,23 @@ def recorded_kind(folder: RunFolder) -> Kind:
         return _kind(folder.plain_spec())
     except (KeyError, TypeError, AttributeError):
         return kind(folder.spec())  # which says what is wrong with it
+
+
+class RecordedKinds:
+    """The kinds of many stored runs: records that differ in their seeds alone are worked out once."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Kind] = {}
+
+    def of(self, folder: RunFolder) -> Kind:
+        """`recorded_kind` of a run."""
+        try:
+            key = _SEED.sub(b"", folder.spec_bytes())
+        except OSError:
+            return recorded_kind(folder)  # which says what is wrong with it
+        if key not in self._known:
+            self._known[key] = recorded_kind(folder)
+        return self._known[key]
 
 
 def _kind(plain: dict[str, Any]) -> Kind:

@@ -85,7 +85,9 @@ def _lent(path: Path, table: Table, overrides: dict[str, Any] | None = None) -> 
     names = sorted(lender_names(table))
     table = table.with_lenders({name: _lender(path, name, passed) for name in names})
     if problem := evaluation_problem(table):
-        set_here = [f"--set {key}={value}" for key, value in (overrides or {}).items() if "evaluate" in key.split(".")]
+        # What can make one impossible: its own settings, or a training that does not reach the step that it looks at
+        about = [key for word in ("steps", "evaluate") for key in overrides or {} if word in key.split(".")]
+        set_here = [f"--set {key}={(overrides or {})[key]}" for key in about]
         raise UserError(f"{set_here[-1]}: {problem[1]}") if set_here else mistake(path, *problem)
     return table
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from itertools import product
 from typing import Any
 
 import yaml
@@ -42,11 +43,29 @@ def overridden(value: dict[str, Any], spec: Table, settings: dict[str, Any]) -> 
         override = f"--set {key}={setting}"
         try:
             spec = Table.model_validate(value)
+            if key.endswith("train.steps") and not any(other.endswith("protocol.keep") for other in settings):
+                spec = _keeping_what_is_reached(value, spec)
         except ValidationError as error:
             raise UserError(f"{override}: {first_problem(Table, error)[1]}") from error
         if problem := names_problem(spec) or cell_problem(spec):
             raise UserError(f"{override}: {problem[1]}")
     return spec
+
+
+def _keeping_what_is_reached(value: dict[str, Any], spec: Table) -> Table:
+    """The table without the kept steps that shorter trainings do not reach, which is written into `value` too."""
+    shorter = False
+    for name, scale in value["scales"].items():
+        for row, column in product(spec.rows, spec.columns):
+            said = spec.merged(column, name, row).said
+            kept, steps = (said.get(of, {}).get(key) for of, key in (("protocol", "keep"), ("train", "steps")))
+            if not kept or steps is None or max(kept) < steps:
+                continue
+            cells = scale["cells"] = scale.get("cells") or {}
+            cell = cells[f"{row.id}/{column.id}"] = cells.get(f"{row.id}/{column.id}") or {}
+            cell["protocol"] = {**(cell.get("protocol") or {}), "keep": [step for step in kept if step < steps] or None}
+            shorter = True
+    return Table.model_validate(value) if shorter else spec
 
 
 def _override(scale: dict[str, Any], key: str, setting: Any) -> None:

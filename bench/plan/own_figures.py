@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from bench.plan.expand import Table
 from bench.plan.schedule import PlannedRun
@@ -15,16 +15,18 @@ from bench.spec.run import RunSpec
 from bench.spec.source import SourceRun
 
 
-def scale_minutes(table: Table, scale: str, runs: Mapping[str, PlannedRun]) -> None:
+def scale_minutes(table: Table, scale: str, runs: Mapping[str, PlannedRun], lenders: Iterable[Table] = ()) -> None:
     """Scale the minutes of trainings, by uid, by their steps over those that the figure was written for.
 
-    Trainings for which the table that has the figure says no number of steps keep it as it is.
+    Trainings for which the table that has the figure says no number of steps keep it as it is. lenders: the tables
+    whose trainings are among the runs.
     """
-    own = table.at(scale).resources
-    if own is None or own.minutes is None or table.written(scale) is table:
+    if all(one.written(scale) is one for one in (table, *lenders)):
         return
     for uid, steps in _written_steps(table, scale, runs).items():
-        run = runs[uid]
+        run, own = runs[uid], runs[uid].resources
+        if own is None or own.minutes is None:
+            continue
         if run.spec.train is not None and run.spec.train.steps != steps:
             run.resources = own.model_copy(update={"minutes": own.minutes * run.spec.train.steps / steps})
             run.scaled = True

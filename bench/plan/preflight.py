@@ -15,7 +15,7 @@ from bench.contract.signature import needing
 from bench.data import counting, draw_counts
 from bench.data.points import is_its_own_reference
 from bench.errors import UserError, did_you_mean
-from bench.evaluate.registry import refuse_impossible, run_measure
+from bench.evaluate.registry import refuse_impossible, refuse_sources, run_measure
 from bench.features.cache_bound import bound
 from bench.files.yamlfile import Keys
 from bench.metrics.measures import measure, measures, neighbour
@@ -165,6 +165,10 @@ def _of_run(spec: RunSpec, places: _Places, build: bool, reasons: _Reasons) -> I
         yield Problem(places.gpus, unable)
     if spec.measure is not None:
         yield from _extractors([*filter(None, [spec.measure.settings.get("extractor")])], places.evaluate, reasons)
+        try:
+            refuse_sources(spec)
+        except UserError as error:
+            yield Problem(places.evaluate, str(error))
 
 
 def _counts(spec: RunSpec, places: _Places, build: bool, train: int, test: int) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -122,13 +123,19 @@ def _section(path: Path) -> Any:
     if not path.is_file():
         return None
     try:
-        value: Any = tomllib.loads(path.read_text())
+        value = _toml(path.read_bytes())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: is not TOML: {error}") from error
     if path.name == NAME:
         return value
     tool = value.get("tool")
     return tool.get("bench") if isinstance(tool, dict) else None
+
+
+@cache
+def _toml(content: bytes) -> Any:
+    """What a file says. It is asked for by every table of a plan, and nobody changes the value."""
+    return tomllib.loads(content.decode())
 
 
 def _validated(path: Path, value: Any) -> ProjectSettings:

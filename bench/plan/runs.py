@@ -65,6 +65,7 @@ def make_plan(
     chosen_columns = table.pick_columns(columns)
     chosen_seeds = list(range(table.seeds_at(scale))) if seeds is None else list(seeds)
     runs: dict[str, PlannedRun] = {}
+    lenders: dict[str, Table] = {}
     for column in chosen_columns:
         for point in table.points(column, scale) if references else ():
             for seed in chosen_seeds:
@@ -73,7 +74,7 @@ def make_plan(
     for seed in chosen_seeds:  # seed by seed, so that an interrupted table has whole replicates first
         for row in table.pick_rows(rows):
             for column in chosen_columns:
-                _add_cell(runs, table, row, column, seed, scale)
+                _add_cell(runs, lenders, table, row, column, seed, scale)
     chosen_rows = table.pick_rows(rows)
     chosen = [(row.id, column.id) for row in chosen_rows for column in chosen_columns]
     if chosen and all(table.is_absent(*cell, scale) for cell in chosen):
@@ -84,8 +85,8 @@ def make_plan(
     view = store if isinstance(store, StoreView) else StoreView(store)
     for run in runs.values():
         view.look_up(run)
-        run.resources = table.at(scale).resources
-    scale_minutes(table, scale, runs)
+        run.resources = lenders.get(run.uid, table).at(scale).resources
+    scale_minutes(table, scale, runs, lenders.values())
     return Plan(table, scale, list(runs.values()))
 
 
@@ -132,7 +133,16 @@ def parse_seeds(text: str) -> list[int]:
     return list(dict.fromkeys(seeds))
 
 
-def _add_cell(runs: dict[str, PlannedRun], table: Table, row: Row, column: Column, seed: int, scale: str) -> None:
+def _add_cell(
+    runs: dict[str, PlannedRun],
+    lenders: dict[str, Table],
+    table: Table,
+    row: Row,
+    column: Column,
+    seed: int,
+    scale: str,
+) -> None:
+    """Add the runs of a cell and a seed; `lenders` is told whose those are that another table trains, by uid."""
     if not table.shows(row, column, scale):
         return
     spec = table.shown_spec(row, column, seed, scale)
@@ -140,6 +150,8 @@ def _add_cell(runs: dict[str, PlannedRun], table: Table, row: Row, column: Colum
     if spec.evaluated is not None and (behind := table.behind(row, column, scale)) is not None:
         lender, evaluated = "" if behind.table is table else f"{behind.table.name}: ", runs[spec.evaluated.uid]
         evaluated.behind = evaluated.behind or f"{lender}{behind.row.id} · {behind.column.id} · seed {seed}"
+        if isinstance(behind.table, Table) and behind.table is not table:
+            lenders |= dict.fromkeys((evaluated.uid, *evaluated.needs), behind.table)
 
 
 def _add(runs: dict[str, PlannedRun], spec: RunSpec) -> PlannedRun:

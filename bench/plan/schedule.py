@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
@@ -62,11 +62,6 @@ class PlannedRun:
         return is_exclusive(self.spec)
 
     @property
-    def is_source(self) -> bool:
-        """Whether other runs start from it, and no cell shows or evaluates it."""
-        return not self.cells and self.behind is None
-
-    @property
     def label(self) -> str:
         """What the run is, for people."""
         if self.title is not None:
@@ -77,6 +72,15 @@ class PlannedRun:
         if self.behind is not None:
             return f"{self.behind} (training)"
         return f"source · {self.spec.data.name} · seed {self.spec.seed}"
+
+
+def with_sources(runs: Sequence[PlannedRun], uids: set[str]) -> set[str]:
+    """Of runs, sources before their dependants, those named and all that they start from or evaluate, by uid."""
+    found = set(uids)
+    for run in reversed(runs):
+        if run.uid in found:
+            found |= {*run.needs}
+    return found
 
 
 class Schedule:

@@ -13,7 +13,7 @@ class StoreView:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._machine = Machine(store)
-        self._stored = {run.uid for run in store}
+        self._stored = {*store.uids()}
         self._known: dict[str, tuple[Status, Cause | None, tuple[str, ...], tuple[str, ...]]] = {}
 
     def look_up(self, run: PlannedRun) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from functools import cache
 from pathlib import Path
 
 from bench.errors import UserError, did_you_mean
-from bench.files.yamlfile import load_yaml, mistake
+from bench.files.yamlfile import copied, load_yaml, mistake
 from bench.plan.extending import Plain, alone, extended
 from bench.plan.fragments import COMMON, TABLES, with_fragments
 
@@ -52,7 +51,7 @@ def plain_table(path: Path) -> Plain:
 
 
 def _shipped(name: str) -> Plain:
-    return copy.deepcopy(_cached(TABLES / f"{resolve_table(name)}.yaml"))
+    return copied(_cached(TABLES / f"{resolve_table(name)}.yaml"))
 
 
 @cache

@@ -112,7 +112,7 @@ class TableSpec(Frozen):
     def is_absent(self, row: str, column: str, scale: str | None = None) -> bool:
         """Whether the paper leaves out this cell, or, where a scale is named, it cannot have it."""
         left_out = self.absent if scale is None else (*self.absent, *self.at(scale).absent)
-        return any(f"{one}/{other}" in left_out for one in (row, "*") for other in (column, "*"))
+        return bool(left_out) and any(f"{one}/{other}" in left_out for one in (row, "*") for other in (column, "*"))
 
     def layers(self, column: Column, scale: str, row: Row | None = None) -> list[tuple[Place, Patch]]:
         """The settings of a cell by the places that give them, later ones over earlier ones; without a row a column's.

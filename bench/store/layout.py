@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SET_ASIDE = "set-aside"
+SPEC, RESULT, HEARTBEAT = "spec.json", "result.json", "heartbeat.json"
 BEST = "best.pt"
 _CHECKPOINT = re.compile(r"step-(\d{8})\.pt")
 
@@ -41,6 +42,10 @@ class RunPaths:
 
     path: Path
 
+    def file(self, name: str) -> str:
+        """The path of a file of the folder, as text: a store has tens of thousands of them."""
+        return f"{self.path}/{name}"
+
     @property
     def uid(self) -> str:
         """The run's name, the hash of its spec."""
@@ -49,7 +54,7 @@ class RunPaths:
     @property
     def spec_file(self) -> Path:
         """The resolved RunSpec."""
-        return self.path / "spec.json"
+        return self.path / SPEC
 
     @property
     def provenance_file(self) -> Path:
@@ -79,7 +84,7 @@ class RunPaths:
     @property
     def heartbeat_file(self) -> Path:
         """The step, and who works on it."""
-        return self.path / "heartbeat.json"
+        return self.path / HEARTBEAT
 
     @property
     def cancel_file(self) -> Path:
@@ -124,7 +129,7 @@ class RunPaths:
     @property
     def result_file(self) -> Path:
         """Its presence is what "done" means."""
-        return self.path / "result.json"
+        return self.path / RESULT
 
     @property
     def set_aside_file(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,21 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
                 return
 
 
-def read_json(path: Path) -> Any:
+def read_bytes(path: Path | str) -> bytes:
+    """What is in a file. A plan reads tens of thousands, and a Path of each would cost more than reading it."""
+    with open(path, "rb") as file:  # noqa: PTH123
+        return file.read()
+
+
+def is_file(path: str) -> bool:
+    """Whether there is a file of that path, as text for the same reason."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def read_json(path: Path | str) -> Any:
     """The value in a JSON file, None where there is none. UserError for one that cannot be read."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(read_bytes(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except json.JSONDecodeError as error:

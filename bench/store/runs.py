@@ -17,10 +17,10 @@ from bench.errors import UserError
 from bench.files import atomic
 from bench.machine.host import slurm_job
 from bench.spec.run import RunSpec
-from bench.store.layout import SET_ASIDE, RunPaths, checkpoints
+from bench.store.layout import HEARTBEAT, RESULT, SET_ASIDE, SPEC, RunPaths, checkpoints
 from bench.store.lease import RunBusyError, RunGoneError, lease, require
 from bench.store.liveness import is_alive
-from bench.store.reading import read_json, read_lines
+from bench.store.reading import is_file, read_bytes, read_json, read_lines
 
 # A run is "stale" where its inputs are no longer those on this machine: see bench.plan.inputs.
 Status = Literal["planned", "running", "interrupted", "lost", "failed", "done", "diverged", "stale"]
@@ -41,11 +41,11 @@ class RunFolder(RunPaths):
 
     def result(self) -> dict[str, Any] | None:
         """The result record, or None while the run is not done."""
-        return read_json(self.result_file)
+        return read_json(self.file(RESULT))
 
     def heartbeat(self) -> dict[str, Any] | None:
         """Who last worked on the run, at which step."""
-        return read_json(self.heartbeat_file)
+        return read_json(self.file(HEARTBEAT))
 
     def spec(self) -> RunSpec:
         """The spec as recorded; UserError if the folder has none."""
@@ -56,6 +56,10 @@ class RunFolder(RunPaths):
                 f"{self.spec_file} is not a run's spec ({error.errors()[0]['msg']}); "
                 "move the run folder away and run again"
             ) from error
+
+    def spec_bytes(self) -> bytes:
+        """The spec as it is written. Raises OSError where there is none."""
+        return read_bytes(self.file(SPEC))
 
     def plain_spec(self) -> dict[str, Any]:
         """The spec's plain data, not checked: for looking through thousands. UserError if the folder has none."""
@@ -245,8 +249,13 @@ class Store:
         return place
 
     def __iter__(self) -> Iterator[RunFolder]:
-        if self.root.is_dir():
-            for path in sorted(self.root.iterdir(), key=str):  # as text: a store has thousands
-                folder = RunFolder(path)
-                if folder.spec_file.is_file():
-                    yield folder
+        return (RunFolder(self.root / uid) for uid in self.uids())
+
+    def uids(self) -> list[str]:
+        """The names of the runs that are there, in order; as text, for a store has thousands."""
+        if not self.root.is_dir():
+            return []
+        with os.scandir(self.root) as entries:
+            names = sorted(entry.name for entry in entries)
+        root = str(self.root)
+        return [name for name in names if is_file(f"{root}/{name}/{SPEC}")]

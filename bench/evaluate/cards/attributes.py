@@ -8,14 +8,17 @@ pictures show samples that are moved along them.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
+from bench.data import counting
 from bench.errors import UserError, did_you_mean
 from bench.evaluate.card import MeasureSettings, Result, RunMeasure, Value
 from bench.metrics.output import Output
 from bench.seeds import numpy_stream
+from bench.spec.run import WeightsFile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,6 +116,18 @@ def _check(run: RunSpec, settings: AttributesSettings) -> None:
         )
 
 
+def _check_sources(sources: Mapping[str, RunSpec | WeightsFile], settings: AttributesSettings) -> None:
+    """UserError for a name that the detector's data set has not; weights of the user's are asked when they are read."""
+    detector = sources["detector"]
+    data = None if isinstance(detector, WeightsFile) else detector.data
+    if data is None or (known := counting.attribute_names(data.name, data.resolution)) is None:
+        return
+    for name in settings.attributes:
+        if name not in known:
+            trained = f"data set '{data.name}', which the detector is trained on"
+            raise UserError(f"measure 'attributes': {trained}, has no attribute '{name}'; {did_you_mean(name, known)}")
+
+
 def _output(name: str, title: str, short: str, **fields: object) -> Output:
     return Output(name=name, summary=title, title=title, short=short, **fields)  # type: ignore[arg-type]
 
@@ -161,6 +176,7 @@ MEASURES = (
         ),
         sources=("detector",),
         check=_check,
+        check_sources=_check_sources,
         compute=_compute,
     ),
 )

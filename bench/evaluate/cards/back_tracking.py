@@ -8,6 +8,7 @@ from pydantic import Field, PositiveInt
 
 from bench.data import counting, draw_counts
 from bench.data.picture_grid import PictureGrid
+from bench.data.points import is_its_own_reference
 from bench.errors import UserError
 from bench.evaluate.card import Result, RunMeasure, Value
 from bench.evaluate.unsampled import UnsampledSettings
@@ -25,7 +26,8 @@ BETWEEN = (0.25, 0.5, 0.75)  # shares of the way from the first latent to the se
 
 
 class Settings(UnsampledSettings):
-    """images: so many of the run's holdout, all for None. updates: of each latent, which starts at N(0, I).
+    """images: so many of those that were kept out of training, all for None: the run's holdout, with split "test" the
+    test split. updates: of each latent, which starts at N(0, I).
 
     lr: of Adam, whose betas are 0.5 and 0.999. The loss is LPIPS on `net`, of images averaged over `pool` x `pool`
     pixels, plus `squared` times the mean squared error. 1,000 updates are the paper's, the rest is the released code's.
@@ -37,6 +39,7 @@ class Settings(UnsampledSettings):
     net: Literal["vgg", "alex"] = "vgg"
     pool: PositiveInt = 2
     squared: float = Field(default=0.2, ge=0)
+    split: Literal["test"] | None = None
 
 
 def check(run: RunSpec, settings: Settings) -> None:
@@ -44,10 +47,13 @@ def check(run: RunSpec, settings: Settings) -> None:
     from bench.contract.composition import build_method  # here, for they import torch
     from bench.features.perceptual import refuse_small
 
-    if run.data.holdout is None:
-        raise UserError("back-tracking: is of images kept out of training, and this run has all; give data.holdout")
-    found = counting.counts(run.data.name, run.data.resolution)
-    kept_out = None if found is None else draw_counts.held_out(run.data, found[0])
+    found, tests = counting.counts(run.data.name, run.data.resolution), settings.split == "test"
+    if tests and is_its_own_reference(run.data.name):
+        raise UserError(f"back-tracking: split is test, but runs train on the test images of '{run.data.name}'")
+    if not tests and run.data.holdout is None:
+        why = "is of images kept out of training, and this run has all"
+        raise UserError(f"back-tracking: {why}; give data.holdout, or split: test")
+    kept_out = None if found is None else found[1] if tests else draw_counts.held_out(run.data, found[0])
     if kept_out is not None and not (settings.images or 2) <= kept_out:
         raise UserError(f"back-tracking: images is {settings.images or 2}, and {kept_out} are kept out of training")
     if build_method(run.method).has("condition"):
@@ -65,7 +71,8 @@ def compute(subject: Subject, settings: Settings) -> Result:
     from bench.networks.common.pixels import to_uint8
 
     # The images, and a latent for each.
-    wanted_NHWC, sha256 = subject.held_out(settings.images)
+    kept_out = subject.held_out if settings.split is None else subject.named_test_images
+    wanted_NHWC, sha256 = kept_out(settings.images)
     count, generator = len(wanted_NHWC), subject.generator
     latents = [torch.randn(generator.z_dim, generator=subject.stream("latent", place)) for place in range(count)]
     start_NZ = torch.stack(latents).to(subject.device)

@@ -51,15 +51,14 @@ def check(run: RunSpec, settings: Settings) -> None:
 
 def compute(subject: Subject, settings: Settings) -> Result:
     """The mean squared error over the queries with its standard error, and the Fréchet distance to them."""
-    from bench.data import imageset
     from bench.evaluate.descent import Adam
     from bench.evaluate.inverting import inverted, start_of
     from bench.metrics.frechet import fit_gaussian, frechet_distance
     from bench.networks.common.pixels import to_uint8
 
     # The queries, and the fit of each.
-    count, data = settings.images, subject.run.data
-    queries_NHWC, generator = subject.test_images(count), subject.generator
+    count, generator = settings.images, subject.generator
+    queries_NHWC, sha256 = subject.named_test_images(count)
     start = start_of(subject.opened.ctx, subject.method, generator, queries_NHWC, settings.start)
     adam = Adam(settings.steps, settings.lr)
     streams = lambda place: subject.stream("noise", place)  # noqa: E731
@@ -69,7 +68,6 @@ def compute(subject: Subject, settings: Settings) -> Result:
     images_NHWC, ivom = to_uint8(images_NCHW), errors_N.double()
     reference = fit_gaussian(subject.features(queries_NHWC, settings.extractor), "queries")
     distance = frechet_distance(reference, subject.features(images_NHWC, settings.extractor))
-    sha256 = f"{imageset.load(data.name, data.resolution).sha256}-test-{count}"
     error = float(ivom.std() / count**0.5)
     return Result(
         [

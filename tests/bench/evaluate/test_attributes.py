@@ -14,7 +14,7 @@ from bench.files.weights import read_weights
 from bench.networks.common.pixels import to_uint8
 from bench.run.reopen import reopen
 from bench.seeds import torch_stream
-from bench.spec.run import DataSpec
+from bench.spec.run import DataSpec, WeightsFile
 from bench.store.runs import Store
 from evaluated import evaluation, finished, values
 
@@ -135,3 +135,12 @@ def test_runs_of_which_it_cannot_be_taken(tiny_spec, store, run, detector):
     own = tiny_spec("unconditional", scored=True, data=FACES, batch_statistics=16)
     with pytest.raises(UserError, match="depend on each other"):
         refuse_impossible(evaluation(own, {"detector": detector}, **SETTINGS))
+
+
+def test_an_attribute_that_the_detectors_images_lack_is_refused_before_anything_trains(run, detector):
+    refuse_impossible(evaluation(run, {"detector": detector}, **SETTINGS))
+    misspelt = evaluation(run, {"detector": detector}, **{**SETTINGS, "attributes": [*NAMES[:3], "happy mout"]})
+    with pytest.raises(UserError, match=r"'faces-attributes', .* has no attribute 'happy mout'; did you mean 'happy m"):
+        refuse_impossible(misspelt)
+    # Weights of the user's say which they tell when they are read
+    refuse_impossible(evaluation(run, {"detector": WeightsFile(weights="celeba")}, **SETTINGS))

@@ -76,7 +76,9 @@ def with_holdout(run, **data):
 @pytest.mark.parametrize(
     ("method", "data", "settings", "line"),
     [
-        ("unconditional", {}, {}, "is of images kept out of training, and this run has all; give data.holdout"),
+        ("unconditional", {}, {}, "is of images kept .*, and this run has all; give data.holdout, or split: test"),
+        ("unconditional", {}, {"images": 9999, "split": "test"}, r"images is 9999, and \d+ are kept out of training"),
+        ("unconditional", {"name": "flowers"}, {"split": "test"}, "runs train on the test images of 'flowers'"),
         ("unconditional", {"holdout": 0.01}, {"images": 9999}, r"images is 9999, and \d+ are kept out of training"),
         ("class-conditional", {"holdout": 0.01}, {}, "searches z alone, and this run's method conditions G"),
         ("unconditional", {"holdout": 0.01}, {"pool": 4}, "alex, which compares 31 px or more; here it would be 16 px"),
@@ -115,3 +117,7 @@ def test_the_measure_of_a_run(tiny_spec, run_once, store):
     with torch.no_grad(), noise.drawn_from(streams("noise")(0)):
         middle = to_uint8(generator.eval()(on_the_way(*found_NZ, 0.5)[None]))
     assert np.abs(middle[0].astype(int) - pair.images_NHWC[3]).max() <= 1
+    # Of the test split it is another number, of images that a name says, and the setting is a part of the name.
+    of_tests = run_once(held(run, images=2, split="test")).metrics()[0]
+    assert of_tests["reference_sha256"].endswith("-test-2") and of_tests["value"] != lines[2]["value"]
+    assert "split" not in held(run).measure.settings

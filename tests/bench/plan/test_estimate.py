@@ -10,7 +10,7 @@ import pytest
 from bench.errors import UserError
 from bench.files.sizes import folder_bytes
 from bench.plan.estimate import SCORING_SECONDS, Estimates, estimate_cost
-from bench.plan.kinds import kind
+from bench.plan.kinds import RecordedKinds, kind
 from bench.plan.load import load_table
 from bench.plan.runs import Plan, make_plan
 from bench.plan.schedule import PlannedRun
@@ -197,3 +197,24 @@ scales:
         table = load_table(str(tmp_path / "longer.yaml"), {"train.steps": steps} if steps else None)
         plan = make_plan(table, "smoke", store, seeds=[0], references=False)
         assert [run.resources.minutes for run in plan.runs] == [pytest.approx(minutes * factor)]
+
+
+def test_a_training_that_another_table_lends_takes_what_that_table_says(store):
+    """sle/table8 has no figure: its trainings are those of sle/table2 and sle/table3, fine-tuned from nothing."""
+    for steps, factor in ((None, 1), (1000, 0.5)):
+        table = load_table("sle/table8", {"train.steps": steps} if steps else None)
+        runs = make_plan(table, "mini", store, seeds=[0]).runs
+        lent = [run.resources for run in runs if run.spec.kind == "train"]
+        minutes = load_table("sle/table2").at("mini").resources.minutes
+        assert len(lent) == 6 and {one.minutes for one in lent} == {minutes * factor}
+        assert {run.resources for run in runs if run.spec.kind == "evaluate"} == {None}
+
+
+def test_records_that_differ_in_their_seeds_alone_are_looked_at_once(store, tiny_spec):
+    known = RecordedKinds()
+    specs = [tiny_spec(seed=0), tiny_spec(seed=12), tiny_spec("diffaugment + baseline")]
+    assert [known.of(store.open(spec)) for spec in specs] == [kind(spec) for spec in specs]
+    folder = store.folder(specs[1].uid)
+    folder.spec_file.unlink()
+    with pytest.raises(UserError, match="is not a run folder"):
+        known.of(folder)

@@ -204,3 +204,17 @@ def test_what_cannot_be_kept_or_looked_at_is_refused_before_anything_trains(tmp_
     with pytest.raises(UserError) as caught:
         load_table(str(tmp_path / "two.yaml"))
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_shorter_training_keeps_the_steps_that_it_reaches():
+    """Of sle/table2, that are 500 and 1,000 for sle/table5 at mini, and 15 at smoke: as many as there still are."""
+    for steps, kept_mini in ((2000, (500, 1000)), (1000, (500,)), (500, None)):
+        table = load_table("sle/table2", {"train.steps": steps})
+        cells = {row.id: table.cell(row, table.columns[0], "mini") for row in table.rows if row.group == "fastgan"}
+        assert {row: cell.protocol.keep for row, cell in cells.items()} == {
+            "baseline": kept_mini, "ours": kept_mini, "skip": None, "decode": None,
+        }  # fmt: skip
+    with pytest.raises(UserError, match=r"--set train.steps=1000: .* the run does not keep step 20000, it keeps 1000"):
+        load_table("sle/table5", {"train.steps": 1000})
+    with pytest.raises(UserError, match=r"--set train.steps=9: step 12 of 9 is beyond the last; leave it out"):
+        load_table("sle/table2", {"protocol.keep": [12], "train.steps": 9})

@@ -59,16 +59,34 @@ def test_a_layer_is_swapped_where_a_network_has_it() -> None:
         make_plan(table, "paper", Store(Path("nowhere")), ["layer-512"], ["obama"])
 
 
-@pytest.mark.parametrize("scale", ["paper", "mini", "smoke"])
-def test_table5_sees_eight_trainings_twice(scale: str) -> None:
+def test_table5_sees_eight_trainings_twice() -> None:
     """Rows are two snapshots of one training, the second of which is its end."""
-    found = trainings("sle/table5", scale)
+    found = trainings("sle/table5")
     assert len(found) == 16 and len({spec.uid for spec in found.values()}) == 8
     for (row, column), spec in found.items():
-        assert spec.train is not None and spec.protocol is not None
-        snapshot = merged("sle/table5", row, column, scale).evaluate["snapshot"]
+        assert spec.train is not None and spec.protocol is not None and spec.data.holdout == 0.1
+        snapshot = merged("sle/table5", row, column).evaluate["snapshot"]
         assert snapshot == spec.train.steps // (2 if row in ("baseline-20k", "ours-40k") else 1)
         assert spec.protocol.is_snapshot(snapshot, spec.train.steps)
+
+
+@pytest.mark.parametrize("scale", ["mini", "smoke"])
+def test_at_small_scales_table5_sees_runs_of_tables_2_and_3_twice(scale: str) -> None:
+    """What the text says of them: ours after as many steps as the baseline, and after twice as many."""
+    table, runs = load_table("sle/table5"), {}
+    for row in table.rows:
+        for column in table.columns:
+            spec, other = table.shown_spec(row, column, 0, scale), "table2" if column.id in ("cat", "dog") else "table3"
+            assert spec.evaluated is not None and spec.evaluated.train is not None and spec.measure is not None
+            kind = row.id.partition("-")[0]
+            assert spec.evaluated == trainings(f"sle/{other}", scale)[kind, column.id]
+            assert spec.measure.settings["split"] == "test" and spec.data.holdout is None
+            step = spec.measure.settings["snapshot"]
+            runs[row.id, column.id] = spec.evaluated.train.steps if step == "final" else step
+    for column in table.columns:
+        steps = [runs[row.id, column.id] for row in table.rows]
+        assert steps[0] * 2 == steps[1] and steps[2] * 2 == steps[3]
+        assert scale == "smoke" or steps[1] == steps[2]
 
 
 @pytest.mark.parametrize("scale", ["paper", "mini", "smoke"])
