@@ -14,7 +14,7 @@ from PIL import Image
 
 from bench.data import building, duplicates
 
-FEW, MANY = 500, 2500
+FEW, MANY = 300, 1600
 MOST = 500  # bytes of a picture; objects for its name, header, marks and places took 1,400
 
 
@@ -63,8 +63,8 @@ def test_a_picture_costs_some_hundred_bytes(
     make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registries: None
 ) -> None:
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(duplicates, "KEPT", 512)  # 25 MB otherwise, more than the few pictures here fill
-    monkeypatch.setattr(duplicates, "PAIRS_AT_ONCE", 256)
+    monkeypatch.setattr(duplicates, "KEPT", 256)  # 25 MB otherwise, more than the few pictures here fill
+    monkeypatch.setattr(duplicates, "PAIRS_AT_ONCE", 128)
     few, many = make(tmp_path, FEW), make(tmp_path, MANY)
     building.build("warm", 8, few)  # what is imported and remembered once
     assert (_peak(many, MANY) - _peak(few, FEW)) / (MANY - FEW) < MOST

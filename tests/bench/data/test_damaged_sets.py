@@ -54,7 +54,22 @@ def damaged(value, stream):
     return stream.choice(JUNK)
 
 
-def test_every_verb_survives_every_record(folder, tmp_path):
+@pytest.fixture
+def copies_found_once(monkeypatch):
+    """Copies among pictures are looked for once: it takes a fifth of a second, and the pictures stay what they are."""
+    known, look_for = {}, summary.near_duplicates
+
+    def remembered(*arrays):
+        key = tuple(array.tobytes() for array in arrays)
+        if key not in known:
+            known[key] = look_for(*arrays)
+        return known[key]
+
+    monkeypatch.setattr(summary, "near_duplicates", remembered)
+    return known
+
+
+def test_every_verb_survives_every_record(folder, tmp_path, copies_found_once):
     whole = json.loads((folder / "meta.json").read_text())
     verbs = [
         lambda: summary_text.as_lines(summary.summarise("shapes", 8)),
@@ -73,6 +88,7 @@ def test_every_verb_survives_every_record(folder, tmp_path):
             except UserError as error:
                 refused.append(str(error))
     assert len(refused) > 200, "most of the damage is found"
+    assert copies_found_once, "some records are good enough to look at the pictures"
     assert [message for message in refused if "\n" in message] == []
     (folder / "meta.json").write_text("[" * 100_000)
     with pytest.raises(UserError, match=r"meta.json: missing or damaged; build it again"):
