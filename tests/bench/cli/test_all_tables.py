@@ -78,7 +78,7 @@ def test_the_list_says_kind_runs_state_and_cost(tmp_path, bench_command):
     assert [line.split()[0] for line in lines] == table_names()
     by_name = {line.split()[0]: line for line in lines}
     assert re.search(
-        r"table +(34 x 3, 0 done, \d+ (min|h) +){2}34 x 3, 0 done, - +32 x 3, 0 done, - +Few-shot",
+        r"table +(34 x 3, 0 done, \d+ (min|h) +){3}32 x 3, 0 done, - +Few-shot",
         by_name["disp/table1"],
     )
     for name, line in by_name.items():
