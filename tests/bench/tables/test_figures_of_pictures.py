@@ -59,9 +59,8 @@ def test_a_figure_is_the_sheets(name: str) -> None:
     table = load_table(name)
     measure, lenders, rows, columns = SHEET[name]
     assert (len(table.rows), tuple(column.id for column in table.columns)) == (rows, columns)
-    assert table.metrics == () and {scale: table.seeds_at(scale) for scale in table.scales} == dict.fromkeys(
-        ("paper", "mini", "smoke"), 1
-    )
+    assert table.metrics == () and {"paper", "mini", "smoke"} <= set(table.scales)
+    assert {table.seeds_at(scale) for scale in table.scales} == {1}
     for scale in table.scales:
         shown = list(table.shown_cells(scale))
         assert len(shown) == rows * len(columns) - len(table.absent)

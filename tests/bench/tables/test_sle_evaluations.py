@@ -22,7 +22,7 @@ PROSE = (*PICTURES, "fig8", "fig9-layers", "rotation", "losses", "batch16", "qua
 
 def test_every_table_figure_and_experiment_is_there_at_every_scale() -> None:
     assert set(TABLES) == {f"sle/{name}" for name in (*(f"table{number}" for number in range(1, 9)), *PROSE)}
-    assert all(set(load_table(name).scales) == {"paper", "mini", "smoke"} for name in TABLES)
+    assert all({"paper", "mini", "smoke"} <= set(load_table(name).scales) for name in TABLES)
 
 
 @pytest.mark.parametrize("name", TABLES)
