@@ -37,6 +37,9 @@ class AdaLite(Method):
 
     in_graphs = True
     splits = True
+    papers = (
+        ("Karras et al.", 2020, "Training Generative Adversarial Networks with Limited Data", "arXiv:2006.06676"),
+    )
 
     def __init__(self, *, target: float = 0.6, interval: int = 4, speed_kimg: float = 500.0) -> None:
         if speed_kimg <= 0 or interval < 1:

@@ -34,6 +34,14 @@ class AeD(Method):
 
     in_graphs = True
     splits = True
+    papers = (
+        (
+            "Liu et al.",
+            2021,
+            "Towards Faster and Stabilized GAN Training for High-fidelity Few-shot Image Synthesis",
+            "arXiv:2101.04775",
+        ),
+    )
 
     def __init__(self, *, weight: float = 1.0, loss: str = "lpips-vgg") -> None:
         if weight < 0:

@@ -32,6 +32,10 @@ class Baseline(Method):
 
     in_graphs = True
     splits = True
+    papers = (
+        ("Mangla et al.", 2022, "Data Instance Prior (DISP) in Generative Adversarial Networks", "arXiv:2012.04256"),
+    )
+
     of_sampler: ClassVar[tuple[str, ...]] = ("sampling",)
 
     def __init__(self, *, norm: float | str = 1.0, sampling: str = "mix") -> None:

@@ -50,6 +50,14 @@ class Bsa(Method):
 
     in_graphs = "has a loop of its own"
     splits = "it trains in a loop of its own, which runs on one card"
+    papers = (
+        (
+            "Noguchi and Harada",
+            2019,
+            "Image Generation From Small Datasets via Batch Statistics Adaptation",
+            "arXiv:1904.01774",
+        ),
+    )
 
     version = 2
     sources: ClassVar[dict[str, str]] = {"network": ""}

@@ -20,6 +20,8 @@ class ClassConditional(Method):
 
     in_graphs = True
     splits = True
+    papers = (("Miyato and Koyama", 2018, "cGANs with Projection Discriminator", "arXiv:1802.05637"),)
+
     needs_labels = True
 
     def __init__(self) -> None:

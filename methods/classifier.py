@@ -46,6 +46,8 @@ class Classifier(Method):
 
     in_graphs = "has a loop of its own"
     splits = "it trains in a loop of its own, which runs on one card"
+    papers = (("He et al.", 2016, "Deep Residual Learning for Image Recognition", "arXiv:1512.03385"),)
+
     sources: ClassVar[dict[str, str]] = {"run": "on=samples"}
     needs_labels = "target=labels"
     needs_attributes = "target=attributes"

@@ -27,6 +27,10 @@ class Consistency(Method):
 
     in_graphs = True
     splits = True
+    papers = (
+        ("Zhang et al.", 2020, "Consistency Regularization for Generative Adversarial Networks", "arXiv:1910.12027"),
+        ("Zhao et al.", 2020, "Improved Consistency Regularization for GANs", "arXiv:2002.04724"),
+    )
 
     def __init__(self, *, weight: float = 10.0, fake_weight: float = 0.0, shift: int = 4, flip: float = 0.5) -> None:
         for name, value in {"weight": weight, "fake_weight": fake_weight, "shift": shift}.items():

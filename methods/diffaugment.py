@@ -32,6 +32,10 @@ class DiffAugment(Method):
 
     in_graphs = True
     splits = True
+    papers = (
+        ("Zhao et al.", 2020, "Differentiable Augmentation for Data-Efficient GAN Training", "arXiv:2006.10738"),
+        ("Zhang et al.", 2020, "Consistency Regularization for Generative Adversarial Networks", "arXiv:1910.12027"),
+    )
 
     def __init__(self, *, policy: str = "color,translation,cutout", consistency: float = 10.0) -> None:
         self.groups = [name.strip() for name in policy.split(",") if name.strip()]

@@ -32,6 +32,10 @@ class Disp(Method):
 
     in_graphs = True
     splits = True
+    papers = (
+        ("Mangla et al.", 2022, "Data Instance Prior (DISP) in Generative Adversarial Networks", "arXiv:2012.04256"),
+    )
+
     sources: ClassVar[dict[str, str]] = {"simclr": "prior=simclr", "classifier": "prior=classifier"}
     later: ClassVar[tuple[str, ...]] = ("control_of",)
     of_sampler: ClassVar[tuple[str, ...]] = ("sampling",)

@@ -34,6 +34,14 @@ class FastganSsl(Method):
 
     in_graphs = True
     splits = True
+    papers = (
+        (
+            "Liu et al.",
+            2021,
+            "Towards Faster and Stabilized GAN Training for High-fidelity Few-shot Image Synthesis",
+            "arXiv:2101.04775",
+        ),
+    )
 
     def __init__(self, *, task: str = "contrastive", weight: float = 1.0) -> None:
         self.tasks = [name.strip() for name in task.split("+")]

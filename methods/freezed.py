@@ -31,6 +31,10 @@ class FreezeD(TransferGAN):
 
     in_graphs = True
     splits = True
+    papers = (
+        ("Mo et al.", 2020, "Freeze the Discriminator: a Simple Baseline for Fine-Tuning GANs", "arXiv:2002.10964"),
+    )
+
     sources: ClassVar[dict[str, str]] = {"network": ""}
     later: ClassVar[tuple[str, ...]] = ("exactly", "condition")
 

@@ -47,6 +47,15 @@ class Glann(Method):
 
     in_graphs = "has a loop of its own"
     splits = "it trains in a loop of its own, which runs on one card"
+    papers = (
+        (
+            "Hoshen et al.",
+            2019,
+            "Non-Adversarial Image Synthesis with Generative Latent Nearest Neighbors",
+            "arXiv:1812.08985",
+        ),
+    )
+
     later: ClassVar[tuple[str, ...]] = ("halve_every",)
     sources: ClassVar[dict[str, str]] = {
         "network": "",

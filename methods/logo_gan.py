@@ -28,6 +28,15 @@ class LogoGan(Method):
 
     in_graphs = True
     splits = True
+    papers = (
+        (
+            "Sage et al.",
+            2018,
+            "Logo Synthesis and Manipulation with Clustered Generative Adversarial Networks",
+            "arXiv:1712.04407",
+        ),
+    )
+
     sources: ClassVar[dict[str, str]] = {"simclr": "prior=simclr", "classifier": "prior=classifier"}
 
     def __init__(self, *, clusters: int = 10, prior: str = "vgg16", prior_size: int | str = 64) -> None:

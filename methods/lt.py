@@ -46,6 +46,9 @@ class LT(Method):
 
     in_graphs = "updates a network of its own after the step"
     splits = "it pairs images of the whole batch, and trains a network of its own on them"
+    papers = (
+        ("Patel et al.", 2021, "LT-GAN: Self-Supervised GAN with Latent Transformation Detection", "arXiv:2010.09893"),
+    )
 
     def __init__(
         self,

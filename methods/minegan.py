@@ -44,6 +44,15 @@ class MineGAN(TransferGAN):
 
     in_graphs = True
     splits = True
+    papers = (
+        (
+            "Wang et al.",
+            2020,
+            "MineGAN: Effective Knowledge Transfer from GANs to Target Domains with Few Images",
+            "arXiv:1912.05270",
+        ),
+    )
+
     sources: ClassVar[dict[str, str]] = {"network": ""}
     later: ClassVar[tuple[str, ...]] = ("condition",)
 

@@ -35,6 +35,7 @@ class PathLength(Method):
 
     in_graphs = True
     splits = "the first images of a batch are measured, which are one card's"
+    papers = (("Karras et al.", 2020, "Analyzing and Improving the Image Quality of StyleGAN", "arXiv:1912.04958"),)
 
     def __init__(self, *, weight: float = 2.0, every: int = 4, decay: float = 0.01, shrink: int = 2) -> None:
         if weight <= 0:

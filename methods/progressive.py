@@ -26,6 +26,14 @@ class Progressive(Method):
 
     in_graphs = "lets its networks grow"
     splits = True
+    papers = (
+        (
+            "Karras et al.",
+            2018,
+            "Progressive Growing of GANs for Improved Quality, Stability, and Variation",
+            "arXiv:1710.10196",
+        ),
+    )
 
     def __init__(self, *, start: int = 8, images_per_phase: int = 600_000) -> None:
         if isinstance(start, bool) or not isinstance(start, int) or start < BOTTOM or start.bit_count() != 1:

@@ -33,6 +33,11 @@ class R1(Method):
 
     in_graphs = True
     splits = True
+    papers = (
+        ("Mescheder et al.", 2018, "Which Training Methods for GANs do actually Converge?", "arXiv:1801.04406"),
+        ("Karras et al.", 2020, "Analyzing and Improving the Image Quality of StyleGAN", "arXiv:1912.04958"),
+    )
+
     later: ClassVar[tuple[str, ...]] = ("point",)
 
     def __init__(self, *, gamma: float = 10.0, every: int = 1, point: str = "augmented") -> None:

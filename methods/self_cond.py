@@ -36,6 +36,7 @@ class SelfCond(Method):
 
     in_graphs = "makes its labels anew while it trains"
     splits = "every card would cluster the images anew, by features in which a last digit can differ"
+    papers = (("Liu et al.", 2020, "Diverse Image Generation via Self-Conditioned GANs", "arXiv:2006.10728"),)
 
     def __init__(self, *, clusters: int = 100, interval: int = 25000, sample: int = 25000) -> None:
         for name, value in {"clusters": clusters, "interval": interval}.items():

@@ -32,6 +32,14 @@ class Simclr(Method):
 
     in_graphs = "has a loop of its own"
     splits = "it trains in a loop of its own, which runs on one card"
+    papers = (
+        (
+            "Chen et al.",
+            2020,
+            "A Simple Framework for Contrastive Learning of Visual Representations",
+            "arXiv:2002.05709",
+        ),
+    )
 
     def __init__(self, *, width: int = 64, projection: int = 128, temperature: float = 0.5, lr: float = 0.001) -> None:
         if width < 1 or projection < 1 or temperature <= 0 or lr <= 0:

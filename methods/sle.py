@@ -21,6 +21,14 @@ class Sle(Method):
 
     in_graphs = True
     splits = True
+    papers = (
+        (
+            "Liu et al.",
+            2021,
+            "Towards Faster and Stabilized GAN Training for High-fidelity Few-shot Image Synthesis",
+            "arXiv:2101.04775",
+        ),
+    )
 
     def __init__(self, *, skip: bool = True) -> None:
         self.skip = skip

@@ -34,6 +34,7 @@ class Ssgan(Method):
 
     in_graphs = True
     splits = "the last images of a batch are turned, which are one card's"
+    papers = (("Chen et al.", 2019, "Self-Supervised GANs via Auxiliary Rotation Loss", "arXiv:1811.11212"),)
 
     def __init__(
         self,

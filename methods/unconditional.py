@@ -14,3 +14,4 @@ class Unconditional(Method):
 
     in_graphs = True
     splits = True
+    papers = (("Goodfellow et al.", 2014, "Generative Adversarial Networks", "arXiv:1406.2661"),)

@@ -79,11 +79,11 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, claims: bool, 
         named = shown_rows(spec, choice) or ()
         found = report_pictures.found(table_report, spec, store, choice) if output is not None or pages else None
         if output is not None and found is not None:
-            for path in report_files.write(table_report, output, store, found, everything, named):
+            for path in report_files.write(table_report, spec, output, store, found, everything, named):
                 click.echo(f"wrote {path}")
         if found is not None and pages:
             shown = report_files.shown_part(table_report, everything, named)
-            kept.append((shown, report_pictures.extras(shown, found, store)))
+            kept.append((shown, report_pictures.extras(shown, spec, found, store)))
         elif output is None or style is not None:
             click.echo(report_files.render(table_report, style, everything, named))
     # The pages

@@ -11,6 +11,7 @@ from bench.cli import report_pictures
 
 if TYPE_CHECKING:
     from bench.cli.report_pictures import Found
+    from bench.plan.expand import Table
     from bench.report.html.page import Extras
     from bench.report.model import TableReport
     from bench.store.runs import Store
@@ -41,7 +42,7 @@ def render(table_report: TableReport, style: str | None, everything: bool, named
     return renderers[style](shown)
 
 
-def write(table_report: TableReport, folder: Path, store: Store, pictures: Found, everything: bool,
+def write(table_report: TableReport, spec: Table, folder: Path, store: Store, pictures: Found, everything: bool,
           named: Collection[str]) -> list[Path]:  # fmt: skip
     """Write all formats of one table below `folder`; the CSV files have every row, shown or not."""
     from bench.files import atomic
@@ -56,7 +57,7 @@ def write(table_report: TableReport, folder: Path, store: Store, pictures: Found
     drawings: list[Path] = []
     if table_report.figure is not None:
         table_report, drawings = report_pictures.write_figure(table_report, folder, stem)
-    extras = report_pictures.extras(table_report, pictures, store)
+    extras = report_pictures.extras(table_report, spec, pictures, store)
     written = [folder / f"{stem}.{suffix}" for suffix in SUFFIXES.values()]
     for (style, _), path in zip(SUFFIXES.items(), written, strict=True):
         atomic.write_text(path, render(table_report, style, everything, named, extras))

@@ -59,17 +59,19 @@ def found(table_report: TableReport, spec: Table, store: Store, choice: Mapping[
     return Found(samples.sheets(*which), memorised.grids(*which) if choice["nearest"] else {})
 
 
-def extras(table_report: TableReport, pictures: Found, store: Store) -> Extras:
+def extras(table_report: TableReport, spec: Table, pictures: Found, store: Store) -> Extras:
     """What the page of a table shows beside its numbers."""
     from bench.report.figures import memorised, samples
     from bench.report.html.details import Known
+    from bench.report.html.methods import methods_view
     from bench.report.html.page import Extras
     from bench.report.html.starts import starts_of
     from bench.report.pictures import pictures as figures
 
     uids = [str(uid) for uid in table_report.results["uid"].unique()]
     known = Known(samples.by_cell(pictures.samples), memorised.by_cell(pictures.nearest), starts_of(uids, store))
-    return Extras(figures(table_report), known)
+    shown = {row.id for row in table_report.rows}
+    return Extras(figures(table_report), known, methods_view(spec, table_report.scale, shown), plots=True)
 
 
 def _tried(table_report: TableReport, spec: Table) -> tuple[list[str], list[str]]:

@@ -84,6 +84,8 @@ class Method:
     which a plan prints. Not known by default, and then refused.
     of_sampler: settings that change nothing but `sampler`. They are a part of the run's identity as all are, but an
     evaluation may sample the finished run with other values of them, without another training.
+    papers: what it is from, as (authors, year, title, link), with a link such as "arXiv:2006.10738" or "https://...";
+    reports show them beside the rows.
     """
 
     version: ClassVar[int] = 1
@@ -94,6 +96,7 @@ class Method:
     of_sampler: ClassVar[tuple[str, ...]] = ()
     in_graphs: ClassVar[Literal[True] | str] = "does not say that its updates can be recorded (`Method.in_graphs`)"
     splits: ClassVar[bool | str] = False
+    papers: ClassVar[tuple[tuple[str, int, str, str], ...]] = ()
 
     def select(self, ctx: Context) -> np.ndarray | None:
         """Which of the run's training images are trained on: their positions in `ctx.images_u8_NHWC`, distinct

@@ -1,8 +1,8 @@
 """What a method part declares: its version, settings and sources, read without importing it (and so without torch).
 
 A file in methods/ is read as a syntax tree: its class's keyword-only arguments with literal defaults are the settings,
-its `version`, `sources`, `later`, `needs_labels`, `needs_attributes`, `of_sampler` and `splits` the part's own. Parts
-from elsewhere are imported.
+its `version`, `sources`, `later`, `needs_labels`, `needs_attributes`, `of_sampler`, `splits` and `papers` the part's
+own. Parts from elsewhere are imported.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ DECLARED = (
     "needs_attributes",
     "of_sampler",
     "splits",
+    "papers",
 )  # of a part's class
 
 
@@ -76,7 +77,8 @@ class Signature(NamedTuple):
     settings: with their defaults. sources: roles of the runs or weights that it starts from. types: the settings'
     annotations. later: the settings that were added after runs had been recorded. needs_labels, needs_attributes:
     whether it cannot do without them, or the setting with which it cannot. of_sampler: the settings that only its
-    sampler uses. splits: whether several cards may train it together, or why not.
+    sampler uses. splits: whether several cards may train it together, or why not. papers: (authors, year, title, link)
+    of what it is from.
     """
 
     version: int
@@ -88,6 +90,7 @@ class Signature(NamedTuple):
     needs_attributes: bool | str = False
     of_sampler: tuple[str, ...] = ()
     splits: bool | str = False
+    papers: tuple[tuple[str, int, str, str], ...] = ()
 
 
 @cache
@@ -115,6 +118,7 @@ def signature(target: str) -> Signature:
         attributes.get("needs_attributes", False),
         tuple(attributes.get("of_sampler", ())),
         attributes.get("splits", False),
+        tuple(attributes.get("papers", ())),
     )
 
 
@@ -175,6 +179,7 @@ def _imported_signature(target: str) -> Signature:
         part.needs_attributes,
         part.of_sampler,
         part.splits,
+        part.papers,
     )
 
 

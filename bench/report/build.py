@@ -17,7 +17,7 @@ from bench.report import picture_words
 from bench.report.best_seeds import with_best_of
 from bench.report.caption import caption, notes
 from bench.report.cell_settings import gives_of, metrics_of, protocol_of, protocols, sharing
-from bench.report.cells import ENDED, Grid, degrees_of_freedom, make_cells, mark_best, per_seed
+from bench.report.cells import ENDED, Grid, degrees_of_freedom, make_cells, per_seed
 from bench.report.claims.judge import judge
 from bench.report.claims.known import KnownTables
 from bench.report.claims.scores import Lack, Load, Scores
@@ -26,6 +26,8 @@ from bench.report.curve_axis import curve_axis
 from bench.report.fold import Asked, narrowed
 from bench.report.frame import machines_of, of_evaluations
 from bench.report.heads import column_heads, row_heads
+from bench.report.marks import Told, groups_text, mark_best
+from bench.report.marks import remarks as mark_remarks
 from bench.report.model import (
     OLDER,
     Block,
@@ -159,11 +161,13 @@ def _block(
     # The paper's rows first: marks and remarks are about them alone.
     method_rows = [row.id for row in rows if row.kind == "method"]
     cells = cells_of("method")
-    gaps: dict[str, str] = {}
+    told: dict[str, Told] = {}
     machines = _machines(lines, metric.name)
     if _ranks(scale) and len(machines) < 2:
-        cells, gaps = mark_best(cells, metric.name, method_rows, ids)
-    remarks = _remarks(cells, gaps, columns, "paper's" if spec.paper else "table's")
+        cells, told = mark_best(cells, metric.name, method_rows, ids, sharing(spec, scale))
+    labels = {column.id: column.label for column in columns}
+    remarks = (*_freedom(cells, columns, "paper's" if spec.paper else "table's"),
+               *mark_remarks(told, labels, metric.name))  # fmt: skip
     if len(machines) > 1:
         remarks += (f"Taken on {len(machines)} machines ({'; '.join(machines)}): nothing is marked across them.",)
     for kind in OTHER_KINDS:
@@ -189,6 +193,7 @@ def _block(
         cells=cells,
         notes=remarks,
         split=split,
+        groups=groups_text(told, labels),
     )
 
 
@@ -202,16 +207,11 @@ def _machines(lines: pd.DataFrame, metric: str) -> list[str]:
     return machines_of(lines) if output_card(metric).of_machine else []
 
 
-def _remarks(cells: Grid, gaps: dict[str, str], columns: Sequence[ColumnHead], whose: str) -> tuple[str, ...]:
-    """What a block's intervals and marks rest on, by column: degrees of freedom and detectable gaps."""
+def _freedom(cells: Grid, columns: Sequence[ColumnHead], whose: str) -> tuple[str, ...]:
+    """What a block's intervals rest on, by column: their degrees of freedom."""
     freedom = {column.label: degrees_of_freedom(cells, column.id, whose) for column in columns}
-    detectable = {column.label: gaps.get(column.id) for column in columns}
-    lines = (
-        ("Degrees of freedom", freedom),
-        ("Gap that would most likely have been seen (80 % power)", detectable),
-    )
-    texts = ((name, "; ".join(f"{label} {what}" for label, what in by.items() if what)) for name, by in lines)
-    return tuple(f"{name}: {text}." for name, text in texts if text)
+    text = "; ".join(f"{label} {what}" for label, what in freedom.items() if what)
+    return (f"Degrees of freedom: {text}.",) if text else ()
 
 
 def _versions(cells: Grid, metric: str) -> tuple[str, ...]:

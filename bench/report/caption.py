@@ -70,8 +70,9 @@ def _reading(spec: Table, scale: Scale, printed: bool) -> str:
     source = f" [printed in {spec.name}]" if printed else ""
     whose = "paper's" if spec.paper else "table's"
     marked = (
-        "; marked: the best of a column and all that the seeds cannot tell apart from it (paired over shared "
-        "seeds, Holm-adjusted p > .05)"
+        "; marked: the best of a column and all that are not told apart from it, where any row is (Tukey's range "
+        "test at 5 % for all pairs of a column at once, by the spread of differences over shared seeds, pooled over "
+        "its rows)"
         if scale != "smoke"
         else ""
     )

@@ -14,13 +14,11 @@ import pandas as pd
 from bench.evaluate.registry import output_card
 from bench.metrics.selection import best_step
 from bench.report.frame import of_evaluations
-from bench.report.model import OLDER, Cell, Comparison, Rule
-from bench.report.pairs import compare_cells, gap_text, standing
+from bench.report.model import OLDER, Cell, Rule
 from bench.spec.run import Protocol
-from bench.stats import Interval, holm, minimum_detectable_ratio, pooled_sd, spread, t_interval
+from bench.stats import Interval, pooled_sd, spread, t_interval
 
 ENDED = ("done", "diverged")
-ALPHA = 0.05
 Grid = dict[tuple[str, str], Cell]
 
 
@@ -87,40 +85,6 @@ def make_cells(
     return cells
 
 
-def mark_best(cells: Grid, metric: str, rows: Sequence[str], columns: Sequence[str]) -> tuple[Grid, dict[str, str]]:
-    """Mark the best of `rows` in each column, and every row that is not separable from it.
-
-    Two rows are separable if their comparison over seeds has a p of at most .05, Holm-adjusted over the rows of the
-    column. Cells with a diverged seed or an older version of the score get no mark, nor do columns in which no test
-    is possible, nor a metric of which neither way is better. Returns the grid and, by column, the smallest gap that the
-    seeds could have shown, in words.
-    """
-    if not output_card(metric).ranks:
-        return dict(cells), {}
-    marked, gaps = dict(cells), {}
-    for column in columns:
-        sound = _newest({row: cells[row, column] for row in rows if cells[row, column].sound})
-        if len(sound) < 2:
-            continue
-        # Every other row is tested against the row with the best mean.
-        best = min(sound, key=lambda row: standing(sound[row], metric))
-        others = [row for row in sound if row != best]
-        compared = [compare_cells(sound[row], sound[best], metric, column) for row in others]
-        tested = [comparison for comparison in compared if comparison is not None and comparison.df > 0]
-        if not tested:
-            gaps[column] = "none (no test is possible)"
-            continue
-        adjusted = holm([math.nan if comparison is None else comparison.p for comparison in compared])
-        # A row with p > .05 cannot be told apart from the best.
-        marked[best, column] = replace(sound[best], mark="best")
-        for row, p in zip(others, adjusted):
-            if not p <= ALPHA:
-                marked[row, column] = replace(sound[row], mark="alike")
-        if output_card(metric).is_ratio:
-            gaps[column] = _visible_gap(tested)
-    return marked, gaps
-
-
 def degrees_of_freedom(cells: Mapping[tuple[str, str], Cell], column: str, whose: str = "paper's") -> str | None:
     """How the intervals of a column got their sd, in words; None while it has no interval at all.
 
@@ -133,12 +97,6 @@ def degrees_of_freedom(cells: Mapping[tuple[str, str], Cell], column: str, whose
     if any(cell.interval is not None and cell.interval.n > 1 for cell in down):
         return "n - 1 a cell, as the rows' spreads differ (Bartlett's test)"
     return None
-
-
-def _newest(cells: dict[str, Cell]) -> dict[str, Cell]:
-    """The cells whose score has the newest version among them."""
-    newest = max((cell.version or 0 for cell in cells.values()), default=0)
-    return {row: cell for row, cell in cells.items() if (cell.version or 0) == newest}
 
 
 def _picked_steps(numbered: pd.DataFrame, rule: Pick, protocol: Protocol | ProtocolOf) -> dict[int, int | None]:
@@ -218,13 +176,3 @@ def _pooled(down: Grid, metric: str) -> Grid:
 
 def _interval(cell: Cell, sd: float, df: float) -> Interval:
     return t_interval(cell.values, sd=sd, df=df)
-
-
-def _visible_gap(tested: Sequence[Comparison]) -> str:
-    """The gap that the comparisons of a column could have shown, in words.
-
-    It is computed from the root mean square of their sds, at 80 % power and an unadjusted alpha of .05.
-    """
-    sd = float(np.sqrt(np.mean([comparison.sd**2 for comparison in tested])))
-    n, df = min(comparison.n for comparison in tested), min(comparison.df for comparison in tested)
-    return gap_text(minimum_detectable_ratio(sd, n, df=df))

@@ -12,7 +12,7 @@ from bench.errors import UserError
 from bench.evaluate.registry import on_features, output_card
 from bench.plan.expand import Table
 from bench.report.cell_settings import metrics_of, protocol_of, protocols
-from bench.report.cells import ALPHA, make_cells, per_seed
+from bench.report.cells import make_cells, per_seed
 from bench.report.frame import machines_of
 from bench.report.model import Cell, Comparison, Rule
 from bench.report.origins import stale_notes
@@ -22,6 +22,7 @@ from bench.report.render.cell_text import cell_text
 from bench.spec.run import MetricSpec
 from bench.spec.table import Scale
 from bench.spec.words import against
+from bench.stats import ALPHA
 
 NO_TEST = "undecided: one seed"
 NOT_JUDGED = "not judged"  # at smoke

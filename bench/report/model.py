@@ -73,6 +73,8 @@ class Cell:
     best_of: the best single seed, where the paper reports the best of several.
     version: the version of the score in all values; seeds of an older one count as `OLDER` and are left out.
     outdated: whether that version is not today's.
+    rank: the interval of its rank among the rows of its column; None where it is not ranked. groups: the letters of the
+    groups of rows that it cannot be told apart from ("ab").
     """
 
     seeds: tuple[int, ...] = ()
@@ -87,6 +89,8 @@ class Cell:
     best_of: float | None = None
     version: int | None = None
     outdated: bool = False
+    rank: tuple[int, int] | None = None
+    groups: str = ""
 
     @property
     def total(self) -> int:
@@ -111,6 +115,7 @@ class Block:
     """One metric under one snapshot rule: a grid of cells, by row id and column id.
 
     selects: the metric by which the rule "best" picks a seed's snapshot. parts: further metrics whose cells it holds.
+    groups: lines on which rows cannot be told apart, by column.
     """
 
     metric: str
@@ -123,6 +128,7 @@ class Block:
     notes: tuple[str, ...] = ()
     split: ReferenceSplit = "test"  # which images the reference is of
     parts: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
     @property
     def measure(self) -> Output:

@@ -23,6 +23,7 @@ from bench.stats.evidence import ALPHA, NO_TEST, Decision, Evidence, Finding, lo
 from bench.stats.intervals import Interval, Spread, log_interval, pooled_sd, spread, t_interval
 from bench.stats.joint import at_least, every, only, some
 from bench.stats.prediction import predictive_interval, verdict
+from bench.stats.standings import Standings, standings
 from bench.stats.trends import trend
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Interval",
     "Ratio",
     "Spread",
+    "Standings",
     "agree",
     "alike",
     "all_against_none",
@@ -53,6 +55,7 @@ __all__ = [
     "some",
     "spread",
     "spread_bound",
+    "standings",
     "t_interval",
     "trend",
     "verdict",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from bench.report.figures.curves import score_curves
@@ -12,4 +13,5 @@ from bench.report.model import TableReport
 def drawn(report: TableReport) -> Figure:
     """The figure of a table's main score. Raises UserError where nothing is scored yet."""
     over_steps = report.curve is None or report.curve.over_steps
-    return score_curves(report) if over_steps else value_curves(report)
+    with rc_context({"text.parse_math": False}):  # a name with dollar signs is a name
+        return score_curves(report) if over_steps else value_curves(report)

@@ -62,8 +62,8 @@ def curve_svg(label: str, seeds: Sequence[Seed], levels: Mapping[str, float], lo
 
     # What is drawn
     lines = [
-        Line(seed.seed, place % COLOURS, [(x(step), y(value)) for step, value in seed.scores], seed.diverged)
-        for place, seed in enumerate(seeds)
+        Line(seed.seed, seed.seed % COLOURS, [(x(step), y(value)) for step, value in seed.scores], seed.diverged)
+        for seed in seeds
         if seed.scores
     ]
     within = [Level(name, y(level)) for name, level in levels.items() if _inside(level, low, high, log)]

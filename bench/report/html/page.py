@@ -11,6 +11,8 @@ from bench.report.html.details import Details, Known, details_of
 from bench.report.html.environment import fill
 from bench.report.html.files import Files
 from bench.report.html.index import IndexEntry
+from bench.report.html.methods import MethodsView
+from bench.report.html.plots import with_plots
 from bench.report.html.tables import ScoreView, other_claims, rules_of, score_views
 from bench.report.model import Rule, TableReport
 from bench.report.pictures import Picture
@@ -22,10 +24,14 @@ KINDS = {"method": "methods", "control": "controls", "added": "own rows", "print
 
 @dataclass(frozen=True)
 class Extras:
-    """What a page shows beside a report's numbers. pictures: of the table, below it."""
+    """What a page shows beside a report's numbers. pictures: of the table, below it; methods: of its rows; plots:
+    whether every score's seeds are drawn, which takes half a second each.
+    """
 
     pictures: Sequence[Picture] = ()
     known: Known = field(default_factory=Known)
+    methods: MethodsView | None = None
+    plots: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class TablePage:
     pictures: Sequence[tuple[str, Picture]]
     claims: Sequence[ClaimResult]
     sentences: Sequence[str]
+    methods: MethodsView | None
 
     @property
     def title(self) -> str:
@@ -60,6 +67,8 @@ def table_page(report: TableReport, extras: Extras, files: Files, prefix: str = 
         for made, pictures in details_of(report, extras.known)
     ]
     scores = score_views(report)
+    if extras.plots:
+        scores = [with_plots(report, score, n, files, prefix) for n, score in enumerate(scores, 1)]
     present = {row.head.kind for score in scores for rule in score.rules for row in rule.rows}
     return TablePage(
         report=report,
@@ -70,7 +79,8 @@ def table_page(report: TableReport, extras: Extras, files: Files, prefix: str = 
         details=details,
         pictures=[(files.picture(f"figure-{n}", one), one) for n, one in enumerate(extras.pictures, 1)],
         claims=other_claims(report),
-        sentences=[line.replace("; marked: ", "; marked with ★: ", 1) for line in (*report.caption, *report.notes)],
+        sentences=[line.replace("; marked: ", "; ★: ", 1) for line in (*report.caption, *report.notes)],
+        methods=extras.methods,
     )
 
 

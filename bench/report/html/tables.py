@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from bench.evaluate.registry import output_card
 from bench.report.claims.result import ClaimResult
 from bench.report.model import Block, Cell, RowHead, Rule, TableReport
@@ -17,7 +19,8 @@ from bench.report.render.joined import shown_blocks
 class CellView:
     """A cell as a page shows it. key: what it is sorted by; "" for nothing, which stands last.
 
-    anchor: the place of its details; "" where there is nothing to tell. rank: its rank's interval, "2" or "1-4".
+    anchor: the place of its details; "" where there is nothing to tell. rank, groups: its rank's interval, "2" or
+    "1–4", and the letters of the rows it is not told apart from; "" in a column where no row is told apart.
     """
 
     text: str
@@ -25,7 +28,7 @@ class CellView:
     anchor: str
     mark: str
     rank: str = ""
-    group: str = ""
+    groups: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,21 @@ class RowView:
 
 
 @dataclass(frozen=True)
+class Plot:
+    """The seeds of a score as dots: an SVG element of the page, and the address of the same picture as PNG."""
+
+    svg: Markup
+    png: str
+
+
+@dataclass(frozen=True)
 class RuleView:
     """A score under one snapshot rule."""
 
     block: Block
     columns: Sequence[str]
     rows: Sequence[RowView]
+    plot: Plot | None = None
 
     @property
     def rule(self) -> Rule:
@@ -124,7 +136,10 @@ def _rule(report: TableReport, block: Block) -> RuleView:
 def _cell(report: TableReport, block: Block, row: str, column: str, text: str) -> CellView:
     cell = block.cells.get((row, column), Cell())
     ran = any(count for status, count in cell.statuses.items() if status != "missing")
-    return CellView(text, _key(cell, block), anchor_of(report, row, column) if ran else "", cell.mark)
+    anchor = anchor_of(report, row, column) if ran else ""
+    apart = any(one.mark for (_, name), one in block.cells.items() if name == column)
+    rank = "–".join(str(end) for end in dict.fromkeys(cell.rank)) if cell.rank and apart else ""
+    return CellView(text, _key(cell, block), anchor, cell.mark, rank, cell.groups if rank else "")
 
 
 def _key(cell: Cell, block: Block) -> str:

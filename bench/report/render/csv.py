@@ -94,4 +94,7 @@ def _line(block: Block, cell: Cell) -> dict[str, Any]:
         "best_of_seeds": cell.best_of,
         "version": cell.version,
         "values": " ".join(f"{seed}:{value!r}" for seed, value in zip(cell.seeds, cell.values)),
+        "rank_low": cell.rank[0] if cell.rank else None,
+        "rank_high": cell.rank[1] if cell.rank else None,
+        "groups": cell.groups,
     }

@@ -67,5 +67,6 @@ def _joined(report: TableReport, one: Block, other: Block) -> Block:
             if (key := (row.id, column.id)) in other.cells:
                 cells[key] = other.cells[key]
     notes = tuple(dict.fromkeys((*one.notes, *other.notes)))
+    groups = tuple(dict.fromkeys((*one.groups, *other.groups)))
     parts = (*one.parts, other.metric)
-    return replace(one, label=one.measure.part_of, cells=cells, notes=notes, parts=parts)
+    return replace(one, label=one.measure.part_of, cells=cells, notes=notes, parts=parts, groups=groups)

@@ -19,7 +19,7 @@ def render(report: TableReport) -> str:
     parts = [f"## {escape(report.name)}: {escape(report.title)} (scale {report.scale})"]
     for block in shown_blocks(report):
         parts += [f"### {escape(block.title)}", "\n".join(_table(report, block))]
-        parts += [escape(note) for note in block.notes]
+        parts += [escape(note) for note in (*block.groups, *block.notes)]
     if report.figure is not None and report.figure.file:
         parts.append(f"![{escape(alternative_text(report))}]({report.figure.file})")
     if report.claims:

@@ -53,7 +53,7 @@ def _block(report: TableReport, block: Block, width: int) -> Iterator[str]:
             disable_numparse=True,
             preserve_whitespace=True,
         )
-    for note in block.notes:
+    for note in (*block.groups, *block.notes):
         yield _wrap(note, width)
 
 

@@ -17,7 +17,7 @@ from bench.store.runs import Store
 from bench.train.sampling import save_sheet
 
 
-def test_the_page_holds_what_the_folder_holds(store_root, tmp_path):
+def test_the_page_holds_what_the_folder_holds(store_root, tmp_path, monkeypatch):
     spec = load_table("table1")
     folder = Store(store_root).open(spec.run_spec(spec.rows[0], spec.columns[0], 0, "smoke"))
     line = {
@@ -39,6 +39,18 @@ def test_the_page_holds_what_the_folder_holds(store_root, tmp_path):
     assert written.count("<img") == 2 and 'src="disp' not in written
     assert (out / "disp-table1-smoke.fd.png").exists()
     assert [path.name for path in (out / "disp-table1-smoke.samples").iterdir()] == ["scratch.png"]
+    # The folder of pages, opened in a browser
+    site, opened = tmp_path / "site", list[str]()
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
+    words = ["table1", "--scale", "smoke", "--html", str(site), "--open"]
+    made = CliRunner().invoke(report, words, catch_exceptions=False)
+    assert made.exit_code == 0 and opened == [(site / "disp-table1-smoke.html").as_uri()]
+    index = (site / "index.html").read_text()
+    assert 'href="disp-table1-smoke.html"' in index and "lt/table1" in index and "1 of 98 done" in index
+    assert (site / "disp-table1-smoke" / "cell-1-1-samples.png").exists()
+    refused = {"--latex is printed": ["--latex", "--single"], "--claims is one page": ["--claims", "--open"]}
+    for message, odd in refused.items():
+        assert CliRunner().invoke(report, ["table1", *odd]).exception.args[0].startswith(message)
 
 
 def test_samples_stand_above_their_nearest_training_images(store_root, tmp_path):

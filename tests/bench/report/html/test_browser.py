@@ -39,7 +39,7 @@ def site(table, simulated, tmp_path_factory):
     samples = {("scratch", "anime"): picture()}
     index = [IndexEntry("disp/table1", "table", "Few-shot", {"mini": ScaleState(18, 18, "2 h", 7200.0)}, {}),
              IndexEntry("lt/fig2", "pictures", HOSTILE, {"smoke": ScaleState(4, 0, "1 min", 60.0)}, {})]  # fmt: skip
-    write_site(folder, [(report, Extras(pictures(report), Known(samples, samples)))], index)
+    write_site(folder, [(report, Extras(pictures(report), Known(samples, samples), plots=True))], index)
     rows = [{"id": "scratch", "label": HOSTILE, "method": "baseline"},
             {"id": "ada", "label": f"+ {HOSTILE}", "printed_only": HOSTILE}]  # fmt: skip
     columns = [{"id": "anime", "label": HOSTILE}, {"id": "faces", "label": "مرحبا"}]

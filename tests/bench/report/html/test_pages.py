@@ -8,10 +8,14 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
+from bench.contract.discovery import methods
+from bench.contract.signature import signature
+from bench.plan.load import load_table
 from bench.report.build import build_report
 from bench.report.html.curve import Seed, curve_svg
 from bench.report.html.details import Known
 from bench.report.html.index import IndexEntry, ScaleState
+from bench.report.html.methods import PaperView, methods_view
 from bench.report.html.page import Extras
 from bench.report.html.site import whole, write_site
 from bench.report.html.tables import score_views
@@ -77,7 +81,7 @@ def extras(report):
 def test_a_page_nests_and_holds_every_cell(report):
     page = Page(html.render(report))
     shown = {cell.text for block in report.blocks for _, cells in shown_rows(report, block) for cell in cells}
-    assert shown <= {cell.removesuffix("★").strip() for cell in page.cells}
+    assert shown <= {cell.partition(" rank ")[0].strip() for cell in page.cells}
     assert len(set(page.ids)) == len(page.ids)
     assert {address[1:] for address in page.addresses if address.startswith("#")} <= {*page.ids}
 
@@ -125,3 +129,34 @@ def test_curves_stay_in_their_picture():
     points = [float(x) for pair in re.findall(r'points="([^"]*)"', svg) for x in re.split("[ ,]", pair.strip())]
     assert all(0 <= x <= 320 for x in points) and "floor" in svg and "far" not in svg and "†" in svg
     assert "&lt;c&gt;" in svg and curve_svg("empty", [], {}, log=False) == ""
+
+
+def test_a_plot_stands_in_the_page_and_as_a_file(report, tmp_path):
+    """Seeds, intervals and reference points, in the page's own colours, with ids of their own."""
+    write_site(tmp_path, [(report, Extras(plots=True))], [])
+    page = (tmp_path / "disp-table1-mini.html").read_text()
+    svgs = re.findall(r"<svg class=\"plot\".*?</svg>", page, re.DOTALL)
+    assert len(svgs) == len(report.blocks) and all("floor" in svg and "memorised" in svg for svg in svgs[:1])
+    assert "currentColor" in svgs[0] and "var(--s0)" in svgs[0] and "#1b1b1d" not in svgs[0]
+    ids = Page(page).ids
+    assert len(set(ids)) == len(ids)
+    assert len(list((tmp_path / "disp-table1-mini").glob("plot-*.png"))) == len(svgs)
+
+
+def test_marks_are_ranks_and_letters_not_a_page_of_bold_type(report, spec, results):
+    page = html.render(report)
+    assert re.search(r'class="best".*?rank 1(–2)? · a ★', page, re.DOTALL) and "<b>" not in page.split("Claims")[0]
+    assert re.search(r"rank 3 · [bc]</span>", page)
+    smoke = html.render(build_report(spec, "smoke", results))
+    assert "rank 1" not in smoke and "★" not in smoke and "Smoke numbers rank nothing" in smoke
+
+
+def test_methods_stand_with_their_papers():
+    spec = load_table("disp/table1")
+    view = methods_view(spec, "smoke", {"scratch", "ada+disp"})
+    assert [row for row, _ in view.rows] == ["scratch", "ada+disp"]
+    (paper,) = next(part for part in view.parts if part.name == "ada-lite").papers
+    assert (paper.year, paper.address) == ("2020", "https://arxiv.org/abs/2006.06676")
+    assert PaperView("a", "1", "t", "javascript:alert(1)").address == ""
+    lacking = [entry.name for entry in methods() if not signature(entry.target).papers]
+    assert lacking == []

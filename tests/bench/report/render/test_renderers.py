@@ -5,16 +5,18 @@ import math
 import re
 import shutil
 import subprocess
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
 
 from bench.report.build import build_report
+from bench.report.figures.seed_dots import picture_files, seed_dots
 from bench.report.pictures import pictures, plotted_block
 from bench.report.render import csv, html, latex, markdown, text
 from bench.report.render.cell_text import shown_rows
 
-ODD = "# $ & _ { } ~ ^ \\ <b> | * ` [x] \"q\" 'q' 100 % é † → 中"
+ODD = "# $ & _ { } ~ ^ \\ <b> | * ` [x] \"q\" 'q' 100 % é † → 中 $(rm -rf ~) \\frac{$x$} 🦜 שלום \u202e" + "-long" * 40
 
 
 @pytest.fixture
@@ -29,7 +31,8 @@ def odd_report(table, frame, run, snapshots):
         {"id": "scratch", "label": ODD, "method": "baseline"},
         {"id": "bsa", "label": ODD, "printed_only": ODD},
     ]
-    changes = {"title": ODD, "rows": rows, "claims": [], "notes": [ODD], "best_of": 3}
+    columns = [{"id": "anime", "label": ODD}, {"id": "faces", "label": "Faces"}]
+    changes = {"title": ODD, "rows": rows, "columns": columns, "claims": [], "notes": [ODD], "best_of": 3}
     runs = [
         run("scratch", "anime", 0, snapshots((100, 0.5, 0.1))),
         run("scratch", "anime", 1, {}, status="diverged"),
@@ -88,6 +91,14 @@ def test_hostile_labels_cannot_break_out(odd_report):
     assert not any(cell.mark for block in odd_report.blocks for cell in block.cells.values())
     web = html.render(odd_report)
     assert "<b>" not in web and "&lt;b&gt;" in web
+
+
+def test_hostile_labels_are_drawn_as_they_are(odd_report):
+    """A dollar sign in a name begins no formula, in no figure."""
+    (curves,) = pictures(odd_report)
+    assert curves.png.startswith(b"\x89PNG")
+    svg, png = picture_files(seed_dots(odd_report, odd_report.blocks[0]))
+    assert ODD[:20] in "".join(ElementTree.fromstring(svg).itertext()) and png.startswith(b"\x89PNG")
 
 
 def test_csv_lets_anyone_redo_the_cells(report, results):
