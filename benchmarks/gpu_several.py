@@ -68,7 +68,7 @@ def compare_cards(device: torch.device, late: Late) -> Record:
 def _spec(network: str, gpus: int) -> RunSpec:
     spec = conformance_spec(METHODS[network], network)
     assert spec.train is not None
-    train = {"steps": 3, "batch": 8, "g_lr": 1e-4, "d_lr": 1e-4, "adam_eps": 1e-2, "gpus": gpus}
+    train = {"steps": 3, "batch": 8, "g_lr": 3e-6, "d_lr": 3e-6, "adam_eps": 1e-2, "gpus": gpus}
     return spec.model_copy(update={"train": spec.train.model_copy(update=train)})
 
 

@@ -135,8 +135,7 @@ class TrainKeys(Frozen):
     adam: Literal["fused", "foreach", "single"] | None = None  # torch's ways; None: on a GPU fused, else torch's choice
     graphs: bool | None = None  # updates are recorded once and repeated as one launch (bench.train.graphs)
     channels_last: bool | None = None  # the layout of weights; None: they have it
-    # How many devices train the run together. They get the same result but for rounding, as other devices do: it is no
-    # part of a run's identity, nor of its record but for provenance.json. None: 1
+    # How many devices train the run together: no part of its identity, as it changes rounding alone (docs/gpus.md)
     gpus: PositiveInt | None = Field(default=None, exclude=True)
 
     @field_validator("share_fakes", "graphs")
