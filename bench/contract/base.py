@@ -57,7 +57,7 @@ class Method:
     Hooks by the time at which they are called:
 
     once, before training    select, networks, discriminator, prepare; load_state_dict on resume
-    each step                begin_step
+    each step                begin_step; variant with `train.graphs`
     each update of D         condition, d_condition, reals, augment, d_weights or d_adversarial, d_loss
     each update of G         augment, g_weights or g_adversarial, g_loss
     after each step          after_step

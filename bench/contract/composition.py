@@ -36,6 +36,7 @@ EXCLUSIVE = (
 # The hooks that the adversarial loop alone calls
 LOOP = (
     "begin_step",
+    "variant",
     "condition",
     "d_condition",
     "reals",
