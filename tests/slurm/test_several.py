@@ -16,13 +16,13 @@ def test_two_processes_of_a_job_train_a_run_and_survive_a_requeue(cluster_of, de
         desk = desk_at(cluster)
         desk.environment["BENCH_TEST_WAIT"] = "0.1"
         desk.warm_jobs(run_server.pid)
-        words = ["--rows", "slow", "--seeds", "0", "--set", "train.steps=60", "--set", "train.gpus=2"]
+        words = ["--rows", "slow", "--seeds", "0", "--set", "train.steps=40", "--set", "train.gpus=2"]
         one = desk.submit(desk.profile("one", cpus=1, gpus=0), *words, check=False)
         assert one.returncode == 2 and "train.gpus is 2, and a job of profile one" in one.stderr
         desk.submit(desk.profile("two", cpus=2, gpus=0), *words)
-        desk.until("slow/0", r"running +step [5-9]")
+        desk.until("slow/0", r"running +step [5-9]", 240)
         number = submissions(desk.store)[-1].arrays[0].number
         assert cluster.run("scontrol", "requeue", number).returncode == 0
-        desk.until("slow/0", "done", 240)
+        desk.until("slow/0", "done", 480)
         entries = json.loads(desk.folder_of("slow/0").provenance_file.read_text())
         assert [entry["ranks"] for entry in entries] == [2, 2]
