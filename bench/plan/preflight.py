@@ -142,6 +142,7 @@ def _places(context: _Context, scale: str) -> _Places:
 
 
 def _of_run(spec: RunSpec, places: _Places, build: bool, reasons: _Reasons) -> Iterator[Problem]:
+    # The images: how many there are, and of which classes.
     try:
         counts = counting.counts(spec.data.name, spec.data.resolution)
     except UserError as error:
@@ -152,12 +153,16 @@ def _of_run(spec: RunSpec, places: _Places, build: bool, reasons: _Reasons) -> I
     else:
         yield from _counts(spec, places, build, *counts)
         yield from _labels(spec, places)
+
+    # What the scores need.
     if spec.protocol is not None:
         yield from _neighbours(spec.protocol, places)
         yield from _selects(spec.protocol, places)
         yield from _held_out(spec.protocol, spec.data, places)
         extractors = {metric.extractor: None for metric in spec.protocol.metrics}
         yield from _extractors(list(extractors), places.metrics, reasons)
+
+    # What the training, or the look at one, needs.
     yield from _extractors(_priors(spec.method), places.method, reasons)
     if spec.network is not None:
         yield from _resolution(spec.network, spec.data, places)

@@ -23,9 +23,10 @@ from bench.spec.run import RunSpec
 from bench.store import best, checkpoints, kept, layout
 from bench.store.heartbeat import Heartbeat
 from bench.store.runs import RunFolder, Store
+from bench.train.adversarial import adversarial
 from bench.train.device import autocast
+from bench.train.drawn_ahead import fed
 from bench.train.ema import update_ema
-from bench.train.loop import training_steps
 from bench.train.optimizers import Optimizers
 from bench.train.sampling import generate
 from bench.train.values import Watch, floats
@@ -120,7 +121,10 @@ class Training:
 
     def steps(self) -> Iterator[Logged]:
         """The loop: an item a step, its values to log."""
-        return training_steps(self.ctx, self.method, self.optimizers)
+        if self.method.replaces_loop:
+            return fed(self.ctx, self.method.fit(self.ctx))
+        assert self.optimizers is not None
+        return fed(self.ctx, adversarial(self.ctx, self.method, self.optimizers))
 
     def one_step(self, steps: Iterator[Logged]) -> Logged:
         """One training step; on a GPU it returns before its last kernel has run."""

@@ -11,9 +11,11 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+
+OnlyTrue = Annotated[bool | None, AfterValidator(lambda value: value or None)]  # one way to say no: None
 
 
 class Frozen(BaseModel):
@@ -57,7 +59,7 @@ class DataKeys(Frozen):
     shots: PositiveInt | None = None  # so many images of the train pool
     share: float | None = Field(default=None, gt=0, lt=1)  # or this share of it; without either, all of it
     draw: Literal["seed", "fixed"] | None = None  # fixed: all seeds have the draw of seed 0
-    balanced: bool | None = None  # as many images of every class
+    balanced: OnlyTrue = None  # as many images of every class
     holdout: float | None = Field(default=None, gt=0, lt=1)  # share of the train split that is kept out of training
     corrupt_labels: float | None = Field(default=None, gt=0, le=1)  # share of the drawn labels that are made wrong
     labels: Literal["none"] | None = None  # none: the run sees neither classes nor attributes
@@ -73,11 +75,6 @@ class DataKeys(Frozen):
     @classmethod
     def _by_seed_unless_said(cls, value: str | None) -> str | None:
         return None if value == "seed" else value
-
-    @field_validator("balanced")
-    @classmethod
-    def _one_way_to_say_no(cls, value: bool | None) -> bool | None:
-        return value or None
 
 
 class DataSpec(DataKeys):
@@ -129,19 +126,14 @@ class TrainKeys(Frozen):
     # Images of an update of G where they are more than D's (LT-GAN, supplement 9); None: batch
     g_batch: PositiveInt | None = None
     # G's update uses the same images as D's last update, with the same augmentation (FastGAN's code)
-    share_fakes: bool | None = None
+    share_fakes: OnlyTrue = None
     # For scores, G's batch norms use the statistics of batches of so many images (FastGAN's code: 16)
     batch_statistics: int | None = Field(default=None, ge=2)
     adam: Literal["fused", "foreach", "single"] | None = None  # torch's ways; None: on a GPU fused, else torch's choice
-    graphs: bool | None = None  # updates are recorded once and repeated as one launch (bench.train.graphs)
+    graphs: OnlyTrue = None  # updates are recorded once and repeated as one launch (bench.train.graphs)
     channels_last: bool | None = None  # the layout of weights; None: they have it
     # How many devices train the run together: no part of its identity, as it changes rounding alone (docs/gpus.md)
     gpus: PositiveInt | None = Field(default=None, exclude=True)
-
-    @field_validator("share_fakes", "graphs")
-    @classmethod
-    def _one_way_to_say_no(cls, value: bool | None) -> bool | None:
-        return value or None
 
     @field_validator("channels_last")
     @classmethod

@@ -6,9 +6,10 @@ from collections.abc import Generator
 
 from bench.contract.composition import Composition
 from bench.contract.context import Context
+from bench.train.adversarial import adversarial
 from bench.train.device import autocast
+from bench.train.drawn_ahead import fed
 from bench.train.ema import update_ema
-from bench.train.loop import training_steps
 from bench.train.optimizers import Optimizers
 from bench.train.values import floats
 
@@ -18,8 +19,8 @@ class BareSteps:
 
     def __init__(self, ctx: Context, method: Composition) -> None:
         self.ctx = ctx
-        optimizers = None if method.replaces_loop else Optimizers.build(ctx)
-        self.steps = training_steps(ctx, method, optimizers)
+        loop = method.fit(ctx) if method.replaces_loop else adversarial(ctx, method, Optimizers.build(ctx))
+        self.steps = fed(ctx, loop)
 
     def make(self, number: int) -> dict[str, float]:
         """Make step `number`, from 0, with G's average after it, and return its losses."""

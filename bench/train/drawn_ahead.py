@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from bench import seeds
+from bench.contract.base import Logged
 from bench.contract.context import Context
 from bench.contract.numbers import Draw, Key
 
@@ -131,3 +132,15 @@ def drawing_ahead(ctx: Context, last: int) -> Iterator[DrawnAhead]:
     finally:
         ctx.supply = None
         supply.close()
+
+
+def fed(ctx: Context, steps: Iterator[Logged]) -> Iterator[Logged]:
+    """The steps of a loop, an item each, with their numbers drawn ahead where the device is no CPU.
+
+    Closing this iterator closes the loop, and ends the thread.
+    """
+    if ctx.device.type == "cpu":
+        yield from steps
+        return
+    with drawing_ahead(ctx, ctx.train.steps):
+        yield from steps

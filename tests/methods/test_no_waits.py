@@ -17,8 +17,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from bench.conformance.checks import conformance_spec
 from bench.run.build import build_context
 from bench.store.runs import Store
+from bench.train.adversarial import adversarial
+from bench.train.drawn_ahead import fed
 from bench.train.ema import update_ema
-from bench.train.loop import training_steps
 from bench.train.optimizers import Optimizers
 from bench.train.values import Watch, floats
 
@@ -105,7 +106,8 @@ def test_a_step_waits_for_nothing(method, make_run, source, tmp_path, monkeypatc
         ctx.step = number + 1
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # there is none on this device
     optimizers = on_meta(ctx, parts)
-    steps, watch = training_steps(ctx, parts, optimizers), Watch()
+    loop = parts.fit(ctx) if optimizers is None else adversarial(ctx, parts, optimizers)
+    steps, watch = fed(ctx, loop), Watch()
     try:
         for number in range(ctx.step, ctx.step + 3):
             copies = Copies()
