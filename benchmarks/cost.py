@@ -34,6 +34,10 @@ DEVICES = Path("docs/reproduce/devices")
 PRECISION = "float32"  # that all tables train in
 # The rehearsed configurations that tell what the methods of benchmarks.gpu_speed add on these networks
 ADDED = {"fastgan-256": "fastgan256", "stylegan2-256": "fastgan-stylegan2-256"}
+# Steps that benchmarks.gpu measured until that day, where it measures others by now: FastGAN's had neither DiffAugment
+# nor shared fakes.
+UNTIL = "2026-11-26"
+BEFORE = {"fastgan-256": RATES["fastgan-256"]._replace(method="sle + ae-d(loss=l1)", train={})}
 PRINTED = "FastGAN's Table 1: hours for 10,000 iterations at batch 8"
 
 
@@ -70,7 +74,7 @@ def device_points(file: Path) -> list[Point]:
     rates = json.loads(file.read_text())["parts"]["rates"]
     added = {one.configuration: one for one in cost_steps.additions()}
     points = []
-    for network, case in RATES.items():
+    for network, case in (RATES | (BEFORE if file.name[: len(UNTIL)] <= UNTIL else {})).items():
         record = rates.get(f"{network}, {PRECISION}, ours", {})
         if "steps_per_second" not in record:
             continue

@@ -69,7 +69,6 @@ def compare(
             ) from error
         method = row_id(method)
     # Our runs and the baselines
-    say_if_absent(store)
     seeds = choice["seeds"]
     ours = load_results(spec, scale, store, recorded, seeds=seeds, asked=[method])
     unseen = not_shown(ours, spec, scale, store, seeds)
@@ -82,8 +81,12 @@ def compare(
         spec = spec.with_seeds(len(seeds))
     # One comparison for each score
     chosen: list[str | None] = [*metrics] if metrics else [None]  # None: the table's main one
-    for metric in chosen:
-        comparison = comparing.compare(spec, scale, method, ours, baselines, name, metric)
+    try:
+        comparisons = [comparing.compare(spec, scale, method, ours, baselines, name, metric) for metric in chosen]
+    except comparing.NoScoresError:
+        say_if_absent(store)  # which is why
+        raise
+    for comparison in comparisons:
         click.echo(comparing.render_markdown(comparison) if markdown else comparing.render(comparison))
     for remark in [*remarks, *unseen]:
         click.echo(remark)

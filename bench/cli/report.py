@@ -64,18 +64,20 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, claims: bool, 
     pages = site is not None or single
     _refuse(claims and site is not None, choice["nearest"] and output is None and not pages, style if pages else None)
     if claims:
-        say_if_absent(store)
-        return show_claims(tables, scale, "html" if single else style, output, store, recorded, choice)
+        show_claims(tables, scale, "html" if single else style, output, store, recorded, choice)
+        return say_if_absent(store)
     # Each table: printed, written, or kept for the pages
     load = loader(scale, store, recorded, choice)
     kept: list[tuple[TableReport, Extras]] = []
-    chosen = chosen_tables(tables, store, scale, choice)
-    say_if_absent(store)
-    for spec in chosen:
+    noted = False
+    for spec in chosen_tables(tables, store, scale, choice):
         if (measure := to_come(spec)) is not None:
             show_printed(spec, measure, style, output)
             continue
         spec, table_report = report_of(spec, scale, store, recorded, load, choice)
+        if not noted:
+            say_if_absent(store)
+            noted = True
         named = shown_rows(spec, choice) or ()
         found = report_pictures.found(table_report, spec, store, choice) if output is not None or pages else None
         if output is not None and found is not None:

@@ -28,6 +28,10 @@ NO_TEST = "undecided: one seed"
 NOT_JUDGED = "not judged"  # at smoke
 
 
+class NoScoresError(UserError):
+    """What is to be compared has no scores at all."""
+
+
 @dataclass(frozen=True)
 class Against:
     """One baseline in one column: its cell, and ours against it (None where no comparison is possible)."""
@@ -102,7 +106,7 @@ def compare(
     for name, values in ((f"method '{method}'", mine), (f"recorded set '{set_name}'", theirs)):
         if values["value"].notna().sum() == 0:
             stale = " ".join(stale_notes(ours[ours["row"] == method])) if values is mine else ""
-            raise UserError(
+            raise NoScoresError(
                 f"{name} has no finished '{metric}' scores for {spec.name} at scale {scale}"
                 + (f". {stale}" if stale else "")
             )

@@ -14,6 +14,7 @@ from bench.contract.context import Batch, DStep
 from bench.contract.expression import parse_method
 from bench.contract.numbers import Numbers
 from bench.errors import UserError
+from bench.networks.common import sharing
 
 cr = importlib.import_module("bench.methods.consistency")
 N, SIDE = 4, 12
@@ -28,6 +29,8 @@ class _Draws:
     def numbers(self, *purpose):
         self.count += 1
         return Numbers.of(torch.Generator().manual_seed(self.count))
+
+    whole, own = staticmethod(sharing.whole), staticmethod(sharing.own)
 
 
 def _images(seed, count=N, side=SIDE):

@@ -13,6 +13,7 @@ from bench.contract.context import Batch, DStep
 from bench.contract.expression import parse_method
 from bench.contract.numbers import Numbers
 from bench.errors import UserError
+from bench.networks.common import sharing
 
 da = importlib.import_module("bench.methods.diffaugment")
 N, H, W = 5, 6, 8
@@ -100,6 +101,8 @@ class _Draws:
     def numbers(self, *purpose):
         self.count += 1
         return Numbers.of(torch.Generator().manual_seed(self.count))
+
+    whole, own = staticmethod(sharing.whole), staticmethod(sharing.own)
 
 
 def test_parameters_have_the_published_ranges():

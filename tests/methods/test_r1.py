@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from bench.networks.stylegan2.recipes import stylegan2_32
 
 r1 = importlib.import_module("bench.methods.r1")
 diffaugment = importlib.import_module("bench.methods.diffaugment")
+CONTEXT = {"step": 0, "device": torch.device("cpu"), "train": SimpleNamespace(compile=False)}
 
 
 def _normal(*shape, seed=0):
@@ -117,7 +119,7 @@ def test_at_the_raw_image_it_is_the_finite_difference_of_d_after_the_augmentatio
         network = _Smooth()
     x, condition = _normal(2, 3, 8, 8), _normal(2, 2, seed=3)
     step = _step(network, x, condition, _transform)
-    contexts = type("Ctx", (), {"step": 0, "device": torch.device("cpu"), "discriminator": network})()
+    contexts = type("Ctx", (), {**CONTEXT, "discriminator": network})()
     found = {point: r1.R1(gamma=2.0, point=point).d_loss(contexts, step)["penalty"].item() for point in r1.POINTS}
     squares = {"raw": 0.0, "augmented": 0.0}
     for index in range(2 * 3 * 64):
@@ -218,7 +220,7 @@ def test_while_growing_the_gradient_is_that_of_the_small_image():
     small = _normal(2, 3, 8, 8).float().requires_grad_()
     large = functional.interpolate(small, scale_factor=4.0)
     (gradient,) = torch.autograd.grad(discriminator(large, None).sum(), small)
-    run = type("Ctx", (), {"step": 0, "device": torch.device("cpu"), "discriminator": discriminator})()
+    run = type("Ctx", (), {**CONTEXT, "discriminator": discriminator})()
     terms = r1.R1(gamma=2.0).d_loss(run, _step(discriminator, large.detach()))
     expected = gradient.square().sum((1, 2, 3)).mean()
     torch.testing.assert_close(terms["penalty"].detach(), expected, rtol=1e-4, atol=0)  # float32 sums

@@ -48,9 +48,9 @@ def whole_statistics(x_NCHW: Tensor, share: Share) -> tuple[Tensor, Tensor]:
         0, torch.tensor([share.ranks.rank], device=own.device), own[None]
     )
     table = sharing.summed(share.ranks, table)
-    mean_RC, variance_RC, weight_R1 = table.split([len(mean_C), len(mean_C), 1], dim=1)
-    mean_C = (weight_R1 * mean_RC).sum(0)
-    return mean_C, (weight_R1 * (variance_RC + (mean_RC - mean_C).square())).sum(0)
+    mean_RC, variance_RC, weights = table.split([len(mean_C), len(mean_C), 1], dim=1)  # weights: (R, 1)
+    mean_C = (weights * mean_RC).sum(0)
+    return mean_C, (weights * (variance_RC + (mean_RC - mean_C).square())).sum(0)
 
 
 def _as_map(values_C: Tensor) -> Tensor:

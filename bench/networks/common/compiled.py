@@ -21,7 +21,7 @@ def compile_blocks(*networks: nn.Module) -> None:
     is compiled as a whole would run as written; and because equal blocks are compiled once. Raises UserError for a
     network without blocks, and for a torch that cannot run a compiled network as written (before 2.6).
     """
-    if not hasattr(torch.compiler, "set_stance"):
+    if "set_stance" not in vars(torch.compiler):
         raise UserError(f"train: compile is true, which needs torch 2.6 or newer; this is {torch.__version__}")
     for network in networks:
         holder = network.synthesis if isinstance(network, Styled) else network

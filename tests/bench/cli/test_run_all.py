@@ -102,9 +102,10 @@ def test_a_set_that_another_table_was_recorded_for_fills_in_its_twin(bench, tmp_
 
 
 def test_a_setting_that_some_table_cannot_have_leaves_that_one_out(bench_command, store_root):
-    """sle/table5 looks at steps that a shorter training does not reach; a setting that none has is a mistake."""
+    """sle/table5 and its figure look at steps that a shorter training does not reach; what none has is a mistake."""
     done = bench_command("plan", "ALL", "--set", "train.steps=4")
     assert done.returncode == 0 and "left out: sle/table5, as --set train.steps=4: cell baseline-20k/cat" in done.stderr
-    assert "the run does not keep step 20000" in done.stderr and done.stderr.count("left out") == 1
+    assert "left out: sle/fig5" in done.stderr and done.stderr.count("left out") == 2
+    assert "the run does not keep step 20000" in done.stderr
     wrong = bench_command("plan", "ALL", "--set", "train.stepz=4")
     assert wrong.returncode == 2 and "train.stepz" in wrong.stderr and len(wrong.stderr.splitlines()) == 1

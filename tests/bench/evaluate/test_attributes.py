@@ -140,7 +140,9 @@ def test_runs_of_which_it_cannot_be_taken(tiny_spec, store, run, detector):
 def test_an_attribute_that_the_detectors_images_lack_is_refused_before_anything_trains(run, detector):
     refuse_impossible(evaluation(run, {"detector": detector}, **SETTINGS))
     misspelt = evaluation(run, {"detector": detector}, **{**SETTINGS, "attributes": [*NAMES[:3], "happy mout"]})
-    with pytest.raises(UserError, match=r"'faces-attributes', .* has no attribute 'happy mout'; did you mean 'happy m"):
+    with pytest.raises(
+        UserError, match=r"'faces-attributes@200', .* has no attribute 'happy mout'; did you mean 'happy m"
+    ):
         refuse_impossible(misspelt)
     # Weights of the user's say which they tell when they are read
     refuse_impossible(evaluation(run, {"detector": WeightsFile(weights="celeba")}, **SETTINGS))

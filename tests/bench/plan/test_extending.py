@@ -15,7 +15,7 @@ CURVE = {
     "extends": "disp/table1",
     "title": "Numbers of images",
     "claims": [],
-    "seeds": {"paper": 3, "mini": 3, "smoke": 1},
+    "seeds": {"paper": 3, "midi": 3, "mini": 3, "smoke": 1},
     "rows": ["scratch", "ada", {"id": "own", "label": "Own", "method": "disp(prior=vgg16)"}],
     "columns": [
         "anime",

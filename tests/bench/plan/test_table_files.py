@@ -120,7 +120,7 @@ def test_absent_cells_are_not_planned_and_seeds_go_by_scale(write, tmp_path):
         ({"absent": ["*/*"]}, "'*/*' is no cell that can be absent; write row/column, row/* or */column"),
         ({"absent": ["plain"]}, "'plain' is no cell that can be absent"),
         ({"seeds": {"mini": 1}}, "seeds: scale smoke is not there; give a number for every scale, or one for all"),
-        ({"seeds": {"tiny": 1}}, "seeds.tiny: Input should be 'smoke', 'mini' or 'paper'"),
+        ({"seeds": {"tiny": 1}}, "seeds.tiny: Input should be 'smoke', 'mini', 'midi' or 'paper'"),
         ({"seeds": 0}, "seeds: Input should be greater than 0"),
         ({"references": ["floor"], "scales__smoke__reference": None, "scales__smoke__groups__one__reference": 9,
           "scales__smoke__groups__two__reference": 9}, "column large has no reference; give it in the scale or"),

@@ -167,4 +167,4 @@ def test_a_worker_that_dies_again_and_again_is_the_machines_failure(slow, queue_
     kill = Watch(lambda run, step: os.kill(store.folder(run.uid).heartbeat()["pid"], signal.SIGKILL))
     assert queue_of(runs, kill).work() == {runs[0].uid: "failed"}
     folder = store.folder(runs[0].uid)
-    assert folder.cause() == "machine" and "last exit status -9" in folder.error()
+    assert folder.cause() == "machine" and "last signal 9" in folder.error()
