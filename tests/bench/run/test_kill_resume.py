@@ -74,10 +74,13 @@ def until_past(wait_until):
 
 @pytest.fixture
 def kill_once(run_server, until_past):
-    """Start a run, wait until it is past its last checkpoint, then kill it at a random later moment."""
+    """Start a run, wait until it is a few steps past its last checkpoint, then kill it at a random moment of a step.
+
+    Steps and not seconds are drawn: the cores may be busier now than when the undisturbed run was timed, or less so.
+    """
 
     def kill(folder, moment, span):
-        before = newest(folder)
+        before = newest(folder) + moment.randrange(3)
         pid = run_server.start(folder.uid, folder.path.parent)
         until_past(folder, before)
         time.sleep(moment.uniform(0, span))
@@ -97,7 +100,7 @@ def test_killed_run_is_bit_equal(method, tiny_spec, run_server, kill_once, tmp_p
     killed = open_run(spec, tmp_path / "killed", run_server)
     seconds = undisturbed.result()["seconds"]
     moment = random.Random(method)
-    kills = sum(kill_once(killed, moment, seconds / (2 * KILLS)) for _ in range(KILLS))
+    kills = sum(kill_once(killed, moment, seconds / STEPS) for _ in range(KILLS))
     assert kills == KILLS, "the run was over before it could be killed; make it longer"
     assert 0 < newest(killed) < spec.train.steps
     assert killed.status() == "lost"
