@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.errors import UserError
 from bench.launch.local.admission import AtWork, MemoryBudget
 from bench.launch.local.crew import Crew, crew_for, refuse_too_few
 from bench.launch.local.starter import Starter
@@ -132,6 +133,7 @@ class Queue:
             run = self._next_ready()
             if run is not None and self._fits(run, worker):
                 if (members := crew_for(run, worker, self.workers)) is None:
+                    self._start_missing()
                     return  # no later run goes before one that waits for more devices
                 self.waiting.remove(run)
                 self.watcher.started(run)
@@ -181,7 +183,12 @@ class Queue:
         self.store.open(run.spec)
         self.runs.append(run)
         self.mine.add(run.uid)
-        self.waiting.insert(0, run)
+        try:
+            refuse_too_few([run], self.devices)
+        except UserError as error:
+            self._give_up(run, str(error))
+        else:
+            self.waiting.insert(0, run)
 
     def _may_come(self) -> bool:
         """Whether a run can still become ready, because its source or the run itself is at work elsewhere."""
@@ -193,6 +200,11 @@ class Queue:
         worker = self.starter.start(device)
         self.workers.append(worker)
         self.selector.register(worker.events, selectors.EVENT_READ, worker)
+
+    def _start_missing(self) -> None:
+        """Start the workers that a run still waits for: stopped when nothing seemed left, or more than were needed yet."""
+        for device in (Counter(self.devices) - Counter(worker.device for worker in self.workers)).elements():
+            self._start_worker(device)
 
     def _close(self, worker: Worker) -> int | None:
         self.workers.remove(worker)

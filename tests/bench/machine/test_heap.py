@@ -26,13 +26,16 @@ print(first, second, faults())
 """
 
 
-@pytest.mark.parametrize("how", ["keep", "as usual"])
-def test_pages_are_asked_for_once(how):
+def faults(how: str) -> list[int]:
+    """Page faults of the first step, of the second, and of one after what was freed has been given back."""
     done = subprocess.run([sys.executable, "-c", STEPS, how], capture_output=True, text=True, check=True)
-    _, second, after = map(int, done.stdout.split())
-    if platform.libc_ver()[0] != "glibc":
-        return  # nothing can be promised
-    kept = how == "keep"
-    # Where the system has huge pages (2 MB), a few hundred faults an array
-    assert second < 500 if kept else second > 1000, done.stdout
-    assert after > 500 or not kept, done.stdout
+    return [int(number) for number in done.stdout.split()]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep what is freed")
+def test_pages_are_asked_for_once():
+    # By comparison: a step faults 65,536 times where pages have 4 KB, and 130 times where the system gives 2 MB at once
+    _, usual, _ = faults("as usual")
+    _, kept, given_back = faults("keep")
+    assert kept < usual / 4, (kept, usual)
+    assert given_back > usual / 8, (given_back, usual)  # one of its four arrays at least asks for its pages again

@@ -78,6 +78,40 @@ def test_a_run_of_which_a_worker_is_killed_goes_on_to_the_same_record(tmp_path, 
     assert logs[0] == logs[1], where
 
 
+def test_a_run_whose_leader_notices_late_gets_a_worker_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_CHECKPOINT_SECONDS", "0")
+    run, store = PlannedRun(spec_of(2)), Store(tmp_path)
+    stopped: list[int] = []  # the leader, while it hears nothing
+    ticks = 0
+
+    def lose_the_other() -> None:
+        nonlocal ticks
+        crews = [worker.crew for worker in queue.workers if worker.crew is not None]
+        if ticks == 0 and crews and (store.folder(run.uid).saved_step() or 0) > 0:
+            leader, other = (member.process.pid for member in crews[0].members)
+            os.kill(leader, signal.SIGSTOP)
+            os.kill(other, signal.SIGKILL)
+            stopped.append(leader)
+        ticks += bool(stopped)
+        # The worker in the lost one's place has been ended by now, as no run is waiting yet
+        if stopped and (ticks > 2 and len(queue.workers) == 1 or ticks > 40):
+            os.kill(stopped.pop(), signal.SIGCONT)
+            ticks = 1
+
+    queue = Queue(store, [run], ["cpu"] * 2, Watcher(lose_the_other))
+    assert queue.work() == {run.uid: "done"}
+
+
+def test_a_source_that_needs_more_devices_than_there_are_fails_and_blocks(tmp_path):
+    source = spec_of(2)
+    whole = conformance_spec("diffaugment + unconditional", "stylegan2-32")
+    run = PlannedRun(whole.model_copy(update={"sources": {"generator": source}, "seed": 1}), needs=(source.uid,))
+    store = Store(tmp_path)
+    store.open(source)
+    assert Queue(store, [run], ["cpu"], Watcher()).work() == {source.uid: "failed", run.uid: "blocked"}
+    assert "train.gpus is 2, and there is 1 here" in store.folder(source.uid).error()
+
+
 def test_more_devices_than_there_are_is_refused_before_anything_starts(tmp_path):
     with pytest.raises(UserError, match=r"train\.gpus is 3, and there are 2 here"):
         Queue(Store(tmp_path), [PlannedRun(spec_of(3))], ["cpu"] * 2, Watcher()).work()
