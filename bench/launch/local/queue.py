@@ -202,7 +202,7 @@ class Queue:
         self.selector.register(worker.events, selectors.EVENT_READ, worker)
 
     def _start_missing(self) -> None:
-        """Start the workers that a run still waits for: stopped when nothing seemed left, or more than were needed yet."""
+        """Start the workers that a run waits for: they were stopped when nothing seemed left, or not needed yet."""
         for device in (Counter(self.devices) - Counter(worker.device for worker in self.workers)).elements():
             self._start_worker(device)
 

@@ -94,7 +94,7 @@ def test_a_run_whose_leader_notices_late_gets_a_worker_again(tmp_path, monkeypat
             stopped.append(leader)
         ticks += bool(stopped)
         # The worker in the lost one's place has been ended by now, as no run is waiting yet
-        if stopped and (ticks > 2 and len(queue.workers) == 1 or ticks > 40):
+        if stopped and ((ticks > 2 and len(queue.workers) == 1) or ticks > 40):
             os.kill(stopped.pop(), signal.SIGCONT)
             ticks = 1
 
