@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from bench.contract.numbers import Numbers
-from bench.errors import UserError
 from bench.train import Context, Logged, Method
 
 from .common import affine, colour
+from .common.adaptive_p import AdaptiveP
 
 
 class AdaLite(Method):
@@ -42,19 +42,16 @@ class AdaLite(Method):
     )
 
     def __init__(self, *, target: float = 0.6, interval: int = 4, speed_kimg: float = 500.0) -> None:
-        if speed_kimg <= 0 or interval < 1:
-            raise UserError("method 'ada-lite': speed_kimg must be positive and interval at least 1")
-        self.target = target
-        self.interval = interval
-        self.speed_kimg = speed_kimg
-        # On the run's device from `prepare` on, in float64: nothing here waits for a GPU.
-        self.p = torch.zeros((), dtype=torch.float64)
-        self._sign_sum = torch.zeros((), dtype=torch.float64)
-        self._logits = 0
-        self._images = 0
+        # On the run's device from `prepare` on: nothing here waits for a GPU.
+        self.law = AdaptiveP("ada-lite", target=target, interval=interval, speed_kimg=speed_kimg)
+
+    @property
+    def p(self) -> Tensor:
+        """The probability of each operation, a scalar on the run's device."""
+        return self.law.p
 
     def prepare(self, ctx: Context) -> None:
-        self.p, self._sign_sum = self.p.to(ctx.device), self._sign_sum.to(ctx.device)
+        self.law.to(ctx.device)
 
     def augment(self, ctx: Context, images_NCHW: Tensor) -> Tensor:
         if images_NCHW.device.type == "cpu" and self.p == 0:
@@ -69,30 +66,13 @@ class AdaLite(Method):
         return torch.where(self.p > 0, augmented_NCHW, images_NCHW)  # to look at p would be to wait for the device
 
     def after_step(self, ctx: Context) -> Logged:
-        logits = torch.cat(ctx.real_logits)
-        self._sign_sum += logits.sign().sum()
-        self._logits += logits.numel()
-        self._images += len(logits)
-        r_t = self._sign_sum / self._logits
-        if (ctx.step + 1) % self.interval == 0:
-            self._move(r_t)
-        return {"p": self.p.clone(), "r_t": r_t}
-
-    def _move(self, r_t: Tensor) -> None:
-        """In place: what has been prepared for the next steps reads p where it lies."""
-        direction = (r_t > self.target).double() - (r_t < self.target).double()
-        self.p.copy_((self.p + direction * self._images / (1000 * self.speed_kimg)).clamp(min=0))
-        self._sign_sum.zero_()
-        self._logits, self._images = 0, 0
+        return self.law.after_step(ctx)
 
     def state_dict(self) -> dict[str, Any]:
-        sums = {"p": float(self.p), "sign_sum": float(self._sign_sum)}
-        return {**sums, "logits": self._logits, "images": self._images}
+        return self.law.saved()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.p.fill_(state["p"])
-        self._sign_sum.fill_(state["sign_sum"])
-        self._logits, self._images = state["logits"], state["images"]
+        self.law.restore(state)
 
 
 def geometry(count: int, height: int, width: int, p: float | Tensor, numbers: Numbers) -> Tensor:
