@@ -43,7 +43,7 @@ SHEET = {
     "lt/fig10": ("attributes", {"lt/table1"}, 1, ("stylegan-lt",)),
     "sle/fig11": ("over-training", {"sle/table3"}, 1, ("pokemon", "anime", "shell")),
 }
-LENDERS_OF_SMALL_SCALES = {"sle/fig5": {"sle/table2", "sle/table3"}}
+LENDERS_OF_SMALL_SCALES = {"sle/fig5": {"sle/table2", "sle/table3"}}  # at mini and smoke
 # figure -> the table whose evaluations are its pictures, and how many of them
 TAKEN = {
     "disp/fig5": ("disp/table7", 6),
@@ -69,7 +69,8 @@ def test_a_figure_is_the_sheets(name: str) -> None:
         assert all(run_measure(task.measure.name).pictures for task in tasks if task.measure)
         behind = (table.behind(row, column, scale) for row, column in shown)
         small = LENDERS_OF_SMALL_SCALES.get(name, lenders)
-        assert {cell.table.name for cell in behind if cell is not None} == (lenders if scale == "paper" else small)
+        whose = small if scale in ("mini", "smoke") else lenders
+        assert {cell.table.name for cell in behind if cell is not None} == whose
 
 
 def test_rows_of_one_figure_show_the_same_latents() -> None:
@@ -101,3 +102,10 @@ def test_a_figure_of_an_earlier_text_has_the_evaluations_of_the_later_one() -> N
         assert uids["dip/fig5"] == uids["dip/fig10"] == uids["disp/fig8"]
         assert uids["dip/fig8"] < uids["disp/fig4"] and uids["dip/fig6b"] == uids["disp/fig6"]
         assert uids["disp/fig3"] < uids["dip/fig3"] < uids["dip/fig7"] and uids["dip/fig11"] < uids["disp/fig7"]
+
+
+@pytest.mark.parametrize(("figure", "name"), [("sle/fig5", "sle/table5"), ("sle/fig12", "sle/table8")])
+def test_at_midi_too(figure: str, name: str) -> None:
+    pictures, table = load_table(figure), load_table(name)
+    uids = [{one.shown_spec(*cell, 0, "midi").uid for cell in one.shown_cells("midi")} for one in (pictures, table)]
+    assert len(uids[0] & uids[1]) == TAKEN[figure][1]

@@ -40,6 +40,25 @@ def test_every_table_of_few_shot_and_limited_data_has_it(tables):
     assert few - OTHERS == having and len(having) > 15
 
 
+def test_every_table_that_looks_at_runs_of_few_images_has_it(tables):
+    """Figures and measures, too: of whichever columns look at such runs, at the same cells as at scale paper."""
+    looking = 0
+    for table in tables:
+        shown = [(row, column, table.behind(row, column, "paper")) for row, column in table.scored_cells("paper")]
+        few = {(row.id, column.id) for row, column, behind in shown if behind.table is not table
+               and 0 < images(behind.table.cell(behind.row, behind.column, "paper").data) <= MOST}  # fmt: skip
+        if not few:
+            continue
+        looking += 1
+        assert "midi" in table.scales, table.name
+        here = {(row.id, column.id) for row, column in table.shown_cells("midi")}
+        left_out = {cell for cell in few if table.is_absent(*cell, "midi")}
+        assert here and few - left_out <= here, table.name
+        # FastGAN of 64 px has one layer of skip-layer excitation, that of 64 px
+        assert all(row.startswith("layer-") and row != "layer-64" for row, _ in left_out), table.name
+    assert looking > 10
+
+
 def test_a_run_takes_about_two_minutes_of_an_h100_by_the_model(tables):
     """Those of FastGAN's checkpoints are stopped early, and StyleGAN2 at full width is as slow as it is."""
     card, minutes = measured_cards()["h100"], []

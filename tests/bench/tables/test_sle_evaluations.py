@@ -47,7 +47,7 @@ def test_a_layer_is_swapped_where_a_network_has_it() -> None:
     paper = {(row.id, column.id) for row, column in table.shown_cells("paper")}
     large = {(f"layer-{size}", column) for size in (64, 128, 256, 512) for column in ("art", "ffhq")}
     assert paper == large | {(f"layer-{size}", "obama") for size in (64, 128, 256)}
-    for scale in ("mini", "smoke"):
+    for scale in ("midi", "mini", "smoke"):
         assert {row.id for row, _ in table.shown_cells(scale)} == {"layer-64"}
         for row, column in table.shown_cells(scale):
             refuse_impossible(table.shown_spec(row, column, 0, scale))
