@@ -30,7 +30,8 @@ def budget_option(function: Function) -> Function:
     """--budget: how many hours may be started."""
     return click.option(
         "--budget", type=click.FloatRange(min=0, min_open=True), metavar="HOURS",
-        help="Start only runs that are expected to take so many hours together, of one worker or GPU; name the rest.",
+        help="Start only runs that are expected to take so many hours together, of one worker or GPU; name the rest. "
+        "A plan says whether all of them fit.",
     )(function)  # fmt: skip
 
 
@@ -84,12 +85,17 @@ def hours_words(seconds: float) -> str:
 
 
 def keep_to_budget(runs: Sequence[PlannedRun], cost: Cost, hours: float | None) -> list[PlannedRun]:
-    """The runs that fit --budget; the others are named in a line with their hours. All of them without a budget."""
+    """The runs that fit --budget; a line names the others with their hours, or says that all fit.
+
+    All of them without a budget.
+    """
     if hours is None:
         return list(runs)
     within, beyond = within_budget(runs, cost.spans, hours)
     if beyond:
         click.echo(_beyond_words(beyond, cost.spans, hours))
+    elif within:
+        click.echo(f"within --budget {hours:g}: {_together(within, cost.spans)}")
     return within
 
 
@@ -100,5 +106,9 @@ def _beyond_words(beyond: Sequence[PlannedRun], spans: Mapping[str, Span | None]
 
     named = ", ".join(f"{run.label} ({own(run)})" for run in beyond[:MOST_NAMED])
     more = f" and {len(beyond) - MOST_NAMED} more" if len(beyond) > MOST_NAMED else ""
-    together = sum(span.expected for run in beyond if (span := spans[run.uid]) is not None)
-    return f"left out by --budget {hours:g}: {counted(len(beyond))}, {hours_words(together)} h together: {named}{more}"
+    return f"left out by --budget {hours:g}: {_together(beyond, spans)}: {named}{more}"
+
+
+def _together(runs: Sequence[PlannedRun], spans: Mapping[str, Span | None]) -> str:
+    known = sum(span.expected for run in runs if (span := spans[run.uid]) is not None)
+    return f"{counted(len(runs))}, {hours_words(known)} h together"

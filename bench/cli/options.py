@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from bench.cli.cost_lines import budget_option, card_option
 from bench.errors import UserError
 from bench.launch.local.devices import KINDS, MOST_ASKED, PerGpu
 from bench.plan.expand import Table
@@ -116,8 +117,8 @@ def work_options(*own: Option) -> Option:
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         which: list[Option] = [click.argument("table"), scale_option, selection_options]
-        how: list[Option] = [starting_options, training_option, references_option, *own, plugin_option, store_option]
-        for option in reversed([*which, *how]):
+        how: list[Option] = [starting_options, training_option, references_option, budget_option, card_option]
+        for option in reversed([*which, *how, *own, plugin_option, store_option]):
             function = option(function)
         return function
 

@@ -8,7 +8,7 @@ import click
 
 from bench.cli.all_tables import tell_of_tables, tell_of_waiting
 from bench.cli.conclusion import conclude, same_choice
-from bench.cli.cost_lines import budget_option, card_option, keep_to_budget
+from bench.cli.cost_lines import keep_to_budget
 from bench.cli.impossible import print_problems, refuse_impossible
 from bench.cli.options import device_option, sharing_option, work_options
 from bench.cli.planning import (
@@ -34,12 +34,13 @@ from bench.store.runs import Store
 
 
 @click.command()
-@work_options(card_option)
-def plan(table: str, scale: str, retry: Any, card: Card, store: Store, **choice: Any) -> int:
+@work_options()
+def plan(table: str, scale: str, retry: Any, budget: float | None, card: Card, store: Store, **choice: Any) -> int:
     """The runs TABLE needs: status, order, cost, and what would start. Nothing starts.
 
     ALL is every table: a line for each, and how many runs they share.
-    Each mistake in it is printed on its own line, and the exit status is then 2.
+    Each mistake in it is printed on its own line, and the exit status is then 2; it is 2, too, where what would start
+    does not fit --budget.
     """
     plan = plan_of(table, scale, store, choice)
     starting, sent = {run.uid for run in plan.to_start(retry)}, _submitted(plan, store)
@@ -51,11 +52,13 @@ def plan(table: str, scale: str, retry: Any, card: Card, store: Store, **choice:
             mark = ">" if run.uid in starting and run.uid not in sent else " "
             click.echo(f"{mark} {run.label:<{width}}  {sent.get(run.uid, run.status):<11}  {run.uid}")
         tell_of_draws(plan)
-    summarise(plan, store, retry, card, sent)
+    cost = summarise(plan, store, retry, card, sent)
+    asked = [run for run in plan.to_start(retry) if run.uid in cost.spans]
+    fits = len(keep_to_budget(asked, cost, budget)) == len(asked)
     if waiting := [uid for uid in sent if uid in starting]:
         click.echo(f"{counted(len(waiting))} of these in the hands of the cluster: bench submit leaves them alone")
     say_what_submit_would_refuse()
-    return print_problems(plan, table, choice)
+    return print_problems(plan, table, choice) or (0 if fits else 2)
 
 
 @click.command()
@@ -63,8 +66,6 @@ def plan(table: str, scale: str, retry: Any, card: Card, store: Store, **choice:
     click.option("--jobs", type=click.IntRange(1, 256), help="Workers at once [default: one per GPU, or per core]."),
     device_option,
     sharing_option,
-    budget_option,
-    card_option,
 )
 def run(
     table: str,

@@ -9,7 +9,7 @@ import click
 
 from bench.cli.all_tables import tell_of_waiting
 from bench.cli.conclusion import same_choice
-from bench.cli.cost_lines import budget_option, card_option, keep_to_budget
+from bench.cli.cost_lines import keep_to_budget
 from bench.cli.impossible import refuse_impossible
 from bench.cli.options import work_options
 from bench.cli.planning import (
@@ -45,9 +45,7 @@ UNCHECKED_ARRAY = 1001  # SLURM's own default, for a dry run away from any clust
     metavar="FILE",
     help="A site profile, by path or shipped name [default: $BENCH_SLURM_PROFILE].",
 )
-@work_options(
-    click.option("--dry-run", is_flag=True, help="Print the batch scripts; submit nothing."), budget_option, card_option
-)
+@work_options(click.option("--dry-run", is_flag=True, help="Print the batch scripts; submit nothing."))
 def submit(
     table: str,
     profile: str | None,

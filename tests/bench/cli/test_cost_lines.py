@@ -75,6 +75,30 @@ def test_a_budget_names_what_it_leaves_out_before_anything_trains(tmp_path, benc
     assert "--budget" in bad.stderr
 
 
+def test_a_plan_says_in_the_same_words_whether_it_fits_a_budget(tmp_path, bench_command):
+    words = ["table1", "--scale", "smoke", "--rows", "scratch,diffaugment", "--columns", "faces", "--seeds", "0"]
+    words += ["--no-references", "--store", str(tmp_path), "--budget"]  # the table says 0.1 minutes a run
+    fits = bench_command("plan", *words, "0.004")
+    assert fits.returncode == 0
+    all_fit = "within --budget 0.004: 2 runs, 0.0033 h together\n"
+    assert fits.stdout.count(all_fit) == 1
+    half = bench_command("plan", *words, "0.002")
+    line = "left out by --budget 0.002: 1 run, 0.0017 h together: diffaugment · faces · seed 0 (0.0017 h)\n"
+    assert (half.returncode, half.stdout.count(line)) == (2, 1)
+    assert half.stdout.replace(line, "") == fits.stdout.replace(
+        "within --budget 0.004: 2 runs, 0.0033 h together\n", ""
+    )
+    none = [bench_command(verb, *words, "0.0001").stdout for verb in ("plan", "run")]
+    told = [next(line for line in text.splitlines() if line.startswith("left out by")) for text in none]
+    assert told[0] == told[1] and told[0].startswith("left out by --budget 0.0001: 2 runs")
+
+
+def test_a_plan_of_all_tables_takes_a_budget(tmp_path, bench_command):
+    done = bench_command("plan", "ALL", "--scale", "smoke", "--store", str(tmp_path), "--budget", "0.1")
+    assert done.returncode == 2
+    assert re.search(r"\nleft out by --budget 0\.1: \d+ runs, [\d.]+ h together: .+ and \d+ more\n", done.stdout)
+
+
 def test_submit_keeps_to_the_budget(tmp_path, bench_command):
     words = ["submit", "disp/table1", "--scale", "smoke", "--rows", "scratch,diffaugment", "--columns", "faces"]
     words += ["--seeds", "0", "--no-references", "--store", str(tmp_path), "--dry-run", "--profile", "test-node"]

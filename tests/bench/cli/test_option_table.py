@@ -8,11 +8,13 @@ import pytest
 from bench.cli.main import VERBS, cli
 
 SELECTION = {"--rows", "--columns", "--seeds", "--method", "--set", "--plugin", "--scale", "--store"}
-# Which runs are meant; for verbs that show scores which of these; for verbs that start runs which start again.
+# What may start, and what it may cost: of the verbs that plan a table's work or do it.
+WORK = {"--retry", "--rerun", "--no-train", "--no-references", "--budget", "--card"}
+# Which runs are meant; for verbs that show scores which of these; for verbs that start runs which start.
 TABLE = {
-    "plan": SELECTION | {"--retry", "--rerun"},
-    "run": SELECTION | {"--retry", "--rerun"},
-    "submit": SELECTION | {"--retry", "--rerun"},
+    "plan": SELECTION | WORK,
+    "run": SELECTION | WORK,
+    "submit": SELECTION | WORK,
     "status": SELECTION,
     "logs": SELECTION,
     "cancel": SELECTION,
@@ -22,7 +24,7 @@ TABLE = {
     "sample": SELECTION,
     "export": SELECTION,
 }
-SHARED = SELECTION | {"--metric", "--retry", "--rerun"}
+SHARED = SELECTION | WORK | {"--metric"}
 # The verbs that take a table's runs as arguments are all above; these are about other things.
 OTHERS = {"list", "recorded", "check", "data", "networks", "weights", "rehearse", "doctor", "evaluate"}
 # --scale: of verbs that look for one run every scale; of the rest the project file's.
@@ -34,7 +36,11 @@ ELSEWHERE = {"list": {"--plugin", "--store"}, "check": {"--plugin"}, "rehearse":
 
 def options(verb):
     command = cli.get_command(click.Context(cli), verb)
-    return {name: one for one in command.params if isinstance(one, click.Option) for name in one.opts}
+    return {name: one for one in command.params if isinstance(one, click.Option) for name in _names(one)}
+
+
+def _names(one):
+    return [*one.opts, *one.secondary_opts]
 
 
 @pytest.mark.parametrize("verb", TABLE)
@@ -66,6 +72,12 @@ def test_an_option_is_the_same_everywhere(name):
         for one in [options(verb)[name]]
     }
     assert len(found) == 1
+
+
+def test_a_plan_takes_every_option_of_the_command_that_it_is_for():
+    """But for those that say by which workers, which a plan has none of: they change no run and no figure of it."""
+    workers = {"--jobs", "--device", "--runs-per-gpu", "--profile", "--dry-run"}
+    assert set(options("run")) | set(options("submit")) == set(options("plan")) | workers
 
 
 @pytest.mark.parametrize("name", ["--plugin", "--method", "--set"])
