@@ -9,13 +9,14 @@ from collections.abc import Callable, Hashable
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.errors import UserError, did_you_mean
 from bench.networks.common.compiled import as_written
 from bench.networks.interface import ScalesGradients
 from bench.train import Context, DStep, Method
 
+Discriminate = Callable[[Tensor, Tensor | None], Tensor]
 POINTS = ("augmented", "raw")
 
 
@@ -57,26 +58,36 @@ class R1(Method):
     def d_loss(self, ctx: Context, step: DStep) -> dict[str, Tensor]:
         if ctx.step % self.every:
             return {}
-        # Squares of gradients underflow in half precision.
-        with torch.autocast(ctx.device.type, enabled=False), as_written(compiled=ctx.train.compile):
-            if self.point == "raw":
-                squares_N = squared_gradients(_augmenting(step), step.raw_NCHW, step.condition_NK)
-            else:
-                squares_N = squared_gradients(step.discriminate, step.real_NCHW, step.condition_NK)
-        # A growing D spreads the gradient of one of its pixels over many of the image's: `gradient_factor` of them.
-        discriminator = ctx.discriminator
-        factor = discriminator.gradient_factor if isinstance(discriminator, ScalesGradients) else 1
-        return {"penalty": self.every * self.gamma / 2 * factor * squares_N.mean()}
+        if self.point == "raw":
+            discriminate, images_NCHW = augmenting(step.discriminate, step.real_augmentation), step.raw_NCHW
+        else:
+            discriminate, images_NCHW = step.discriminate, step.real_NCHW
+        squares_N = squares_in_training(ctx, discriminate, images_NCHW, step.condition_NK)
+        return {"penalty": self.every * self.gamma / 2 * gradient_factor(ctx.discriminator) * squares_N.mean()}
 
 
-def _augmenting(step: DStep) -> Callable[[Tensor, Tensor | None], Tensor]:
-    """D after the augmentation that this update has drawn for its real images."""
-    return lambda images_NCHW, condition_NK: step.discriminate(step.real_augmentation(images_NCHW), condition_NK)
+def augmenting(discriminate: Discriminate, augmentation: Callable[[Tensor], Tensor]) -> Discriminate:
+    """D after the augmentation that this update has drawn for its images."""
+    return lambda images_NCHW, condition_NK: discriminate(augmentation(images_NCHW), condition_NK)
 
 
-def squared_gradients(
-    discriminate: Callable[[Tensor, Tensor | None], Tensor], images_NCHW: Tensor, condition_NK: Tensor | None
+def gradient_factor(discriminator: nn.Module | None) -> float:
+    """What squared gradients are to be multiplied by.
+
+    A growing D spreads the gradient of one of its pixels over many of the image's: `gradient_factor` of them.
+    """
+    return discriminator.gradient_factor if isinstance(discriminator, ScalesGradients) else 1
+
+
+def squares_in_training(
+    ctx: Context, discriminate: Discriminate, images_NCHW: Tensor, condition_NK: Tensor | None
 ) -> Tensor:
+    """`squared_gradients` (N,) of the run's D, in full precision: squares of gradients underflow in half."""
+    with torch.autocast(ctx.device.type, enabled=False), as_written(compiled=ctx.train.compile):
+        return squared_gradients(discriminate, images_NCHW, condition_NK)
+
+
+def squared_gradients(discriminate: Discriminate, images_NCHW: Tensor, condition_NK: Tensor | None) -> Tensor:
     """|grad_x D(x)|^2 of each image, (N,), itself differentiable in D's parameters.
 
     Of patch logits (N, L), D(x) is the mean over L, as in the adversarial losses. Where images of a batch

@@ -41,10 +41,12 @@ class Batch:
     images_NCHW: float32 in [-1, 1], mirrored at random with `train.flip`, not augmented.
     index_N: long, the position of each image among the run's training images: row i of `ctx.images_u8_NHWC`, of
     `ctx.labels_N` and of `ctx.attributes_NA`, that is among the selected ones where a part selects.
+    condition_NK: G's condition for these images, in the hooks that come after `condition`; None without conditions.
     """
 
     images_NCHW: Tensor
     index_N: Tensor
+    condition_NK: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class DStep:
     real_augmentation, fake_augmentation: what the real and the generated images went through: its draws, and a
     function that does the same to other images.
     raw_NCHW: the real images before augmentation: after `reals`. `real_augmentation(raw_NCHW)` is `real_NCHW`.
+    raw_fake_NCHW: likewise the generated images. `fake_augmentation(raw_fake_NCHW)` is `fake_NCHW`.
     """
 
     batch: Batch
@@ -100,6 +103,7 @@ class DStep:
     real_augmentation: Augmentation = _OF_THE_LOOP
     fake_augmentation: Augmentation = _OF_THE_LOOP
     raw_NCHW: Tensor = _OF_THE_LOOP
+    raw_fake_NCHW: Tensor = _OF_THE_LOOP
 
 
 @dataclass(frozen=True)

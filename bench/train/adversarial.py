@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -90,6 +91,11 @@ class _Inputs(NamedTuple):
     condition_NK: Tensor | None
     d_condition_NK: Tensor | None
     share: Share | None = None
+
+    @property
+    def seen(self) -> Batch:
+        """The batch as the hooks of a pass see it: with G's condition."""
+        return replace(self.batch, condition_NK=self.condition_NK)
 
     def split(self, size: int) -> list[_Inputs]:
         """Micro-batches of `size` images."""
@@ -206,7 +212,7 @@ def _discriminator_pass(
     with_graph: generated images with the graph that leads back to G; they go to `shared` with what D saw of them.
     """
     _, discriminator = ctx.networks()
-    batch, condition_NK, d_condition_NK, share = inputs
+    batch, (_, condition_NK, d_condition_NK, share) = inputs.seen, inputs
     # One spectral normalisation a pass: within `cached` all calls of D see the same weights.
     with sharing(share), parametrize.cached():
         # Generated images, without a graph unless G's update goes through the same.
@@ -216,7 +222,7 @@ def _discriminator_pass(
                 fakes = generated(ctx, z_NZ, condition_NK)
 
         # What D sees: real and generated images, augmented.
-        raw_NCHW = method.reals(ctx, batch)
+        raw_NCHW, raw_fake_NCHW = method.reals(ctx, batch), fakes.images_NCHW.detach().float()
         real_NCHW, real_augmentation = augmented(ctx, method, raw_NCHW)
         fakes, fake_augmentation = augmented_fakes(ctx, method, fakes)
         if with_graph is not None:
@@ -238,6 +244,7 @@ def _discriminator_pass(
             real_augmentation=real_augmentation,
             fake_augmentation=fake_augmentation,
             raw_NCHW=raw_NCHW,
+            raw_fake_NCHW=raw_fake_NCHW,
         )
         loss, weights = discriminator_loss(ctx, method, step)
         extra = method.d_loss(ctx, step)
@@ -251,7 +258,7 @@ def _generator_pass(
 ) -> _Pass:
     """G's loss on one micro-batch. shared: D's generated images, to be used in place of new ones."""
     _, discriminator = ctx.networks()
-    batch, condition_NK, d_condition_NK, share = inputs
+    batch, (_, condition_NK, d_condition_NK, share) = inputs.seen, inputs
 
     @cache
     def real_logits() -> Tensor:

@@ -36,6 +36,8 @@ METHODS = {
     "r1(point=raw) + ssgan + logo-gan(clusters=2, prior_size=32) + ada-lite": None,
     "self-cond(clusters=2, interval=100, sample=12)": None,
     "bsa": None,
+    "ada-lite(interval=1) + apa(interval=1) + lecam(start=1) + top-k(gamma=0.5) + baseline": None,
+    "r3gan(gamma=2, gamma_end=0.2) + baseline": None,
     "glann(prior_size=32, fit_share=0.7)": None,
     "r1(every=2) + path-length(every=2)": "stylegan2-32",
     "progressive(images_per_phase=16)": "stylegan1-32",
