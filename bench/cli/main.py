@@ -33,6 +33,8 @@ VERBS = {
     ),
     "recorded": ("bench.cli.printed:recorded", "The papers' printed numbers."),
     "record": ("bench.cli.record:record", "Keep finished runs as a named recorded set."),
+    "bundle": ("bench.cli.sharing:bundle", "Records and samples of finished runs as one file for others."),
+    "merge": ("bench.cli.sharing:merge", "Take the runs of other stores and of bundles into a store."),
     "evaluate": (
         "bench.cli.evaluate:evaluate",
         "Score a folder of images, or a finished run again, under a table's protocol.",

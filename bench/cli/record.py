@@ -8,16 +8,9 @@ from typing import Any
 import click
 
 from bench.cli.all_tables import every_table
-from bench.cli.options import (
-    plugin_option,
-    recorded_root_option,
-    replace_option,
-    scale_option,
-    selection_options,
-    shown_rows,
-    store_option,
-    table_with,
-)
+from bench.cli.chosen_results import chosen_results
+from bench.cli.made_options import made_options
+from bench.cli.options import recorded_root_option, replace_option, table_with
 from bench.errors import UserError
 from bench.plan.expand import Table
 from bench.plan.joint import ALL
@@ -31,16 +24,16 @@ from bench.store.runs import Store
 @click.option("--as", "name", required=True, metavar="NAME", help="The recorded set to write, e.g. mine.")
 @recorded_root_option
 @replace_option
-@scale_option
-@selection_options
-@plugin_option
-@store_option
+@made_options
 def record(table: str, name: str, root: Path | None, replace: bool, scale: str, store: Store, **choice: Any) -> None:
     """Keep the finished runs of TABLE as part of the recorded set NAME: every seed and snapshot, with its commit.
 
     Without --rows, every row that has runs is kept, your own rows (--method, project file) among them. What the set
     holds already stays. What is left out is printed. ALL is every table that has finished runs, but for figures of
     pictures: a set keeps scores.
+
+    It has every option of `bench run`. Those that say how work is done (--jobs, --device, --retry, --no-train and so
+    on) change nothing: nothing starts here.
     """
     if table != ALL:
         spec = table_with(table, choice["settings"], choice["methods"], choice["columns"])
@@ -65,24 +58,18 @@ def _record(
 ) -> None:
     """Keep the finished runs of one table. Raises UserError for a figure of pictures, which has no scores."""
     from bench.report.left_out import left_out
+    from bench.report.making import making_of
     from bench.report.recorded import save_recorded
-    from bench.report.results import load_results
 
     if spec.pictures is not None:
         raise UserError(
             f"{spec.name} is a figure of pictures, and a recorded set keeps scores; `bench report {spec.name} --scale "
             f"{scale} --output DIR` writes them"
         )
-    # All runs of the table, and those among them that the user has named
-    named = shown_rows(spec, choice)
-    every = load_results(spec, scale, store, seeds=choice["seeds"], asked=named or ())
-    frame = every
-    if choice["rows"] is not None:
-        frame = frame[(frame["kind"] == "reference") | frame["row"].isin(named or ())]
-    if choice["columns"] is not None:
-        frame = frame[frame["column"].isin([column.id for column in spec.pick_columns(choice["columns"])])]
+    frame, every = chosen_results(spec, scale, store, choice)
     # Write the set, then name what is not in it
-    saved = save_recorded(frame, name, spec.name, scale, root, replace=replace)
+    making = making_of(map(str, frame["uid"].unique()), store)
+    saved = save_recorded(frame, name, spec.name, scale, root, replace=replace, making=making)
     click.echo(f"wrote {saved.path}: {saved.new} new runs, {saved.replaced} renewed, {saved.kept} kept from before")
     for line in left_out(frame, every, spec, scale, store, choice["seeds"]):
         click.echo(line)

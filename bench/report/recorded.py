@@ -18,9 +18,16 @@ from bench.errors import UserError
 from bench.files import atomic
 from bench.plan.folders import recorded_roots
 from bench.report.frame import OPTIONAL, REQUIRED, as_frame
+from bench.report.making import Making, read_making, save_making
 
 RECORDED_COLUMNS = ("table", "scale", *REQUIRED)
 _EVERY = (*RECORDED_COLUMNS, *OPTIONAL)
+# What is text, whatever it looks like: a commit of digits alone is no number, and a row may be called "NA"
+TEXTS = (
+    "table", "scale", "row", "column", "metric", "extractor", "status", "uid", "origin", "kind", "commit",
+    *(name for name, absent in OPTIONAL.items() if isinstance(absent, str) and name != "run_score"),
+)  # fmt: skip
+_ABSENT = {name: [""] if name in TEXTS else ["", "nan", "NaN"] for name in _EVERY}
 CELL = ["kind", "row", "column", "seed"]
 # Names with another meaning: the printed numbers, measured cards, and the words of `bench compare --against`.
 RESERVED = ("paper", "devices", "recorded", "runs")
@@ -72,6 +79,16 @@ def load_recorded(
     return frame.reset_index(drop=True)
 
 
+def every_recorded(root: Path | None = None) -> tuple[pd.DataFrame, Making]:
+    """The scores of all recorded sets, each line's in `set`, and what runs took as far as that is kept, by uid."""
+    frames, making = [], Making()
+    for name in recorded_sets(root):
+        for path in sorted(_find(name, root).glob("*.csv")):
+            frames.append(_read(path).assign(set=name))
+            making |= read_making(path)
+    return (pd.concat(frames, ignore_index=True) if frames else as_frame([], _EVERY).assign(set="")), making
+
+
 def save_recorded(
     frame: pd.DataFrame,
     name: str,
@@ -80,12 +97,14 @@ def save_recorded(
     root: Path | None = None,
     *,
     replace: bool = False,
+    making: Making | None = None,
 ) -> Saved:
     """Keep the finished runs of `frame` (from `load_results`) in the recorded set `name`.
 
     Runs of the set that are not in `frame` stay in it. Raises UserError if nothing is finished, if the name is not
     allowed, or if another folder has a set of that name. Without `replace`, it also refuses to replace a run of the
     set by one of other settings or versions.
+    making: what the runs took, to be kept beside the scores.
     """
     refuse_set_name(name)
     done = frame[frame["status"].isin(["done", "diverged"])].copy()
@@ -105,6 +124,7 @@ def save_recorded(
     # Optional columns are written only where some line has a value in them.
     further = [name for name, absent in OPTIONAL.items() if (whole[name] != absent).any()]
     atomic.write_text(path, whole[[*RECORDED_COLUMNS, *further]].to_csv(index=False))
+    save_making(path, making or {}, whole["uid"].astype(str))
     old, new = _cells(before), _cells(done)
     return Saved(path, len(new - old), len(new & old), len(old - new))
 
@@ -175,7 +195,13 @@ def _place(name: str, root: Path | None) -> Path:
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        frame = pd.read_csv(path, keep_default_na=True, float_precision="round_trip")
+        frame = pd.read_csv(
+            path,
+            dtype=dict.fromkeys(TEXTS, str),
+            keep_default_na=False,
+            na_values=_ABSENT,
+            float_precision="round_trip",
+        )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: is not a readable CSV: {str(error).splitlines()[0]}") from error
     header = list(frame.columns)

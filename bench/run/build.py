@@ -18,6 +18,7 @@ from bench.machine.ranks import ALONE, Ranks
 from bench.networks.common.compiled import compile_blocks
 from bench.spec.run import RunSpec, WeightsFile
 from bench.store.checkpoints import read_weights
+from bench.store.layout import NO_WEIGHTS
 from bench.store.runs import Store
 from bench.train.device import set_precision
 from bench.train.ema import make_ema
@@ -40,9 +41,10 @@ def source_files(spec: RunSpec, store: Store) -> dict[str, Path]:
         else:
             path = store.folder(source.uid).final_weights
             if not path.is_file():
-                raise UserError(
-                    f"source '{role}' ({source.uid}) has not been trained: run its table without --rows first"
-                )
+                done = store.folder(source.uid).result_file.exists()
+                untrained = "has not been trained: run its table without --rows first"
+                why = f"has no weights; {NO_WEIGHTS}" if done else untrained
+                raise UserError(f"source '{role}' ({source.uid}) {why}")
         files[role] = path
     return files
 

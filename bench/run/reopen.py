@@ -31,7 +31,7 @@ from bench.spec.run import Protocol, RunSpec, readable
 from bench.spec.snapshot import AnySnapshot
 from bench.store.checkpoints import fingerprint_of_weights, latest, read_weights
 from bench.store.kept import steps as kept_steps
-from bench.store.layout import kept
+from bench.store.layout import NO_WEIGHTS, kept
 from bench.store.runs import RunFolder, Store
 from bench.train.sampling import SHEET, batch_statistics
 
@@ -198,11 +198,13 @@ def _classes(ctx: Context) -> tuple[tuple[int, str], ...]:
 def _weights(folder: RunFolder, snapshot: AnySnapshot, result: dict[str, Any] | None) -> dict[str, Any]:
     """What the file of a snapshot holds. UserError where it is missing, or is not what the run wrote."""
     result = result or {"diverged_at": None, "weights_sha256": None}
+    bundled = "" if folder.state.is_dir() else f"; {NO_WEIGHTS}"
     if isinstance(snapshot, int):
         path, recorded = kept(folder.state, snapshot), result.get("kept_sha256", {}).get(str(snapshot))
         if not path.exists():
             own = ", ".join(map(str, kept_steps(folder.state))) or "none"
-            raise UserError(f"run {folder.uid} has not kept the weights of step {snapshot} ({path}); kept: {own}")
+            why = f"has not kept the weights of step {snapshot} ({path}); kept: {own}{bundled}"
+            raise UserError(f"run {folder.uid} {why}")
     elif snapshot == "final":
         path, recorded = folder.final_weights, result["weights_sha256"]
     else:
@@ -212,7 +214,7 @@ def _weights(folder: RunFolder, snapshot: AnySnapshot, result: dict[str, Any] | 
         raise UserError(f"run {folder.uid} diverged at step {result['diverged_at']}{hint}")
     if not path.exists():
         hint = "; --snapshot final" if snapshot == "best" and folder.final_weights.exists() else ""
-        raise UserError(f"run {folder.uid} has no weights of its {snapshot} snapshot ({path}){hint}")
+        raise UserError(f"run {folder.uid} has no weights of its {snapshot} snapshot ({path}){hint or bundled}")
     state = read_weights(path)
     if recorded is not None and fingerprint_of_weights(state) != recorded:
         raise UserError(f"{path} holds other weights than its run has recorded")

@@ -17,6 +17,7 @@
               lock              held by whoever works on the run (the kernel's lock on it, not its presence)
               result.json       written last: its presence is what "done" means
 <store>/set-aside/<uid>.<time>/ a run folder that has made room for the same run again, with set-aside.json: why, when
+<store>/merging/                what `bench merge` is copying: whole folders move from here to their place
 """
 
 from __future__ import annotations
@@ -24,11 +25,34 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-SET_ASIDE = "set-aside"
+SET_ASIDE, MERGING = "set-aside", "merging"
 SPEC, RESULT, HEARTBEAT = "spec.json", "result.json", "heartbeat.json"
+PROVENANCE, INPUTS, TRAIN_LOG, METRICS_LOG = "provenance.json", "inputs.json", "train.jsonl", "metrics.jsonl"
 BEST = "best.pt"
 _CHECKPOINT = re.compile(r"step-(\d{8})\.pt")
+
+# What a file of a run's folder is to people who share runs. Records and pictures are all that reports read, and a
+# bundle has these; weights, and an evaluation's arrays, are large and stay in stores; what is work is of the machine
+# that is at it, and of no use elsewhere.
+Sort = Literal["record", "picture", "weights", "work"]
+RECORDS = (SPEC, PROVENANCE, INPUTS, TRAIN_LOG, METRICS_LOG, RESULT)
+_SORTS: dict[Sort, re.Pattern[str]] = {
+    "record": re.compile("|".join(map(re.escape, RECORDS))),
+    "picture": re.compile(r"samples/step-\d{8}\.png|pictures\.png"),
+    "weights": re.compile(rf"state/(final\.pt|{re.escape(BEST)}|kept-\d{{8}}\.pt)|arrays\.pt"),
+    "work": re.compile(rf"{re.escape(HEARTBEAT)}|cancel|error\.txt|lock|set-aside\.json|state/(step|best)-\d{{8}}\.pt"),
+}
+# Of a finished run whose records alone are here
+NO_WEIGHTS = (
+    "a bundle has none: `bench merge` of the store that it is from brings them, `bench run --rerun` trains anew"
+)
+
+
+def sort_of(name: str) -> Sort | None:
+    """What a file is, by its path in the run's folder ("samples/step-00000020.png"); None for no file of ours."""
+    return next((sort for sort, names in _SORTS.items() if names.fullmatch(name)), None)
 
 
 def kept(folder: Path, step: int) -> Path:
@@ -59,12 +83,12 @@ class RunPaths:
     @property
     def provenance_file(self) -> Path:
         """Code, packages and hardware of each start."""
-        return self.path / "provenance.json"
+        return self.path / PROVENANCE
 
     @property
     def inputs_file(self) -> Path:
         """The digests of all that the run has read."""
-        return self.path / "inputs.json"
+        return self.path / INPUTS
 
     @property
     def state(self) -> Path:
@@ -94,12 +118,12 @@ class RunPaths:
     @property
     def train_log(self) -> Path:
         """Losses and gradient norms, a line every few steps."""
-        return self.path / "train.jsonl"
+        return self.path / TRAIN_LOG
 
     @property
     def metrics_log(self) -> Path:
         """Scores, a line a snapshot and score."""
-        return self.path / "metrics.jsonl"
+        return self.path / METRICS_LOG
 
     @property
     def samples(self) -> Path:
@@ -144,6 +168,11 @@ class RunPaths:
         """The pictures of the snapshots so far, oldest first."""
         return sorted(self.samples.glob("step-*.png"))
 
+    def members(self, *sorts: Sort) -> list[str]:
+        """The files of these sorts that are there, by their paths in the folder, in order."""
+        inside = [f"{folder.name}/{name}" for folder in (self.samples, self.state) for name in _names_in(folder)]
+        return sorted(name for name in (*_names_in(self.path), *inside) if sort_of(name) in sorts)
+
 
 def checkpoint(state: Path, step: int) -> Path:
     """The checkpoint of a step in a run's folder of weights."""
@@ -154,3 +183,8 @@ def checkpoints(state: Path) -> dict[int, Path]:
     """The checkpoints in a run's folder of weights by their step, newest first."""
     matches = ((_CHECKPOINT.fullmatch(path.name), path) for path in state.glob("step-*.pt"))
     return dict(sorted(((int(match[1]), path) for match, path in matches if match), reverse=True))
+
+
+def _names_in(folder: Path) -> list[str]:
+    """The names of the files in a folder; none where there is no folder."""
+    return [path.name for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []

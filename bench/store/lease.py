@@ -63,6 +63,18 @@ def lease(run: RunPaths) -> Iterator[None]:
         yield
 
 
+def is_held(run: RunPaths) -> bool:
+    """Whether a worker of this machine, or of one whose locks reach here, has the run now; nothing is written."""
+    try:
+        with run.lock_file.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no lock: nobody has ever worked here; or a file system without locks, where none is held
+        return False
+    return False
+
+
 def _still_at(path: Path, descriptor: int) -> bool:
     """Whether an open file is the one that lies at `path` now."""
     try:

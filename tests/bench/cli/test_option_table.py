@@ -20,17 +20,20 @@ TABLE = {
     "cancel": SELECTION,
     "report": SELECTION | {"--metric"},
     "compare": SELECTION | {"--metric"},
-    "record": SELECTION,
+    "record": SELECTION | {"--retry", "--rerun"},
+    "bundle": SELECTION | {"--retry", "--rerun"},
     "sample": SELECTION,
     "export": SELECTION,
 }
 SHARED = SELECTION | WORK | {"--metric"}
 # The verbs that take a table's runs as arguments are all above; these are about other things.
-OTHERS = {"list", "recorded", "check", "data", "networks", "weights", "rehearse", "doctor", "evaluate"}
+OTHERS = {"list", "recorded", "check", "data", "networks", "weights", "rehearse", "doctor", "evaluate",
+          "merge"}  # fmt: skip
 # --scale: of verbs that look for one run every scale; of the rest the project file's.
 APART = {(verb, "--scale") for verb in ("logs", "sample", "export")}
 # What an option of a shared name means where it is no table's.
 ELSEWHERE = {"list": {"--plugin", "--store"}, "check": {"--plugin"}, "rehearse": {"--store"}, "doctor": {"--store"},
+             "merge": {"--store"},
              "networks": {"--set"}, "evaluate": {"--method", "--plugin", "--scale", "--store"}}  # fmt: skip
 
 
@@ -83,3 +86,17 @@ def test_a_plan_takes_every_option_of_the_command_that_it_is_for():
 @pytest.mark.parametrize("name", ["--plugin", "--method", "--set"])
 def test_what_may_be_repeated_says_so(name):
     assert all("may be repeated" in options(verb)[name].help for verb in TABLE)
+
+
+@pytest.mark.parametrize("verb", ["record", "bundle"])
+def test_what_run_makes_can_be_named(verb):
+    """A verb about what `run` has made takes every option of it, as it does; those without a say are hidden."""
+    own, made = options(verb), options("run")
+    assert made.keys() <= own.keys()
+    for name, option in made.items():
+        assert {**own[name].to_info_dict(), "hidden": False} == {**option.to_info_dict(), "hidden": False}, name
+    said = {name for name, one in own.items() if not one.hidden}
+    assert {name for name in made if name not in said} == {
+        "--retry", "--rerun", "--no-train", "--budget", "--card", "--device", "--jobs", "--runs-per-gpu"
+    }, "an option of `run`: does it say which runs are meant, or how they are trained?"  # fmt: skip
+    assert all(not own[name].expose_value for name in made if name not in said)

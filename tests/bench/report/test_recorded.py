@@ -126,3 +126,14 @@ def test_the_rows_of_ones_own_store_are_baselines_too(spec, simulated, frame):
     alone = simulated()
     with pytest.raises(UserError, match="no scores of other rows"):
         baselines_of("runs", spec, "smoke", alone[alone["row"] == "ada"], "ada", None, None)
+
+
+def test_text_stays_text_whatever_it_looks_like(save, simulated, tmp_path):
+    """A commit of digits, or of digits and an e, is no number; a row called NA is no gap."""
+    frame = simulated().assign(commit="0123456789")
+    frame["row"] = frame["row"].replace({"ada": "NA", "scratch": "007"})
+    frame.loc[frame["row"] == "NA", "commit"] = "12345678e9"
+    save(frame)
+    kept = load_recorded("mine", root=tmp_path / "sets")
+    assert {"NA", "007"} < set(kept["row"]) and set(kept["commit"]) == {"0123456789", "12345678e9"}
+    assert kept["value"].tolist() == frame["value"].tolist()
