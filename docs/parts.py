@@ -11,6 +11,9 @@ from pathlib import Path
 from bench.features.known import OURS
 from bench.features.weights import UserWeights
 from bench.metrics.measures import measure, measures
+from bench.paths import recorded_root
+from bench.report import leaderboard as board
+from bench.report.render import leaderboard_markdown
 from docs import cost_parts, data_parts, draw_floors, id_parts, rehearsals, table_parts
 from docs.grid import grid
 
@@ -95,6 +98,11 @@ def targets() -> str:
     return grid(("command", "what it does"), body)
 
 
+def leaderboard() -> str:
+    """The rankings of the recorded sets that ship."""
+    return leaderboard_markdown.render(board.leaderboard(recorded_root()), level=3)
+
+
 PARTS: dict[str, Callable[..., str]] = {
     part.__name__: part
     for part in (
@@ -111,6 +119,7 @@ PARTS: dict[str, Callable[..., str]] = {
         cost_parts.cost_counted,
         rehearsal,
         rates,
+        leaderboard,
         scores,
         rooms,
         extractors,

@@ -14,7 +14,7 @@ import bench
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
-PAGES = ("Add a method", "Add a score", "Add a table", "Add a data set")
+PAGES = ("Add a method", "Add a score", "Add a table", "Add a data set", "Submit a result")
 Bench = Callable[..., subprocess.CompletedProcess[str]]
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
@@ -80,6 +80,19 @@ def test_a_data_set_is_built_and_listed(outputs: list[str]) -> None:
     _, listed = outputs
     (line,) = [line for line in listed.splitlines() if line.startswith("stripes")]
     assert "MIT" in line or "stripes of two colours" in line
+
+
+@pytest.mark.parametrize("outputs", ["Submit a result"], indirect=True)
+def test_a_result_is_recorded_bundled_and_merged(outputs: list[str], tmp_path: Path) -> None:
+    _, recorded, bundled, taken, report = outputs
+    assert "1 new runs" in recorded and "our-lab.zip: 1 run" in bundled
+    (sha256,) = re.findall(r"sha256 of its manifest: (\w{64})", bundled)
+    assert f"our-lab.zip: sha256 of its manifest: {sha256}" in taken and "1 copied" in taken
+    kept = sorted(path.name for path in (tmp_path / "recorded" / "our-lab").iterdir())
+    assert kept == ["disp-table1-smoke.csv", "disp-table1-smoke.made.json"]
+    scores = [line.split(",") for line in (tmp_path / "recorded" / "our-lab" / kept[0]).read_text().splitlines()]
+    values = {line[scores[0].index("value")] for line in scores[1:]}
+    assert values and values <= set(re.split(r"[,\n]", report)), "the bundle has the scores of the CSV"
 
 
 def test_pages_are_short_and_complete() -> None:

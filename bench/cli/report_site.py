@@ -29,6 +29,7 @@ def write(reports: Sequence[tuple[TableReport, Extras]], folder: Path, store: St
     from bench.files import atomic
     from bench.report.html.page import stem
     from bench.report.html.site import whole, write_site
+    from bench.report.leaderboard import leaderboard
 
     index = list(_index(store))
     if single:
@@ -36,8 +37,8 @@ def write(reports: Sequence[tuple[TableReport, Extras]], folder: Path, store: St
         atomic.write_text(path, whole(reports, index))
         click.echo(f"wrote {path}")
         return path
-    home, *pages = write_site(folder, reports, index)
-    click.echo(f"wrote {home} and {', '.join(page.name for page in pages) or 'no page, as no table has runs'}")
+    home, *pages = write_site(folder, reports, index, leaderboard())
+    click.echo(f"wrote {home} and {', '.join(page.name for page in pages)}")
     return folder / f"{stem(reports[0][0])}.html" if len(reports) == 1 else home
 
 

@@ -84,14 +84,20 @@ def table_page(report: TableReport, extras: Extras, files: Files, prefix: str = 
     )
 
 
-def rendered(pages: Sequence[TablePage], files: Files, home: str = "", index: Sequence[IndexEntry] = ()) -> str:
-    """Tables as one HTML document. home: the address of the index, where it is another; index: it stands here."""
+def rendered(
+    pages: Sequence[TablePage], files: Files, home: str = "", index: Sequence[IndexEntry] = (), leaderboard: str = ""
+) -> str:
+    """Tables as one HTML document. home: the address of the index, where it is another; index: it stands here.
+
+    leaderboard: its address, for the index.
+    """
     return fill(
         "page.html.j2",
         pages=pages,
         head=files.head(),
         home=home,
         index=index,
+        leaderboard=leaderboard,
         scales=SCALES,
         reading=READING[0].upper() + READING[1:],
     )

@@ -9,7 +9,9 @@ from pathlib import Path
 from bench.files import atomic
 from bench.report.html.files import Beside, Inside, write_assets
 from bench.report.html.index import IndexEntry
+from bench.report.html.leaderboard import PAGE, leaderboard_page
 from bench.report.html.page import Extras, TablePage, rendered, stem, table_page
+from bench.report.leaderboard import Leaderboard
 from bench.report.model import TableReport
 from bench.spec.table import Scale
 
@@ -17,8 +19,10 @@ HOME = "index.html"
 Reports = Sequence[tuple[TableReport, Extras]]
 
 
-def write_site(root: Path, reports: Reports, index: Sequence[IndexEntry]) -> list[Path]:
-    """Write `root`/index.html and a page a report beside it; pages that were there stay, and are linked."""
+def write_site(
+    root: Path, reports: Reports, index: Sequence[IndexEntry], board: Leaderboard | None = None
+) -> list[Path]:
+    """Write `root`/index.html, a page a report and the leaderboard beside it; pages that were there stay, linked."""
     write_assets(root)
     written = []
     for report, extras in reports:
@@ -28,7 +32,12 @@ def write_site(root: Path, reports: Reports, index: Sequence[IndexEntry]) -> lis
         written.append(path)
     linked = [replace(entry, pages=_there(entry, root)) for entry in index]
     linked.sort(key=lambda entry: not entry.pages)  # what can be read comes first
-    atomic.write_text(root / HOME, rendered([], Beside(root, ""), index=linked))
+    if board is not None:
+        pages = {page for entry in linked for page in entry.pages.values()}
+        atomic.write_text(root / PAGE, leaderboard_page(board, Beside(root, ""), HOME, pages))
+        written.append(root / PAGE)
+    link = PAGE if (root / PAGE).exists() else ""
+    atomic.write_text(root / HOME, rendered([], Beside(root, ""), index=linked, leaderboard=link))
     return [root / HOME, *written]
 
 

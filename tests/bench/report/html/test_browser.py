@@ -14,6 +14,7 @@ from bench.report.html.details import Known
 from bench.report.html.index import IndexEntry, ScaleState
 from bench.report.html.page import Extras
 from bench.report.html.site import whole, write_site
+from bench.report.leaderboard import leaderboard
 from bench.report.pictures import Picture, pictures
 from browser import Browser, chromium
 
@@ -39,7 +40,7 @@ def site(table, simulated, tmp_path_factory):
     samples = {("scratch", "anime"): picture()}
     index = [IndexEntry("disp/table1", "table", "Few-shot", {"mini": ScaleState(18, 18, "2 h", 7200.0)}, {}),
              IndexEntry("lt/fig2", "pictures", HOSTILE, {"smoke": ScaleState(4, 0, "1 min", 60.0)}, {})]  # fmt: skip
-    write_site(folder, [(report, Extras(pictures(report), Known(samples, samples), plots=True))], index)
+    write_site(folder, [(report, Extras(pictures(report), Known(samples, samples), plots=True))], index, leaderboard())
     rows = [{"id": "scratch", "label": HOSTILE, "method": "baseline"},
             {"id": "ada", "label": f"+ {HOSTILE}", "printed_only": HOSTILE}]  # fmt: skip
     columns = [{"id": "anime", "label": HOSTILE}, {"id": "faces", "label": "مرحبا"}]
@@ -159,7 +160,27 @@ def test_all_of_it_by_keyboard(page):
     assert page.js("document.activeElement.matches('td a')")
 
 
-@pytest.mark.parametrize("name", [PAGE, "index.html", "hostile.html"])
+def test_the_leaderboard_is_reached_sorted_and_filtered(browser, site):
+    """What ships is ranked: by rank, by a press by hours or name, and by what is typed."""
+    browser.look()
+    browser.open(site / "index.html")
+    browser.click("main a[href='leaderboard.html']")
+    browser.open(site / "leaderboard.html")
+    ids = "[...document.querySelector('.score tbody').rows].filter(r => r.checkVisibility()).map(r => r.dataset.id)"
+    own = browser.js(ids)
+    browser.click(".score thead th:nth-child(1) button")
+    assert browser.js(ids) != own and sorted(browser.js(ids)) == sorted(own)
+    scores = "[...document.querySelector('.score tbody').rows].map(r => r.cells[2].dataset.key)"
+    browser.click(".score thead th:nth-child(3) button")
+    values = [float(text) for text in browser.js(scores) if text]
+    assert values == sorted(values) and len(values) > 3
+    browser.js("(box => { box.value = 'diffaugment'; box.dispatchEvent(new Event('input', {bubbles: true})) })"
+               "(document.querySelector('input[name=filter]'))")  # fmt: skip
+    assert browser.js(ids) and all("diffaugment" in one for one in browser.js(ids))
+    assert browser.problems == []
+
+
+@pytest.mark.parametrize("name", [PAGE, "index.html", "leaderboard.html", "hostile.html"])
 def test_nothing_is_wider_than_a_phone(browser, site, name):
     browser.look(PHONE, 800)
     browser.open(site / name)
@@ -172,7 +193,7 @@ def test_nothing_is_wider_than_a_phone(browser, site, name):
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("name", [PAGE, "index.html", "hostile.html"])
+@pytest.mark.parametrize("name", [PAGE, "index.html", "leaderboard.html", "hostile.html"])
 def test_axe_finds_nothing_serious(browser, site, name, dark, lacks):
     """axe-core's rules of WCAG 2.2 A and AA, also of an open cell; contrast is among them, in either scheme."""
     if not AXE.exists():

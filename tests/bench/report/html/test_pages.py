@@ -19,6 +19,7 @@ from bench.report.html.methods import PaperView, methods_view
 from bench.report.html.page import Extras
 from bench.report.html.site import whole, write_site
 from bench.report.html.tables import score_views
+from bench.report.leaderboard import leaderboard
 from bench.report.pictures import Picture, pictures
 from bench.report.render import html
 from bench.report.render.cell_text import shown_rows
@@ -36,7 +37,7 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.stack, self.cells, self.ids, self.addresses = [], [], [], []
+        self.stack, self.cells, self.ids, self.addresses, self.text = [], [], [], [], []
         self.feed(text)
         assert self.stack == []
 
@@ -56,6 +57,7 @@ class Page(HTMLParser):
         assert self.stack.pop() == tag
 
     def handle_data(self, data):
+        self.text.append(data)
         if "td" in self.stack and self.cells:
             self.cells[-1] += data
 
@@ -106,6 +108,22 @@ def test_a_folder_holds_what_its_pages_name(report, extras, tmp_path):
     index = (tmp_path / "index.html").read_text()
     assert 'href="disp-table1-mini.html"' in index and "disp-table1-smoke.html" not in index
     assert "18 of 18" not in index and ">done<" in index and "waits for &lt;b&gt;" in index
+
+
+def test_the_leaderboard_is_a_page_that_the_index_leads_to(report, extras, tmp_path):
+    write_site(tmp_path, [], INDEX)
+    assert "leaderboard" not in (tmp_path / "index.html").read_text()
+    written = write_site(tmp_path, [(report, extras)], INDEX, leaderboard())
+    assert tmp_path / "leaderboard.html" in written
+    assert 'href="leaderboard.html"' in (tmp_path / "index.html").read_text()
+    page = Page((tmp_path / "leaderboard.html").read_text())
+    assert {"index.html", "disp-table1-mini.html", "#tables"} <= {*page.addresses}
+    assert all(one.startswith("#") or (tmp_path / one).is_file() for one in page.addresses)
+    (ranking, *_) = leaderboard().rankings
+    shown = len(ranking.entries) + len(ranking.points)
+    assert len(page.cells) >= shown * (len(ranking.further) + 5) and "not ranked, and not comparable" in "".join(
+        page.text
+    )
 
 
 def test_claims_stand_with_the_score_that_they_compare(report):
