@@ -26,8 +26,9 @@ def making_of(uids: Iterable[str], store: Store) -> Making:
     for uid in uids:
         folder = store.folder(uid)
         starts, result = folder.starts(), folder.result()
-        if result is not None and starts:
-            found[uid] = {"machine": machine_words(starts[-1]), "seconds": round(float(result["seconds"]), 1)}
+        seconds = float((result or {}).get("seconds", math.nan))
+        if starts and math.isfinite(seconds):
+            found[uid] = {"machine": machine_words(starts[-1]), "seconds": round(seconds, 1)}
     return found
 
 

@@ -52,7 +52,7 @@ class _Result(_Loose):
     best_sha256: Plain | None = None
     kept_sha256: dict[str, Plain] = {}
     evaluated_step: Count | None = None
-    seconds: float
+    seconds: float = 0.0
 
 
 class _Source(_Loose):

@@ -84,6 +84,18 @@ def test_a_table_and_its_filters_say_what_a_bundle_has(says, stores, tmp_path):
     assert not (tmp_path / "x.zip").exists()
 
 
+def test_a_bundle_has_what_its_runs_start_from(says, tmp_path):
+    """A report looks at the record of a source: whether a run is stale depends on it."""
+    store = Store(tmp_path / "one")
+    (_, spec), *_ = specs(["transfergan"], [0])
+    for source in spec.run_sources.values():
+        finish(store, "source", source, value=1.0)
+    finish(store, "transfergan", spec, value=50.0)
+    assert len(store.uids()) == 2
+    told = says("bundle", "table1", "--rows", "transfergan", "--seeds", "0", "--store", store.root, "--output", "x.zip")
+    assert "wrote x.zip: 2 runs" in told
+
+
 def test_conflicts_are_named_and_the_status_is_2(says, stores, tmp_path):
     (row, spec), *_ = specs(["scratch"], [0])
     finish(Store(tmp_path / "third"), row, spec, digest="e" * 64)
