@@ -20,8 +20,8 @@ TABLE = {
     "cancel": SELECTION,
     "report": SELECTION | {"--metric"},
     "compare": SELECTION | {"--metric"},
-    "record": SELECTION | {"--retry", "--rerun"},
-    "bundle": SELECTION | {"--retry", "--rerun"},
+    "record": SELECTION | WORK,
+    "bundle": SELECTION | WORK,
     "sample": SELECTION,
     "export": SELECTION,
 }
