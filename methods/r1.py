@@ -16,6 +16,8 @@ from bench.networks.common.compiled import as_written
 from bench.networks.interface import ScalesGradients
 from bench.train import Context, DStep, Method
 
+from .common.gradients import gradients
+
 Discriminate = Callable[[Tensor, Tensor | None], Tensor]
 POINTS = ("augmented", "raw")
 
@@ -90,11 +92,6 @@ def squares_in_training(
 def squared_gradients(discriminate: Discriminate, images_NCHW: Tensor, condition_NK: Tensor | None) -> Tensor:
     """|grad_x D(x)|^2 of each image, (N,), itself differentiable in D's parameters.
 
-    Of patch logits (N, L), D(x) is the mean over L, as in the adversarial losses. Where images of a batch
-    interact (batch norm, minibatch deviation) the gradient is that of the sum of all logits.
+    See `gradients`.
     """
-    leaf_NCHW = images_NCHW.detach().requires_grad_()
-    logits = discriminate(leaf_NCHW, condition_NK)
-    logits_N = logits if logits.ndim == 1 else logits.flatten(1).mean(dim=1)
-    (gradient_NCHW,) = torch.autograd.grad(logits_N.sum(), leaf_NCHW, create_graph=True)
-    return gradient_NCHW.square().sum(dim=(1, 2, 3))
+    return gradients(discriminate, images_NCHW, condition_NK).square().sum(dim=(1, 2, 3))

@@ -32,7 +32,9 @@ class TransferGAN(Method):
 
     in_graphs = True
     splits = True
-    papers = (("Wang et al.", 2018, "Transferring GANs: Generating Images from Limited Data", "arXiv:1805.01677"),)
+    papers: ClassVar[tuple[tuple[str, int, str, str], ...]] = (
+        ("Wang et al.", 2018, "Transferring GANs: Generating Images from Limited Data", "arXiv:1805.01677"),
+    )
 
     sources: ClassVar[dict[str, str]] = {"network": ""}
     later: ClassVar[tuple[str, ...]] = ("condition",)

@@ -84,7 +84,7 @@ class DStep:
     discriminate: D on further images, as `discriminate(images_NCHW, condition_NK)`, with this update's weights
     (spectral norms are computed once an update). It augments nothing.
     maps: what `D.forward_with_maps` returned beside the logits of the real images; None from a D without that method.
-    g_condition_NK: G's condition.
+    g_condition_NK: G's condition. z_NZ: the latents of the generated images.
     real_augmentation, fake_augmentation: what the real and the generated images went through: its draws, and a
     function that does the same to other images.
     raw_NCHW: the real images before augmentation: after `reals`. `real_augmentation(raw_NCHW)` is `real_NCHW`.
@@ -100,6 +100,7 @@ class DStep:
     discriminate: Callable[[Tensor, Tensor | None], Tensor]
     maps: Any = None
     g_condition_NK: Tensor | None = None
+    z_NZ: Tensor = _OF_THE_LOOP
     real_augmentation: Augmentation = _OF_THE_LOOP
     fake_augmentation: Augmentation = _OF_THE_LOOP
     raw_NCHW: Tensor = _OF_THE_LOOP

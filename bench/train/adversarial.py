@@ -241,6 +241,7 @@ def _discriminator_pass(
             discriminate=discriminator,
             maps=maps,
             g_condition_NK=condition_NK,
+            z_NZ=z_NZ,
             real_augmentation=real_augmentation,
             fake_augmentation=fake_augmentation,
             raw_NCHW=raw_NCHW,

@@ -36,6 +36,8 @@ RUNS = {
     "diffaugment + ssgan + freezed(blocks=1) + baseline": None,
     "r1(every=2) + path-length(every=3)": "stylegan2-32",
     "diffaugment + sle + ae-d(loss=l1)": "fastgan-64",
+    "insgen(queue=6) + fakeclr(queue=6) + diggan + diffaugment + baseline": None,
+    "chain(start_share=0, by=0.3, target=-1.5) + baseline": None,
 }
 
 

@@ -26,6 +26,10 @@ METHODS = [
     "glann(prior_size=32, fit_share=0.5)",
     "glann(prior_size=32, fit_share=0.5, halve_every=1)",
     "simclr(width=4)",
+    "diggan + diffaugment + baseline",
+    "insgen(queue=6) + diffaugment + baseline",
+    "fakeclr(queue=6) + baseline",
+    "chain(start_share=0, by=0.3, target=-1.5) + baseline",
 ]
 
 

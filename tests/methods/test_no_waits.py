@@ -43,6 +43,8 @@ METHODS = {
     "progressive(images_per_phase=16)": "stylegan1-32",
     "diffaugment + sle + ae-d(loss=l1) + fastgan-ssl(task=contrastive+aspect)": "fastgan-64",
     "simclr(width=4)": "",
+    "insgen + fakeclr + diggan + diffaugment + baseline": None,
+    "chain(start_share=0) + baseline": None,
 }
 OWN_OPTIMISER = {"lt", "glann", "simclr"}  # made in `prepare`, of parameters that are moved here
 

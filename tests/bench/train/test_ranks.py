@@ -38,6 +38,7 @@ CASES = {
         {"batch": 12, "d_steps": 1},
     ),
     "biggan-32": ("baseline", 2, {"batch": 4, "g_batch": 8}),
+    "sndcgan-32": ("diggan + ewc(draws=3)", 2, {"batch": 5}),
     "stylegan1-32": ("progressive(start=16, images_per_phase=8)", 2, {"batch": 16}),
 }
 
