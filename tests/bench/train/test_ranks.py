@@ -21,7 +21,7 @@ SMALL = {"g_lr": 1e-4, "d_lr": 1e-4, "adam_eps": 1e-2}
 SHOTS = {"sndcgan-32": 14}  # an epoch a step, which is what top-k's k falls by
 # Of each network one case; 7 images on 3 ranks are 2, 2 and 3.
 CASES = {
-    "sngan-32": ("diffaugment + class-conditional + consistency(fake_weight=10)", 3, {"batch": 7}),
+    "sngan-32": ("diffaugment + class-conditional + consistency(fake_weight=10) + diggan", 3, {"batch": 7}),
     "fastgan-64": (
         "sle + ae-d(loss=l1) + fastgan-ssl(task=contrastive+aspect)",
         2,
@@ -38,8 +38,7 @@ CASES = {
         {"batch": 12, "d_steps": 1},
     ),
     "biggan-32": ("baseline", 2, {"batch": 4, "g_batch": 8}),
-    "sndcgan-32": ("diggan + ewc(draws=3)", 2, {"batch": 5}),
-    "stylegan1-32": ("progressive(start=16, images_per_phase=8)", 2, {"batch": 16}),
+    "stylegan1-32": ("progressive(start=16, images_per_phase=8) + ewc(draws=3)", 2, {"batch": 16}),
 }
 
 
