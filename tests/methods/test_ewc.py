@@ -46,7 +46,8 @@ def _source(make_run, make_pictures, tmp_path):
 def test_the_penalty_is_the_weighted_sum_over_all_weights_of_the_source(make_run, make_pictures, tmp_path):
     sources = _source(make_run, make_pictures, tmp_path)
     run = make_run("ewc(weight=30, draws=5)", sources=sources)
-    part, generator, discriminator = run.method.parts[0][1], *run.ctx.networks()
+    part = run.method.parts[0][1]
+    generator, discriminator = run.ctx.networks()
     assert sum(p.numel() for p in generator.parameters()) == len(part.fisher) == len(part.source_weights)
 
     # The information, again: the gradient of each latent by a backward pass of its own
