@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import socket
 import sys
 from collections.abc import Callable, Sequence
 
@@ -13,7 +14,6 @@ from bench.machine.host import slurm_job
 from bench.machine.ranks import ALONE, HERE, JoinedRanks, RankLost, Ranks, find, meet
 from bench.run.settings import AttemptOutcome
 
-HOST = "BENCH_RANK_HOST"  # by what name the others reach this machine, where they are on others
 _MEETINGS = itertools.count(1)
 
 
@@ -41,13 +41,18 @@ def _joined(
 ) -> JoinedRanks:
     # Each rank of a run has a GPU of its own, or none has one
     if rank == 0:
-        store, address = meet(size, os.environ.get(HOST, HERE))
+        store, address = meet(size, host())
         token = new_token()
         say_where(f"{address}/{token}")
     else:
         address, _, token = where[0].partition("/")
         store = find(address, size)
     return JoinedRanks(rank, size, store, device, token, nccl=device.type == "cuda")
+
+
+def host() -> str:
+    """By what name the other ranks reach this machine: its own in a job of several nodes, else the loopback."""
+    return socket.gethostname() if int(os.environ.get("SLURM_JOB_NUM_NODES") or 1) > 1 else HERE
 
 
 def new_token() -> str:

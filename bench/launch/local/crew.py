@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.errors import UserError
+from bench.launch.local.remote import node_of, on_its_node
 from bench.launch.local.worker_handle import Worker
 from bench.plan.schedule import PlannedRun
 
@@ -63,18 +64,23 @@ class Crew:
 
 
 def crew_for(run: PlannedRun, first: Worker, workers: Iterable[Worker]) -> list[Worker] | None:
-    """Idle workers for the run, `first` among them, each on a GPU of its own; None while there are too few."""
+    """Idle workers for the run, `first` among them, each on a GPU of its own; None while there are too few.
+
+    Those of its own node come first: sums between nodes are slower.
+    """
     members = [first]
-    for worker in workers:
-        taken = {member.device for member in members} - {"cpu"}
-        if len(members) < run.gpus and worker is not first and worker.run is None and worker.device not in taken:
+    idle = [worker for worker in workers if worker.run is None and worker is not first]
+    for worker in sorted(idle, key=lambda worker: node_of(worker.device) != node_of(first.device)):
+        taken = {member.device for member in members if on_its_node(member.device) != "cpu"}
+        if len(members) < run.gpus and worker.device not in taken:
             members.append(worker)
     return members if len(members) >= run.gpus else None
 
 
 def refuse_too_few(runs: Iterable[PlannedRun], devices: list[str]) -> None:
     """UserError for a run that is to be trained by more devices than there are."""
-    places = sum(device == "cpu" for device in devices) + len({*devices} - {"cpu"})
+    cpus = [device for device in devices if on_its_node(device) == "cpu"]
+    places = len(cpus) + len({*devices} - {*cpus})
     for run in runs:
         if run.gpus > places:
             raise UserError(

@@ -41,7 +41,8 @@ STOPPING = (
 class Queue:
     """Works a list of runs off on this machine.
 
-    devices: one worker each ("cpu", "cpu" for two CPU slots; "cuda:0", "cuda:1" for two GPUs).
+    devices: one worker each ("cpu", "cpu" for two CPU slots; "cuda:0", "cuda:1@n2" for two GPUs, one on another node of
+    the job, where srun starts its worker with step_options).
     deadline: the time.time() at which everything saves and stops, as on a signal; None for never.
     """
 
@@ -53,6 +54,7 @@ class Queue:
     deadline: float | None = None
     logs: Path | None = None  # where workers' output goes; default: the store's logs folder
     budget: MemoryBudget = field(default_factory=MemoryBudget)
+    step_options: tuple[str, ...] = ()
     outcomes: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what workers had to say to the user
     stopped_by: signal.Signals | str | None = None  # the first signal, or "deadline"
@@ -77,7 +79,7 @@ class Queue:
         refuse_too_few(self.runs, self.devices)
         devices = self.devices[: sum(run.gpus for run in self.runs)]
         logs = self.logs or self.store.root / "logs"
-        self.starter = Starter(self.store.root, logs, devices, self.plugins, self.watcher.said)
+        self.starter = Starter(self.store.root, logs, devices, self.plugins, self.watcher.said, self.step_options)
         previous = {number: signal.signal(number, self._on_signal) for number in STOPPING}
         try:
             for device in devices:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from bench.errors import UserError
 from bench.launch.local.devices import place_of
+from bench.launch.local.remote import node_of, on_its_node, spawn_on
 from bench.launch.local.template_handle import Template
 from bench.launch.local.worker_handle import Worker, spawn
 
@@ -43,7 +44,8 @@ def start_method(devices: list[str]) -> tuple[Method, str]:
 class Starter:
     """Starts the workers of a queue.
 
-    say: called with a line for people if workers that were to be forked have to be spawned.
+    say: called with a line for people if workers that were to be forked have to be spawned. step_options: srun's, for
+    workers on other nodes.
     """
 
     store: Path
@@ -51,6 +53,7 @@ class Starter:
     devices: list[str]
     plugins: list[str]
     say: Callable[[str], None]
+    step_options: tuple[str, ...] = ()
     count: int = 0
     template: Template | None = field(default=None, init=False)
 
@@ -60,10 +63,13 @@ class Starter:
     def start(self, device: str) -> Worker:
         """Start a worker, which imports torch or has it already, and then waits for runs."""
         self.count += 1
-        place, more = place_of(device)
+        node = node_of(device)
+        place, more = (on_its_node(device), {}) if node else place_of(device)
         arguments = ["--store", str(self.store.resolve()), "--device", place]
         arguments += [word for plugin in self.plugins for word in ("--plugin", plugin)]
         log = self._log(f"worker-{self.count}")
+        if node:
+            return Worker.start(device, log, arguments, partial(spawn_on, node, self.step_options))
         template = self._living_template()
         begin = partial(spawn, more=more) if template is None else template.begin
         return Worker.start(device, log, arguments, begin)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+STDOUT = 1
 REPORT_SECONDS = 0.5  # between two reports of a step
 
 
@@ -57,8 +58,17 @@ def main(command_line: list[str] | None = None) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # a template blocks them for its forks
     # A forked child must not run the handler: the scheduler signals every process of a job's step
     os.register_at_fork(after_in_child=lambda: [signal.signal(number, signal.SIG_IGN) for number in SIGNALS])
-    with contextlib.suppress(BrokenPipeError), os.fdopen(arguments.events, "w", buffering=1) as events:
+    with contextlib.suppress(BrokenPipeError), os.fdopen(_events(arguments.events), "w", buffering=1) as events:
         _work(arguments, stop, lambda **event: _send(events, event))
+
+
+def _events(descriptor: int) -> int:
+    """Where events go: where they are to go to stdout, which another node's worker has alone, prints go to stderr."""
+    if descriptor != STDOUT:
+        return descriptor
+    events = os.dup(STDOUT)
+    os.dup2(sys.stderr.fileno(), STDOUT)
+    return events
 
 
 def _work(arguments: argparse.Namespace, stop: StopFlag, send: Any) -> None:

@@ -18,6 +18,7 @@ from bench.launch.local.admission import MemoryBudget
 from bench.launch.local.devices import PerGpu, sharing_words, slots
 from bench.launch.local.gpu_load import GpuLoad
 from bench.launch.local.queue import Queue
+from bench.launch.local.remote import at_node, other_nodes
 from bench.launch.progress import Plain, Tally, counted
 from bench.machine.host import slurm_job
 from bench.machine.nvml import BrokenGpuError
@@ -60,6 +61,8 @@ class TableJob:
     # how many devices train a run together, by its uid; of a run that is left out, one
     gpus: dict[str, int] = field(default_factory=dict)
     runs_per_gpu: PerGpu = 1  # in jobs of older code a GPU has one
+    nodes: int = 1  # each with so many workers
+    step_options: tuple[str, ...] = ()  # the profile's, of srun
 
     def __call__(self) -> dict[str, str]:
         """Work the runs off, and return their outcomes; does not return if the job is requeued."""
@@ -91,6 +94,7 @@ class TableJob:
             deadline=begin + min(self.seconds, self.slice_seconds or self.seconds),
             logs=Path(self.logs) / str(slurm_job()),
             budget=self._budget(store, runs),
+            step_options=self.step_options,
         )
         outcomes = queue.work()
         for note in queue.notes:
@@ -115,7 +119,7 @@ class TableJob:
 
     def _tally(self, store: Store, runs: list[PlannedRun]) -> Tally:
         begun = {run.uid: store.folder(run.uid).saved_step() or 0 for run in runs}
-        return Tally(runs, Estimates.measured(store, runs).seconds, self.workers, begun)
+        return Tally(runs, Estimates.measured(store, runs).seconds, self.workers * self.nodes, begun)
 
     def _budget(self, store: Store, runs: list[PlannedRun]) -> MemoryBudget:
         """Who may start beside whom on a shared GPU; all of them where none is shared, as the profile gives memory."""
@@ -125,7 +129,13 @@ class TableJob:
         return MemoryBudget(load=load, measured_only=self.runs_per_gpu == "auto")
 
     def _devices(self) -> list[str]:
-        """One device per worker. Raises RuntimeError in a job that was to have GPUs and sees none."""
+        """One device per worker, those of this node first; the others are taken to have as many."""
+        here = self._devices_here()
+        others = other_nodes() if self.nodes > 1 else []
+        return [*here, *(at_node(device, node) for node in others for device in here)]
+
+    def _devices_here(self) -> list[str]:
+        """Those of this node. Raises RuntimeError in a job that was to have GPUs and sees none."""
         if self.device == "cpu":
             return ["cpu"] * self.workers
         try:

@@ -39,6 +39,7 @@ def pack(
     seconds: Seconds,
     memory: Bytes,
     devices: int,
+    nodes: int = 1,
     target_seconds: float,
     memory_mb: int | None,
     largest_array: int,
@@ -46,10 +47,10 @@ def pack(
 ) -> list[Array]:
     """Arrays in the order of their submission: those that others wait for come first.
 
-    devices: how many runs a job works on at once. target_seconds: the most estimated work of a job, per device; it
-    takes less where more jobs may run at once, and a run of unknown length has its own job. memory_mb: the profile's
-    memory of a job. largest_array: the most jobs of an array. parallel: how many jobs of a level may run at once,
-    divided among its arrays. Raises UserError if parallel or largest_array is below 1.
+    devices: how many runs a job works on at once, nodes: on how many nodes. target_seconds: the most estimated work of
+    a job, per device; it takes less where more jobs may run at once, and a run of unknown length has its own job.
+    memory_mb: the profile's memory of a job, on each node. largest_array: the most jobs of an array. parallel: how many
+    jobs of a level may run at once, divided among its arrays. Raises UserError if parallel or largest_array is below 1.
     """
     if parallel < 1 or largest_array < 1:
         raise UserError(f"parallel={parallel} and an array of {largest_array} must both be 1 or more")
@@ -58,7 +59,7 @@ def pack(
     sources = {uid for run in runs for uid in run.needs}
     groups: dict[tuple[int, bool, bool, int | None], list[PlannedRun]] = {}
     for run in runs:  # in the plan's order: whole replicates first
-        need = _job_memory(memory(run), devices, memory_mb)
+        need = _job_memory(memory(run), devices // nodes, memory_mb)
         shape = (levels[run.uid], run.uid not in sources, run.exclusive, need)
         groups.setdefault(shape, []).append(run)
     # Fill jobs, and cut them into arrays that the cluster takes

@@ -29,7 +29,7 @@ from bench.launch.slurm.quoting import (
 )
 from bench.launch.slurm.units import Gpus, Megabytes, Minutes, Resources, gpu_count
 
-MOST_CPUS = 4096
+MOST_CPUS, MOST_NODES = 4096, 64
 # A signal that is ignored stays ignored after exec, so that one that comes before the job has set its handler does not
 # kill it. The shell's trap does what `env --ignore-signal` does, also where coreutils are older than 8.31 or absent.
 _IGNORE_USR2 = ("sh", "-c", "trap '' USR2; exec \"$@\"", "sh")
@@ -54,11 +54,12 @@ class Profile(BaseModel):
     reservation: Names | None = None
     nodelist: Nodes | None = None  # nodes that a job must have
     exclude: Nodes | None = None  # nodes that no job gets
-    # what a job gets: one task on one node
+    # what a job gets: one task, which starts those on further nodes, and on each node
     gres: Resources | None = None  # gpu:1, gpu:a100:2
     gpus_per_node: Gpus | None = None  # 1, a100:2; for sites that do not take gres
     memory: Megabytes | None = None  # 16GB, 500MB; a plain number is GB
     cpus: int = Field(default=1, strict=True, ge=1, le=MOST_CPUS)
+    nodes: int = Field(default=1, strict=True, ge=1, le=MOST_NODES)  # how many
     # for how long, and how many
     time: Minutes  # the time limit: 12h, 90m, 2d, 1h30m, 24:00:00, 1-00:00:00; a plain number is minutes
     slice: Minutes | None = None  # a job saves, stops and goes back to the queue after this long
@@ -69,7 +70,7 @@ class Profile(BaseModel):
     requeue: bool = Field(default=True, strict=True)  # whether SLURM may start a job again
     # what runs in it
     device: Literal["cuda", "cpu"] = _derived()  # cuda where a GPU is asked for
-    workers: int = _derived(strict=True, ge=1, le=MOST_CPUS)  # runs at once: one per CPU, or runs_per_gpu per GPU
+    workers: int = _derived(strict=True, ge=1, le=MOST_CPUS)  # at once on a node: one per CPU, or runs_per_gpu per GPU
     runs_per_gpu: PerGpu = 1  # that share a GPU; auto: as many as its measured load has time for
     setup: tuple[SetupLine, ...] = Field(default=(), max_length=MOST_ENTRIES)  # shell lines before Python
     environment: dict[Variable, EnvironmentValue] = Field(default={}, max_length=MOST_ENTRIES)  # before setup
@@ -139,6 +140,21 @@ class Profile(BaseModel):
             _refuse_more("runs_per_gpu", self.runs_per_gpu, self.cpus // self.gpus, most)
         return self
 
+    @model_validator(mode="after")
+    def _other_nodes_can_be_reached(self) -> Self:
+        if self.nodes > 1 and self.container:
+            raise RuleError(
+                "nodes", f"{self.nodes}: a job starts its workers on other nodes by srun, which is not in a container"
+            )
+        if self.nodes > 1 and self.runs_per_gpu != 1:
+            raise RuleError("nodes", f"{self.nodes} with runs_per_gpu: the load of another node's GPUs is not seen")
+        return self
+
+    @property
+    def places(self) -> int:
+        """How many runs a job works on at once, on all its nodes; or as many devices that train one together."""
+        return self.workers * self.nodes
+
     def _most_workers(self) -> int:
         if self.device != "cuda":
             return self.cpus
@@ -164,19 +180,24 @@ class Profile(BaseModel):
         return {
             **without_none(options),
             "time": self.time,
-            "nodes": 1,
+            "nodes": self.nodes,
             "ntasks_per_node": 1,
             "cpus_per_task": self.cpus,
             "array_parallelism": self.parallel,
             "signal_delay_s": self.signal_seconds,
             "setup": [*exports, *self.setup],
             # A step inherits neither from its job: it would have one CPU, and empty the log of a requeued job
-            "srun_args": [f"--cpus-per-task={self.cpus}", "--open-mode=append", *self.srun_args],
+            "srun_args": [f"--cpus-per-task={self.cpus}", "--open-mode=append", *self._first_node, *self.srun_args],
             "use_srun": True,  # without a step the signal does not reach Python
             "stderr_to_stdout": True,
             "wckey": None,
             "additional_parameters": without_none(flags | further),
         }
+
+    @property
+    def _first_node(self) -> list[str]:
+        """One task, the job's own, where a step would have one on each of its nodes."""
+        return ["--nodes=1", "--ntasks=1", "--overlap"] if self.nodes > 1 else []
 
     def command(self) -> str:
         """The shell words that start Python in a job (submitit's `python`), with SIGUSR2 ignored at first."""

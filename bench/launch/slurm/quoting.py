@@ -17,11 +17,11 @@ FIELD_OF = {name: name for name in (*SAME_NAME, "time", "requeue")} | {
     "gpus": "gpus_per_node", "gpus-per-node": "gpus_per_node", "gpus-per-task": "gpus_per_node",
     "gpus-per-socket": "gpus_per_node", "mem": "memory", "mem-per-cpu": "memory", "mem-per-gpu": "memory",
     "cpus-per-task": "cpus", "cpus-per-gpu": "cpus", "time-min": "time", "signal": "signal_seconds",
-    "no-requeue": "requeue", "export": "environment", "export-file": "environment",
+    "no-requeue": "requeue", "nodes": "nodes", "export": "environment", "export-file": "environment",
 }  # fmt: skip
 # ... and those that `bench submit` sets itself
 SET_BY_BENCH = (
-    "array", "dependency", "job-name", "output", "error", "input", "wrap", "open-mode", "parsable", "nodes",
+    "array", "dependency", "job-name", "output", "error", "input", "wrap", "open-mode", "parsable",
     "ntasks", "ntasks-per-node", "chdir", "clusters", "test-only", "wait", "quiet", "verbose", "help",
 )  # fmt: skip
 # Options of srun that bench submit and submitit set. srun completes names, so the start of a name is the same option

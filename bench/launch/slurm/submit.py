@@ -52,17 +52,18 @@ def arrays_of(request: Request, estimates: Estimates, largest_array: int) -> lis
     """
     profile = request.profile
     for run in request.runs:
-        if run.gpus > profile.workers:
-            key = "cpus" if profile.device == "cpu" else "gres, gpus_per_node"
+        if run.gpus > profile.places:
+            key = "cpus, nodes" if profile.device == "cpu" else "gres, gpus_per_node, nodes"
             raise UserError(
                 f"{run.label}: train.gpus is {run.gpus}, and a job of profile {request.profile_name} works with "
-                f"{profile.workers} ({key}, workers); set fewer, or ask for more"
+                f"{profile.places} ({key}, workers); set fewer, or ask for more"
             )
     return pack(
         request.runs,
         seconds=estimates.seconds,
         memory=estimates.memory,
-        devices=profile.workers,
+        devices=profile.places,
+        nodes=profile.nodes,
         target_seconds=60 * profile.pack,
         memory_mb=profile.memory,
         largest_array=largest_array,
@@ -187,6 +188,8 @@ def _job(request: Request, store: Store, submission_id: str, runs: list[PlannedR
         device=profile.device,
         workers=profile.workers,
         runs_per_gpu=profile.runs_per_gpu,
+        nodes=profile.nodes,
+        step_options=profile.srun_args if profile.nodes > 1 else (),
         seconds=60.0 * profile.time - profile.signal_seconds,
         slice_seconds=None if profile.slice is None else 60.0 * profile.slice,
         requeue=profile.requeue,

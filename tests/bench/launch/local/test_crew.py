@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import random
 import signal
+from types import SimpleNamespace
 
 import pytest
 
 from bench.conformance.cases import conformance_spec
 from bench.errors import UserError
+from bench.launch.local.crew import crew_for, refuse_too_few
 from bench.launch.local.queue import Queue
 from bench.plan.schedule import PlannedRun
 from bench.spec.run import RunSpec
@@ -110,6 +112,26 @@ def test_a_source_that_needs_more_devices_than_there_are_fails_and_blocks(tmp_pa
     store.open(source)
     assert Queue(store, [run], ["cpu"], Watcher()).work() == {source.uid: "failed", run.uid: "blocked"}
     assert "train.gpus is 2, and there is 1 here" in store.folder(source.uid).error()
+
+
+def test_a_crew_is_of_one_node_where_that_has_enough_devices():
+    def worker(device):
+        return SimpleNamespace(device=device, run=None)
+
+    devices = ["cpu", "cuda:0@n2", "cpu@n3", "cpu", "cpu@n3", "cuda:0@n2", "cuda:1@n2"]
+    workers = [worker(device) for device in devices]
+
+    def crew(gpus, first):
+        members = crew_for(PlannedRun(spec_of(gpus)), workers[first], workers)
+        return members and [member.device for member in members]
+
+    assert crew(2, 0) == ["cpu", "cpu"] and crew(2, 4) == ["cpu@n3", "cpu@n3"]
+    # A GPU has one worker of a run; the same number on two nodes is two GPUs
+    assert crew(2, 5) == ["cuda:0@n2", "cuda:1@n2"]
+    assert crew(6, 0) == ["cpu", "cpu", "cuda:0@n2", "cpu@n3", "cpu@n3", "cuda:1@n2"] and crew(7, 0) is None
+    refuse_too_few([PlannedRun(spec_of(6))], devices)
+    with pytest.raises(UserError, match="train.gpus is 7, and there are 6 here"):
+        refuse_too_few([PlannedRun(spec_of(7))], devices)
 
 
 def test_more_devices_than_there_are_is_refused_before_anything_starts(tmp_path):

@@ -51,6 +51,21 @@ def test_runs_that_share_a_gpu():
             Profile(time="1d", **wrong)
 
 
+def test_a_job_of_several_nodes_has_one_task_which_starts_the_others():
+    two = Profile(time="1d", gres="gpu:4", cpus=8, nodes=2, srun_args=["--mpi=none"])
+    assert (two.workers, two.places) == (4, 8) and Profile(time="1d", cpus=3).places == 3
+    asked = two.parameters()
+    assert asked["nodes"] == 2 and asked["ntasks_per_node"] == 1
+    assert {"--nodes=1", "--ntasks=1", "--overlap"} < set(asked["srun_args"])
+    assert "--overlap" not in Profile(time="1d", gres="gpu:4").parameters()["srun_args"]
+    for wrong, words in (
+        ({"container": "apptainer exec x.sif"}, "by srun, which is not in a container"),
+        ({"gres": "gpu:1", "cpus": 8, "runs_per_gpu": 2}, "2 with runs_per_gpu"),
+    ):
+        with pytest.raises(ValidationError, match=words):
+            Profile(time="1d", nodes=2, **wrong)
+
+
 @pytest.mark.parametrize("time", [1, 2, 5, 9, 10, 11, 60, 10_000])
 def test_defaults_fit_any_time(time):
     profile = Profile(time=time)
