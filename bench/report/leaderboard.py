@@ -24,6 +24,7 @@ from bench.report.frame import machines_of
 from bench.report.heads import column_heads
 from bench.report.making import Making
 from bench.report.marks import mark_best
+from bench.report.marks import remarks as mark_remarks
 from bench.report.model import Cell, ColumnHead, Kind
 from bench.report.printed import printed_texts
 from bench.report.recorded import every_recorded
@@ -142,7 +143,8 @@ def _ranking(spec: Table, scale: Scale, head: ColumnHead, lines: pd.DataFrame, m
     cells = _cells(values, main, kinds, head.id)
     machines = machines_of(_of(lines, main)) if card.of_machine else []
     if len(machines) < 2:
-        cells, _ = mark_best(cells, main.name, rows, [head.id])
+        cells, told = mark_best(cells, main.name, rows, [head.id])
+        remarks = [*remarks, *mark_remarks(told, {head.id: head.label}, main.name)]
     else:
         remarks = [*remarks, f"Taken on {len(machines)} machines ({'; '.join(machines)}): not ranked across them."]
     # Entries in the order of their scores; those without a number last, in the table's order

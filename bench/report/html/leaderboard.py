@@ -9,27 +9,28 @@ from bench.evaluate.registry import output_card
 from bench.report.html.environment import fill
 from bench.report.html.files import Files
 from bench.report.leaderboard import Entry, Leaderboard, Ranking
-from bench.report.leaderboard_words import HOW_TO_READ, heads, printed_words, values
+from bench.report.leaderboard_words import HOW_TO_READ, KINDS, heads, printed_words, values
 
 PAGE = "leaderboard.html"
 
 
 @dataclass(frozen=True)
 class CellView:
-    """A cell: its text, what it is sorted by ("": last), and its mark."""
+    """A cell: its text, and what it is sorted by ("": last)."""
 
     text: str
     key: str = ""
-    mark: str = ""
 
 
 @dataclass(frozen=True)
 class RowView:
-    """An entry as a row."""
+    """An entry as a row. name: of its row, where the label is another; what: it is, if no paper's method."""
 
     id: str
     kind: str
+    label: str
     name: str
+    what: str
     cells: tuple[CellView, ...]
 
 
@@ -83,7 +84,7 @@ def _view(ranking: Ranking, pages: Collection[str]) -> RankingView:
 
 
 def _row(ranking: Ranking, entry: Entry) -> RowView:
-    name, *texts = values(entry)
+    _, *texts = values(entry)
     rank, score, hours = 0, 1, len(texts) - 1
     sound = entry.cell.interval is not None
     keys = {
@@ -91,8 +92,7 @@ def _row(ranking: Ranking, entry: Entry) -> RowView:
         score: repr(float(output_card(ranking.metric).compared_as(entry.cell.centre))) if sound else "",
         hours: "" if entry.hours is None else repr(entry.hours),
     }
-    cells = tuple(
-        CellView(text, keys.get(place, ""), entry.cell.mark if place == score else "")
-        for place, text in enumerate(texts)
-    )
-    return RowView(f"{entry.name} {' '.join(entry.sets)}", entry.kind, name, cells)
+    cells = tuple(CellView(text, keys.get(place, "")) for place, text in enumerate(texts))
+    label = entry.label.strip() or entry.name
+    name = entry.name if label != entry.name else ""
+    return RowView(f"{entry.name} {' '.join(entry.sets)}", entry.kind, label, name, KINDS.get(entry.kind, ""), cells)
