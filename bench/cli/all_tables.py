@@ -24,7 +24,7 @@ def every_table(scale: str, choice: Mapping[str, Any]) -> list[Table]:
     for name, option in (("rows", "--rows"), ("columns", "--columns"), ("methods", "--method")):
         if choice[name]:
             raise UserError(f"{option} is of one table: name it in place of {ALL}, for example `bench plan table1`")
-    return [table for table in settable(table_names(), choice["settings"]) if scale in table.scales]
+    return [table for table in settable(table_names(), choice["settings"], scale=scale) if scale in table.scales]
 
 
 def settable(
@@ -32,12 +32,16 @@ def settable(
     settings: Sequence[str],
     methods: Sequence[str] = (),
     columns: Sequence[str] | None = None,
+    scale: str | None = None,
 ) -> list[Table]:
-    """The tables that --set fits; the others are named on stderr. Raises UserError where it fits none."""
+    """The tables that --set fits; the others are named on stderr. Raises UserError where it fits none.
+
+    scale: the only one that is used of them (`load_table`).
+    """
     tables, refused = [], dict[str, UserError]()
     for name in names:
         try:
-            tables.append(table_with(name, settings, methods, columns))
+            tables.append(table_with(name, settings, methods, columns, scale))
         except UserError as error:
             if not settings:
                 raise

@@ -217,15 +217,20 @@ def replace_option(function: Function) -> Function:
 
 
 def table_with(
-    name: str, settings: Sequence[str] = (), methods: Sequence[str] = (), columns: Sequence[str] | None = None
+    name: str,
+    settings: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    columns: Sequence[str] | None = None,
+    scale: str | None = None,
 ) -> Table:
     """The table of a name with the --set overrides, the project file's rows and those of --method.
 
-    columns: of --columns; a data set among them that is no column of the table becomes one.
+    columns: of --columns; a data set among them that is no column of the table becomes one. scale: the only one that is
+    used of the table (`load_table`).
     """
     from bench.plan.load import parse_setting
 
-    spec = load_table(name, dict(parse_setting(text) for text in settings), columns or ())
+    spec = load_table(name, dict(parse_setting(text) for text in settings), columns or (), scale)
     for column in shadowed(spec, columns or ()):
         click.echo(f"note: column '{column}' is the table's; your data set of that name is no column of it", err=True)
     project = project_file()

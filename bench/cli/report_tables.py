@@ -63,7 +63,7 @@ def chosen_tables(names: tuple[str, ...], store: Store, scale: str, choice: Mapp
     chosen = choice["settings"], choice["methods"], choice["columns"]
     if names:
         return [table_with(name, *chosen) for name in names]
-    tables = settable(table_names(), *chosen)
+    tables = settable(table_names(), *chosen, scale=scale)
     ready = [spec for spec in tables if scale in spec.scales and to_come(spec) is None]
     view = StoreView(store)
     have = [spec for spec in ready if _has_runs(make_plan, spec, scale, view, choice)]

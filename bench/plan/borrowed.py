@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.errors import UserError, did_you_mean
 from bench.evaluate.registry import parse_measure
+from bench.plan.waiting import every_patch
 from bench.spec.cell import Scored, Unfinished, scored
 from bench.spec.patch import COUNTS, Patch, merge_patches
 from bench.spec.row_column import Column, Row
@@ -32,9 +33,7 @@ class Lent:
 
 def lender_names(table: TableSpec) -> set[str]:
     """The tables whose runs the cells of a table evaluate, as its `of` keys name them."""
-    places = ((scale, row, column) for scale in table.scales for row in table.rows for column in table.columns)
-    borrowed = (table.merged(column, scale, row).of for scale, row, column in places)
-    return {of.table for of in borrowed if of is not None and of.table is not None}
+    return {patch.of.table for _, patch in every_patch(table) if patch.of is not None and patch.of.table is not None}
 
 
 def lent(table: TableSpec, lenders: Mapping[str, TableSpec], row: Row, column: Column, scale: str) -> Lent | None:

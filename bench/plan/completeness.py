@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from bench.errors import UserError
 from bench.evaluate.registry import run_measure
 from bench.files.yamlfile import Keys
@@ -10,15 +12,15 @@ from bench.plan.waiting import to_come
 from bench.spec.cell import Unfinished
 from bench.spec.measures_to_come import MEASURES_TO_COME
 from bench.spec.row_column import Column, Row
-from bench.spec.table import TableSpec
+from bench.spec.table import Scale, TableSpec
 
 
-def cell_problem(table: TableSpec) -> tuple[Keys, str] | None:
+def cell_problem(table: TableSpec, scales: Collection[str] | None = None) -> tuple[Keys, str] | None:
     """The place of what the first impossible cell lacks, with the message for the user; None if all are complete.
 
-    Rows that the user has added are looked at when they are planned.
+    scales: those that are looked at; None: every one. Rows that the user has added are looked at when they are planned.
     """
-    for scale in table.scales:
+    for scale in _among(table, scales):
         for row, column in table.trained_cells(scale):
             if table.merged(column, scale, row).evaluate.get("measure") in MEASURES_TO_COME:
                 continue  # what such a measure needs of a run is not known yet
@@ -35,16 +37,22 @@ def cell_problem(table: TableSpec) -> tuple[Keys, str] | None:
     return None
 
 
-def evaluation_problem(table: Table) -> tuple[Keys, str] | None:
+def evaluation_problem(table: Table, scales: Collection[str] | None = None) -> tuple[Keys, str] | None:
     """The place of what the first impossible evaluation lacks, with the message for the user; None if all can be.
 
-    The measures that are to come are not looked at.
+    scales: those that are looked at; None: every one. The measures that are to come are not looked at.
     """
     if table.pictures is not None and table.metrics:
         return ("metrics",), "a figure of pictures shows no numbers; write metrics: []"
-    cells = [(row, column) for row in table.rows for column in table.columns if to_come(table) is None]
-    problems = (_shown_problem(table, row, column, scale) for scale in table.scales for row, column in cells)
+    if to_come(table) is not None:
+        return None
+    places = ((scale, row, column) for scale in _among(table, scales) for row in table.rows for column in table.columns)
+    problems = (_shown_problem(table, row, column, scale) for scale, row, column in places)
     return next((problem for problem in problems if problem is not None), None)
+
+
+def _among(table: TableSpec, scales: Collection[str] | None) -> list[Scale]:
+    return [scale for scale in table.scales if scales is None or scale in scales]
 
 
 def _shown_problem(table: Table, row: Row, column: Column, scale: str) -> tuple[Keys, str] | None:

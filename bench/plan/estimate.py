@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 from bench.evaluate.registry import run_measure
@@ -20,6 +21,8 @@ SCORING_SECONDS = 60.0
 # The least share of a run's steps that a pace must have been measured over to win over a figure from elsewhere: in
 # fewer, starting and the last scores weigh too much (declared)
 ENOUGH = 0.05
+# So many finished runs tell what a run takes on the disk: looking at every file of 10,000 would be a tenth of a plan
+MOST_SIZED = 1000
 
 
 class Pace(NamedTuple):
@@ -66,7 +69,7 @@ class Estimates:
     memory_of: dict[Kind, list[int]] = field(default_factory=dict)
     gpu_memory_of: dict[Kind, list[int]] = field(default_factory=dict)
     gpu_busy_of: dict[Kind, list[float]] = field(default_factory=dict)
-    sizes: list[int] = field(default_factory=list)
+    finished: list[Path] = field(default_factory=list)  # the folders of finished runs of the same kinds
     kinds: dict[str, Kind] = field(default_factory=dict)  # of the runs that the figures are for, by uid
 
     @classmethod
@@ -89,11 +92,15 @@ class Estimates:
                 ):
                     if figure := beat.get(key):
                         figures.setdefault(own, []).append(figure)
-                estimates.sizes.append(folder_bytes(folder.path))
+                estimates.finished.append(folder.path)
             elif result.get("seconds") and own.steps and own.what in trained:
                 made = result.get("diverged_at") or own.steps
                 estimates.paces.setdefault(own.what, []).append(Pace(folder.uid, result["seconds"] / made, made, True))
         return estimates
+
+    def run_bytes(self) -> int:
+        """Bytes of the median finished run, of `MOST_SIZED` that are spread evenly where there are more."""
+        return int(statistics.median(map(folder_bytes, self.finished[:: -(-len(self.finished) // MOST_SIZED)])))
 
     def _note_unfinished(self, folder: RunFolder, trained: set[str], recorded: RecordedKinds) -> None:
         """Keep the pace of a run that is not done, if its heartbeat has one."""
@@ -190,7 +197,7 @@ def estimate_cost(plan: Schedule, store: Store, retry: Retry | None = None, card
     # From where all this is
     by_own = a_step is None and card is None
     scaled = any(estimates.paces_for(run) or (by_own and run.scaled) for run in left)
-    disk = int(statistics.median(estimates.sizes)) * len(left) if exact else None
+    disk = estimates.run_bytes() * len(left) if exact and left else None
     finished = sum(pace.finished for pace in paces)
     by_table = any(_minutes(run) is not None for run in left)
     return Cost(spans, disk, exact + finished, len(paces) - finished, scaled, by_table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from typing import ClassVar
 
 from pydantic import PrivateAttr
 
@@ -30,6 +31,8 @@ class UnknownOutput(UserError):
 
 class Table(TableSpec):
     """A table that knows the runs of its cells: trainings, and evaluations of its own runs or of other tables'."""
+
+    KEPT: ClassVar[tuple[str, ...]] = (*TableSpec.KEPT, "trained", "first_runs")  # whoever the lenders are
 
     _lenders: dict[str, Table] = PrivateAttr(default_factory=dict)
     _parsed: dict[str, tuple[Part, ...]] = PrivateAttr(default_factory=dict)

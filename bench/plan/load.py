@@ -24,20 +24,23 @@ PASSED_ON = ("train.", "protocol.")  # settings that are meant for the runs whic
 __all__ = ["TABLES", "load_table", "parse_setting", "read_table", "resolve_table", "table_names"]
 
 
-def load_table(name: str, overrides: dict[str, Any] | None = None, columns: Iterable[str] = ()) -> Table:
+def load_table(
+    name: str, overrides: dict[str, Any] | None = None, columns: Iterable[str] = (), scale: str | None = None
+) -> Table:
     """The table of a name, or of a YAML file of the user's.
 
     overrides: replace settings in every scale ({"train.steps": 50}): the `--set` of the command line.
     columns: those that are to be there; a data set that is no column of the table becomes one (`--columns`).
+    scale: the only one that is used of the table. Where it ships, and is taken as it is, the cells of the other scales
+    are not looked through: a plan of all tables at one scale would be at that half of its time.
     Raises UserError naming file, line and key of a mistake, and for a column that is neither.
     """
     if name.endswith((".yaml", ".yml")):
         return read_table(Path(name), Path(name).stem, overrides, columns)
     full = resolve_table(name)
-    path, table = TABLES / f"{full}.yaml", _shipped(full)
     if not overrides and not columns:
-        return table
-    return _changed(path, table, overrides or {}, columns)
+        return _shipped(full) if scale is None else _shipped_at(full, scale)
+    return _changed(TABLES / f"{full}.yaml", _shipped(full), overrides or {}, columns)
 
 
 @cache
@@ -47,14 +50,26 @@ def _shipped(full: str) -> Table:
 
 
 @cache
-def _alone(full: str) -> Table:
-    """A table that ships, without those whose runs it evaluates."""
+def _shipped_at(full: str, scale: str) -> Table:
+    """A table that ships, whose cells are looked through at one scale."""
+    return _lent(TABLES / f"{full}.yaml", _alone(full, scale), scale=scale)
+
+
+@cache
+def _alone(full: str, scale: str | None = None) -> Table:
+    """A table that ships, without those whose runs it evaluates; scale: whose cells are looked through, None: all."""
+    return _complete(TABLES / f"{full}.yaml", _named(full), scale)
+
+
+@cache
+def _named(full: str) -> Table:
+    """A table that ships and names nothing that there is not; its cells are not looked through."""
     return _validated(TABLES / f"{full}.yaml", full)
 
 
 def read_table(path: Path, name: str, overrides: dict[str, Any] | None = None, columns: Iterable[str] = ()) -> Table:
     """The validated table of a file. Raises UserError naming file, line and key, or the override."""
-    table = _extending(path, _lent(path, _validated(path, name)))
+    table = _extending(path, _lent(path, _complete(path, _validated(path, name))))
     return _changed(path, table, overrides or {}, columns) if overrides or columns else table
 
 
@@ -69,22 +84,31 @@ def _extending(path: Path, table: Table) -> Table:
 
 
 def _validated(path: Path, name: str) -> Table:
-    """A table without those whose runs it evaluates."""
+    """A table without those whose runs it evaluates; its cells are not looked through."""
     table = validate(Table, _plain(path, name), path)
-    if problem := names_problem(table) or cell_problem(table) or claim_names.problem(table, _other):
+    if problem := names_problem(table):
         raise mistake(path, *problem)
     return table
 
 
-def _lent(path: Path, table: Table, overrides: dict[str, Any] | None = None) -> Table:
+def _complete(path: Path, table: Table, scale: str | None = None) -> Table:
+    """The same table. Raises UserError where a cell lacks a setting, at this scale or at any, or a claim its names."""
+    scales = None if scale is None else (scale,)
+    if problem := cell_problem(table, scales) or claim_names.problem(table, _other):
+        raise mistake(path, *problem)
+    return table
+
+
+def _lent(path: Path, table: Table, overrides: dict[str, Any] | None = None, scale: str | None = None) -> Table:
     """The table with those whose runs it evaluates. Raises UserError for an evaluation that cannot be.
 
-    overrides: what is trained and how it is scored is set for these tables too.
+    overrides: what is trained and how it is scored is set for these tables too. scale: the only one that is looked
+    through, of these tables too; None: all.
     """
     passed = {key: value for key, value in (overrides or {}).items() if key.startswith(PASSED_ON)}
     names = sorted(lender_names(table))
-    table = table.with_lenders({name: _lender(path, name, passed) for name in names})
-    if problem := evaluation_problem(table):
+    table = table.with_lenders({name: _lender(path, name, passed, scale) for name in names})
+    if problem := evaluation_problem(table, None if scale is None else (scale,)):
         # What can make one impossible: its own settings, or a training that does not reach the step that it looks at
         about = [key for word in ("steps", "evaluate") for key in overrides or {} if word in key.split(".")]
         set_here = [f"--set {key}={(overrides or {})[key]}" for key in about]
@@ -92,12 +116,13 @@ def _lent(path: Path, table: Table, overrides: dict[str, Any] | None = None) -> 
     return table
 
 
-def _lender(path: Path, name: str, overrides: dict[str, Any]) -> Table:
+def _lender(path: Path, name: str, overrides: dict[str, Any], scale: str | None) -> Table:
     """A table whose runs that of a file evaluates: one that ships, or a file beside it. Its own evaluations are not."""
     if name.endswith((".yaml", ".yml")):
-        other, table = path.parent / name, _validated(path.parent / name, Path(name).stem)
+        other = path.parent / name
+        table = _complete(other, _validated(other, Path(name).stem))
     else:
-        other, table = TABLES / f"{resolve_table(name)}.yaml", _alone(resolve_table(name))
+        other, table = TABLES / f"{resolve_table(name)}.yaml", _alone(resolve_table(name), scale)
     return _replaced(other, table, overrides, ()) if overrides else table
 
 
@@ -126,5 +151,5 @@ def _plain(path: Path, name: str) -> Plain:
 
 
 def _other(name: str) -> Table:
-    """Another table that a claim names."""
-    return _shipped(resolve_table(name))
+    """Another table that a claim names: its rows, columns and scores are wanted, not its cells."""
+    return _named(resolve_table(name))

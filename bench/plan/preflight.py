@@ -6,7 +6,7 @@ built, weights of the user's) is not a mistake in the table: the plan can be sho
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,16 +20,11 @@ from bench.features.cache_bound import bound
 from bench.files.yamlfile import Keys
 from bench.metrics.measures import measure, measures, neighbour
 from bench.metrics.of_training import nothing_held_out
+from bench.plan.problem_places import Places, contexts
 from bench.plan.runs import Plan
 from bench.plan.several import unshared
-from bench.spec.row_column import Column, Row
 from bench.spec.run import DataSpec, NetworkSpec, Part, Protocol, RunSpec
-from bench.spec.table import TableSpec
 
-MORE_IMAGES = (
-    ": build the set with more pictures or a larger --test-share, or take all of them as the reference "
-    "(--set protocol.reference_split=all)"
-)
 _Reasons = dict[str, str | None]  # why an extractor cannot be used here, for those that have been looked at
 
 
@@ -42,22 +37,6 @@ class Problem:
     absent: bool = False  # the table is right, but something is not on this machine
 
 
-@dataclass(frozen=True)
-class _Places:
-    """The places of a run's settings in the YAML."""
-
-    data: Keys
-    counts: Keys
-    metrics: Keys
-    split: Keys
-    network: Keys
-    method: Keys
-    evaluate: Keys
-    gpus: Keys
-    own_network: bool  # whether the row, its group or the cell has a network of its own
-    more_images: str = ""  # how a column that the user has added gets more reference images
-
-
 def problems(plan: Plan, *, deep: bool = False, build: bool = True) -> list[Problem]:
     """What is wrong with the runs of a plan that are not done, each problem once.
 
@@ -66,7 +45,7 @@ def problems(plan: Plan, *, deep: bool = False, build: bool = True) -> list[Prob
     be; else it is said that this is not known yet.
     """
     bound()  # a mistake in a variable of the machine ends a plan, not a run
-    contexts = _contexts(plan)
+    of_runs = contexts(plan)
     distinct: dict[Problem, None] = {}
     checked: set[tuple[str | int, ...]] = set()
     built: set[str] = set()
@@ -79,8 +58,8 @@ def problems(plan: Plan, *, deep: bool = False, build: bool = True) -> list[Prob
         if run.status in ("done", "diverged") or kind in checked or (run.spec.kind == "train" and not plan.trains):
             continue
         checked.add(kind)  # the seeds of a cell differ in nothing else that is checked here
-        context = contexts[run.uid]
-        places = _places(context, plan.scale)
+        context = of_runs[run.uid]
+        places = Places(context, plan.scale)
         found = [*_of_run(run.spec, places, build, reasons), *(_deep(run.spec, places, built) if deep else ())]
         if context.table is not plan.table:  # the keys are those of another file
             found = [Problem((), f"runs of {context.table.name}: {one.text}", one.absent) for one in found]
@@ -88,60 +67,7 @@ def problems(plan: Plan, *, deep: bool = False, build: bool = True) -> list[Prob
     return list(distinct)
 
 
-@dataclass(frozen=True)
-class _Context:
-    """The cell for which a run is planned, and of a source its role there."""
-
-    table: TableSpec
-    row: Row | None  # None: a reference point
-    column: Column
-    role: str | None = None
-
-
-def _contexts(plan: Plan) -> dict[str, _Context]:
-    """The cell of each run by its uid, of sources and evaluated runs too."""
-    columns = {column.id: column for column in plan.table.columns}
-    rows = {row.id: row for row in plan.table.rows}
-    contexts: dict[str, _Context] = {}
-    for run in plan.runs:
-        if run.cells:
-            cell = run.cells[0]
-            contexts[run.uid] = _Context(plan.table, rows.get(cell.row), columns[cell.column])
-    for run in reversed(plan.runs):  # what needs a run comes after it
-        own = contexts[run.uid]
-        for role, source in run.spec.run_sources.items():
-            there = _Context(own.table, own.row, own.column, own.role or role)
-            if source == run.spec.evaluated and own.row is not None:
-                behind = plan.table.behind(own.row, own.column, plan.scale)
-                there = _Context(behind.table, behind.row, behind.column) if behind else there
-            contexts.setdefault(source.uid, there)
-    return contexts
-
-
-def _places(context: _Context, scale: str) -> _Places:
-    def place(*keys: str) -> Keys:
-        return context.table.place(keys, context.column, scale, context.row)
-
-    if context.role is not None:
-        source = place("sources", context.role)
-        return _Places((*source, "data"), (), (), (), (*source, "network"), (*source, "method"), (),
-                       (*source, "train", "gpus"), True)  # fmt: skip
-    network = place("network")
-    return _Places(
-        data=place("data"),
-        counts=place("reference")[:-1],
-        metrics=place("protocol", "metrics"),
-        split=place("protocol", "reference_split"),
-        network=network,
-        method=() if context.row is not None and context.row.added else place("method"),
-        evaluate=place("evaluate"),
-        gpus=place("train", "gpus"),
-        own_network=network[2] in ("groups", "rows", "cells"),
-        more_images=MORE_IMAGES if context.column.added else "",
-    )
-
-
-def _of_run(spec: RunSpec, places: _Places, build: bool, reasons: _Reasons) -> Iterator[Problem]:
+def _of_run(spec: RunSpec, places: Places, build: bool, reasons: _Reasons) -> Iterator[Problem]:
     # The images: how many there are, and of which classes.
     try:
         counts = counting.counts(spec.data.name, spec.data.resolution)
@@ -160,23 +86,24 @@ def _of_run(spec: RunSpec, places: _Places, build: bool, reasons: _Reasons) -> I
         yield from _selects(spec.protocol, places)
         yield from _held_out(spec.protocol, spec.data, places)
         extractors = {metric.extractor: None for metric in spec.protocol.metrics}
-        yield from _extractors(list(extractors), places.metrics, reasons)
+        yield from _extractors(list(extractors), lambda: places.metrics, reasons)
 
     # What the training, or the look at one, needs.
-    yield from _extractors(_priors(spec.method), places.method, reasons)
+    yield from _extractors(_priors(spec.method), lambda: places.method, reasons)
     if spec.network is not None:
         yield from _resolution(spec.network, spec.data, places)
     if (unable := unshared(spec)) is not None:
         yield Problem(places.gpus, unable)
     if spec.measure is not None:
-        yield from _extractors([*filter(None, [spec.measure.settings.get("extractor")])], places.evaluate, reasons)
+        named = [*filter(None, [spec.measure.settings.get("extractor")])]
+        yield from _extractors(named, lambda: places.evaluate, reasons)
         try:
             refuse_sources(spec)
         except UserError as error:
             yield Problem(places.evaluate, str(error))
 
 
-def _counts(spec: RunSpec, places: _Places, build: bool, train: int, test: int) -> Iterator[Problem]:
+def _counts(spec: RunSpec, places: Places, build: bool, train: int, test: int) -> Iterator[Problem]:
     """The problems of counts, and of labels where a draw needs them."""
     problem = draw_counts.impossible(spec.data, train)
     if problem is None and (spec.data.balanced or spec.data.corrupt_labels is not None):
@@ -202,7 +129,7 @@ def _counts(spec: RunSpec, places: _Places, build: bool, train: int, test: int) 
         yield Problem((*places.counts, "reference"), too_few)
 
 
-def _labels(spec: RunSpec, places: _Places) -> Iterator[Problem]:
+def _labels(spec: RunSpec, places: Places) -> Iterator[Problem]:
     """The problem of a method that needs classes or attributes of images without any, or to be used without."""
     kinds: dict[Literal["labels", "attributes"], str] = {"labels": "class labels", "attributes": "attributes"}
     for kind, shown in kinds.items():
@@ -218,17 +145,16 @@ def _labels(spec: RunSpec, places: _Places) -> Iterator[Problem]:
             yield Problem(places.data, f"{what} needs {shown}, data set '{spec.data.name}' has none")
 
 
-def _neighbours(protocol: Protocol, places: _Places) -> Iterator[Problem]:
+def _neighbours(protocol: Protocol, places: Places) -> Iterator[Problem]:
     """The problems of scores whose k-th neighbour does not exist.
 
     Some scores look for it among the generated images, the others among the reference images.
     """
     for at, metric in enumerate(protocol.metrics):
-        place = (*places.metrics, at, "k")
         try:
             k = neighbour(metric)
         except UserError as error:
-            yield Problem(place, str(error))
+            yield Problem((*places.metrics, at, "k"), str(error))
             continue
         counts = {"generated": (protocol.generated, measure(metric.name).fewest), "reference": (protocol.reference, 2)}
         for which, (given, fewest) in counts.items():
@@ -240,10 +166,10 @@ def _neighbours(protocol: Protocol, places: _Places) -> Iterator[Problem]:
         if k is not None and k >= count:
             text = f"{metric.name} wants neighbour {k} of {count} {kind} images; k must be below {count}"
             few_tests = kind == "reference" and protocol.split == "test"
-            yield Problem(place, text + (places.more_images if few_tests else ""))
+            yield Problem((*places.metrics, at, "k"), text + (places.more_images if few_tests else ""))
 
 
-def _selects(protocol: Protocol, places: _Places) -> Iterator[Problem]:
+def _selects(protocol: Protocol, places: Places) -> Iterator[Problem]:
     """The problem of a first score, by which the best snapshot is chosen, that ranks nothing."""
     if protocol.selects is None or protocol.selects.name not in measures():
         return
@@ -253,7 +179,7 @@ def _selects(protocol: Protocol, places: _Places) -> Iterator[Problem]:
         yield Problem((*places.metrics, 0, "name"), text)
 
 
-def _held_out(protocol: Protocol, data: DataSpec, places: _Places) -> Iterator[Problem]:
+def _held_out(protocol: Protocol, data: DataSpec, places: Places) -> Iterator[Problem]:
     """The problems of scores that compare training images with others, where the reference has no others."""
     for at, metric in enumerate(protocol.metrics):
         if metric.name in measures() and (text := nothing_held_out(metric, protocol, data)) is not None:
@@ -266,20 +192,20 @@ def _priors(method: tuple[Part, ...]) -> list[str]:
     return [value for value in texts if value.partition("@")[0] in features.EXTRACTORS]
 
 
-def _extractors(specs: list[str], keys: Keys, reasons: _Reasons) -> Iterator[Problem]:
+def _extractors(specs: list[str], place: Callable[[], Keys], reasons: _Reasons) -> Iterator[Problem]:
     for spec in specs:
         try:
             if spec not in reasons:
                 reasons[spec] = features.available(spec)
             reason = reasons[spec]
         except UserError as error:
-            yield Problem(keys, str(error))
+            yield Problem(place(), str(error))
             continue
         if reason is not None:
-            yield Problem(keys, f"extractor '{spec}': {reason}", absent=True)
+            yield Problem(place(), f"extractor '{spec}': {reason}", absent=True)
 
 
-def _resolution(network: NetworkSpec, data: DataSpec, places: _Places) -> Iterator[Problem]:
+def _resolution(network: NetworkSpec, data: DataSpec, places: Places) -> Iterator[Problem]:
     makes = networks.resolution(network.name)
     if makes != data.resolution:
         text = (
@@ -290,7 +216,7 @@ def _resolution(network: NetworkSpec, data: DataSpec, places: _Places) -> Iterat
         yield Problem(place, text)
 
 
-def _deep(spec: RunSpec, places: _Places, built: set[str]) -> Iterator[Problem]:
+def _deep(spec: RunSpec, places: Places, built: set[str]) -> Iterator[Problem]:
     """The problems found by building what is not in `built` yet: rows share networks, columns share methods."""
     from bench.contract.composition import build_method  # here, for it imports torch
 

@@ -40,7 +40,11 @@ def resolve_table(name: str) -> str:
 
 def plain_table(path: Path) -> Plain:
     """What a file and the tables behind it say. Raises UserError naming file, line and key."""
-    value = load_yaml(path)
+    return copied(_cached(path)) if path.is_relative_to(TABLES) else _read(path, load_yaml(path))
+
+
+def _read(path: Path, value: Plain) -> Plain:
+    """The same of a file's own YAML, which is used up."""
     _refuse_circle(value, path)
     value = with_fragments(value, path)
     if "same_as" in value:
@@ -51,18 +55,24 @@ def plain_table(path: Path) -> Plain:
 
 
 def _shipped(name: str) -> Plain:
-    return copied(_cached(TABLES / f"{resolve_table(name)}.yaml"))
+    return plain_table(TABLES / f"{resolve_table(name)}.yaml")
 
 
 @cache
 def _cached(file: Path) -> Plain:
-    return plain_table(file)
+    """A shipped table's plain data. It is read once, and others extend it: take a copy."""
+    return _read(file, copied(_own(file)))
 
 
 @cache
+def _own(file: Path) -> Plain:
+    """A shipped table's own YAML, as it is written."""
+    return load_yaml(file)
+
+
 def _link(file: Path) -> str | None:
     """The table that a shipped one extends or is the same as."""
-    return _linked(load_yaml(file))
+    return _linked(_own(file))
 
 
 def _linked(value: Plain) -> str | None:

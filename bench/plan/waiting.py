@@ -19,7 +19,7 @@ Check = tuple[Keys, Callable[[Any], object], Any]
 
 def to_come(table: TableSpec) -> str | None:
     """The measure that a table waits for: one that it names and that this version does not have."""
-    measures = (patch.evaluate.get("measure") for _, patch in _patches(table))
+    measures = (patch.evaluate.get("measure") for _, patch in every_patch(table))
     named = {str(measure) for measure in measures if measure is not None}
     return min(named - {entry.name for entry in run_measures()}, default=None)
 
@@ -34,7 +34,7 @@ def refuse_waiting(table: TableSpec) -> None:
 
 def checks(table: TableSpec) -> Iterator[Check]:
     """The places of the names of measures and of evaluated tables, the functions that look them up, and the names."""
-    for keys, patch in _patches(table):
+    for keys, patch in every_patch(table):
         if patch.evaluate.get("measure") is not None:
             yield (*keys, "evaluate", "measure"), _known_measure, patch.evaluate["measure"]
         if patch.of is not None and patch.of.table is not None:
@@ -52,7 +52,7 @@ def _known_measure(name: Any) -> None:
         raise UserError(f"unknown measure '{name}'; {did_you_mean(str(name), known)}")
 
 
-def _patches(table: TableSpec) -> Iterator[tuple[Keys, Patch]]:
+def every_patch(table: TableSpec) -> Iterator[tuple[Keys, Patch]]:
     """Every place of a table that may say something of an evaluation."""
     yield (), table.patch
     yield from ((("rows", number), row.patch) for number, row in enumerate(table.rows))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
 
@@ -34,6 +34,8 @@ Seeds = Annotated[
 
 class TableSpec(Frozen):
     """A table of a paper."""
+
+    KEPT: ClassVar[tuple[str, ...]] = ("patches", "cells")  # what follows from the fields alone, as it is asked for
 
     schema_version: Literal[1] = 1
     name: str
@@ -201,10 +203,10 @@ class TableSpec(Frozen):
         return {}
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with some fields replaced. Settings that are the same are not merged anew."""
+        """A copy with some fields replaced. Without any, what was found out of the fields (`KEPT`) is not anew."""
         copied = super().model_copy(update=update, deep=deep)
         if not update:
-            copied.__dict__["patches"] = self.patches
+            copied.__dict__.update({name: getattr(self, name) for name in self.KEPT})
         return copied
 
     def main_metric(self, scale: str) -> str | None:

@@ -24,8 +24,8 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def read_bytes(path: Path | str) -> bytes:
-    """What is in a file. A plan reads tens of thousands, and a Path of each would cost more than reading it."""
-    with open(path, "rb") as file:  # noqa: PTH123
+    """What is in a file. A plan reads tens of thousands: a Path or a buffer of each would cost more than reading it."""
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123
         return file.read()
 
 

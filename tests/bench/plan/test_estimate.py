@@ -9,6 +9,7 @@ import pytest
 
 from bench.errors import UserError
 from bench.files.sizes import folder_bytes
+from bench.plan import estimate
 from bench.plan.estimate import SCORING_SECONDS, Estimates, estimate_cost
 from bench.plan.kinds import RecordedKinds, kind
 from bench.plan.load import load_table
@@ -76,6 +77,18 @@ def test_the_room_of_a_run_is_that_of_all_its_files(store, tiny_spec):
     (folder / "elsewhere").symlink_to(folder)
     files = [path for path in folder.rglob("*") if path.is_symlink() or path.is_file()]
     assert folder_bytes(folder) == sum(path.lstat().st_size for path in files)
+
+
+def test_a_plan_looks_at_the_files_of_some_of_many_runs(tmp_path, monkeypatch):
+    for number in range(10):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "spec.json").write_bytes(b"x" * (100 + number))
+    known = Estimates(finished=[tmp_path / str(number) for number in range(10)])
+    assert known.run_bytes() == 104, "the median of all, 104.5, in whole bytes"
+    monkeypatch.setattr(estimate, "MOST_SIZED", 3)
+    monkeypatch.setattr(estimate, "folder_bytes", lambda folder: looked_at.append(folder.name) or folder_bytes(folder))
+    looked_at: list[str] = []
+    assert (known.run_bytes(), looked_at) == (104, ["0", "4", "8"])
 
 
 def test_reference_points_are_short(store):
