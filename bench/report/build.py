@@ -24,7 +24,7 @@ from bench.report.claims.scores import Lack, Load, Scores
 from bench.report.comparable import best_of_printed
 from bench.report.curve_axis import curve_axis
 from bench.report.fold import Asked, narrowed
-from bench.report.frame import machines_of, of_evaluations
+from bench.report.frame import machines_of, of_evaluations, pairs
 from bench.report.heads import column_heads, row_heads
 from bench.report.marks import Told, groups_text, mark_best
 from bench.report.marks import remarks as mark_remarks
@@ -154,7 +154,7 @@ def _block(
         cells |= {key: Cell() for key, cell in cells.items() if not cell.values and not scores(*key)}
         cells |= {key: _as_held(cell) for key, cell in cells.items() if key[0] in pictures}
         ended = values[values["kind"].isin(mine) & values["status"].isin(ENDED)]
-        unscored = set(zip(ended["row"], ended["column"])) - set(zip(lines["row"], lines["column"]))
+        unscored = pairs(ended) - pairs(lines)
         # A run that ended without a line for this metric had too few images for it: its cell is empty.
         return cells | {key: Cell() for key in unscored & cells.keys()}
 

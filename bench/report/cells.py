@@ -13,7 +13,7 @@ import pandas as pd
 
 from bench.evaluate.registry import output_card
 from bench.metrics.selection import best_step
-from bench.report.frame import of_evaluations
+from bench.report.frame import of_evaluations, plain
 from bench.report.model import OLDER, Cell, Rule
 from bench.spec.run import Protocol
 from bench.stats import Interval, pooled_sd, spread, t_interval
@@ -74,7 +74,7 @@ def make_cells(
     """
     # Plain lists: a data frame for each of a table's cells would take most of a report's time.
     lines: dict[tuple[str, str], list[_Line]] = {}
-    needed = (values[name] for name in ("row", "column", *_Line._fields))
+    needed = (plain(values[name]) for name in ("row", "column", *_Line._fields))
     for row, column, *line in zip(*needed):
         lines.setdefault((row, column), []).append(_Line(*line))
     cells = {(r, c): _cell(lines.get((r, c), []), metric, seeds) for r in rows for c in columns}
@@ -103,7 +103,7 @@ def _picked_steps(numbered: pd.DataFrame, rule: Pick, protocol: Protocol | Proto
     """The step of each run's picked snapshot, by the run's number; None where it has no such snapshot."""
     lines_of: dict[int, list[dict[str, Any]]] = {}
     needed = ["run", "row", "column", "status", "step", "metric", "extractor", "value"]
-    columns = [numbered[name] for name in needed]
+    columns = [plain(numbered[name]) for name in needed]
     for *values, evaluated in zip(*columns, of_evaluations(numbered)):
         line = {**dict(zip(needed, values)), "evaluated": evaluated}
         lines_of.setdefault(line["run"], []).append(line)

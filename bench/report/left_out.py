@@ -11,7 +11,7 @@ from bench.data.known import is_own
 from bench.plan.expand import Table
 from bench.plan.load import load_table, table_names
 from bench.spec.run import NetworkSpec, Protocol, RunSpec, readable
-from bench.store.runs import Store
+from bench.store.runs import RunFolder, Store
 
 
 def left_out(
@@ -65,6 +65,8 @@ def of_no_row(known: set[str], spec: Table, scale: str, store: Store, seeds: lis
     places = {(cell.data.model_dump_json(), cell.protocol.generated, cell.protocol.reference) for cell in cells}
     others: list[RunSpec] = []
     for folder in store:
+        if folder.uid in known:  # most runs are, and 10,000 specs take seconds to read
+            continue
         run = folder.spec()
         if run.kind != "train" or run.protocol is None or run.uid in known or folder.result() is None:
             continue
@@ -95,13 +97,23 @@ def of_own_sets(spec: Table, scale: str, store: Store, seeds: list[int] | None) 
     kinds = {_scored_alike(cell.network, cell.protocol) for cell in cells}
     counts: Counter[str] = Counter()
     for folder in store:
+        if _data_of(folder) in columns:
+            continue
         run = folder.spec()
-        if run.kind != "train" or run.protocol is None or run.data.name in columns or folder.result() is None:
+        if run.kind != "train" or run.protocol is None or folder.result() is None:
             continue
         like = run.network is not None and _scored_alike(run.network, run.protocol) in kinds
         if like and is_own(run.data.name) and (seeds is None or run.seed in seeds):
             counts[run.data.name] += 1
     return counts
+
+
+def _data_of(folder: RunFolder) -> str:
+    """The data set of a stored run, without a check of the rest of its spec. UserError for a record that is no spec."""
+    try:
+        return str(folder.plain_spec()["data"]["name"])
+    except (KeyError, TypeError):
+        return folder.spec().data.name  # which says what is wrong with it
 
 
 def _scored_alike(network: NetworkSpec, protocol: Protocol) -> tuple[str, str]:

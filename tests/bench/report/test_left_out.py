@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from bench.errors import UserError
 from bench.plan.load import load_table
-from bench.report.left_out import of_no_row
+from bench.report.left_out import of_no_row, of_own_sets
 from bench.store.runs import Store
 
 
@@ -31,3 +34,16 @@ def test_a_run_of_another_table_is_not_left_out(tmp_path):
     longer = there.train.model_copy(update={"steps": there.train.steps + 1})
     finished(store, there.model_copy(update={"train": longer}))
     assert of_no_row(shown, table, "smoke", store, None).endswith(" (1)")
+
+
+@pytest.mark.parametrize("record", ["{}", "[]", '{"data": "faces"}', "{"])
+def test_a_record_that_is_no_spec_is_named(record, tmp_path):
+    store, table = Store(tmp_path), load_table("disp/table1")
+    uid = first("disp/table1").uid
+    finished(store, first("disp/table1"))
+    (tmp_path / uid / "spec.json").write_text(record)
+    with pytest.raises(UserError, match=f"{uid}.spec.json"):
+        of_own_sets(table, "smoke", store, None)
+    with pytest.raises(UserError, match=f"{uid}.spec.json"):
+        of_no_row(set(), table, "smoke", store, None)
+    assert of_no_row({uid}, table, "smoke", store, None) == "", "a run that is shown is not read once more"
