@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-BLOCK = 512  # rows of a distance matrix held at once
+BLOCK = 1024  # rows of a distance matrix held at once
 TILE = 4096  # targets that are converted and multiplied at once
 _PAIRS = 2048  # pairs of vectors computed one by one at once
 _DOUBTFUL = 1 / 100  # the share of a block's pairs in doubt from which 64 bits are cheaper than pair by pair
@@ -43,13 +43,16 @@ class SquaredDistances:
         self.targets, self.points = targets, points
         kind = np.result_type(targets, points)
         self.centre = targets.mean(axis=0, dtype=np.float64).astype(kind)
-        self.target_lengths, self.point_lengths = (self._lengths(part) for part in (targets, points))
+        self.target_lengths = self._lengths(targets)
+        self.point_lengths = self.target_lengths if points is targets else self._lengths(points)
         # Vectors are divided by a power of two near the longest, so that no square leaves the range of 32 bits.
         longest = max(self.target_lengths.max(), self.point_lengths.max())
         self.scale = float(2.0 ** np.ceil(np.log2(longest))) if longest > 0 else 1.0
         numbers: dict[bytes, int] = {}
-        self.target_ids, self.point_ids = (_numbered(part, numbers, kind) for part in (targets, points))
+        self.target_ids = _numbered(targets, numbers, kind)
+        self.point_ids = self.target_ids if points is targets else _numbered(points, numbers, kind)
         self.distinct = len(numbers)
+        self.any_copies = bool(np.isin(self.point_ids, self.target_ids).any())
 
     def smallest(self, k: int) -> np.ndarray:
         """(M,) float64: each point's distance at place k among its sorted distances, counted from 0."""
@@ -99,18 +102,28 @@ class SquaredDistances:
         """
         here = slice(start, start + BLOCK)
         rows = self._centred(self.points[here], kind)
-        rows *= -2
         squared = np.empty((len(rows), len(self.targets)), kind)
         for first in range(0, len(self.targets), TILE):
-            tile = self._centred(self.targets[first : first + TILE], kind)
-            np.matmul(rows, tile.T, out=squared[:, first : first + TILE])
-        squared += np.square(self.point_lengths[here] / self.scale).astype(kind)[:, None]
-        squared += np.square(self.target_lengths / self.scale).astype(kind)
-        same = self.point_ids[here, None] == self.target_ids
-        squared[same] = 0
+            tile = slice(first, first + TILE)
+            self._multiply(rows, here, tile, squared[:, tile])
+        copies = np.zeros(len(rows), np.int64)
+        if self.any_copies:
+            same = self.point_ids[here, None] == self.target_ids
+            squared[same] = 0
+            copies = np.count_nonzero(same, axis=1)
         farthest = float(self.point_lengths[here].max() + self.target_lengths.max()) / self.scale
-        slack = (self.targets.shape[1] + 8) * float(np.finfo(kind).eps) * farthest**2
-        return Block(start, squared, slack, np.count_nonzero(same, axis=1))
+        return Block(start, squared, self._slack(farthest, kind), copies)
+
+    def _multiply(self, rows: np.ndarray, here: slice, tile: slice, squared: np.ndarray) -> None:
+        """Distances of the points `here`, whose centred vectors are `rows`, to a tile of targets, into `squared`."""
+        np.matmul(rows, self._centred(self.targets[tile], rows.dtype.type).T, out=squared)
+        squared *= -2
+        squared += np.square(self.point_lengths[here] / self.scale).astype(rows.dtype)[:, None]
+        squared += np.square(self.target_lengths[tile] / self.scale).astype(rows.dtype)
+
+    def _slack(self, farthest: float, kind: type[np.floating[Any]]) -> float:
+        """How wrong squared distances may be of vectors whose lengths sum to at most this, both in units of scale."""
+        return (self.targets.shape[1] + 8) * float(np.finfo(kind).eps) * farthest**2
 
     def _smallest(self, block: Block, k: int) -> np.ndarray | None:
         """The place-k distances of one block: those that the bound leaves in doubt are ranked exactly."""
@@ -118,24 +131,32 @@ class SquaredDistances:
         near = np.partition(block.squared, k, axis=1)[:, k].astype(np.float64)
         in_doubt = block.copies <= k  # else the distance is 0
         upper = np.where(in_doubt, near + 2 * block.slack, -np.inf)
-        rows, columns = _where(block.squared <= _above(upper, block)[:, None])
+        rows, columns = where(block.squared <= _above(upper, block)[:, None])
         sure = block.squared[rows, columns] < near[rows] - 2 * block.slack
         below = np.bincount(rows[sure], minlength=len(near))
         rows, columns = rows[~sure], columns[~sure]
         if self._too_many(len(rows), block):
             return None
-        # The doubtful pairs are ranked by their exact distance.
-        values = self._exact(block.start + rows, columns)
+        return self._ranked(block.start, rows, columns, k - below, in_doubt)
+
+    def _ranked(
+        self, start: int, rows: np.ndarray, columns: np.ndarray, places: np.ndarray, in_doubt: np.ndarray
+    ) -> np.ndarray:
+        """The distances at `places` (block,) among the doubtful pairs of each row, by their exact distance; else 0.
+
+        rows, from 0 to the block's length, are in ascending order. in_doubt: (block,) bool, which rows have such pairs.
+        """
+        values = self._exact(start + rows, columns)
         order = np.lexsort((values, rows))
-        distances = np.zeros(len(near))
+        distances = np.zeros(len(places))
         first = np.searchsorted(rows, np.flatnonzero(in_doubt))
-        distances[in_doubt] = values[order][first + k - below[in_doubt]]
+        distances[in_doubt] = values[order][first + places[in_doubt]]
         return distances
 
     def _nearest(self, block: Block) -> tuple[np.ndarray, np.ndarray] | None:
         """The nearest targets of one block, and their distances."""
         upper = block.squared.min(axis=1).astype(np.float64) + 2 * block.slack
-        rows, columns = _where(block.squared <= _above(upper, block)[:, None])
+        rows, columns = where(block.squared <= _above(upper, block)[:, None])
         if self._too_many(len(rows), block):
             return None
         values = self._exact(block.start + rows, columns)
@@ -147,7 +168,7 @@ class SquaredDistances:
         """Whether a block's distances are <= limits (N,) or (block, 1); None where too many are in doubt."""
         scaled = limits / self.scale**2
         inside: np.ndarray = block.squared <= _above(scaled + block.slack, block)
-        rows, columns = _where(inside)
+        rows, columns = where(inside)
         each = np.broadcast_to(scaled, inside.shape)
         doubtful = block.squared[rows, columns] >= each[rows, columns] - block.slack
         rows, columns = rows[doubtful], columns[doubtful]
@@ -196,7 +217,7 @@ def _above(limits: np.ndarray, block: Block) -> np.ndarray:
     return limits if kind == limits.dtype else np.nextafter(limits.astype(kind), np.array(np.inf, kind))
 
 
-def _where(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def where(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The rows and columns where a mask is true, row by row; much faster than np.nonzero on a sparse mask."""
     return np.divmod(np.flatnonzero(mask), mask.shape[1])
 

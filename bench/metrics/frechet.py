@@ -17,8 +17,9 @@ from scipy import linalg
 
 from bench.errors import UserError
 from bench.metrics.checks import check_features
+from bench.metrics.eigenvalues import symmetric_eigenvalues
 
-_ROWS = 12_288  # features that are in float64 at once; more only rounds a covariance otherwise, in the last digit
+_ROWS = 2048  # features that are in float64 at once; more only rounds a covariance otherwise, in the last digit
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,11 @@ class GaussianFit:
     def factor(self) -> np.ndarray:
         """F (R, D) with F'F = covariance."""
         return self.rows if self.rows is not None else _upper_factor(self._covariance)
+
+    @cached_property
+    def triangular(self) -> bool:
+        """Whether the factor is upper triangular, as Cholesky gives it."""
+        return self.factor.shape[0] == self.factor.shape[1] and not np.tril(self.factor, -1).any()
 
     @property
     def _covariance(self) -> np.ndarray:
@@ -60,9 +66,10 @@ def fit_gaussian(features: np.ndarray, name: str = "given") -> GaussianFit:
     # No more rows than columns: keep the scaled rows, a factor of the covariance, instead of its (D, D) matrix.
     if count <= width:
         return GaussianFit(mean, np.subtract(features, mean, dtype=np.float64) / np.sqrt(count - 1), None)
-    covariance = np.zeros((width, width), order="F")
+    covariance, memory = np.zeros((width, width), order="F"), np.empty((min(count, _ROWS), width))
     for start in range(0, count, _ROWS):
-        centred = np.subtract(features[start : start + _ROWS], mean, dtype=np.float64)
+        part = features[start : start + _ROWS]
+        centred = np.subtract(part, mean, out=memory[: len(part)])
         covariance = linalg.blas.dsyrk(1 / (count - 1), centred.T, beta=1, c=covariance, overwrite_c=1)
     return GaussianFit(mean, None, covariance)
 
@@ -100,15 +107,14 @@ def _trace_of_root(a: GaussianFit, b: GaussianFit) -> float:
     # The side with a covariance stays whole; the other one is factored. Of two covariances the first is
     # factored: it is the reference, whose factor is kept.
     inner, outer = (a, b) if b.covariance is not None else (b, a)
-    product = _sandwich(inner.factor, outer._covariance)
-    # evd: the default driver computes eigenvalues alone four times as slowly
-    eigenvalues = linalg.eigvalsh(product, lower=False, driver="evd", check_finite=False)
+    eigenvalues = symmetric_eigenvalues(_sandwich(inner, outer._covariance))
     return float(np.sqrt(np.clip(eigenvalues, 0, None)).sum())
 
 
-def _sandwich(factor: np.ndarray, upper: np.ndarray) -> np.ndarray:
-    """The upper triangle of F S F', (R, R), from that of S; a triangular F, as Cholesky gives it, saves work."""
-    if factor.shape[0] == factor.shape[1] and not np.tril(factor, -1).any():
+def _sandwich(fit: GaussianFit, upper: np.ndarray) -> np.ndarray:
+    """The upper triangle of F S F', (R, R), from F of a fit and the upper triangle of S; a triangular F saves work."""
+    factor = fit.factor
+    if fit.triangular:
         product, failed = linalg.lapack.dsygst(upper, factor, itype=2)
         assert not failed, "dsygst refused its arguments"
         return np.asarray(product)

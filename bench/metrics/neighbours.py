@@ -19,6 +19,7 @@ import numpy as np
 from bench.errors import UserError
 from bench.metrics.checks import check_features, check_neighbour
 from bench.metrics.distances import SquaredDistances
+from bench.metrics.own_distances import OwnDistances
 
 
 class PrecisionRecall(NamedTuple):
@@ -106,7 +107,7 @@ def balls(features: np.ndarray, k: int, name: str = "real") -> Balls:
     check_features(**{name: features})
     check_neighbour(k, name, features)
     # Places count from 0, and at place 0 is the centre itself: place k is its k-th neighbour.
-    return Balls(features, SquaredDistances(features, features).smallest(k), k)
+    return Balls(features, OwnDistances(features).smallest(k), k)
 
 
 def occupancy(around: Balls, points: np.ndarray) -> Occupancy:

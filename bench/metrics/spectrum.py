@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import linalg
 
 from bench.metrics.checks import check_features
+from bench.metrics.eigenvalues import symmetric_eigenvalues
 
 ROWS = 2048  # features that are converted to float64 at once
 
@@ -21,7 +21,7 @@ def vendi_score(features: np.ndarray) -> float:
     check_features(generated=features)
     lengths = np.sqrt(np.einsum("nd,nd->n", features, features, dtype=np.float64))
     pointed = lengths > 0
-    eigenvalues = linalg.eigvalsh(_gram(features[pointed], lengths[pointed]), driver="evd") / len(features)
+    eigenvalues = symmetric_eigenvalues(_gram(features[pointed], lengths[pointed])) / len(features)
     shares = np.append(eigenvalues, np.mean(~pointed)).clip(0)
     shares = shares[shares > 0]
     return float(np.exp(-(shares * np.log(shares)).sum()))

@@ -1,5 +1,6 @@
 """The kernel distance against torch-fidelity, clean-fid and the definition written out."""
 
+import math
 import pickle
 
 import numpy as np
@@ -46,6 +47,22 @@ def test_unequal_counts_and_any_block(narrow, monkeypatch):
     monkeypatch.setattr(kernel, "BLOCK", 97)
     assert kernel_distance(real, fake).mean == pytest.approx(expected, rel=1e-9)
     assert kernel_distance(real[::-1], np.roll(fake, 5, axis=0)).mean == pytest.approx(expected, rel=1e-9)
+
+
+def test_no_recorded_score_moves_by_the_way_of_computing(narrow, wide, monkeypatch):
+    """By halves and blocks as by whole matrices, and by sums without rounding: to 1e-12 of the kernel's mean."""
+    for real, fake in (narrow, wide):
+        products = [(a.astype(float) @ b.T.astype(float) / a.shape[1] + 1) ** 3
+                    for a, b in ((real, real), (fake, fake), (real, fake))]  # fmt: skip
+        within = [math.fsum((own - np.diag(own.diagonal())).ravel()) / (len(own) * (len(own) - 1))
+                  for own in products[:2]]  # fmt: skip
+        across = math.fsum(products[2].ravel()) / products[2].size
+        expected = within[0] + within[1] - 2 * across
+        for block, strip in ((kernel.BLOCK, kernel.STRIP), (130, 7), (64, 64)):
+            monkeypatch.setattr(kernel, "BLOCK", block)
+            monkeypatch.setattr(kernel, "STRIP", strip)
+            assert abs(kernel_distance(real, fake).mean - expected) < 1e-12 * across
+            assert kernel_distance(real, fake).mean == pytest.approx(expected, rel=1e-12)
 
 
 def test_standard_error_is_the_jackknife():

@@ -1,9 +1,13 @@
 """The Vendi score against its definition and closed forms."""
 
+import sys
+
 import numpy as np
 import pytest
+import torch
 
 from bench.errors import UserError
+from bench.metrics.eigenvalues import symmetric_eigenvalues
 from bench.metrics.spectrum import vendi_score
 
 
@@ -46,3 +50,15 @@ def test_less_variety_scores_lower(narrow):
     values = [vendi_score(features) for features in (fresh, dropped, few, one)]
     assert values == sorted(values, reverse=True) and values[3] == pytest.approx(1)
     assert vendi_score(fresh[::-1]) == pytest.approx(values[0], rel=1e-12)
+
+
+def test_eigenvalues_with_and_without_torch(monkeypatch):
+    """Both LAPACKs read the upper triangle alone; float64's rounding of the largest eigenvalue between them."""
+    matrix = np.random.default_rng(0).standard_normal((40, 40))
+    matrix += matrix.T
+    expected = np.linalg.eigvalsh(matrix)
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    with_torch = symmetric_eigenvalues(np.triu(matrix))
+    monkeypatch.delitem(sys.modules, "torch")
+    for found in (with_torch, symmetric_eigenvalues(np.asfortranarray(np.triu(matrix)))):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * np.abs(expected).max())
