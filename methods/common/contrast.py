@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.contract.context import Augmentation
+from bench.contract.context import ADDED, Augmentation
 from bench.errors import UserError
 from bench.networks.common import noise
 from bench.networks.interface import Growing
@@ -61,7 +61,7 @@ def attach_head(ctx: Context, method: str, name: str) -> None:
 def answers(method: str, name: str, discriminator: nn.Module, images_NCHW: Tensor) -> Tensor:
     """What a head says of images: unit vectors (N, WIDTH), float32."""
     features_NF = penultimate(method, discriminator).features(images_NCHW)
-    head = discriminator.get_submodule(f"added.{_attached(method, name)}")
+    head = discriminator.get_submodule(f"{ADDED}.{_attached(method, name)}")
     with torch.autocast(images_NCHW.device.type, enabled=False):
         return functional.normalize(head(features_NF.float()), dim=1)
 
