@@ -1,4 +1,4 @@
-"""What a method is compared with: a recorded set, or the other rows of one's own store."""
+"""What a method is compared with: a recorded set, the other rows of one's own store, or the rows of another table."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import pandas as pd
 from bench.errors import UserError, did_you_mean
 from bench.plan.expand import Table
 from bench.report.origins import ENDED, stale_notes, unlike
+from bench.report.other_tables import rows_of_table, table_named
 from bench.report.picture_rows import PREFIX, picture_lines, remarks, with_pictures
-from bench.report.recorded import holdings, load_recorded
+from bench.report.recorded import holdings, load_recorded, recorded_sets
+from bench.store.runs import Store
 
 OWN = "runs"  # the name of one's own store among the recorded sets
 
@@ -23,11 +25,13 @@ def baselines_of(
     method: str,
     rows: Sequence[str] | None,
     seeds: Sequence[int] | None,
+    store: Store | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """The result lines to compare `method` with, and remarks on what was left out.
 
-    name: a recorded set, or "runs" for the other rows of `ours` (from `load_results`).
-    rows, seeds: keep only these; None keeps all.
+    name: a recorded set, "runs" for the other rows of `ours` (from `load_results`), or a table, for its rows in the
+    store; a recorded set comes before a table of its name.
+    rows, seeds: keep only these; None keeps all. store: of a table's rows; None: the usual one.
     Raises UserError if nothing is left; the message lists what the set holds.
     """
     said: list[str] = []
@@ -36,6 +40,8 @@ def baselines_of(
         baselines = ours[(ours["kind"] == "train") & (ours["row"] != method) & ours["value"].notna()]
         if baselines.empty:
             raise UserError(f"the store has no scores of other rows of {spec.name} at scale {scale}; `bench run` them")
+    elif name not in recorded_sets() and (other := table_named(name)) is not None:
+        baselines, said = rows_of_table(other, spec, method, scale, store, seeds)
     else:
         baselines = load_recorded(name, spec.name, scale)
         if baselines.empty and spec.same_as is not None:

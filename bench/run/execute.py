@@ -16,6 +16,7 @@ from bench.errors import UserError
 from bench.files import readings
 from bench.machine import gpu_use
 from bench.machine.heap import give_back_freed_memory
+from bench.machine.host import machine_name
 from bench.machine.memory import reset_peak
 from bench.machine.provenance import commit, provenance
 from bench.machine.ranks import ALONE, RankLost, Ranks
@@ -93,7 +94,8 @@ def execute(
             give_back_freed_memory()
             reset_peak()
             gpu_use.forget()
-            folder.begin(entry := {**provenance(), "ranks": settings.ranks.size})
+            device = machine_name(str(settings.device))
+            folder.begin(entry := {**provenance(), "device": device, "ranks": settings.ranks.size})
             inputs.begin(folder, machine, spec, {"commit": commit(), "packages": entry["packages"]})
             with readings.listening(partial(inputs.note, folder)):
                 if spec.kind == "reference":

@@ -22,9 +22,11 @@ from bench.stats.equivalence import alike
 from bench.stats.evidence import ALPHA, NO_TEST, Decision, Evidence, Finding, lower
 from bench.stats.intervals import Interval, Spread, log_interval, pooled_sd, spread, t_interval
 from bench.stats.joint import at_least, every, only, some
+from bench.stats.power import Needed, needed, power_at, seeds_needed
 from bench.stats.prediction import predictive_interval, verdict
 from bench.stats.standings import Standings, standings
 from bench.stats.trends import trend
+from bench.stats.versus import Pairing, Versus, versus
 
 __all__ = [
     "ALPHA",
@@ -34,9 +36,12 @@ __all__ = [
     "Evidence",
     "Finding",
     "Interval",
+    "Needed",
+    "Pairing",
     "Ratio",
     "Spread",
     "Standings",
+    "Versus",
     "agree",
     "alike",
     "all_against_none",
@@ -47,11 +52,14 @@ __all__ = [
     "log_interval",
     "lower",
     "minimum_detectable_ratio",
+    "needed",
     "only",
     "paired_difference",
     "paired_ratio",
     "pooled_sd",
+    "power_at",
     "predictive_interval",
+    "seeds_needed",
     "some",
     "spread",
     "spread_bound",
@@ -59,6 +67,7 @@ __all__ = [
     "t_interval",
     "trend",
     "verdict",
+    "versus",
     "welch_difference",
     "welch_ratio",
 ]

@@ -15,19 +15,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from bench.stats.additive import ROUNDING, Scores, alike, fit, range_point
 from bench.stats.comparisons import Difference, holm, minimum_detectable_ratio, paired_difference
-from bench.stats.intervals import ALIKE
-
-ROUNDING = 1e-12  # of a value: what is smaller is float64's rounding
-Scores = Mapping[Any, float]  # of one thing, by block: any key that can be hashed
 
 
 @dataclass(frozen=True)
@@ -64,22 +59,22 @@ def standings(
     Where the things' own spreads differ (Bartlett's test on the residuals), every pair has its own, and p is
     Holm-adjusted over all pairs. Two things that share no block, directly or through others, are not told apart.
     """
-    fit = _fit(things)
+    fitted = fit(things)
     own = [thing for thing, counts in zip(things, replicates or [True] * len(things)) if counts]
-    spread = _fit(own) if len(own) > 1 else fit
+    spread = fit(own) if len(own) > 1 else fitted
     if spread.df <= 0:
         return None
     # The pairs, and what they rest on
     pairs = list(itertools.combinations(range(len(things)), 2))
     n = min(len(thing) for thing in things)
     # Pairs that are told apart, by one spread or by each pair's own
-    if _alike(spread.residuals):
-        q = _range_point(confidence, len(things), spread.df)
+    if alike(spread.residuals):
+        q = range_point(confidence, len(things), spread.df)
         sd, df = math.sqrt(2) * spread.sd, spread.df
         alpha = float(2 * stats.t.sf(q / math.sqrt(2), df))
-        reach = {pair: q * spread.sd * math.sqrt(fit.variance(*pair) / 2) for pair in pairs}
-        least = ROUNDING * float(np.abs(fit.levels).max())  # equal scores are equal, also where there is no spread
-        apart = [pair for pair in pairs if abs(fit.difference(*pair)) > max(reach[pair], least)]
+        reach = {pair: q * spread.sd * math.sqrt(fitted.variance(*pair) / 2) for pair in pairs}
+        least = ROUNDING * float(np.abs(fitted.levels).max())  # equal scores are equal, also where there is no spread
+        apart = [pair for pair in pairs if abs(fitted.difference(*pair)) > max(reach[pair], least)]
     else:
         tests = {pair: _paired(*(things[i] for i in pair)) for pair in pairs}
         known = {pair: test for pair, test in tests.items() if test is not None}
@@ -87,8 +82,8 @@ def standings(
         apart = [pair for pair, p in adjusted.items() if p <= 1 - confidence]
         sd = math.sqrt(float(np.mean([test.sd**2 for test in known.values()]))) if known else math.nan
         df, alpha = float(n - 1), (1 - confidence) / max(len(known), 1)
-    ordered = frozenset((i, j) if fit.difference(i, j) < 0 else (j, i) for i, j in apart)
-    order = sorted(range(len(things)), key=lambda i: fit.level(i))
+    ordered = frozenset((i, j) if fitted.difference(i, j) < 0 else (j, i) for i, j in apart)
+    order = sorted(range(len(things)), key=lambda i: fitted.level(i))
     return Standings(
         low=tuple(1 + sum(worse == i for _, worse in ordered) for i in range(len(things))),
         high=tuple(len(things) - sum(better == i for better, _ in ordered) for i in range(len(things))),
@@ -98,85 +93,14 @@ def standings(
         sd=sd,
         df=df,
         alpha=alpha,
-        pooled=_alike(spread.residuals),
+        pooled=alike(spread.residuals),
     )
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """The additive fit: levels of things, the matrix of their variances, residuals by thing, sd and df."""
-
-    levels: np.ndarray
-    covariance: np.ndarray
-    connected: np.ndarray
-    residuals: list[np.ndarray]
-    sd: float
-    df: float
-
-    def level(self, i: int) -> float:
-        return float(self.levels[i])
-
-    def difference(self, i: int, j: int) -> float:
-        return float(self.levels[i] - self.levels[j])
-
-    def variance(self, i: int, j: int) -> float:
-        """Of a difference, in units of s^2; infinite for two that no block connects."""
-        if self.connected[i] != self.connected[j]:
-            return math.inf
-        c = self.covariance
-        return float(c[i, i] + c[j, j] - 2 * c[i, j])
-
-
-def _fit(things: Sequence[Scores]) -> _Fit:
-    """Least squares of thing + block, over the scores that there are."""
-    blocks = {block: place for place, block in enumerate(dict.fromkeys(b for thing in things for b in thing))}
-    where = np.array([(i, blocks[block]) for i, thing in enumerate(things) for block in thing])
-    x = np.array([value for thing in things for value in thing.values()], float)
-    design = np.zeros((x.size, len(things) + len(blocks)))
-    design[np.arange(x.size), where[:, 0]] = 1
-    design[np.arange(x.size), len(things) + where[:, 1]] = 1
-    inverse = np.linalg.pinv(design.T @ design)
-    solution = inverse @ design.T @ x
-    residual = x - design @ solution
-    residual[np.abs(residual) <= ROUNDING * float(np.abs(x).max())] = 0.0  # rounding errors are no spread
-    df = float(x.size - np.linalg.matrix_rank(design))
-    return _Fit(
-        levels=solution[: len(things)],
-        covariance=inverse[: len(things), : len(things)],
-        connected=_components(things),
-        residuals=[residual[where[:, 0] == i] for i in range(len(things))],
-        sd=math.sqrt(float((residual**2).sum()) / df) if df > 0 else math.nan,
-        df=df,
-    )
-
-
-def _components(things: Sequence[Scores]) -> np.ndarray:
-    """A number for each thing, equal where blocks connect them."""
-    label = np.arange(len(things))
-    for i, j in itertools.combinations(range(len(things)), 2):
-        if things[i].keys() & things[j].keys():
-            label[label == label[j]] = label[i]
-    return label
-
-
-def _alike(residuals: Sequence[np.ndarray]) -> bool:
-    """Whether the things' spreads may be one: Bartlett's test does not reject at 5 %. Two things always have one."""
-    samples = [x for x in residuals if x.size > 1]
-    flat = [not x.any() for x in samples]
-    if len(samples) < 3 or all(flat):
-        return True
-    return not any(flat) and float(stats.bartlett(*samples).pvalue) > ALIKE
 
 
 def _paired(a: Scores, b: Scores) -> Difference | None:
     """The paired test of two things; None where they share fewer than two blocks."""
     shared = [block for block in a if block in b]
     return paired_difference([a[s] for s in shared], [b[s] for s in shared]) if len(shared) > 1 else None
-
-
-@cache
-def _range_point(confidence: float, things: int, df: float) -> float:
-    return float(stats.studentized_range.ppf(confidence, things, df))
 
 
 def _groups(order: Sequence[int], apart: frozenset[tuple[int, int]]) -> tuple[tuple[int, ...], ...]:

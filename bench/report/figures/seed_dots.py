@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,8 @@ def seed_dots(report: TableReport, block: Block) -> Figure | None:
 def picture_files(figure: Figure) -> tuple[str, bytes]:
     """The figure as SVG text, to stand in a page, and as PNG; equal figures give equal files."""
     drawn, png = io.StringIO(), io.BytesIO()
-    with rc_context(LOOK):
+    with rc_context(LOOK), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # an emoji in a name: boxes in the PNG, text in the SVG
         figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None})
         figure.savefig(png, format="png", dpi=120)
     return drawn.getvalue(), png.getvalue()
@@ -117,5 +119,10 @@ def _values(report: TableReport, block: Block, row: RowHead) -> list[float]:
 
 def _short(row: RowHead) -> str:
     """The row's id where it differs from its label, as labels repeat; no longer than there is room for."""
-    text = row.id if row.kind != "added" else row_text(row).strip()
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return shortened(row.id if row.kind != "added" else row_text(row).strip())
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """A name in one line that is no longer than there is room for."""
+    text = " ".join(text.split())
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -84,7 +84,7 @@ function opener(dialog) {
 }
 
 document.addEventListener("DOMContentLoaded", () => {
-  document.querySelectorAll(".score table, table.index").forEach(sortable);
+  document.querySelectorAll(".score .rule table, table.sorted, table.index").forEach(sortable);
   for (const page of document.querySelectorAll(".table-page")) {
     const tools = page.querySelector("form.tools");
     if (!tools) continue;

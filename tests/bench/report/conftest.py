@@ -137,17 +137,17 @@ def table():
     return make_table
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run():
     return make_run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def frame():
     return make_frame
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def snapshots():
     return make_snapshots
 

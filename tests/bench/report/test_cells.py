@@ -10,9 +10,9 @@ from scipy import stats
 from bench.plan.load import load_table
 from bench.report.build import build_report
 from bench.report.cells import make_cells, per_seed
-from bench.report.pairs import compare_cells
 from bench.report.render import html, latex, markdown, text
 from bench.report.render.cell_text import cell_text, shown_rows
+from bench.report.verdicts import standing_of
 from bench.spec.inception import Inception
 
 
@@ -166,7 +166,9 @@ def test_versions_of_a_score_are_never_averaged_or_compared(table, run, frame, s
     assert mixed.values == pytest.approx((0.41, 0.42)) and mixed.total == 3
     assert "(n=2, 1 of 3 of an older score)" in cell_text(mixed)
     assert "(n=3, v1)" in cell_text(old) and old.rank is None and new.rank == (1, 2)
-    assert compare_cells(old, new, "recall") is None and compare_cells(mixed, new, "recall") is not None
+    found = standing_of("anime", new, {"old": old, "mixed": mixed}, "recall", "mini", {})
+    told = {one.row: one.comparison is None for one in found.against}
+    assert told == {"old": True, "mixed": False} and found.against[1].verdict == "of another version of the score"
     assert any("v1: recall as an older version" in note for note in block.notes)
     assert block_of(report, "fd").notes == tuple(n for n in block_of(report, "fd").notes if "version" not in n)
     assert "1 of 3 of an older score" in text.render(report)
