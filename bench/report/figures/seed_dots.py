@@ -89,24 +89,35 @@ def _panel(panel: Axes, report: TableReport, block: Block, column: ColumnHead, r
             low, high = cell.interval.low, cell.interval.high
             panel.hlines(place, low, high, color=colour, linewidth=2.5, alpha=0.45)
             panel.plot([cell.interval.mean], [place], "|", color=colour, markersize=9, markeredgewidth=2)
-    # Reference points, named above the rows in turn at two heights, so that close ones can be read
+    # Reference points: lines, before the axis is settled; their names after it
     points = [(row, _finite(block.cells.get((row.id, column.id)))) for row in report.rows if row.kind == "reference"]
-    for number, (row, found) in enumerate((row, found) for row, found in points if found):
-        at = float(np.mean(found))
+    lines = [(row.label, float(np.mean(found))) for row, found in points if found]
+    for number, (_, at) in enumerate(lines):
         panel.axvline(at, color=SOFT, linewidth=1, linestyle=("--", ":", "-.")[number % 3])
-        panel.annotate(row.label, (at, 1), xycoords=("data", "axes fraction"), fontsize=7, ha="center",
-                       xytext=(0, -8 - 7 * (number % 2)), textcoords="offset points", color=SOFT)  # fmt: skip
     if block.measure.is_ratio and all(value > 0 for row in report.rows for value in
                                       _finite(block.cells.get((row.id, column.id)))):  # fmt: skip
         panel.set_xscale("log")
         panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         panel.xaxis.set_minor_formatter(NullFormatter())
+    _named(panel, lines)
     panel.set_title(column_text(column)[:60], fontsize=9)
     panel.set_xlabel(block.axis, fontsize=8)
     panel.tick_params(labelsize=8)
     panel.grid(True, axis="x", linewidth=0.4, color="0.6", alpha=0.4)
     panel.spines[["top", "right"]].set_visible(False)
+
+
+def _named(panel: Axes, lines: list[tuple[str, float]]) -> None:
+    """The names of reference points beside their lines, where there is room, in turn at two heights."""
+    panel.get_xlim()  # settles the axis
+    for number, (label, at) in enumerate(lines):
+        (share, _) = panel.transAxes.inverted().transform(panel.transData.transform((at, 0)))
+        side, away = ("left", 3) if share < 0.5 else ("right", -3)
+        panel.annotate(
+            label, (at, 1), xycoords=("data", "axes fraction"), fontsize=7, ha=side, color=SOFT,
+            xytext=(away, -8 - 7 * (number % 2)), textcoords="offset points",
+        )  # fmt: skip
 
 
 def _finite(cell: Cell | None) -> list[float]:
