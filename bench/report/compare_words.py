@@ -168,7 +168,7 @@ def cost_reading(comparison: MethodComparison) -> str:
     )
     return (
         "Cost: hours of a training as its record has them, scoring of its snapshots included and the training of a "
-        f"source network not, times its devices; nothing is estimated.{front}"
+        f"source network not; nothing is estimated.{front}"
     )
 
 

@@ -1,7 +1,7 @@
 """What a score cost: the measured hours of the runs behind it, on a named device, and which rows none beats in both.
 
-Hours are those that a run's record has of its whole training, its snapshots' scoring included, times the devices that
-trained it. Nothing is estimated: a row without them is listed as such, and rows are compared on one device alone.
+Hours are those that a run's record has of its whole training, its snapshots' scoring included. Nothing is estimated: a
+row without them is listed as such, and rows are compared on one device alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.report.frame import of_evaluations
+from bench.report.making import Making, machine_words
 from bench.report.origins import ENDED
+from bench.report.recorded import kept_making, recorded_sets
 from bench.store.runs import RunFolder, Store
 
 SEVERAL = "several devices"
@@ -20,16 +22,15 @@ SEVERAL = "several devices"
 
 @dataclass(frozen=True)
 class Spent:
-    """The seconds of one run, and what it ran on; "" where its record does not say."""
+    """The seconds of one run, and what it ran on ("2 x NAME" for two); "" where its record does not say."""
 
     seconds: float
     device: str
-    devices: int = 1
 
     @property
     def hours(self) -> float:
-        """Of all its devices together."""
-        return self.seconds * self.devices / 3600
+        """As the clock has it, of all its devices at once."""
+        return self.seconds / 3600
 
 
 @dataclass(frozen=True)
@@ -64,25 +65,30 @@ class ColumnCosts:
 
 
 def spent_by(results: pd.DataFrame, store: Store) -> dict[str, Spent]:
-    """What the trainings among results cost, by uid, from the store's records."""
+    """What the trainings among results cost, by uid: from the store's records, else from what recorded sets keep."""
     runs = results[(results["kind"] == "train") & results["status"].isin(ENDED) & ~of_evaluations(results)]
     found: dict[str, Spent] = {}
-    for line in runs.drop_duplicates("uid").to_dict("records"):
-        seconds = float(line["train_seconds"] or 0.0)
-        if seconds <= 0 or line["origin"] != "runs":
+    kept: dict[str, Making] = {}  # by recorded set, whose folder may have been renamed since
+    known = recorded_sets()
+    for uid, origin, seconds in runs.drop_duplicates("uid")[["uid", "origin", "train_seconds"]].itertuples(index=False):
+        if origin == "runs":
+            found[uid] = Spent(float(seconds or 0.0), device_of(store.folder(uid)))
             continue
-        device, devices = device_of(store.folder(line["uid"]))
-        found[str(line["uid"])] = Spent(seconds, device, devices)
-    return found
+        name = str(origin).removeprefix("recorded:")
+        if name not in kept:
+            kept[name] = kept_making(name) if name in known else Making()
+        if (run := kept[name].get(uid)) is not None:
+            found[uid] = Spent(float(run["seconds"]), run["machine"])
+    return {uid: spent for uid, spent in found.items() if spent.seconds > 0}
 
 
-def device_of(folder: RunFolder) -> tuple[str, int]:
-    """The device of a run by its record, and how many of it; `SEVERAL` where its starts differ, "" where none is named.
+def device_of(folder: RunFolder) -> str:
+    """The device of a run by its record; `SEVERAL` where its starts differ, "" where none is named.
 
     A start of before devices were recorded was on the CPU where no GPU was there, and is of no known device else.
     """
-    starts = {_device(start) for start in folder.starts()}
-    return starts.pop() if len(starts) == 1 else (SEVERAL if starts else "", 1)
+    starts = {machine_words(start) if start.get("device") or not start.get("gpus") else "" for start in folder.starts()}
+    return starts.pop() if len(starts) == 1 else SEVERAL if starts else ""
 
 
 def cost_of(uids: Sequence[str], spent: Mapping[str, Spent]) -> Cost | str:
@@ -126,15 +132,3 @@ def _fronted(points: Sequence[Point]) -> tuple[Point, ...]:
 def _beats(one: Point, other: Point) -> bool:
     pairs = ((one.cost.hours, other.cost.hours), (one.loss, other.loss))
     return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
-
-
-def _device(start: Mapping[str, object]) -> tuple[str, int]:
-    ranks = start.get("ranks")
-    devices = ranks if isinstance(ranks, int) and ranks > 0 else 1
-    if start.get("device"):
-        return str(start["device"]), devices
-    if start.get("gpus") or not start.get("cpu"):
-        return "", devices
-    threads = start.get("threads")
-    many = f", {threads} thread{'s' if threads != 1 else ''}" if threads else ""
-    return f"{start['cpu']}{many}", devices

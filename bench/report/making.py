@@ -33,7 +33,12 @@ def making_of(uids: Iterable[str], store: Store) -> Making:
 
 
 def machine_words(start: dict[str, Any]) -> str:
-    """The hardware that a run was started on: its GPUs, else its processor with the threads that it computed with."""
+    """The hardware that a run was started on: its device, and how many of it trained it together.
+
+    Of a start of before devices were recorded the GPUs, else the processor with the threads that it computed with.
+    """
+    if device := start.get("device"):
+        return f"{start['ranks']} x {device}" if start.get("ranks", 1) > 1 else str(device)
     if gpus := start.get("gpus"):
         return f"{len(gpus)} x {gpus[0]}" if len(gpus) > 1 else str(gpus[0])
     threads = start.get("threads")

@@ -89,6 +89,14 @@ def every_recorded(root: Path | None = None) -> tuple[pd.DataFrame, Making]:
     return (pd.concat(frames, ignore_index=True) if frames else as_frame([], _EVERY).assign(set="")), making
 
 
+def kept_making(name: str, root: Path | None = None) -> Making:
+    """What the runs of a recorded set took, as far as it keeps that, by uid."""
+    making = Making()
+    for path in sorted(_find(name, root).glob("*.csv")):
+        making |= read_making(path)
+    return making
+
+
 def save_recorded(
     frame: pd.DataFrame,
     name: str,

@@ -4,6 +4,8 @@ import pytest
 
 from bench.plan.load import load_table
 from bench.report.costs import SEVERAL, Cost, Spent, column_costs, cost_of, device_of, spent_by
+from bench.report.making import making_of
+from bench.report.recorded import load_recorded, save_recorded
 from bench.report.results import load_results
 from bench.store.runs import Store
 
@@ -30,25 +32,29 @@ def folder(store, *starts, seconds=7200.0, seed=0):
 @pytest.mark.parametrize(
     ("starts", "device"),
     [
-        ([{**CPU, "device": "NVIDIA H100", "ranks": 2}], ("NVIDIA H100", 2)),
-        ([CPU], ("AMD EPYC, 1 thread", 1)),  # of before devices were recorded, where no GPU was
-        ([{**CPU, "threads": 4}], ("AMD EPYC, 4 threads", 1)),
-        ([{**CPU, "gpus": ["NVIDIA T4", "NVIDIA T4"]}], ("", 1)),  # which of them, or the CPU, nobody knows
-        ([CPU, {**CPU, "device": "NVIDIA T4"}], (SEVERAL, 1)),
-        ([CPU, CPU], ("AMD EPYC, 1 thread", 1)),
-        ([], ("", 1)),
+        ([{**CPU, "device": "NVIDIA H100", "ranks": 2}], "2 x NVIDIA H100"),
+        ([CPU], "AMD EPYC, 1 thread"),  # of before devices were recorded, where no GPU was
+        ([{**CPU, "threads": 4}], "AMD EPYC, 4 threads"),
+        ([{**CPU, "gpus": ["NVIDIA T4", "NVIDIA T4"]}], ""),  # which of them, or the CPU, nobody knows
+        ([CPU, {**CPU, "device": "NVIDIA T4"}], SEVERAL),
+        ([CPU, CPU], "AMD EPYC, 1 thread"),
+        ([], ""),
     ],
 )
 def test_the_device_is_that_of_the_record_and_none_is_guessed(store, starts, device):
     assert device_of(folder(store, *starts)) == device
 
 
-def test_costs_come_from_the_store_by_run(store):
+def test_costs_come_from_the_store_or_from_what_a_set_keeps(store, tmp_path, monkeypatch):
     made = folder(store, {**CPU, "device": "NVIDIA T4", "ranks": 2})
     results = load_results(load_table("table1"), "smoke", store)
     spent = spent_by(results, store)
-    assert spent == {made.uid: Spent(7200.0, "NVIDIA T4", 2)} and spent[made.uid].hours == 4.0
-    assert spent_by(results.assign(origin="recorded:cpu"), store) == {}
+    assert spent == {made.uid: Spent(7200.0, "2 x NVIDIA T4")} and spent[made.uid].hours == 2.0
+    monkeypatch.setenv("BENCH_RECORDED", str(tmp_path / "sets"))
+    for name, making in (("with", making_of([made.uid], store)), ("without", None)):
+        save_recorded(results, name, "disp/table1", "smoke", tmp_path / "sets", making=making)
+        kept = load_recorded(name, "disp/table1", "smoke")
+        assert spent_by(kept, Store(tmp_path / "none")) == (spent if making else {})
 
 
 def test_a_cell_has_a_cost_on_one_named_device_alone():
