@@ -32,7 +32,7 @@ class ClassConditional(Method):
 
     def condition(self, ctx: Context, batch: Batch) -> Tensor:
         if self._label_M is None:  # once: a copy to a GPU waits for it
-            self._label_M = torch.from_numpy(_labels(ctx)).to(ctx.device)
+            self._label_M = torch.from_numpy(_labels(ctx).copy()).to(ctx.device)  # those of a file may be read-only
             self._count = _classes(_labels(ctx))
         return _one_hot(self._label_M[batch.index_N], self._count)
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from bench.errors import UserError
+from bench.networks.common.pixels import signed_images
 from bench.networks.interface import Discriminator
 
 
@@ -27,8 +28,7 @@ def d_scores(discriminator: nn.Module, images_NHWC: np.ndarray, batch: int) -> n
     scores = []
     with _evaluating(discriminator):
         for start in range(0, len(images_NHWC), batch):
-            part_NHWC = torch.from_numpy(np.ascontiguousarray(images_NHWC[start : start + batch])).to(device)
-            images_NCHW = part_NHWC.permute(0, 3, 1, 2).contiguous().float().div_(127.5).sub_(1.0)
+            images_NCHW = signed_images(images_NHWC[start : start + batch], device)
             try:
                 scores.append(discriminator.unconditional_logits(images_NCHW).float().cpu().numpy())
             except (ValueError, NotImplementedError) as error:

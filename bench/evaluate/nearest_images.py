@@ -54,7 +54,7 @@ def augmented(images_NHWC: np.ndarray, crop: float, stream: torch.Generator) -> 
         mirror = torch.rand((), generator=stream) < 0.5
         top, left = torch.randint(resolution - side + 1, (2,), generator=stream).tolist()
         cut = (image[:, ::-1] if mirror else image)[top : top + side, left : left + side]
-        x_NCHW = torch.from_numpy(np.ascontiguousarray(cut)).permute(2, 0, 1)[None].float()
+        x_NCHW = torch.from_numpy(np.array(cut, order="C")).permute(2, 0, 1)[None].float()
         size = (resolution, resolution)
         large = functional.interpolate(x_NCHW, size, mode="bicubic", antialias=True, align_corners=False)
         made[place] = large[0].permute(1, 2, 0).round().clamp(0, 255).numpy().astype(np.uint8)

@@ -59,7 +59,7 @@ def _bilinear_u8(images_u8_NHWC: np.ndarray, size: int) -> np.ndarray:
 
 
 def _aligned_u8(images_u8_NHWC: np.ndarray, size: int) -> np.ndarray:
-    x_NCHW = torch.from_numpy(np.ascontiguousarray(images_u8_NHWC)).permute(0, 3, 1, 2).float()
+    x_NCHW = torch.from_numpy(np.array(images_u8_NHWC, order="C")).permute(0, 3, 1, 2).float()
     return np.ascontiguousarray(_bilinear(x_NCHW, size, aligned=True).permute(0, 2, 3, 1).numpy())
 
 

@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pytest
 
 from bench.errors import UserError
@@ -32,6 +33,18 @@ def test_recording_some_rows_keeps_the_others(save, simulated, tmp_path):
     renewed = (after["row"] == "ada") & (after["column"] == "faces")
     assert (after.loc[renewed, "value"] == 1.5).all() and not (after.loc[~renewed, "value"] == 1.5).any()
     assert holdings("mine", tmp_path / "sets") == [(TABLE, "smoke", 30)]
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_are_read_as_they_were_written(save, simulated, tmp_path):
+    """To the last bit, small and large ones."""
+    frame, keys = simulated(), ["row", "column", "seed", "step", "metric"]
+    stream = np.random.default_rng(0)
+    frame["value"] = stream.random(len(frame)) * 10.0 ** stream.integers(-300, 300, len(frame))
+    save(frame)
+    read = load_recorded("mine", root=tmp_path / "sets")
+    found, written = (one.set_index(keys)["value"].to_dict() for one in (read, frame))
+    assert found == written and len(written) == len(frame)
 
 
 def test_recording_everything_again_gives_the_same_file(save, simulated):
