@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor
 
 from bench.convert import FORMATS
 from bench.convert.translation import Converted, Translation
@@ -20,6 +20,9 @@ from bench.networks.describe import weightless
 from bench.paths import weights_root
 from bench.spec.run import WeightsFile
 
+State = Mapping[str, Tensor]
+# By network and options: to build one takes longer than to read a file
+_LAST: dict[str, tuple[State, State]] = {}
 NAME = WeightsFile.model_fields["weights"].metadata[0].pattern  # what a table's `weights:` may be
 
 
@@ -91,8 +94,7 @@ def _target(name: str, *, named: bool) -> Path:
 
 def _checked(converted: Converted, options: Mapping[str, Any]) -> dict[str, Translation]:
     """The members; UserError unless they have exactly the network's names, shapes and types."""
-    with weightless():
-        generator, discriminator = build(converted.network, **options)
+    generator, discriminator = _states(converted.network, options)
     label = f"network '{converted.network}' with {_listed(options)}"
     members = {"ema": converted.generator}
     _check(converted.generator, generator, label)
@@ -102,9 +104,20 @@ def _checked(converted: Converted, options: Mapping[str, Any]) -> dict[str, Tran
     return members
 
 
-def _check(translation: Translation, module: nn.Module, label: str) -> None:
+def _states(network: str, options: Mapping[str, Any]) -> tuple[State, State]:
+    """The states of the generator and the discriminator, without numbers; those of the last network are kept."""
+    kind = f"{network} {sorted(options.items())!r}"
+    if kind not in _LAST:
+        with weightless():
+            generator, discriminator = build(network, **options)
+        _LAST.clear()
+        _LAST[kind] = generator.state_dict(), discriminator.state_dict()
+    return _LAST[kind]
+
+
+def _check(translation: Translation, state: State, label: str) -> None:
     # Every translated tensor has its place in the network, with this shape and type.
-    foreign, state = translation.foreign, module.state_dict()
+    foreign = translation.foreign
     for ours, tensor in translation.tensors.items():
         theirs = translation.origins[ours]
         if ours not in state:

@@ -51,13 +51,24 @@ class Description:
     discriminator: Summary
 
 
-# Shapes of what spectral norm calls 15 times a layer when it is attached. On the meta device torch would run
-# these functions through its compiler's reference code, which costs seconds.
+def _divided(x: Tensor, by: Any, **options: Any) -> Tensor:
+    """x / by, of a weight by its norm or a factor, without the numbers."""
+    is_one = isinstance(by, float) or (isinstance(by, Tensor) and by.ndim == 0 and by.dtype == x.dtype)
+    plain = is_one and x.is_floating_point() and not options
+    return x.new_empty(x.shape) if plain else torch.div(x, by, **options)
+
+
+# Shapes of what spectral norm calls 15 times a layer when it is attached, of a weight by its norm and of drawn weights.
+# On the meta device torch would run these functions through its compiler's reference code, which costs seconds.
 _SHAPES: dict[Any, Callable[..., Tensor]] = {
     Tensor.normal_: lambda x, *_, **__: x,
+    nn.init.normal_: lambda tensor, *_, **__: tensor,
+    torch.randn: lambda *size, generator=None, **options: torch.empty(*size, **options),
     functional.normalize: lambda x, *_, **__: x,
     torch.mv: lambda matrix, vector: vector.new_empty(matrix.shape[0]),
     torch.vdot: lambda x, _: x.new_empty(()),
+    torch.outer: lambda x, y: x.new_empty(len(x), len(y)),
+    Tensor.div: _divided,
 }
 
 

@@ -6,8 +6,10 @@ built, weights of the user's) is not a mistake in the table: the plan can be sho
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from bench import features, networks
@@ -246,18 +248,20 @@ def _options(network: NetworkSpec, keys: Keys) -> Iterator[Problem]:
     for key in odd:
         yield Problem((*keys, key), f"network '{network.name}' has no setting '{key}'; {did_you_mean(key, settings)}")
     conditions: list[dict[str, int]] = [{}] if "condition_dim" in network.options else [{}, {"condition_dim": 8}]
-    refusals = [] if odd else [_refusal(network, condition) for condition in conditions]
+    wanted = [json.dumps({**network.options, **condition}, sort_keys=True, default=str) for condition in conditions]
+    refusals = [] if odd else [_refusal(network.name, options) for options in wanted]
     if refusals and all(refusals):
         yield Problem(keys, refusals[0] or "")
 
 
-def _refusal(network: NetworkSpec, condition: dict[str, int]) -> str | None:
-    """The reason why the network cannot be built; None if it can."""
+@cache
+def _refusal(network: str, options: str) -> str | None:
+    """The reason why the network cannot be built with options, as JSON; None if it can. Most tables have the same."""
     from bench.networks.describe import weightless
 
     try:
         with weightless():
-            networks.build(network.name, **network.options, **condition)
+            networks.build(network, **json.loads(options))
     except (UserError, TypeError, ValueError, RuntimeError) as error:
-        return f"network '{network.name}' cannot be built: {str(error).splitlines()[0]}"
+        return f"network '{network}' cannot be built: {str(error).splitlines()[0]}"
     return None

@@ -21,7 +21,7 @@ from evaluated import finished
 
 SHAPES = DataSpec(name="shapes", resolution=32, shots=60, draw="fixed")
 HELD = DataSpec(name="shapes", resolution=32, holdout=0.02)
-FACES = DataSpec(name="faces-attributes", resolution=32, shots=64)
+FACES = DataSpec(name="faces-attributes@200", resolution=32, shots=64)
 NAMES = ["grey or white hair", "glasses", "long hair", "happy mouth"]
 FASTGAN = DataSpec(name="shapes", resolution=64, shots=16)  # of whose runs the network is a FastGAN
 NETWORK = NetworkSpec(name="fastgan-64", options={"ngf": 4, "ndf": 4, "z_dim": 16, "decoder_width": 4})

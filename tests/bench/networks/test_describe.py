@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.conformance.cases import NETWORKS
 from bench.errors import UserError
 from bench.networks import build, names
 from bench.networks.common import noise
-from bench.networks.describe import describe
+from bench.networks.describe import describe, weightless
 
 SETTINGS = {"g_width": 32, "d_width": 16, "condition_dim": 12, "z_dim": 20, "sn_generator": True}
 
@@ -72,6 +73,16 @@ def test_every_family_counts_as_torch_does(name):
         assert all(0.9 * flop < 2 * mac < flop for mac, flop in zip(macs, flops, strict=True))
     else:
         assert [2 * mac for mac in macs] == flops
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_shapes_and_types_without_weights_are_those_of_the_real_networks(name):
+    with weightless():
+        found = build(name, **NETWORKS[name])
+    for mine, real in zip(found, build(name, seed=0, **NETWORKS[name])):
+        states = [module.state_dict() for module in (mine, real)]
+        kinds = [{key: (value.shape, value.dtype) for key, value in state.items()} for state in states]
+        assert kinds[0] == kinds[1] and all(value.is_meta for value in states[0].values())
 
 
 def test_every_registered_network_can_be_described():
