@@ -3,29 +3,32 @@
 With `--dist loadfile --no-loadscope-reorder` a worker takes the next file of the collection when it has finished one.
 Files whose tests wait for a SLURM most of the time (tests/slurm) would keep all workers waiting if they came one after
 the other: the two that wait longest start first, the others come apart from each other, half-way and later. Files that
-compute are taken as they are collected, but for the longest, which must not be the last.
+compute come the longest first, so that the last ones are short: how long each takes is known from the last run here
+(pytest's cache, see progress.py), else from long_files.txt, else from the marks of its tests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
 QUICK, SLOW = 0.1, 6.0  # seconds that a test takes, by its mark; enough of an estimate to place files by
-LONG = 12  # slow tests of a file that is started early
 FIRST, LAST = 0.4, 0.75  # the shares of the other tests that come before the first and the last of the waiting files
 LONGEST_WAITS = ("tests/slurm/test_survival.py", "tests/slurm/test_survival_accounting.py")
 WAITING = "tests/slurm/"
+LONG_FILES = Path(__file__).with_name("long_files.txt")
+KEY = "bench/durations"  # in pytest's cache: seconds of each test, as progress.py keeps them
 
 
 def in_order(seconds: dict[str, float]) -> list[str]:
     """The files in the order in which they are handed out; seconds: what each takes, in the order of collection."""
     first = [file for file in LONGEST_WAITS if file in seconds]
     waiting = [file for file in seconds if file.startswith(WAITING) and file not in first]
-    computing = [file for file in seconds if not file.startswith(WAITING)]
-    long = [file for file in computing if seconds[file] >= LONG * SLOW]
-    return [*first, *spread(waiting, [*long, *(file for file in computing if file not in long)], seconds)]
+    computing = sorted((file for file in seconds if not file.startswith(WAITING)), key=lambda file: -seconds[file])
+    return [*first, *spread(waiting, computing, seconds)]
 
 
 def spread(waiting: Sequence[str], computing: Iterable[str], seconds: dict[str, float]) -> list[str]:
@@ -44,18 +47,29 @@ def spread(waiting: Sequence[str], computing: Iterable[str], seconds: dict[str, 
     return [*order, *left]
 
 
-def estimates(items: Iterable[pytest.Item]) -> dict[str, float]:
-    """Seconds by file, from the marks of its tests."""
+def long_files() -> dict[str, float]:
+    """Seconds of the files that take longest, for a first run here: lines of seconds and file."""
+    lines = (line.split() for line in LONG_FILES.read_text().splitlines() if not line.startswith("#"))
+    return {file: float(seconds) for seconds, file in lines}
+
+
+def estimates(items: Iterable[pytest.Item], known: Mapping[str, float], files: Mapping[str, float]) -> dict[str, float]:
+    """Seconds by file. known: of each test, in an earlier run; files: of whole files with a test that is not known."""
     seconds: dict[str, float] = {}
+    unknown: dict[str, bool] = defaultdict(bool)
     for item in items:
         file = item.nodeid.partition("::")[0]
-        seconds[file] = seconds.get(file, 0) + (SLOW if item.get_closest_marker("slow") else QUICK)
-    return seconds
+        by_mark = SLOW if item.get_closest_marker("slow") else QUICK
+        seconds[file] = seconds.get(file, 0) + known.get(item.nodeid, by_mark)
+        unknown[file] |= item.nodeid not in known
+    return {file: files.get(file, taken) if unknown[file] else taken for file, taken in seconds.items()}
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Sort the tests of a worker of xdist; each of them collects, and sorts alike."""
     if hasattr(config, "workerinput"):
-        place = {file: number for number, file in enumerate(in_order(estimates(items)))}
+        cache = getattr(config, "cache", None)  # absent with -p no:cacheprovider
+        known = (cache.get(KEY, None) if cache else None) or {}
+        place = {file: number for number, file in enumerate(in_order(estimates(items, known, long_files())))}
         items.sort(key=lambda item: place[item.nodeid.partition("::")[0]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
 from itertools import pairwise
@@ -54,11 +55,31 @@ def test_files_of_one_kind_alone(schedule):
 
 
 def test_the_files_that_wait_longest_are_there(schedule):
-    assert all((FILE.parent.parent / file).is_file() for file in schedule.LONGEST_WAITS)
+    assert all((FILE.parent.parent / file).is_file() for file in (*schedule.LONGEST_WAITS, *schedule.long_files()))
+    assert all(seconds > 0 for seconds in schedule.long_files().values())
 
 
-def test_workers_of_xdist_take_the_files_in_that_order(tmp_path):
-    """One worker: the order of its tests is that of the files. Without xdist they come as they are collected."""
+class Item:
+    def __init__(self, nodeid, slow=False):
+        self.nodeid, self.slow = nodeid, slow
+
+    def get_closest_marker(self, name):
+        return name if self.slow else None
+
+
+def test_seconds_are_those_of_the_last_run_else_of_the_list_else_of_the_marks(schedule):
+    items = [Item("a::1"), Item("a::2", slow=True), Item("b::1"), Item("b::2"), Item("c::1"), Item("c::2")]
+    known = {"b::1": 3.0, "b::2": 4.0, "c::1": 5.0}
+    found = schedule.estimates(items, known, {"b": 60.0, "c": 70.0})
+    assert found == {"a": schedule.QUICK + schedule.SLOW, "b": 7.0, "c": 70.0}
+    assert schedule.in_order(found) == ["c", "b", "a"], "the longest first"
+
+
+def test_workers_of_xdist_take_the_files_in_that_order(schedule, tmp_path):
+    """One worker: the order of its tests is that of the files. Without xdist they come as they are collected.
+
+    Marks make b longer; a run that knows better has a first.
+    """
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = slow\n")
     (tmp_path / "conftest.py").write_text(CONFTEST.format(path=str(FILE)))
     text = "import pytest\n\n@pytest.mark.slow\n@pytest.mark.parametrize('n', range({}))\ndef test_it(n):\n    pass\n"
@@ -66,10 +87,17 @@ def test_workers_of_xdist_take_the_files_in_that_order(tmp_path):
         (tmp_path / f"test_{name}.py").write_text(text.format(tests))
 
     def first(*options):
-        command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", *options]
+        command = [sys.executable, "-m", "pytest", "-v", *options]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0 and "13 passed" in done.stdout, done.stdout + done.stderr
         return next(line for line in done.stdout.splitlines() if "PASSED" in line)
 
-    assert "test_b.py" in first("-n", "1", "--dist", "loadfile", "--no-loadscope-reorder")
+    by_file = ("-n", "1", "--dist", "loadfile", "--no-loadscope-reorder")
+    assert "test_b.py" in first(*by_file)
     assert "test_a.py" in first("-p", "no:xdist")
+    taken = {"test_a.py::test_it[0]": 99.0} | {f"test_b.py::test_it[{n}]": 0.1 for n in range(12)}
+    known = tmp_path / ".pytest_cache" / "v" / schedule.KEY
+    known.parent.mkdir(parents=True)
+    known.write_text(json.dumps(taken))
+    assert "test_a.py" in first(*by_file)
+    assert "test_b.py" in first(*by_file, "-p", "no:cacheprovider")
