@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.run.training import Training
 
@@ -22,11 +22,13 @@ def different_attributes(first: Training, second: Training) -> list[str]:
 
 
 def same(first: Any, second: Any) -> bool:
-    """Whether plain values, tensors or containers are equal; objects of other types always count as equal."""
+    """Whether plain values, tensors, containers or modules' states are equal; objects of other types count as equal."""
     if isinstance(first, torch.Generator) and isinstance(second, torch.Generator):
         return torch.equal(first.get_state(), second.get_state())
     if isinstance(first, Tensor) and isinstance(second, Tensor):
         return torch.equal(first, second)
+    if isinstance(first, nn.Module) and isinstance(second, nn.Module):
+        return same(first.state_dict(), second.state_dict())
     if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
         return np.array_equal(first, second)
     if isinstance(first, dict) and isinstance(second, dict):

@@ -85,6 +85,15 @@ def test_planted_fault_is_found_by_the_right_check(fault, load_plugin):
     assert any(re.search(detail, text) for text in found.values()), found
 
 
+def test_a_module_whose_state_is_lost_is_found(load_plugin):
+    """It changes nothing in what is trained: only the part's own attributes can show it."""
+    made = "self.strength, self.level = strength, 0.0"
+    text = GOOD.replace(made, f"{made}\n        self.memory = torch.nn.BatchNorm1d(1, affine=False)")
+    load_plugin(HEAD + text.replace("self.level += 0.01", "self.level += 0.01\n        self.memory.running_mean += 1"))
+    found = failures(check_method("mine + baseline"))
+    assert list(found) == ["resumes"] and "mine.memory differ" in found["resumes"]
+
+
 HOOKED = """
     def select(self, ctx):
         return torch.randperm(128, generator=ctx.stream("select"))[:90]
