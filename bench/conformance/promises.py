@@ -21,6 +21,7 @@ from bench.run.execute import execute
 from bench.run.training import Training
 from bench.spec.run import RunSpec
 from bench.store.checkpoints import fingerprint
+from bench.train import seen
 from bench.train.batches import Batches
 
 
@@ -122,8 +123,11 @@ def augments(bench: Bench) -> None:
     stream = torch.Generator().manual_seed(0)
     side = training.spec.data.resolution
     images = (torch.rand(8, 3, side, side, generator=stream) * 2 - 1).to(bench.device).requires_grad_()
-    replayed = training.ctx.replaying()
-    augmented = training.method.augment(training.ctx, images)
+    # As in an update, with D's condition for as many training images
+    ctx, method = training.ctx, training.method
+    batch = Batches(ctx.images_u8_NHWC, 8, seed=0, device=bench.device).at(0)
+    d_condition_NK = method.d_condition(ctx, batch, method.condition(ctx, batch))
+    augmented, again = seen.augmented(ctx, method, images, d_condition_NK)
     if augmented.shape != images.shape:
         raise BrokenPromise(f"augment turns shape {tuple(images.shape)} into {tuple(augmented.shape)}")
     # Brightness and contrast may leave [-1, 1], but not by much
@@ -132,12 +136,11 @@ def augments(bench: Bench) -> None:
     augmented.square().sum().backward()
     if images.grad is None or not torch.isfinite(images.grad).all() or not images.grad.abs().sum() > 0:
         raise BrokenPromise("augment passes no gradient on: the generator could not learn through it")
-    with replayed():
-        if not torch.equal(augmented, training.method.augment(training.ctx, images)):
-            raise BrokenPromise(
-                "augment gives other images when its streams are replayed: it must draw from ctx.stream alone "
-                "and change nothing in the part"
-            )
+    if not torch.equal(augmented, again(images)):
+        raise BrokenPromise(
+            "augment gives other images when its streams are replayed: it must draw from ctx.stream alone "
+            "and change nothing in the part"
+        )
 
 
 def discriminates(bench: Bench) -> None:

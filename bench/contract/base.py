@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -56,7 +56,7 @@ class Method:
 
     Hooks by the time at which they are called:
 
-    once, before training    select, networks, discriminator, prepare; load_state_dict on resume
+    once, before training    select, networks, d_networks, discriminator, prepare; load_state_dict on resume
     each step                begin_step; variant with `train.graphs`
     each update of D         condition, d_condition, reals, augment, d_weights or d_adversarial, d_loss
     each update of G         augment, g_weights or g_adversarial, g_loss
@@ -86,6 +86,8 @@ class Method:
     evaluation may sample the finished run with other values of them, without another training.
     papers: what it is from, as (authors, year, title, link), with a link such as "arXiv:2006.10738" or "https://...";
     reports show them beside the rows.
+    trains_on: extractors whose features its training makes better by themselves, as a D that reads them does. Reports
+    say that its scores on these are no comparison.
     """
 
     version: ClassVar[int] = 1
@@ -97,6 +99,7 @@ class Method:
     in_graphs: ClassVar[Literal[True] | str] = "does not say that its updates can be recorded (`Method.in_graphs`)"
     splits: ClassVar[bool | str] = False
     papers: ClassVar[tuple[tuple[str, int, str, str], ...]] = ()
+    trains_on: ClassVar[tuple[str, ...]] = ()
 
     def select(self, ctx: Context) -> np.ndarray | None:
         """Which of the run's training images are trained on: their positions in `ctx.images_u8_NHWC`, distinct
@@ -113,6 +116,14 @@ class Method:
 
     def networks(self, ctx: Context) -> dict[str, Any]:
         """Keyword overrides for `bench.networks.build`, e.g. {"condition_dim": 512}."""
+        return {}
+
+    def d_networks(self, ctx: Context, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Keyword overrides for the discriminator alone, such as another `condition_dim` than G's (`d_condition`).
+
+        options: what both networks are built with: the table's options and those of all parts' `networks`. The
+        weights of D's other layers do not depend on the size of its condition.
+        """
         return {}
 
     def discriminator(self, ctx: Context, discriminator: nn.Module) -> nn.Module:
@@ -152,8 +163,8 @@ class Method:
         """D's condition for these images, where it differs from G's: (N, K') float, or None. Exclusive.
 
         condition_NK is G's. Called once for each update of D, for the whole batch. The result is D's condition for the
-        generated images too, and in the update of G that follows. The discriminator must take K' numbers
-        (`discriminator`).
+        generated images too, and in the update of G that follows. The discriminator must take K' numbers (`d_networks`
+        or `discriminator`). `augment` finds it in `ctx.d_condition_NK`.
         """
         return condition_NK
 

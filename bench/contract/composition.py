@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -86,6 +86,17 @@ def _check_images(ctx: Context, images: np.ndarray, name: str, hook: str) -> Non
         )
 
 
+def _merged(options: Mapping[str, Mapping[str, Any]], network: str) -> dict[str, Any]:
+    """The network options of the parts, by their names. UserError where two of them differ in one."""
+    merged: dict[str, Any] = {}
+    for name, own in options.items():
+        for key, value in own.items():
+            if key in merged and merged[key] != value:
+                raise UserError(f"method '{name}' sets the {network}'s {key} to {value}, another part to {merged[key]}")
+            merged[key] = value
+    return merged
+
+
 def _product(weights: Sequence[Tensor | None]) -> Tensor | None:
     factors = [weight for weight in weights if weight is not None]
     return reduce(torch.mul, factors) if factors else None
@@ -150,18 +161,16 @@ class Composition:
 
     def networks(self, ctx: Context) -> dict[str, Any]:
         """The network options of all parts. UserError where two parts set one option to different values."""
-        merged: dict[str, Any] = {}
+        options: dict[str, dict[str, Any]] = {}
         images = ctx.images_u8_NHWC
         for name, part in self.parts:
-            options = part.networks(ctx)
+            options[name] = part.networks(ctx)
             _check_images(ctx, images, name, "networks")
-            for key, value in options.items():
-                if key in merged and merged[key] != value:
-                    raise UserError(
-                        f"method '{name}' sets the network's {key} to {value}, another part to {merged[key]}"
-                    )
-                merged[key] = value
-        return merged
+        return _merged(options, "network")
+
+    def d_networks(self, ctx: Context, options: Mapping[str, Any]) -> dict[str, Any]:
+        """All parts' options of D alone, which has `options` beside. UserError where two parts differ in one."""
+        return _merged({name: part.d_networks(ctx, options) for name, part in self.parts}, "discriminator")
 
     def prepare(self, ctx: Context) -> None:
         """Every part's, in order; none may replace the training images."""

@@ -84,7 +84,8 @@ class DStep:
     discriminate: D on further images, as `discriminate(images_NCHW, condition_NK)`, with this update's weights
     (spectral norms are computed once an update). It augments nothing.
     maps: what `D.forward_with_maps` returned beside the logits of the real images; None from a D without that method.
-    g_condition_NK: G's condition. z_NZ: the latents of the generated images.
+    g_condition_NK: G's condition.
+    z_NZ: the latents of the generated images.
     real_augmentation, fake_augmentation: what the real and the generated images went through: its draws, and a
     function that does the same to other images.
     raw_NCHW: the real images before augmentation: after `reals`. `real_augmentation(raw_NCHW)` is `real_NCHW`.
@@ -169,6 +170,8 @@ class Context:
     ranks: the processes that train the run together (`train.gpus`), mostly this one alone.
     draws: what the running `augment` has drawn, by name: a part puts in, as `ctx.draws["shift_2N"] = ...`, what other
     parts may want to use or to invert. They find it in `Augmentation.draws` as "part/shift_2N".
+    d_condition_NK: D's condition for the images of the running `augment`; None where D has none, and outside of an
+    update.
     left: what this step's updates have left for `after_step`, by name: scalars of each update or micro-batch.
     supply: what draws the numbers of `numbers` ahead, for a GPU; None where each is drawn when it is asked for.
     """
@@ -188,6 +191,7 @@ class Context:
     selected_M: np.ndarray | None = None
     real_logits: list[Tensor] = field(default_factory=list)
     draws: dict[str, Tensor] = field(default_factory=dict)
+    d_condition_NK: Tensor | None = None
     ranks: Ranks = ALONE
     left: dict[str, list[Tensor]] = field(default_factory=dict)
     supply: Supply | None = None

@@ -1,8 +1,8 @@
 """What a method part declares: its version, settings and sources, read without importing it (and so without torch).
 
 A file in methods/ is read as a syntax tree: its class's keyword-only arguments with literal defaults are the settings,
-its `version`, `sources`, `later`, `needs_labels`, `needs_attributes`, `of_sampler`, `splits` and `papers` the part's
-own. Parts from elsewhere are imported.
+its `version`, `sources`, `later`, `needs_labels`, `needs_attributes`, `of_sampler`, `splits`, `papers` and `trains_on`
+the part's own. Parts from elsewhere are imported.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ DECLARED = (
     "of_sampler",
     "splits",
     "papers",
+    "trains_on",
 )  # of a part's class
 
 
@@ -78,7 +79,7 @@ class Signature(NamedTuple):
     annotations. later: the settings that were added after runs had been recorded. needs_labels, needs_attributes:
     whether it cannot do without them, or the setting with which it cannot. of_sampler: the settings that only its
     sampler uses. splits: whether several cards may train it together, or why not. papers: (authors, year, title, link)
-    of what it is from.
+    of what it is from. trains_on: the extractors whose features its training sees.
     """
 
     version: int
@@ -91,6 +92,7 @@ class Signature(NamedTuple):
     of_sampler: tuple[str, ...] = ()
     splits: bool | str = False
     papers: tuple[tuple[str, int, str, str], ...] = ()
+    trains_on: tuple[str, ...] = ()
 
 
 @cache
@@ -119,6 +121,7 @@ def signature(target: str) -> Signature:
         tuple(attributes.get("of_sampler", ())),
         attributes.get("splits", False),
         tuple(attributes.get("papers", ())),
+        tuple(attributes.get("trains_on", ())),
     )
 
 
@@ -162,6 +165,7 @@ def _imported_signature(target: str) -> Signature:
     part = methods().load(name)
     if not (inspect.isclass(part) and issubclass(part, Method)):
         raise UserError(f"method '{name}' ({target}) is not a subclass of bench.train.Method")
+    # Its settings
     own = part.__init__ is not object.__init__
     parameters = [p for p in inspect.signature(part.__init__).parameters.values() if own and p.name != "self"]
     for parameter in parameters:
@@ -169,6 +173,7 @@ def _imported_signature(target: str) -> Signature:
             raise UserError(f"method '{name}': settings must be keyword-only arguments with defaults")
     types = {parameter.name: _annotation(parameter.annotation) for parameter in parameters}
     defaults = {parameter.name: parameter.default for parameter in parameters}
+    # What its class says beside
     return Signature(
         part.version,
         defaults,
@@ -180,6 +185,7 @@ def _imported_signature(target: str) -> Signature:
         part.of_sampler,
         part.splits,
         part.papers,
+        part.trains_on,
     )
 
 

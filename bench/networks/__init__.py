@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -87,19 +87,24 @@ def settings(name: str) -> dict[str, Any]:
     return {key: value.default for key, value in inspect.signature(NETWORKS.load(name)).parameters.items()}
 
 
-def build(name: str, *, seed: int | None = None, **overrides: Any) -> tuple[Generator, Discriminator]:
+def build(
+    name: str, *, seed: int | None = None, d_overrides: Mapping[str, Any] | None = None, **overrides: Any
+) -> tuple[Generator, Discriminator]:
     """The generator and the discriminator of a network, in training mode.
 
+    d_overrides: further settings, of the discriminator alone.
     seed: weights then depend on the seed alone, are drawn on the CPU (equal for every device), and the global
     random state stays as it was. D has its own stream, so its weights do not depend on G's settings.
     Without a seed the weights are drawn from torch's global random state, on its default device.
     Raises UserError for an unknown name, an unknown override or an impossible value.
     """
     defaults = settings(name)
-    for key in overrides:
+    for key in {**overrides, **(d_overrides or {})}:
         if key not in defaults:
             raise UserError(f"network '{name}' has no setting '{key}'; {did_you_mean(key, defaults)}")
     make_generator, make_discriminator = NETWORKS.load(name)(**overrides)
+    if d_overrides:
+        _, make_discriminator = NETWORKS.load(name)(**{**overrides, **d_overrides})
     if seed is None:
         return make_generator(), make_discriminator()
     with initialised(seed, "network", "generator"):

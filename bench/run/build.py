@@ -80,8 +80,12 @@ def build_context(
 
     # The networks, from the seed.
     if spec.network is not None:
+        options = network_options(ctx, method)
         generator, discriminator = networks.build(
-            spec.network.name, seed=seeds.derive(spec.seed, "init"), **network_options(ctx, method)
+            spec.network.name,
+            seed=seeds.derive(spec.seed, "init"),
+            d_overrides=method.d_networks(ctx, options),
+            **options,
         )
         if generator.resolution != spec.data.resolution:
             raise UserError(

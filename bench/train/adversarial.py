@@ -223,8 +223,8 @@ def _discriminator_pass(
 
         # What D sees: real and generated images, augmented.
         raw_NCHW, raw_fake_NCHW = method.reals(ctx, batch), fakes.images_NCHW.detach().float()
-        real_NCHW, real_augmentation = augmented(ctx, method, raw_NCHW)
-        fakes, fake_augmentation = augmented_fakes(ctx, method, fakes)
+        real_NCHW, real_augmentation = augmented(ctx, method, raw_NCHW, d_condition_NK)
+        fakes, fake_augmentation = augmented_fakes(ctx, method, fakes, d_condition_NK)
         if with_graph is not None:
             shared.append(_Shared(z_NZ, inputs, with_graph, fakes, fake_augmentation))
             fakes = fakes.detached()
@@ -264,14 +264,14 @@ def _generator_pass(
     @cache
     def real_logits() -> Tensor:
         with torch.no_grad():
-            real_NCHW, _ = augmented(ctx, method, method.reals(ctx, batch))
+            real_NCHW, _ = augmented(ctx, method, method.reals(ctx, batch), d_condition_NK)
             return logits_of(discriminator, Fakes(real_NCHW, None), d_condition_NK).float()
 
     with sharing(share), parametrize.cached():
         # Generated images with their graph, and what D sees of them: augmented.
         if shared is None:
             fakes = generated(ctx, z_NZ, condition_NK)
-            seen, augmentation = augmented_fakes(ctx, method, fakes)
+            seen, augmentation = augmented_fakes(ctx, method, fakes, d_condition_NK)
         else:
             _, _, fakes, seen, augmentation = shared
 

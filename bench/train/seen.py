@@ -62,13 +62,22 @@ def logits_of(discriminator: nn.Module, fakes: Fakes, condition_NK: Tensor | Non
     return logits_N
 
 
-def augmented(ctx: Context, method: Composition, images_NCHW: Tensor) -> tuple[Tensor, Augmentation]:
-    """The augmented images, and the augmentation to apply again; in float32, which coordinates and colours need."""
+def augmented(
+    ctx: Context, method: Composition, images_NCHW: Tensor, d_condition_NK: Tensor | None = None
+) -> tuple[Tensor, Augmentation]:
+    """The augmented images, and the augmentation to apply again; in float32, which coordinates and colours need.
+
+    d_condition_NK: D's condition for these images.
+    """
     replayed = ctx.replaying()
 
     def augment(some_NCHW: Tensor) -> Tensor:
-        with torch.autocast(ctx.device.type, enabled=False):
-            return method.augment(ctx, some_NCHW.float())
+        before, ctx.d_condition_NK = ctx.d_condition_NK, d_condition_NK
+        try:
+            with torch.autocast(ctx.device.type, enabled=False):
+                return method.augment(ctx, some_NCHW.float())
+        finally:
+            ctx.d_condition_NK = before
 
     def augment_again(some_NCHW: Tensor) -> Tensor:
         with replayed():
@@ -78,8 +87,10 @@ def augmented(ctx: Context, method: Composition, images_NCHW: Tensor) -> tuple[T
     return seen_NCHW, Augmentation(len(images_NCHW), ctx.draws, augment_again)
 
 
-def augmented_fakes(ctx: Context, method: Composition, fakes: Fakes) -> tuple[Fakes, Augmentation]:
+def augmented_fakes(
+    ctx: Context, method: Composition, fakes: Fakes, d_condition_NK: Tensor | None = None
+) -> tuple[Fakes, Augmentation]:
     """Each scale by itself, with random numbers of its own; the augmentation is that of the full size."""
-    small_NCHW = None if fakes.small_NCHW is None else augmented(ctx, method, fakes.small_NCHW)[0]
-    images_NCHW, augmentation = augmented(ctx, method, fakes.images_NCHW)
+    small_NCHW = None if fakes.small_NCHW is None else augmented(ctx, method, fakes.small_NCHW, d_condition_NK)[0]
+    images_NCHW, augmentation = augmented(ctx, method, fakes.images_NCHW, d_condition_NK)
     return Fakes(images_NCHW, small_NCHW), augmentation

@@ -63,7 +63,9 @@ class Run:
         self.method = build_method(spec.method)
         if network:
             options |= self.method.networks(self.ctx)
-            self.ctx.generator, self.ctx.discriminator = networks.build(network, seed=seed, **options)
+            d_overrides = self.method.d_networks(self.ctx, options)
+            self.ctx.generator, made = networks.build(network, seed=seed, d_overrides=d_overrides, **options)
+            self.ctx.discriminator = self.method.discriminator(self.ctx, made)
         self.method.prepare(self.ctx)
         if self.ctx.generator is not None:
             self.ctx.ema = make_ema(self.ctx.generator)

@@ -17,6 +17,7 @@ GIVEN = [Augmentation, Auxiliary, Batch, Context, DStep, GStep]
 ONCE = {
     "select",
     "networks",
+    "d_networks",
     "discriminator",
     "prepare",
     "sampler",

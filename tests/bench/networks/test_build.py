@@ -119,3 +119,15 @@ def test_an_unknown_name_gets_a_suggestion():
 def test_an_unknown_override_gets_a_suggestion():
     with pytest.raises(UserError, match="network 'sngan-32' has no setting 'g_widht'; did you mean 'g_width'"):
         networks.build("sngan-32", g_widht=16)
+
+
+def test_d_may_have_a_setting_that_g_has_not():
+    generator, discriminator = networks.build("sngan-32", seed=3, d_overrides={"condition_dim": 4}, **TINY)
+    both = networks.build("sngan-32", seed=3, **TINY)
+    assert generator.condition_dim is None and discriminator.condition_dim == 4
+    for one, other in zip((generator, discriminator), both, strict=True):
+        state, wanted = one.state_dict(), other.state_dict()
+        assert all(torch.equal(state[name], value) for name, value in wanted.items())
+        assert {name.split(".")[0] for name in state.keys() - wanted.keys()} <= {"condition_embedding"}
+    with pytest.raises(UserError, match="network 'sngan-32' has no setting 'd_widht'; did you mean 'd_width'"):
+        networks.build("sngan-32", seed=3, d_overrides={"d_widht": 4}, **TINY)

@@ -35,6 +35,7 @@ def run(augmentation, *parts, steps=2, micro_batch=None):
         if name == "ada-lite":
             part.p.fill_(0.8)
     method = Composition([*augmenting, *((type(one).__name__.lower(), one) for one in parts)])
+    ctx.discriminator = method.discriminator(ctx, ctx.discriminator)
     loop, logs = adversarial(ctx, method, Optimizers.build(ctx)), []
     for _ in range(steps):
         ctx.begin_step(ctx.step)
@@ -144,3 +145,64 @@ def test_another_number_of_images_is_refused():
 
     with pytest.raises(ValueError, match="drawn for 4 images, not for 3"):
         run("diffaugment", Fewer())
+
+
+class BeforeAndAfter(Method):
+    def d_loss(self, ctx, step):
+        assert torch.equal(step.fake_augmentation(step.raw_fake_NCHW), step.fake_NCHW)
+        assert not step.raw_fake_NCHW.requires_grad and not torch.equal(step.raw_fake_NCHW, step.fake_NCHW)
+        return {}
+
+
+@pytest.mark.parametrize("micro_batch", [None, 2])
+def test_d_hooks_see_the_generated_images_before_their_augmentation(micro_batch):
+    run(ALL, BeforeAndAfter(), micro_batch=micro_batch)
+
+
+class ToldBrightness(Method):
+    """Adds to an image what D is told of it."""
+
+    def __init__(self):
+        self.told = []
+
+    def d_condition(self, ctx, batch, condition_NK):
+        return torch.rand(len(batch.index_N), 1, generator=ctx.stream("told"))
+
+    def discriminator(self, ctx, discriminator):
+        return Deaf(discriminator)
+
+    def augment(self, ctx, images_NCHW):
+        self.told.append(ctx.d_condition_NK)
+        return images_NCHW + ctx.d_condition_NK[:, :, None, None]
+
+    def d_loss(self, ctx, step):
+        brighter = step.condition_NK[:, :, None, None]
+        assert torch.equal(step.real_NCHW, step.raw_NCHW + brighter)
+        assert torch.equal(step.fake_NCHW, step.raw_fake_NCHW + brighter)
+        # also where it is applied again, while another condition is at work
+        ctx.d_condition_NK = torch.zeros(len(step.real_NCHW), 1)
+        assert torch.equal(step.real_augmentation(step.raw_NCHW), step.real_NCHW)
+        ctx.d_condition_NK = None
+        return {}
+
+    def g_loss(self, ctx, step):
+        seen_NCHW = step.augmentation(step.images_NCHW)
+        assert torch.equal(seen_NCHW, step.images_NCHW + step.d_condition_NK[:, :, None, None])
+        assert step.real_logits().shape == (len(step.images_NCHW),) and ctx.d_condition_NK is None
+        return {}
+
+
+class Deaf(torch.nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, images_NCHW, condition_NK):
+        return self.inner(images_NCHW)
+
+
+@pytest.mark.parametrize("micro_batch", [None, 2])
+def test_an_augmentation_sees_what_d_is_told_of_its_images(micro_batch):
+    part = ToldBrightness()
+    run("unconditional", part, micro_batch=micro_batch)
+    assert {len(told) for told in part.told} == {micro_batch or 4} and len(part.told) > 10
