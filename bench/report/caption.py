@@ -14,6 +14,7 @@ from bench.metrics.output import Output
 from bench.plan.expand import Table
 from bench.report.best_seeds import chooses
 from bench.report.cell_settings import protocols, said_of_cells, sharing
+from bench.report.favoured import favoured
 from bench.report.frame import machines_of
 from bench.report.model import Block, ColumnHead, RowHead
 from bench.spec.cell import Cell, Scored
@@ -58,6 +59,7 @@ def notes(spec: Table, scale: Scale, rows: Sequence[RowHead], blocks: Sequence[B
     unranked = scale == "smoke" and spec.pictures is None
     lines = ["Smoke numbers rank nothing: no cell is marked and no claim is judged."] if unranked else []
     lines += [f"{row.label}: printed only: {row.why}" for row in rows if row.kind == "printed"]
+    lines += favoured(spec, scale, {row.id for row in rows})
     if any(cell.spread for block in blocks for cell in block.cells.values()):
         lines.append(
             "† a seed diverged: the median and range instead of an interval, a diverged seed without "

@@ -78,10 +78,13 @@ def refuse_unshared(ctx: Context) -> None:
 
 
 def norm_of_one_card(network: nn.Module) -> str | None:
-    """The name of a batch norm of a network that knows nothing of other ranks; None where there is none."""
+    """The name of a batch norm of a network that knows nothing of other ranks; None where there is none.
+
+    One in evaluation mode takes no statistics.
+    """
     norms = (
         name
         for name, module in network.named_modules()
-        if isinstance(module, _BatchNorm) and not isinstance(module, WholeBatchNorm2d)
+        if module.training and isinstance(module, _BatchNorm) and not isinstance(module, WholeBatchNorm2d)
     )
     return next(norms, None)

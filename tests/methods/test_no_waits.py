@@ -30,6 +30,8 @@ METHODS = {
     "ada-lite(speed_kimg=0.02, target=-1.5, interval=1) + baseline": None,
     "diffaugment + consistency(fake_weight=1) + baseline": None,
     "class-conditional": None,
+    "augself-gan + diffusion-gan(interval=1) + baseline": None,
+    "projected-gan(size=128, width=4)": None,
     "freezed(blocks=2) + disp(prior_size=32)": None,
     "minegan": None,
     "lt(warmup_share=0) + baseline": None,

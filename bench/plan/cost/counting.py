@@ -26,12 +26,14 @@ _MEASURED: dict[str, tuple[PerImage, PerImage]] = {}
 
 
 def count(spec: RunSpec) -> Work | None:
-    """The work of a training's step from its networks alone; None for a method that has a loop of its own.
+    """The work of a training's step from its networks alone; None for a method with a loop or a D of its own.
 
     Raises UserError for an unknown network, method or option.
     """
     assert spec.network is not None and spec.train is not None
-    if any(methods().load(part.name).fit is not Method.fit for part in spec.method):
+    own = ("fit", "discriminator")
+    classes = [methods().load(part.name) for part in spec.method]
+    if any(getattr(one, hook) is not getattr(Method, hook) for one in classes for hook in own):
         return None
     macs, kept = per_image(spec.network)
     return Work(step_flops(macs, spec.train) / 1e12, step_bytes(kept, spec.train) / 1e9)

@@ -47,8 +47,8 @@ def counted_steps() -> dict[str, Step]:
 def work_of(spec: RunSpec) -> Work | None:
     """The work of a training's step: the file's, else that of the networks alone, counted now with torch.
 
-    None where it cannot be known: a method with a loop of its own that nobody has rehearsed, and networks that cannot
-    be built or run without weights.
+    None where it cannot be known: a method with a loop or a D of its own that nobody has rehearsed, and networks that
+    cannot be built or run without weights.
     """
     if spec.network is None or spec.train is None:
         return None

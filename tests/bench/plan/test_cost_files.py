@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from bench.conformance.cases import conformance_spec
 from bench.networks import build
 from bench.plan.cost import counting
 from bench.plan.cost.counting import kept_bytes
@@ -104,3 +105,8 @@ def test_work_grows_with_the_network():
     small, large = (kept_bytes(NetworkSpec(name="sngan-32", options={"g_width": w, "d_width": w})) for w in (16, 32))
     assert large.generator > 1.5 * small.generator
     assert large.discriminator > 1.5 * small.discriminator
+
+
+def test_a_d_of_a_methods_own_is_not_taken_for_the_tables():
+    assert counting.count(conformance_spec("unconditional")) is not None
+    assert counting.count(conformance_spec("projected-gan")) is None
