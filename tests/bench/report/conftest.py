@@ -58,7 +58,7 @@ def make_table(extractor=EXTRACTOR, **changes):
         "rows": [
             {"id": "scratch", "label": "From scratch", "method": "baseline"},
             {"id": "scratch+disp", "label": "+ DISP-Vgg16", "method": "disp"},
-            {"id": "ada", "label": "ADA", "method": "ada"},
+            {"id": "ada", "label": "ADA", "method": "ada-lite"},
             {"id": "bsa", "label": "BSA*", "printed_only": "its code was never published"},
             {"id": "control", "label": "Baseline & noise", "method": "noise", "control": True},
         ],
