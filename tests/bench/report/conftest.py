@@ -60,7 +60,7 @@ def make_table(extractor=EXTRACTOR, **changes):
             {"id": "scratch+disp", "label": "+ DISP-Vgg16", "method": "disp"},
             {"id": "ada", "label": "ADA", "method": "ada-lite"},
             {"id": "bsa", "label": "BSA*", "printed_only": "its code was never published"},
-            {"id": "control", "label": "Baseline & noise", "method": "noise", "control": True},
+            {"id": "control", "label": "Baseline & noise", "method": "unconditional", "control": True},
         ],
         "columns": [{"id": "anime", "label": "Anime"}, {"id": "faces", "label": "Faces"}],
         "references": ["floor", "memorised"],

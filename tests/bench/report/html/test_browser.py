@@ -130,7 +130,9 @@ def test_a_cell_opens_to_its_seeds_and_escape_leads_back(page, site):
     assert page.js("location.hash") == "#cell-1-1"
     page.press("Escape")
     assert page.js("document.querySelector('dialog').open") is False
-    assert page.js("document.querySelector('#cell-1-1 .body').childNodes.length") > 3, "the details are back"
+    # They come back with the dialog's event `close`, which follows its closing when the browser gets round to it
+    back = "document.querySelector('#cell-1-1 .body').childNodes.length > 3"
+    page.js(f"new Promise(done => {{ const look = () => {back} ? done() : setTimeout(look, 10); look() }})")
     page.open(site / PAGE, "#cell-2-1")
     assert "+ DISP-Vgg16" in page.js("document.querySelector('dialog[open] h2').innerText"), "a link to a cell opens it"
 
