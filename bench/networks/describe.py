@@ -54,7 +54,9 @@ class Description:
 def _divided(x: Tensor, by: Any, **options: Any) -> Tensor:
     """x / by, of a weight by its norm or a factor, without the numbers."""
     is_one = isinstance(by, float) or (isinstance(by, Tensor) and by.ndim == 0 and by.dtype == x.dtype)
-    plain = is_one and x.is_floating_point() and not options
+    # Where it will be differentiated, what it keeps for that is counted (bench.plan.cost.counting)
+    kept = torch.is_grad_enabled() and x.requires_grad
+    plain = is_one and x.is_floating_point() and not options and not kept
     return x.new_empty(x.shape) if plain else torch.div(x, by, **options)
 
 
