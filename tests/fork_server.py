@@ -84,6 +84,7 @@ def attempt(uid: str, root: str, every: float, file_limit: int | None, pipe: int
     """One attempt at a run that saves every `every` seconds; its outcome goes into the pipe."""
     from bench.run.execute import run_once
 
+    os.dup2(2, 1)  # the server's answers are on stdout: what an attempt prints is none
     os.environ["BENCH_CHECKPOINT_SECONDS"] = str(every)
     stop = worker.StopFlag()
     for number in worker.SIGNALS:
