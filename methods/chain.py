@@ -1,8 +1,8 @@
 """CHAIN, in its batch form: D's convolutions are followed by a soft normalisation that cannot steepen D (Ni 2024).
 
-The text at hand was the paper's abstract (zero-mean regularisation, adaptive root mean square normalisation); formulas
-and settings are those of the authors' FastGAN (MaxwellYaoNi/CHAIN@f6ec3ad, FastGANDBig, `chain_batch`). Their other
-form keeps running statistics of real images, of generated ones and of those for G, with a backward pass of its own.
+Formulas and settings are those of the authors' FastGAN (MaxwellYaoNi/CHAIN@f6ec3ad, FastGANDBig, `chain_batch`), not
+compared with the paper's text. Their other form keeps running statistics of real images, of generated ones and of those
+for G, with a backward pass of its own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """DigGAN: D's gradient at real and at generated images should have one norm (Fang et al. 2022).
 
-The text at hand was the paper's abstract; the term and its settings are those of the authors' code for CIFAR
-(AilsaF/DigGAN@42d1ddb, DiffAugment-biggan-cifar): a penalty on the gap of the two norms, in the first of D's updates.
+The term and its settings are those of the authors' code for CIFAR (AilsaF/DigGAN@42d1ddb, DiffAugment-biggan-cifar),
+not compared with the paper's text: a penalty on the gap of the two norms, in the first of D's updates.
 """
 
 from __future__ import annotations

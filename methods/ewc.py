@@ -30,7 +30,7 @@ class EWC(TransferGAN):
     evaluation mode: a mean of squares and not the square of a mean, which is near 0 at the end of a training. Of patch
     logits, D(x) is their mean.
 
-    weight: lambda (declared: the paper's was not at hand, and F's size is that of one network and its training).
+    weight: lambda (declared, not the paper's: F's size is that of one network and its training).
     draws: latents of the estimate (declared: 100, as in the code above).
     For networks without a condition: what the source knew of its own conditions has no place in the target's.
     """

@@ -1,6 +1,6 @@
 """FakeCLR: instance discrimination of perturbed generated images alone, with weighted negatives (Li et al. 2022).
 
-The text at hand was the paper's abstract, which names three means: noise-related latent augmentation, a diversity-aware
+Of the paper only the abstract is followed. It names three means: noise-related latent augmentation, a diversity-aware
 queue, a forgetting factor. The loss is InsGen's of generated images (Yang et al. 2021), on whose code theirs is built;
 what is published of the weights is the head in genforce/insgen@595d119 (contrastive_head_iteration.py).
 """

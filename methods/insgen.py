@@ -1,6 +1,6 @@
 """InsGen: D also tells every image, real or generated, from every other, and G makes them differ (Yang et al. 2021).
 
-The text at hand was the paper's abstract; terms and settings are those of the authors' code (genforce/insgen@2696694).
+Terms and settings are those of the authors' code (genforce/insgen@2696694), not compared with the paper's text.
 """
 
 from __future__ import annotations
