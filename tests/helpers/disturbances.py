@@ -64,11 +64,11 @@ class Disturbances:
         sent = self.desk.submit(self.short, "--rows", "stuck", "--seeds", "0", BENCH_TEST_MARK=self.mark)
         assert "1 run in 1 job" in sent.stdout, sent.stdout
         self.desk.submit(self.low, "--rows", "slow", "--seeds", "0..4")
+        # before the others train: on a slow machine that takes longer than the minute for which stuck/0 has its GPU
+        self.desk.until("slow/4", r"queued +job \S+: (waits for a free node|others are before it)")
         self.desk.submit(self.sliced, "--rows", "slow", "--seeds", "8")
         for seed in range(4):
             self.desk.until(f"slow/{seed}", r"running +step [1-9]")
-        found = self.status()
-        assert re.match(r"queued +job \S+: (waits for a free node|others are before it)", found["slow/4"])
         again = self.desk.submit(self.low, "--rows", "slow", "--seeds", "0..4")
         assert "5 runs queued or at work already" in again.stdout and "\njob " not in again.stdout
 
