@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.rehearsal.configurations import RehearsalOutcome, Results
-from bench.rehearsal.estimate import PEAK_FLOPS, SHARE, page, record
+from bench.rehearsal.estimate import gpu_hours, page, record
 from bench.rehearsal.listing import load_configurations
 
 KEPT = Path(__file__).with_name("reproduce") / "rehearsal.json"
 MEASURED = (
-    "G, M", "D, M", "G, GMAC", "D, GMAC", "CPU, s", "CPU, GB", "GPU, GB", "TFLOP a step", "GPU hours", "threads",
+    "G, M", "D, M", "G, GMAC", "D, GMAC", "CPU, s", "CPU, GB", "GPU, GB", "TFLOP a step", "threads",
 )  # fmt: skip
 CHANGED = "**Measured before its settings changed: to be run again.**"
 
@@ -50,9 +50,8 @@ def records() -> Iterator[dict[str, Any]]:
         row = record(RehearsalOutcome(one, None))
         if (measured := kept.get(one.id)) is not None:
             row |= {key: measured[key] for key in MEASURED}
-            if measured.get("steps") != one.steps:
-                # Beside the steps as they are now stand the hours of as many, of the step as it was.
-                row["GPU hours"] = 1e12 * measured["TFLOP a step"] * one.steps / (PEAK_FLOPS * SHARE) / 3600
+            # Hours of the steps that it has now, of the operations that a step had when it was measured
+            row["GPU hours"] = gpu_hours(one, 1e12 * measured["TFLOP a step"])
             if measured["digest"] != one.digest:
                 row["note"] = f"{row['note']} {CHANGED}".strip()
         yield row

@@ -106,12 +106,19 @@ class Configuration(Frozen):
 
         Raises UserError for an unknown network or method, and for impossible settings.
         """
+        return self._spec(self.images_run)
+
+    def paper_spec(self) -> RunSpec:
+        """The run with the paper's whole batch, as plans count its step."""
+        return self._spec(self.batch)
+
+    def _spec(self, images: int) -> RunSpec:
         NETWORKS.entry(self.network.name)
         return RunSpec(
             method=self.parts,
             network=self.network,
             data=DataSpec(name=DATA, resolution=self.resolution),
-            train=self._settings(self.images_run),
+            train=self._settings(images),
             protocol=None,
             seed=0,
             sources={role: WeightsFile(weights=f"rehearsal-{role}") for role in needed_sources(self.parts)},

@@ -1,17 +1,9 @@
 """Estimates the operations, memory and hours of a training on a GPU from a rehearsed step, and prints their table.
 
-Operations of one step, from the networks alone. G and D are the multiply-accumulates of one image's forward pass, B is
-D's batch, B' G's (the same but where `g_batch` is set) and d the number of D updates:
-
-    2 B [ d (G + 3 * 2 D) ] + 2 B' [ 3 G + 2 D ]
-
-A forward and backward pass costs 3 forward passes. In D's update G runs forward, and D forward and backward on real and
-on generated images. In G's update G runs forward and backward. D is frozen there, so that its backward pass has no
-gradient of weights and both passes cost 2. Where G's update reuses the images of D's last update (`share_fakes`), one
-of the d forward passes of G is saved.
-
-What the method adds (penalties, further passes, decoders) was counted while the step ran: the operations of its
-convolutions and matrix products, backward passes included.
+Operations of the paper's step are those of its networks by the formula of `bench.plan.cost.work`, and what the method
+adds (penalties, further passes, decoders), counted while the step ran: the operations of its convolutions and matrix
+products, backward passes included. Hours are by the model of a card that plans use (`bench.plan.cost.model`), from the
+operations and the bytes of activations that the networks keep in a step.
 """
 
 from __future__ import annotations
@@ -20,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.plan.cost.model import USUAL, Span, card_of
+from bench.plan.cost.steps import work_of
+from bench.plan.cost.work import PerImage, Work, step_flops
 from bench.rehearsal.configurations import Configuration, RehearsalOutcome
 
-GPU = "V100"
-PEAK_FLOPS = 15.7e12  # of a V100 in float32, as its data sheet has it
-SHARE = 0.4  # of the peak that these convolutions sustain: assumed, not measured
 FLOAT, MOMENTS = 4, 2  # bytes of a number; Adam's numbers for each parameter
 COLUMNS = (
     "configuration", "network", "method", "batch x D steps", "rehearsed", "G, M", "D, M", "G, GMAC", "D, GMAC",
@@ -39,7 +31,7 @@ class Estimate:
     gpu_bytes: int  # weights, averages, gradients, moments, kept activations
     formula_flops: float  # of the paper's step, from the networks alone; 0 for a method with its own loop
     step_flops: float  # of the paper's step, with what the method adds
-    gpu_hours: float
+    gpu_hours: Span | None  # on the card USUAL; None where the bytes that a step keeps are not known
 
 
 def estimate(configuration: Configuration, measured: dict[str, Any]) -> Estimate:
@@ -49,21 +41,29 @@ def estimate(configuration: Configuration, measured: dict[str, Any]) -> Estimate
     terms, also those that a training has every n-th step only. The operations beyond the formula are therefore divided
     by the least such n.
     """
-    formula = 0.0 if measured["own_loop"] else formula_flops(configuration, measured["macs"])
+    formula = 0.0 if measured["own_loop"] else _formula_flops(configuration, measured["macs"])
     counted = measured["flops"] * configuration.batch / configuration.images_run
     least = min((every for part in configuration.parts if (every := _every(part.settings)) > 1), default=1)
     step = counted if least == 1 else formula + max(0.0, counted - formula) / least
-    # Seconds at the sustained rate, in hours
-    hours = step * configuration.steps / (PEAK_FLOPS * SHARE) / 3600
-    return Estimate(_gpu_bytes(configuration, measured), formula, step, hours)
+    return Estimate(_gpu_bytes(configuration, measured), formula, step, gpu_hours(configuration, step))
 
 
-def formula_flops(configuration: Configuration, macs: dict[str, int]) -> float:
-    """Floating-point operations of the paper's step from the networks' multiply-accumulates an image."""
-    g, d = macs["generator"], macs["discriminator"]
-    forward = configuration.d_steps - bool(configuration.train.get("share_fakes"))
-    of_g = configuration.train.get("g_batch") or configuration.batch
-    return 2.0 * configuration.batch * (forward * g + configuration.d_steps * 6 * d) + 2.0 * of_g * (3 * g + 2 * d)
+def gpu_hours(configuration: Configuration, flops: float) -> Span | None:
+    """Low, expected and high hours of the paper's steps of so many operations each, on the card USUAL.
+
+    None where the bytes that the networks keep are not known: a loop or a D of the method's own.
+    """
+    counted = work_of(configuration.paper_spec())
+    if counted is None:
+        return None
+    work = Work(flops / 1e12, counted.gigabytes)
+    return card_of(USUAL).span(work, configuration.steps).times(1 / 3600)
+
+
+def _formula_flops(configuration: Configuration, macs: dict[str, int]) -> float:
+    train = configuration.paper_spec().train
+    assert train is not None
+    return step_flops(PerImage(macs["generator"], macs["discriminator"]), train)
 
 
 def _every(settings: dict[str, Any]) -> int:
@@ -104,7 +104,7 @@ def values(outcome: RehearsalOutcome) -> dict[str, Any]:
             "CPU, GB": measured["peak_bytes"] / 1e9,
             "GPU, GB": guess.gpu_bytes / 1e9,
             "TFLOP a step": guess.step_flops / 1e12,
-            "GPU hours": guess.gpu_hours,
+            "GPU hours": None if guess.gpu_hours is None else list(guess.gpu_hours),
         }
     return row
 
@@ -154,9 +154,9 @@ def _legend(records: Sequence[dict[str, Any]], images: str) -> str:
         "methods attach included, and multiply-accumulates of an image's forward pass. CPU: seconds and peak "
         "memory of what was rehearsed. GPU memory: weights, G's average, gradients, two moments, and the "
         "activations that were kept, scaled to the images at once on one GPU; the context and workspaces of its "
-        f"libraries come on top. GPU hours: the operations of a step, counted as it ran, times the paper's steps, at "
-        f"{PEAK_FLOPS * SHARE / 1e12:.1f} TFLOP/s, {SHARE:.0%} of a {GPU}'s float32 peak (assumed); no data "
-        "loading, no scoring."
+        f"libraries come on top. GPU hours: expected, and in brackets low to high, on the card `{USUAL}` by the model "
+        "that `bench plan` uses, from the operations of a step, counted as it ran, the activations that the networks "
+        "keep in it, and the paper's steps; no data loading, no scoring."
     )
 
 
@@ -165,6 +165,13 @@ def _cell(column: str, value: Any) -> str:
         return "-"
     if column in ("configuration", "method", "network"):
         return f"`{value}`" if not str(value).startswith("(") else str(value)
+    if column == "GPU hours":
+        low, expected, high = (_digits(hours) for hours in value)
+        return f"{expected} ({low} to {high})"
     if isinstance(value, float):
-        return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value < 1 else f"{value:.1f}"
+        return _digits(value)
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value < 1 else f"{value:.1f}"

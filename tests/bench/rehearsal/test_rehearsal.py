@@ -14,9 +14,11 @@ from torch import nn
 
 from bench.cli.rehearse import BEGIN, END, rehearse
 from bench.errors import UserError
+from bench.plan.cost.counting import kept_bytes
+from bench.plan.cost.model import card_of
 from bench.rehearsal import configurations as rehearsal
 from bench.rehearsal.configurations import Configuration, RehearsalOutcome, Results
-from bench.rehearsal.estimate import PEAK_FLOPS, SHARE, estimate, formula_flops, markdown
+from bench.rehearsal.estimate import estimate, gpu_hours, markdown
 from bench.rehearsal.listing import load_configurations
 from bench.rehearsal.step import Activations, RehearsedStep, checksums
 from rehearsal_list import MICRO, PLAIN, TINY, written
@@ -46,7 +48,7 @@ def test_counted_operations_are_those_of_the_formula(measured):
     """Adversarial training alone has no others; D's first layer passes no gradient on to its images (1 to 2 %)."""
     for name in ("plain", "shared", "doubled"):
         configuration, found = measured[name]
-        assert found["flops"] == pytest.approx(formula_flops(configuration, found["macs"]), rel=0.03)
+        assert found["flops"] == pytest.approx(estimate(configuration, found).formula_flops, rel=0.03)
     assert measured["shared"][1]["flops"] < 0.97 * measured["plain"][1]["flops"]
     assert measured["doubled"][1]["flops"] > 1.1 * measured["plain"][1]["flops"]
 
@@ -123,9 +125,20 @@ def test_estimate_in_closed_form():
     formula = 2 * 32 * (10 + 6 * 7 + 3 * 10 + 2 * 7)
     assert guess.formula_flops == formula
     assert guess.step_flops == formula + (10_000 * 32 / 8 - formula) / 4
-    assert guess.gpu_hours == pytest.approx(guess.step_flops * 100 / (PEAK_FLOPS * SHARE) / 3600)
+    # 32 images in each update: D keeps what is real and what is generated, then G and D what is generated
+    g_kept, d_kept = kept_bytes(one.network)
+    card, gigabytes = card_of("h100"), 32 * (3 * d_kept + g_kept) / 1e9
+    seconds = card.constant + card.per_tflop * guess.step_flops / 1e12 + card.per_gigabyte * gigabytes
+    expected = seconds * 100 / 3600
+    assert guess.gpu_hours == pytest.approx([expected / card.factor, expected, expected * card.factor])
     # G twice (itself and its average) and D; a gradient and two moments of what is trained; 400 bytes for 4 images
     assert guess.gpu_bytes == 4 * (300 + 3 * 160) + 400 / 4 * 16
+
+
+def test_hours_are_unknown_where_the_kept_bytes_are():
+    """GLANN has a training loop of its own: no count of G's and D's updates tells what its steps keep."""
+    one = Configuration(id="x", **(TINY | {"method": "glann(prior=random)"}))
+    assert gpu_hours(one, 1e12) is None
 
 
 def test_table_has_every_configuration_and_says_why_one_was_not_run(measured):
