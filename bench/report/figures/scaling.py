@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,7 +27,8 @@ class Scaling:
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:
-    pad = ROOM * ((high - low) or abs(high) or 1.0)
+    alike = math.isclose(low, high)  # values that differ in their last digits only: an axis of their size
+    pad = ROOM * ((abs(high) or 1.0) if alike else high - low)
     return low - pad, high + pad
 
 
