@@ -24,6 +24,7 @@ from bench.report.pictures import Picture
 from bench.report.verdicts import ALIKE, BETTER, LARGER, NOT_JUDGED, SMALLER, WORSE, Against, Standing
 
 HOME = "index.html"
+COMPARISON = "compare"  # how the name of a page begins
 LONGEST = 80  # characters of a file's name, without its suffix
 CLASSES = {BETTER: "won", SMALLER: "won", WORSE: "lost", LARGER: "lost"}
 
@@ -76,7 +77,7 @@ def stem(comparisons: Sequence[MethodComparison]) -> str:
     name ends with digits of what it stood for.
     """
     first = comparisons[0]
-    plain = "-".join(("compare", first.method, first.recorded, first.table.replace("/", "-"), first.scale))
+    plain = "-".join((COMPARISON, first.method, first.recorded, first.table.replace("/", "-"), first.scale))
     safe = re.sub(r"[^A-Za-z0-9._+-]+", "-", plain)
     if safe == plain and len(safe) <= LONGEST:
         return safe

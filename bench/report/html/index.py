@@ -42,3 +42,12 @@ class IndexEntry:
     title: str
     at: Mapping[Scale, ScaleState]
     pages: Mapping[Scale, str]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A page of another kind that lies beside the index: its address, its name and what follows the name."""
+
+    address: str
+    name: str
+    what: str

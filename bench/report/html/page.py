@@ -10,7 +10,7 @@ from bench.report.claims.words import READING
 from bench.report.html.details import Details, Known, details_of
 from bench.report.html.environment import fill
 from bench.report.html.files import Files
-from bench.report.html.index import IndexEntry
+from bench.report.html.index import IndexEntry, Link
 from bench.report.html.methods import MethodsView
 from bench.report.html.plots import with_plots
 from bench.report.html.tables import ScoreView, other_claims, rules_of, score_views
@@ -85,11 +85,15 @@ def table_page(report: TableReport, extras: Extras, files: Files, prefix: str = 
 
 
 def rendered(
-    pages: Sequence[TablePage], files: Files, home: str = "", index: Sequence[IndexEntry] = (), leaderboard: str = ""
+    pages: Sequence[TablePage],
+    files: Files,
+    home: str = "",
+    index: Sequence[IndexEntry] = (),
+    beside: Sequence[Link] = (),
 ) -> str:
     """Tables as one HTML document. home: the address of the index, where it is another; index: it stands here.
 
-    leaderboard: its address, for the index.
+    beside: the pages that the index leads to above its table.
     """
     return fill(
         "page.html.j2",
@@ -97,7 +101,7 @@ def rendered(
         head=files.head(),
         home=home,
         index=index,
-        leaderboard=leaderboard,
+        beside=beside,
         scales=SCALES,
         reading=READING[0].upper() + READING[1:],
     )

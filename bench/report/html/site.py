@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.files import atomic
+from bench.report.html.comparison import COMPARISON
 from bench.report.html.files import Beside, Inside, write_assets
-from bench.report.html.index import IndexEntry
+from bench.report.html.index import IndexEntry, Link
 from bench.report.html.leaderboard import PAGE, leaderboard_page
 from bench.report.html.page import Extras, TablePage, rendered, stem, table_page
 from bench.report.leaderboard import Leaderboard
@@ -22,7 +23,7 @@ Reports = Sequence[tuple[TableReport, Extras]]
 def write_site(
     root: Path, reports: Reports, index: Sequence[IndexEntry], board: Leaderboard | None = None
 ) -> list[Path]:
-    """Write `root`/index.html, a page a report and the leaderboard beside it; pages that were there stay, linked."""
+    """Write `root`/index.html, a page a report and the leaderboard; pages that were there stay, linked."""
     write_assets(root)
     written = []
     for report, extras in reports:
@@ -36,8 +37,7 @@ def write_site(
         pages = {page for entry in linked for page in entry.pages.values()}
         atomic.write_text(root / PAGE, leaderboard_page(board, Beside(root, ""), HOME, pages))
         written.append(root / PAGE)
-    link = PAGE if (root / PAGE).exists() else ""
-    atomic.write_text(root / HOME, rendered([], Beside(root, ""), index=linked, leaderboard=link))
+    atomic.write_text(root / HOME, rendered([], Beside(root, ""), index=linked, beside=_beside(root)))
     return [root / HOME, *written]
 
 
@@ -53,6 +53,13 @@ def whole(reports: Reports, index: Sequence[IndexEntry] = ()) -> str:
         replace(entry, pages={s: tops[entry.name, s] for s in entry.at if (entry.name, s) in tops}) for entry in index
     ]
     return rendered(pages, files, index=linked)
+
+
+def _beside(root: Path) -> list[Link]:
+    """The leaderboard and the comparisons that lie in the folder."""
+    board = [Link(PAGE, "Leaderboard", "all recorded methods, ranked.")] if (root / PAGE).exists() else []
+    compared = sorted(root.glob(f"{COMPARISON}-*.html"))
+    return board + [Link(page.name, page.stem, "a method against the others, by bench compare.") for page in compared]
 
 
 def _there(entry: IndexEntry, root: Path) -> dict[Scale, str]:

@@ -16,6 +16,8 @@ from bench.report.compare import compare
 from bench.report.compare_words import baseline_lines, cost_lines, summary
 from bench.report.costs import Spent
 from bench.report.html.comparison import stem, whole, write_page
+from bench.report.html.index import IndexEntry
+from bench.report.html.site import write_site
 from bench.report.render import comparison_data, comparison_latex, comparison_text, latex
 
 PHONE = 380  # CSS pixels
@@ -111,7 +113,10 @@ def test_a_folder_holds_what_the_page_names_and_leads_to_an_index_that_is_there(
     for address in Page(path.read_text()).addresses:
         assert address.startswith("#") or (tmp_path / address).is_file(), address
     (tmp_path / "index.html").write_text("")
-    assert 'href="index.html"' in write_page(tmp_path, made[0]).read_text()
+    page = write_page(tmp_path, made[0])
+    assert 'href="index.html"' in page.read_text()
+    write_site(tmp_path, [], [IndexEntry("disp/table1", "table", "A table", {}, {})])
+    assert f'href="{page.name}"' in (tmp_path / "index.html").read_text()
 
 
 def test_a_hostile_name_is_no_path_and_two_of_them_are_two_files(made, tmp_path):
