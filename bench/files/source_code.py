@@ -126,7 +126,7 @@ def _imports(module: str, file: Path, times: Times) -> tuple[str, ...]:
     """The full names of what a file imports, attributes included (the caller drops what is no module)."""
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     names: list[str] = []
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    for node in _nodes(file.read_bytes()):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -135,6 +135,12 @@ def _imports(module: str, file: Path, times: Times) -> tuple[str, ...]:
             start = base if node.level else node.module or ""
             names += [start, *(f"{start}.{alias.name}" for alias in node.names)]
     return tuple(dict.fromkeys(names))
+
+
+@lru_cache(maxsize=1)
+def _nodes(source: bytes) -> list[ast.AST]:
+    """Every node of a source. Kept for a moment: a file's imports and its content are asked for one after the other."""
+    return list(ast.walk(ast.parse(source)))
 
 
 @lru_cache(maxsize=1024)
@@ -147,7 +153,7 @@ def without_comments(source: bytes) -> bytes:
     try:
         tokens = list(tokenize.tokenize(io.BytesIO(source).readline))
         lines = source.decode(tokens[0].string).splitlines()
-        strings = [string for string in ast.walk(ast.parse(source)) if isinstance(string, ast.Constant | ast.JoinedStr)]
+        strings = [node for node in _nodes(source) if isinstance(node, ast.Constant | ast.JoinedStr)]
     except (tokenize.TokenError, SyntaxError, UnicodeDecodeError, ValueError):
         return source
     inside = {row for string in strings for row in range(string.lineno, string.end_lineno or string.lineno)}
