@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli import completing
+from bench.cli.json_document import answer, json_option
 from bench.cli.options import plugin_option
 
 if TYPE_CHECKING:
@@ -14,12 +16,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("method", required=False)
+@click.argument("method", required=False, shell_complete=completing.methods)
 @click.option("--all", "everything", is_flag=True, help="Every registered method.")
 @click.option("--network", metavar="NAME", help="On this network alone, e.g. sngan-32.")
 @click.option("--verbose", is_flag=True, help="A line for every check, not for every network.")
+@json_option
 @plugin_option
-def check(method: str | None, everything: bool, network: str | None, verbose: bool, plugins: list[str]) -> int:
+def check(
+    method: str | None, everything: bool, network: str | None, verbose: bool, plugins: list[str], as_json: bool
+) -> int:
     """Conformance of METHOD, e.g. disp or 'mine + diffaugment': builds, steps, resumes, samples, pickles.
 
     Tiny networks of every family are tried; one that the method refuses is reported with its reason. Exit status
@@ -36,11 +41,14 @@ def check(method: str | None, everything: bool, network: str | None, verbose: bo
         raise UserError("name one METHOD, or give --all")
     torch.set_num_threads(1)  # the networks are tiny: more threads only cost time
     # Every network of every method; the exit status counts the failed checks
-    failures = 0
+    failures, found = 0, list[dict[str, Any]]()
     for name in [entry.name for entry in methods()] if everything else [str(method)]:
         for tried, findings in check_everywhere(name, [network] if network else list(NETWORKS)).items():
             failures += sum(finding.failed for finding in findings)
+            found += [{"method": name, "network": tried, **vars(finding)} for finding in findings]
             click.echo("\n".join(_lines(f"{name} on {tried}", findings, verbose)))
+    if as_json:
+        answer(failed=failures, checks=found)
     plural = "" if failures == 1 else "s"
     click.echo(f"{failures} check{plural} failed" if failures else "all checks passed")
     return 1 if failures else 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli.json_document import answer
 from bench.cli.options import table_with
 from bench.errors import UserError, did_you_mean
 from bench.store.runs import Store
@@ -34,7 +35,11 @@ def show_claims(names: tuple[str, ...], scale: Any, style: str | None, output: P
             path = output / f"claims-{scale}.{suffix}"
             atomic.write_text(path, _render(page, form))
             click.echo(f"wrote {path}")
-    if output is None or style is not None:
+    if style == "json":
+        from bench.report.render.report_data import claims_data
+
+        answer(**claims_data(page))
+    elif output is None or style is not None:
         click.echo(_render(page, style))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 
 import click
 
+from bench.cli import completing
 from bench.cli.finding import NO_CHOICE, find_run
+from bench.cli.json_document import answer, json_option
 from bench.cli.options import plugin_option, run_options, say_if_absent, scale_option, selection_options, store_option
 from bench.cli.planning import plan_of
 from bench.errors import UserError
@@ -26,13 +29,14 @@ Labels = dict[str, str]  # uid -> what the run is
 
 
 @click.command()
-@click.argument("table", required=False)
+@click.argument("table", required=False, shell_complete=completing.tables_or_all)
 @scale_option
 @selection_options
 @click.option("--watch", is_flag=True, help="Stay and renew the table until nothing is queued or at work.")
 @click.option("--every", type=click.FloatRange(0.2, 3600), default=5.0, show_default=True, help="Seconds, for --watch.")
 @click.option("--all", "everything", is_flag=True, help="A line for every run, also done and planned ones.")
 @click.option("--ids", is_flag=True, help="Each run's id too.")
+@json_option
 @plugin_option
 @store_option
 def status(
@@ -42,6 +46,7 @@ def status(
     every: float,
     everything: bool,
     ids: bool,
+    as_json: bool,
     store: Store,
     **choice: Any,
 ) -> None:
@@ -53,13 +58,24 @@ def status(
         survey = Survey.of(store, submissions(store), list(labels))
         return [survey.status_of(uid, label) for uid, label in labels.items()], survey.silent
 
-    if watch:
+    if as_json and watch:
+        raise UserError("--json is one document, and --watch many: choose one of them")
+    if as_json:
+        answer(**_document(*look()))
+    elif watch:
         _watch(look, every, everything, ids)
     else:
         from bench.cli.status_lines import lines
 
         for line in lines(*look(), everything=everything, ids=ids):
             click.echo(line)
+
+
+def _document(statuses: list[RunStatus], silent: str | None) -> dict[str, Any]:
+    """Every run, whether lines would list it or not."""
+    counts = Counter(status.state for status in statuses)
+    runs = [{**vars(status), "seconds_left": status.seconds_left} for status in statuses]
+    return {"runs": runs, "counts": dict(counts), "cluster_is_silent": silent}
 
 
 def _watch(look: Callable[[], tuple[list[RunStatus], str | None]], every: float, everything: bool, ids: bool) -> None:
@@ -86,7 +102,7 @@ def _watch(look: Callable[[], tuple[list[RunStatus], str | None]], every: float,
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=completing.runs)
 @click.option("--lines", type=click.IntRange(1, 100_000), default=40, show_default=True, help="How many, from the end.")
 @click.option(
     "--curves", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.csv|png",
@@ -121,7 +137,7 @@ def logs(
 
 
 @click.command()
-@click.argument("target")
+@click.argument("target", shell_complete=completing.tables_or_runs)
 @scale_option
 @selection_options
 @plugin_option

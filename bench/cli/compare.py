@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli import completing
 from bench.cli.options import (
     metric_option,
     plugin_option,
@@ -31,11 +32,11 @@ STYLES = ("markdown", "latex", "csv", "json")
 
 
 @click.command()
-@click.argument("method")
+@click.argument("method", shell_complete=completing.methods)
 @click.option("--against", default="cpu", show_default=True, metavar="NAME",
               help="A recorded set (`recorded`: the project's own, `cpu`), `runs`: this store's rows, or a TABLE: its "
               "rows in this store, where they are scored as ours are.")  # fmt: skip
-@click.option("--table", default="table1", show_default=True)
+@click.option("--table", default="table1", show_default=True, shell_complete=completing.tables)
 @scale_option
 @selection_options
 @metric_option

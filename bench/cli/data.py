@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from bench.cli import completing
 from bench.cli.data_looking import resolution_option, show, stats, verify
 from bench.cli.options import plugin_option, store_option
 from bench.cli.stale_lines import tell_of_stale
@@ -20,7 +21,7 @@ def data() -> None:
 
 
 @data.command("list")
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=completing.datasets)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document; its keys are in docs/datasets.md.")
 @plugin_option
 def list_(names: tuple[str, ...], as_json: bool, plugins: list[str]) -> None:
@@ -34,7 +35,7 @@ def list_(names: tuple[str, ...], as_json: bool, plugins: list[str]) -> None:
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.datasets)
 @resolution_option
 @click.option(
     "--from",

@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from bench.cli import completing
 from bench.cli.options import plugin_option
 from bench.errors import UserError
 
@@ -16,7 +17,7 @@ resolution_option = click.option(
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.datasets)
 @resolution_option
 @click.option("--all", "every", is_flag=True, help="Every data set that is built here, at each resolution.")
 @plugin_option
@@ -52,7 +53,7 @@ def verify(ctx: click.Context, name: str | None, resolution: int, every: bool, p
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.datasets)
 @resolution_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document; its keys are in docs/data.md.")
 @plugin_option
@@ -66,7 +67,7 @@ def stats(name: str, resolution: int, as_json: bool, plugins: list[str]) -> None
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.datasets)
 @resolution_option
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE.png",
               help="The sheet [default: NAME-RESOLUTION-SPLIT.png here].")  # fmt: skip

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli import completing
 from bench.cli.evaluated_column import is_given, refuse_idle, setting_of, table_of
 from bench.cli.finding import NO_CHOICE
 from bench.cli.opening import checkpoint_options, found_run, open_run
@@ -43,15 +44,26 @@ NOT_AGAINST = ("dataset", "seed", "allow_fewer", "name", "root", "replace")
 @click.command()
 @click.option("--images", type=click.Path(exists=True, path_type=Path), metavar="PATH",
               help="Score the pictures of a folder, an archive (zip, tar) or an array (npz, npy).")  # fmt: skip
-@click.option("--run", metavar="RUN",
+@click.option("--run", metavar="RUN", shell_complete=completing.runs,
               help="Or: score a finished run again, by its id, label, row or folder, under its own protocol, or under "
               "the one that --dataset, --resolution, --table, --scale, --column or --protocol names.")  # fmt: skip
 @checkpoint_options
 @click.option("--against", type=click.Path(exists=True, path_type=Path), metavar="PATH",
               help="Against the pictures of another folder or archive, in place of a data set.")  # fmt: skip
-@click.option("--dataset", metavar="NAME", help="The data set that the images are held against.")
+@click.option(
+    "--dataset",
+    metavar="NAME",
+    shell_complete=completing.datasets,
+    help="The data set that the images are held against.",
+)
 @click.option("--resolution", type=click.IntRange(8, 1024), help="Its pixels a side.")
-@click.option("--table", default="table1", show_default=True, help="Whose protocol: a table's name or YAML file.")
+@click.option(
+    "--table",
+    default="table1",
+    show_default=True,
+    shell_complete=completing.tables,
+    help="Whose protocol: a table's name or YAML file.",
+)
 @scale_option
 @click.option("--column", metavar="ID", help="Whose protocol, where --dataset does not tell.")
 @click.option("--protocol", metavar="NAME", help="A protocol by its name, of --table or of any table that has it.")

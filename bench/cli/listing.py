@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
 import click
 
+from bench.cli import completing
+from bench.cli.json_document import answer, json_option
+from bench.cli.listing_document import entries
 from bench.cli.options import plugin_option, store_option
-from bench.contract.discovery import methods
-from bench.data.known import datasets
 from bench.store.runs import Store
 
 KINDS = ("methods", "datasets", "networks", "metrics", "measures", "extractors", "tables", "recorded")
@@ -14,33 +18,41 @@ KINDS = ("methods", "datasets", "networks", "metrics", "measures", "extractors",
 
 @click.command("list")
 @click.argument("kind", required=False, type=click.Choice(KINDS))
+@json_option
 @plugin_option
 @store_option
-def list_(kind: str | None, plugins: list[str], store: Store) -> None:
+def list_(kind: str | None, plugins: list[str], store: Store, as_json: bool) -> None:
     """What there is, one line each.
 
     KIND is methods, datasets, networks, metrics, measures (of finished runs), extractors, tables or recorded (sets);
     without it, all of them. Of tables also what the store has of them and what they cost.
     """
+    if as_json:
+        answer(**{each: entries(each, store) for each in ([kind] if kind else KINDS)})
+        return
     for each in [kind] if kind else KINDS:
         if not kind:
             click.echo(f"{each}:")
-        entries = _entries(each, store)
-        width = max((len(name) for name, _ in entries), default=0)
-        for name, summary in entries:
+        listed = _entries(each, store)
+        width = max((len(name) for name, _ in listed), default=0)
+        for name, summary in listed:
             click.echo(f"{'' if kind else '  '}{name:<{width}}  {summary}".rstrip())
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.networks)
 @click.option("--set", "settings", multiple=True, metavar="OPTION=VALUE", help="e.g. --set condition_dim=512")
-def networks(name: str | None, settings: tuple[str, ...]) -> None:
+@json_option
+def networks(name: str | None, settings: tuple[str, ...], as_json: bool) -> None:
     """Parameter counts of all networks, or layer shapes of one; nothing is allocated."""
     from bench.networks import names
     from bench.networks.describe import describe
     from bench.plan.load import parse_setting
 
     options = dict(parse_setting(text) for text in settings)
+    if as_json:
+        answer(networks=[asdict(describe(each, **options)) for each in ([name] if name else names())])
+        return
     if name is None:
         sizes = ("generator", "discriminator")
         click.echo(f"{'network':<12} {sizes[0]:>14} {sizes[1]:>14} {'G MMAC/image':>13} {'D MMAC/image':>13}")
@@ -63,38 +75,19 @@ def networks(name: str | None, settings: tuple[str, ...]) -> None:
 
 
 def _entries(kind: str, store: Store) -> list[tuple[str, str]]:
-    # Methods, data, networks, extractors
-    if kind == "methods":
-        return [(entry.name, entry.summary) for entry in methods()]
-    if kind == "datasets":
-        return [(entry.name, entry.summary) for entry in datasets()]
-    if kind == "networks":
-        from bench.networks import summaries
+    """(name, line) of every entry of a kind."""
+    if kind == "tables":
+        from bench.cli.table_list import table_lines
 
-        return sorted(summaries().items())
-    if kind == "extractors":
-        from bench.features import available, extractors
-
-        return [(entry.name, f"{entry.summary}{_lacking(available(entry.name))}") for entry in extractors()]
-    # What is measured of images and of runs
-    if kind == "metrics":
-        from bench.metrics import PYTHON_ONLY
-        from bench.metrics.measures import measures
-
-        return sorted([*((entry.name, entry.summary) for entry in measures()), *PYTHON_ONLY.items()])
-    if kind == "measures":
-        from bench.evaluate.registry import run_measures
-
-        return [(entry.name, entry.summary) for entry in run_measures()]
-    # What there is in records and tables
+        return table_lines(store)
+    found = entries(kind, store)
     if kind == "recorded":
-        from bench.report.recorded import holdings, recorded_sets
+        return [(one["name"], "; ".join(map(_holding, one["holds"]))) for one in found]
+    return [(one["name"], f"{one['summary']}{_lacking(one.get('lacks'))}") for one in found]
 
-        return [(name, "; ".join(f"{table} at {scale}: {runs} runs" for table, scale, runs in holdings(name)))
-                for name in recorded_sets()]  # fmt: skip
-    from bench.cli.table_list import table_lines
 
-    return table_lines(store)
+def _holding(one: dict[str, Any]) -> str:
+    return f"{one['table']} at {one['scale']}: {one['runs']} runs"
 
 
 def _lacking(reason: str | None) -> str:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from bench import __version__
 from bench.errors import UserError, did_you_mean
@@ -56,6 +57,9 @@ VERBS = {
 }
 
 
+COMPLETING = "_BENCH_COMPLETE"  # the variable by which a shell asks for completions, as click calls it
+
+
 class LazyGroup(click.Group):
     """Commands from the table above; a misspelt verb gets a suggestion."""
 
@@ -66,11 +70,19 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """The command of a verb, whose module is imported for it. Raises UserError for an unknown verb."""
         if name not in VERBS:
+            if ctx.resilient_parsing:  # a shell completes a word: there is nothing to complete
+                return None
             raise UserError(f"unknown verb '{name}'; {did_you_mean(name, VERBS)}")
         module, attribute = VERBS[name][0].split(":")
         with _kept():
             command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The verbs that begin so, without importing one; options of `bench` itself after a dash."""
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [CompletionItem(name, help=text) for name, (_, text) in VERBS.items() if name.startswith(incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of verbs without importing one."""
@@ -111,9 +123,11 @@ def main(arguments: list[str] | None = None) -> None:
     Exit status: 0 done, 1 some runs failed, 2 a user's mistake (in one line), 130 interrupted.
     """
     try:
-        result: Any = cli.main(args=arguments, prog_name="bench", standalone_mode=False)
+        result: Any = cli.main(args=arguments, prog_name="bench", complete_var=COMPLETING, standalone_mode=False)
         status = result if isinstance(result, int) else 0
     except UserError as error:
+        if COMPLETING in os.environ:  # a shell that completes a word has no place for a message
+            sys.exit(0)
         status = _complain(str(error).removesuffix("\n".join(("", *error.details))), error.details)
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)

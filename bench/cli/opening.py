@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli import completing
 from bench.cli.finding import find_run
 from bench.launch.local.devices import slots
 from bench.store.runs import RunFolder, Store
@@ -22,7 +23,8 @@ def checkpoint_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "--checkpoint", metavar="FILE",
         help="In place of a run: imported weights (`bench weights import`) by name or file, or a `bench export`.",
     )  # fmt: skip
-    network = click.option("--network", metavar="NAME", help="What the checkpoint is of, where the file does not say.")
+    network = click.option("--network", metavar="NAME", shell_complete=completing.networks,
+                           help="What the checkpoint is of, where the file does not say.")  # fmt: skip
     return checkpoint(network(function))
 
 

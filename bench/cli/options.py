@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from bench.cli import completing
 from bench.cli.cost_lines import budget_option, card_option
 from bench.errors import UserError
 from bench.launch.local.devices import KINDS, MOST_ASKED, PerGpu
@@ -82,16 +83,16 @@ def selection_options(function: Function) -> Function:
     """--rows, --columns, --seeds, --method, --set: which runs of a table are meant, for every verb alike."""
     options = [
         click.option(
-            "--rows", callback=_names, metavar="A,B",
+            "--rows", callback=_names, metavar="A,B", shell_complete=completing.rows,
             help="Rows by id, or by label where they are your own; 'controls' for the control rows.",
         ),
         click.option(
-            "--columns", callback=_names, metavar="A,B",
+            "--columns", callback=_names, metavar="A,B", shell_complete=completing.columns,
             help="Columns by id; of a table that has no such column, a data set by its name, your own too.",
         ),
         click.option("--seeds", callback=_seeds, metavar="0..2", help="Seeds [default: the table's]."),
         click.option(
-            "--method", "methods", multiple=True, metavar="[LABEL=]EXPR",
+            "--method", "methods", multiple=True, metavar="[LABEL=]EXPR", shell_complete=completing.methods,
             help="Add a row of your own, e.g. 'mine + disp', or with a label 'ours=mine + disp'; 'ours@GROUP=...' has "
             "the settings of a group of rows; may be repeated.",
         ),
@@ -107,7 +108,9 @@ def selection_options(function: Function) -> Function:
 
 def run_options(function: Function) -> Function:
     """--table, --scale and `selection_options`: choose among runs of the same name (bench.cli.finding)."""
-    table = click.option("--table", metavar="TABLE", help="Of this table [default: every table].")
+    table = click.option(
+        "--table", metavar="TABLE", shell_complete=completing.tables, help="Of this table [default: every table]."
+    )
     scale = click.option("--scale", type=click.Choice(SCALES), help="At this scale [default: every scale].")
     return table(scale(selection_options(function)))
 
@@ -116,7 +119,11 @@ def work_options(*own: Option) -> Option:
     """TABLE and the options of the verbs that plan a table's work or do it: plan, run, submit. own: options of one."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        which: list[Option] = [click.argument("table"), scale_option, selection_options]
+        which: list[Option] = [
+            click.argument("table", shell_complete=completing.tables_or_all),
+            scale_option,
+            selection_options,
+        ]
         how: list[Option] = [starting_options, training_option, references_option, budget_option, card_option]
         for option in reversed([*which, *how, *own, plugin_option, store_option]):
             function = option(function)
@@ -152,15 +159,17 @@ def metric_option(function: Function) -> Function:
         "metrics",
         callback=_names,
         metavar="A,B",
+        shell_complete=completing.metrics,
         help="Metrics by name (see bench list metrics).",
     )(function)
 
 
 def recorded_option(function: Function) -> Function:
     """--recorded: a recorded set that fills in."""
-    return click.option("--recorded", metavar="NAME", help="Fill in from a recorded set what the store lacks.")(
-        function
-    )
+    return click.option(
+        "--recorded", metavar="NAME", shell_complete=completing.recorded,
+        help="Fill in from a recorded set what the store lacks.",
+    )(function)  # fmt: skip
 
 
 def measures_option(function: Function) -> Function:
@@ -287,6 +296,8 @@ def named_plugins(plugins: list[str]) -> list[str]:
 def _load_plugins(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> list[str]:
     from bench.plugins import load_plugin
 
+    if ctx.resilient_parsing:  # a shell completes a word: nothing of the user's is executed for that
+        return []
     project = project_file()
     files: dict[str, str] = {}  # whole path -> how the user wrote it
     for path in [*(str(plugin) for plugin in (project.plugins if project else [])), *value]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from bench.cli import completing
 from bench.cli.all_tables import every_table
 from bench.cli.chosen_results import chosen_results
 from bench.cli.made_options import made_options
@@ -20,7 +21,7 @@ from bench.store.runs import Store
 
 
 @click.command()
-@click.argument("table", default="table1")
+@click.argument("table", default="table1", shell_complete=completing.tables_or_all)
 @click.option("--as", "name", required=True, metavar="NAME", help="The recorded set to write, e.g. mine.")
 @recorded_root_option
 @replace_option

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli import report_files, report_pictures, report_site
+from bench.cli import completing, report_files, report_pictures, report_site
+from bench.cli.json_document import answer, json_option
 from bench.cli.options import (
     metric_option,
     plugin_option,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("tables", nargs=-1)
+@click.argument("tables", nargs=-1, shell_complete=completing.tables_or_all)
 @scale_option
 @selection_options
 @metric_option
@@ -46,22 +47,25 @@ if TYPE_CHECKING:
               help="Write every format there, the plot, the pictures with an index, and samples.")  # fmt: skip
 @click.option("--nearest", is_flag=True, help="With --output, --html, --single or --open: samples of every row above "
               "their nearest training images, by LPIPS and by features (seconds a row).")  # fmt: skip
+@json_option
 @recorded_option
 @plugin_option
 @store_option
 def report(tables: tuple[str, ...], scale: Any, everything: bool, claims: bool, style: str | None, site: Path | None,
-           single: bool, opens: bool, output: Path | None, store: Store, recorded: str | None,
-           **choice: Any) -> None:  # fmt: skip
+           single: bool, opens: bool, output: Path | None, as_json: bool, store: Store,
+           recorded: str | None, **choice: Any) -> None:  # fmt: skip
     """Each TABLE with intervals beside the printed numbers; ALL is every table. Without TABLE: those that have runs.
 
     Rows, columns and claims that have no runs are named in one line. Of a table that waits for a measure which this
     version does not have, the printed numbers alone are shown.
     """
     from bench.cli.claims_page import loader, show_claims
+    from bench.report.render.report_data import table_data
 
     # What is asked for, in which form
     site = site or (report_site.usual_folder(store) if opens else None)
     pages = site is not None or single
+    style = _style(style, as_json)
     _refuse(claims and site is not None, choice["nearest"] and output is None and not pages, style if pages else None)
     if claims:
         show_claims(tables, scale, "html" if single else style, output, store, recorded, choice)
@@ -69,9 +73,10 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, claims: bool, 
     # Each table: printed, written, or kept for the pages
     load = loader(scale, store, recorded, choice)
     kept: list[tuple[TableReport, Extras]] = []
-    noted = False
+    noted, documents = False, list[dict[str, Any]]()
     for spec in chosen_tables(tables, store, scale, choice):
         if (measure := to_come(spec)) is not None:
+            documents.append({"table": spec.name, "waits_for": measure})
             show_printed(spec, measure, style, output)
             continue
         spec, table_report = report_of(spec, scale, store, recorded, load, choice)
@@ -86,9 +91,19 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, claims: bool, 
         if found is not None and pages:
             shown = report_files.shown_part(table_report, everything, named)
             kept.append((shown, report_pictures.extras(shown, spec, found, store)))
+        elif style == "json":
+            documents.append(table_data(report_files.shown_part(table_report, everything, named)))
         elif output is None or style is not None:
             click.echo(report_files.render(table_report, style, everything, named))
-    # The pages
+    if style == "json":
+        answer(scale=scale, tables=documents)
+    _show_pages(kept, site, store, single, opens)
+
+
+def _show_pages(
+    kept: list[tuple[TableReport, Extras]], site: Path | None, store: Store, single: bool, opens: bool
+) -> None:
+    """Write pages for a browser and open them, or print them as one; nothing where none are asked for."""
     if site is not None:
         path = report_site.write(kept, site, store, single)
         if opens:
@@ -97,6 +112,13 @@ def report(tables: tuple[str, ...], scale: Any, everything: bool, claims: bool, 
         from bench.report.html.site import whole
 
         click.echo(whole(kept))
+
+
+def _style(style: str | None, as_json: bool) -> str | None:
+    """The style of what is printed; --json is one of them."""
+    if as_json and style is not None:
+        raise UserError(f"--{style} and --json are both printed: choose one of them")
+    return "json" if as_json else style
 
 
 def _refuse(claims: bool, nearest: bool, style: str | None) -> None:

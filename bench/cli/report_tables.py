@@ -83,7 +83,7 @@ def show_printed(spec: Table, measure: str, style: str | None, output: Path | No
         path = output / f"{spec.name.replace('/', '-')}-printed.txt"
         atomic.write_text(path, text)
         click.echo(f"wrote {path}")
-    if output is None or style is not None:
+    if style != "json" and (output is None or style is not None):
         click.echo(recorded_csv(spec.name) if style == "csv" else text, nl=style != "csv")
 
 

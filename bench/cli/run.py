@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -10,7 +12,10 @@ from bench.cli.all_tables import tell_of_tables, tell_of_waiting
 from bench.cli.conclusion import conclude, same_choice
 from bench.cli.cost_lines import keep_to_budget
 from bench.cli.impossible import print_problems, refuse_impossible
+from bench.cli.json_document import answer, json_option
+from bench.cli.notifying import Notifier, notify_option
 from bench.cli.options import device_option, sharing_option, work_options
+from bench.cli.plan_document import plan_document
 from bench.cli.planning import (
     build_data,
     plan_of,
@@ -34,8 +39,10 @@ from bench.store.runs import Store
 
 
 @click.command()
-@work_options()
-def plan(table: str, scale: str, retry: Any, budget: float | None, card: Card, store: Store, **choice: Any) -> int:
+@work_options(json_option)
+def plan(
+    table: str, scale: str, retry: Any, budget: float | None, card: Card, store: Store, as_json: bool, **choice: Any
+) -> int:
     """The runs TABLE needs: status, order, cost, and what would start. Nothing starts.
 
     ALL is every table: a line for each, and how many runs they share.
@@ -46,7 +53,7 @@ def plan(table: str, scale: str, retry: Any, budget: float | None, card: Card, s
     starting, sent = {run.uid for run in plan.to_start(retry)}, _submitted(plan, store)
     if isinstance(plan, JointPlan):
         tell_of_tables(plan, retry, sent)
-    else:
+    elif not as_json:
         width = max((len(run.label) for run in plan.runs), default=0)
         for run in plan.runs:
             mark = ">" if run.uid in starting and run.uid not in sent else " "
@@ -55,8 +62,11 @@ def plan(table: str, scale: str, retry: Any, budget: float | None, card: Card, s
     cost = summarise(plan, store, retry, card, sent)
     asked = [run for run in plan.to_start(retry) if run.uid in cost.spans]
     fits = len(keep_to_budget(asked, cost, budget)) == len(asked)
+    if as_json:
+        answer(**plan_document(plan, starting, sent, cost, card, fits if budget is not None else None))
     if waiting := [uid for uid in sent if uid in starting]:
         click.echo(f"{counted(len(waiting))} of these in the hands of the cluster: bench submit leaves them alone")
+    tell_of_retries(sent, store)
     say_what_submit_would_refuse()
     return print_problems(plan, table, choice) or (0 if fits else 2)
 
@@ -66,6 +76,7 @@ def plan(table: str, scale: str, retry: Any, budget: float | None, card: Card, s
     click.option("--jobs", type=click.IntRange(1, 256), help="Workers at once [default: one per GPU, or per core]."),
     device_option,
     sharing_option,
+    notify_option,
 )
 def run(
     table: str,
@@ -74,6 +85,7 @@ def run(
     jobs: int | None,
     device: str | None,
     per_gpu: PerGpu,
+    notify: str | None,
     budget: float | None,
     card: Card,
     store: Store,
@@ -94,10 +106,24 @@ def run(
         refuse_impossible(plan, table, choice)
     todo = keep_to_budget(todo, summarise(plan, store, retry, card), budget)
     devices = slots(jobs, device, per_gpu) if todo else []
-    outcomes, stopped = _work(plan, todo, store, devices, per_gpu, choice["plugins"]) if todo else ({}, False)
+    notifier = Notifier(notify, f"{plan.name} at {scale}", todo, store)
+    try:
+        outcomes, stopped = _work(plan, todo, notifier, devices, per_gpu, choice["plugins"]) if todo else ({}, False)
+    except Exception:
+        notifier.crashed()
+        raise
     status = conclude(plan, outcomes, store, stopped)
     click.echo(f"see it: {same_choice('report', table, scale, choice)}")
+    notifier.ended(outcomes, stopped)
     return status
+
+
+def tell_of_retries(sent: Mapping[str, str], store: Store) -> None:
+    """Print which runs in the hands of the cluster were submitted again with more memory or time, and with how much."""
+    placed = places(submissions(store)) if sent else {}
+    again = Counter(str(placed[uid].submission.retry) for uid in sent if placed[uid].submission.retry is not None)
+    for what, number in again.items():
+        click.echo(f"{counted(number)} {what}")
 
 
 def _submitted(plan: Schedule, store: Store) -> dict[str, str]:
@@ -116,7 +142,7 @@ def _submitted(plan: Schedule, store: Store) -> dict[str, str]:
 
 
 def _work(
-    plan: Schedule, todo: list[PlannedRun], store: Store, devices: list[str], per_gpu: PerGpu, plugins: list[str]
+    plan: Schedule, todo: list[PlannedRun], notifier: Notifier, devices: list[str], per_gpu: PerGpu, plugins: list[str]
 ) -> tuple[dict[str, str], bool]:
     """Train the runs here; returns their outcomes (uid -> outcome), and whether the work was stopped."""
     # `bench plan` does without these
@@ -124,8 +150,10 @@ def _work(
     from bench.launch.local.admission import MemoryBudget
     from bench.launch.local.gpu_load import GpuLoad
     from bench.launch.local.queue import Queue
+    from bench.launch.notices import Told
 
     # What can fail or has to be told comes before the first worker
+    store = notifier.store
     refuse_unwritable(store)
     build_data(todo)
     say_other_code(todo, store)
@@ -138,7 +166,8 @@ def _work(
         for planned in todo:
             store.folder(planned.uid).mark_queued()
         budget = MemoryBudget(estimates.memory, GpuLoad(store, estimates), measured_only=per_gpu == "auto")
-        queue = Queue(store, todo, devices, watcher, plugins, budget=budget)
+        told = Told(watcher, notifier.webhook, notifier.what)
+        queue = Queue(store, todo, devices, told, plugins, budget=budget)
         outcomes = queue.work()
     for note in queue.notes:
         click.echo(note, err=True)

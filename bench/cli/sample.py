@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli import completing
 from bench.cli.evaluated_column import refuse_idle
 from bench.cli.opening import checkpoint_options, open_run
 from bench.cli.options import plugin_option, run_options, snapshot_options, store_option
@@ -22,7 +23,7 @@ OF_RUNS = ("table", "scale", "rows", "columns", "seeds", "methods", "settings", 
 
 
 @click.command()
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=completing.runs)
 @checkpoint_options
 @click.option("--count", type=click.IntRange(1, 1_000_000), default=64, show_default=True, help="How many images.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), metavar="DIR",

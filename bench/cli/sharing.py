@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from bench.cli import completing
 from bench.cli.all_tables import every_table
 from bench.cli.made_options import made_options
 from bench.cli.options import store_option, table_with
@@ -27,7 +28,7 @@ OF_A_TABLE = ("scale", "rows", "columns", "seeds", "methods", "settings", "refer
 
 
 @click.command()
-@click.argument("tables", nargs=-1)
+@click.argument("tables", nargs=-1, shell_complete=completing.tables_or_all)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE.zip",
               help="The file to write.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Also in the place of a file that is there.")

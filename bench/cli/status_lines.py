@@ -62,7 +62,9 @@ def _facts(status: RunStatus) -> tuple[str, str, str, str]:
         step = f"step {status.step} of {status.steps}" + (f", {status.rate:.2f}/s" if status.rate else "")
     if status.seconds_left is not None:
         left = f"{duration(status.seconds_left)} left"
-    return step, left, status.node if status.state in ("running", "queued") else "", status.detail
+    over = status.state in ("done", "planned", "diverged")
+    detail = "; ".join(filter(None, [status.detail, None if over else status.retry]))
+    return step, left, status.node if status.state in ("running", "queued") else "", detail
 
 
 def _listed(statuses: list[RunStatus], everything: bool) -> list[RunStatus]:

@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
+from bench.cli import completing
 from bench.cli.all_tables import tell_of_waiting
 from bench.cli.conclusion import same_choice
 from bench.cli.cost_lines import keep_to_budget
 from bench.cli.impossible import refuse_impossible
+from bench.cli.notifying import notify_option
 from bench.cli.options import work_options
 from bench.cli.planning import (
     build_data,
@@ -26,11 +28,12 @@ from bench.launch.progress import counted
 from bench.launch.slurm.commands import ClusterError
 from bench.launch.slurm.limits import check_against_cluster, max_array_size
 from bench.launch.slurm.packing import Array
+from bench.launch.slurm.profile import Profile
 from bench.launch.slurm.profile_load import load_profile
 from bench.launch.slurm.records import folder_of, new_id, one_at_a_time, submissions
+from bench.launch.slurm.retries import send, split
 from bench.launch.slurm.status import IN_HAND, Survey
 from bench.launch.slurm.submit import Request, arrays_of, script
-from bench.launch.slurm.submit import submit as send
 from bench.plan.cost.model import Card
 from bench.plan.estimate import Estimates
 from bench.run.settings import checkpoint_seconds
@@ -43,15 +46,17 @@ UNCHECKED_ARRAY = 1001  # SLURM's own default, for a dry run away from any clust
 @click.option(
     "--profile",
     metavar="FILE",
+    shell_complete=completing.profiles,
     help="A site profile, by path or shipped name [default: $BENCH_SLURM_PROFILE].",
 )
-@work_options(click.option("--dry-run", is_flag=True, help="Print the batch scripts; submit nothing."))
+@work_options(click.option("--dry-run", is_flag=True, help="Print the batch scripts; submit nothing."), notify_option)
 def submit(
     table: str,
     profile: str | None,
     scale: str,
     retry: Any,
     dry_run: bool,
+    notify: str | None,
     budget: float | None,
     card: Card,
     store: Store,
@@ -72,7 +77,7 @@ def submit(
     refuse_impossible(plan, table, choice, here=not (outside or dry_run))
     cost = summarise(plan, store, retry, card)
     starting = keep_to_budget(plan.to_start(retry), cost, budget)
-    request = Request(plan.name, scale, starting, settings, profile or "", tuple(choice["plugins"]))
+    request = Request(plan.name, scale, starting, settings, profile or "", tuple(choice["plugins"]), notify)
     if dry_run:
         _print_scripts(request, store)
         return
@@ -95,23 +100,21 @@ def submit(
         if failed:
             click.echo(f"{counted(len(failed))} failed before; --retry failed submits them again", err=True)
         if runs:
-            estimates = Estimates.measured(store, runs)
-            set_old_aside(plan, runs, store)
-            _send(replace(request, runs=runs), store, survey, estimates)
+            parts = split(replace(request, runs=runs), survey, click.echo, asked=retry is not None)
+            set_old_aside(plan, [run for part in parts for run in part.runs], store)
+            _send(parts, settings, store, survey)
             click.echo(f"how it goes: {same_choice('status', table, scale, choice)}")
 
 
-def _send(request: Request, store: Store, survey: Survey, estimates: Estimates) -> None:
-    arrays = arrays_of(request, estimates, max(1, max_array_size()))
-
+def _send(parts: list[Request], profile: Profile, store: Store, survey: Survey) -> None:
     def queued(uid: str) -> str | None:
         task = survey.task(uid)
         return task.job.partition("_")[0] if task is not None else None
 
-    sent = send(request, store, arrays, queued)
-    for array, record in zip(arrays, sent.arrays, strict=True):
-        click.echo(f"job {record.number}: {_contents(array)}")
-    click.echo(f"submission {sent.id}")
+    for arrays, sent in send(parts, profile, store, queued, click.echo):
+        for array, record in zip(arrays, sent.arrays, strict=True):
+            click.echo(f"job {record.number}: {_contents(array)}")
+        click.echo(f"submission {sent.id}")
 
 
 def _contents(array: Array) -> str:

@@ -7,6 +7,7 @@
     recorded = "recorded"            # one folder or a list
     profile = "my-site.yaml"
     scale = "mini"
+    notify = "https://..."           # a webhook, told of the end of commands and of failures
     [rows]
     mine = "mirror + disp"           # label = method expression
 
@@ -41,6 +42,7 @@ class ProjectSettings(Frozen):
     recorded: tuple[str, ...] = ()
     profile: str | None = Field(default=None, min_length=1)
     scale: Scale | None = None
+    notify: str | None = Field(default=None, min_length=1, repr=False)
 
     @field_validator("recorded", mode="before")
     @classmethod
@@ -95,13 +97,19 @@ class ProjectFile:
         """The scale of verbs that are given none; None where it is not named."""
         return self.settings.scale
 
+    @property
+    def notify(self) -> str | None:
+        """The address of a webhook; None where it is not named."""
+        return self.settings.notify
+
     def _whole(self, path: str) -> Path:
         return self.path.parent / Path(path).expanduser()
 
     def __str__(self) -> str:
         """The file and its settings, in one line."""
+        shown = {key: "(an address)" if key == "notify" else value for key, value in self.settings if value}
         parts = [f"{key} {', '.join(value) if isinstance(value, tuple | dict) else value}"
-                for key, value in self.settings if value]  # fmt: skip
+                for key, value in shown.items()]  # fmt: skip
         return f"{self.path} ({'; '.join(parts) or 'empty'})"
 
 

@@ -7,13 +7,13 @@ must not say what a record cannot say of itself: the row that it stands in, or a
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Callable, Collection
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from bench.errors import UserError
+from bench.files.png_head import png_size
 from bench.spec.run import RunSpec
 from bench.store.layout import INPUTS, METRICS_LOG, PROVENANCE, RESULT, SPEC, TRAIN_LOG, sort_of
 
@@ -23,7 +23,6 @@ MOST_COUNT = 2**40  # of steps, images or versions: numbers beyond fit no column
 MOST_SEED = 2**31
 MOST_PIXELS = 2**27  # of a picture; Pillow refuses somewhat more
 REQUIRED = (SPEC, RESULT)
-PNG = b"\x89PNG\r\n\x1a\n"
 
 # Text that is printed: no control characters, by which a terminal could be told to show something else
 Plain = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$", max_length=1000)]
@@ -163,9 +162,10 @@ def parsed(name: str, data: bytes) -> Any:
 
 def check_picture(name: str, data: bytes) -> None:
     """Raise UserError for what does not begin as a PNG does, or has more pixels than any sheet of samples."""
-    if not data.startswith(PNG) or len(data) < 33 or data[12:16] != b"IHDR":
-        raise UserError(f"{name} is not a PNG")
-    width, height = struct.unpack(">II", data[16:24])
+    try:
+        width, height = png_size(data)
+    except ValueError as error:
+        raise UserError(f"{name} is not a PNG") from error
     if not 0 < width * height <= MOST_PIXELS:
         raise UserError(f"{name} has {width} x {height} pixels; at most {MOST_PIXELS} are taken")
 

@@ -26,7 +26,7 @@ AT_WORK = {
 SECONDS = 60.0  # a controller that takes longer counts as away
 # What slurmstepd writes into a job's log when it ends the job, and the state that it means
 LOG_ENDINGS = (
-    (re.compile(r"DUE TO TIME LIMIT"), "TIMEOUT"),
+    (re.compile(r"DUE TO TIME LIMIT|not one step within its time"), "TIMEOUT"),
     (re.compile(r"DUE TO PREEMPTION"), "PREEMPTED"),
     (re.compile(r"DUE TO NODE FAILURE"), "NODE_FAIL"),
     (re.compile(r"oom.kill|Out Of Memory|OUT_OF_MEMORY", re.IGNORECASE), "OUT_OF_MEMORY"),

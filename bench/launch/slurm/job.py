@@ -20,6 +20,7 @@ from bench.launch.local.gpu_load import GpuLoad
 from bench.launch.local.queue import Queue
 from bench.launch.local.remote import at_node, other_nodes
 from bench.launch.progress import Plain, Tally, counted
+from bench.launch.slurm.job_notices import JobNotices
 from bench.machine.host import slurm_job
 from bench.machine.nvml import BrokenGpuError
 from bench.machine.provenance import commit
@@ -82,14 +83,14 @@ class TableJob:
         if not runs:
             return {}
         # Work until the runs are over, the deadline comes or the cluster sends its notice
-        devices = self._devices()
+        devices, notices = self._devices(), JobNotices(store, Path(self.logs).parent)
         if (shared := sharing_words(devices)) is not None:
             print(shared, flush=True)
         queue = Queue(
             store,
             runs,
             devices,
-            JobLog(self._tally(store, runs), store),
+            notices.watching(JobLog(self._tally(store, runs), store)),
             list(self.plugins),
             deadline=begin + min(self.seconds, self.slice_seconds or self.seconds),
             logs=Path(self.logs) / str(slurm_job()),
@@ -99,6 +100,7 @@ class TableJob:
         outcomes = queue.work()
         for note in queue.notes:
             print(note, flush=True)
+        notices.close()
         # With runs left the job queues again
         left = [run for run in runs if outcomes.get(run.uid, "stopped") == "stopped"]
         if left and queue.stopped_by in (signal.SIGUSR2, "deadline"):

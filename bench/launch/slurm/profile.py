@@ -68,6 +68,9 @@ class Profile(BaseModel):
     # how long before the end a job is told to save; 120, or a fifth of a time below 10m
     signal_seconds: int = _derived(strict=True, ge=1, le=65_535)
     requeue: bool = Field(default=True, strict=True)  # whether SLURM may start a job again
+    # what is done about jobs that ran out of memory or time: an error of a run's own code is never tried again
+    retries: int = Field(default=0, strict=True, ge=0, le=5)  # how often such runs are submitted again, with more of it
+    growth: float = Field(default=1.5, gt=1, le=4)  # so many times the memory or time of the last job
     # what runs in it
     device: Literal["cuda", "cpu"] = _derived()  # cuda where a GPU is asked for
     workers: int = _derived(strict=True, ge=1, le=MOST_CPUS)  # at once on a node: one per CPU, or runs_per_gpu per GPU

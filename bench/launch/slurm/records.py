@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 
@@ -30,12 +31,28 @@ from bench.spec.run import Frozen
 from bench.store.runs import Store
 
 
+class RetryRecord(Frozen):
+    """Why runs were submitted again: what their last jobs ran out of, and what they had and have of it."""
+
+    cause: Literal["memory", "time"]
+    attempt: int
+    of: int  # as many as the profile allows
+    before: str
+    now: str
+
+    def __str__(self) -> str:
+        """For example "out of memory with 1024MB: retry 1 of 2, with 2048MB"."""
+        return f"out of {self.cause} with {self.before}: retry {self.attempt} of {self.of}, with {self.now}"
+
+
 class ArrayRecord(Frozen):
-    """One job array: the runs of each of its jobs, and its number (None until sbatch has answered)."""
+    """One job array: the runs of each of its jobs, its number (None until sbatch has answered), and what it has."""
 
     name: str
     jobs: tuple[tuple[str, ...], ...]
     number: str | None = None
+    memory_mb: int | None = None  # of a job; None where the site decides, and in records of older code
+    minutes: int | None = None  # its time limit; None in records of older code
 
     def job_id(self, index: int) -> str | None:
         """The job's id as squeue prints it: an array of one is a plain job."""
@@ -57,6 +74,7 @@ class Submission(Frozen):
     commit: str
     arrays: tuple[ArrayRecord, ...]
     labels: dict[str, str]  # uid -> what the run is, for people
+    retry: RetryRecord | None = None  # where its runs had run out of something
 
 
 @dataclass(frozen=True)

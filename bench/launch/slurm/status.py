@@ -58,6 +58,7 @@ class RunStatus:
     rate: float | None = None  # steps per second
     node: str = ""
     job: str | None = None
+    retry: str | None = None  # of a run that was submitted again with more memory or time: which retry, why, with what
 
     @property
     def seconds_left(self) -> float | None:
@@ -108,6 +109,7 @@ class Survey:
             steps=beat.get("steps", 0),
             node=task.node if task and task.node else beat.get("host", ""),
             job=task.job if task else place.job if place else None,
+            retry=str(place.submission.retry) if place and place.submission.retry else None,
         )
         # Rules that the store alone decides
         if status not in FRESH and (changes := self.machine.changes(folder)) and task is None:
@@ -141,7 +143,7 @@ class Survey:
             state = status if status in ("interrupted", "lost") else "planned"
             return _with(base, state, f"the cluster does not answer ({self.silent}); job {place.job}")
         # Its job is over, but the run is not
-        ending, source = self._ending(place)
+        ending, source = self.ending(place)
         if ending == "CANCELLED":
             return _with(base, "cancelled", f"job {place.job} was cancelled; {_kept(base, folder)}")
         how = f"job {place.job} ended: {ending}" + (f" ({source})" if source else "")
@@ -153,8 +155,8 @@ class Survey:
         sources = folder.spec().run_sources.values() if begun else ()
         return next((source.uid for source in sources if self.store.folder(source.uid).status() == "failed"), None)
 
-    def _ending(self, place: Place) -> tuple[str, str]:
-        """How an ended job ended, and the source of this."""
+    def ending(self, place: Place) -> tuple[str, str]:
+        """How an ended job ended, in SLURM's word, and the source of this."""
         task = self.tasks.get((place.array.name, place.index)) or self.past.get(place.job or "")
         if task is not None:
             return task.state.split()[0], " ".join(filter(None, (task.reason.replace("None", ""), task.node)))

@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,8 @@ from bench.files import atomic
 from bench.launch.slurm.job import START, TableJob
 from bench.launch.slurm.packing import Array, pack
 from bench.launch.slurm.profile import Profile
-from bench.launch.slurm.records import ArrayRecord, Submission, folder_of, identity, new_id, save
+from bench.launch.slurm.records import ArrayRecord, RetryRecord, Submission, folder_of, identity, new_id, save
+from bench.launch.webhook import VARIABLE
 from bench.machine.provenance import commit
 from bench.paths import IMPORT_ROOT
 from bench.plan.estimate import Estimates
@@ -30,6 +31,7 @@ from bench.store.runs import Store
 # Variables that a new job must not inherit from the job in which it is submitted. SBATCH_* would silently override the
 # profile. SLURM_CONF and its like are kept: they tell where the cluster is.
 INHERITED = re.compile(r"(SLURM|SLURMD|SRUN|SBATCH|PMI|PMIX|SUBMITIT)_")
+MOST_MINUTES_AFTER = 10  # of a job that only looks and submits
 KEPT = {"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_TIME_FORMAT"}
 
 
@@ -43,6 +45,8 @@ class Request:
     profile: Profile
     profile_name: str
     plugins: tuple[str, ...] = ()
+    notify: str | None = None  # the address of a webhook
+    retry: RetryRecord | None = None  # where the runs have run out of something
 
 
 def arrays_of(request: Request, estimates: Estimates, largest_array: int) -> list[Array]:
@@ -148,10 +152,16 @@ def _record(request: Request, arrays: list[Array], submission_id: str) -> Submis
         time=time.time(),
         commit=commit(),
         arrays=tuple(
-            ArrayRecord(name=_name(submission_id, at), jobs=tuple(tuple(run.uid for run in job) for job in array.jobs))
+            ArrayRecord(
+                name=_name(submission_id, at),
+                jobs=tuple(tuple(run.uid for run in job) for job in array.jobs),
+                memory_mb=array.memory_mb,
+                minutes=request.profile.time,
+            )
             for at, array in enumerate(arrays)
         ),
         labels={run.uid: run.label for run in request.runs},
+        retry=request.retry,
     )
 
 
@@ -196,7 +206,7 @@ def _job(request: Request, store: Store, submission_id: str, runs: list[PlannedR
         logs=str(folder_of(store, submission_id) / "workers"),
         commit=commit(),
         plugins=request.plugins,
-        environment=_our_environment(),
+        environment=our_environment(request),
         labels=tuple(run.label for run in runs),
         inputs=_inputs(store, runs),
         gpus={run.uid: run.gpus for run in runs if run.gpus > 1},
@@ -212,17 +222,29 @@ def _inputs(store: Store, runs: list[PlannedRun]) -> dict[str, str]:
     return {name: digest for name, digest in digests.items() if not name.startswith("run/")}
 
 
-def _our_environment() -> dict[str, str]:
-    """Where data and weights are, for sites that give a job an empty environment."""
+def submit_after(request: Request, store: Store, submission: Submission, job: Callable[[], Any]) -> str:
+    """Hand over one short job that starts when all jobs of a submission have ended, however; returns its number.
+
+    It asks for what the others ask for, as a site may take no other. Raises UserError with sbatch's message.
+    """
+    numbers = sorted((array.number for array in submission.arrays if array.number), key=int)
+    first = Array([[]], request.profile.memory, 0)
+    parameters = {**_parameters(request, submission.id, len(submission.arrays), first, numbers), "array_parallelism": 1}
+    parameters["time"] = min(parameters["time"], MOST_MINUTES_AFTER)
+    return _sbatch(request, folder_of(store, submission.id), parameters, [job])
+
+
+def our_environment(request: Request) -> dict[str, str]:
+    """Where data and weights are, for sites that give a job an empty environment, and whom to notify."""
     from bench.paths import cache_root, weights_root
 
     named = {name: value for name, value in os.environ.items() if name.startswith("BENCH_")}
     named |= {"BENCH_CACHE": str(cache_root().resolve()), "BENCH_WEIGHTS": str(weights_root().resolve())}
     named.pop(START, None)
-    return named
+    return named | ({} if request.notify is None else {VARIABLE: request.notify})
 
 
-def _sbatch(request: Request, folder: Path, parameters: dict[str, Any], jobs: list[TableJob]) -> str:
+def _sbatch(request: Request, folder: Path, parameters: dict[str, Any], jobs: Sequence[Callable[[], Any]]) -> str:
     """Submit one array, and return its number. Raises UserError with sbatch's message if it refuses."""
     import submitit
     from submitit.core.utils import FailedJobError, FailedSubmissionError
@@ -232,7 +254,7 @@ def _sbatch(request: Request, folder: Path, parameters: dict[str, Any], jobs: li
         try:
             executor = submitit.SlurmExecutor(folder=folder, python=request.profile.command())
             executor.update_parameters(**parameters)
-            first = executor.submit_array(jobs)[0]
+            first = executor.submit_array(list(jobs))[0]
         except (FailedJobError, FailedSubmissionError, RuntimeError) as error:
             words = str(error).strip().splitlines() or [type(error).__name__]
             raise UserError(f"sbatch refused {parameters['job_name']}: {words[-1]}") from error
