@@ -8,10 +8,15 @@ import pytest
 import torch
 
 
-@pytest.fixture(scope="module")
-def device(lacks):
+def named_device(lacks):
     """cuda:0, or what $BENCH_TEST_DEVICE names: a CPU is then compared with itself, which shows that the tests run."""
     named = torch.device(os.environ.get("BENCH_TEST_DEVICE", "cuda:0"))
     if named.type == "cuda" and not torch.cuda.is_available():
         lacks("no CUDA device: run `pytest -m gpu` where torch sees one")
     return named
+
+
+@pytest.fixture(scope="module")
+def device(lacks):
+    """`named_device`."""
+    return named_device(lacks)

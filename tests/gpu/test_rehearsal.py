@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -20,21 +18,35 @@ HERE = Path(__file__).parent
 CPU = torch.device("cpu")
 
 
-def gpu_tests(*words, **env):
-    """`pytest -m gpu` of these tests in a process of its own."""
-    clean = {name: value for name, value in os.environ.items() if name not in ("CI", "BENCH_TEST_ALL")}
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", str(HERE / "test_right.py"), "-p", "no:cacheprovider"]
-    return subprocess.run([*command, *words], env={**clean, **env}, capture_output=True, text=True, timeout=600)
+def beside(name):
+    """Another file of this folder, whose tests are left out without `-m gpu`."""
+    found = importlib.util.spec_from_file_location(f"rehearsed_{name}", HERE / f"{name}.py")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
 
 
 @pytest.mark.slow
-def test_they_run_on_a_cpu_or_say_why_not():
+@pytest.mark.parametrize("test", [
+    "test_forward_passes_and_gradients_are_the_cpus", "test_a_resumed_run_ends_with_the_bits_of_one_that_was_not",
+    "test_z_data_order_and_augmentations_are_the_cpus", "test_tf32_and_bfloat16_are_finite_and_close",
+])  # fmt: skip
+def test_they_run_on_a_cpu(test, lacks, monkeypatch):
     """One network and the run of one family, whose precisions, resuming and draws are compared."""
-    done = gpu_tests("-k", "sngan-32 and not contract", BENCH_TEST_DEVICE="cpu")
-    assert done.returncode == 0 and "4 passed" in done.stdout, done.stdout
-    if not torch.cuda.is_available():
-        done = gpu_tests("-k", "sngan-32 and passes")
-        assert done.returncode == 0 and "no CUDA device: run `pytest -m gpu` where torch sees one" in done.stdout
+    monkeypatch.setenv("BENCH_TEST_DEVICE", "cpu")
+    device = beside("conftest").named_device(lacks)
+    assert device == CPU
+    tests = beside("test_right")
+    name = "sngan-32" if "forward" in test else next(name for name in tests.SPECS if name.startswith("sngan-32"))
+    getattr(tests, test)(name, device)
+
+
+def test_without_a_gpu_they_say_what_is_lacking(monkeypatch):
+    monkeypatch.delenv("BENCH_TEST_DEVICE", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    said = []
+    beside("conftest").named_device(said.append)
+    assert said == ["no CUDA device: run `pytest -m gpu` where torch sees one"]
 
 
 def test_a_device_that_computes_otherwise_is_found(monkeypatch):

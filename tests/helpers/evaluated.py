@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import torch
@@ -21,6 +22,19 @@ def finished(store: Store, spec: RunSpec) -> RunFolder:
     folder = store.open(spec)
     outcome = execute(spec.uid, store, Settings(torch.device("cpu")), lambda: False, lambda *_: None)
     assert outcome == "done", folder.error()
+    return folder
+
+
+def copied(kept: Store, store: Store, spec: RunSpec) -> RunFolder:
+    """The folder of a finished run in a test's own store: a copy of the one in `kept`, where it is trained once.
+
+    A run that has a folder in the test's store is left as it is.
+    """
+    for source in spec.run_sources.values():
+        copied(kept, store, source)
+    folder = store.folder(spec.uid)
+    if not folder.path.exists():
+        shutil.copytree(finished(kept, spec).path, folder.path)
     return folder
 
 

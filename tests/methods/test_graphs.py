@@ -26,13 +26,13 @@ from bench.train.graphs import Graphs, Recorder
 from bench.train.optimizers import Optimizers
 from bench.train.values import floats
 
-STEPS = 14
+STEPS = 9
 # Methods and networks: `make_run`'s for None, else those of the conformance checks
 RUNS = {
     "ada-lite(speed_kimg=0.02, target=-1.5, interval=2) + consistency + class-conditional": None,
     "minegan": None,
     "apa(speed_kimg=0.1, target=-1.5, interval=2) + lecam(start=2) + top-k(gamma=0.9) + class-conditional": None,
-    "r3gan(gamma=2, gamma_end=0.2, burn_in_kimg=0.05) + baseline": None,
+    "r3gan(gamma=2, gamma_end=0.2, burn_in_kimg=0.03) + baseline": None,
     "diffaugment + ssgan + freezed(blocks=1) + baseline": None,
     "r1(every=2) + path-length(every=3)": "stylegan2-32",
     "diffaugment + sle + ae-d(loss=l1)": "fastgan-64",

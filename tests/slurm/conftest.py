@@ -183,14 +183,14 @@ class Desk:
         self.wait_until(
             fits,
             seconds,
-            every=0.3,
+            every=0.5,
             otherwise=lambda: f"{label} is {found!r}, not {pattern!r}: {self.squeue()}",
         )
         return found
 
     def until_all_ended(self, seconds: float = 120) -> None:
         """Wait until the queue is empty."""
-        self.wait_until(lambda: not self.squeue(), seconds, every=0.3, otherwise=self.squeue)
+        self.wait_until(lambda: not self.squeue(), seconds, every=0.5, otherwise=self.squeue)
 
     def squeue(self, *words: str) -> str:
         return self.cluster.run("squeue", "-h", "-r", "-o", "%i %j %T %r", *words).stdout

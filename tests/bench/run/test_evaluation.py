@@ -22,6 +22,7 @@ from bench.run.reopen import reopen
 from bench.run.settings import Settings
 from bench.spec.run import RunSpec, evaluation_run
 from bench.store.runs import Store
+from evaluated import copied
 
 
 @pytest.fixture
@@ -30,13 +31,21 @@ def store(store_root):
     return Store(store_root)
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A store whose runs the tests get copies of."""
+    return Store(tmp_path_factory.mktemp("kept"))
+
+
 @pytest.fixture
-def work(store):
+def work(store, kept):
     """Bring a run, and what it needs, to its end in this test's store; gives its folder."""
 
     def go(spec, outcome="done", should_stop=lambda: False):
         for source in spec.run_sources.values():
             go(source)
+        if spec.kind == "train":
+            copied(kept, store, spec)
         folder = store.open(spec)
         assert execute(spec.uid, store, Settings(torch.device("cpu")), should_stop, lambda *_: None) == outcome
         return folder

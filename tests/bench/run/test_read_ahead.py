@@ -18,10 +18,10 @@ from bench.store.runs import Store
 from bench.train import batches
 
 WHOLE = DataSpec(name="shapes", resolution=32)  # 256 images, a memory map
-STEPS = 12
+STEPS = 6
 KINDS = {  # with the steps after which they are stopped
-    "unconditional": ({"batch": 24, "d_steps": 2, "flip": True}, (1, 2, 5, 11)),  # over the ends of two passes
-    "simclr(width=4)": ({"batch": 100}, (1, 7)),
+    "unconditional": ({"batch": 48, "d_steps": 2, "flip": True}, (1, 2, 5)),  # over the ends of two passes
+    "simclr(width=4)": ({"batch": 100}, (1, 4)),
     "glann(prior=random, prior_size=32, fit_share=0.5)": ({"batch": 8, "steps": 4}, (1,)),
 }
 
@@ -80,7 +80,7 @@ def test_stopped_after_any_step_and_with_or_without_the_thread_it_is_the_same_ru
 
 
 def test_an_error_of_the_disk_fails_the_step_that_needs_the_images(attempt, tiny_spec, monkeypatch):
-    spec, read, calls = tiny_spec("unconditional", steps=STEPS, data=WHOLE), batches.rows, []
+    spec, read, calls = tiny_spec("unconditional", steps=12, data=WHOLE), batches.rows, []
 
     def broken(images, index_N):
         calls.append(index_N)

@@ -25,33 +25,36 @@ from bench.report import evaluation
 from bench.report.cells import per_seed
 from bench.report.evaluation import evaluate_run
 from bench.run.checkpoint import open_checkpoint
-from bench.run.execute import execute
 from bench.run.export import exported
 from bench.run.reopen import reopen
 from bench.run.settings import Settings
 from bench.run.training import Training
 from bench.spec.run import DataSpec, MetricSpec, NetworkSpec, reference_run
 from bench.store.runs import Store
+from evaluated import copied, finished
 
 README = (Path(__file__).resolve().parents[3] / "README.md").read_text()
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A store whose runs the tests get copies of."""
+    return Store(tmp_path_factory.mktemp("kept"))
+
+
 @pytest.fixture
-def train(store_root, tiny_spec):
-    """Train a tiny run, with what it starts from, in this test's store; gives its folder. network: not its own."""
+def train(store_root, tiny_spec, kept):
+    """A tiny run that is trained, with what it starts from, in this test's store; gives its folder.
+
+    network: not its own. anew: no copy of a training for an earlier test.
+    """
     torch.set_num_threads(1)
     store = Store(store_root)
 
-    def go(spec):
-        for source in spec.run_sources.values():
-            go(source)
-        folder = store.open(spec)
-        assert execute(spec.uid, store, Settings(torch.device("cpu")), lambda: False, lambda *_: None) == "done"
-        return folder
-
-    def tiny(*given, network=None, **more):
+    def tiny(*given, network=None, anew=False, **more):
         spec = tiny_spec(*given, **more)
-        return go(spec if network is None else spec.model_copy(update={"network": network}))
+        spec = spec if network is None else spec.model_copy(update={"network": network})
+        return finished(store, spec) if anew else copied(kept, store, spec)
 
     return tiny
 
@@ -163,7 +166,7 @@ def test_sampled_pictures_are_the_first_scored_ones(train, store_root, tmp_path,
             return self.scorer.score(images)
 
     monkeypatch.setattr(running, "make_scorer", Listening)
-    folder = train("disp(prior=random)", scored=True)
+    folder = train("disp(prior=random)", scored=True, anew=True)
     for count in (1, 7, 24, 130):
         call("sample", folder.uid[-12:], "--count", count, "--output", tmp_path / f"{count}")
     assert len(pictures(tmp_path / "1")) == 1
