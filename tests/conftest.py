@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import stat
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -29,7 +30,7 @@ from bench.metrics.measures import measures
 from bench.spec.run import DataSpec, MetricSpec, NetworkSpec, Protocol, RunSpec, TrainSettings
 
 if TYPE_CHECKING:
-    from fork_client import ForkServer
+    from fork_client import ForkMother, ForkServer
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 # An assertion in a helper shows its values as one in a test does.
@@ -55,12 +56,41 @@ def cache_folder() -> Path:
 os.environ["BENCH_CACHE"] = str(cache_folder())
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 LAUNCH = template_handle.launch  # before any test has another
+FORK_MOTHER: pytest.StashKey[ForkMother] = pytest.StashKey()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """How long is left (progress.py), and who runs what when (schedule.py)."""
     _plugin("progress").pytest_configure(config)
     config.pluginmanager.register(_plugin("schedule"), "bench-schedule")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected is millions of objects that stay: no garbage collection looks through them, then or later."""
+    gc.disable()
+    result = yield
+    gc.freeze()
+    gc.enable()
+    return result
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """All workers of pytest-xdist fork from one process, which is started where the first of them asks for it."""
+    from fork_client import ForkMother
+
+    stash = node.config.stash
+    if FORK_MOTHER not in stash:
+        stash[FORK_MOTHER] = ForkMother()
+        stash[FORK_MOTHER].start_when_asked()
+    node.workerinput["fork_mother"] = stash[FORK_MOTHER].address
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End that process."""
+    if FORK_MOTHER in config.stash:
+        config.stash[FORK_MOTHER].close()
 
 
 def _plugin(name: str) -> Any:
@@ -252,11 +282,11 @@ def wait_until_fixture() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def run_server() -> Iterator[ForkServer]:
+def run_server(request: pytest.FixtureRequest) -> Iterator[ForkServer]:
     """A `ForkServer` for the session."""
     from fork_client import ForkServer
 
-    server = ForkServer()
+    server = ForkServer(getattr(request.config, "workerinput", {}).get("fork_mother"))
     yield server
     server.close()
 

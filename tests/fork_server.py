@@ -2,8 +2,9 @@
 
 A new interpreter takes seconds until torch is there, a fork some milliseconds. The children are real processes: they
 are killed, stopped and limited as any other, end with an exit status, and leave nothing behind in the registries, the
-environment or the folder of the next one. Requests come in on stdin, one line of JSON each, and so do the answers on
-stdout: see `answer`. Whoever connects to its socket gets a template of workers (tests/helpers/warm_template.py).
+environment or the folder of the next one. Every client, a worker of pytest-xdist, has a server of its own, which is a
+fork too: requests come in over its connection, one line of JSON each, and so go the answers: see `answer`. Whoever
+connects to the socket of a server gets a template of workers (tests/helpers/warm_template.py).
 """
 
 from __future__ import annotations
@@ -37,7 +38,6 @@ from bench.launch.local import template, template_handle, worker
 from bench.launch.local.messages import receive
 from warm_template import address, launch_from
 
-SERVER = os.getpid()
 of_server: list[int] = []  # the descriptors that no child may keep open
 
 
@@ -62,7 +62,7 @@ def command(arguments: list[str], folder: str, environment: dict[str, str], out:
     from bench.cli.main import main
 
     enter(folder, environment)
-    template_handle.launch = launch_from(SERVER)  # type: ignore[assignment]
+    template_handle.launch = launch_from(os.getppid())  # type: ignore[assignment]
     sys.argv, sys.path[:0] = ["bench", *arguments], [folder]  # as `python -m bench` has it
     for number, name in ((1, out), (2, err)):
         os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
@@ -84,7 +84,6 @@ def attempt(uid: str, root: str, every: float, file_limit: int | None, pipe: int
     """One attempt at a run that saves every `every` seconds; its outcome goes into the pipe."""
     from bench.run.execute import run_once
 
-    os.dup2(2, 1)  # the server's answers are on stdout: what an attempt prints is none
     os.environ["BENCH_CHECKPOINT_SECONDS"] = str(every)
     stop = worker.StopFlag()
     for number in worker.SIGNALS:
@@ -121,11 +120,15 @@ def serve_templates(listener: socket.socket, alive: int) -> int:
         connection, _ = listener.accept()
         fork(partial(be_template, listener, connection))
         connection.close()
-        # Those that have ended with their connections
-        with suppress(ChildProcessError):
-            while os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG):
-                pass
+        reap()
     return 0
+
+
+def reap() -> None:
+    """Let go of the children that have ended with their connections."""
+    with suppress(ChildProcessError):
+        while os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG):
+            pass
 
 
 def be_template(listener: socket.socket, connection: socket.socket) -> int:
@@ -162,22 +165,36 @@ def answer(verb: str, *request: Any) -> Any:
     return status, outcome
 
 
-def main() -> None:
+def serve(connection: int) -> int:
+    """Answer one client, who is first told this process's id, until the other end is closed."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address(os.getpid()))
+    listener.listen()
+    read, write = os.pipe()
+    of_server.extend((connection, write))
+    fork(lambda: serve_templates(listener, read))
+    listener.close()
+    os.close(read)
+    with open(connection, "w", closefd=False) as answers, open(connection, closefd=False) as requests:
+        print(os.getpid(), file=answers, flush=True)
+        for line in requests:
+            print(json.dumps(answer(*json.loads(line))), file=answers, flush=True)
+    return 0
+
+
+def main(listener: socket.socket) -> None:
+    """Fork a server for everyone who connects, until stdin is closed."""
     torch.set_num_threads(1)
     import_the_engine()
     gc.collect()
     gc.freeze()  # so that a child's collections leave the pages alone that it shares
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(address(SERVER))
-    listener.listen()
-    read, write = os.pipe()
-    of_server.append(write)
-    fork(lambda: serve_templates(listener, read))
-    listener.close()
-    print('"ready"', flush=True)
-    for line in sys.stdin:
-        print(json.dumps(answer(*json.loads(line))), flush=True)
+    of_server.append(listener.fileno())
+    while 0 not in select.select([listener.fileno(), 0], [], [])[0]:
+        connection = listener.accept()[0].detach()
+        fork(partial(serve, connection))
+        os.close(connection)
+        reap()
 
 
 if __name__ == "__main__":
-    main()
+    main(socket.socket(fileno=int(sys.argv[1])))

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import stats
 from scipy.interpolate import BarycentricInterpolator
 
-from bench.stats.intervals import ALIKE
+from bench.stats.intervals import ALIKE, bartlett
 
 ROUNDING = 1e-12  # of a value: what is smaller is float64's rounding
 Scores = Mapping[Any, float]  # of one thing, by block: any key that can be hashed
@@ -87,7 +87,7 @@ def alike(residuals: Sequence[np.ndarray]) -> bool:
     flat = [not x.any() for x in samples]
     if len(samples) < 3 or all(flat):
         return True
-    return not any(flat) and float(stats.bartlett(*samples).pvalue) > ALIKE
+    return not any(flat) and bartlett(samples) > ALIKE
 
 
 NODES = (8.0, 14.0, 32.0, 120.0, math.inf)  # degrees of freedom between which `range_point_near` interpolates

@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from bench.errors import UserError
+from bench.stats.distributions import chi2_below, chi2_point, t_above
 from bench.stats.evidence import Finding, doubled
 from bench.stats.intervals import finite_vector, log_interval, t_interval
 
@@ -49,8 +49,8 @@ def spread_bound(groups: Iterable[ArrayLike], limit: float, side: Side, log: boo
         nan = math.nan
         return Finding(nan, nan, nan, nan, nan, n, df)
     squares = float(sum(((x - x.mean()) ** 2).sum() for x in samples))
-    low, high = (math.sqrt(squares / float(stats.chi2.ppf(q, df))) for q in (0.975, 0.025))
-    least = float(stats.chi2.cdf(squares / limit**2, df))  # small where the spread is far below the limit
+    low, high = (math.sqrt(squares / chi2_point(q, df)) for q in (0.975, 0.025))
+    least = chi2_below(squares / limit**2, df)  # small where the spread is far below the limit
     p_for, p_against = (least, 1 - least) if side == "below" else (1 - least, least)
     return Finding(doubled(p_for), doubled(p_against), math.sqrt(squares / df), low, high, n, df)
 
@@ -61,4 +61,4 @@ def _t_below(distance: float, error: float, df: float) -> float:
         return math.nan
     if error == 0:
         return 0.5 if distance == 0 else float(distance < 0)
-    return float(stats.t.sf(distance / error, df))
+    return t_above(distance / error, df)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
 from bench.errors import UserError
+from bench.stats.distributions import t_above, t_point
 from bench.stats.intervals import finite_vector, positive_logs, quantile, same_length, spread_of
 
 
@@ -96,7 +97,7 @@ def minimum_detectable_ratio(
     df = n - 1 if df is None else df
     if df <= 0:
         return math.inf
-    critical = float(stats.t.ppf(1 - alpha / 2, df))
+    critical = t_point(1 - alpha / 2, df)
 
     def shortfall(shift: float) -> float:
         # the far tail is left out: at a shift with such a power its mass is below 1e-5
@@ -134,7 +135,7 @@ def _tested(mean: float, sd: float, n: int, df: float, confidence: float) -> Dif
     elif error == 0:
         p = 1.0 if mean == 0 else 0.0
     else:
-        p = float(2 * stats.t.sf(abs(mean) / error, df))
+        p = 2 * t_above(abs(mean) / error, df)
     return Difference(mean, mean - half, mean + half, p, n, df, sd)
 
 

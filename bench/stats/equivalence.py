@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-from scipy import stats
-
 from bench.errors import UserError
 from bench.stats.comparisons import Difference, Ratio
+from bench.stats.distributions import t_above
 from bench.stats.evidence import Finding, doubled
 
 
@@ -32,6 +31,6 @@ def alike(test: Ratio | Difference, within: float) -> Finding:
         p_outside = 1.0 if abs(centre) == margin else p_outside
     else:
         # Inside is shown by the worse of both sides; outside by the side on which the estimate lies
-        p_inside = float(stats.t.sf((margin - abs(centre)) / error, test.df))
-        p_outside = float(stats.t.sf((abs(centre) - margin) / error, test.df))
+        p_inside = t_above((margin - abs(centre)) / error, test.df)
+        p_outside = t_above((abs(centre) - margin) / error, test.df)
     return Finding(doubled(p_inside), doubled(p_outside), estimate, test.low, test.high, test.n, test.df)

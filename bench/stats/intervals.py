@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from bench.errors import UserError
+from bench.stats.distributions import chi2_above, t_point
 
 ALIKE = 0.05  # spreads are pooled while Bartlett's test of equal variances has a p-value above this
 
@@ -88,7 +88,20 @@ def pooled_sd(groups: Iterable[ArrayLike]) -> tuple[float, float] | None:
 def _spread_alike(samples: list[np.ndarray], sds: list[float]) -> bool:
     if len(samples) == 1 or max(sds) == 0:
         return True
-    return min(sds) > 0 and float(stats.bartlett(*samples).pvalue) > ALIKE
+    return min(sds) > 0 and bartlett(samples) > ALIKE
+
+
+def bartlett(samples: Sequence[np.ndarray]) -> float:
+    """The p value of Bartlett's test (1937) that samples (N_i,) of two or more values, none without spread, have one.
+
+    That of scipy.stats.bartlett, which takes milliseconds.
+    """
+    df = np.array([x.size - 1 for x in samples], float)
+    variances = np.array([x.var(ddof=1) for x in samples])
+    pooled = float(df @ variances) / df.sum()
+    statistic = df.sum() * math.log(pooled) - float(df @ np.log(variances))
+    correction = 1 + (float((1 / df).sum()) - 1 / df.sum()) / (3 * (df.size - 1))
+    return chi2_above(max(statistic / correction, 0.0), df.size - 1.0)
 
 
 def spread(values: ArrayLike, worst: float | None = math.inf) -> Spread:
@@ -148,7 +161,7 @@ def quantile(confidence: float, df: float) -> float:
     """The two-sided Student-t quantile; nan without degrees of freedom."""
     if not 0 < confidence < 1:
         raise UserError(f"confidence must lie between 0 and 1, not {confidence}; for 95 % give 0.95")
-    return float(stats.t.ppf((1 + confidence) / 2, df)) if df > 0 else math.nan
+    return t_point((1 + confidence) / 2, df) if df > 0 else math.nan
 
 
 def same_length(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> None:

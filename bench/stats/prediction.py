@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
 from bench.errors import UserError
+from bench.stats.distributions import t_point
 from bench.stats.intervals import Interval, finite_vector, spread_of
 
 Verdict = Literal["consistent", "better", "worse", "larger", "smaller", "undecided"]
@@ -86,13 +87,13 @@ def verdict(
 def _pivot(probability: float, k: int, n: int, df: float) -> float:
     """The quantile of T = (min of k normals + a normal / sqrt(n)) / sqrt(chi2_df / df)."""
     if k == 1:  # a Student t, exactly
-        return float(stats.t.ppf(probability, df)) * math.sqrt(1 + 1 / n)
+        return t_point(probability, df) * math.sqrt(1 + 1 / n)
     if math.isinf(df):
         scales, weights = np.ones(1), np.ones(1)
     else:
         scales, weights = _chi_nodes(df)
     # A bracket that holds the root: far wider than the quantile of a single Student t.
-    reach = 100.0 + 100 * abs(float(stats.t.ppf(probability, df)))
+    reach = 100.0 + 100 * abs(t_point(probability, df))
 
     def excess(t: float) -> float:
         return float(weights @ _least_below(t * scales, k, n)) - probability

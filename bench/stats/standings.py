@@ -19,10 +19,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from bench.stats.additive import ROUNDING, Scores, alike, fit, range_point
 from bench.stats.comparisons import Difference, holm, minimum_detectable_ratio, paired_difference
+from bench.stats.distributions import t_above
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,10 @@ def standings(
     pairs = list(itertools.combinations(range(len(things)), 2))
     n = min(len(thing) for thing in things)
     # Pairs that are told apart, by one spread or by each pair's own
-    if alike(spread.residuals):
+    if pooled := alike(spread.residuals):
         q = range_point(confidence, len(things), spread.df)
         sd, df = math.sqrt(2) * spread.sd, spread.df
-        alpha = float(2 * stats.t.sf(q / math.sqrt(2), df))
+        alpha = 2 * t_above(q / math.sqrt(2), df)
         reach = {pair: q * spread.sd * math.sqrt(fitted.variance(*pair) / 2) for pair in pairs}
         least = ROUNDING * float(np.abs(fitted.levels).max())  # equal scores are equal, also where there is no spread
         apart = [pair for pair in pairs if abs(fitted.difference(*pair)) > max(reach[pair], least)]
@@ -93,7 +93,7 @@ def standings(
         sd=sd,
         df=df,
         alpha=alpha,
-        pooled=alike(spread.residuals),
+        pooled=pooled,
     )
 
 

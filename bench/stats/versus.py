@@ -17,6 +17,7 @@ from scipy import stats
 
 from bench.stats.additive import ROUNDING, Fit, Scores, alike, fit, range_point, range_point_near
 from bench.stats.comparisons import Difference, holm, paired_difference, welch_difference
+from bench.stats.distributions import t_above, t_point
 from bench.stats.power import Critical, Needed, needed
 
 
@@ -72,7 +73,7 @@ class Versus:
 
         def by_pair(blocks: int) -> tuple[float, float]:
             df = a_block * (blocks - 1)
-            return float(stats.t.ppf(1 - alpha / 2, df)), df
+            return t_point(1 - alpha / 2, df), df
 
         return by_pair
 
@@ -114,7 +115,7 @@ def _pooled(things: Sequence[Scores], place: int, fitted: Fit, spread: Fit, conf
     apart = abs(difference) > max(half, least)
     if error > 0:
         t = abs(difference) / error
-        p = float(2 * stats.t.sf(t, spread.df))
+        p = 2 * t_above(t, spread.df)
         adjusted = float(stats.studentized_range.sf(t * math.sqrt(2), len(things), spread.df))
     else:
         p = adjusted = float(not apart)

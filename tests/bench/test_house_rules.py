@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import importlib
 import inspect
 import re
 import statistics
 from pathlib import Path
+
+import pytest
 
 from bench.contract.discovery import methods
 from bench.data.known import datasets
@@ -47,12 +50,24 @@ LITERALS = (ast.Dict, ast.List, ast.Tuple, ast.Set)
 LONG = 25  # lines of a function, of which those of more have section comments
 
 
+@functools.cache
+def nodes(path):
+    """All of a file's syntax tree, the file itself first; parsed once for all rules."""
+    return tuple(ast.walk(ast.parse(path.read_text())))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def trees_are_forgotten():
+    yield
+    nodes.cache_clear()  # some hundred MB
+
+
 def imports(path, inside_functions=True):
     """(module, line) of every absolute import."""
-    tree = ast.parse(path.read_text())
-    hidden = {id(node) for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) for node in ast.walk(one)}
-    for node in ast.walk(tree):
-        if id(node) in hidden and not inside_functions:
+    functions = [] if inside_functions else [one for one in nodes(path) if isinstance(one, ast.FunctionDef)]
+    hidden = {id(node) for one in functions for node in ast.walk(one)}
+    for node in nodes(path):
+        if id(node) in hidden:
             continue
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
@@ -75,18 +90,20 @@ def name_of(path):
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+KNOWN = {name_of(one) for one in ENGINE}
+
+
 def engine_imports(path):
     """(module, line) of every import of one of the engine's own files, inside functions too."""
-    known = {name_of(one) for one in ENGINE}
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names if alias.name in known)
+            yield from ((alias.name, node.lineno) for alias in node.names if alias.name in KNOWN)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{where(path, node.lineno)}: write the whole name"
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
-                if whole in known or node.module in known:
-                    yield whole if whole in known else node.module, node.lineno
+                if whole in KNOWN or node.module in KNOWN:
+                    yield whole if whole in KNOWN else node.module, node.lineno
 
 
 def test_folders_that_are_mounted_have_no_init():
@@ -114,7 +131,7 @@ def test_engine_names_no_method_and_no_data_set():
     for path in ENGINE:
         if str(path.relative_to(ROOT / "bench")) in MAY_NAME:
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.Constant) and node.value in names:
                 found.append(f"{where(path, node.lineno)} {node.value}")
     # The names below are other things of the same name: a source role, a paper's short name, a measure that is to come.
@@ -131,7 +148,7 @@ def test_engine_names_no_score_but_on_its_card():
     named = {
         (node.value, name_of(path), where(path, node.lineno))
         for path in ENGINE
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.Constant) and node.value in homes
     }
     assert {name for name, module, _ in named if module == homes[name]} == set(homes)
@@ -206,11 +223,10 @@ def test_command_line_imports_nothing_heavy_at_the_top():
 def test_files_are_short_and_say_what_they_are():
     found = []
     for path in PROJECT:
-        text = path.read_text()
-        lines = len(text.splitlines())
+        lines = len(path.read_text().splitlines())
         if lines > LONGEST:
             found.append(f"{where(path, lines)} is longer than {LONGEST} lines")
-        if not ast.get_docstring(ast.parse(text)):
+        if not ast.get_docstring(nodes(path)[0]):
             found.append(f"{where(path, 1)} does not say what the file is for")
         if path.name == "utils.py":
             found.append(f"{where(path, 1)} has a name that says nothing")
@@ -223,9 +239,9 @@ def test_long_functions_have_section_comments():
     for path in PROJECT:
         if path.relative_to(ROOT).parts[0] not in ("bench", "methods", "datasets"):
             continue
-        text = path.read_text()
-        comments = {number for number, line in enumerate(text.splitlines(), 1) if line.lstrip().startswith("# ")}
-        for node in ast.walk(ast.parse(text)):
+        lines = enumerate(path.read_text().splitlines(), 1)
+        comments = {number for number, line in lines if line.lstrip().startswith("# ")}
+        for node in nodes(path):
             if not isinstance(node, ast.FunctionDef):
                 continue
             body = node.body[1:] if ast.get_docstring(node) and len(node.body) > 1 else node.body
@@ -247,12 +263,17 @@ def private_names():
     """Names with one underscore that the project's own code gives to functions, classes, constants and attributes."""
     names = set()
     for path in PROJECT:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 names.add(node.name)
             elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
                 names.add(node.id if isinstance(node, ast.Name) else node.attr)
     return {name for name in names if re.match("_[^_]", name)} - TORCHS
+
+
+def called(node):
+    """The last name of what a call calls; "" where it has none."""
+    return getattr(node.func, "attr", getattr(node.func, "id", ""))
 
 
 def test_tests_use_public_names_only():
@@ -264,7 +285,7 @@ def test_tests_use_public_names_only():
                 found.append(f"{where(path, node.lineno)} {ast.unparse(node)}")
             elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bench"):
                 found += [f"{where(path, node.lineno)} {one.name}" for one in node.names if one.name in private]
-            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("setattr", "getattr", "delattr")):
+            elif isinstance(node, ast.Call) and called(node).endswith(("setattr", "getattr", "delattr")):
                 strings = [one.value for one in node.args if isinstance(one, ast.Constant)]
                 found += [f"{where(path, node.lineno)} {one}" for one in strings if str(one).split(".")[-1] in private]
     assert not found, "\n".join(["", *found])
@@ -272,11 +293,8 @@ def test_tests_use_public_names_only():
 
 def test_half_of_the_files_are_read_in_a_screen_or_two():
     """One idea a file; the slurm folder and the benchmarks are tools beside the house."""
-    lines = [
-        len(path.read_text().splitlines())
-        for folder in ("bench", "methods", "datasets")
-        for path in (ROOT / folder).rglob("*.py")
-    ]
+    paths = [path for folder in ("bench", "methods", "datasets") for path in (ROOT / folder).rglob("*.py")]
+    lines = [len(path.read_text().splitlines()) for path in paths]
     assert statistics.median(lines) <= MOST_AT_THE_MEDIAN
 
 
@@ -297,24 +315,18 @@ def test_no_file_counts_the_folders_above_itself():
     assert [where(path, 1) for path in ENGINE if re.search(r"__file__\)[^\n]*\.parents\[", path.read_text())] == []
 
 
+def calls_of(names, path):
+    """The calls `x.NAME(...)` of a file, for some names."""
+    calls = (node for node in nodes(path) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute))
+    return [node for node in calls if node.func.attr in names]
+
+
 def test_random_numbers_come_from_streams():
     """No global random state: only derived streams, generators made from them, and the guards around both."""
-    drawn = {
-        "seed",
-        "manual_seed_all",
-        "rand",
-        "randn",
-        "randint",
-        "shuffle",
-        "choice",
-        "permutation",
-        "random",
-    }
+    drawn = {"seed", "manual_seed_all", "rand", "randn", "randint", "shuffle", "choice", "permutation", "random"}
     found = []
     for path in PROJECT:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
-                continue
+        for node in calls_of({*drawn, "manual_seed"}, path):
             owner = ast.unparse(node.func.value)
             if owner in ("random", "np.random", "numpy.random") and node.func.attr in drawn:
                 found.append(where(path, node.lineno))
@@ -326,10 +338,8 @@ def test_random_numbers_come_from_streams():
 def test_nothing_is_unpickled_without_restriction():
     found = []
     for path in PROJECT:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
-                continue
-            call = f"{ast.unparse(node.func.value)}.{node.func.attr}"
+        for node in calls_of({"load", "loads", "unsafe_load"}, path):
+            call = ast.unparse(node.func)
             keywords = {one.arg: ast.unparse(one.value) for one in node.keywords}
             if call == "torch.load" and keywords.get("weights_only") != "True":
                 found.append(where(path, node.lineno))

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 import torch
 
 from bench import networks
 from bench.contract.composition import build_method
-from bench.rehearsal import configurations
-from bench.rehearsal.configurations import Results
 from bench.rehearsal.listing import load_configurations
 from bench.spec.run import DataSpec, NetworkSpec
 from bench.train import Context
+from rehearsal_list import measured_here
 
-IMAGES, LIST = load_configurations()
-LISTED = {one.id: one for one in LIST}
+
+@functools.cache
+def listed():
+    """Every configuration by its id."""
+    return {one.id: one for one in load_configurations()[1]}
 
 
 def settings(configuration, part):
     """A part's settings as the list has them: what came later and stands at its default is left out."""
-    return next(one.settings for one in LISTED[configuration].parts if one.name == part)
+    return next(one.settings for one in listed()[configuration].parts if one.name == part)
 
 
 def names(prefix):
-    return sorted(name for name in LISTED if name.startswith(prefix))
+    return sorted(name for name in listed() if name.startswith(prefix))
 
 
 def columns(configuration, row):
     """The columns of a row whose step a configuration is, and those of the row's other steps."""
-    cells = {(cell, one.id) for one in LIST for cell in one.cells if cell.startswith(f"{row}/")}
+    cells = {(cell, one.id) for one in listed().values() for cell in one.cells if cell.startswith(f"{row}/")}
     return tuple(
         {cell.split("/")[-1] for cell, name in cells if (name == configuration) is own} for own in (True, False)
     )
@@ -37,7 +41,8 @@ def columns(configuration, row):
 
 def test_styles_are_mixed_by_image_where_diffaugments_code_is_followed():
     """DISP Tables 3 and 9 (networks_stylegan2.py draws a crossover for each image); FastGAN's own are by batch."""
-    found = {one.id: one.network.options.get("mixing_per", "batch") for one in LIST if "stylegan2" in one.id}
+    own = {name: one for name, one in listed().items() if "stylegan2" in name}
+    found = {name: one.network.options.get("mixing_per", "batch") for name, one in own.items()}
     disp = {name for name in found if name.startswith("disp-")}
     assert len(disp) == 12
     assert {name for name, per in found.items() if per == "image"} == disp
@@ -54,11 +59,11 @@ def test_r1_is_at_the_raw_images_for_few_shots_and_at_the_augmented_on_cifar():
 def test_both_readings_of_the_diffaugment_rows_of_100_shots_are_listed():
     for row in ("diffaugment", "diffaugment-disp"):
         scratch, tuned = (f"disp-stylegan2-{row}{end}" for end in ("", "-finetune"))
-        assert LISTED[tuned].parts[0].name == "transfergan"
-        assert LISTED[tuned].parts[1:] == LISTED[scratch].parts
+        assert listed()[tuned].parts[0].name == "transfergan"
+        assert listed()[tuned].parts[1:] == listed()[scratch].parts
         row = row.replace("-", "+")
         for name, end in ((scratch, ""), (tuned, "-finetune")):
-            assert LISTED[name].tables == (f"dip/table6 {row}{end}", f"disp/table9 {row}{end}")
+            assert listed()[name].tables == (f"dip/table6 {row}{end}", f"disp/table9 {row}{end}")
 
 
 @pytest.mark.parametrize(("row", "weight"), [("", 10), ("-disp", 1)])
@@ -99,7 +104,7 @@ def test_rows_of_other_peoples_runs_are_not_trained():
 
 def auxiliary(configuration, **options):
     """A's first layer for a configuration, on a network of its kind with the given widths."""
-    one = LISTED[configuration]
+    one = listed()[configuration]
     spec = one.run_spec()
     options = {**one.network.options, **options}
     spec = spec.model_copy(update={"network": NetworkSpec(name=one.network.name, options=options)})
@@ -128,14 +133,15 @@ def test_on_stylegan_a_reads_the_map_of_one_resolution():
 
 def test_lambda_has_two_values():
     """Section 4.1: one, but for BigGAN on ImageNet and StyleGAN, which have another. The numbers are declared."""
-    weights = {one.id: settings(one.id, "lt")["weight"] for one in LIST if "lt" in [p.name for p in one.parts]}
+    methods = {name: [part.name for part in one.parts] for name, one in listed().items()}
+    weights = {name: settings(name, "lt")["weight"] for name, parts in methods.items() if "lt" in parts}
     other = {name for name, weight in weights.items() if weight != 1.0}
     assert other == {"lt-biggan128-lt", "lt-stylegan1-lt"} and len({weights[name] for name in other}) == 1
 
 
 def test_lt_biggan_goes_on_from_the_classes_of_its_source():
     assert settings("lt-biggan128-lt", "transfergan") == {"condition": "keep"}
-    assert LISTED["lt-biggan128-lt"].source["condition_dim"] == LISTED["lt-biggan128-lt"].classes == 1000
+    assert listed()["lt-biggan128-lt"].source["condition_dim"] == listed()["lt-biggan128-lt"].classes == 1000
 
 
 # ---- a real step of the heaviest, narrowed ---------------------------------------------------------------------
@@ -158,19 +164,17 @@ TINY = {
 @pytest.mark.parametrize("name", TINY)
 def test_a_narrow_network_makes_the_configurations_step(name, tmp_path):
     """At the true resolution and with the very method; the counts of frozen tensors are those of the full network."""
-    one, (options, change) = LISTED[name], TINY[name]
+    one, (options, change) = listed()[name], TINY[name]
     network = NetworkSpec(name=one.network.name, options={**one.network.options, **options})
     small = one.model_copy(update={"network": network, "images": 8, **change})
     shapes = DataSpec(name="shapes", resolution=32)
-    outcome = configurations.rehearse(small, shapes, Results(tmp_path), threads=1)
-    assert outcome.problem == ""
-    found = outcome.measured["networks"]
-    assert all(np.isfinite(list(outcome.measured["logs"].values())))
-    discriminator = found["discriminator"]
+    measured = measured_here(small, shapes, tmp_path)
+    assert all(np.isfinite(list(measured["logs"].values())))
+    discriminator = measured["networks"]["discriminator"]
     if name == "fastgan-stylegan2-1024-finetune":
         # Each block has two convolutions with biases and a skip; the first also the layer from RGB. Six are frozen.
         assert discriminator["tensors"] - discriminator["trained"] == 6 * 5 + 2
     if name == "lt-biggan128-lt":
         assert discriminator["trained"] == discriminator["tensors"]
     if name.startswith("lt-"):
-        assert "lt/same" in outcome.measured["logs"]
+        assert "lt/same" in measured["logs"]

@@ -21,7 +21,7 @@ from bench.rehearsal.configurations import Configuration, RehearsalOutcome, Resu
 from bench.rehearsal.estimate import estimate, gpu_hours, markdown
 from bench.rehearsal.listing import load_configurations
 from bench.rehearsal.step import Activations, RehearsedStep, checksums
-from rehearsal_list import MICRO, PLAIN, TINY, written
+from rehearsal_list import MICRO, PLAIN, TINY, measured_here, written
 
 DOUBLED = {"id": "doubled", "method": "", "train": {"g_lr": 1e-3, "d_lr": 1e-3, "g_batch": 16}}
 SHARED = {"id": "shared", "method": "", "train": {"g_lr": 1e-3, "d_lr": 1e-3, "share_fakes": True}}
@@ -31,13 +31,14 @@ BROKEN = {"id": "broken", "method": "", "train": {"g_lr": 1e-3, "d_lr": 1e38}}
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """Five tiny configurations, rehearsed: id -> (configuration, measurement)."""
+    """Five tiny configurations, the first of them rehearsed in its process: id -> (configuration, measurement)."""
     folder = tmp_path_factory.mktemp("rehearsal")
     images, configurations = load_configurations(written(folder, PLAIN, MICRO, FROZEN, SHARED, DOUBLED))
-    results = Results(folder)
-    outcomes = [rehearsal.rehearse(one, images, results, threads=1) for one in configurations]
-    assert [outcome.problem for outcome in outcomes] == [""] * 5
-    return {one.configuration.id: (one.configuration, one.measured) for one in outcomes}
+    plain, *others = configurations
+    outcome = rehearsal.rehearse(plain, images, Results(folder), threads=1)
+    assert outcome.problem == "" and Results(folder).read(plain).items() > outcome.measured.items()
+    found = {one.id: (one, measured_here(one, images, tmp_path_factory.mktemp(one.id))) for one in others}
+    return {plain.id: (plain, outcome.measured), **found}
 
 
 # ---- one step --------------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 Under the boundary null (the statement is just not true) at most 5 % may be supported. Every test below has a level of
 2.5 % (agreement 5 %) by its making; of 1,000 draws, 5 % lies five standard errors (0.5 points) above 2.5 %. With a big
-effect nearly every draw must be called what it is: 90 % lies far below the power, which exceeds 97 % throughout.
+effect nearly every draw must be called what it is: of 200 draws, 90 % lies five standard errors (1.2 points) below the
+power, which exceeds 97 % throughout.
 """
 
 import itertools
@@ -14,17 +15,17 @@ import pytest
 from bench import seeds
 from bench.stats import agree, alike, at_least, bound, every, lower, only, paired_ratio, some, spread_bound, trend
 
-DRAWS = 1000
+DRAWS, FEW = 1000, 200
 SEEDS = pytest.mark.parametrize("n", [3, 5])
 X = np.log([25.0, 50.0, 100.0, 250.0])
 
 
-def draw(name, n, means, sd=0.05):
-    """Scores (DRAWS, rows, n): log-normal around exp(means), with a factor per seed that all rows share."""
+def draw(name, n, means, sd=0.05, draws=DRAWS):
+    """Scores (draws, rows, n): log-normal around exp(means), with a factor per seed that all rows share."""
     stream = seeds.numpy_stream(0, "error-rates", name, n)
     means = np.asarray(means, dtype=float)[None, :, None]
-    shared = stream.normal(0, 0.2, (DRAWS, 1, n))
-    return np.exp(means + shared + stream.normal(0, sd, (DRAWS, means.shape[1], n)))
+    shared = stream.normal(0, 0.2, (draws, 1, n))
+    return np.exp(means + shared + stream.normal(0, sd, (draws, means.shape[1], n)))
 
 
 def rate(found, verdict):
@@ -94,8 +95,8 @@ def test_what_is_just_not_true_is_rarely_supported(name, n):
 @pytest.mark.parametrize("name", CASES)
 def test_claims_flip_with_the_truth(name, n):
     relation, _, true, wrong = CASES[name]
-    assert rate(map(relation, draw(name, n, true)), "supported") > 0.9
-    assert rate(map(relation, draw(name, n, wrong)), "contradicted") > 0.9
+    assert rate(map(relation, draw(name, n, true, draws=FEW)), "supported") > 0.9
+    assert rate(map(relation, draw(name, n, wrong, draws=FEW)), "contradicted") > 0.9
 
 
 @SEEDS
@@ -117,8 +118,8 @@ def test_what_all_rows_share_contradicts_few_true_statements(n):
 def test_alike_at_the_margin_is_rarely_supported_and_rarely_contradicted(n):
     found = list(map(within_5_percent, draw("margin", n, (EDGE, 0), sd=0.005)))
     assert max(rate(found, "supported"), rate(found, "contradicted")) <= 0.05
-    assert rate(map(within_5_percent, draw("alike", n, (0, 0), sd=0.003)), "supported") > 0.9
-    assert rate(map(within_5_percent, draw("unlike", n, (0.7, 0))), "contradicted") > 0.9
+    assert rate(map(within_5_percent, draw("alike", n, (0, 0), sd=0.003, draws=FEW)), "supported") > 0.9
+    assert rate(map(within_5_percent, draw("unlike", n, (0.7, 0), draws=FEW)), "contradicted") > 0.9
     # Few noisy seeds show no likeness: what is not found to differ is not thereby alike
     assert rate(map(within_5_percent, draw("noisy", n, (0, 0), sd=0.1)), "supported") <= 0.05
 
@@ -128,18 +129,17 @@ def test_a_spread_at_its_bound_is_rarely_called_small_or_large(n):
     groups = np.log(draw("spread", n, (0, 1), sd=0.0)) * 0.25  # the shared 0.2 becomes 0.05
     found = [spread_bound(np.exp(rows[:1]), 0.05, "below", log=True) for rows in groups]
     assert max(rate(found, "supported"), rate(found, "contradicted")) <= 0.05
-    assert rate((spread_bound(np.exp(rows[:1]), 2.0, "below", log=True) for rows in groups), "supported") > 0.9
-    assert rate((spread_bound(np.exp(rows[:1]), 0.001, "below", log=True) for rows in groups), "contradicted") > 0.9
+    for limit, verdict in ((2.0, "supported"), (0.001, "contradicted")):
+        assert rate((spread_bound(np.exp(rows[:1]), limit, "below", log=True) for rows in groups[:FEW]), verdict) > 0.9
 
 
-@pytest.mark.parametrize("rows", [4, 5, 8])
+@pytest.mark.parametrize("rows", [4, 5])
 def test_unrelated_orders_rarely_agree(rows):
-    """Exact for a discrete p: at most 5 % by construction; 5 % + 4 standard errors of 0.7 points."""
-    stream = seeds.numpy_stream(0, "error-rates", "agree", rows)
-    lists = stream.normal(size=(DRAWS, 2, rows))
-    found = [agree(*pair) for pair in lists]
-    assert max(rate(found, "supported"), rate(found, "contradicted")) <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / DRAWS)
-    noise = stream.normal(0, 0.05, size=(DRAWS, 2, rows))
+    """Of all orders, which are equally likely where the lists are unrelated, at most 5 % are called either."""
+    first = range(rows)
+    found = [agree(first, order) for order in itertools.permutations(first)]
+    assert 0 < rate(found, "supported") <= 0.05 and 0 < rate(found, "contradicted") <= 0.05
+    noise = seeds.numpy_stream(0, "error-rates", "agree", rows).normal(0, 0.05, size=(60, 2, rows))
     truth = np.arange(rows)
     assert rate((agree(truth + a, truth + b) for a, b in noise), "supported") > 0.9
     assert rate((agree(truth + a, b - truth) for a, b in noise), "contradicted") > 0.9
