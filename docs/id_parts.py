@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import yaml
@@ -134,8 +135,7 @@ def _protocol(table: Table) -> Iterator[str]:
 
 def _declared(name: str) -> list[str]:
     """The values that the YAML marks as ours, in the table's file, those that it extends and the fragments it uses."""
-    text = (TABLES / f"{name}.yaml").read_text()
-    value = yaml.safe_load(text)
+    text, value = _read(f"{name}.yaml")
     lines = _marked(text, "")
     for other in [value.get("extends"), value.get("same_as")]:
         lines += _declared(other) if other else []
@@ -144,16 +144,24 @@ def _declared(name: str) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
+@cache
+def _read(file: str) -> tuple[str, dict[str, Any]]:
+    """The text of a table's or a fragments' file, and its plain data: most ids use the same fragments."""
+    text = (TABLES / file).read_text()
+    return text, yaml.safe_load(text)
+
+
 def _marked(text: str, prefix: str) -> list[str]:
     return [f"`{prefix}{path}`: `{value}`" for path, value in table_parts.marked_as_ours(text)]
 
 
+@cache
 def _of_fragment(name: str) -> list[str]:
     """The declared values of a fragment and of those that it uses."""
     file, _, key = name.partition("/")
-    text = (TABLES / "common" / f"{file}.yaml").read_text()
+    text, value = _read(f"common/{file}.yaml")
     own = [line for line in _marked(text, f"common/{file}: ") if re.match(rf"`common/{file}: {re.escape(key)}\b", line)]
-    deeper = _fragments(yaml.safe_load(text).get(key, {}))
+    deeper = _fragments(value.get(key, {}))
     return own + [line for other in sorted(deeper - {name}) for line in _of_fragment(other)]
 
 

@@ -6,6 +6,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import yaml
@@ -131,11 +132,12 @@ def declared(name: str) -> str:
     return "\n".join(lines) if lines else "None of its own."
 
 
-def marked_as_ours(text: str) -> list[tuple[str, str]]:
+@cache
+def marked_as_ours(text: str) -> tuple[tuple[str, str], ...]:
     """(keys, value) of each line of a YAML file whose comment begins with "declared" or "ours"."""
     marked = {number for number, line in enumerate(text.splitlines()) if OURS.search(line)}
     root = yaml.compose(text, Loader=yaml.SafeLoader)
-    return [(path, " ".join(value.split())) for path, value, line in _leaves(root, "") if line in marked]
+    return tuple((path, " ".join(value.split())) for path, value, line in _leaves(root, "") if line in marked)
 
 
 def _leaves(node: Any, path: str) -> Iterator[tuple[str, str, int]]:

@@ -165,8 +165,13 @@ def answer(verb: str, *request: Any) -> Any:
     return status, outcome
 
 
-def serve(connection: int) -> int:
-    """Answer one client, who is first told this process's id, until the other end is closed."""
+def serve(client: socket.socket) -> int:
+    """Answer one client until the other end is closed. It sends where to print, and is told this process's id."""
+    _, files, _, _ = socket.recv_fds(client, 1, 1)
+    for number in (1, 2):
+        os.dup2(files[0], number)
+    os.close(files[0])
+    connection = client.detach()
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address(os.getpid()))
     listener.listen()
@@ -190,9 +195,9 @@ def main(listener: socket.socket) -> None:
     gc.freeze()  # so that a child's collections leave the pages alone that it shares
     of_server.append(listener.fileno())
     while 0 not in select.select([listener.fileno(), 0], [], [])[0]:
-        connection = listener.accept()[0].detach()
+        connection, _ = listener.accept()
         fork(partial(serve, connection))
-        os.close(connection)
+        connection.close()
         reap()
 
 

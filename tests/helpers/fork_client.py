@@ -123,6 +123,7 @@ class ForkServer:
             self.mother.start()
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(self.address)
+            socket.send_fds(connection, [b"."], [2])
             lines = connection.makefile("rw")
         self.number = json.loads(lines.readline())
         return lines
