@@ -23,7 +23,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,30 @@ def import_the_engine() -> None:
     for entry in methods():
         methods().load(entry.name)
     methods.cache_clear()
+
+
+@cache
+def read_the_tables() -> None:
+    """Every table that ships, before the first command: most read some of them, and some all, which takes seconds.
+
+    They are the same whatever a command's folder, environment and plug-ins; the registries that were asked for their
+    names are not, and are dropped.
+    """
+    from bench.contract.discovery import methods
+    from bench.contract.signature import signature
+    from bench.data.known import datasets
+    from bench.evaluate.registry import run_measures
+    from bench.evaluate.traces import traces
+    from bench.features.lookup import extractors
+    from bench.metrics.measures import measures
+    from bench.plan.load import load_table, table_names
+
+    for name in table_names():
+        load_table(name)
+    for registry in methods, datasets, measures, run_measures, traces, extractors, signature:
+        registry.cache_clear()
+    gc.collect()
+    gc.freeze()
 
 
 def command(arguments: list[str], folder: str, environment: dict[str, str], out: str, err: str) -> int:
@@ -149,6 +173,7 @@ pipes: dict[int, int] = {}
 def answer(verb: str, *request: Any) -> Any:
     """The child's process id for "command" and "start"; its exit status (negative: a signal) and outcome for "wait"."""
     if verb == "command":
+        read_the_tables()
         return fork(lambda: command(*request))
     if verb == "start":
         uid, root, every, file_limit = request

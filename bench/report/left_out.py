@@ -82,7 +82,7 @@ def _of_tables(scale: str, seeds: set[int]) -> set[str]:
     """The uids of the trainings of every table that ships."""
     if not seeds:
         return set()
-    tables = [table for name in table_names() if scale in (table := load_table(name)).scales]
+    tables = [table for name in table_names() if scale in (table := load_table(name, scale=scale)).scales]
     cells = ((table, row, column) for table in tables for row, column in table.trained_cells(scale))
     return {table.run_spec(row, column, seed, scale).uid for table, row, column in cells for seed in seeds}
 

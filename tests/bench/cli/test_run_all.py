@@ -8,6 +8,7 @@ import yaml
 from click.testing import CliRunner
 
 from bench.cli.main import cli
+from bench.errors import UserError
 from bench.plan import fragments, load, table_files
 from bench.spec.measures_to_come import MEASURES_TO_COME
 from bench.store.runs import Store
@@ -82,6 +83,10 @@ def test_each_run_is_trained_once_and_shown_by_every_table(bench, tmp_path):
     assert "With DiffAugment" in report and "missing" not in report
     assert "all-own/later: Later. Waits for the measure 'later-measure'" in report
     assert bench("list", "tables", *here).count("2 x 1, 2 done, 0 min") == 3
+    # Without a name it is every table that has such runs
+    assert "all-own/two: Two" in bench("report", "--set", "train.steps=2", *here)
+    with pytest.raises(UserError, match="no table has runs at scale smoke"):
+        bench("report", "--set", "train.steps=1", *here)
     # The recorded set has both tables; the twin is not written a second time.
     assert bench("record", "ALL", "--as", "mine", "--root", "sets", *here).count("wrote ") == 2
     written = pd.concat(pd.read_csv(path) for path in (tmp_path / "sets" / "mine").glob("*.csv"))
