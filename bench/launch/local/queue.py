@@ -74,6 +74,7 @@ class Queue:
         self.mine = {run.uid for run in self.runs}
         self.deaths: Counter[str] = Counter()
         self.postponed: dict[str, float] = {}
+        self.alone: set[str] = set()  # runs whose worker was killed beside others, perhaps for want of memory
         self.selector = selectors.DefaultSelector()
         self.workers: list[Worker] = []
         refuse_too_few(self.runs, self.devices)
@@ -151,7 +152,7 @@ class Queue:
     def _fits(self, run: PlannedRun, worker: Worker) -> bool:
         """Whether the run may start beside those at work: there is memory for it, and none of them has to be alone."""
         others = [AtWork(one.process.pid, one.run, one.device) for one in self.workers if one.run is not None]
-        if others and (run.exclusive or any(other.run.exclusive for other in others)):
+        if others and any(one.exclusive or one.uid in self.alone for one in (run, *(other.run for other in others))):
             return False
         return self.budget.fits(run, worker.device, others)
 
@@ -298,7 +299,10 @@ class Queue:
         """Let a run whose worker was killed go on in another, unless it kills them all."""
         self.deaths[run.uid] += 1
         if self.deaths[run.uid] < DEATHS:
-            self.watcher.said(f"{run.label}: its worker ended ({how_it_ended(code)}); it goes on in a new one")
+            alone = code == -signal.SIGKILL and any(worker.run is not None for worker in self.workers)
+            self.alone |= {run.uid} if alone else set()
+            how = "; it goes on in a new one" + (", alone: memory may have run out" if alone else "")
+            self.watcher.said(f"{run.label}: its worker ended ({how_it_ended(code)}){how}")
             self.waiting.insert(0, run)
         else:
             self._give_up(run, f"its worker ended {DEATHS} times (last {how_it_ended(code)})", log)

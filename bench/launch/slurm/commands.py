@@ -25,7 +25,10 @@ AT_WORK = {
 }
 SECONDS = 60.0  # a controller that takes longer counts as away
 # What slurmstepd writes into a job's log when it ends the job, and the state that it means
+# Where slurmd itself looks at the memory of jobs: SLURM calls their state FAILED or CANCELLED
+OVER_MEMORY = re.compile(r"^slurmstepd\S*: error: .*exceeded .*memory limit", re.IGNORECASE | re.MULTILINE)
 LOG_ENDINGS = (
+    (OVER_MEMORY, "OUT_OF_MEMORY"),
     (re.compile(r"DUE TO TIME LIMIT|not one step within its time"), "TIMEOUT"),
     (re.compile(r"DUE TO PREEMPTION"), "PREEMPTED"),
     (re.compile(r"DUE TO NODE FAILURE"), "NODE_FAIL"),
@@ -138,14 +141,24 @@ def accounting(jobs: Iterable[str]) -> dict[str, Task]:
     return tasks
 
 
+def killed_for_memory(log: Path) -> bool:
+    """Whether SLURM has ended the job of a log because of its memory, whatever it calls the job's state."""
+    return OVER_MEMORY.search(_last_start(log)) is not None
+
+
 def ending_in_log(log: Path) -> str | None:
     """The state in which a job ended according to its own log; None if the log does not have it.
 
     A requeued job appends to its log, so only what follows the last start is searched.
     """
+    last = _last_start(log)
+    return next((state for pattern, state in LOG_ENDINGS if pattern.search(last)), None)
+
+
+def _last_start(log: Path) -> str:
+    """The end of a log, after the last start of its job; "" where there is none."""
     try:
         text = log.read_text(errors="replace")[-LOG_TAIL:]
     except OSError:
-        return None
-    last = text.rpartition("Starting with JobEnvironment")[2]
-    return next((state for pattern, state in LOG_ENDINGS if pattern.search(last)), None)
+        return ""
+    return text.rpartition("Starting with JobEnvironment")[2]

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bench.launch.slurm.commands import ClusterError, Task, accounting, ending_in_log, queue
+from bench.launch.slurm.commands import ClusterError, Task, accounting, ending_in_log, killed_for_memory, queue
 from bench.launch.slurm.records import Place, Submission, places
 from bench.plan.inputs import FRESH, Machine
 from bench.store.liveness import STALE_SECONDS
@@ -158,9 +158,12 @@ class Survey:
     def ending(self, place: Place) -> tuple[str, str]:
         """How an ended job ended, in SLURM's word, and the source of this."""
         task = self.tasks.get((place.array.name, place.index)) or self.past.get(place.job or "")
-        if task is not None:
-            return task.state.split()[0], " ".join(filter(None, (task.reason.replace("None", ""), task.node)))
         log = place.log(self.store)
+        if task is not None:
+            state = task.state.split()[0]
+            if state in ("FAILED", "CANCELLED") and log is not None and killed_for_memory(log):
+                return "OUT_OF_MEMORY", f"by {log}"
+            return state, " ".join(filter(None, (task.reason.replace("None", ""), task.node)))
         if log is None or not log.exists():
             return "CANCELLED", "gone from the queue before it started"
         return ending_in_log(log) or "UNKNOWN", f"by {log}"

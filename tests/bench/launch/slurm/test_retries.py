@@ -95,6 +95,19 @@ def test_a_job_without_one_step_in_its_time_ran_out_of_it(past):
     assert cause(made.survey("COMPLETED"), made.uids[0]) == "time"
 
 
+@pytest.mark.parametrize("ending", ["FAILED", "CANCELLED"])
+def test_a_job_that_slurmd_killed_for_its_memory_ran_out_of_it_whatever_its_state(past, ending):
+    """What a real SLURM 22.05 writes (JobAcctGatherParams=OverMemoryKill); what a run prints is no such line."""
+    made = past()
+    made.log(0, "failed: run 0 torch.OutOfMemoryError: CUDA exceeded memory limit\n")
+    assert cause(made.survey(ending), made.uids[0]) is None
+    made.log(0, "slurmstepd-n1: error: StepId=12.batch exceeded memory limit (1291653120 > 1073741824), being killed\n"
+                "slurmstepd-n1: error: *** JOB 12 ON n1 CANCELLED AT 2026-11-28T03:41:25 ***\n")  # fmt: skip
+    survey = made.survey(ending)
+    assert cause(survey, made.uids[0]) == "memory"
+    assert survey.status_of(made.uids[0], "run 0").detail.startswith("job 12 ended: OUT_OF_MEMORY (by ")
+
+
 @pytest.mark.parametrize("how", ["done", "cancelled"])
 def test_what_is_over_or_was_cancelled_lacks_nothing(past, how):
     made = past()
