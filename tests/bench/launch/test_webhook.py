@@ -19,6 +19,7 @@ from bench.launch.slurm.job_notices import JobNotices
 from bench.launch.slurm.records import ArrayRecord, Submission, folder_of, save
 from bench.launch.webhook import Webhook, usual_address
 from bench.plan.load import load_table
+from bench.plan.project import project_file
 from bench.plan.runs import make_plan
 from bench.plan.schedule import PlannedRun
 from bench.store.runs import Store
@@ -187,6 +188,8 @@ def test_the_option_comes_before_the_environment_and_the_project_file(monkeypatc
     assert usual_address() is None
     (tmp_path / "bench.toml").write_text('notify = "http://file"\n')
     assert usual_address() == "http://file"
+    (tmp_path / "bench.toml").write_text(f'notify = "http://file{SECRET}"\n')
+    assert "notify (an address)" in str(project_file()) and "SECRET" not in str(project_file())
     monkeypatch.setenv("BENCH_NOTIFY", "http://environment")
     assert usual_address() == "http://environment"
     assert usual_address("http://option") == "http://option"
