@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import takewhile
 from typing import Literal
 
 from bench import features, networks
@@ -249,8 +250,9 @@ def _options(network: NetworkSpec, keys: Keys) -> Iterator[Problem]:
         yield Problem((*keys, key), f"network '{network.name}' has no setting '{key}'; {did_you_mean(key, settings)}")
     conditions: list[dict[str, int]] = [{}] if "condition_dim" in network.options else [{}, {"condition_dim": 8}]
     wanted = [json.dumps({**network.options, **condition}, sort_keys=True, default=str) for condition in conditions]
-    refusals = [] if odd else [_refusal(network.name, options) for options in wanted]
-    if refusals and all(refusals):
+    # As soon as it accepts them in one, the other is not built
+    refusals = [] if odd else list(takewhile(bool, (_refusal(network.name, options) for options in wanted)))
+    if refusals and len(refusals) == len(wanted):
         yield Problem(keys, refusals[0] or "")
 
 

@@ -135,7 +135,7 @@ from bench.train.batches import Batches
 from bench.contract.context import Context
 from bench.methods.common import priors
 
-COUNT, SIDE = 60_000, 64
+COUNT, SIDE = 20_000, 64
 
 class Colour(nn.Module):
     def forward(self, x):
@@ -176,10 +176,10 @@ assert few.shape == (100, SIDE, SIDE, 3)
 assert all(point(name).shape == (1000, SIDE, SIDE, 3) for name in points.POINTS)
 for split, holdout in (("all", None), ("train-pool", 0.01), ("training-images", 0.01)):
     held = data.model_copy(update={"holdout": holdout})
-    protocol = Protocol(name="p", version=1, generated=1, reference=59_400, metrics=(), every=1, reference_split=split)
+    protocol = Protocol(name="p", version=1, generated=1, reference=19_800, metrics=(), every=1, reference_split=split)
     found, name = reference_split.reference_images(protocol, held, 0)
     features.cached_features(Extractor("own@64", Colour(), SIDE, 3, "2" * 64), found, name)
-    assert len(found) == 59_400 and len(set(image_digests(found))) == 2
+    assert len(found) == 19_800 and len(set(image_digests(found))) == 2
 disk.content_hash(whole)
 assert len(set(image_digests(whole))) == 2
 taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
@@ -191,12 +191,12 @@ print(json.dumps({"set": mapped.nbytes, "taken": taken * 1024, "equal": torch.eq
 
 @pytest.mark.slow
 def test_no_step_of_a_run_holds_a_large_set_in_memory(tmp_path, monkeypatch):
-    """Drawing, priors, cached features, an epoch of batches, reference points, references and sums of 737 MB."""
+    """Drawing, priors, cached features, an epoch of batches, reference points, references and sums of 246 MB."""
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     done = subprocess.run([sys.executable, "-c", LARGE, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["equal"] and found["set"] == 60_000 * 64 * 64 * 3
+    assert found["equal"] and found["set"] == 20_000 * 64 * 64 * 3
     # What is held at once: a part of 32 MiB; or 1,000 images (12 MB) and a few floats of 256 (13 MB each). A split that
-    # is read through its map without giving it up, or copied, is 737 MB.
+    # is read through its map without giving it up, or copied, is 246 MB.
     assert found["taken"] < 150e6

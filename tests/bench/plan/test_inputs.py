@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from PIL import Image
 
 from bench import paths
-from bench.data import building
+from bench.data import building, imageset
 from bench.data.catalogue import DatasetEntry
 from bench.data.known import datasets
 from bench.plan.inputs import Machine, changed_since, described
@@ -23,16 +24,34 @@ from bench.store.runs import RunFolder, Store
 OWN = DataSpec(name="own", resolution=32, shots=8)
 
 
-@pytest.fixture(autouse=True)
-def own_set(tmp_path, monkeypatch, fresh_registries):
-    """A folder of 60 pictures, built as the data set `own` in a cache of this test's own."""
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+def _know_own() -> None:
     entry = DatasetEntry(
         summary="s", builder="bench.datasets.folder:build", licence="mine", source="here", embedded=False,
         train=24, test=24,
     )  # fmt: skip
     datasets().add("own", "catalogue:own", "s", entry)
-    _build(tmp_path, seed=0)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A folder of 60 pictures, built as the data set `own`, with the set `shapes` in one cache."""
+    folder = tmp_path_factory.mktemp("built")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCH_CACHE", str(folder / "cache"))
+        datasets.cache_clear()
+        _know_own()
+        _build(folder, seed=0)
+        imageset.load("shapes", 32)
+        datasets.cache_clear()
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def own_set(built, tmp_path, monkeypatch, fresh_registries):
+    """Copies of both for this test alone, in whose cache it may change them."""
+    shutil.copytree(built, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    _know_own()
 
 
 def _build(root: Path, seed: int) -> None:
