@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import sys
@@ -30,6 +31,7 @@ def trained(
 
     before: what each process does first. stop_at: the first rank is asked to stop after so many steps.
     """
+    importlib.import_module("torch._dynamo")  # which an optimiser imports, for seconds: here, not in each process
     store = Store(root)
     folder = store.open(spec)
     for source in spec.run_sources.values():

@@ -1,4 +1,4 @@
-"""A process that trains five steps of each method in float64: method names come in by line, traces go out as JSON.
+"""A process that trains the first steps of each method in float64: requests come in by line, traces go out, as JSON.
 
 The networks, batches and latents are those of a run in float32, digit for digit, but every number is kept in float64.
 A processor's kernels, the number of threads and oneDNN add float32 numbers in another order each; adversarial training
@@ -46,8 +46,8 @@ torch_from_numpy: Callable[[np.ndarray], Tensor] = torch.from_numpy
 torch_load_state_dict = nn.Module.load_state_dict
 
 
-def trace(method: str, root: Path) -> tuple[str, list[dict[str, float]]]:
-    """The first network that the method takes, and what its five steps logged."""
+def trace(method: str, count: int, root: Path) -> tuple[str, list[dict[str, float]]]:
+    """The first network that the method takes, and what the first `count` of its five steps logged."""
     settings, refusals = Settings(torch.device("cpu"), checkpoint_seconds=math.inf), []
     for network in NETWORKS:
         spec = conformance_spec(method, network)
@@ -65,9 +65,11 @@ def trace(method: str, root: Path) -> tuple[str, list[dict[str, float]]]:
         except UserError as error:
             refusals.append(str(error))
             continue
-        assert training.run(lambda: False, lambda *_: None) == "done"
+        training.run(lambda trained=training: trained.ctx.step >= count, lambda *_: None)
         assert (narrow := not_float64(training.weights())) == [], f"still float32: {narrow}"
-        return network, list(training.folder.read_log())
+        logged = list(training.folder.read_log())
+        assert len(logged) == count, f"{len(logged)} steps"
+        return network, logged
     raise UserError(f"method '{method}' takes none of the networks: {'; '.join(refusals)}")
 
 
@@ -175,13 +177,13 @@ class _KMeansFromTheFirst(sklearn.cluster.KMeans):
 # ---- the process -----------------------------------------------------------------------------------
 
 
-def answer(method: str, root: Path) -> dict[str, Any]:
+def answer(method: str, count: int, root: Path) -> dict[str, Any]:
     """{"network": name, "steps": what each logged}, or {"error": why there is no trace}.
 
     root: a folder of the process, in which a source that several methods start from is trained once.
     """
     try:
-        network, steps = trace(method, root)
+        network, steps = trace(method, count, root)
     except Exception:
         return {"error": traceback.format_exc()}
     finally:
@@ -203,7 +205,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["BENCH_CACHE"] = f"{folder}/cache"  # of its own: features that float32 made are not float64's
         for line in sys.stdin:
-            print(json.dumps(answer(line.strip(), Path(folder) / "runs")), flush=True)
+            print(json.dumps(answer(*json.loads(line), Path(folder) / "runs")), flush=True)
 
 
 if __name__ == "__main__":
