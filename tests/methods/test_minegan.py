@@ -217,7 +217,7 @@ def test_impossible_settings_are_refused(text, message):
 @pytest.mark.parametrize(
     ("text", "families"),
     [
-        ("minegan(mining_share=0.34)", ["sngan-32", "stylegan2-32", "fastgan-64"]),
+        ("minegan(mining_share=0.34)", ["sngan-32", "fastgan-64"]),
         ("minegan(miner=stylegan, classes=false) + baseline + diffaugment", ["biggan-32"]),
     ],
 )

@@ -22,6 +22,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.conformance.checks import NETWORKS, conformance_spec
+from bench.contract.context import Context
 from bench.errors import UserError
 from bench.run.execute import execute
 from bench.run.settings import Settings
@@ -65,12 +67,16 @@ def trace(method: str, count: int, root: Path) -> tuple[str, list[dict[str, floa
         except UserError as error:
             refusals.append(str(error))
             continue
-        training.run(lambda trained=training: trained.ctx.step >= count, lambda *_: None)
+        training.run(partial(_over, training.ctx, count), lambda *_: None)
         assert (narrow := not_float64(training.weights())) == [], f"still float32: {narrow}"
         logged = list(training.folder.read_log())
         assert len(logged) == count, f"{len(logged)} steps"
         return network, logged
     raise UserError(f"method '{method}' takes none of the networks: {'; '.join(refusals)}")
+
+
+def _over(ctx: Context, count: int) -> bool:
+    return ctx.step >= count
 
 
 def not_float64(state: Any, name: str = "") -> list[str]:
@@ -205,7 +211,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["BENCH_CACHE"] = f"{folder}/cache"  # of its own: features that float32 made are not float64's
         for line in sys.stdin:
-            print(json.dumps(answer(*json.loads(line), Path(folder) / "runs")), flush=True)
+            method, count = json.loads(line)
+            print(json.dumps(answer(method, count, Path(folder) / "runs")), flush=True)
 
 
 if __name__ == "__main__":
