@@ -14,11 +14,11 @@ from bench.plan.expand import Table
 from bench.plan.load import table_names
 from bench.plan.waiting import to_come
 from bench.report.cell_settings import gives_of, protocol_of
-from bench.report.cells import Pick, ProtocolOf, make_cells, per_seed
+from bench.report.cells import ENDED, Pick, ProtocolOf, make_cells, per_seed
 from bench.report.claims.expressions import Expression, Made, Place
 from bench.report.claims.numbers import Numbers
 from bench.report.comparable import best_of_printed
-from bench.report.frame import machines_of, of_evaluations
+from bench.report.frame import machines_of, of_evaluations, pairs
 from bench.report.model import Cell
 from bench.spec.run import MetricSpec, ReferenceSplit
 from bench.spec.table import Scale
@@ -68,6 +68,7 @@ class Scores:
         self._picked: dict[tuple[str, Pick], pd.DataFrame] = {}
         self._protocols: dict[str, ProtocolOf] = {}
         self._given: dict[str, Mapping[tuple[str, str], tuple[MetricSpec, ...]]] = {}
+        self._ended: dict[str, set[tuple[str, str]]] = {}  # table -> the cells in which some run has ended
 
     def table(self, name: str) -> Loaded | Lack:
         """A table with its results, or why there is none."""
@@ -138,6 +139,10 @@ class Scores:
         metric, split = scored
         if place.snapshot is not None and of_evaluations(_lines_of(results, place)).any():
             return Lack(f"an evaluation, whose snapshot is its own, not '{place.snapshot}':", place.row, ran=True)
+        if spec.name not in self._ended:
+            self._ended[spec.name] = pairs(results[results["status"].isin(ENDED)])
+        if (place.row, place.column) not in self._ended[spec.name]:  # most claims' cells: no frame is made for them
+            return _unrun(place)
         # The lines of this cell and score under the rule
         rule = place.snapshot or spec.snapshot
         assert rule != "every", "written out before"
@@ -174,7 +179,7 @@ class Scores:
     def _unsound(self, spec: Table, place: Place, cell: Cell) -> Lack:
         diverged = cell.statuses.get("diverged", 0)
         if not diverged:
-            return Lack("no finished run", place.row, unrun=True)
+            return _unrun(place)
         everywhere = diverged if diverged == len(cell.seeds) == cell.total else 0
         card = output_card(self._metric(spec, place))
         worst = 1.0 if card.better == "zero" and place.of == "abs" else card.sign
@@ -193,6 +198,10 @@ class Scores:
         return Sample(
             {0: found[0]}, output_card(metric.name).is_ratio, f"{_label(metric, split)}, printed", ("printed",), True
         )
+
+
+def _unrun(place: Place) -> Lack:
+    return Lack("no finished run", place.row, unrun=True)
 
 
 def _label(metric: MetricSpec, split: ReferenceSplit) -> str:

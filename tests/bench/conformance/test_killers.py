@@ -105,8 +105,9 @@ MORE = {
 
 
 def failures(text, load_plugin):
+    """On the network that is the quickest to check: what is planted is wrong on every one."""
     load_plugin(HEAD + text)
-    return {one.check: one.detail for one in check_method("mine") if not one.passed}
+    return {one.check: one.detail for one in check_method("mine", "sndcgan-32") if not one.passed}
 
 
 @pytest.mark.parametrize("check", KILLERS)
@@ -126,4 +127,4 @@ def test_exactly_the_verdict_that_is_meant_is_given(fault, load_plugin):
 
 
 def test_every_check_has_a_killer():
-    assert [one.check for one in check_method("baseline")] == list(KILLERS)
+    assert [one.check for one in check_method("baseline", "sndcgan-32")] == list(KILLERS)
