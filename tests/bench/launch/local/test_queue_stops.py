@@ -23,8 +23,11 @@ from bench.train import Method
 class Slow(Method):
     """It takes its time."""
 
+    def __init__(self, *, seconds: float = 0.05):
+        self.seconds = seconds
+
     def after_step(self, ctx):
-        time.sleep(0.05)
+        time.sleep(self.seconds)
         return {}
 '''
 
@@ -56,9 +59,9 @@ class Watch:
 def slow(tiny_spec, load_plugin, tmp_path):
     load_plugin(SLOW, "slow.py")
 
-    def make(count, steps=100, first=0):
+    def make(count, steps=100, first=0, method="slow"):
         seeds = range(first, first + count)
-        return [PlannedRun(tiny_spec("slow + baseline", seed=seed, steps=steps)) for seed in seeds]
+        return [PlannedRun(tiny_spec(f"{method} + baseline", seed=seed, steps=steps)) for seed in seeds]
 
     return make
 
@@ -126,7 +129,7 @@ def test_a_storm_of_signals_stops_a_worker_once(method, slow, store_root, tmp_pa
 
 @pytest.mark.slow
 def test_a_run_that_is_asked_to_stop_is_left_and_the_others_go_on(slow, queue_of):
-    runs = slow(3, steps=80)
+    runs = slow(3, steps=20, method="slow(seconds=0.2)")  # longer than the workers look away
     store = queue_of([], Watch()).store
     store.open(runs[2].spec).request_stop()
     asked = []
@@ -140,7 +143,7 @@ def test_a_run_that_is_asked_to_stop_is_left_and_the_others_go_on(slow, queue_of
         runs[0].uid: "cancelled", runs[1].uid: "done", runs[2].uid: "cancelled",
     }  # fmt: skip
     first, last = store.folder(runs[0].uid), store.folder(runs[2].uid)
-    assert 0 < first.heartbeat()["step"] < 80 and first.status() == "interrupted"
+    assert 0 < first.heartbeat()["step"] < 20 and first.status() == "interrupted"
     assert last.heartbeat() is None, "it was never begun"
     first.mark_queued()
     last.mark_queued()
@@ -150,13 +153,13 @@ def test_a_run_that_is_asked_to_stop_is_left_and_the_others_go_on(slow, queue_of
 @pytest.mark.slow
 def test_runs_wait_for_memory_and_all_end(slow, queue_of, monkeypatch):
     """A need that leaves room for one only: two workers, never two runs."""
-    runs = slow(2, steps=10)
+    runs = slow(2, steps=5)
     much = 10**15
     watch = Watch()
     assert set(queue_of(runs, watch, devices=2, budget=MemoryBudget(lambda run: much)).work().values()) == {"done"}
     assert watch.most == 1
     again = Watch()
-    queue_of(slow(2, steps=10, first=10), again, devices=2, budget=MemoryBudget(lambda run: 1)).work()
+    queue_of(slow(2, steps=5, first=10), again, devices=2, budget=MemoryBudget(lambda run: 1)).work()
     assert again.most == 2
 
 
