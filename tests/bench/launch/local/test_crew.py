@@ -40,7 +40,7 @@ class Watcher:
         self.on_tick()
 
 
-def spec_of(gpus: int, steps: int = 12) -> RunSpec:
+def spec_of(gpus: int, steps: int = 24) -> RunSpec:
     whole = conformance_spec("diffaugment + unconditional", "stylegan2-32")
     assert whole.train is not None
     train = whole.train.model_copy(update={"steps": steps, "batch": 8, "d_steps": 1, "gpus": gpus})
@@ -58,7 +58,7 @@ def test_a_run_of_which_a_worker_is_killed_goes_on_to_the_same_record(tmp_path, 
     assert Queue(undisturbed, [run], ["cpu"] * 2, Watcher()).work() == {run.uid: "done"}
 
     # Kill one of the two at a step by chance, which the message below has
-    store, step, victim = Store(tmp_path / "disturbed"), random.randint(1, 9), random.randint(0, 1)
+    store, step, victim = Store(tmp_path / "disturbed"), random.randint(1, 8), random.randint(0, 1)
     killed: list[int] = []
 
     def kill() -> None:

@@ -68,14 +68,14 @@ def test_killed_worker_is_replaced_and_the_run_continues(tiny_spec, run_server, 
     """Also: a damaged checkpoint is said to the user, though it was found in a worker."""
     monkeypatch.setenv("BENCH_CHECKPOINT_SECONDS", "0")
     store = Store(store_root)
-    spec = tiny_spec(steps=12)
+    spec = tiny_spec(steps=40)
     folder = store.open(spec)
     folder.state.mkdir()
     (folder.state / "step-00000005.pt").write_bytes(b"torn")
     killed = []
 
     def kill(run, step):
-        if not killed:
+        if not killed and step > 2:  # so that it goes on from a checkpoint
             killed.append((folder.heartbeat()["pid"], step))
             os.kill(killed[0][0], signal.SIGKILL)
 
