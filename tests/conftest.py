@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import importlib.util
 import os
@@ -73,6 +74,25 @@ def pytest_collection() -> Generator[None, object, object]:
     gc.freeze()
     gc.enable()
     return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, object, object]:
+    """In a fresh checkout one worker compiles a file of tests, with its rewritten asserts; the others wait to read it.
+
+    All workers collect in one order: each would compile every file, for most of a minute.
+    """
+    if not isinstance(collector, pytest.Module) or sys.dont_write_bytecode or compiled(collector.path):
+        return (yield)
+    with collector.path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return (yield)
+
+
+def compiled(path: Path) -> bool:
+    """Whether pytest has kept a file of tests as bytecode since it was last changed."""
+    kept = (path.parent / "__pycache__").glob(f"{path.stem}.*pytest*.pyc")
+    return any(one.stat().st_mtime >= path.stat().st_mtime for one in kept)
 
 
 @pytest.hookimpl(optionalhook=True)
