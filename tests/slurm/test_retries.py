@@ -7,6 +7,7 @@ import getpass
 import pytest
 
 from bench.launch.slurm.records import submissions
+from webhook_server import SECRET, Server
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +30,14 @@ def desk(cluster_of, desk_at, run_server, tmp_path_factory):
         cluster.run("scancel", "--user", getpass.getuser())
 
 
-def test_each_cause_has_its_retry(desk, tmp_path):
+@pytest.fixture
+def webhook():
+    made = Server()
+    yield made
+    made.close()
+
+
+def test_each_cause_has_its_retry(desk, webhook, tmp_path):
     """All at once, as most of the time is waiting: for the memory to be looked at, and for the time limit."""
     short, retries = ["--set", "train.steps=2"], "retries: 1, growth: 3"
     hungry = desk.profile("hungry", gpus=0, more=f"{retries}, setup: [{HUNGRY!r}]".replace("\\'", "''"))
@@ -37,7 +45,7 @@ def test_each_cause_has_its_retry(desk, tmp_path):
     plain = desk.profile("plain", gpus=0, more=retries)
     desk.submit(hungry, "--rows", "slow", "--seeds", "0", *short)
     desk.submit(late, "--rows", "slow", "--seeds", "1", *short)
-    desk.submit(plain, "--rows", "broken", "--seeds", "0", *short)
+    desk.submit(plain, "--rows", "broken", "--seeds", "0", "--notify", webhook.url, *short)
     desk.until("slow/0", "done", 400)
     desk.until("slow/1", "done", 400)
     desk.until("broken/0", "failed", 400)
@@ -54,3 +62,13 @@ def test_each_cause_has_its_retry(desk, tmp_path):
     (memory,) = [one for record in records if record.retry and record.retry.cause == "memory" for one in record.arrays]
     assert "mem=3G" in desk.cluster.run("scontrol", "show", "job", str(memory.number)).stdout.replace("3072M", "3G")
     assert "method" in desk.status()["broken/0"]
+    # Its job told of the failure, and that no run of its submission is left
+    failed, end = webhook.messages
+    assert (failed["event"], failed["state"], failed["label"]) == ("run", "failed", "broken · shapes · seed 0")
+    assert (end["event"], end["state"], end["id"], end["counts"]) == (
+        "command",
+        "failed",
+        "slow at smoke",
+        {"failed": 1},
+    )
+    assert SECRET not in "".join(path.read_text() for path in desk.store.root.glob("slurm/*/*_log.out"))

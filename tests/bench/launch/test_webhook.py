@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import socket
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -23,8 +20,8 @@ from bench.plan.project import project_file
 from bench.plan.runs import make_plan
 from bench.plan.schedule import PlannedRun
 from bench.store.runs import Store
+from webhook_server import SECRET, Server
 
-SECRET = "/services/T000/SECRET"
 TABLE = """
 schema_version: 1
 title: broken
@@ -51,38 +48,6 @@ class Broken(Method):
     def after_step(self, ctx):
         raise RuntimeError("TOKEN=hidden in /home/me/private")
 '''
-
-
-class Server:
-    """A web server on a free port that keeps what it is sent; `answer` says what it does with a request."""
-
-    def __init__(self):
-        self.bodies, self.answer = [], ok
-        site = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                site.bodies.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
-                site.answer(self)
-
-            do_GET = do_POST
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}{SECRET}"
-
-    @property
-    def messages(self):
-        return [json.loads(body) for _, body in self.bodies]
-
-
-def ok(handler):
-    handler.send_response(204)
-    handler.end_headers()
 
 
 def status(code, **headers):
@@ -114,8 +79,7 @@ def server(monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "BENCH_NOTIFY"):
         monkeypatch.delenv(name, raising=False)
     yield made
-    made.server.shutdown()
-    made.server.server_close()
+    made.close()
 
 
 def told(address, message=None):

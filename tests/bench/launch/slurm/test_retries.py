@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bench.cli.run import tell_of_retries
 from bench.cli.status_lines import lines
 from bench.errors import UserError
 from bench.launch.slurm import retries
@@ -203,6 +204,13 @@ def test_status_says_which_retry_a_run_is(past):
     assert status.state == "queued" and status.retry == str(record)
     (line, _) = lines([status], None, everything=True)
     assert line.endswith("out of memory with 2000MB: retry 1 of 2, with 3000MB")
+
+
+def test_a_plan_says_which_runs_of_the_cluster_are_retries(past, capsys):
+    made = past(2, retry=RetryRecord(cause="time", attempt=2, of=2, before="60m", now="90m"))
+    tell_of_retries(dict.fromkeys(made.uids, "queued"), made.store)
+    tell_of_retries({}, made.store)
+    assert capsys.readouterr().out == "2 runs out of time with 60m: retry 2 of 2, with 90m\n"
 
 
 @pytest.mark.parametrize("wrong", [{"retries": 6}, {"retries": -1}, {"retries": True}, {"growth": 1}, {"growth": 9}])
