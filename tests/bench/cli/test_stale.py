@@ -133,7 +133,7 @@ def test_code_of_ours_that_is_edited_is_shown(desk, tmp_path, store_root):
         target = copy / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, target)  # compiled code too: what is edited is compiled anew
         else:
             shutil.copy(source, target)
 
