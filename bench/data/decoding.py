@@ -183,15 +183,17 @@ class DecodeInto:
 
 @dataclass(frozen=True)
 class MarkRows:
-    """Numbers of rows that follow one another -> their marks (n,)."""
+    """Numbers of rows, ascending -> their marks (n,)."""
 
     rows: Rows
     near: bool
 
     def __call__(self, numbers: Sequence[int]) -> np.ndarray:
-        """Reads all of them into memory."""
+        """Reads all of them into memory, those that follow one another together."""
+        content = bytearray()
         with self.rows.file.open("rb") as file:
-            file.seek(self.rows.start + numbers[0] * self.rows.bytes)
-            content = file.read(len(numbers) * self.rows.bytes)
+            for run in np.split(np.asarray(numbers), np.flatnonzero(np.diff(numbers) != 1) + 1):
+                file.seek(self.rows.start + int(run[0]) * self.rows.bytes)
+                content += file.read(len(run) * self.rows.bytes)
         shape = (len(numbers), self.rows.resolution, self.rows.resolution, 3)
         return marks(np.frombuffer(content, np.uint8).reshape(shape), near=self.near)

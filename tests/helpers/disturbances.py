@@ -15,15 +15,16 @@ from bench.store.runs import Store
 class Disturbances:
     """One table, and all that can happen to its jobs: the scenario of test_survival*.py, step by step.
 
-    Six CPUs: slow/0..4 in the partition `low`, of which one waits for a GPU; stuck/0 in `short` (one minute);
-    slow/8 in slices of a minute.
+    Six CPUs, four GPUs: slow/0..4 in the partition `low`, of which one waits for a GPU; slow/8 in slices of a minute;
+    stuck/0 in `short` (one minute, of which its start must leave enough: it comes when the others are at work).
     """
 
     def __init__(self, desk: Any, cluster: Any, server: int) -> None:
         self.desk, self.cluster, self.server = desk, cluster, server
         self.low = desk.profile("low", more="parallel: 8")
         self.sliced = desk.profile("sliced", "debug", "20m", gpus=0, more="slice: 1m")
-        self.short = desk.profile("short", partition="short", time="1m", more="signal_seconds: 5, requeue: false")
+        more = "signal_seconds: 5, requeue: false"
+        self.short = desk.profile("short", partition="short", time="1m", gpus=0, more=more)
         self.mark = str(desk.folder / "stuck-once")
         self.touched: list[str] = []
         self.hold = desk.folder / "hold"
@@ -61,14 +62,13 @@ class Disturbances:
         return label
 
     def submit_and_submit_again(self) -> None:
-        sent = self.desk.submit(self.short, "--rows", "stuck", "--seeds", "0", BENCH_TEST_MARK=self.mark)
-        assert "1 run in 1 job" in sent.stdout, sent.stdout
         self.desk.submit(self.low, "--rows", "slow", "--seeds", "0..4")
-        # before the others train: on a slow machine that takes longer than the minute for which stuck/0 has its GPU
         self.desk.until("slow/4", r"queued +job \S+: (waits for a free node|others are before it)")
         self.desk.submit(self.sliced, "--rows", "slow", "--seeds", "8")
         for seed in range(4):
             self.desk.until(f"slow/{seed}", r"running +step [1-9]")
+        sent = self.desk.submit(self.short, "--rows", "stuck", "--seeds", "0", BENCH_TEST_MARK=self.mark)
+        assert "1 run in 1 job" in sent.stdout, sent.stdout
         again = self.desk.submit(self.low, "--rows", "slow", "--seeds", "0..4")
         assert "5 runs queued or at work already" in again.stdout and "\njob " not in again.stdout
 

@@ -9,5 +9,5 @@ pytestmark = pytest.mark.slow
 
 def test_without_accounting(cluster_of, disturbed, tmp_path_factory):
     """squeue, heartbeats and logs are all there is."""
-    with cluster_of(tmp_path_factory.mktemp("cluster"), cpus=6, gpus=5) as cluster:
+    with cluster_of(tmp_path_factory.mktemp("cluster"), cpus=6, gpus=4) as cluster:
         disturbed(cluster)
