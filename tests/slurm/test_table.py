@@ -41,9 +41,9 @@ def test_the_report_is_the_same_digit_for_digit(cluster_of, tmp_path_factory, tm
             lambda: not cluster.run("squeue", "-h").stdout,
             seconds=600,
             every=1,
-            otherwise=lambda: bench("status", "table1", env=there),
+            otherwise=lambda: bench("status", *TABLE, env=there),
         )
-        assert bench("status", "table1", env=there).strip().endswith("runs: 66 done")
+        assert bench("status", *TABLE, env=there).strip().endswith("runs: 66 done")
     without = bench("report", *TABLE, env=local)
     assert bench("report", *TABLE, env=there) == without
     assert "From scratch" in without and "Runs: 64 done" in without
