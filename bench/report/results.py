@@ -26,7 +26,7 @@ from bench.report.picture_rows import picture_lines
 from bench.report.recorded import load_recorded
 from bench.spec.own_rows import row_id
 from bench.spec.run import RunSpec
-from bench.store.runs import RunFolder, Store
+from bench.store.runs import RunFolder, SeenRun, Store
 
 
 def load_results(
@@ -77,7 +77,7 @@ def load_results(
     for names, run, planned in _runs(spec, scale, every, asked):
         folder, own = store.folder(run.uid), list[dict[str, Any]]()
         if folder.spec_file.exists():
-            own = [{**names, **line} for line in _folder_lines(folder, run, machine)]
+            own = [{**names, **line} for line in _folder_lines(SeenRun(folder.path), run, machine)]
         elif run.uid in recorded_lines:
             own = [{**line, **names} for line in recorded_lines[run.uid]]
         elif planned and run.seed in planned_seeds:

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -199,6 +200,26 @@ class RunFolder(RunPaths):
     def lease(self) -> AbstractContextManager[None]:
         """Hold the run: see bench.store.lease."""
         return lease(self)
+
+
+class SeenRun(RunFolder):
+    """A run folder to look at: its result and inputs are read once, however many things are told of them."""
+
+    @cached_property
+    def _result(self) -> dict[str, Any] | None:
+        return super().result()
+
+    @cached_property
+    def _inputs(self) -> dict[str, Any] | None:
+        return super().inputs()
+
+    def result(self) -> dict[str, Any] | None:
+        """The result record, or None while the run is not done."""
+        return self._result
+
+    def inputs(self) -> dict[str, Any] | None:
+        """What the run was made from; None for a run from before inputs were recorded."""
+        return self._inputs
 
 
 class Store:
