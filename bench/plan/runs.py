@@ -14,6 +14,7 @@ from bench.plan.store_view import StoreView
 from bench.plan.waiting import refuse_waiting
 from bench.spec.row_column import Column, Row
 from bench.spec.run import RunSpec
+from bench.spec.scale import Resources
 from bench.store.runs import Store
 
 MOST_SEEDS = 100_000  # a typing error must not plan runs until the memory is full
@@ -86,6 +87,10 @@ def make_plan(
     for run in runs.values():
         view.look_up(run)
         run.resources = lenders.get(run.uid, table).at(scale).resources
+    for run in runs.values():  # a measure that says nothing of its time takes no longer than the training it looks at
+        if run.resources is None and run.spec.evaluated is not None:
+            trained = runs[run.spec.evaluated.uid].resources
+            run.resources = Resources(minutes=trained.minutes) if trained and trained.minutes else None
     scale_minutes(table, scale, runs, lenders.values())
     return Plan(table, scale, list(runs.values()))
 

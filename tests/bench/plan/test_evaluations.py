@@ -276,6 +276,18 @@ def test_evaluations_are_a_kind_of_their_own(write, store_root):
     assert [measured.seconds(run) for run in evaluations[:2]] == [4.0, 60.0]
 
 
+def test_an_evaluation_without_figures_has_the_time_of_its_training(write, store_root):
+    """Where the training is another table's, too; its memory is not the evaluation's."""
+    write(changed(OWN, scales__smoke__resources={"minutes": 0.1, "memory_gb": 1.5}))
+    borrowed = planned(write(OTHER, "other"), Store(store_root), rows=["mix"], columns=["shapes"], seeds=[0])
+    (evaluation,) = (run for run in borrowed.runs if run.spec.measure is not None)
+    assert evaluation.resources == Resources(minutes=0.1)
+    assert Estimates().seconds(evaluation) == 6.0
+    given = changed(OTHER, scales__smoke__resources={"minutes": 0.2})
+    borrowed = planned(write(given, "other"), Store(store_root), rows=["mix"], columns=["shapes"], seeds=[0])
+    assert [Estimates().seconds(run) for run in borrowed.runs if run.spec.measure is not None] == [12.0], "its own"
+
+
 def test_an_impossible_evaluation_is_found_before_anything_trains(write, store_root):
     value = changed(OWN, rows__0__evaluate={"measure": "rescore", "sampling": "pure"})
     value["rows"][2]["evaluate"]["sampling"] = "purr"
