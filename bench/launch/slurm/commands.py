@@ -32,7 +32,8 @@ LOG_ENDINGS = (
     (re.compile(r"DUE TO TIME LIMIT|not one step within its time"), "TIMEOUT"),
     (re.compile(r"DUE TO PREEMPTION"), "PREEMPTED"),
     (re.compile(r"DUE TO NODE FAILURE"), "NODE_FAIL"),
-    (re.compile(r"oom.kill|Out Of Memory|OUT_OF_MEMORY", re.IGNORECASE), "OUT_OF_MEMORY"),
+    # Only SLURM's own lines: a GPU that is full says "out of memory" too, and more main memory does not help it
+    (re.compile(r"^(slurmstepd|srun)\S* .*(oom.kill|out.of.memory)", re.IGNORECASE | re.MULTILINE), "OUT_OF_MEMORY"),
     (re.compile(r"(JOB|STEP) \S+ ON \S+ CANCELLED"), "CANCELLED"),
 )
 LOG_TAIL = 20_000  # characters of a log that are searched for its ending

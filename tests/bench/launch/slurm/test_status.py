@@ -128,6 +128,8 @@ def test_silence_of_a_running_job(says, submitted):
         ("slurmstepd: error: *** STEP 12.0 ON n1 CANCELLED AT 2026-01-01 DUE TO TIME LIMIT ***", "lost", "TIMEOUT"),
         ("slurmstepd: error: *** JOB 12 ON n1 CANCELLED AT 2026-01-01 DUE TO NODE FAILURE ***", "lost", "NODE_FAIL"),
         ("slurmstepd: error: Detected 1 oom_kill event in StepId=12.0", "lost", "OUT_OF_MEMORY"),
+        ("srun: error: n1: task 0: Out Of Memory", "lost", "OUT_OF_MEMORY"),
+        ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.", "lost", "UNKNOWN"),  # the card's
         ("slurmstepd: error: *** JOB 12 ON n1 CANCELLED AT 2026-01-01T00:00:00 ***", "cancelled", "was cancelled"),
         ("srun: error: n1: task 0: Killed", "lost", "UNKNOWN"),
     ],
