@@ -17,5 +17,5 @@ def standing(cell: Cell, metric: str) -> float:
 
 
 def gap_text(ratio: float) -> str:
-    """A detectable ratio in words: a gap in per cent, or none at all."""
-    return "none" if ratio > 1000 else f"{100 * (ratio - 1):.0f} %"
+    """A detectable ratio in words: a gap in per cent; beyond a factor of ten no per cents, which nobody reads."""
+    return "none below tenfold" if ratio > 10 else f"{100 * (ratio - 1):.0f} %"

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from bench.report.build import build_report
+from bench.report.pairs import gap_text
 
 
 def test_a_control_that_scatters_leaves_the_papers_rows_alone(spec, results, run, snapshots, frame):
@@ -19,3 +20,8 @@ def test_a_control_that_scatters_leaves_the_papers_rows_alone(spec, results, run
     # three rows of three seeds among themselves; the control has its own two degrees of freedom
     assert alone["ada", "faces"].interval.df == pytest.approx(6)
     assert beside["control", "faces"].interval.df == pytest.approx(2)
+
+
+@pytest.mark.parametrize(("ratio", "words"), [(1.31, "31 %"), (10.0, "900 %"), (269.6, "none below tenfold")])
+def test_a_gap_that_no_seeds_could_show_has_no_per_cents(ratio, words):
+    assert gap_text(ratio) == words
