@@ -1,4 +1,4 @@
-"""A table's own minutes of a run, where the run makes other numbers of steps than those that they were written for.
+"""A table's own minutes of a run, where they were written for other steps, or for the run that is evaluated.
 
 `--set train.steps=...`, and a table that extends another's, change the steps and keep the figure.
 """
@@ -12,7 +12,18 @@ from bench.plan.schedule import PlannedRun
 from bench.spec.patch import merge_patches
 from bench.spec.row_column import Column, Row
 from bench.spec.run import RunSpec
+from bench.spec.scale import Resources
 from bench.spec.source import SourceRun
+
+
+def lend_minutes(runs: Mapping[str, PlannedRun]) -> None:
+    """Give evaluations without minutes of their own those of the run that they are of, by uid: they take no longer."""
+    for run in runs.values():
+        own = run.resources or Resources()
+        if run.spec.evaluated is not None and own.minutes is None:
+            lender = runs[run.spec.evaluated.uid].resources
+            if lender is not None and lender.minutes is not None:
+                run.resources = own.model_copy(update={"minutes": lender.minutes})
 
 
 def scale_minutes(table: Table, scale: str, runs: Mapping[str, PlannedRun], lenders: Iterable[Table] = ()) -> None:

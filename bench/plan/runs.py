@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 
 from bench.errors import UserError
 from bench.plan.expand import Table
-from bench.plan.own_figures import scale_minutes
+from bench.plan.own_figures import lend_minutes, scale_minutes
 from bench.plan.schedule import PlannedCell, PlannedRun, Schedule
 from bench.plan.store_view import StoreView
 from bench.plan.waiting import refuse_waiting
 from bench.spec.row_column import Column, Row
 from bench.spec.run import RunSpec
-from bench.spec.scale import Resources
 from bench.store.runs import Store
 
 MOST_SEEDS = 100_000  # a typing error must not plan runs until the memory is full
@@ -87,10 +86,7 @@ def make_plan(
     for run in runs.values():
         view.look_up(run)
         run.resources = lenders.get(run.uid, table).at(scale).resources
-    for run in runs.values():  # a measure that says nothing of its time takes no longer than the training it looks at
-        if run.resources is None and run.spec.evaluated is not None:
-            trained = runs[run.spec.evaluated.uid].resources
-            run.resources = Resources(minutes=trained.minutes) if trained and trained.minutes else None
+    lend_minutes(runs)
     scale_minutes(table, scale, runs, lenders.values())
     return Plan(table, scale, list(runs.values()))
 

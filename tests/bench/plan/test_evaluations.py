@@ -283,6 +283,10 @@ def test_an_evaluation_without_figures_has_the_time_of_its_training(write, store
     (evaluation,) = (run for run in borrowed.runs if run.spec.measure is not None)
     assert evaluation.resources == Resources(minutes=0.1)
     assert Estimates().seconds(evaluation) == 6.0
+    given = changed(OTHER, scales__smoke__resources={"memory_gb": 2.0})
+    borrowed = planned(write(given, "other"), Store(store_root), rows=["mix"], columns=["shapes"], seeds=[0])
+    (evaluation,) = (run for run in borrowed.runs if run.spec.measure is not None)
+    assert evaluation.resources == Resources(minutes=0.1, memory_gb=2.0), "a figure of memory alone is kept"
     given = changed(OTHER, scales__smoke__resources={"minutes": 0.2})
     borrowed = planned(write(given, "other"), Store(store_root), rows=["mix"], columns=["shapes"], seeds=[0])
     assert [Estimates().seconds(run) for run in borrowed.runs if run.spec.measure is not None] == [12.0], "its own"

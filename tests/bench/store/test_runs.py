@@ -16,7 +16,7 @@ from bench.errors import UserError
 from bench.files import atomic
 from bench.store.lease import RunBusyError
 from bench.store.liveness import STALE_SECONDS
-from bench.store.runs import Store
+from bench.store.runs import SeenRun, Store
 
 FINISHED = {"diverged_at": None, "steps": 1}
 
@@ -24,6 +24,15 @@ FINISHED = {"diverged_at": None, "steps": 1}
 @pytest.fixture
 def folder(tiny_spec, store_root):
     return Store(store_root).open(tiny_spec())
+
+
+def test_a_run_that_is_looked_at_reads_its_result_once(folder):
+    seen = SeenRun(folder.path)
+    folder.finish({**FINISHED, "weights_sha256": "0" * 64, "seconds": 1.0})
+    result = seen.result()
+    assert result == folder.result() and result["steps"] == 1
+    (folder.path / "result.json").unlink()
+    assert seen.result() is result and folder.result() is None
 
 
 def test_a_finished_run_has_exactly_these_files(tiny_spec, run_server, store_root):
