@@ -62,6 +62,8 @@ def build_report(
     """
     rows = row_heads(spec, results)
     columns = column_heads(spec, scale)
+    shown = [column for column in columns if asked is None or asked.columns is None or column.id in asked.columns]
+    told_of = _asked_for(results, rows, asked)  # what captions and notes speak of
     own = tuple(column.id for column in spec.columns if not column.added)  # what the paper speaks of
     printed = {key: text for key, text in printed_texts(spec.name).items() if key[1] in own}
     # One block of cells for each snapshot rule and metric.
@@ -74,7 +76,7 @@ def build_report(
             continue
         values = per_seed(lines, rule, protocol_of(spec, scale))
         blocks += [
-            _block(spec, scale, metric, rule, values, rows, columns, printed, gives)
+            _block(spec, scale, metric, rule, values, rows, columns, printed, gives, shown)
             for metric in metrics_of(spec, scale)
         ]
     main = spec.main_metric(scale)
@@ -94,8 +96,8 @@ def build_report(
         claims=claims,
         caption=picture_words.caption(spec, scale, columns, results)
         if spec.pictures is not None
-        else caption(spec, scale, columns, _asked_for(results, rows, asked), shows_printed),
-        notes=(*notes(spec, scale, rows, blocks), *origin_notes(results), *remarks(results)),
+        else caption(spec, scale, columns, told_of, shows_printed),
+        notes=(*notes(spec, scale, rows, blocks, shown), *origin_notes(told_of), *remarks(told_of)),
         results=results,
         main=main,
         curve=curve_axis(spec, scale),
@@ -129,7 +131,9 @@ def _block(
     columns: Sequence[ColumnHead],
     printed: dict[tuple[str, str, str], str],
     gives: Mapping[tuple[str, str], tuple[MetricSpec, ...]],
+    shown: Sequence[ColumnHead],
 ) -> Block:
+    """One score under one snapshot rule: the cells of all columns, and remarks on those that are shown."""
     extractor = on_features(metric.extractor)
     lines = values[(values["metric"] == metric.name) & (values["extractor"] == extractor)]
     ids = [column.id for column in columns]
@@ -165,19 +169,20 @@ def _block(
     machines = _machines(lines, metric.name)
     if _ranks(scale) and len(machines) < 2:
         cells, told = mark_best(cells, metric.name, method_rows, ids, sharing(spec, scale))
-    labels = {column.id: column.label for column in columns}
-    remarks = (*_freedom(cells, columns, "paper's" if spec.paper else "table's"),
+    labels = {column.id: column.label for column in shown}
+    told = {column: one for column, one in told.items() if column in labels}
+    remarks = (*_freedom(cells, shown, "paper's" if spec.paper else "table's"),
                *mark_remarks(told, labels, metric.name))  # fmt: skip
     if len(machines) > 1:
         remarks += (f"Taken on {len(machines)} machines ({'; '.join(machines)}): nothing is marked across them.",)
     for kind in OTHER_KINDS:
         cells |= cells_of(kind)
-    remarks += _versions(cells, metric.name)
+    remarks += _versions(_of_columns(cells, shown), metric.name)
     # Printed numbers and verdicts, under the paper's own snapshot rule only.
     ours = rule == spec.snapshot
     if ours:
         cells = _with_printed(cells, metric, rows, ids, printed, best_of_printed(spec, scale, metric))
-        remarks += _other_features(spec, scale, metric, cells)
+        remarks += _other_features(spec, scale, metric, _of_columns(cells, shown))
     used = protocols(spec, scale)
     splits = {protocol.split for protocol in used}
     split = splits.pop() if len(splits) == 1 else "test"  # where columns differ in it, the caption says it of each
@@ -212,6 +217,12 @@ def _freedom(cells: Grid, columns: Sequence[ColumnHead], whose: str) -> tuple[st
     freedom = {column.label: degrees_of_freedom(cells, column.id, whose) for column in columns}
     text = "; ".join(f"{label} {what}" for label, what in freedom.items() if what)
     return (f"Degrees of freedom: {text}.",) if text else ()
+
+
+def _of_columns(cells: Grid, columns: Sequence[ColumnHead]) -> Grid:
+    """The cells of some of the columns."""
+    ids = {column.id for column in columns}
+    return {key: cell for key, cell in cells.items() if key[1] in ids}
 
 
 def _versions(cells: Grid, metric: str) -> tuple[str, ...]:

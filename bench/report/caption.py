@@ -54,13 +54,16 @@ def caption(
     return tuple(lines)
 
 
-def notes(spec: Table, scale: Scale, rows: Sequence[RowHead], blocks: Sequence[Block]) -> tuple[str, ...]:
-    """Remarks on the rows and symbols that this table shows, then the table's own notes."""
+def notes(
+    spec: Table, scale: Scale, rows: Sequence[RowHead], blocks: Sequence[Block], columns: Sequence[ColumnHead]
+) -> tuple[str, ...]:
+    """Remarks on the rows and on the symbols in the columns that are shown, then the table's own notes."""
+    shown = {column.id for column in columns}
     unranked = scale == "smoke" and spec.pictures is None
     lines = ["Smoke numbers rank nothing: no cell is marked and no claim is judged."] if unranked else []
     lines += [f"{row.label}: printed only: {row.why}" for row in rows if row.kind == "printed"]
     lines += favoured(spec, scale, {row.id for row in rows})
-    if any(cell.spread for block in blocks for cell in block.cells.values()):
+    if any(cell.spread for block in blocks for (_, column), cell in block.cells.items() if column in shown):
         lines.append(
             "† a seed diverged: the median and range instead of an interval, a diverged seed without "
             "a score counting as the worst possible; such cells are not marked."

@@ -38,7 +38,7 @@ def test_a_row_that_trains_on_the_features_of_a_score_is_named(tmp_path):
     table = spec(tmp_path, VGG, EFFNET)
     (line,) = favoured(table, "smoke", {"plain", "projected"})
     wanted = "Projected GAN trains on the features of effnet_lite0@32: its scores on them are too good to compare."
-    assert line == wanted and line in notes(table, "smoke", [Head("projected")], [])
+    assert line == wanted and line in notes(table, "smoke", [Head("projected")], [], [])
     assert list(favoured(table, "smoke", {"plain"})) == []
     assert list(favoured(spec(tmp_path, VGG), "smoke", {"plain", "projected"})) == []
 

@@ -89,6 +89,20 @@ def test_a_narrower_view_changes_no_number(spec, results):
     assert both.claims == whole.claims[:2]
 
 
+@pytest.mark.parametrize("scale", ["smoke", "paper"])
+@pytest.mark.parametrize("column", ["anime", "faces"])
+def test_a_column_reads_the_same_whether_the_others_have_runs_or_not(spec, results, scale, column):
+    """Remarks and notes of a report on one column were of the other columns of the store too."""
+    asked = Asked(columns={column})
+    alone = build_report(spec, scale, results[results["column"] == column], asked)
+    among = build_report(spec, scale, results, asked)
+    assert any(block.notes for block in among.blocks)
+    assert [(block.notes, block.groups) for block in among.blocks] == [
+        (block.notes, block.groups) for block in alone.blocks
+    ]
+    assert (among.notes, among.caption) == (alone.notes, alone.caption)
+
+
 def test_an_unknown_metric_is_named(spec, results):
     with pytest.raises(UserError, match="does not score 'precison'; did you mean 'precision'"):
         build_report(spec, "paper", results, Asked(metrics=["precison"]))
