@@ -111,6 +111,7 @@ PARTS: dict[str, Callable[..., str]] = {
         table_parts.declared,
         table_parts.claims,
         table_parts.recorded,
+        table_parts.recorded_curve,
         id_parts.every_id,
         data_parts.embedded_sets,
         data_parts.published_sets,

@@ -168,12 +168,33 @@ def claims(paper: str) -> str:
     return grid(("claim", "what the paper says, in our words", "place", "told with", "printed"), body)
 
 
-def recorded(collection: str, name: str, scale: Scale, column: str, rows: str) -> str:
-    """The first block of a table's report from a recorded set: its first score, under the paper's snapshot rule."""
+def recorded(collection: str, name: str, scale: Scale, column: str, rows: str, blocks: str = "1") -> str:
+    """The first blocks of a table's report from a recorded set: its first scores, under the paper's snapshot rule.
+
+    rows: ids with commas between; "all" for all but the controls.
+    """
     table = load_table(name)
     picked = table.model_copy(update={
-        "rows": tuple(table.pick_rows(rows.split(","))), "columns": tuple(table.pick_columns([column])), "claims": (),
+        "rows": tuple(table.pick_rows(None if rows == "all" else rows.split(","))),
+        "columns": tuple(table.pick_columns([column])),
+        "claims": (),
     })  # fmt: skip
     results = bench.load_results(name, scale, recorded=collection)
     report = bench.report.build_report(picked, scale, results[results["column"] == column])
-    return markdown.render(report).split("\n### ")[1]
+    return "\n".join(markdown.render(report).split("\n### ")[1 : 1 + int(blocks)])
+
+
+def recorded_curve(
+    collection: str, name: str, scale: Scale, column: str, seed: str, metric: str, extractor: str
+) -> str:
+    """One seed's score at every snapshot, a line a row, from a recorded set."""
+    frame = bench.load_results(name, scale, recorded=collection)
+    frame = frame[(frame["column"] == column) & (frame["seed"] == int(seed)) & (frame["kind"] == "train")]
+    frame = frame[(frame["metric"] == metric) & (frame["extractor"] == extractor) & frame["value"].notna()]
+    steps = sorted(frame["step"].astype(int).unique())
+    body = []
+    for row in load_table(name).rows:
+        values = frame[frame["row"] == row.id].set_index("step")["value"]
+        if len(values):
+            body.append((f"`{row.id}`", *(f"{values[step]:.4g}" if step in values.index else "–" for step in steps)))
+    return grid((label(metric, extractor), *(f"step {step:,}" for step in steps)), body)

@@ -42,7 +42,7 @@ def export(run: tuple[str, ...], output: Path, form: str | None, follow: bool, e
     """The generator of a finished RUN as one file: averaged weights, how to build their network, and where it is from.
 
     Beside it is load_generator.py, thirty lines of code that make images from the file wherever there is torch;
-    with this package the README shows how to build the network. Conditions are in the file as the method draws them.
+    with this package: docs/evaluate.md. Conditions are in the file as the method draws them.
 
     With --to tensorboard or --to jsonl the curves of one or several RUNs, or of the runs of --table, also while they
     train. What is there already is not written twice: the same command continues.

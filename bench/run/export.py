@@ -17,7 +17,7 @@ texts the graph and, in JSON, the rest, with the names of the state's tensors:
     batch_statistics  None, or how many images at once the batch norms normalise by (bench.train.sampling)
     provenance        the run's id, its whole spec as JSON, snapshot, step, commits, and digests of what it read
 
-With this package (the README has the lines): networks.build(file["network"], **file["options"]) makes the generator
+With this package (lines in docs/evaluate.md): networks.build(file["network"], **file["options"]) makes the generator
 and a discriminator; then load_state_dict(file["state"]), eval(), and a call inside
 bench.networks.common.noise.drawn_from(stream): networks that draw noise need one.
 """

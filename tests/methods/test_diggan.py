@@ -121,7 +121,8 @@ def test_equal_real_and_generated_images_have_no_gap_and_a_flat_d_no_nan():
 @pytest.mark.parametrize(("micro_batch", "first"), [(None, 1), (2, 2)])
 def test_only_the_first_update_of_a_step_has_it(make_run, micro_batch, first):
     run = make_run("diggan", d_steps=3)
-    object.__setattr__(run.ctx.train, "micro_batch", micro_batch)
+    train = run.ctx.train.model_copy(update={"micro_batch": micro_batch})
+    run.ctx.spec = run.ctx.spec.model_copy(update={"train": train})
     part = run.method.parts[0][1]
     part.prepare(run.ctx)
     seen, d_loss = [], part.d_loss

@@ -33,7 +33,7 @@ from bench.spec.run import DataSpec, MetricSpec, NetworkSpec, reference_run
 from bench.store.runs import Store
 from evaluated import copied, finished
 
-README = (Path(__file__).resolve().parents[3] / "README.md").read_text()
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "evaluate.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -230,13 +230,13 @@ def test_a_diverged_run_gives_no_final_images(train, store_root):
 
 
 @pytest.mark.parametrize("method", ["baseline", "disp(prior=random)", "class-conditional"])
-def test_an_exported_file_makes_the_runs_images_by_the_readmes_lines(train, store_root, tmp_path, method, monkeypatch):
+def test_an_exported_file_makes_the_runs_images_by_the_pages_lines(train, store_root, tmp_path, method, monkeypatch):
     folder = train(method, scored=True)
     call("export", folder.uid, "--output", tmp_path / "generator.pt")
-    (lines,) = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "generator.pt" in block]
+    (lines,) = [block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "generator.pt" in block]
     monkeypatch.chdir(tmp_path)
     space = {}
-    exec(compile(lines, "README.md", "exec"), space)
+    exec(compile(lines, "docs/evaluate.md", "exec"), space)
     first = np.concatenate(list(reopen(folder, Store(store_root), "final").images(16)))
     made = to_uint8(space["images"])
     assert made.shape == first.shape and np.abs(made.astype(int) - first).max() <= 1
@@ -266,11 +266,11 @@ torch.save(pictures, "pictures.pt")
 
 @pytest.mark.parametrize("form", ["safetensors", "torch"])
 def test_an_export_makes_the_runs_images_where_there_is_torch_alone(train, store_root, tmp_path, form, monkeypatch):
-    """By the README's lines, in a fresh interpreter without this project, from either file."""
+    """By the page's lines, in a fresh interpreter without this project, from either file."""
     folder = train("class-conditional", scored=True)
     name = {"safetensors": "generator.safetensors", "torch": "generator.pt"}[form]
     call("export", folder.uid, "--to", form, "--output", tmp_path / name)
-    (lines,) = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "load_generator" in block]
+    (lines,) = [block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "load_generator" in block]
     lines = lines.replace("generator.safetensors", name)
     lines = lines.replace('tensors["latents"][:16])', 'tensors["latents"][:16], tensors["conditions"][:16])')
     site = str(Path(torch.__file__).parents[1])
