@@ -43,7 +43,7 @@ test: $(VENV)/installed-test
 test-fast: $(VENV)/installed-test
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not slow and not whole_table and not gpu"
 
-# Two seeds of every row of Table 1 through a private SLURM, against the same table without it (BENCH_TEST_DEMO: a store that has it).
+# Every row of Table 1 through a private SLURM, against the same table without it (BENCH_TEST_DEMO: a store that has it).
 test-table: $(VENV)/installed-test
 	$(BIN)/pytest -m whole_table
 

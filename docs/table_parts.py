@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 import bench
+from bench.files.yamlfile import SafeLoader
 from bench.metrics import label
 from bench.plan.claims import every_claim
 from bench.plan.expand import Table
@@ -136,7 +137,7 @@ def declared(name: str) -> str:
 def marked_as_ours(text: str) -> tuple[tuple[str, str], ...]:
     """(keys, value) of each line of a YAML file whose comment begins with "declared" or "ours"."""
     marked = {number for number, line in enumerate(text.splitlines()) if OURS.search(line)}
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    root = yaml.compose(text, Loader=SafeLoader)
     return tuple((path, " ".join(value.split())) for path, value, line in _leaves(root, "") if line in marked)
 
 
