@@ -12,7 +12,6 @@ from typing import Any
 import yaml
 
 import bench
-from bench.files.yamlfile import SafeLoader
 from bench.metrics import label
 from bench.plan.claims import every_claim
 from bench.plan.expand import Table
@@ -137,7 +136,7 @@ def declared(name: str) -> str:
 def marked_as_ours(text: str) -> tuple[tuple[str, str], ...]:
     """(keys, value) of each line of a YAML file whose comment begins with "declared" or "ours"."""
     marked = {number for number, line in enumerate(text.splitlines()) if OURS.search(line)}
-    root = yaml.compose(text, Loader=SafeLoader)
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
     return tuple((path, " ".join(value.split())) for path, value, line in _leaves(root, "") if line in marked)
 
 
@@ -169,33 +168,30 @@ def claims(paper: str) -> str:
     return grid(("claim", "what the paper says, in our words", "place", "told with", "printed"), body)
 
 
-def recorded(collection: str, name: str, scale: Scale, column: str, rows: str, blocks: str = "1") -> str:
-    """The first blocks of a table's report from a recorded set: its first scores, under the paper's snapshot rule.
-
-    rows: ids with commas between; "all" for all but the controls.
-    """
+def recorded(collection: str, name: str, scale: Scale, column: str, rows: str) -> str:
+    """The first block of a table's report from a recorded set: its first score, under the paper's snapshot rule."""
     table = load_table(name)
     picked = table.model_copy(update={
-        "rows": tuple(table.pick_rows(None if rows == "all" else rows.split(","))),
-        "columns": tuple(table.pick_columns([column])),
-        "claims": (),
+        "rows": tuple(table.pick_rows(rows.split(","))), "columns": tuple(table.pick_columns([column])), "claims": (),
     })  # fmt: skip
     results = bench.load_results(name, scale, recorded=collection)
     report = bench.report.build_report(picked, scale, results[results["column"] == column])
-    return "\n".join(markdown.render(report).split("\n### ")[1 : 1 + int(blocks)])
+    return markdown.render(report).split("\n### ")[1]
 
 
 def recorded_curve(
     collection: str, name: str, scale: Scale, column: str, seed: str, metric: str, extractor: str
 ) -> str:
-    """One seed's score at every snapshot, a line a row, from a recorded set."""
+    """One seed's score at every snapshot, a line a row, from a recorded set, and under them the reference points."""
     frame = bench.load_results(name, scale, recorded=collection)
-    frame = frame[(frame["column"] == column) & (frame["seed"] == int(seed)) & (frame["kind"] == "train")]
-    frame = frame[(frame["metric"] == metric) & (frame["extractor"] == extractor) & frame["value"].notna()]
-    steps = sorted(frame["step"].astype(int).unique())
+    frame = frame[(frame["column"] == column) & (frame["seed"] == int(seed)) & frame["value"].notna()]
+    frame = frame[(frame["metric"] == metric) & (frame["extractor"] == extractor)]
+    trained, points = frame[frame["kind"] == "train"], frame[frame["kind"] == "reference"]
+    steps = sorted(trained["step"].astype(int).unique())
     body = []
     for row in load_table(name).rows:
-        values = frame[frame["row"] == row.id].set_index("step")["value"]
+        values = trained[trained["row"] == row.id].set_index("step")["value"]
         if len(values):
             body.append((f"`{row.id}`", *(f"{values[step]:.4g}" if step in values.index else "–" for step in steps)))
-    return grid((label(metric, extractor), *(f"step {step:,}" for step in steps)), body)
+    lines = [f"{point}: {value:.4g}" for point, value in zip(points["row"], points["value"], strict=True)]
+    return f"{grid((label(metric, extractor), *(f'step {step:,}' for step in steps)), body)}\n\n{'; '.join(lines)}."

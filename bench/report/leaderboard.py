@@ -7,6 +7,7 @@ settings that the table has today. Anything else has a ranking of its own, or is
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,14 @@ from pathlib import Path
 import pandas as pd
 
 from bench.evaluate.registry import on_features, output_card
+from bench.paths import IMPORT_ROOT
 from bench.plan.expand import Table
 from bench.plan.load import load_table, table_names
 from bench.plan.waiting import to_come
 from bench.report.cell_settings import metrics_of, protocol_of
 from bench.report.cells import Grid, make_cells, per_seed
 from bench.report.comparable import best_of_printed
+from bench.report.favoured import favoured
 from bench.report.frame import machines_of
 from bench.report.heads import column_heads
 from bench.report.making import Making
@@ -101,14 +104,14 @@ def leaderboard(root: Path | None = None) -> Leaderboard:
     lines, making = every_recorded(root)
     rankings: list[Ranking] = []
     left_out: list[str] = []
-    known = set(table_names())
     for (table, scale), own in lines.groupby(["table", "scale"], sort=True):
         sets = ", ".join(sorted(set(own["set"])))
-        if table not in known:
+        spec = _table(str(table))
+        if spec is None:
             left_out.append(f"{table} at {scale} ({sets}): a table that does not ship with this version.")
         elif scale == "smoke":
             left_out.append(f"{table} at smoke ({sets}): numbers of that scale rank nothing.")
-        elif scale not in (spec := load_table(str(table))).scales or to_come(spec) is not None:
+        elif scale not in spec.scales or to_come(spec) is not None:
             left_out.append(f"{table} at {scale} ({sets}): this version does not train it.")
         else:
             found = list(_of_table(spec, str(scale), own, making))  # type: ignore[arg-type]  # a scale of the table
@@ -116,6 +119,15 @@ def leaderboard(root: Path | None = None) -> Leaderboard:
             if not found:
                 left_out.append(f"{table} at {scale} ({sets}): nothing of it has the settings of the table today.")
     return Leaderboard(tuple(rankings), tuple(left_out))
+
+
+def _table(name: str) -> Table | None:
+    """A table that ships, or an experiment of this checkout; None for one that is neither."""
+    if name in table_names():
+        return load_table(name)
+    # The name is that of a recorded file, which may be anybody's: it must not lead out of the folder.
+    file = IMPORT_ROOT / "experiments" / f"{name}.yaml"
+    return load_table(str(file)) if re.fullmatch(r"[a-z0-9-]+", name) and file.is_file() else None
 
 
 def _of_table(spec: Table, scale: Scale, lines: pd.DataFrame, making: Making) -> Iterator[Ranking]:
@@ -157,6 +169,7 @@ def _ranking(spec: Table, scale: Scale, head: ColumnHead, lines: pd.DataFrame, m
     }  # fmt: skip
     if card.ranks:
         entries = dict(sorted(entries.items(), key=lambda item: _loss(item[1].cell, card.loss)))
+    remarks = [*remarks, *favoured(spec, scale, set(entries))]
     printed = printed_texts(spec.name)
     first = _of(lines, main).iloc[0]
     counts = counts_words(first["n_generated"], first["n_reference"], first["reference_split"])

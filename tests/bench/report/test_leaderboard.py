@@ -139,6 +139,18 @@ def test_what_is_not_ranked_is_named(keep, tmp_path):
     assert all("rank nothing" in shown and "my-table" in shown for shown in (page, text))
 
 
+def test_an_experiment_is_ranked_and_no_name_leads_out_of_its_folder(tmp_path):
+    kept = load_recorded("cpu", "2026")
+    (tmp_path / "lab").mkdir()
+    for number, name in enumerate(["2026", "../experiments/2026"]):
+        (tmp_path / "lab" / f"{number}-mini.csv").write_text(kept.assign(table=name).to_csv(index=False))
+    board = leaderboard(tmp_path)
+    (ranking,) = board.rankings
+    assert ranking.table == "2026" and len(ranking.entries) == 17 and len(ranking.points) == 2
+    assert any("Projected GAN trains on the features of effnet_lite0" in note for note in ranking.notes)
+    assert board.left_out == ("../experiments/2026 at mini (lab): a table that does not ship with this version.",)
+
+
 def test_a_diverged_seed_is_shown_and_not_ranked(keep, tmp_path):
     frame = lines()
     bad = (frame["row"] == "scratch+disp") & (frame["seed"] == 2)
