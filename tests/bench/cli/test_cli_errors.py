@@ -39,7 +39,7 @@ MISTAKES = {
     "check": (["check", "dispp"], "unknown method 'dispp'; did you mean 'disp'?"),
     "check nothing": (["check"], "name one METHOD"),
     "compare": (["compare", "scratch", "--against", "nobody"], "nobody"),
-    "compare nothing": (["compare", "scratch"], "holds nothing of disp/table1 at scale smoke; it holds disp"),
+    "compare nothing": (["compare", "scratch"], "holds nothing of disp/table1 at scale smoke; it holds "),
     "compare unknown": (["compare", "scrath"], "'scrath' is no row of disp/table1, no label of --method"),
     "compare metric": (["compare", "scratch", "--scale", "mini", "--metric", "fdd"], "fdd"),
     "report row": (["report", "table1", "--rows", "scrath"], "did you mean 'scratch'?"),
