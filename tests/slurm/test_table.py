@@ -32,7 +32,7 @@ def bench(*words, env, seconds=900):
 
 def snapshots(text):
     """The value of every score at every snapshot of every run, as it was written."""
-    keys = ("row", "metric", "extractor", "seed", "step")
+    keys = ("row", "column", "metric", "extractor", "seed", "step")
     return {tuple(line[key] for key in keys): line["value"] for line in csv.DictReader(io.StringIO(text))}
 
 
