@@ -22,6 +22,7 @@ from bench.plan.load import load_table
 from bench.report.evaluation import Setting, evaluate_folder
 from bench.report.floors import Floors
 from bench.report.pick_column import pick_column
+from bench.report.recorded import load_recorded
 from bench.report.render import evaluation_text
 from bench.run.execute import execute
 from bench.run.settings import Settings
@@ -200,20 +201,28 @@ def test_a_column_whose_rows_have_the_images_scores_no_pictures(tmp_path):
 
 
 def test_a_recorded_floor_is_found_and_one_of_another_version_or_count_is_not(store_root):
-    """The project's own set has floors of Table 1 at mini, whose precision is of an older version."""
+    """The project's own set has floors of Table 1 at mini."""
     spec = load_table("table1")
     column = next(one for one in spec.columns if one.id == "faces")
     scored = spec.scored(column, "mini")
     data, protocol = scored.data, scored.protocol
     floors = Floors(data, protocol, Store(store_root))
+    kept = load_recorded("cpu", "disp/table1", "mini")
+    kept = kept[(kept["row"] == "floor") & (kept["column"] == "faces") & (kept["metric"] == "fd")]
+    kept = kept[kept["extractor"] == "effnet_lite0@96"]
+    (weights,), (reference,) = set(kept["extractor_sha256"]) - {""}, set(kept["reference_sha256"]) - {""}
 
-    def score(metric, extractor, generated=1000, version=1):
-        return Score(metric, extractor, 1.0, None, generated, 2000, 0.0, "a", "b", version)
+    def score(generated=1000, version=1, reference=reference):
+        return Score("fd", "effnet_lite0@96", 1.0, None, generated, 2000, 0.0, weights, reference, version)
 
-    found = floors.of(score("fd", "effnet_lite0@96"))
-    assert found is not None and found.origin == "cpu" and found.seeds >= 3 and 40 < found.value < 50
-    assert floors.of(score("fd", "effnet_lite0@96", generated=999)) is None
-    assert floors.of(score("precision", "vgg16@32", version=2)) is None
+    found = floors.of(score())
+    assert found is not None and found.origin == "cpu" and 40 < found.value < 50
+    assert found.seeds == len(kept) >= 3 and found.value == pytest.approx(kept["value"].mean(), rel=1e-12)
+    assert floors.of(score(generated=999)) is None
+    assert floors.of(score(version=99)) is None
+    # Only floors from before digests were recorded can be taken for floors of any reference.
+    other = floors.of(score(reference="another"))
+    assert (0 if other is None else other.seeds) == (kept["reference_sha256"] == "").sum()
 
 
 def test_a_floor_of_other_inputs_is_not_taken(table, store_root):

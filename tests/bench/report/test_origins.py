@@ -91,12 +91,13 @@ def test_a_recorded_set_keeps_what_its_runs_were_made_from(tmp_path):
     assert list(kept["inputs"]) == list(frame["inputs"]) and list(kept["packages"]) == list(frame["packages"])
 
 
-def test_the_shipped_set_is_from_before():
-    kept = load_recorded("cpu", "disp/table1", "mini")
-    assert set(kept["inputs"]) == {""}
+def test_of_a_set_from_before_inputs_were_recorded_that_is_said(tmp_path, monkeypatch):
+    kept = load_recorded("cpu", "disp/table1", "mini").assign(inputs="")
+    save_recorded(kept.drop(columns=["table", "scale"]), "before", "disp/table1", "mini", tmp_path)
+    monkeypatch.setattr("bench.report.recorded.recorded_roots", lambda: [tmp_path])
     ours = kept[kept["row"] == "scratch"].assign(row="mine", uid="mine", inputs=f"{DATA}={NEW[:16]}")
-    _, remarks = baselines_of("cpu", load_table("table1"), "mini", ours, "mine", None, None)
-    assert "Of 'cpu', inputs not recorded: whether data and weights were ours is not known." in remarks
+    _, remarks = baselines_of("before", load_table("table1"), "mini", ours, "mine", None, None)
+    assert "Of 'before', inputs not recorded: whether data and weights were ours is not known." in remarks
 
 
 def test_baselines_of_other_data_are_left_out_and_named():
