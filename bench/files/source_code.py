@@ -9,10 +9,13 @@ import ast
 import hashlib
 import importlib.util
 import io
+import re
 import sys
 import tokenize
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.errors import UserError
 from bench.files.digests import Times, times_of
@@ -30,7 +33,9 @@ def module_digest(module: str) -> str:
     """
     if module in _IMPORTED:
         return _IMPORTED[module]
-    lines = [f"{name} {_content(path, times_of(path))}\n" for name, path in sorted(own_modules(module).items())]
+    lines = [
+        f"{name} {_read(name, path, times_of(path)).content}\n" for name, path in sorted(own_modules(module).items())
+    ]
     digest = hashlib.sha256("".join(lines).encode()).hexdigest()[:DIGITS]
     if not module.startswith("bench."):
         _IMPORTED[module] = digest
@@ -59,7 +64,7 @@ def own_modules(module: str) -> dict[str, Path]:
     files, waiting = {module: file}, [(module, file)]
     while waiting:
         name, path = waiting.pop()
-        for imported in _imports(name, path, times_of(path)):
+        for imported in _read(name, path, times_of(path)).imports:
             if imported in files:
                 continue
             named = imported == own or imported.startswith((f"{own}.", PLUGIN))
@@ -121,12 +126,22 @@ def _own_file(module: str) -> Path | None:
     return None
 
 
+class _File(NamedTuple):
+    imports: tuple[str, ...]  # full names, attributes included (the caller drops what is no module)
+    content: str  # a digest
+
+
 @lru_cache(maxsize=1024)
-def _imports(module: str, file: Path, times: Times) -> tuple[str, ...]:
-    """The full names of what a file imports, attributes included (the caller drops what is no module)."""
-    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+def _read(module: str, file: Path, times: Times) -> _File:
+    """What is to be known of a module's file, which is read and parsed once for both."""
+    source = file.read_bytes()
+    content = hashlib.sha256(without_comments(source)).hexdigest()
+    return _File(_imports(module if file.name == "__init__.py" else module.rpartition(".")[0], source), content)
+
+
+def _imports(package: str, source: bytes) -> tuple[str, ...]:
     names: list[str] = []
-    for node in _nodes(file.read_bytes()):
+    for node in _nodes(source):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -139,28 +154,54 @@ def _imports(module: str, file: Path, times: Times) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _nodes(source: bytes) -> list[ast.AST]:
-    """Every node of a source. Kept for a moment: a file's imports and its content are asked for one after the other."""
+    """Every node of a source. Kept for a moment: a file's content and its imports are asked for one after the other."""
     return list(ast.walk(ast.parse(source)))
-
-
-@lru_cache(maxsize=1024)
-def _content(file: Path, times: Times) -> str:
-    return hashlib.sha256(without_comments(file.read_bytes())).hexdigest()
 
 
 def without_comments(source: bytes) -> bytes:
     """The source without comments, trailing blanks and empty lines; as it is where it cannot be read as Python."""
     try:
-        tokens = list(tokenize.tokenize(io.BytesIO(source).readline))
-        lines = source.decode(tokens[0].string).splitlines()
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+        # Not splitlines(), which also ends a line at a form feed, as Python does not
+        lines = source.decode(encoding).replace("\r\n", "\n").split("\n")
         strings = [node for node in _nodes(source) if isinstance(node, ast.Constant | ast.JoinedStr)]
+        columns = _comments_by_line(lines, strings)
+        if columns is None:
+            columns = comments(source)
     except (tokenize.TokenError, SyntaxError, UnicodeDecodeError, ValueError):
         return source
-    inside = {row for string in strings for row in range(string.lineno, string.end_lineno or string.lineno)}
-    for token in tokens:
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column]
+    for row, column in columns.items():
+        lines[row - 1] = lines[row - 1][:column]
     # a line that a string goes on from keeps its blanks: they are part of the string
+    inside = {row for string in strings for row in range(string.lineno, string.end_lineno or string.lineno)}
     kept = [line if row in inside else line.rstrip() for row, line in enumerate(lines, start=1)]
     return "\n".join(line for row, line in enumerate(kept, start=1) if line or row in inside).encode()
+
+
+def comments(source: bytes) -> dict[int, int]:
+    """Where each comment begins: row, from 1 -> column."""
+    tokens = tokenize.tokenize(io.BytesIO(source).readline)
+    return {token.start[0]: token.start[1] for token in tokens if token.type == tokenize.COMMENT}
+
+
+def _comments_by_line(lines: Sequence[str], strings: Iterable[ast.Constant | ast.JoinedStr]) -> dict[int, int] | None:
+    """The same in a fraction of the time, from each line by itself; None where that is not enough."""
+    # A line does not tell where a string of several lines begins, nor what is within an f-string
+    unsure: set[int] = set()
+    for string in strings:
+        rows = range(string.lineno, (string.end_lineno or string.lineno) + 1)
+        if len(rows) > 1 or isinstance(string, ast.JoinedStr):
+            unsure.update(rows)
+    columns = {}
+    for row, line in enumerate(lines, start=1):
+        if "#" in line:
+            code = _CODE.match(line)
+            if row in unsure or _TRIPLE.search(line) or code is None or line[code.end() : code.end() + 1] not in "#":
+                return None
+            columns[row] = code.end()
+    return columns
+
+
+_TRIPLE = re.compile("'{3}|\"{3}")
+# What stands before a comment: neither quotes nor #, or whole strings
+_CODE = re.compile(r"""(?:[^#"']|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')*""")

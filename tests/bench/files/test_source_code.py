@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 
@@ -60,6 +61,34 @@ def test_what_is_imported_is_what_counts(package):
 def test_blanks_and_hashes_inside_strings_stay():
     source = b'TEXT = """one  \n\n# two\n"""\nHASH = "#"  # no part of it\n'
     assert without_comments(source) == b'TEXT = """one  \n\n# two\n"""\nHASH = "#"'
+
+
+# Lines with a comment, with a # that is none, or with both
+LINES = (
+    "a = 1  # one",
+    """b = '#'  # "two" """,
+    r"""c = "\\"  # three \\""",
+    r"""d = 'it\'s # not'""",
+    r"""e = r"\" # not" # four""",
+    '''f = """a "quoted # word" and so on"""  # five''',
+    """g = f"{'#'} # not"  # six""",
+    '''h = f"""{1}\n# not\n"""  # seven''',
+    """i = ("#"  # eight\n     "#")  # nine""",
+    """j = '''\n# not  \n''' # ten  """,
+    "# eleven '",
+    """k = b'#' + b"'"  #""",
+    "l = 1  # twelve \f thirteen",
+    "m = '\\\n# not'",
+)
+
+
+def test_comments_are_found_where_python_finds_them():
+    """Each line is looked at by itself where that is enough, which is what a plan of every table has time for."""
+    for text in (f"{first}\n{second}\n" for first in LINES for second in LINES):
+        for source in (text.encode(), text.replace("\n", "\r\n").encode()):
+            left = without_comments(source)
+            assert ast.dump(ast.parse(left)) == ast.dump(ast.parse(source)), text
+            assert source_code.comments(left) == {}, text
 
 
 def test_a_helper_of_one_of_our_methods_belongs_to_it():
