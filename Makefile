@@ -8,9 +8,9 @@ CONSTRAINTS ?= constraints.txt
 PIP    := $(BIN)/pip install --quiet
 
 # Bytecode is kept, also where the shell says otherwise: without it every process of the tests would compile the project anew.
-test test-fast test-table coverage: export PYTHONDONTWRITEBYTECODE :=
+test test-all test-table coverage: export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo install test test-fast test-table coverage lint format docs benchmark gpu-check gpu-costs clean
+.PHONY: demo install test test-all test-table coverage lint format docs benchmark gpu-check gpu-costs clean
 
 # The smoke scale of Table 1, trained here and now, then printed.
 demo: install
@@ -35,13 +35,13 @@ $(VENV)/installed-test: $(VENV)/installed
 	$(PIP) --no-deps torch-mimicry==0.1.16
 	@touch $@
 
-# All tests but the longest, on JOBS=4 processes (two wait for SLURM most of the time); says how long is left and, at its end, what it skipped and why.
+# All tests but the slow ones, on JOBS=4 processes; says how long is left and, at its end, what it skipped and why. Minutes.
 test: $(VENV)/installed-test
-	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
-
-# The tests that take less than five seconds each: all but real clusters, whole runs and long trainings.
-test-fast: $(VENV)/installed-test
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not slow and not whole_table and not gpu"
+
+# Those and the slow ones: real clusters (two processes wait for SLURM most of the time), killed runs, long trainings. Half an hour on two cores.
+test-all: $(VENV)/installed-test
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # Every row of Table 1 through a private SLURM, against the same table without it (BENCH_TEST_DEMO: a store that has it).
 test-table: $(VENV)/installed-test

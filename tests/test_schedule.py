@@ -1,4 +1,4 @@
-"""The order of files in `make test`: waiting ones apart, none lost, the longest early; and the hook in a real run."""
+"""The order of files in `make test-all`: waiting ones apart, none lost, long ones early; and the hook in a real run."""
 
 from __future__ import annotations
 

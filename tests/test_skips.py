@@ -33,7 +33,6 @@ def test_where_all_must_run_a_lack_is_a_failure(lacks, monkeypatch, variable):
         lacks("no pdflatex")
 
 
-@pytest.mark.slow
 def test_ci_installs_what_the_readme_names():
     (command,) = re.findall(r"apt-get install ([a-z -]*texlive[a-z -]*)", README)
     packages = {word for word in command.split() if not word.startswith("-")}

@@ -157,6 +157,7 @@ def test_attributes_are_even_and_correlated_as_planted() -> None:
             assert _phi(flags[:, one], flags[:, other]) == pytest.approx(0.5 if planted else 0.0, abs=0.05)
 
 
+@pytest.mark.slow
 def test_attributes_are_seen_in_the_pictures() -> None:
     """A linear classifier finds each attribute in pictures that it has not seen; labels of other pictures give 50 %."""
     built = imageset.load("faces-attributes@400", 16)

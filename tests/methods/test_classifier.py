@@ -66,6 +66,7 @@ def test_loss_of_attributes_is_the_mean_of_scikit_learns_over_them():
     assert classifier.class_loss(logits, truth).item() == pytest.approx(wanted, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_first_step_goes_down_the_loss_of_the_moved_images(tiny_spec, store_root):
     """The logged loss is that of the first batch, shifted and mirrored, at the initial weights."""
     spec = tiny_spec("classifier(width=4, shift=2)", data=STYLES, batch=8, flip=True)

@@ -6,6 +6,7 @@ import html
 import re
 
 import numpy as np
+import pytest
 from click.testing import CliRunner
 from PIL import Image
 
@@ -17,6 +18,7 @@ from bench.store.runs import Store
 from bench.train.sampling import save_sheet
 
 
+@pytest.mark.slow
 def test_the_page_holds_what_the_folder_holds(store_root, tmp_path, monkeypatch):
     spec = load_table("table1")
     folder = Store(store_root).open(spec.run_spec(spec.rows[0], spec.columns[0], 0, "smoke"))
@@ -53,6 +55,7 @@ def test_the_page_holds_what_the_folder_holds(store_root, tmp_path, monkeypatch)
         assert CliRunner().invoke(report, ["table1", *odd]).exception.args[0].startswith(message)
 
 
+@pytest.mark.slow
 def test_samples_stand_above_their_nearest_training_images(store_root, tmp_path):
     """A sheet of training images is found to be one of copies, by LPIPS and by features."""
     spec = load_table("table1")

@@ -176,6 +176,7 @@ PICKY = """
 NEEDS_ERROR = HEAD.replace("import torch", "import torch\nfrom bench.errors import UserError")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_good_method_passes_on_every_family(network, load_plugin):
     load_plugin(HEAD + GOOD)

@@ -27,6 +27,7 @@ def contents():
     return cost.contents()
 
 
+@pytest.mark.slow
 def test_every_trained_cell_is_counted_as_it_is_now(contents):
     assert json.loads(contents[STEPS]) == json.loads(STEPS.read_text()), RENEW
     steps = counted_steps()

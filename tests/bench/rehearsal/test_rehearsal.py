@@ -203,6 +203,7 @@ def invoke(arguments):
     return CliRunner().invoke(rehearse, arguments, standalone_mode=False, catch_exceptions=False)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_is_a_failure(tmp_path):
     images, (broken,) = load_configurations(written(tmp_path, BROKEN))
     outcome = rehearsal.rehearse(broken, images, Results(tmp_path), threads=1)

@@ -95,6 +95,7 @@ def test_an_evaluation_is_a_task_with_a_name_of_its_own(tiny_spec):
         changed(task, network=run.network)
 
 
+@pytest.mark.slow
 def test_three_samplers_of_one_training_score_as_three_trainings_would(tiny_spec, work, store):
     """The settings of inference change no weight: a training with each of them has bit-equal weights, and its own
     scores are those of the evaluation of the one training. Without a sampler the run's own score comes again.

@@ -94,6 +94,7 @@ def test_the_score_is_that_of_the_linear_head_alone(name):
         assert d_scores(discriminator, images, 3) == pytest.approx(found, abs=1e-5), "whatever the batch"
 
 
+@pytest.mark.slow
 def test_a_trace_changes_nothing_of_its_training(trained, tiny_spec, store_root):
     store, spec = trained
     plain = tiny_spec("disp(prior=random)", steps=30, scored=True)
@@ -221,6 +222,7 @@ def written(folder, **protocol):
     return str(folder / "own.yaml")
 
 
+@pytest.mark.slow
 def test_they_are_reported_and_drawn_a_line_for_each_kind(tmp_path, bench_command, store_root):
     path, here = written(tmp_path), ["--scale", "mini"]
     done = bench_command("run", path, *here, "--jobs", "1")

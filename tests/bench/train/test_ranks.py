@@ -57,6 +57,7 @@ def float64():
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_ranks_train_as_one_process_does(name, tmp_path):
     method, ranks, changes = CASES[name]

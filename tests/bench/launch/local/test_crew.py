@@ -51,6 +51,7 @@ def test_the_number_of_devices_is_no_part_of_a_run():
     assert spec_of(1).uid == spec_of(2).uid and "gpus" not in spec_of(2).canonical()
 
 
+@pytest.mark.slow
 def test_a_run_of_which_a_worker_is_killed_goes_on_to_the_same_record(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_CHECKPOINT_SECONDS", "0")
     run = PlannedRun(spec_of(2))
@@ -80,6 +81,7 @@ def test_a_run_of_which_a_worker_is_killed_goes_on_to_the_same_record(tmp_path, 
     assert logs[0] == logs[1], where
 
 
+@pytest.mark.slow
 def test_a_run_whose_leader_notices_late_gets_a_worker_again(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_CHECKPOINT_SECONDS", "0")
     run, store = PlannedRun(spec_of(2)), Store(tmp_path)

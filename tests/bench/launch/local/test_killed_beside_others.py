@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
+
 from bench.launch.local.queue import Queue
 from bench.plan.schedule import PlannedRun
 from bench.store.runs import Store
@@ -37,6 +39,7 @@ class Kills:
         pass
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_beside_others_goes_on_alone(tiny_spec, store_root):
     store = Store(store_root)
     runs = [PlannedRun(tiny_spec(seed=seed, steps=30)) for seed in range(3)]

@@ -104,6 +104,7 @@ def test_the_notice_of_a_cluster_stops_the_queue(slow, queue_of):
     assert signal.getsignal(signal.SIGUSR2) is before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_storm_of_signals_stops_a_worker_once(method, slow, store_root, tmp_path, monkeypatch):
     """The cluster signals every process and the queue its workers: a handler runs inside another one."""

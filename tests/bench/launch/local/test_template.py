@@ -128,6 +128,7 @@ def test_forked_workers_are_as_fresh_ones(queue_of, cold_workers, tmp_path, monk
     assert {one["parent"] for _, one in notes["spawn"]} == {os.getpid()}
 
 
+@pytest.mark.slow
 def test_a_template_that_is_killed_leaves_its_workers_and_is_replaced_by_fresh_ones(queue_of, tmp_path):
     """Two workers at work; then one of them is killed too, whose parent cannot say how it ended."""
     (tmp_path / "hold").touch()
