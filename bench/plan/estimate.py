@@ -179,8 +179,9 @@ class Estimates:
 def estimate_cost(plan: Schedule, store: Store, retry: Retry | None = None, card: Card | None = None) -> Cost:
     """The seconds of each run that is left to do, and the bytes of all; `card`: what trainings are for, None for a CPU.
 
-    On a CPU a kind of training of which the store has none is taken to cost what the others do, step by step. Where it
-    has none of any, the table's own figures count. Reference points and evaluations have their own times.
+    On a CPU a kind of training of which the store has none is taken to cost what the others do, step by step, unless
+    the table has a figure of it alone. Where the store has none of any, the table's own figures count. Reference points
+    and evaluations have their own times.
     """
     estimates, left = Estimates.measured(store, plan.runs), plan.to_start(retry)
     # One training of each kind: what is known of it
@@ -192,7 +193,7 @@ def estimate_cost(plan: Schedule, store: Store, retry: Retry | None = None, card
     # Where some training has been measured, it stands in for kinds that have not
     a_step = _typical(estimates, trainings) if card is None else None
     if a_step is not None:
-        others = [run for run in left if run.uid not in known]
+        others = [run for run in left if run.uid not in known and not run.own_minutes]
         spans |= {run.uid: a_step.times(run.spec.train.steps) for run in others if run.spec.train is not None}
     # From where all this is
     by_own = a_step is None and card is None

@@ -1,4 +1,4 @@
-"""A table's own minutes of a run, where they were written for other steps, or for the run that is evaluated.
+"""A table's own figures of a run, where its source has its own, or they are those of other steps or of another run.
 
 `--set train.steps=...`, and a table that extends another's, change the steps and keep the figure.
 """
@@ -10,10 +10,34 @@ from collections.abc import Iterable, Mapping
 from bench.plan.expand import Table
 from bench.plan.schedule import PlannedRun
 from bench.spec.patch import merge_patches
+from bench.spec.resources import Resources
 from bench.spec.row_column import Column, Row
 from bench.spec.run import RunSpec
-from bench.spec.scale import Resources
 from bench.spec.source import SourceRun
+
+
+def figures_of_sources(table: Table, scale: str, runs: Mapping[str, PlannedRun]) -> None:
+    """Give the runs that others start from, by uid, what the table says of them where it says something."""
+    rows, columns = {row.id: row for row in table.rows}, {column.id: column for column in table.columns}
+    for run in runs.values():
+        if run.cells and run.cells[0].row in rows:
+            cell = run.cells[0]
+            _give(run.spec, table, rows[cell.row], columns[cell.column], scale, runs)
+
+
+def _give(spec: RunSpec, table: Table, row: Row, column: Column, scale: str, runs: Mapping[str, PlannedRun]) -> None:
+    given = table.merged(column, scale, row).sources
+    for role, source in spec.run_sources.items():
+        own = given.get(role)
+        if isinstance(own, SourceRun) and own.resources is not None:
+            run = runs[source.uid]
+            figures = own.resources.model_dump(exclude_none=True)
+            run.resources = (run.resources or Resources()).model_copy(update=figures)
+            run.own_minutes = own.resources.minutes is not None
+    evaluated = spec.evaluated
+    behind = table.behind(row, column, scale) if evaluated is not None else None
+    if evaluated is not None and behind is not None and isinstance(behind.table, Table):
+        _give(evaluated, behind.table, behind.row, behind.column, scale, runs)
 
 
 def lend_minutes(runs: Mapping[str, PlannedRun]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from bench.errors import UserError
 from bench.plan.expand import Table
-from bench.plan.own_figures import lend_minutes, scale_minutes
+from bench.plan.own_figures import figures_of_sources, lend_minutes, scale_minutes
 from bench.plan.schedule import PlannedCell, PlannedRun, Schedule
 from bench.plan.store_view import StoreView
 from bench.plan.waiting import refuse_waiting
@@ -86,6 +86,7 @@ def make_plan(
     for run in runs.values():
         view.look_up(run)
         run.resources = lenders.get(run.uid, table).at(scale).resources
+    figures_of_sources(table, scale, runs)
     lend_minutes(runs)
     scale_minutes(table, scale, runs, lenders.values())
     return Plan(table, scale, list(runs.values()))

@@ -10,8 +10,8 @@ from typing import Literal, Self
 
 from bench.evaluate.registry import is_exclusive
 from bench.paths import weights_root
+from bench.spec.resources import Resources
 from bench.spec.run import RunSpec, WeightsFile
-from bench.spec.scale import Resources
 from bench.store.runs import Cause, Status
 
 Retry = Literal["failed", "lost", "stale", "all"]
@@ -41,6 +41,7 @@ class PlannedRun:
     changes: tuple[str, ...] = ()  # of a stale run: which inputs differ now
     edited: tuple[str, ...] = ()  # parts whose code has changed since, under the same version
     resources: Resources | None = None  # the table's own figures of its cost
+    own_minutes: bool = False  # whether the table says the minutes of this very run, and not of its runs at large
     scaled: bool = False  # whether its minutes are those of the table's own number of steps, scaled to the run's
     behind: str | None = None
     title: str | None = None  # its label in the plan, where the cells are not known (a cluster job)

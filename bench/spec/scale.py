@@ -7,20 +7,9 @@ from typing import Any
 from pydantic import Field, PositiveInt, model_validator
 
 from bench.spec.patch import Patch
-from bench.spec.run import Frozen
+from bench.spec.resources import Resources
 
 PLACES = ("columns", "groups", "rows", "cells")  # later ones win
-
-
-class Resources(Frozen):
-    """What one run takes, as far as the table's authors know: for packing short runs and for fitting memory.
-
-    The figures of finished runs of the same kind win over these.
-    """
-
-    minutes: float | None = Field(default=None, gt=0)
-    memory_gb: float | None = Field(default=None, gt=0)
-    gpu_memory_gb: float | None = Field(default=None, gt=0)
 
 
 class ScaleSpec(Patch):

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
 
+from bench.spec.resources import Resources
 from bench.spec.run import DataSpec, Frozen, NetworkSpec, TrainSettings, WeightsFile
 
 
@@ -17,6 +18,7 @@ class SourceRun(Frozen):
     data: DataSpec
     train: TrainSettings
     seed: int = 0
+    resources: Resources | None = None  # where it takes otherwise than the runs that start from it; no part of the run
 
 
 def _source_kind(value: Any) -> str:

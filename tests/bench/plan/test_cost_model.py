@@ -13,8 +13,8 @@ from bench.plan.cost.work import PerImage, Work, step_bytes, step_flops, step_ke
 from bench.plan.estimate import Estimates
 from bench.plan.kinds import kind
 from bench.plan.schedule import PlannedRun
+from bench.spec.resources import Resources
 from bench.spec.run import TrainSettings
-from bench.spec.scale import Resources
 
 USABLE = [name for name, card in measured_cards().items() if card.suffices]
 

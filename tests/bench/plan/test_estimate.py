@@ -15,7 +15,7 @@ from bench.plan.kinds import RecordedKinds, kind
 from bench.plan.load import load_table
 from bench.plan.runs import Plan, make_plan
 from bench.plan.schedule import PlannedRun
-from bench.spec.scale import Resources
+from bench.spec.resources import Resources
 from bench.store.heartbeat import Heartbeat
 from bench.store.runs import Store
 
@@ -141,6 +141,22 @@ def test_runs_that_others_start_from_or_evaluate_have_their_own_steps(store):
     behind = {label: found for label, found in evaluated.items() if label.endswith("(training)")}
     own = minutes("disp/table4")
     assert behind and all(found == (own[label][0] * 2, True) for label, found in behind.items())
+
+
+def test_a_source_takes_what_the_table_says_of_it(store):
+    """SimCLR's steps of 64 images take many times as long as those of the rows that look at its features."""
+    plan = make_plan(load_table("table1"), "mini", store, rows=["freezed+disp-simclr"], seeds=[0], references=False)
+    sources = {run.spec.method[0].name: run for run in plan.runs if not run.cells}
+    assert {name: run.resources.minutes for name, run in sources.items()} == {"class-conditional": 19, "simclr": 71}
+    table = plan.table.at("mini").resources
+    assert {run.resources.memory_gb for run in sources.values()} == {table.memory_gb}, "where the source says nothing"
+    assert {run.resources for run in plan.runs if run.cells} == {table}
+    # Also where others have been measured, which are no measure of it
+    row = next(run for run in plan.runs if run.cells)
+    interrupted(store, row.spec, 1000, 10.0)
+    spans = estimate_cost(plan, store).spans
+    assert spans[row.uid].expected == pytest.approx(row.spec.train.steps / 10)
+    assert spans[sources["simclr"].uid].expected == 71 * 60
 
 
 def interrupted(store, spec, step, rate):

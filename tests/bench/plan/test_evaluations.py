@@ -15,7 +15,7 @@ from bench.plan.runs import make_plan
 from bench.plan.schedule import PlannedRun
 from bench.run.execute import execute
 from bench.run.settings import Settings
-from bench.spec.scale import Resources
+from bench.spec.resources import Resources
 from bench.store.checkpoints import read_weights
 from bench.store.runs import Store
 
