@@ -101,8 +101,8 @@ def test_compare_and_record_know_it(says, tmp_path):
     assert "mine: diffaugment 80" in told
     told = says("compare", "diffaugment", "--against", "cpu", *scale, status=2)
     assert (
-        "recorded set 'cpu' has no finished 'fd' scores in column mine, where 'diffaugment' has some; it has column "
-        "faces. --against runs compares" in told
+        "recorded set 'cpu' has no finished 'fd' scores in column mine, where 'diffaugment' has some; it has columns "
+        "anime, faces. --against runs compares" in told
     )
 
 
