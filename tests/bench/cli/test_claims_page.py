@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 
 import pytest
 
@@ -42,13 +41,10 @@ def test_the_whole_page_at_smoke_judges_nothing(says):
 
 def test_a_recorded_set_gives_numbers_and_verdicts(says):
     page = flat(says("table1", "--scale", "mini", "--recorded", "cpu"))
-    # Numbers and verdicts change as the set grows: here it counts that they are there
-    assert re.search(
-        r"faces, scratch\+disp < scratch, FD\(effnet_lite0@96\): ratio [\d.]+ \[[\d.]+, [\d.]+\], p = ", page
-    )
-    assert re.search("(SUPPORTED|INCONCLUSIVE): Added to training from scratch, DISP-Vgg16 lowers FID", page)
+    assert "faces, scratch+disp < scratch, FD(effnet_lite0@96): ratio 0.774 [0.562, 1.07], p = 0.075, n = 3" in page
+    assert "INCONCLUSIVE: Added to training from scratch, DISP-Vgg16 lowers FID" in page
     assert "9/10 comparisons agree; against its sentence: FID, anime: memorised 81.23" in page
-    assert "disp/table4" not in page and "17 claims: " in page
+    assert "disp/table4" not in page and "17 claims: 17 inconclusive." in page
 
 
 def test_the_whole_page_where_nothing_has_been_run(says):
