@@ -43,6 +43,7 @@ def test_a_recorded_set_gives_numbers_and_verdicts(says):
     page = flat(says("table1", "--scale", "mini", "--recorded", "cpu"))
     assert "faces, scratch+disp < scratch, FD(effnet_lite0@96): ratio 0.774 [0.562, 1.07], p = 0.075, n = 3" in page
     assert "INCONCLUSIVE: Added to training from scratch, DISP-Vgg16 lowers FID" in page
+    assert "anime, scratch+disp < scratch, FD(effnet_lite0@96): ratio 0.723, n = 1: too few seeds" in page
     assert "9/10 comparisons agree; against its sentence: FID, anime: memorised 81.23" in page
     assert "disp/table4" not in page and "17 claims: 17 inconclusive." in page
 
